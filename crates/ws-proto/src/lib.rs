@@ -1,1 +1,40 @@
-//! To be written.
+//! The wire protocol of ws-server, version 1, as Rust types: what a client and a server say to
+//! each other in WebSocket text frames, one JSON object a frame.
+//!
+//! * [`ClientMessage`]: requests and heartbeats, from the client. A server decodes them with
+//!   [`ClientMessage::decode`], a client writes them with [`encode_request`].
+//! * [`ServerMessage`]: responses, errors, notifications and heartbeats, from the server. A client
+//!   decodes them with [`ServerMessage::decode`], a server writes them with the `encode_*` functions.
+//! * [`ErrorCode`] and [`CloseCode`]: the two number spaces of what can go wrong.
+//! * [`limits`]: the sizes that the contract fixes.
+//!
+//! Decoding is total: any input gives a value or a typed refusal, never a panic, in time linear in
+//! the input, with nesting bounded by [`limits::DEPTH_MAX`]. Payloads stay raw JSON: they are checked
+//! for syntax and passed on as the bytes that came, not built into trees.
+//!
+//! Deliberately absent: I/O, clocks, tokio, WebSocket framing, other crates of the workspace.
+
+#![warn(missing_docs)]
+
+pub mod action;
+mod client;
+mod close;
+mod error;
+pub mod event;
+pub mod limits;
+mod nesting;
+mod raw;
+mod server;
+
+pub use action::Action;
+pub use client::{ClientMessage, Rejection, Request, RequestId, encode_ping, encode_pong, encode_request};
+pub use close::CloseCode;
+pub use error::{ErrorBody, ErrorCode};
+pub use event::Event;
+pub use server::{DecodeError, ServerMessage, encode_error, encode_notification, encode_response};
+
+/// Version of the protocol that this crate speaks (`protocol` in the `connected` event).
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// The WebSocket subprotocol that a client may offer and the server then selects.
+pub const SUBPROTOCOL: &str = "ws.json.v1";

@@ -1,0 +1,125 @@
+//! Notifications: what the server says unasked (PROTOCOL sections 1, 4 and 5).
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+/// `connected`: the first frame on every connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Connected {
+    /// Names this connection for as long as it lasts.
+    pub connection_id: Uuid,
+    /// [`crate::PROTOCOL_VERSION`] of the server.
+    pub protocol: u32,
+    /// Product and version, `ws-server/0.1.0`.
+    pub server: String,
+    /// Who this is, or null for an anonymous connection.
+    pub user: Option<String>,
+    /// What the server does to find dead connections.
+    pub heartbeat: HeartbeatTerms,
+    /// What the server accepts.
+    pub limits: LimitTerms,
+}
+
+/// Heartbeat of a connection. A connection from which nothing arrives for `interval_ms + timeout_ms`
+/// is closed with 4000. Both are 0 when the server has heartbeats off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HeartbeatTerms {
+    /// Silence after which the server sends a ping, in milliseconds.
+    pub interval_ms: u64,
+    /// Time for the answer, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// Limits that a client can run into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LimitTerms {
+    /// Largest message, in bytes; over it the connection is closed with 1009.
+    pub message_bytes_max: u64,
+    /// Most subscriptions of one connection.
+    pub channels_max: u64,
+}
+
+/// Who sent something.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Sender {
+    /// The connection it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_id: Option<Uuid>,
+    /// Its user, or null when anonymous.
+    #[serde(default)]
+    pub user: Option<String>,
+}
+
+/// `broadcast`: somebody sent a value to every connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BroadcastEvent<M> {
+    /// The value, byte for byte as it was sent.
+    pub message: M,
+    /// Who sent it; absent for the server's own API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Sender>,
+}
+
+/// `gap` with `broadcast`: this connection read too slowly, and so many broadcasts are gone for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BroadcastGap {
+    /// Always true.
+    pub broadcast: bool,
+    /// How many broadcasts this connection does not get.
+    pub missed: u64,
+}
+
+/// `draining`: this server is going away; connect again after it has closed the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Draining {
+    /// Earliest and latest moment to reconnect, in milliseconds from now; pick one at random in between.
+    pub reconnect_after_ms: [u64; 2],
+}
+
+/// A notification as a client sees it. `event` on the wire is the variant in `snake_case`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The first frame of a connection.
+    Connected(Connected),
+    /// A value for every connection.
+    Broadcast(BroadcastEvent<&'a RawValue>),
+    /// Broadcasts that this connection missed.
+    BroadcastGap(BroadcastGap),
+    /// The server is going away.
+    Draining(Draining),
+    /// An event that this version of the crate does not know: to be ignored (PROTOCOL section 1).
+    Unknown {
+        /// Its name.
+        event: String,
+        /// The whole `data` object.
+        data: &'a RawValue,
+    },
+}
+
+/// An event that the server can send: its name, and `data` less the name.
+pub trait Notify: Serialize {
+    /// `event` on the wire.
+    const EVENT: &'static str;
+}
+
+impl Notify for Connected {
+    const EVENT: &'static str = "connected";
+}
+impl<M: Serialize> Notify for BroadcastEvent<M> {
+    const EVENT: &'static str = "broadcast";
+}
+impl Notify for BroadcastGap {
+    const EVENT: &'static str = "gap";
+}
+impl Notify for Draining {
+    const EVENT: &'static str = "draining";
+}
