@@ -1,0 +1,55 @@
+//! How many errors a connection may cause (PROTOCOL section 3).
+
+use std::collections::VecDeque;
+
+/// A sliding window over the errors of one connection. Costs nothing until the first one.
+#[derive(Debug, Default)]
+pub(crate) struct ErrorBudget {
+    at_ms: VecDeque<u64>,
+}
+
+impl ErrorBudget {
+    /// Counts an error at `now_ms`; false when it is one more than `max` within `window_ms`. A `max` of
+    /// 0 is no limit.
+    pub(crate) fn spend(&mut self, now_ms: u64, max: u32, window_ms: u64) -> bool {
+        if max == 0 {
+            return true;
+        }
+        while self.at_ms.front().is_some_and(|at| now_ms.saturating_sub(*at) >= window_ms) {
+            self.at_ms.pop_front();
+        }
+        if self.at_ms.len() >= max as usize {
+            return false;
+        }
+        self.at_ms.push_back(now_ms);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_after_the_last_is_refused() {
+        let mut budget = ErrorBudget::default();
+        assert!((0..20).all(|n| budget.spend(n, 20, 10_000)));
+        assert!(!budget.spend(9_999, 20, 10_000));
+    }
+
+    #[test]
+    fn old_errors_are_forgiven_one_by_one() {
+        let mut budget = ErrorBudget::default();
+        assert!(budget.spend(0, 2, 10) && budget.spend(5, 2, 10));
+        assert!(budget.spend(10, 2, 10));
+        assert!(!budget.spend(14, 2, 10));
+        assert!(budget.spend(15, 2, 10));
+    }
+
+    #[test]
+    fn zero_is_no_limit() {
+        let mut budget = ErrorBudget::default();
+        assert!((0..1000).all(|_| budget.spend(0, 0, 10)));
+        assert!(budget.at_ms.is_empty());
+    }
+}

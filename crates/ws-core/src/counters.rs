@@ -1,0 +1,89 @@
+//! What the hub counts. Numbers only; the transport gives them names and a format.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ws_proto::action::ActionName;
+use ws_proto::{CloseCode, ErrorCode};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// The sum so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// All counts of one hub since it was started.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Connections that were opened.
+    pub connections_opened: Count,
+    /// Connections that ended without a close frame of ours.
+    pub connections_lost: Count,
+    /// Tasks that panicked; each ended its own connection only.
+    pub panics: Count,
+    /// Messages from clients.
+    pub messages_received: Count,
+    /// Bytes from clients, framing included.
+    pub bytes_received: Count,
+    /// Bytes to clients, framing included.
+    pub bytes_sent: Count,
+    /// Broadcasts that were accepted.
+    pub broadcasts: Count,
+    /// Broadcasts that were handed to a socket, counted once per reader.
+    pub deliveries: Count,
+    /// Gap events: readers that were too slow to get all.
+    pub gaps: Count,
+    /// Broadcasts that those readers missed.
+    pub missed: Count,
+    /// Times that a full socket left the fan-out's round.
+    pub blocked: Count,
+    /// Times that a publisher had to wait for the fan-out.
+    pub held: Count,
+    /// Pings that were sent.
+    pub pings: Count,
+    requests: [Count; ActionName::ALL.len()],
+    errors: [Count; ErrorCode::ALL.len()],
+    closed: [Count; CloseCode::ALL.len()],
+}
+
+impl Counters {
+    /// Requests for this action.
+    pub fn requests(&self, action: ActionName) -> &Count {
+        &self.requests[action as usize]
+    }
+
+    /// Errors of this code that were answered.
+    pub fn errors(&self, code: ErrorCode) -> &Count {
+        // `Unknown` is never sent; it stands behind all the others.
+        &self.errors[(code as usize).min(ErrorCode::ALL.len() - 1)]
+    }
+
+    /// Connections that were closed with this code of ours.
+    pub fn closed(&self, code: CloseCode) -> &Count {
+        let at = CloseCode::ALL.binary_search(&code).unwrap_or_default();
+        &self.closed[at]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_own_count() {
+        let counters = Counters::default();
+        ErrorCode::ALL.iter().for_each(|code| counters.errors(*code).add(1));
+        CloseCode::ALL.iter().for_each(|code| counters.closed(*code).add(1));
+        assert!(ErrorCode::ALL.iter().all(|code| counters.errors(*code).get() == 1));
+        assert!(CloseCode::ALL.iter().all(|code| counters.closed(*code).get() == 1));
+    }
+}

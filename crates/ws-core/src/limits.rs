@@ -1,0 +1,41 @@
+//! Every limit of this crate: those an operator sets, and those that are fixed.
+
+use std::time::Duration;
+
+/// Limits that an operator sets; `ws-server` has their defaults and ranges.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Most WebSocket connections at once; 0: no limit.
+    pub connections_max: usize,
+    /// Largest message from a client, in bytes; over it the connection is closed with 1009.
+    pub message_bytes_max: usize,
+    /// Most subscriptions of one connection; announced in `connected`.
+    pub channels_per_connection_max: usize,
+    /// Direct replies that may wait for one slow reader, in bytes; at it, the connection's requests
+    /// are no longer read. One reply may go over it.
+    pub outbox_bytes_max: usize,
+    /// Broadcasts that are kept for readers that are behind, in bytes.
+    pub broadcast_log_bytes_max: usize,
+    /// Errors that a connection may cause within `errors_window`; 0: no limit.
+    pub errors_max: u32,
+    /// The window of `errors_max`.
+    pub errors_window: Duration,
+    /// A full socket that takes nothing for so long is closed with 4001; zero: never.
+    pub write_timeout: Duration,
+}
+
+/// Writes of the fan-out before it lets other tasks run, so that new publications join the round.
+pub(crate) const FANOUT_WRITES_PER_TURN: usize = 32;
+
+/// Most bytes that the fan-out hands to one socket in one system call.
+pub(crate) const FANOUT_WRITE_BYTES_MAX: usize = 256 * 1024;
+
+/// Most connections of a shard that are looked at between two yields when there is nothing to write.
+pub(crate) const FANOUT_SKIPS_PER_TURN: usize = 8 * 1024;
+
+/// Shortest and longest time between two looks at heartbeats and write timeouts.
+pub(crate) const SWEEP_INTERVAL_MIN: Duration = Duration::from_millis(10);
+pub(crate) const SWEEP_INTERVAL_MAX: Duration = Duration::from_secs(1);
+
+/// Buffers that have grown over this are given back when they are empty, in bytes.
+pub(crate) const IDLE_BUFFER_BYTES_MAX: usize = 256 * 1024;

@@ -1,0 +1,13 @@
+//! `echo`: the value comes back.
+
+use serde_json::value::RawValue;
+use ws_proto::Request;
+use ws_proto::action::{Echo, EchoData};
+
+use super::{Stop, respond};
+
+pub(super) fn run(request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
+    let Echo { message } = request.payload::<Echo<&RawValue>>()?;
+    respond(request, &EchoData { echo: message }, out);
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! `get_connections`: how many there are.
+
+use ws_proto::Request;
+use ws_proto::action::{ConnectionsData, GetConnections};
+
+use super::{Session, Stop, respond};
+
+pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
+    let GetConnections {} = request.payload()?;
+    let count = session.membership.shared().connections() as u64;
+    respond(request, &ConnectionsData { count }, out);
+    Ok(())
+}

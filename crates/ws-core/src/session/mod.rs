@@ -1,0 +1,162 @@
+//! The session: what a connection has said and what it is answered. A state machine driven by values:
+//! frames and times come in, encoded frames are appended to a buffer. It does no I/O and never waits.
+//!
+//! Call order: [`Session::greeting`] once, before the connection joins; then [`Session::text`] for each
+//! text frame, and the bytes it appended are sent before the next frame is read. [`Flow`] says how to go on.
+
+mod broadcast;
+mod echo;
+mod get_connections;
+
+use std::sync::Arc;
+
+use ws_proto::action::ActionName;
+use ws_proto::event::{Connected, HeartbeatTerms, LimitTerms, Notify, Sender};
+use ws_proto::{
+    ClientMessage, CloseCode, ErrorBody, ErrorCode, PROTOCOL_VERSION, Rejection, Request, RequestId, encode_error,
+    encode_notification, encode_pong, encode_response,
+};
+
+use crate::budget::ErrorBudget;
+use crate::connection::Connection;
+use crate::frame::{self, Opcode};
+use crate::hub::{Hub, Membership};
+
+/// The protocol state of one connection.
+#[derive(Debug)]
+pub struct Session {
+    membership: Membership,
+    errors: ErrorBudget,
+}
+
+/// How to go on after a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// The frame is dealt with.
+    Continue,
+    /// The frame was **not** taken: keep it, read nothing more, and give it again when the connection's
+    /// task is woken.
+    Hold,
+    /// The frame is dealt with; send what was appended, then close with this code.
+    Close(CloseCode),
+}
+
+/// Why an action did not give a response.
+enum Stop {
+    /// It is refused.
+    Error(ErrorBody),
+    /// It cannot be taken yet.
+    Hold,
+}
+
+impl From<ErrorBody> for Stop {
+    fn from(error: ErrorBody) -> Self {
+        Stop::Error(error)
+    }
+}
+
+impl Session {
+    /// The session of a connection that has joined the hub.
+    pub fn new(membership: Membership) -> Self {
+        Session { membership, errors: ErrorBudget::default() }
+    }
+
+    /// Appends the frame that the server speaks first (PROTOCOL section 1).
+    pub fn greeting(hub: &Hub, connection: &Connection, server: &str, out: &mut Vec<u8>) {
+        let (limits, heartbeat) = (hub.limits(), hub.heartbeat());
+        let connected = Connected {
+            connection_id: connection.id(),
+            protocol: PROTOCOL_VERSION,
+            server: server.to_owned(),
+            user: None,
+            heartbeat: HeartbeatTerms { interval_ms: heartbeat.interval_ms, timeout_ms: heartbeat.timeout_ms },
+            limits: LimitTerms {
+                message_bytes_max: limits.message_bytes_max as u64,
+                channels_max: limits.channels_per_connection_max as u64,
+            },
+        };
+        append_event(&connected, out);
+    }
+
+    /// The connection's place in the hub.
+    pub fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    /// Deals with one text frame: appends its answer to `out`, as an encoded frame.
+    pub fn text(&mut self, text: &str, now_ms: u64, out: &mut Vec<u8>) -> Flow {
+        let message = ClientMessage::decode(text);
+        let flow = match message {
+            Ok(ClientMessage::Request(request)) => self.request(&request, now_ms, out),
+            Ok(ClientMessage::Ping) => {
+                append(out, |out| out.extend_from_slice(encode_pong().as_bytes()));
+                Flow::Continue
+            }
+            Ok(ClientMessage::Pong) => Flow::Continue,
+            Err(Rejection { id, error }) => self.refuse(id, &error, now_ms, out),
+        };
+        if flow != Flow::Hold {
+            self.membership.shared().counters.messages_received.add(1);
+        }
+        flow
+    }
+
+    fn request(&mut self, request: &Request<'_>, now_ms: u64, out: &mut Vec<u8>) -> Flow {
+        let Some(action) = ActionName::from_name(&request.action) else {
+            let known = ActionName::ALL.map(ActionName::as_str).join(", ");
+            let message = format!("no action {:?}; there are: {known}", clip(&request.action));
+            return self.refuse(Some(request.id), &ErrorBody::new(ErrorCode::UnknownAction, message), now_ms, out);
+        };
+        let done = match action {
+            ActionName::Echo => echo::run(request, out),
+            ActionName::Broadcast => broadcast::run(self, request, out),
+            ActionName::GetConnections => get_connections::run(self, request, out),
+        };
+        if !matches!(done, Err(Stop::Hold)) {
+            self.membership.shared().counters.requests(action).add(1);
+        }
+        match done {
+            Ok(()) => Flow::Continue,
+            Err(Stop::Hold) => Flow::Hold,
+            Err(Stop::Error(error)) => self.refuse(Some(request.id), &error, now_ms, out),
+        }
+    }
+
+    /// Answers with an error, which may be one too many.
+    fn refuse(&mut self, id: Option<RequestId<'_>>, error: &ErrorBody, now_ms: u64, out: &mut Vec<u8>) -> Flow {
+        append(out, |out| encode_error(id, error, out));
+        let shared = self.membership.shared();
+        shared.counters.errors(error.code).add(1);
+        let (max, window) = (shared.limits.errors_max, shared.limits.errors_window);
+        let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+        if error.code.counts_against_budget() && !self.errors.spend(now_ms, max, window_ms) {
+            return Flow::Close(CloseCode::TooManyErrors);
+        }
+        Flow::Continue
+    }
+
+    fn sender(&self) -> Sender {
+        Sender { connection_id: Some(self.membership.connection().id()), user: None }
+    }
+
+    fn connection(&self) -> &Arc<Connection> {
+        self.membership.connection()
+    }
+}
+
+fn respond<D: serde::Serialize>(request: &Request<'_>, data: &D, out: &mut Vec<u8>) {
+    append(out, |out| encode_response(request.id, data, out));
+}
+
+fn append_event<E: Notify>(event: &E, out: &mut Vec<u8>) {
+    append(out, |out| encode_notification(event, out));
+}
+
+fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    frame::append(Opcode::Text, out, write);
+}
+
+/// The beginning of a text that a client sent, short enough to be quoted back.
+fn clip(text: &str) -> &str {
+    &text[..text.floor_char_boundary(64)]
+}

@@ -1,0 +1,109 @@
+//! The wiring: from a configuration to a running server, and to its end.
+
+use std::net::SocketAddr;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use ws_core::{Heartbeat, Hub};
+use ws_transport::{BindError, DrainOptions, Drained, Transport, TransportOptions};
+
+use crate::config::Config;
+
+/// Version of the product.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A server whose ports are bound.
+#[derive(Debug)]
+pub struct App {
+    transport: Transport,
+}
+
+impl App {
+    /// Builds the server and binds its addresses. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// When an address cannot be bound; then none is.
+    pub fn bind(config: &Config) -> Result<Self, BindError> {
+        let shards = available_parallelism().map_or(1, usize::from);
+        let hub = Hub::start(limits(config), heartbeat(config), shards);
+        let options = TransportOptions {
+            handshake_timeout: config.limits.handshake_timeout,
+            version: VERSION,
+            drain: DrainOptions { grace: config.drain.grace, reconnect_spread: config.drain.reconnect_spread },
+        };
+        Ok(App { transport: Transport::bind(&config.addr, hub, options)? })
+    }
+
+    /// The addresses that are bound, with the ports that the system chose for 0.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.transport.local_addrs()
+    }
+
+    /// Serves until `shutdown` is ready, then drains.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
+        self.transport.serve(shutdown).await
+    }
+}
+
+/// Runs the server until SIGTERM or SIGINT, says what is bound and what is open, and drains. A second
+/// signal ends the process at once.
+///
+/// # Errors
+/// When an address cannot be bound, or signals cannot be had.
+pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let app = App::bind(config)?;
+    for addr in app.local_addrs() {
+        tracing::info!(%addr, "listening; the test page is at http://{}/", reachable(addr));
+    }
+    tracing::info!("engine: memory");
+    tracing::warn!("no authentication: whoever reaches the server may send to everybody");
+    let drained = app
+        .run(async move {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            tracing::info!(signal = name, "shutting down; a second signal ends at once");
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                tracing::warn!("ended by a second signal");
+                std::process::exit(1);
+            });
+        })
+        .await;
+    tracing::info!(connections = drained.connections, cut_off = drained.cut_off, "drained");
+    Ok(())
+}
+
+/// An address that a browser on this machine can open: the unspecified one is not.
+fn reachable(addr: SocketAddr) -> String {
+    if addr.ip().is_unspecified() { format!("localhost:{}", addr.port()) } else { addr.to_string() }
+}
+
+fn limits(config: &Config) -> ws_core::Limits {
+    let limits = &config.limits;
+    ws_core::Limits {
+        connections_max: limits.connections_max,
+        message_bytes_max: limits.message_bytes_max,
+        channels_per_connection_max: limits.channels_per_connection_max,
+        outbox_bytes_max: limits.outbox_bytes_max,
+        broadcast_log_bytes_max: limits.broadcast_log_bytes_max,
+        errors_max: limits.errors_max,
+        errors_window: limits.errors_window,
+        write_timeout: limits.write_timeout,
+    }
+}
+
+/// An interval of zero turns heartbeats off, and the timeout with it.
+fn heartbeat(config: &Config) -> Heartbeat {
+    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    match ms(config.heartbeat.interval) {
+        0 => Heartbeat { interval_ms: 0, timeout_ms: 0 },
+        interval_ms => Heartbeat { interval_ms, timeout_ms: ms(config.heartbeat.timeout) },
+    }
+}

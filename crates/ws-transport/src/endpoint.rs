@@ -1,0 +1,37 @@
+//! What stands behind a WebSocket.
+
+use ws_core::{Flow, Session};
+use ws_proto::CloseCode;
+
+/// Deals with the messages of one connection. Dropped when the closing begins.
+///
+/// Encoded frames (`ws_core::frame`) are appended to `out`, and sent before the next message is given.
+/// With [`Flow::Hold`] the message counts as not taken, and comes again when the task is woken.
+pub trait Endpoint: Send + 'static {
+    /// A text message. `now_ms` is the hub's clock.
+    fn text(&mut self, text: &str, now_ms: u64, out: &mut Vec<u8>) -> Flow;
+
+    /// A binary message.
+    fn binary(&mut self, bytes: &[u8], now_ms: u64, out: &mut Vec<u8>) -> Flow;
+
+    /// The socket was full while the fan-out had something for it, and takes bytes again.
+    fn writable(&mut self) {}
+}
+
+/// The protocol of ws-server: JSON in text frames.
+#[derive(Debug)]
+pub(crate) struct SessionEndpoint(pub(crate) Session);
+
+impl Endpoint for SessionEndpoint {
+    fn text(&mut self, text: &str, now_ms: u64, out: &mut Vec<u8>) -> Flow {
+        self.0.text(text, now_ms, out)
+    }
+
+    fn binary(&mut self, _: &[u8], _: u64, _: &mut Vec<u8>) -> Flow {
+        Flow::Close(CloseCode::Unsupported)
+    }
+
+    fn writable(&mut self) {
+        self.0.membership().resume();
+    }
+}

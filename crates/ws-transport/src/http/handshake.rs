@@ -1,0 +1,127 @@
+//! The opening handshake of a WebSocket (RFC 6455, section 4.2).
+
+use hyper::body::Incoming;
+use hyper::header::{
+    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+};
+use hyper::{Method, Request, StatusCode, Version};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use ws_core::{HeartbeatMode, Hub};
+use ws_proto::{ErrorCode, SUBPROTOCOL};
+
+use super::{Accepted, Answer, Reply};
+
+const VERSION: &str = "13";
+
+/// Answers `GET /ws`: 101 and room in the hub, or why not.
+pub(super) fn answer(hub: &Hub, request: &Request<Incoming>) -> Result<Answer<Accepted>, Reply> {
+    let mut switching = plain_handshake(request)?;
+    let heartbeat = heartbeat_mode(request.uri().query().unwrap_or_default())?;
+    if has_token(request.headers(), SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
+        switching.set(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    }
+    let permit =
+        hub.admit().map_err(|refusal| Reply::refusal(ErrorCode::Overloaded, &format!("{refusal}; try again later")))?;
+    Ok(Answer::Switch(switching, Accepted { permit, heartbeat }))
+}
+
+/// Checks a handshake without asking anybody, and answers it.
+pub(crate) fn plain_handshake(request: &Request<Incoming>) -> Result<Reply, Reply> {
+    if request.method() != Method::GET {
+        return Err(Reply::method_not_allowed("GET"));
+    }
+    let headers = request.headers();
+    let upgrades = request.version() >= Version::HTTP_11
+        && has_token(headers, CONNECTION, "upgrade")
+        && has_token(headers, UPGRADE, "websocket");
+    if !upgrades {
+        let message = "this path speaks WebSocket: connect with ws:// or wss://";
+        let mut reply = Reply::error(StatusCode::UPGRADE_REQUIRED, "upgrade_required", message);
+        reply.set(UPGRADE, HeaderValue::from_static("websocket"));
+        reply.set(CONNECTION, HeaderValue::from_static("Upgrade"));
+        return Err(reply);
+    }
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != VERSION) {
+        let mut reply = Reply::refusal(ErrorCode::InvalidRequest, "Sec-WebSocket-Version must be 13");
+        reply.set(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
+        return Err(reply);
+    }
+    match headers.get(SEC_WEBSOCKET_KEY).filter(|key| is_key(key.as_bytes())) {
+        Some(key) => Ok(Reply::switching(accept(key))),
+        None => Err(Reply::refusal(ErrorCode::InvalidRequest, "Sec-WebSocket-Key must be 16 bytes in base64")),
+    }
+}
+
+fn accept(key: &HeaderValue) -> HeaderValue {
+    // Base64 is always a header value.
+    HeaderValue::from_str(&derive_accept_key(key.as_bytes())).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// 16 bytes in base64 are 22 digits and `==`.
+fn is_key(key: &[u8]) -> bool {
+    let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    key.len() == 24 && key.ends_with(b"==") && key[..22].iter().all(digit)
+}
+
+/// Whether a header that is a list has `token` in it, in any case.
+fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|item| item.trim().eq_ignore_ascii_case(token))
+}
+
+/// The query option `heartbeat` (PROTOCOL section 2). Options that are not known are ignored.
+fn heartbeat_mode(query: &str) -> Result<HeartbeatMode, Reply> {
+    match query.split('&').find_map(|option| option.strip_prefix("heartbeat=")) {
+        None => Ok(HeartbeatMode::Ping),
+        Some("app") => Ok(HeartbeatMode::App),
+        Some(_) => Err(Reply::refusal(ErrorCode::InvalidRequest, "`heartbeat` in the query can only be `app`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_sixteen_bytes_in_base64() {
+        let check = |key: &str, expect: bool| assert_eq!(is_key(key.as_bytes()), expect, "{key}");
+        check("dGhlIHNhbXBsZSBub25jZQ==", true);
+        check("dGhlIHNhbXBsZSBub25jZQ=", false);
+        check("dGhlIHNhbXBsZSBub25jZQ===", false);
+        check("dGhlIHNhbXBsZSBub25jZ!==", false);
+        check("", false);
+    }
+
+    #[test]
+    fn the_accept_key_is_that_of_the_rfc() {
+        // RFC 6455, section 1.3.
+        let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(accept(&key), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn lists_are_searched_in_any_case_and_over_several_headers() {
+        let mut headers = HeaderMap::new();
+        headers.append(CONNECTION, HeaderValue::from_static("keep-alive, Upgrade"));
+        headers.append(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("a"));
+        headers.append(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("b ,ws.json.v1"));
+        assert!(has_token(&headers, CONNECTION, "upgrade"));
+        assert!(has_token(&headers, SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL));
+        assert!(!has_token(&headers, UPGRADE, "websocket"));
+    }
+
+    #[test]
+    fn the_heartbeat_option_is_checked() {
+        let check = |query: &str, expect: Option<HeartbeatMode>| {
+            assert_eq!(heartbeat_mode(query).ok(), expect, "{query}");
+        };
+        check("", Some(HeartbeatMode::Ping));
+        check("x=1&heartbeat=app", Some(HeartbeatMode::App));
+        check("heartbeat=off", None);
+    }
+}

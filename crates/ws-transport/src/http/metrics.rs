@@ -1,0 +1,144 @@
+//! `GET /metrics`: the hub's counts as text for Prometheus (OpenMetrics 1.0).
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use ws_core::{Count, Hub};
+use ws_proto::action::ActionName;
+use ws_proto::{CloseCode, ErrorCode};
+
+use super::Reply;
+
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All metrics of a server.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+}
+
+#[derive(Debug)]
+struct HubMetrics {
+    hub: Hub,
+    version: &'static str,
+}
+
+impl Metrics {
+    pub(crate) fn new(hub: Hub, version: &'static str) -> Self {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(HubMetrics { hub, version }));
+        Metrics { registry }
+    }
+
+    pub(super) fn reply(&self) -> Reply {
+        let mut text = String::new();
+        match prometheus_client::encoding::text::encode(&mut text, &self.registry) {
+            Ok(()) => Reply::ok(CONTENT_TYPE, text),
+            Err(error) => Reply::refusal(ErrorCode::Internal, &error.to_string()),
+        }
+    }
+}
+
+impl Collector for HubMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.gauges(&mut encoder)?;
+        self.counts(&mut encoder)?;
+        self.families(&mut encoder)
+    }
+}
+
+impl HubMetrics {
+    fn gauges(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let one = [("version", self.version)];
+        family(encoder, "ws_build", "The version that is running", gauge(1), &[(&one[..], 1)])?;
+        let connections = self.hub.connections() as u64;
+        let draining = u64::from(self.hub.is_draining());
+        single(encoder, "ws_connections", "Open connections", gauge(connections))?;
+        single(encoder, "ws_draining", "1 while the server is draining", gauge(draining))?;
+        single(encoder, "ws_uptime_seconds", "Since the start", gauge(self.hub.clock().now_ms() / 1000))?;
+        match resident_bytes() {
+            Some(bytes) => {
+                single(encoder, "process_resident_memory_bytes", "Resident memory of the process", gauge(bytes))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn counts(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let counters = self.hub.counters();
+        let counts: &[(&str, &str, &Count)] = &[
+            ("ws_connections_opened", "Connections that were opened", &counters.connections_opened),
+            ("ws_connections_lost", "Connections that ended without a close frame", &counters.connections_lost),
+            ("ws_panics", "Connections that ended because of a mistake of the server's", &counters.panics),
+            ("ws_messages_received", "Messages from clients", &counters.messages_received),
+            ("ws_received_bytes", "Bytes from clients, framing included", &counters.bytes_received),
+            ("ws_sent_bytes", "Bytes to clients, framing included", &counters.bytes_sent),
+            ("ws_broadcasts", "Broadcasts that were accepted", &counters.broadcasts),
+            ("ws_deliveries", "Broadcasts handed to a socket, once per reader", &counters.deliveries),
+            ("ws_gaps", "Readers that were told that they missed something", &counters.gaps),
+            ("ws_missed_broadcasts", "Broadcasts that those readers missed", &counters.missed),
+            ("ws_sockets_blocked", "Times that a reader's socket was full", &counters.blocked),
+            ("ws_publishers_held", "Times that a publisher had to wait for the fan-out", &counters.held),
+            ("ws_pings", "Heartbeats that were sent", &counters.pings),
+        ];
+        counts.iter().try_for_each(|(name, help, count)| single(encoder, name, help, counter(count.get())))
+    }
+
+    fn families(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let counters = self.hub.counters();
+        let requests = ActionName::ALL.map(|action| (action.as_str(), counters.requests(action).get()));
+        labelled(encoder, "ws_requests", "Requests", "action", &requests)?;
+        let errors: Vec<_> = ErrorCode::ALL.iter().map(|code| (code.as_str(), counters.errors(*code).get())).collect();
+        labelled(encoder, "ws_errors", "Requests and frames that were refused", "code", &errors)?;
+        let codes: Vec<_> = CloseCode::ALL.iter().map(|code| (code.as_u16().to_string(), *code)).collect();
+        let closed: Vec<_> = codes.iter().map(|(name, code)| (name.as_str(), counters.closed(*code).get())).collect();
+        labelled(encoder, "ws_connections_closed", "Connections that were closed, by close code", "code", &closed)
+    }
+}
+
+fn gauge(value: u64) -> ConstGauge<f64> {
+    ConstGauge::new(value as f64)
+}
+
+fn counter(value: u64) -> ConstCounter<u64> {
+    ConstCounter::new(value)
+}
+
+fn single(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, metric: impl EncodeMetric) -> fmt::Result {
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+/// A counter for each value of one label.
+fn labelled(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    label: &'static str,
+    values: &[(&str, u64)],
+) -> fmt::Result {
+    let mut descriptor = encoder.encode_descriptor(name, help, None, counter(0).metric_type())?;
+    values.iter().try_for_each(|(value, count)| counter(*count).encode(descriptor.encode_family(&[(label, *value)])?))
+}
+
+fn family(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    metric: impl EncodeMetric,
+    values: &[(impl EncodeLabelSet, u64)],
+) -> fmt::Result {
+    let mut descriptor = encoder.encode_descriptor(name, help, None, metric.metric_type())?;
+    values.iter().try_for_each(|(labels, value)| gauge(*value).encode(descriptor.encode_family(labels)?))
+}
+
+/// Where the system has `/proc`: the second number of `statm` is in pages, of 4 KiB on what we run on.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kib * 1024)
+}

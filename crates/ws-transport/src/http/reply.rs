@@ -1,0 +1,93 @@
+//! Answers: a status, headers, a body that is there already.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    RETRY_AFTER, UPGRADE, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Response, StatusCode};
+use ws_proto::ErrorCode;
+
+use crate::limits::RETRY_AFTER_S;
+
+/// Nothing from elsewhere, no inline script or style, no frame around it; WebSockets to any server that is tried out.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// An HTTP answer.
+#[derive(Debug)]
+pub(crate) struct Reply(Box<Response<Full<Bytes>>>);
+
+impl Reply {
+    /// A body of this type with 200.
+    pub(crate) fn ok(content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let mut reply = Reply(Box::new(Response::new(Full::new(body.into()))));
+        reply.set(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        reply.set(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        reply.set(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        reply
+    }
+
+    /// JSON with 200.
+    pub(crate) fn json(body: &serde_json::Value) -> Self {
+        Reply::ok("application/json", body.to_string())
+    }
+
+    /// A file of the pages.
+    pub(crate) fn page(content_type: &'static str, body: &'static [u8]) -> Self {
+        let mut reply = Reply::ok(content_type, Bytes::from_static(body));
+        reply.set(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+        reply.set(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        reply
+    }
+
+    /// An error body, `{"error":{"code","message"}}`.
+    pub(crate) fn error(status: StatusCode, code: &str, message: &str) -> Self {
+        let mut reply = Reply::json(&serde_json::json!({ "error": { "code": code, "message": message } }));
+        *reply.0.status_mut() = status;
+        reply.set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        reply
+    }
+
+    /// An error of the protocol, with the status that belongs to it.
+    pub(crate) fn refusal(code: ErrorCode, message: &str) -> Self {
+        let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut reply = Reply::error(status, code.as_str(), message);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            reply.set(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        }
+        reply
+    }
+
+    /// 404.
+    pub(crate) fn not_found(path: &str) -> Self {
+        Reply::refusal(ErrorCode::NotFound, &format!("nothing at {path}"))
+    }
+
+    /// 405, with the methods that there are.
+    pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
+        let message = format!("this path takes {allowed}");
+        let mut reply = Reply::error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &message);
+        reply.set(ALLOW, HeaderValue::from_static(allowed));
+        reply
+    }
+
+    /// 101, on to a WebSocket.
+    pub(crate) fn switching(accept: HeaderValue) -> Self {
+        let mut reply = Reply(Box::new(Response::new(Full::default())));
+        *reply.0.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        reply.set(CONNECTION, HeaderValue::from_static("Upgrade"));
+        reply.set(UPGRADE, HeaderValue::from_static("websocket"));
+        reply.set(hyper::header::SEC_WEBSOCKET_ACCEPT, accept);
+        reply
+    }
+
+    pub(crate) fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        self.0.headers_mut().insert(name, value);
+    }
+
+    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
+        *self.0
+    }
+}

@@ -1,0 +1,64 @@
+//! Which path answers what (PROTOCOL section 9).
+
+use hyper::body::Incoming;
+use hyper::{Method, Request};
+use serde_json::json;
+use ws_core::Hub;
+use ws_proto::ErrorCode;
+
+use super::{Accepted, Answer, Metrics, Reply, Routes, handshake, pages};
+
+/// The paths of a hub.
+#[derive(Debug)]
+pub(crate) struct HubRoutes {
+    pub(crate) hub: Hub,
+    pub(crate) metrics: Metrics,
+    /// Of the product, for `/health`.
+    pub(crate) version: &'static str,
+}
+
+impl Routes for HubRoutes {
+    type Agreed = Accepted;
+
+    fn answer(&self, request: &Request<Incoming>) -> Answer<Accepted> {
+        match request.uri().path() {
+            "/ws" => handshake::answer(&self.hub, request).unwrap_or_else(Answer::Reply),
+            path => Answer::Reply(self.reply(path, request.method())),
+        }
+    }
+}
+
+impl HubRoutes {
+    fn reply(&self, path: &str, method: &Method) -> Reply {
+        match (self.read(path), method) {
+            (None, _) => Reply::not_found(path),
+            (Some(reply), &Method::GET | &Method::HEAD) => reply,
+            (Some(_), _) => Reply::method_not_allowed("GET, HEAD"),
+        }
+    }
+
+    fn read(&self, path: &str) -> Option<Reply> {
+        match path {
+            "/health" => Some(self.health()),
+            "/ready" => Some(self.ready()),
+            "/metrics" => Some(self.metrics.reply()),
+            _ => pages::page(path),
+        }
+    }
+
+    fn health(&self) -> Reply {
+        Reply::json(&json!({
+            "status": "ok",
+            "version": self.version,
+            "uptime_s": self.hub.clock().now_ms() / 1000,
+            "connections": self.hub.connections(),
+        }))
+    }
+
+    fn ready(&self) -> Reply {
+        if self.hub.is_draining() {
+            return Reply::refusal(ErrorCode::Overloaded, "the server is draining");
+        }
+        Reply::json(&json!({ "status": "ready" }))
+    }
+}

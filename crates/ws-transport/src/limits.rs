@@ -1,0 +1,35 @@
+//! Every fixed limit of this crate. What an operator sets comes in through the options.
+
+use std::time::Duration;
+
+/// Bytes read from a socket in one system call, into a buffer that each thread has once.
+pub(crate) const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// Chunk in which tungstenite takes over a message that did not arrive in one read, in bytes.
+pub(crate) const READ_CHUNK_BYTES: usize = 4 * 1024;
+
+/// Answers of one batch that are collected before they are written, in bytes.
+pub(crate) const WRITE_BATCH_BYTES_MAX: usize = 64 * 1024;
+
+/// Time for the peer to finish a closing handshake, and to take what is on its way to it.
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Head of an HTTP request: bytes and headers. hyper answers 431 to more.
+pub(crate) const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// See [`HTTP_HEAD_BYTES_MAX`].
+pub(crate) const HTTP_HEADERS_MAX: usize = 64;
+
+/// Sockets that have not become a WebSocket (yet); further ones are closed at once.
+pub(crate) const HTTP_SOCKETS_MAX: usize = 16 * 1024;
+
+/// Connections that the kernel completes before they are accepted. It may allow fewer.
+pub(crate) const LISTEN_BACKLOG: u32 = 4096;
+
+/// Pause after a failed accept (out of file descriptors), before the next one.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Time between the notice of a drain and the closing of the connections, for requests under way.
+pub(crate) const DRAIN_NOTICE: Duration = Duration::from_millis(500);
+
+/// What a client that is refused for want of room is told to wait, in seconds.
+pub(crate) const RETRY_AFTER_S: u32 = 5;

@@ -1,0 +1,139 @@
+//! Listening sockets, and a WebSocket task for everyone who completes a handshake.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::endpoint::Endpoint;
+use crate::http::{self, Routes, Upgraded};
+use crate::limits::{ACCEPT_PAUSE, HTTP_SOCKETS_MAX, LISTEN_BACKLOG};
+use crate::socket::{self, Socket, SocketOptions};
+use ws_core::{Connection, HeartbeatMode};
+
+/// An address that could not be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {addr}: {source}")]
+pub struct BindError {
+    /// The address.
+    pub addr: SocketAddr,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+/// What turns what a handshake agreed on into an endpoint.
+pub(crate) trait Opens<A>: Send + Sync + 'static {
+    type Endpoint: Endpoint + Unpin;
+
+    fn heartbeat(&self, agreed: &A) -> HeartbeatMode;
+
+    /// Called once per connection; what it sends on the connection goes out first.
+    fn open(&self, agreed: A, connection: &Arc<Connection>) -> Self::Endpoint;
+}
+
+/// Serves sockets: HTTP by `routes`, WebSockets by what `opens` makes.
+#[derive(Debug)]
+pub(crate) struct Server<R, O> {
+    pub(crate) routes: Arc<R>,
+    pub(crate) opens: Arc<O>,
+    pub(crate) options: Arc<SocketOptions>,
+    pub(crate) handshake_timeout: Duration,
+    /// The WebSockets that are open.
+    pub(crate) sockets: TaskTracker,
+    pub(crate) http_sockets: Arc<AtomicUsize>,
+}
+
+impl<R, O> Clone for Server<R, O> {
+    fn clone(&self) -> Self {
+        Server {
+            routes: self.routes.clone(),
+            opens: self.opens.clone(),
+            options: self.options.clone(),
+            handshake_timeout: self.handshake_timeout,
+            sockets: self.sockets.clone(),
+            http_sockets: self.http_sockets.clone(),
+        }
+    }
+}
+
+/// Counts a socket that speaks HTTP, for as long as it does.
+struct HttpSocket(Arc<AtomicUsize>);
+
+impl Drop for HttpSocket {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Binds one address.
+pub(crate) fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
+    let listen = || {
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        socket.listen(LISTEN_BACKLOG)
+    };
+    listen().map_err(|source| BindError { addr, source })
+}
+
+impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
+    /// Accepts until the future is dropped.
+    pub(crate) async fn accept(self, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => self.take(stream),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn take(&self, stream: TcpStream) {
+        let count = HttpSocket(self.http_sockets.clone());
+        if count.0.fetch_add(1, Ordering::AcqRel) >= HTTP_SOCKETS_MAX {
+            tracing::debug!("too many sockets without a WebSocket: closing one");
+            return;
+        }
+        // Small frames must not wait for each other; it fails only on a socket that is gone.
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(self.clone().serve(stream, count));
+    }
+
+    /// Ends with the handshake: the WebSocket gets a task of its own, without room for all this.
+    async fn serve(self, stream: TcpStream, count: HttpSocket) {
+        let upgraded = http::serve(stream, self.routes.clone(), self.handshake_timeout).await;
+        drop(count);
+        if let Some(upgraded) = upgraded {
+            self.start(upgraded);
+        }
+    }
+
+    fn start(&self, upgraded: Upgraded<R::Agreed>) {
+        let Upgraded { stream, early, agreed } = upgraded;
+        let (read, connection) = socket::open(stream, self.opens.heartbeat(&agreed), &self.options);
+        let endpoint = self.opens.open(agreed, &connection);
+        let socket = Socket::new(read, connection, endpoint, &early, self.options.clone());
+        tokio::spawn(Tracked { socket, _token: self.sockets.token() });
+    }
+}
+
+/// A socket that a drain waits for.
+struct Tracked<E> {
+    socket: Socket<E>,
+    _token: TaskTrackerToken,
+}
+
+impl<E: Endpoint + Unpin> Future for Tracked<E> {
+    type Output = ();
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {
+        std::pin::Pin::new(&mut self.socket).poll(cx)
+    }
+}

@@ -1,0 +1,98 @@
+//! Any endpoint on the same sockets as a hub's: every path is a WebSocket, nobody is refused.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::body::Incoming;
+use tokio::net::TcpListener;
+use ws_core::{Clock, Connection, HeartbeatMode};
+
+use crate::endpoint::Endpoint;
+use crate::http::{Answer, Routes, plain_handshake};
+use crate::listener::{self, BindError, Opens, Server};
+use crate::socket::SocketOptions;
+
+/// Limits of a [`Plain`] server.
+#[derive(Debug, Clone, Copy)]
+pub struct PlainOptions {
+    /// Largest message from a peer, in bytes; over it: close 1009.
+    pub message_bytes_max: usize,
+    /// Answers that may wait for a slow peer, in bytes; at it, nothing more is read from the peer.
+    pub outbox_bytes_max: usize,
+    /// Time for a complete request head.
+    pub handshake_timeout: Duration,
+}
+
+/// A server of one kind of endpoint.
+#[derive(Debug)]
+pub struct Plain<F> {
+    listener: TcpListener,
+    options: PlainOptions,
+    make: F,
+}
+
+impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Plain<F> {
+    /// Binds one address; `make` is called for every connection.
+    ///
+    /// # Errors
+    /// When it cannot be bound.
+    pub fn bind(addr: SocketAddr, options: PlainOptions, make: F) -> Result<Self, BindError> {
+        Ok(Plain { listener: listener::bind(addr)?, options, make })
+    }
+
+    /// The address that is bound.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until the future is dropped.
+    pub async fn serve(self) {
+        let options = SocketOptions {
+            message_bytes_max: self.options.message_bytes_max,
+            outbox_bytes_max: self.options.outbox_bytes_max,
+            clock: Clock::start(),
+            counters: Arc::default(),
+        };
+        let server = Server {
+            routes: Arc::new(AnyPath),
+            opens: Arc::new(Make(self.make)),
+            options: Arc::new(options),
+            handshake_timeout: self.options.handshake_timeout,
+            sockets: Default::default(),
+            http_sockets: Arc::default(),
+        };
+        server.accept(self.listener).await;
+    }
+}
+
+struct AnyPath;
+
+impl Routes for AnyPath {
+    type Agreed = ();
+
+    fn answer(&self, request: &Request<Incoming>) -> Answer<()> {
+        match plain_handshake(request) {
+            Ok(switching) => Answer::Switch(switching, ()),
+            Err(refused) => Answer::Reply(refused),
+        }
+    }
+}
+
+struct Make<F>(F);
+
+impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Opens<()> for Make<F> {
+    type Endpoint = E;
+
+    fn heartbeat(&self, (): &()) -> HeartbeatMode {
+        HeartbeatMode::Ping
+    }
+
+    fn open(&self, (): (), _: &Arc<Connection>) -> E {
+        (self.0)()
+    }
+}

@@ -1,0 +1,337 @@
+//! One WebSocket connection: a future that owns the reading half of the socket, the parser while there
+//! is something to parse, and the endpoint. Between messages it is a few hundred bytes.
+//!
+//! Each time it is woken it takes one [`Event`] after the other until there is none. All that a read
+//! brings is answered with one write.
+
+mod outlet;
+mod reader;
+
+use std::cell::Cell;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::time::Sleep;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use ws_core::{Clock, Connection, Counters, Flow, HeartbeatMode};
+use ws_proto::CloseCode;
+
+use self::outlet::TcpOutlet;
+use self::reader::{Reader, Stop};
+use crate::endpoint::Endpoint;
+use crate::limits::{CLOSE_TIMEOUT, READ_BYTES_MAX, READ_CHUNK_BYTES, WRITE_BATCH_BYTES_MAX};
+
+/// What all connections of a server have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct SocketOptions {
+    /// Largest message from a peer, in bytes; over it: close 1009.
+    pub(crate) message_bytes_max: usize,
+    /// Answers that may wait for a slow peer, in bytes; at it, nothing more is read from the peer.
+    pub(crate) outbox_bytes_max: usize,
+    /// The clock of all moments in milliseconds.
+    pub(crate) clock: Clock,
+    /// Where connections are counted.
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// The task of one connection.
+#[derive(Debug)]
+pub(crate) struct Socket<E> {
+    read: OwnedReadHalf,
+    connection: Arc<Connection>,
+    options: Arc<SocketOptions>,
+    /// Gone as soon as the closing begins.
+    endpoint: Option<E>,
+    reader: Reader,
+    /// A message that the endpoint could not take yet.
+    held: Option<Box<Message>>,
+    /// The reader may have more messages, which the outbox had no room to answer.
+    backlog: bool,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Open,
+    /// Our close frame is out; the peer's has to come.
+    Closing(Pin<Box<Sleep>>),
+    /// Both are; what the outbox holds has to go.
+    Flushing(Pin<Box<Sleep>>),
+    /// The peer broke the protocol; what it still sends is thrown away until it has read our close frame.
+    Lingering(Pin<Box<Sleep>>),
+}
+
+/// What can happen to a connection.
+#[derive(Debug)]
+enum Event {
+    /// So many bytes have arrived; 0: those that had arrived before can be looked at again.
+    Input(usize),
+    /// The peer will send nothing more, or is gone.
+    Eof,
+    /// A full socket takes bytes again.
+    Writable,
+    /// Somebody here asks for the connection to be closed.
+    Close(CloseCode),
+    /// The time for closing is over.
+    Timeout,
+}
+
+/// Buffers of a thread, used by one connection at a time while it is polled.
+#[derive(Debug, Default)]
+struct Scratch {
+    input: Vec<u8>,
+    out: Vec<u8>,
+}
+
+thread_local! {
+    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch { input: Vec::new(), out: Vec::new() }) };
+}
+
+/// Makes the hub's side of a connection, and what is needed to run it.
+pub(crate) fn open(
+    stream: TcpStream,
+    mode: HeartbeatMode,
+    options: &SocketOptions,
+) -> (OwnedReadHalf, Arc<Connection>) {
+    let (read, write) = stream.into_split();
+    let outlet = Box::new(TcpOutlet(write));
+    (read, Connection::new(outlet, mode, options.counters.clone(), options.clock.now_ms()))
+}
+
+impl<E: Endpoint> Socket<E> {
+    /// `early`: bytes that came right behind the handshake.
+    pub(crate) fn new(
+        read: OwnedReadHalf,
+        connection: Arc<Connection>,
+        endpoint: E,
+        early: &[u8],
+        options: Arc<SocketOptions>,
+    ) -> Self {
+        let mut reader = Reader::new();
+        reader.feed(early, &config(&options));
+        Socket {
+            read,
+            connection,
+            options,
+            endpoint: Some(endpoint),
+            reader,
+            held: None,
+            backlog: !early.is_empty(),
+            phase: Phase::Open,
+        }
+    }
+
+    fn next_event(&mut self, cx: &mut Context<'_>, input: &mut [u8]) -> Poll<Event> {
+        let attention = self.connection.attention(cx.waker());
+        if attention.lost {
+            return Poll::Ready(Event::Eof);
+        }
+        match &mut self.phase {
+            Phase::Open => {
+                if let Some(code) = attention.close {
+                    return Poll::Ready(Event::Close(code));
+                }
+            }
+            Phase::Closing(timeout) | Phase::Flushing(timeout) | Phase::Lingering(timeout) => {
+                if timeout.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Event::Timeout);
+                }
+            }
+        }
+        if attention.blocked && self.read.as_ref().poll_write_ready(cx).is_ready() {
+            return Poll::Ready(Event::Writable);
+        }
+        let has_room = attention.outbox_bytes < self.options.outbox_bytes_max;
+        if !has_room || self.held.is_some() || matches!(self.phase, Phase::Flushing(_)) {
+            return Poll::Pending;
+        }
+        if std::mem::take(&mut self.backlog) {
+            return Poll::Ready(Event::Input(0));
+        }
+        let mut buffer = ReadBuf::new(input);
+        match Pin::new(&mut self.read).poll_read(cx, &mut buffer) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) if !buffer.filled().is_empty() => Poll::Ready(Event::Input(buffer.filled().len())),
+            Poll::Ready(_) => Poll::Ready(Event::Eof),
+        }
+    }
+
+    fn on_event(&mut self, event: Event, scratch: &mut Scratch) -> ControlFlow<()> {
+        match event {
+            Event::Input(bytes) => self.on_input(&scratch.input[..bytes], &mut scratch.out),
+            Event::Eof => {
+                if matches!(self.phase, Phase::Open) {
+                    self.options.counters.connections_lost.add(1);
+                }
+                ControlFlow::Break(())
+            }
+            Event::Writable => {
+                if self.connection.flush(self.options.clock.now_ms())
+                    && let Some(endpoint) = &mut self.endpoint
+                {
+                    endpoint.writable();
+                }
+                self.go_on_closing()
+            }
+            Event::Close(code) => {
+                self.start_closing(code, &mut scratch.out);
+                self.go_on_closing()
+            }
+            Event::Timeout => ControlFlow::Break(()),
+        }
+    }
+
+    fn on_input(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> ControlFlow<()> {
+        let now_ms = self.options.clock.now_ms();
+        if !bytes.is_empty() {
+            self.connection.heard(now_ms, bytes.len());
+        }
+        if matches!(self.phase, Phase::Lingering(_)) {
+            return ControlFlow::Continue(());
+        }
+        self.reader.feed(bytes, &config(&self.options));
+        self.take_messages(now_ms, out);
+        self.go_on_closing()
+    }
+
+    /// Gives the endpoint what has been read, as long as the answers have room, and sends those.
+    fn take_messages(&mut self, now_ms: u64, out: &mut Vec<u8>) {
+        out.clear();
+        let room = self.options.outbox_bytes_max.min(WRITE_BATCH_BYTES_MAX);
+        while out.len() < room {
+            let message = match self.held.take() {
+                Some(message) => Ok(*message),
+                None => self.reader.next(out),
+            };
+            let flow = match message {
+                Ok(message) => self.take_message(message, now_ms, out),
+                Err(Stop::Starved) => return self.connection.send(out, now_ms),
+                Err(Stop::Closed) => return self.peer_closed(now_ms, out),
+                Err(Stop::Failed(code)) if matches!(self.phase, Phase::Open) => Flow::Close(code),
+                // Our close frame is out already, and what comes instead of the peer's is no answer to it.
+                Err(Stop::Failed(_)) => return self.phase = Phase::Lingering(close_timer()),
+            };
+            match flow {
+                Flow::Continue => {}
+                Flow::Hold => return self.connection.send(out, now_ms),
+                Flow::Close(code) => return self.close_after(code, out),
+            }
+        }
+        self.backlog = true;
+        self.connection.send(out, now_ms);
+    }
+
+    fn take_message(&mut self, message: Message, now_ms: u64, out: &mut Vec<u8>) -> Flow {
+        let Some(endpoint) = &mut self.endpoint else { return Flow::Continue };
+        let flow = match &message {
+            Message::Text(text) => endpoint.text(text, now_ms, out),
+            Message::Binary(bytes) => endpoint.binary(bytes, now_ms, out),
+            _ => Flow::Continue,
+        };
+        if flow == Flow::Hold {
+            self.held = Some(Box::new(message));
+        }
+        flow
+    }
+
+    /// The peer's close frame came, and ours is in `out`, or went out before.
+    fn peer_closed(&mut self, now_ms: u64, out: &[u8]) {
+        if matches!(self.phase, Phase::Open) {
+            self.options.counters.closed(CloseCode::Normal).add(1);
+        }
+        // Before the peer can see that it is closed: then it finds itself counted out.
+        self.endpoint = None;
+        self.connection.send_last(out, now_ms);
+        self.phase = Phase::Flushing(close_timer());
+    }
+
+    fn start_closing(&mut self, code: CloseCode, out: &mut Vec<u8>) {
+        out.clear();
+        self.close_after(code, out);
+    }
+
+    /// Sends `out` and then our close frame.
+    fn close_after(&mut self, code: CloseCode, out: &mut Vec<u8>) {
+        self.options.counters.closed(code).add(1);
+        tracing::debug!(connection = %self.connection.id(), code = code.as_u16(), reason = code.reason(), "closing");
+        self.endpoint = None;
+        self.held = None;
+        self.reader.close(code, &config(&self.options), out);
+        self.connection.send_last(out, self.options.clock.now_ms());
+        self.phase = match code {
+            CloseCode::Protocol | CloseCode::InvalidUtf8 | CloseCode::TooBig => Phase::Lingering(close_timer()),
+            _ => Phase::Closing(close_timer()),
+        };
+    }
+
+    /// When everything has gone out: ends, or sends the FIN and waits for the peer's.
+    fn go_on_closing(&mut self) -> ControlFlow<()> {
+        match self.phase {
+            Phase::Flushing(_) if self.connection.has_sent_all() => ControlFlow::Break(()),
+            Phase::Lingering(_) if self.connection.has_sent_all() => {
+                self.connection.end();
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
+impl<E: Endpoint + Unpin> Future for Socket<E> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let socket = self.get_mut();
+        let mut scratch = SCRATCH.take();
+        scratch.input.resize(READ_BYTES_MAX, 0);
+        if socket.held.is_some() {
+            // The gate may be open now; if not, the endpoint holds the message again.
+            socket.take_messages(socket.options.clock.now_ms(), &mut scratch.out);
+        }
+        let poll = loop {
+            match socket.next_event(cx, &mut scratch.input) {
+                Poll::Pending => break Poll::Pending,
+                Poll::Ready(event) => {
+                    if socket.on_event(event, &mut scratch).is_break() {
+                        break Poll::Ready(());
+                    }
+                }
+            }
+        };
+        scratch.out.clear();
+        scratch.out.shrink_to(2 * WRITE_BATCH_BYTES_MAX);
+        SCRATCH.set(scratch);
+        poll
+    }
+}
+
+impl<E> Drop for Socket<E> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.options.counters.panics.add(1);
+        }
+        // Others may still hold the connection for a moment; the socket closes now.
+        self.connection.end();
+    }
+}
+
+fn close_timer() -> Pin<Box<Sleep>> {
+    Box::pin(tokio::time::sleep(CLOSE_TIMEOUT))
+}
+
+/// tungstenite's configuration, every field of it set by us. Its write buffer only passes bytes on.
+fn config(options: &SocketOptions) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_CHUNK_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(usize::MAX)
+        .max_message_size(Some(options.message_bytes_max))
+        .max_frame_size(Some(options.message_bytes_max))
+        .accept_unmasked_frames(false)
+}

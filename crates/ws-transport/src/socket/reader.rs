@@ -1,0 +1,170 @@
+//! Bytes in, messages out: tungstenite's protocol, fed from a buffer instead of a socket.
+//!
+//! Between messages a connection holds no buffer and no parser: both are made when bytes arrive, and are
+//! given back when those bytes were whole messages. How that is known: every message in its shortest
+//! form has a known size on the wire; while these add up to all the bytes that were fed, nothing is left.
+
+use std::io::{self, Read, Write};
+
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WireCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use ws_proto::CloseCode;
+
+/// The reading side of one WebSocket.
+#[derive(Debug)]
+pub(super) struct Reader {
+    parser: Option<Box<Parser>>,
+}
+
+#[derive(Debug)]
+struct Parser {
+    context: WebSocketContext,
+    /// Fed but not taken over by the context yet.
+    rest: Vec<u8>,
+    fed_bytes: u64,
+    /// Sizes on the wire of the messages that came out.
+    parsed_bytes: u64,
+    closing: bool,
+}
+
+/// Why there is no next message.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// More bytes are needed.
+    Starved,
+    /// The closing handshake is complete; the peer's part of it came now, or ours went out before.
+    Closed,
+    /// The peer broke the protocol: to be closed with this code.
+    Failed(CloseCode),
+}
+
+/// What tungstenite takes for a socket: reads come from `rest`, writes go to `out`.
+struct Pipe<'a> {
+    rest: &'a mut Vec<u8>,
+    out: &'a mut Vec<u8>,
+}
+
+impl Reader {
+    pub(super) const fn new() -> Self {
+        Reader { parser: None }
+    }
+
+    /// Takes over bytes that have arrived.
+    pub(super) fn feed(&mut self, bytes: &[u8], config: &WebSocketConfig) {
+        match &mut self.parser {
+            Some(parser) => {
+                parser.rest.extend_from_slice(bytes);
+                parser.fed_bytes += bytes.len() as u64;
+            }
+            None if bytes.is_empty() => {}
+            None => self.parser = Some(Box::new(Parser::new(bytes, config))),
+        }
+    }
+
+    /// The next message. What the protocol answers by itself (pong, close) is appended to `out`.
+    pub(super) fn next(&mut self, out: &mut Vec<u8>) -> Result<Message, Stop> {
+        let Some(parser) = &mut self.parser else { return Err(Stop::Starved) };
+        if parser.is_between_messages() {
+            self.parser = None;
+            return Err(Stop::Starved);
+        }
+        parser.next(out)
+    }
+
+    /// Appends our close frame; from now on the peer's is waited for.
+    pub(super) fn close(&mut self, code: CloseCode, config: &WebSocketConfig, out: &mut Vec<u8>) {
+        let parser = self.parser.get_or_insert_with(|| Box::new(Parser::new(&[], config)));
+        parser.close(code, out);
+    }
+}
+
+impl Parser {
+    fn new(bytes: &[u8], config: &WebSocketConfig) -> Self {
+        // With the capacity that tungstenite asks for, or it would copy them once more.
+        let mut part = Vec::with_capacity(bytes.len().max(config.read_buffer_size));
+        part.extend_from_slice(bytes);
+        Parser {
+            context: WebSocketContext::from_partially_read(part, Role::Server, Some(*config)),
+            rest: Vec::new(),
+            fed_bytes: bytes.len() as u64,
+            parsed_bytes: 0,
+            closing: false,
+        }
+    }
+
+    fn is_between_messages(&self) -> bool {
+        self.fed_bytes == self.parsed_bytes && !self.closing
+    }
+
+    fn next(&mut self, out: &mut Vec<u8>) -> Result<Message, Stop> {
+        let mut pipe = Pipe { rest: &mut self.rest, out };
+        let message = self.context.read(&mut pipe).map_err(stop)?;
+        self.parsed_bytes += wire_bytes(&message);
+        // What the message makes tungstenite say goes out with its answer, not with the next read.
+        match message {
+            Message::Ping(_) => self.context.flush(&mut pipe).map_err(stop)?,
+            Message::Close(_) => {
+                self.closing = true;
+                return Err(self.context.flush(&mut pipe).map_or_else(stop, |()| Stop::Closed));
+            }
+            _ => {}
+        }
+        Ok(message)
+    }
+
+    fn close(&mut self, code: CloseCode, out: &mut Vec<u8>) {
+        self.closing = true;
+        let frame = CloseFrame { code: WireCode::from(code.as_u16()), reason: Utf8Bytes::from_static(code.reason()) };
+        let mut pipe = Pipe { rest: &mut self.rest, out };
+        // Writing into memory cannot fail; a context that is closed already has nothing to add.
+        let _ = self.context.close(&mut pipe, Some(frame));
+    }
+}
+
+fn stop(error: Error) -> Stop {
+    match error {
+        Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => Stop::Starved,
+        Error::ConnectionClosed | Error::AlreadyClosed => Stop::Closed,
+        Error::Protocol(ProtocolError::ReceivedAfterClosing) => Stop::Closed,
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => Stop::Failed(CloseCode::TooBig),
+        Error::Utf8(_) => Stop::Failed(CloseCode::InvalidUtf8),
+        _ => Stop::Failed(CloseCode::Protocol),
+    }
+}
+
+/// Bytes of a masked frame with this message in its shortest form. A message that came in another form
+/// was longer on the wire, and the parser then stays; no message can be shorter.
+fn wire_bytes(message: &Message) -> u64 {
+    let payload = message.len();
+    let length = match payload {
+        0..=125 => 0,
+        126..=0xffff => 2,
+        _ => 8,
+    };
+    (2 + length + 4 + payload) as u64
+}
+
+impl Read for Pipe<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.rest.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let taken = buffer.len().min(self.rest.len());
+        buffer[..taken].copy_from_slice(&self.rest[..taken]);
+        self.rest.drain(..taken);
+        Ok(taken)
+    }
+}
+
+impl Write for Pipe<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! A hub on the network: bind, serve, drain.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use ws_core::{Connection, HeartbeatMode, Hub, Session};
+use ws_proto::CloseCode;
+
+use crate::endpoint::SessionEndpoint;
+use crate::http::{Accepted, HubRoutes, Metrics};
+use crate::limits::DRAIN_NOTICE;
+use crate::listener::{self, BindError, Opens, Server};
+use crate::socket::SocketOptions;
+
+/// What an operator sets for the sockets.
+#[derive(Debug, Clone, Copy)]
+pub struct TransportOptions {
+    /// Time for a complete request head.
+    pub handshake_timeout: Duration,
+    /// Version of the product, for `/health`, `/metrics` and the `connected` event.
+    pub version: &'static str,
+    /// How it goes away.
+    pub drain: DrainOptions,
+}
+
+/// How a server goes away.
+#[derive(Debug, Clone, Copy)]
+pub struct DrainOptions {
+    /// From the notice to the end; what is open then is cut off.
+    pub grace: Duration,
+    /// The window in which clients get their slots to reconnect.
+    pub reconnect_spread: Duration,
+}
+
+/// How a drain ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections there were when it began.
+    pub connections: usize,
+    /// Of these, connections that were cut off when the grace period was over.
+    pub cut_off: usize,
+}
+
+/// Bound sockets of a hub, not served yet: clients wait in the backlog.
+#[derive(Debug)]
+pub struct Transport {
+    hub: Hub,
+    listeners: Vec<TcpListener>,
+    options: TransportOptions,
+}
+
+impl Transport {
+    /// Binds all addresses.
+    ///
+    /// # Errors
+    /// When one cannot be bound; then none is.
+    pub fn bind(addrs: &[SocketAddr], hub: Hub, options: TransportOptions) -> Result<Self, BindError> {
+        let listeners = addrs.iter().map(|addr| listener::bind(*addr)).collect::<Result<_, _>>()?;
+        Ok(Transport { hub, listeners, options })
+    }
+
+    /// The addresses that are bound, with the ports that the system chose for 0.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Serves until `shutdown` is ready, then drains. HTTP is served until the last WebSocket is gone.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Drained {
+        let Transport { hub, listeners, options } = self;
+        let server = server(&hub, &options);
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            accepting.spawn(server.clone().accept(listener));
+        }
+        shutdown.await;
+        let end = Instant::now() + options.drain.grace;
+        let connections = hub.connections();
+        tracing::info!(connections, "draining");
+        hub.drain(options.drain.reconnect_spread);
+        if connections > 0 {
+            tokio::time::sleep(DRAIN_NOTICE.min(options.drain.grace / 4)).await;
+        }
+        hub.close_all(CloseCode::GoingAway);
+        server.sockets.close();
+        // A late end cuts off what is left; the process, or the runtime of a test, drops it.
+        let _ = tokio::time::timeout_at(end, server.sockets.wait()).await;
+        Drained { connections, cut_off: server.sockets.len() }
+    }
+}
+
+fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubOpens> {
+    let limits = hub.limits();
+    Server {
+        routes: Arc::new(HubRoutes {
+            hub: hub.clone(),
+            metrics: Metrics::new(hub.clone(), options.version),
+            version: options.version,
+        }),
+        opens: Arc::new(HubOpens { hub: hub.clone(), server: format!("ws-server/{}", options.version) }),
+        options: Arc::new(SocketOptions {
+            message_bytes_max: limits.message_bytes_max,
+            outbox_bytes_max: limits.outbox_bytes_max,
+            clock: hub.clock(),
+            counters: hub.counters().clone(),
+        }),
+        handshake_timeout: options.handshake_timeout,
+        sockets: Default::default(),
+        http_sockets: Arc::default(),
+    }
+}
+
+/// Opens sessions of a hub.
+#[derive(Debug)]
+struct HubOpens {
+    hub: Hub,
+    /// Product and version.
+    server: String,
+}
+
+impl Opens<Accepted> for HubOpens {
+    type Endpoint = SessionEndpoint;
+
+    fn heartbeat(&self, agreed: &Accepted) -> HeartbeatMode {
+        agreed.heartbeat
+    }
+
+    fn open(&self, agreed: Accepted, connection: &Arc<Connection>) -> SessionEndpoint {
+        let mut greeting = Vec::new();
+        Session::greeting(&self.hub, connection, &self.server, &mut greeting);
+        connection.send(&greeting, self.hub.clock().now_ms());
+        SessionEndpoint(Session::new(agreed.permit.join(connection.clone())))
+    }
+}
