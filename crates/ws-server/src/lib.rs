@@ -1,1 +1,13 @@
-//! To be written.
+//! The binary's parts: configuration, command line, log, and the wiring of the server.
+//!
+//! A library too, so that tests start the server in their own process, on port 0.
+//! What another crate needs does not live here.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod file_limit;
+pub mod logging;
+
+/// The version of the wire protocol that this server speaks.
+pub const PROTOCOL: u32 = 1;

@@ -1,1 +1,72 @@
-fn main() {}
+//! ws-server: read the configuration, start the log, run until told to end.
+//!
+//! Exit codes: 0; 2 wrong usage (clap); 78 (EX_CONFIG) mistakes in the configuration, found before any
+//! port is bound; 1 for what goes wrong after that.
+
+use std::env;
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+
+use clap::Parser;
+use ws_server::cli::{Cli, Command};
+use ws_server::config::{self, Config, Loaded, Mistake, Sources};
+use ws_server::logging::{self, Filter};
+use ws_server::{PROTOCOL, app, file_limit};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// `EX_CONFIG` of sysexits.h.
+const BAD_CONFIG: u8 = 78;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if cli.command == Some(Command::Version) {
+        return say(&format!("ws-server {}, protocol {PROTOCOL}\n", env!("CARGO_PKG_VERSION")));
+    }
+    let (loaded, filter) = match read(&cli.sources(env::vars_os())) {
+        Ok(read) => read,
+        Err(mistakes) => {
+            eprint!("{}", config::report(&mistakes));
+            return ExitCode::from(BAD_CONFIG);
+        }
+    };
+    match cli.command {
+        Some(Command::CheckConfig) => say("configuration is fine\n"),
+        Some(Command::PrintConfig) => say(&loaded.to_toml()),
+        Some(Command::Version) | None => serve(loaded.config, filter),
+    }
+}
+
+/// Everything that can be wrong before the start, together.
+fn read(sources: &Sources) -> Result<(Loaded, Filter), Vec<Mistake>> {
+    match (config::load(sources), logging::filter(sources)) {
+        (Ok(loaded), Ok(filter)) => Ok((loaded, filter)),
+        (loaded, filter) => Err(loaded.err().into_iter().chain(filter.err()).flatten().collect()),
+    }
+}
+
+fn serve(config: Config, filter: Filter) -> ExitCode {
+    logging::start(config.log_format, filter);
+    file_limit::raise(config.limits.connections_max);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the runtime could not be started");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(app::run(&config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// To standard output; a reader that went away is no failure of ours.
+fn say(text: &str) -> ExitCode {
+    let _ = stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}

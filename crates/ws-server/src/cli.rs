@@ -1,0 +1,101 @@
+//! The command line: flags and subcommands. What a flag's value means, the configuration decides, so that
+//! a bad value is reported with all other mistakes.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Sources;
+
+const AFTER_HELP: &str = "\
+Every value comes from the first of these that has it: a flag, the environment, the file, the default.
+
+Environment:
+  WS_SERVER__SECTION__KEY  Any key of the file: WS_SERVER__LIMITS__MESSAGE_BYTES_MAX=128KiB
+  WEBSOCKET_ADDR           As --addr, comma separated
+  WS_SERVER_CONFIG         As --config
+  RUST_LOG                 What is logged: error, warn, info (default), debug, trace, or per module
+
+Exit codes: 0 done, 2 wrong usage, 78 mistakes in the configuration (before any port is bound).
+All keys, their defaults and bounds: docs/OPERATIONS.md";
+
+/// What was typed on the command line.
+#[derive(Debug, Parser)]
+#[command(name = "ws-server", version, about, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// `None`: serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Address to listen on; may be given several times [default: 0.0.0.0:3000] [env: WEBSOCKET_ADDR]
+    #[arg(long, value_name = "IP:PORT", global = true, help_heading = "Configuration")]
+    pub addr: Vec<String>,
+
+    /// Configuration file, in TOML [env: WS_SERVER_CONFIG]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Configuration")]
+    pub config: Option<PathBuf>,
+
+    /// How the log is written: text or json [default: text] [env: WS_SERVER__LOG_FORMAT]
+    #[arg(long, value_name = "FORMAT", global = true, help_heading = "Configuration")]
+    pub log_format: Option<String>,
+}
+
+/// What to do instead of serving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Check the configuration and name every mistake in it
+    CheckConfig,
+    /// Print the effective configuration, and where its values come from
+    PrintConfig,
+    /// Print the version of the server and of its protocol
+    Version,
+}
+
+impl Cli {
+    /// The sources of the configuration: these flags, and the variables of the environment.
+    #[must_use]
+    pub fn sources(&self, env: impl IntoIterator<Item = (OsString, OsString)>) -> Sources {
+        Sources { config: self.config.clone(), env: env.into_iter().collect(), ..Sources::default() }
+            .flag("--addr", self.addr.clone())
+            .flag("--log-format", self.log_format.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::config::{Config, LogFormat, flag_names};
+
+    #[track_caller]
+    fn check(args: &[&str], command: Option<Command>, expect: impl FnOnce(&Config)) {
+        let cli = Cli::try_parse_from([&["ws-server"], args].concat()).expect("right usage");
+        assert_eq!(cli.command, command);
+        expect(&Config::load(&cli.sources([])).expect("no mistakes"));
+    }
+
+    #[test]
+    fn flags_reach_the_configuration() {
+        check(&[], None, |config| assert_eq!(*config, Config::default()));
+        check(&["--addr", "[::1]:1", "--addr=[::1]:2"], None, |config| assert_eq!(config.addr.len(), 2));
+        let json = |config: &Config| assert_eq!(config.log_format, LogFormat::Json);
+        check(&["print-config", "--log-format", "json"], Some(Command::PrintConfig), json);
+        check(&["--log-format", "json", "check-config"], Some(Command::CheckConfig), json);
+    }
+
+    #[test]
+    fn every_flag_of_the_table_is_offered() {
+        let help = Cli::command().render_long_help().to_string();
+        for (flag, variable) in flag_names() {
+            assert!(help.contains(&format!("{flag} ")), "{flag} is in the help");
+            assert!(variable.is_none_or(|variable| help.contains(variable)), "{variable:?} is in the help");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,137 @@
+//! Environment variables: `WS_SERVER__SECTION__KEY` for every key, and the short names of a few.
+//!
+//! Names with one underscore (`WS_SERVER_PORT`) are left alone unless they are clearly a key's: Kubernetes
+//! sets such variables for a service that is called `ws-server`.
+
+use std::ffi::OsStr;
+
+use super::key::KeyName;
+use super::mistake::Mistake;
+use super::sections::SECTIONS;
+use super::source::{Given, Source, Sources};
+use super::value::Typed;
+
+const PREFIX: &str = "WS_SERVER__";
+
+/// The long names, then the short ones.
+pub(crate) fn read(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Vec<Given> {
+    let mut given = Vec::new();
+    for (name, value) in &sources.env {
+        let Some(name) = name.to_str() else { continue };
+        match name.strip_prefix(PREFIX) {
+            Some(path) => given.extend(variable(name, key_name(path), value, mistakes)),
+            None => mistakes.extend(underscore_missing(name)),
+        }
+    }
+    for (key, short) in short_names() {
+        let Some(value) = sources.variable(short) else { continue };
+        let long = key.variable();
+        if sources.variable(&long).is_some_and(|other| other != value) {
+            mistakes.push(both(&key, short, &long));
+        }
+        given.extend(variable(short, key, value, mistakes));
+    }
+    given
+}
+
+fn variable(name: &str, key: KeyName, value: &OsStr, mistakes: &mut Vec<Mistake>) -> Option<Given> {
+    let source = Source::Variable(name.to_owned());
+    if let Some(text) = value.to_str() {
+        return Some(Given { source, name: key, typed: Typed::Bare(text.to_owned()) });
+    }
+    mistakes.push(Mistake {
+        source,
+        key: key.to_string(),
+        found: "text that is not UTF-8".to_owned(),
+        allowed: "UTF-8".to_owned(),
+        hint: None,
+    });
+    None
+}
+
+/// `LIMITS__ERRORS_MAX` is `limits.errors_max`. Small letters stay as they are wrong: as no key's name.
+fn key_name(path: &str) -> KeyName {
+    let lower = |part: &str| {
+        let upper = !part.contains(|c: char| c.is_ascii_lowercase());
+        if upper { part.to_ascii_lowercase() } else { part.to_ascii_uppercase() }
+    };
+    match path.rsplit_once("__") {
+        Some((section, key)) => KeyName::new(&lower(section).replace("__", "."), &lower(key)),
+        None => KeyName::new("", &lower(path)),
+    }
+}
+
+fn short_names() -> impl Iterator<Item = (KeyName, &'static str)> {
+    let keys = SECTIONS.iter().flat_map(|s| s.facts().into_iter().map(|f| (KeyName::new(s.name(), f.name), f)));
+    keys.filter_map(|(key, facts)| Some((key, facts.variable?)))
+}
+
+/// `WS_SERVER_ADDR`, `WS_SERVER_LIMITS_ERRORS_MAX`: would do nothing, and was meant to.
+fn underscore_missing(name: &str) -> Option<Mistake> {
+    if !name.starts_with("WS_SERVER_") || short_names().any(|(_, short)| short == name) {
+        return None;
+    }
+    let flat = |name: &str| name.replace("__", "_");
+    let keys = SECTIONS.iter().flat_map(|s| s.facts().into_iter().map(|f| KeyName::new(s.name(), f.name)));
+    let key = keys.into_iter().find(|key| flat(&key.variable()) == flat(name))?;
+    Some(Mistake {
+        source: Source::Variable(name.to_owned()),
+        key: String::new(),
+        found: "an unknown variable".to_owned(),
+        allowed: "WS_SERVER__SECTION__KEY, with two underscores".to_owned(),
+        hint: Some(format!("did you mean {}?", key.variable())),
+    })
+}
+
+fn both(key: &KeyName, short: &str, long: &str) -> Mistake {
+    Mistake {
+        source: Source::Variable(short.to_owned()),
+        key: key.to_string(),
+        found: format!("another value than in {long}"),
+        allowed: "one of the two, or the same value in both".to_owned(),
+        hint: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One line per key that was given and per mistake.
+    #[track_caller]
+    fn check(env: &[(&str, &str)], expect: &[&str]) {
+        let env = env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let mut mistakes = Vec::new();
+        let given = read(&Sources { env, ..Sources::default() }, &mut mistakes);
+        let given = given.iter().map(|g| format!("{} {} = {}", g.source, g.name, g.typed));
+        let mistakes = mistakes.iter().map(|m| m.to_string().replace("\n    ", " | "));
+        assert_eq!(given.chain(mistakes).collect::<Vec<_>>(), expect);
+    }
+
+    #[test]
+    fn names() {
+        check(&[("WS_SERVER__ADDR", "a")], &["WS_SERVER__ADDR addr = \"a\""]);
+        check(&[("WEBSOCKET_ADDR", "a")], &["WEBSOCKET_ADDR addr = \"a\""]);
+        check(&[("WS_SERVER__A__B__C_D", "")], &["WS_SERVER__A__B__C_D a.b.c_d = \"\""]);
+        check(&[("WS_SERVER__addr", "a")], &["WS_SERVER__addr ADDR = \"a\""]);
+        check(&[("PATH", "/bin"), ("WS_SERVER_PORT", "tcp://10.0.0.1:80"), ("WS_SERVER_CONFIG", "x")], &[]);
+    }
+
+    #[test]
+    fn mistakes() {
+        let hint = "found an unknown variable | allowed: WS_SERVER__SECTION__KEY, with two underscores | did you mean";
+        check(&[("WS_SERVER_ADDR", "a")], &[&format!("WS_SERVER_ADDR: {hint} WS_SERVER__ADDR?")]);
+        check(
+            &[("WS_SERVER_DRAIN_GRACE", "1s")],
+            &[&format!("WS_SERVER_DRAIN_GRACE: {hint} WS_SERVER__DRAIN__GRACE?")],
+        );
+        check(
+            &[("WEBSOCKET_ADDR", "a"), ("WS_SERVER__ADDR", "b")],
+            &[
+                "WS_SERVER__ADDR addr = \"b\"",
+                "WEBSOCKET_ADDR addr = \"a\"",
+                "WEBSOCKET_ADDR: addr: found another value than in WS_SERVER__ADDR | allowed: one of the two, or the same value in both",
+            ],
+        );
+    }
+}

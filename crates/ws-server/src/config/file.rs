@@ -1,0 +1,217 @@
+//! The TOML file: from its text to what was typed for each key, with line numbers.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::key::KeyName;
+use super::mistake::Mistake;
+use super::nearest::nearest;
+use super::sections::SECTIONS;
+use super::source::{Given, Source, Sources};
+use super::value::Typed;
+
+/// Names the file where `--config` does not.
+pub(crate) const VARIABLE: &str = "WS_SERVER_CONFIG";
+
+/// Syntax errors that are looked at: after the first, most are only its echo.
+const SYNTAX_ERRORS_MAX: usize = 8;
+
+/// Reads the file, if one is named. A file that is named and cannot be read is a mistake.
+pub(crate) fn read(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Vec<Given> {
+    let Some((path, named_by)) = chosen(sources) else {
+        return Vec::new();
+    };
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            mistakes.push(Mistake {
+                source: named_by,
+                key: String::new(),
+                found: format!("{path:?}, which cannot be read: {error}"),
+                allowed: "a file that can be read".to_owned(),
+                hint: None,
+            });
+            return Vec::new();
+        }
+    };
+    match String::from_utf8(bytes) {
+        Ok(text) => Walk::new(&path, &text).document(mistakes),
+        Err(error) => {
+            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = line_of(valid, valid.len());
+            mistakes.push(syntax(&path, line, "a byte that is not UTF-8"));
+            Vec::new()
+        }
+    }
+}
+
+fn chosen(sources: &Sources) -> Option<(PathBuf, Source)> {
+    let flag = sources.config.clone().map(|path| (path, Source::Flag("--config".to_owned())));
+    let variable = |name: &OsStr| (PathBuf::from(name), Source::Variable(VARIABLE.to_owned()));
+    flag.or_else(|| sources.variable(VARIABLE).map(variable))
+}
+
+fn line_of(text: &[u8], offset: usize) -> usize {
+    1 + text[..offset.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
+}
+
+fn syntax(path: &Path, line: usize, found: &str) -> Mistake {
+    Mistake {
+        source: Source::File(path.to_owned(), Some(line)),
+        key: String::new(),
+        found: found.to_owned(),
+        allowed: "TOML, https://toml.io".to_owned(),
+        hint: None,
+    }
+}
+
+/// One pass over the document.
+struct Walk<'a> {
+    path: &'a Path,
+    text: &'a str,
+    given: Vec<Given>,
+    mistakes: Vec<Mistake>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(path: &'a Path, text: &'a str) -> Self {
+        Self { path, text, given: Vec::new(), mistakes: Vec::new() }
+    }
+
+    fn document(mut self, mistakes: &mut Vec<Mistake>) -> Vec<Given> {
+        let (table, errors) = DeTable::parse_recoverable(self.text);
+        let mut line_before = 0;
+        for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
+            let line = line_of(self.text.as_bytes(), error.span().map_or(0, |span| span.start));
+            let found = format!("a syntax error: {}", error.message());
+            if line != line_before {
+                self.mistakes.push(syntax(self.path, line, &found));
+            }
+            line_before = line;
+        }
+        // After a syntax error, what the parser made of the rest is a guess.
+        if errors.is_empty() {
+            self.table("", table.get_ref());
+        }
+        // The parser sorts by name; people read from top to bottom.
+        self.given.sort_by(|a, b| a.source.cmp(&b.source));
+        mistakes.append(&mut self.mistakes);
+        self.given
+    }
+
+    fn table(&mut self, section: &str, table: &DeTable<'_>) {
+        for (key, value) in table {
+            let name = KeyName::new(section, key.get_ref());
+            let path = name.to_string();
+            let is_key = SECTIONS.iter().any(|s| s.owns(section) && s.facts().iter().any(|f| f.name == name.key));
+            match value.get_ref() {
+                DeValue::Table(inner) if leads_to_section(&path) => self.table(&path, inner),
+                DeValue::Table(_) if !is_key => self.unknown_section(&path, key),
+                _ if leads_to_section(&path) => self.no_section(&path, value),
+                _ => {
+                    let (source, typed) = (self.source(value.span().start), typed(value.get_ref()));
+                    self.given.push(Given { source, name, typed });
+                }
+            }
+        }
+    }
+
+    fn unknown_section<T>(&mut self, path: &str, key: &Spanned<T>) {
+        let known = SECTIONS.iter().map(|section| section.name());
+        self.mistakes.push(Mistake {
+            source: self.source(key.span().start),
+            key: path.to_owned(),
+            found: "an unknown section".to_owned(),
+            allowed: section_names(),
+            hint: nearest(path, known).map(|near| format!("did you mean [{near}]?")),
+        });
+    }
+
+    fn no_section(&mut self, path: &str, value: &Spanned<DeValue<'_>>) {
+        self.mistakes.push(Mistake {
+            source: self.source(value.span().start),
+            key: path.to_owned(),
+            found: typed(value.get_ref()).to_string(),
+            allowed: format!("a section: [{path}]"),
+            hint: None,
+        });
+    }
+
+    fn source(&self, offset: usize) -> Source {
+        Source::File(self.path.to_owned(), Some(line_of(self.text.as_bytes(), offset)))
+    }
+}
+
+/// `[limits], [heartbeat]`
+pub(crate) fn section_names() -> String {
+    let named = SECTIONS.iter().map(|section| section.name()).filter(|name| !name.is_empty());
+    named.map(|name| format!("[{name}]")).collect::<Vec<_>>().join(", ")
+}
+
+fn leads_to_section(path: &str) -> bool {
+    SECTIONS.iter().any(|s| s.owns(path) || s.name().strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+}
+
+fn typed(value: &DeValue<'_>) -> Typed {
+    match value {
+        DeValue::String(text) => Typed::Quoted(text.to_string()),
+        DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
+            .map_or_else(|_| Typed::Other(number.to_string()), Typed::Integer),
+        DeValue::Array(items) => Typed::List(items.iter().map(|item| typed(item.get_ref())).collect()),
+        DeValue::Float(number) => Typed::Other(number.to_string()),
+        DeValue::Boolean(value) => Typed::Other(value.to_string()),
+        DeValue::Datetime(time) => Typed::Other(time.to_string()),
+        DeValue::Table(_) => Typed::Other("a table".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One line per key that was given and per mistake.
+    #[track_caller]
+    fn check(text: &str, expect: &[&str]) {
+        let mut mistakes = Vec::new();
+        let given = Walk::new(Path::new("f"), text).document(&mut mistakes);
+        let given = given.iter().map(|g| format!("{} {} = {}", g.source, g.name, g.typed));
+        let mistakes = mistakes.iter().map(|m| m.to_string().replace("\n    ", " | "));
+        assert_eq!(given.chain(mistakes).collect::<Vec<_>>(), expect);
+    }
+
+    #[test]
+    fn keys_with_their_lines() {
+        check(
+            "addr = 'a'\n\n[limits]\nb = 0x1_0\na = 2\n",
+            &["f:1 addr = \"a\"", "f:4 limits.b = 16", "f:5 limits.a = 2"],
+        );
+        check("limits.a = [\n1]\nx = 1.5\n", &["f:1 limits.a = a list of 1", "f:3 x = 1.5"]);
+        check("'x.y' = {}\n", &["f:1: x.y: found an unknown section | allowed: [limits], [heartbeat], [drain]"]);
+        check("addr = {}\n", &["f:1 addr = a table"]);
+    }
+
+    #[test]
+    fn sections_that_are_none() {
+        let allowed = "allowed: [limits], [heartbeat], [drain]";
+        check(
+            "[limts]\na = 1\n",
+            &[&format!("f:1: limts: found an unknown section | {allowed} | did you mean [limits]?")],
+        );
+        check("limits = 5", &["f:1: limits: found 5 | allowed: a section: [limits]"]);
+        check("[[drain]]\n", &["f:1: drain: found a list of 1 | allowed: a section: [drain]"]);
+    }
+
+    #[test]
+    fn syntax_errors_have_lines() {
+        let mut mistakes = Vec::new();
+        let given = Walk::new(Path::new("f"), "addr = 'a'\nx = = 1\ny =\n").document(&mut mistakes);
+        assert_eq!(given, []);
+        let lines: Vec<_> = mistakes.iter().map(|m| m.source.to_string()).collect();
+        assert_eq!(lines, ["f:2", "f:3"]);
+        assert!(mistakes.iter().all(|m| m.found.starts_with("a syntax error: ")), "{mistakes:?}");
+    }
+}

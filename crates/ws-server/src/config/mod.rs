@@ -1,0 +1,89 @@
+//! The configuration: defaults < TOML file < environment < flags, the later wins.
+//!
+//! Two stages. First each source says what was typed for which key (`file`, `env`, flags); then `settle`
+//! decides what is meant. Every mistake is kept, so that an operator sees all of them at once, each
+//! with its place, what was found and what is allowed. A value that a later source overrides must be right too.
+//!
+//! All keys stand in one table, `sections`. Nothing here touches the process: variables are handed in.
+
+mod env;
+mod file;
+mod key;
+mod mistake;
+mod nearest;
+mod sections;
+mod settle;
+mod show;
+mod source;
+mod value;
+
+pub use mistake::{Mistake, report};
+pub(crate) use nearest::nearest;
+pub use sections::{Config, Drain, Heartbeat, Limits, LogFormat};
+pub use settle::Loaded;
+pub use show::reference;
+pub use source::{Source, Sources};
+
+use key::KeyName;
+use sections::SECTIONS;
+use source::Given;
+use value::Typed;
+
+impl Config {
+    /// Loads the configuration.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes, in the order of the sources, and within the file from top to bottom.
+    pub fn load(sources: &Sources) -> Result<Self, Vec<Mistake>> {
+        load(sources).map(|loaded| loaded.config)
+    }
+}
+
+/// Loads the configuration, and keeps where its values come from, for `print-config`.
+///
+/// # Errors
+///
+/// As [`Config::load`].
+pub fn load(sources: &Sources) -> Result<Loaded, Vec<Mistake>> {
+    let mut mistakes = Vec::new();
+    let mut given = file::read(sources, &mut mistakes);
+    given.extend(env::read(sources, &mut mistakes));
+    given.extend(flags(sources));
+    let loaded = settle::settle(given, &mut mistakes);
+    // The two stages find mistakes in turns; people read a file from top to bottom.
+    mistakes.sort_by_key(|mistake| match mistake.source {
+        Source::File(_, line) => (false, line),
+        _ => (true, None),
+    });
+    if mistakes.is_empty() { Ok(loaded) } else { Err(mistakes) }
+}
+
+/// The flags that set a key; clap has refused all others.
+fn flags(sources: &Sources) -> Vec<Given> {
+    let mut given = Vec::new();
+    for (flag, values) in &sources.flags {
+        let typed = match values.as_slice() {
+            [value] => Typed::Bare(value.clone()),
+            values => Typed::List(values.iter().cloned().map(Typed::Bare).collect()),
+        };
+        given.push(Given { source: Source::Flag((*flag).to_owned()), name: key_of(flag), typed });
+    }
+    given
+}
+
+/// The key that a flag sets. A flag that sets none becomes an unknown key, and so a mistake.
+fn key_of(flag: &str) -> KeyName {
+    let of_section = |section: &&dyn key::Section| {
+        let facts = section.facts().into_iter().find(|facts| facts.flag == Some(flag))?;
+        Some(KeyName::new(section.name(), facts.name))
+    };
+    SECTIONS.iter().find_map(of_section).unwrap_or_else(|| KeyName::new("", flag))
+}
+
+/// The flags that set a key, with the key's short variable: what the command line must offer.
+#[cfg(test)]
+pub(crate) fn flag_names() -> Vec<(&'static str, Option<&'static str>)> {
+    let facts = SECTIONS.iter().flat_map(|section| section.facts());
+    facts.filter_map(|facts| Some((facts.flag?, facts.variable))).collect()
+}

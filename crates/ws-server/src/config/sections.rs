@@ -1,0 +1,122 @@
+//! The table: every key of the configuration, with its default, its bounds and its meaning.
+//!
+//! To add a section: declare it with `section!` (here, or in a file of its own once this one is full),
+//! give [`Config`] a field for it under `parts`, and [`SECTIONS`] a line.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::key::{Fixed, Section, section};
+use super::value::{Addresses, Choice, DAY, GIB, KIB, MIB, MS, bytes, count, time};
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Choice for LogFormat {
+    const ALL: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+}
+
+section! {
+    /// The effective configuration: every value is within its bounds.
+    pub struct Config {
+        /// Where the server listens; several addresses are allowed, port 0 lets the system choose.
+        addr: Vec<SocketAddr> = "0.0.0.0:3000", Addresses,
+            flag: Some("--addr"), variable: Some("WEBSOCKET_ADDR");
+        /// How the log is written to standard error.
+        log_format: LogFormat = "text", (),
+            flag: Some("--log-format");
+    }
+    parts {
+        /// What the server and one connection may use.
+        limits: Limits;
+        /// How a dead connection is found.
+        heartbeat: Heartbeat;
+        /// How the server ends.
+        drain: Drain;
+    }
+}
+
+section! {
+    /// What the server and one connection may use.
+    pub struct Limits {
+        /// Connections open at the same time; over it, a handshake gets 503 with `Retry-After`.
+        connections_max: usize = "100_000", count(1, 10_000_000).zero("no limit");
+        /// Bytes of one incoming message; over it, the connection is closed with 1009.
+        message_bytes_max: usize = "64KiB", bytes(KIB, 64 * MIB);
+        /// Channels that one connection is subscribed to at the same time.
+        channels_per_connection_max: usize = "128", count(1, 1_000_000);
+        /// Bytes of answers that wait for one connection; when they are full, its requests are not read.
+        /// At least `message_bytes_max`, which raises it when it is not set.
+        outbox_bytes_max: usize = "256KiB", bytes(4 * KIB, GIB);
+        /// Bytes of broadcasts kept for connections that are behind; what one misses is announced to it as a gap.
+        /// At least `message_bytes_max`, which raises it when it is not set.
+        broadcast_log_bytes_max: usize = "16MiB", bytes(64 * KIB, GIB);
+        /// Errors that one connection may cause within `errors_window`; the one after that closes it with 4504.
+        errors_max: u32 = "20", count(1, 1_000_000).zero("never closed for errors");
+        /// The time in which `errors_max` counts.
+        errors_window: Duration = "10s", time(MS, DAY);
+        /// Time from accepting a socket to a complete request head.
+        handshake_timeout: Duration = "10s", time(MS, DAY);
+        /// Time without progress on a socket that is full, until the connection is closed with 4001.
+        write_timeout: Duration = "30s", time(MS, DAY);
+    }
+}
+
+section! {
+    /// How a dead connection is found (PROTOCOL, section 2).
+    pub struct Heartbeat {
+        /// Time in which nothing was received, or nothing sent, until the server sends a heartbeat.
+        /// Off: a dead connection is found only when writing to it fails.
+        interval: Duration = "25s", time(MS, DAY).zero("heartbeats off");
+        /// Time after `interval` in which something must arrive, or the connection is closed with 4000.
+        timeout: Duration = "10s", time(MS, DAY);
+    }
+}
+
+section! {
+    /// How the server ends.
+    pub struct Drain {
+        /// Time from the signal to the exit, at most.
+        grace: Duration = "30s", time(MS, DAY).zero("connections are closed at once");
+        /// The window in which clients are told to reconnect, each at its own time.
+        reconnect_spread: Duration = "10s", time(MS, DAY).zero("all may reconnect at once");
+    }
+}
+
+/// All sections, in the order in which they are shown and applied.
+pub(crate) static SECTIONS: &[&dyn Section] = &[
+    &Fixed { name: "", keys: Config::KEYS, part: |c| c, part_mut: |c| c },
+    &Fixed { name: "limits", keys: Limits::KEYS, part: |c| &c.limits, part_mut: |c| &mut c.limits },
+    &Fixed { name: "heartbeat", keys: Heartbeat::KEYS, part: |c| &c.heartbeat, part_mut: |c| &mut c.heartbeat },
+    &Fixed { name: "drain", keys: Drain::KEYS, part: |c| &c.drain, part_mut: |c| &mut c.drain },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_allowed() {
+        let config = Config::default();
+        assert_eq!(config.addr, ["0.0.0.0:3000".parse().expect("an address")]);
+        assert_eq!(config.limits.message_bytes_max, 65_536);
+        assert_eq!(config.limits.outbox_bytes_max, 262_144);
+        assert_eq!(config.heartbeat.interval, Duration::from_secs(25));
+        assert_eq!(config.drain.grace, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn every_key_says_what_it_means() {
+        for facts in SECTIONS.iter().flat_map(|section| section.facts()) {
+            assert!(facts.about.ends_with('.'), "{}: {}", facts.name, facts.about);
+            assert!(!facts.about.contains(['\n', '|']), "{} fits in a table", facts.name);
+            assert!(!(facts.allowed)().is_empty(), "{}", facts.name);
+        }
+    }
+}

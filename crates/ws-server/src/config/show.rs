@@ -1,0 +1,88 @@
+//! The configuration written down: for `print-config`, and as the reference of all keys.
+
+use super::Loaded;
+use super::key::{Facts, KeyName, Section};
+use super::sections::SECTIONS;
+use super::source::Source;
+
+impl Loaded {
+    /// The effective configuration as TOML, which loads to the same again. A note says where a value comes
+    /// from; what has none is the default. Secrets are left out.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut out = "# The effective configuration. What has no note is the default.\n".to_owned();
+        for section in SECTIONS {
+            out.push('\n');
+            if !section.name().is_empty() {
+                out.push_str(&format!("[{}]\n", section.name()));
+            }
+            for (facts, value) in section.show(&self.config) {
+                let origin = self.origins.get(&KeyName::new(section.name(), facts.name));
+                out.push_str(&line(facts, &value, origin));
+            }
+        }
+        out
+    }
+}
+
+fn line(facts: &Facts, value: &str, origin: Option<&Source>) -> String {
+    let note = match origin {
+        None => String::new(),
+        Some(source @ Source::Key(_)) => format!("  # raised to {source}"),
+        Some(source) => format!("  # from {source}"),
+    };
+    match (facts.secret, origin) {
+        (false, _) => format!("{} = {value}{note}\n", facts.name),
+        (true, Some(_)) => format!("# {} is set and not shown{note}\n", facts.name),
+        (true, None) => format!("# {} is not set\n", facts.name),
+    }
+}
+
+/// Every key as a line of a Markdown table: key, default, what is allowed, meaning, other names.
+/// `docs/OPERATIONS.md` holds exactly these lines; a test compares them.
+#[must_use]
+pub fn reference() -> String {
+    let mut out = "| key | default | allowed | meaning | environment, flag |\n|---|---|---|---|---|\n".to_owned();
+    for section in SECTIONS {
+        section.facts().into_iter().for_each(|facts| out.push_str(&row(*section, facts)));
+    }
+    out
+}
+
+fn row(section: &dyn Section, facts: &Facts) -> String {
+    let name = KeyName::new(section.name(), facts.name);
+    let variable = name.variable();
+    let names = [Some(variable.as_str()), facts.variable, facts.flag];
+    let names: Vec<_> = names.iter().flatten().map(|name| format!("`{name}`")).collect();
+    let (default, allowed, names) = (facts.default, (facts.allowed)(), names.join(", "));
+    format!("| `{name}` | `{default}` | {allowed} | {} | {names} |\n", facts.about)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(secret: bool, origin: Option<&Source>, expect: &str) {
+        let facts = Facts { name: "key", secret, ..Facts::PLAIN };
+        assert_eq!(line(&facts, "\"5s\"", origin), expect);
+    }
+
+    #[test]
+    fn lines() {
+        let variable = Source::Variable("WS_SERVER__KEY".to_owned());
+        check(false, None, "key = \"5s\"\n");
+        check(false, Some(&variable), "key = \"5s\"  # from WS_SERVER__KEY\n");
+        check(false, Some(&Source::File("a\nb".into(), Some(7))), "key = \"5s\"  # from a?b:7\n");
+        check(false, Some(&Source::Key("limits.x".to_owned())), "key = \"5s\"  # raised to limits.x\n");
+        check(true, Some(&variable), "# key is set and not shown  # from WS_SERVER__KEY\n");
+        check(true, None, "# key is not set\n");
+    }
+
+    #[test]
+    fn a_row_has_every_name() {
+        let reference = reference();
+        let addr = reference.lines().find(|line| line.starts_with("| `addr` | `0.0.0.0:3000` |"));
+        assert!(addr.is_some_and(|row| row.ends_with("| `WS_SERVER__ADDR`, `WEBSOCKET_ADDR`, `--addr` |")));
+    }
+}

@@ -1,0 +1,71 @@
+//! Where values come from, and what a source says before anybody has judged it.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::PathBuf;
+
+use super::key::KeyName;
+use super::value::Typed;
+
+/// Everything that configures the server. The environment is handed in, so that nothing here reads the
+/// process's own: a test sets what it wants.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// `--config`; else `WS_SERVER_CONFIG` names the file, else there is none.
+    pub config: Option<PathBuf>,
+    /// Flags that set a key, with their values: `("--addr", ["127.0.0.1:0"])`.
+    pub flags: Vec<(&'static str, Vec<String>)>,
+    /// All variables; those that are none of ours are passed over.
+    pub env: BTreeMap<OsString, OsString>,
+}
+
+impl Sources {
+    /// Adds a flag, unless it was not given.
+    #[must_use]
+    pub fn flag(mut self, name: &'static str, values: impl IntoIterator<Item = String>) -> Self {
+        let values: Vec<_> = values.into_iter().collect();
+        if !values.is_empty() {
+            self.flags.push((name, values));
+        }
+        self
+    }
+
+    pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.env.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+}
+
+/// The place of one value, as an operator can find it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// The file, and the line in it (from 1), where one is known.
+    File(PathBuf, Option<usize>),
+    /// An environment variable.
+    Variable(String),
+    /// A flag of the command line.
+    Flag(String),
+    /// Not typed at all: it follows from another key.
+    Key(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path, line) => {
+                // A path may hold a line break, and this is shown on one line.
+                f.write_str(&path.to_string_lossy().replace(char::is_control, "?"))?;
+                line.map_or(Ok(()), |line| write!(f, ":{line}"))
+            }
+            Self::Variable(name) | Self::Flag(name) | Self::Key(name) => f.write_str(name),
+        }
+    }
+}
+
+/// What was typed for one key. The key may not exist, the value may be nonsense.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub(crate) source: Source,
+    pub(crate) name: KeyName,
+    pub(crate) typed: Typed,
+}

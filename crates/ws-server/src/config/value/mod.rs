@@ -1,0 +1,117 @@
+//! What was typed, and the kinds of values that it can mean.
+//!
+//! A kind of value is an implementation of [`Setting`]: read, show and describe it. Each has a file.
+
+mod address;
+mod choice;
+mod number;
+mod time;
+
+use std::fmt;
+
+pub(crate) use address::Addresses;
+pub(crate) use choice::Choice;
+pub(crate) use number::{GIB, KIB, MIB, bytes, count};
+pub(crate) use time::{DAY, MS, time};
+
+/// A value as it stands in its source, before it is known what it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Typed {
+    /// From a variable or a flag, where everything is text: `25s`, `64_000`, `a:1,b:2`.
+    Bare(String),
+    /// A string of the file.
+    Quoted(String),
+    /// A number of the file.
+    Integer(i128),
+    List(Vec<Typed>),
+    /// What no key takes, in words: a float, a date, a table.
+    Other(String),
+}
+
+impl Typed {
+    /// The text, where it is one.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Bare(text) | Self::Quoted(text) => Some(text.trim_ascii()),
+            Self::Integer(_) | Self::List(_) | Self::Other(_) => None,
+        }
+    }
+
+    pub(crate) fn wrong(&self) -> Wrong {
+        Wrong { found: self.to_string(), hint: None }
+    }
+
+    pub(crate) fn wrong_because(&self, hint: impl Into<String>) -> Wrong {
+        Wrong { found: self.to_string(), hint: Some(hint.into()) }
+    }
+}
+
+/// Characters of a text that a mistake shows.
+const SHOWN_CHARS_MAX: usize = 100;
+
+/// As a mistake shows it: on one line, and not endless.
+impl fmt::Display for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bare(text) | Self::Quoted(text) if text.chars().count() > SHOWN_CHARS_MAX => {
+                let start: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+                write!(f, "{start:?}…")
+            }
+            Self::Bare(text) | Self::Quoted(text) => write!(f, "{text:?}"),
+            Self::Integer(number) => write!(f, "{number}"),
+            Self::List(items) => write!(f, "a list of {}", items.len()),
+            Self::Other(what) => f.write_str(what),
+        }
+    }
+}
+
+/// Why a value cannot be taken. What is allowed instead, the key knows.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    pub(crate) found: String,
+    pub(crate) hint: Option<String>,
+}
+
+/// A kind of value. `Rule` is what differs from key to key, above all the bounds.
+pub(crate) trait Setting: Sized {
+    type Rule;
+
+    fn read(rule: &Self::Rule, typed: &Typed) -> Result<Self, Wrong>;
+
+    /// As TOML that [`read`](Self::read) takes back.
+    fn show(&self, rule: &Self::Rule) -> String;
+
+    /// In words: "a whole number from 1 to 128".
+    fn allowed(rule: &Self::Rule) -> String;
+}
+
+/// The default of a key, from the text in the table.
+///
+/// # Panics
+///
+/// If the table contradicts itself; `every_default_is_allowed` tests that it does not.
+pub(crate) fn default<T: Setting>(rule: &T::Rule, text: &str) -> T {
+    match T::read(rule, &Typed::Bare(text.to_owned())) {
+        Ok(value) => value,
+        Err(wrong) => panic!("the default {} is not {}", wrong.found, T::allowed(rule)),
+    }
+}
+
+/// Reads digits with underscores between them, as TOML does. `None` also for what is over 64 bits.
+fn whole(text: &str) -> Option<u64> {
+    let proper = text.split('_').all(|group| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit()));
+    proper.then(|| text.replace('_', "").parse().ok())?
+}
+
+/// Splits `250ms` into the digits and the unit.
+fn number_and_unit(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len()))
+}
+
+/// Adds `, or 0 (no limit)` to a range that allows zero too.
+fn or_zero(range: String, zero: Option<&str>, shown: &str) -> String {
+    match zero {
+        Some(meaning) => format!("{range}, or {shown} ({meaning})"),
+        None => range,
+    }
+}

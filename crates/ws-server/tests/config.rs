@@ -1,0 +1,171 @@
+//! The real binary and its configuration: sources, mistakes, exit codes. Nothing here binds a port.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use ws_server::config::{Config, Sources, load, reference};
+
+/// What one run of the binary gave.
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+/// Runs the binary with nothing but these variables and arguments.
+fn run(env: &[(&str, &str)], args: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ws-server"));
+    let output = command.env_clear().envs(env.iter().copied()).args(args).output().expect("the binary runs");
+    Ran {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).expect("UTF-8"),
+        err: String::from_utf8(output.stderr).expect("UTF-8"),
+    }
+}
+
+/// A configuration file of its own for each test.
+fn file(name: &str, text: &str) -> String {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, text).expect("the file is written");
+    path.into_os_string().into_string().expect("a path in UTF-8")
+}
+
+#[test]
+fn all_mistakes_at_once() {
+    let path = file(
+        "mistakes.toml",
+        "adr = 'x'\nlog_format = 'xml'\n\n[limits]\nconnections_max = '7'\nmesage_bytes_max = 1\nerrors_max = -1\n\
+         handshake_timeout = 10\nwrite_timeout = '2d'\n\n[heartbeats]\ninterval = 1\n",
+    );
+    let env = [
+        ("WS_SERVER__LIMITS__OUTBOX_BYTES_MAX", "5KiB"),
+        ("WS_SERVER__LIMITS__WRITE_TIMOUT", "5s"),
+        ("WS_SERVER__DRAIN__GRACE", "soon"),
+        ("RUST_LOG", "warning"),
+    ];
+    let ran = run(&env, &["check-config", "--addr", ":80", "--config", &path]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(78), ""));
+    let heads: Vec<_> = ran.err.lines().filter(|line| !line.starts_with("    ")).collect();
+    let at = |rest: &str| format!("{path}:{rest}");
+    let expect = [
+        "ws-server: 13 mistakes in the configuration".to_owned(),
+        at("1: adr: found an unknown key"),
+        at("2: log_format: found \"xml\""),
+        at("5: limits.connections_max: found \"7\""),
+        at("6: limits.mesage_bytes_max: found an unknown key"),
+        at("7: limits.errors_max: found -1"),
+        at("8: limits.handshake_timeout: found 10"),
+        at("9: limits.write_timeout: found \"2d\""),
+        at("11: heartbeats: found an unknown section"),
+        "WS_SERVER__DRAIN__GRACE: drain.grace: found \"soon\"".to_owned(),
+        "WS_SERVER__LIMITS__WRITE_TIMOUT: limits.write_timout: found an unknown key".to_owned(),
+        "--addr: addr: found \":80\"".to_owned(),
+        "WS_SERVER__LIMITS__OUTBOX_BYTES_MAX: limits.outbox_bytes_max: found 5120 bytes, \
+         less than limits.message_bytes_max (65536 bytes)"
+            .to_owned(),
+        "RUST_LOG: found \"warning\"".to_owned(),
+    ];
+    assert_eq!(heads, expect);
+    for hint in ["limits.message_bytes_max?", "[heartbeat]?", "WS_SERVER__LIMITS__WRITE_TIMEOUT?", "mean warn?"] {
+        assert!(ran.err.contains(hint), "{hint} is in {}", ran.err);
+    }
+}
+
+#[test]
+fn what_is_printed_loads_to_the_same() {
+    let path =
+        file("given.toml", "addr = ['127.0.0.1:0', '[::1]:7']\nlimits.errors_max = 0\nlimits.connections_max = 0\n");
+    let env = [
+        ("WS_SERVER__HEARTBEAT__INTERVAL", "0s"),
+        ("WS_SERVER__LIMITS__MESSAGE_BYTES_MAX", "1_048_577"),
+        ("WS_SERVER__DRAIN__GRACE", "90s"),
+    ];
+    let ran = run(&env, &["print-config", "--log-format=json", "--config", &path]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    for line in [
+        format!("addr = [\"127.0.0.1:0\", \"[::1]:7\"]  # from {path}:1"),
+        "log_format = \"json\"  # from --log-format".to_owned(),
+        "channels_per_connection_max = 128".to_owned(),
+        "outbox_bytes_max = 1_048_577  # raised to limits.message_bytes_max".to_owned(),
+        "interval = \"0s\"  # from WS_SERVER__HEARTBEAT__INTERVAL".to_owned(),
+        "grace = \"90s\"  # from WS_SERVER__DRAIN__GRACE".to_owned(),
+    ] {
+        assert!(ran.out.lines().any(|printed| printed == line), "{line} is in\n{}", ran.out);
+    }
+
+    let env = env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let given =
+        Sources { config: Some(path.into()), env, ..Sources::default() }.flag("--log-format", ["json".to_owned()]);
+    let printed = Sources { config: Some(file("printed.toml", &ran.out).into()), ..Sources::default() };
+    assert_eq!(load(&given).expect("fine").config, load(&printed).expect("fine").config);
+}
+
+#[test]
+fn defaults_print_and_load() {
+    let ran = run(&[], &["print-config"]);
+    assert!(!ran.out.contains("# from"), "{}", ran.out);
+    let printed = Sources { config: Some(file("defaults.toml", &ran.out).into()), ..Sources::default() };
+    assert_eq!(Config::load(&printed), Ok(Config::default()));
+}
+
+/// The address that is printed when the last of these sources is the strongest that is given.
+#[track_caller]
+fn check_addr(env: &[(&str, &str)], flags: &[&str], expect: &str) {
+    let ran = run(env, &[&["print-config"], flags].concat());
+    let line = ran.out.lines().find(|line| line.starts_with("addr = "));
+    assert_eq!(line, Some(expect), "{}", ran.err);
+}
+
+#[test]
+fn the_later_source_wins() {
+    let path = file("order.toml", "\naddr = '127.0.0.2:1'\n");
+    let other = file("other.toml", "addr = '127.0.0.9:1'\n");
+    let (named, seed) = (("WS_SERVER_CONFIG", path.as_str()), ("WEBSOCKET_ADDR", "127.0.0.3:1"));
+    check_addr(&[], &[], "addr = [\"0.0.0.0:3000\"]");
+    check_addr(&[named], &[], &format!("addr = [\"127.0.0.2:1\"]  # from {path}:2"));
+    check_addr(&[named], &["--config", &other], &format!("addr = [\"127.0.0.9:1\"]  # from {other}:1"));
+    check_addr(&[named, seed], &[], "addr = [\"127.0.0.3:1\"]  # from WEBSOCKET_ADDR");
+    let several = ("WS_SERVER__ADDR", "127.0.0.4:1, 127.0.0.4:2");
+    check_addr(&[named, several], &[], "addr = [\"127.0.0.4:1\", \"127.0.0.4:2\"]  # from WS_SERVER__ADDR");
+    check_addr(&[named, seed], &["--addr", "[::]:1"], "addr = [\"[::]:1\"]  # from --addr");
+}
+
+#[track_caller]
+fn check_exit(env: &[(&str, &str)], flags: &[&str], code: i32, out: &str, err: &str) {
+    let ran = run(env, flags);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(code), out), "{}", ran.err);
+    assert!(ran.err.contains(err), "{err} is in {}", ran.err);
+}
+
+#[test]
+fn exit_codes() {
+    let bad = [("WS_SERVER_CONFIG", "does/not/exist.toml")];
+    let version = format!("ws-server {}, protocol 1\n", env!("CARGO_PKG_VERSION"));
+    check_exit(&[], &["check-config"], 0, "configuration is fine\n", "");
+    check_exit(&bad, &["version"], 0, &version, "");
+    check_exit(
+        &bad,
+        &["check-config"],
+        78,
+        "",
+        "WS_SERVER_CONFIG: found \"does/not/exist.toml\", which cannot be read",
+    );
+    check_exit(&bad, &["print-config"], 78, "", "1 mistake in the configuration");
+    check_exit(&bad, &[], 78, "", "1 mistake in the configuration");
+    check_exit(&[], &["--config", "."], 78, "", "--config: found \".\", which cannot be read");
+    check_exit(&[], &["--log-format", "xml"], 78, "", "allowed: text or json");
+    check_exit(&[], &["--adr", "x"], 2, "", "--addr");
+    let broken = file("broken.toml", "[limits]\nerrors_max = \n");
+    check_exit(&[], &["check-config", "--config", &broken], 78, "", &format!("{broken}:2: found a syntax error"));
+}
+
+#[test]
+#[ignore = "until docs/OPERATIONS.md holds the reference"]
+fn every_key_is_documented() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/OPERATIONS.md");
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let reference = reference();
+    let missing: Vec<_> = reference.lines().filter(|row| !text.lines().any(|line| line == *row)).collect();
+    assert!(missing.is_empty(), "docs/OPERATIONS.md lacks these lines:\n{}", missing.join("\n"));
+}
