@@ -8,6 +8,3 @@ pub mod cli;
 pub mod config;
 pub mod file_limit;
 pub mod logging;
-
-/// The version of the wire protocol that this server speaks.
-pub const PROTOCOL: u32 = 1;

@@ -8,10 +8,11 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
+use ws_proto::PROTOCOL_VERSION;
 use ws_server::cli::{Cli, Command};
 use ws_server::config::{self, Config, Loaded, Mistake, Sources};
 use ws_server::logging::{self, Filter};
-use ws_server::{PROTOCOL, app, file_limit};
+use ws_server::{app, file_limit};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -22,7 +23,7 @@ const BAD_CONFIG: u8 = 78;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if cli.command == Some(Command::Version) {
-        return say(&format!("ws-server {}, protocol {PROTOCOL}\n", env!("CARGO_PKG_VERSION")));
+        return say(&format!("ws-server {}, protocol {PROTOCOL_VERSION}\n", app::VERSION));
     }
     let (loaded, filter) = match read(&cli.sources(env::vars_os())) {
         Ok(read) => read,

@@ -1,0 +1,154 @@
+//! A client of a hub without a network: what the transport's task does, step by step.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+use std::time::Duration;
+
+use serde_json::Value;
+use ws_core::{Attention, Connection, Flow, Heartbeat, HeartbeatMode, Hub, Limits, Outlet, Session};
+
+/// A socket that takes `room` bytes and keeps what it took.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pipe(Arc<Mutex<(usize, Vec<u8>)>>);
+
+impl Pipe {
+    pub(crate) fn make_room(&self, room: usize) {
+        let mut pipe = self.0.lock().expect("no panic while locked");
+        pipe.0 = pipe.0.saturating_add(room);
+    }
+}
+
+impl Outlet for Pipe {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mut pipe = self.0.lock().expect("no panic while locked");
+        let taken = bytes.len().min(pipe.0);
+        if taken == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        pipe.0 -= taken;
+        pipe.1.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+}
+
+pub(crate) fn limits() -> Limits {
+    Limits {
+        connections_max: 1000,
+        message_bytes_max: 65_536,
+        channels_per_connection_max: 128,
+        outbox_bytes_max: 65_536,
+        broadcast_log_bytes_max: 1 << 20,
+        errors_max: 20,
+        errors_window: Duration::from_secs(10),
+        write_timeout: Duration::from_secs(30),
+    }
+}
+
+pub(crate) fn hub(limits: Limits) -> Hub {
+    Hub::start(limits, Heartbeat { interval_ms: 25_000, timeout_ms: 10_000 }, 2)
+}
+
+#[derive(Debug)]
+pub(crate) struct Client {
+    hub: Hub,
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) session: Session,
+    pub(crate) pipe: Pipe,
+    /// Bytes of a frame that has not arrived whole.
+    partial: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) fn connect(hub: &Hub, room: usize) -> Self {
+        Self::connect_in(hub, room, HeartbeatMode::Ping)
+    }
+
+    pub(crate) fn connect_in(hub: &Hub, room: usize, mode: HeartbeatMode) -> Self {
+        let permit = hub.admit().expect("room for one more");
+        let pipe = Pipe::default();
+        pipe.make_room(room);
+        let connection = Connection::new(Box::new(pipe.clone()), mode, hub.counters().clone(), hub.clock().now_ms());
+        let session = Session::new(permit.join(connection.clone()));
+        Client { hub: hub.clone(), connection, session, pipe, partial: Vec::new() }
+    }
+
+    pub(crate) fn say(&mut self, text: &str) -> Flow {
+        let (mut out, now_ms) = (Vec::new(), self.hub.clock().now_ms());
+        self.connection.heard(now_ms, text.len());
+        let flow = self.session.text(text, now_ms, &mut out);
+        self.connection.send(&out, now_ms);
+        flow
+    }
+
+    pub(crate) fn broadcast(&mut self, message: impl std::fmt::Display) -> Flow {
+        self.say(&format!(r#"{{"id":"b","type":"request","action":"broadcast","payload":{{"message":{message}}}}}"#))
+    }
+
+    pub(crate) fn attention(&self) -> Attention {
+        self.connection.attention(Waker::noop())
+    }
+
+    /// The socket takes `room` bytes more, and the connection's task does its part.
+    pub(crate) fn make_room(&self, room: usize) {
+        self.pipe.make_room(room);
+        if self.attention().blocked && self.connection.flush(self.hub.clock().now_ms()) {
+            self.session.membership().resume();
+        }
+    }
+
+    /// What has arrived in whole frames, as JSON; a Ping frame is the string "Ping".
+    pub(crate) fn read(&mut self) -> Vec<Value> {
+        let arrived = std::mem::take(&mut self.pipe.0.lock().expect("no panic while locked").1);
+        self.partial.extend(arrived);
+        let (frames, taken) = frames(&self.partial);
+        self.partial.drain(..taken);
+        frames
+    }
+
+    /// The messages of broadcasts that have arrived, and a negative number for a gap of so many.
+    pub(crate) fn read_broadcasts(&mut self) -> Vec<i64> {
+        self.read().iter().filter_map(broadcast_or_gap).collect()
+    }
+}
+
+fn broadcast_or_gap(frame: &Value) -> Option<i64> {
+    let data = &frame["data"];
+    match data["event"].as_str() {
+        Some("broadcast") => data["message"].as_i64().or_else(|| data["message"]["n"].as_i64()),
+        Some("gap") => data["missed"].as_i64().map(|missed| -missed),
+        _ => None,
+    }
+}
+
+/// Whole frames at the beginning of `bytes`, and how many bytes they are.
+fn frames(bytes: &[u8]) -> (Vec<Value>, usize) {
+    let (mut frames, mut at) = (Vec::new(), 0);
+    while let Some((header, len)) = header(&bytes[at..])
+        && bytes.len() >= at + header + len
+    {
+        let payload = &bytes[at + header..at + header + len];
+        frames.push(match bytes[at] {
+            0x81 => serde_json::from_slice(payload).expect("JSON"),
+            0x89 => Value::from("Ping"),
+            other => panic!("first byte {other:#x}: frames are cut"),
+        });
+        at += header + len;
+    }
+    (frames, at)
+}
+
+fn header(bytes: &[u8]) -> Option<(usize, usize)> {
+    match bytes.get(1)? {
+        126 => Some((4, u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?).into())),
+        127 => Some((10, u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize)),
+        len => Some((2, usize::from(*len))),
+    }
+}
+
+/// Lets the hub's tasks do all that they have to do, without time passing.
+pub(crate) async fn settle() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}

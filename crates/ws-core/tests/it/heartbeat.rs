@@ -1,0 +1,61 @@
+//! Heartbeats in paused time (PROTOCOL section 2).
+
+use std::time::Duration;
+
+use serde_json::json;
+use ws_core::HeartbeatMode;
+use ws_proto::CloseCode;
+
+use crate::client::{Client, hub, limits};
+
+const PLENTY: usize = 1 << 30;
+
+/// Sleeps, and a little more than the hub may be late.
+async fn pass(seconds: u64) {
+    tokio::time::sleep(Duration::from_millis(seconds * 1000 + 1100)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_says_nothing_is_asked_and_then_given_up() {
+    let hub = hub(limits());
+    let mut client = Client::connect(&hub, PLENTY);
+    pass(23).await;
+    assert!(client.read().is_empty());
+    pass(1).await;
+    assert_eq!(client.read(), [json!("Ping")]);
+    assert_eq!(client.attention().close, None);
+    pass(8).await;
+    assert_eq!(client.attention().close, Some(CloseCode::HeartbeatTimeout));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_answers_stays() {
+    let hub = hub(limits());
+    let mut client = Client::connect_in(&hub, PLENTY, HeartbeatMode::App);
+    let mut asked = 0;
+    for _ in 0..300 {
+        pass(0).await;
+        for frame in client.read() {
+            assert_eq!(frame, json!({"type": "ping"}));
+            asked += 1;
+            client.say(r#"{"type":"pong"}"#);
+        }
+    }
+    assert_eq!(client.attention().close, None);
+    assert!((10..=14).contains(&asked), "asked {asked} times in 330 s");
+    assert_eq!(hub.counters().pings.get(), asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_only_listens_is_asked_too() {
+    let hub = hub(limits());
+    let mut listener = Client::connect(&hub, PLENTY);
+    let mut talker = Client::connect(&hub, PLENTY);
+    for n in 0..27 {
+        talker.broadcast(n);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let is_ping = |frame: &serde_json::Value| *frame == json!("Ping");
+    assert_eq!(listener.read().iter().filter(|frame| is_ping(frame)).count(), 1);
+    assert_eq!(talker.read().iter().filter(|frame| is_ping(frame)).count(), 0);
+}

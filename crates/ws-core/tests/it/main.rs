@@ -1,0 +1,8 @@
+//! The hub driven by hand: sockets are buffers with as much room as a test gives them, time is paused.
+
+mod client;
+mod delivery;
+mod heartbeat;
+mod model;
+mod requests;
+mod threads;
