@@ -32,8 +32,11 @@ pub(crate) trait Opens<A>: Send + Sync + 'static {
 
     fn heartbeat(&self, agreed: &A) -> HeartbeatMode;
 
-    /// Called once per connection; what it sends on the connection goes out first.
-    fn open(&self, agreed: A, connection: &Arc<Connection>) -> Self::Endpoint;
+    /// Appends the frames that the server speaks first.
+    fn greet(&self, agreed: &A, connection: &Connection, out: &mut Vec<u8>);
+
+    /// Called once the greeting is out.
+    fn open(&self, agreed: A, connection: Arc<Connection>) -> Self::Endpoint;
 }
 
 /// Serves sockets: HTTP by `routes`, WebSockets by what `opens` makes.
@@ -116,9 +119,11 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
     }
 
     fn start(&self, upgraded: Upgraded<R::Agreed>) {
-        let Upgraded { stream, early, agreed } = upgraded;
+        let Upgraded { stream, answer: mut first, early, agreed } = upgraded;
         let (read, connection) = socket::open(stream, self.opens.heartbeat(&agreed), &self.options);
-        let endpoint = self.opens.open(agreed, &connection);
+        self.opens.greet(&agreed, &connection, &mut first);
+        connection.send(&first, self.options.clock.now_ms());
+        let endpoint = self.opens.open(agreed, connection.clone());
         let socket = Socket::new(read, connection, endpoint, &early, self.options.clone());
         tokio::spawn(Tracked { socket, _token: self.sockets.token() });
     }

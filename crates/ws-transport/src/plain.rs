@@ -92,7 +92,9 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Opens<()> for Ma
         HeartbeatMode::Ping
     }
 
-    fn open(&self, (): (), _: &Arc<Connection>) -> E {
+    fn greet(&self, (): &(), _: &Connection, _: &mut Vec<u8>) {}
+
+    fn open(&self, (): (), _: Arc<Connection>) -> E {
         (self.0)()
     }
 }

@@ -128,10 +128,11 @@ impl Opens<Accepted> for HubOpens {
         agreed.heartbeat
     }
 
-    fn open(&self, agreed: Accepted, connection: &Arc<Connection>) -> SessionEndpoint {
-        let mut greeting = Vec::new();
-        Session::greeting(&self.hub, connection, &self.server, &mut greeting);
-        connection.send(&greeting, self.hub.clock().now_ms());
-        SessionEndpoint(Session::new(agreed.permit.join(connection.clone())))
+    fn greet(&self, _: &Accepted, connection: &Connection, out: &mut Vec<u8>) {
+        Session::greeting(&self.hub, connection, &self.server, out);
+    }
+
+    fn open(&self, agreed: Accepted, connection: Arc<Connection>) -> SessionEndpoint {
+        SessionEndpoint(Session::new(agreed.permit.join(connection)))
     }
 }

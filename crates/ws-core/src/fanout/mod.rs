@@ -33,6 +33,10 @@ pub(crate) struct Fanout {
     live: Window,
     /// For readers that are further behind, so that they do not displace what the others need.
     late: Window,
+    /// Every live member has been offered the log up to here.
+    done: u64,
+    /// A member has been resumed, or one that was behind has left.
+    disturbed: bool,
     drain: Option<Arc<DrainPlan>>,
     closing: Option<CloseCode>,
 }
@@ -68,6 +72,8 @@ impl Fanout {
             members: Vec::new(),
             live: Window::default(),
             late: Window::default(),
+            done: 0,
+            disturbed: false,
             drain: None,
             closing: None,
         }
@@ -82,14 +88,23 @@ impl Fanout {
             }
             self.follow(self.shared.take_notices(self.shard));
             self.announce().await;
-            self.round().await;
+            if self.has_work() {
+                self.round().await;
+            }
         }
+    }
+
+    /// Whether somebody may have something to read, or the log something to give up. Coming and going
+    /// alone is no reason to go round.
+    fn has_work(&self) -> bool {
+        self.disturbed || self.shared.log.end() > self.done
     }
 
     /// Offers to every live member what was in the log when the round began, and what came since.
     async fn round(&mut self) {
         let settled_bytes = self.shared.log.appended_bytes();
         let target = self.shared.log.end();
+        self.disturbed = false;
         let mut turn = self.turn();
         for at in 0..self.members.len() {
             while self.visit(at, target, &mut turn) {
@@ -102,6 +117,7 @@ impl Fanout {
             }
         }
         self.count(&turn);
+        self.done = target;
         self.shared.gate.settle(self.shard, settled_bytes);
         self.trim();
     }
@@ -164,6 +180,7 @@ impl Fanout {
                 Notice::Resume(connection) => {
                     if let Some(member) = self.members.get_mut(connection.slot.load(Ordering::Relaxed)) {
                         member.waiting = false;
+                        self.disturbed = true;
                     }
                 }
                 Notice::Leave(connection) => self.leave(&connection),
@@ -180,6 +197,8 @@ impl Fanout {
         if let Some(code) = self.closing {
             connection.close(code);
         }
+        // Published after it joined, and offered to all before it was known.
+        self.disturbed |= cursor < self.done;
         connection.slot.store(self.members.len(), Ordering::Relaxed);
         let now_ms = self.shared.clock.now_ms();
         let member = Member { connection, cursor, waiting: false, told: false, pinged_ms: now_ms, check_at_ms: now_ms };
@@ -191,7 +210,7 @@ impl Fanout {
         if slot >= self.members.len() {
             return;
         }
-        self.members.swap_remove(slot);
+        self.disturbed |= self.members.swap_remove(slot).waiting;
         if let Some(moved) = self.members.get(slot) {
             moved.connection.slot.store(slot, Ordering::Relaxed);
         }

@@ -1,6 +1,7 @@
 //! One TCP connection as long as it speaks HTTP/1.1, and its way to a WebSocket.
 
 mod handshake;
+mod held;
 mod metrics;
 mod pages;
 mod reply;
@@ -17,7 +18,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -26,6 +27,7 @@ use ws_core::{HeartbeatMode, Permit};
 use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX};
 
 pub(crate) use self::handshake::plain_handshake;
+use self::held::HeldIo;
 pub(crate) use self::metrics::Metrics;
 pub(crate) use self::reply::Reply;
 pub(crate) use self::routes::HubRoutes;
@@ -57,6 +59,8 @@ pub(crate) struct Accepted {
 /// A socket whose handshake is done.
 pub(crate) struct Upgraded<A> {
     pub(crate) stream: TcpStream,
+    /// The answer to the handshake: to be written before anything else.
+    pub(crate) answer: Vec<u8>,
     /// Bytes that came right behind the request.
     pub(crate) early: Bytes,
     pub(crate) agreed: A,
@@ -98,16 +102,16 @@ pub(crate) async fn serve<R: Routes>(
         .max_headers(HTTP_HEADERS_MAX)
         .keep_alive(true)
         .half_close(false)
-        .serve_connection(TokioIo::new(stream), http);
+        .serve_connection(HeldIo::new(stream), http);
     let served = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
     if let Err(error) = served {
         tracing::debug!(%error, "http connection ended");
         return None;
     }
     let parts = connection.into_parts();
-    let mut stream = parts.io.into_inner();
+    let (mut stream, answer) = parts.io.into_parts();
     match parts.service.agreed.into_inner() {
-        Some(agreed) => Some(Upgraded { stream, early: parts.read_buf, agreed }),
+        Some(agreed) => Some(Upgraded { stream, answer, early: parts.read_buf, agreed }),
         None => {
             // The peer may be gone already, and then there is nobody to say goodbye to.
             let _ = stream.shutdown().await;
