@@ -1,0 +1,203 @@
+//! The command line: scenarios, their options, and how a duration is written.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::target::Target;
+
+#[derive(Debug, Parser)]
+#[command(name = "ws-bench", version, about = "Load tool for servers that speak the ws-server protocol")]
+#[command(after_help = "Exit codes: 0 fine, 1 the run failed or the server lost something, 2 usage.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) scenario: Scenario,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Scenario {
+    /// Requests and answers: requests per second and latency
+    Echo(Echo),
+    /// One connection broadcasts to all: deliveries per second, latency, loss
+    Fanout(Fanout),
+    /// Connections that do nothing: handshake rate, memory and CPU of each
+    Idle(Idle),
+    /// Connections opened and closed again: handshakes per second and latency
+    Connect(Connect),
+}
+
+impl Scenario {
+    pub(crate) fn common(&self) -> &Common {
+        match self {
+            Scenario::Echo(echo) => &echo.common,
+            Scenario::Fanout(fanout) => &fanout.common,
+            Scenario::Idle(idle) => &idle.common,
+            Scenario::Connect(connect) => &connect.common,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Server to load: ws://HOST[:PORT]/PATH[?QUERY]
+    #[arg(default_value = "ws://127.0.0.1:3000/ws", value_name = "URL")]
+    pub(crate) target: Target,
+    /// How long to measure (ms, s, m)
+    #[arg(long, default_value = "5s", value_parser = positive)]
+    pub(crate) duration: Duration,
+    /// Load before the measurement begins; `idle`: rest before each reading of memory
+    #[arg(long, default_value = "1s", value_parser = duration)]
+    pub(crate) warmup: Duration,
+    /// Process id of the server on this machine: its CPU time and memory are reported
+    #[arg(long)]
+    pub(crate) pid: Option<u32>,
+    /// Threads that drive connections [default: half of the CPUs, 1 to 4]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) threads: Option<u16>,
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show no progress
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Echo {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Connections that send requests
+    #[arg(long, default_value_t = 100, value_parser = count)]
+    pub(crate) connections: usize,
+    /// Requests that each connection has unanswered at a time
+    #[arg(long, default_value_t = 1, value_parser = window)]
+    pub(crate) in_flight: usize,
+    /// Length of the message in bytes
+    #[arg(long, default_value_t = 128, value_parser = payload)]
+    pub(crate) payload: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fanout {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Connections; all receive, the first one publishes
+    #[arg(long, default_value_t = 1000, value_parser = count)]
+    pub(crate) connections: usize,
+    /// Publishes that have not reached every connection yet, at a time
+    #[arg(long, default_value_t = 16, value_parser = window)]
+    pub(crate) in_flight: usize,
+    /// Publishes per second instead, whatever the server does; latency counts from when each was due
+    #[arg(long, conflicts_with = "in_flight", value_parser = rate)]
+    pub(crate) rate: Option<f64>,
+    /// Length of the message in bytes, at least 16
+    #[arg(long, default_value_t = 128, value_parser = stamped_payload)]
+    pub(crate) payload: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Idle {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Connections to hold open
+    #[arg(long, default_value_t = 10_000, value_parser = count)]
+    pub(crate) connections: usize,
+    /// Handshakes in progress at a time
+    #[arg(long, default_value_t = 64, value_parser = window)]
+    pub(crate) concurrency: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Connect {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Connections being opened or closed at a time
+    #[arg(long, default_value_t = 64, value_parser = window)]
+    pub(crate) concurrency: usize,
+}
+
+fn within(text: &str, min: usize, max: usize) -> Result<usize, String> {
+    let number: usize = text.parse().map_err(|_| "not a whole number".to_owned())?;
+    if (min..=max).contains(&number) { Ok(number) } else { Err(format!("must be {min} to {max}")) }
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    within(text, 1, 10_000_000)
+}
+
+fn window(text: &str) -> Result<usize, String> {
+    within(text, 1, 16_384)
+}
+
+fn payload(text: &str) -> Result<usize, String> {
+    within(text, 0, 8 << 20)
+}
+
+fn stamped_payload(text: &str) -> Result<usize, String> {
+    within(text, 16, 8 << 20)
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.01..=1_000_000.0).contains(&rate) => Ok(rate),
+        _ => Err("must be 0.01 to 1000000 per second".to_owned()),
+    }
+}
+
+fn positive(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than nothing".to_owned()),
+        length => Ok(length),
+    }
+}
+
+/// `500ms`, `5s`, `1.5m`: a number and its unit; at most a day.
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let scale = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "" => return Err(format!("say the unit: {text}s, {text}ms or {text}m")),
+        _ => return Err(format!("unknown unit '{unit}': write ms, s or m")),
+    };
+    match number.parse::<f64>().map(|n| n * scale) {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        Ok(_) => Err("must be at most a day".to_owned()),
+        Err(_) => Err(format!("'{number}' is not a number")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_need_a_number_and_a_unit() {
+        assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("0s"), Ok(Duration::ZERO));
+        for bad in ["5", "", "s", "5h", "-1s", "5 s", "nans", "infs", "9999m"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+        assert!(positive("0ms").is_err());
+    }
+
+    #[test]
+    fn a_rate_and_a_window_exclude_each_other() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(parse("ws-bench fanout --rate 20").is_ok());
+        assert!(parse("ws-bench fanout --rate 20 --in-flight 4").is_err());
+        assert!(parse("ws-bench fanout --payload 8").is_err());
+        assert!(parse("ws-bench echo wss://example.org/ws").is_err());
+        assert!(parse("ws-bench echo ws://[::1]:9/x --in-flight 0").is_err());
+    }
+}

@@ -1,0 +1,233 @@
+//! The outcome of a run, as a table for people or one JSON object for programs.
+//!
+//! A report is a list of figures; a figure has a key (JSON, unit last) and a label (table).
+
+use std::fmt::Write;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::measure::{Complaints, Quantiles};
+use crate::process::Interval;
+
+/// One value with its unit.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    Count(u64),
+    PerSecond(f64),
+    Seconds(f64),
+    Micros(f64),
+    Kib(f64),
+    /// Of one CPU: 1.0 is one core, busy all the time.
+    Cores(f64),
+    Latency(Quantiles),
+}
+
+#[derive(Debug)]
+struct Figure {
+    key: String,
+    label: String,
+    value: Value,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    scenario: String,
+    url: String,
+    figures: Vec<Figure>,
+    notes: Vec<String>,
+    problems: Vec<String>,
+}
+
+impl Report {
+    pub(crate) fn new(scenario: &str, url: &str) -> Report {
+        Report { scenario: scenario.to_owned(), url: url.to_owned(), ..Report::default() }
+    }
+
+    pub(crate) fn figure(&mut self, key: impl Into<String>, label: impl Into<String>, value: Value) {
+        self.figures.push(Figure { key: key.into(), label: label.into(), value });
+    }
+
+    /// Something to know when reading the figures.
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    /// Something that makes the run a failed one.
+    pub(crate) fn problem(&mut self, problem: impl Into<String>) {
+        self.problems.push(problem.into());
+    }
+
+    /// A problem, if there were any complaints: `what` says of what kind.
+    pub(crate) fn complaints(&mut self, complaints: &Complaints, what: &str) {
+        self.problems.extend(complaints.sentence(what));
+    }
+
+    pub(crate) fn ok(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// How much was measured, and at what rate: `count` of `unit`s (plural) in `interval`.
+    pub(crate) fn rate(&mut self, unit: &str, count: u64, interval: &Interval) {
+        let per_second = count as f64 / interval.seconds.max(f64::MIN_POSITIVE);
+        self.figure(unit, format!("{unit}, total"), Value::Count(count));
+        self.figure(format!("{unit}_per_s"), unit, Value::PerSecond(per_second));
+    }
+
+    /// CPU time of the server per `unit` (singular), and that of both sides in all.
+    pub(crate) fn cpu(&mut self, unit: &str, count: u64, interval: &Interval, threads: usize) {
+        let wall_us = (interval.seconds * 1e6).max(1.0);
+        if let Some(us) = interval.server_cpu_us {
+            if count > 0 {
+                let label = format!("server CPU per {unit}");
+                self.figure(format!("server_cpu_us_per_{unit}"), label, Value::Micros(us / count as f64));
+            }
+            self.figure("server_cpu_cores", "server CPU", Value::Cores(us / wall_us));
+        }
+        if let Some(us) = interval.client_cpu_us {
+            self.figure("client_cpu_cores", "client CPU", Value::Cores(us / wall_us));
+            self.figure("client_threads", "client threads", Value::Count(threads as u64));
+            if us / wall_us > 0.85 * threads as f64 {
+                self.note("the client was busy nearly all the time: it, not the server, may be the limit (--threads)");
+            }
+        }
+    }
+
+    pub(crate) fn json(&self) -> String {
+        serde_json::to_string(self).map_or_else(|error| error.to_string(), |json| json + "\n")
+    }
+
+    pub(crate) fn table(&self) -> String {
+        let mut out = format!("{} {}\n", self.scenario, self.url);
+        let width = self.figures.iter().map(|figure| figure.label.chars().count()).max().unwrap_or(0);
+        for Figure { label, value, .. } in &self.figures {
+            let _ = writeln!(out, "  {label:width$}  {}", shown(value));
+        }
+        for (kind, lines) in [("note", &self.notes), ("PROBLEM", &self.problems)] {
+            for line in lines {
+                let _ = writeln!(out, "  {kind}: {line}");
+            }
+        }
+        out
+    }
+}
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("scenario", &self.scenario)?;
+        map.serialize_entry("url", &self.url)?;
+        map.serialize_entry("ok", &self.ok())?;
+        for Figure { key, value, .. } in &self.figures {
+            match value {
+                Value::Count(count) => map.serialize_entry(key, count)?,
+                Value::Latency(quantiles) => map.serialize_entry(key, quantiles)?,
+                Value::PerSecond(x) | Value::Seconds(x) | Value::Micros(x) | Value::Kib(x) | Value::Cores(x) => {
+                    map.serialize_entry(key, &((x * 1e4).round() / 1e4))?;
+                }
+            }
+        }
+        map.serialize_entry("notes", &self.notes)?;
+        map.serialize_entry("problems", &self.problems)?;
+        map.end()
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Count(count) => grouped(*count),
+        Value::PerSecond(rate) if *rate < 100.0 => format!("{rate:.2}/s"),
+        Value::PerSecond(rate) => format!("{}/s", grouped(rate.round() as u64)),
+        Value::Seconds(seconds) => format!("{seconds:.2} s"),
+        Value::Micros(us) => micros(*us),
+        Value::Kib(kib) => format!("{kib:.2} KiB"),
+        Value::Cores(cores) => format!("{:.0} % of one core", cores * 100.0),
+        Value::Latency(q) => {
+            let parts = [("p50", q.p50), ("p90", q.p90), ("p99", q.p99), ("p99.9", q.p999), ("max", q.max)];
+            parts.map(|(name, us)| format!("{name} {}", micros(us))).join("   ")
+        }
+    }
+}
+
+/// Three digits or so, in the unit that suits.
+fn micros(us: f64) -> String {
+    let (value, unit) = match us {
+        us if us < 1e3 => (us, "µs"),
+        us if us < 1e6 => (us / 1e3, "ms"),
+        us => (us / 1e6, "s"),
+    };
+    let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+    format!("{value:.decimals$} {unit}")
+}
+
+/// 1234567 as `1,234,567`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval() -> Interval {
+        Interval { seconds: 2.0, server_cpu_us: Some(1_000_000.0), client_cpu_us: Some(1_800_000.0) }
+    }
+
+    fn report() -> Report {
+        let mut report = Report::new("echo", "ws://h/ws");
+        report.rate("requests", 4_000_000, &interval());
+        let quantiles = Quantiles { p50: 1.0, p90: 99.96, p99: 1500.0, p999: 2_000_000.0, max: 123_456_789.0 };
+        report.figure("latency_us", "latency", Value::Latency(quantiles));
+        report.cpu("request", 4_000_000, &interval(), 1);
+        report
+    }
+
+    #[test]
+    fn the_table_is_for_people() {
+        let expect = "echo ws://h/ws
+  requests, total         4,000,000
+  requests                2,000,000/s
+  latency                 p50 1.00 µs   p90 100.0 µs   p99 1.50 ms   p99.9 2.00 s   max 123 s
+  server CPU per request  0.25 µs
+  server CPU              50 % of one core
+  client CPU              90 % of one core
+  client threads          1
+  note: the client was busy nearly all the time: it, not the server, may be the limit (--threads)
+";
+        assert_eq!(report().table(), expect);
+    }
+
+    #[test]
+    fn json_has_the_same_figures_under_their_keys() {
+        let mut report = report();
+        report.problem("lost 1");
+        let json: serde_json::Value = serde_json::from_str(&report.json()).expect("JSON");
+        assert_eq!((&json["ok"], &json["requests_per_s"]), (&false.into(), &2e6.into()));
+        assert_eq!((&json["latency_us"]["p99.9"], &json["server_cpu_us_per_request"]), (&2e6.into(), &0.25.into()));
+        assert_eq!(json["problems"], serde_json::json!(["lost 1"]));
+        assert!(report.json().find("\"requests\"") < report.json().find("\"latency_us\""));
+    }
+
+    #[test]
+    fn numbers_are_grouped_in_thousands() {
+        assert_eq!([0, 999, 1000, 123_456, 1_234_567].map(grouped), ["0", "999", "1,000", "123,456", "1,234,567"]);
+    }
+
+    #[test]
+    fn complaints_fail_a_report() {
+        let mut report = Report::new("echo", "u");
+        report.complaints(&Complaints::default(), "errors");
+        assert!(report.ok());
+        let mut complaints = Complaints::default();
+        complaints.note("closed");
+        report.complaints(&complaints, "connections ended");
+        assert!(!report.ok() && report.table().contains("PROBLEM: 1 connections ended, the first: closed"));
+    }
+}

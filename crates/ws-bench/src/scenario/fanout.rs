@@ -1,0 +1,169 @@
+//! `fanout`: the first connection broadcasts, all receive. How many deliveries, how late, and
+//! whether every connection got every message once and in order.
+//!
+//! With a window, a publish follows when an earlier one has reached every connection. With a rate,
+//! publishes are due at fixed times and latency counts from then, so that a server that stalls
+//! cannot hide it by being asked less.
+
+use std::process;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::sleep;
+
+use crate::cli::Fanout;
+use crate::failure::Failure;
+use crate::lanes::Lanes;
+use crate::limits;
+use crate::measure::{Clock, Complaints, Latencies};
+use crate::message::{Template, digits};
+use crate::opening::open_all;
+use crate::process::Interval;
+use crate::report::{Report, Value};
+use crate::socket::Socket;
+
+use super::{Look, Stage};
+use board::Board;
+use order::Faults;
+use publisher::{Pace, Publisher};
+use reader::{Plan, Reader, Tally};
+
+mod board;
+mod order;
+mod publisher;
+mod reader;
+
+/// After the last delivery: time for a duplicate to show up.
+const AFTERMATH: Duration = Duration::from_millis(50);
+
+/// What the measured interval brought.
+struct Measured {
+    latencies: Latencies,
+    publishes: u64,
+    interval: Interval,
+}
+
+pub(super) async fn run(options: Fanout, mut stage: Stage) -> Result<Report, Failure> {
+    let mut server = options.common.target.look_up()?;
+    limits::make_room(options.connections, &mut server)?;
+    let lanes = Lanes::start(options.common.threads, Tally::new)?;
+    let sockets = open_all(&lanes, server, options.connections, &mut stage).await?;
+
+    let board = Board::new(options.connections);
+    let plan = Arc::new(Plan { clock: Clock::start(), board, run: run_mark() });
+    let pacemaker = start(&lanes, &plan, &options, sockets)?;
+    let measured = measure(&lanes, &plan, &mut stage).await;
+    plan.board.stop();
+    if let Some(pacemaker) = pacemaker {
+        let _ = pacemaker.join();
+    }
+    let measured = measured?;
+    stage.drain(|| missing(&lanes, &plan)).await;
+    sleep(AFTERMATH).await;
+    Ok(report(&options, &stage, &lanes, &plan, &measured))
+}
+
+/// Eight digits that tell this run's messages from those of others on the same server.
+fn run_mark() -> String {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
+    let mark = digits(time.rotate_left(20) ^ u64::from(process::id()).wrapping_mul(0x9e37_79b9));
+    String::from_utf8_lossy(&mark).into_owned()
+}
+
+/// Puts every connection to work; the readers first, so that no broadcast finds them absent.
+fn start(
+    lanes: &Lanes<Tally>,
+    plan: &Arc<Plan>,
+    options: &Fanout,
+    mut sockets: Vec<(usize, Socket)>,
+) -> std::io::Result<Option<std::thread::JoinHandle<()>>> {
+    let every_ns = options.rate.map(|rate| 1e9 / rate);
+    let start_ns = plan.clock.now_ns() + 10_000_000;
+    let pace = every_ns.map_or(Pace::InFlight(options.in_flight as u64), |ns| Pace::Every { ns, start_ns });
+    sockets.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
+    for (index, socket) in sockets {
+        let reader = Reader::new(socket, lanes.seat(index).clone(), plan.clone());
+        if index == 0 {
+            let request = Template::broadcast(&plan.run, options.payload);
+            lanes.runtime(index).spawn(Publisher { reader, request, pace }.run());
+        } else {
+            lanes.runtime(index).spawn(reader.run());
+        }
+    }
+    every_ns.map(|ns| publisher::pacemaker(plan.clone(), ns, start_ns)).transpose()
+}
+
+async fn measure(lanes: &Lanes<Tally>, plan: &Plan, stage: &mut Stage) -> Result<Measured, Failure> {
+    let mut published = 0;
+    let begin = || {
+        published = plan.board.published();
+        lanes.each(|tally| tally.latencies.reset());
+    };
+    let look = || Look { count: lanes.sum(|tally| tally.latencies.count()), over: plan.board.is_stopping() };
+    let interval = stage.measure("deliveries", begin, look).await?;
+    let mut latencies = Latencies::new();
+    lanes.each(|tally| latencies.add(&tally.latencies));
+    Ok(Measured { latencies, publishes: plan.board.published() - published, interval })
+}
+
+/// Deliveries that are still to come.
+fn missing(lanes: &Lanes<Tally>, plan: &Plan) -> u64 {
+    let published = plan.board.published();
+    let of = |tally: &Tally| tally.orders.iter().map(|order| published.saturating_sub(order.settled())).sum();
+    lanes.sum(of)
+}
+
+fn report(options: &Fanout, stage: &Stage, lanes: &Lanes<Tally>, plan: &Plan, measured: &Measured) -> Report {
+    let (interval, deliveries) = (&measured.interval, measured.latencies.count());
+    let mut report = Report::new("fanout", &options.common.target.url);
+    report.figure("connections", "connections", Value::Count(options.connections as u64));
+    match options.rate {
+        Some(rate) => report.figure("rate_per_s", "publishes due", Value::PerSecond(rate)),
+        None => report.figure("in_flight", "publishes in flight", Value::Count(options.in_flight as u64)),
+    }
+    report.figure("payload_bytes", "payload bytes", Value::Count(options.payload as u64));
+    report.figure("seconds", "measured for", Value::Seconds(interval.seconds));
+    report.rate("publishes", measured.publishes, interval);
+    report.rate("deliveries", deliveries, interval);
+    report.figure("latency_us", "latency", Value::Latency(measured.latencies.quantiles()));
+    report.cpu("delivery", deliveries, interval, lanes.count());
+    judge(&mut report, lanes, plan);
+    if deliveries == 0 {
+        report.problem("nothing was delivered");
+    }
+    stage.finish(&mut report);
+    report
+}
+
+/// Loss and the like, over the whole run, warm-up included.
+fn judge(report: &mut Report, lanes: &Lanes<Tally>, plan: &Plan) {
+    let mut faults = Faults::default();
+    let (mut ended, mut errors, mut unreadable) = (Complaints::default(), Complaints::default(), Complaints::default());
+    lanes.each(|tally| {
+        for order in &mut tally.orders {
+            order.finish(plan.board.published(), &mut tally.faults);
+        }
+        faults.add(&tally.faults);
+        ended.add(&tally.ended);
+        errors.add(&tally.errors);
+        unreadable.add(&tally.unreadable);
+    });
+    // What the server refused is missing everywhere, and stands under the errors.
+    faults.lost = faults.lost.saturating_sub(plan.board.refused() * lanes.sum(|tally| tally.open));
+    let counts = [
+        ("lost", "lost", faults.lost),
+        ("duplicated", "duplicated", faults.duplicated),
+        ("reordered", "reordered", faults.reordered),
+        ("gaps", "gaps announced", faults.gaps),
+        ("gap_messages", "messages in gaps", faults.missed),
+    ];
+    for (key, label, count) in counts {
+        report.figure(key, label, Value::Count(count));
+    }
+    for (_, label, count) in counts[..3].iter().filter(|(_, _, count)| *count > 0) {
+        report.problem(format!("{count} deliveries {label}"));
+    }
+    report.complaints(&errors, "error answers");
+    report.complaints(&unreadable, "messages not understood");
+    report.complaints(&ended, "connections ended");
+}
