@@ -76,3 +76,29 @@ impl Action for GetConnections {
 
 /// Names of all actions of this version.
 pub const NAMES: &[&str] = &[Echo::<()>::NAME, Broadcast::<()>::NAME, GetConnections::NAME];
+
+/// An action by name, for whoever has to tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ActionName {
+    /// [`Echo`].
+    Echo,
+    /// [`Broadcast`].
+    Broadcast,
+    /// [`GetConnections`].
+    GetConnections,
+}
+
+impl ActionName {
+    /// Every action, in the order of [`NAMES`].
+    pub const ALL: [ActionName; NAMES.len()] = [ActionName::Echo, ActionName::Broadcast, ActionName::GetConnections];
+
+    /// Name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        NAMES[self as usize]
+    }
+
+    /// The action of that name, where there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.as_str() == name)
+    }
+}

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::action::Action;
@@ -83,10 +84,20 @@ fn envelope(text: &str) -> Result<Envelope<'_>, ErrorBody> {
         serde_json::from_str::<&RawValue>(text)
             .and_then(|_| Err(serde::de::Error::custom("a frame must be one JSON object")))
     };
-    parsed.map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => ErrorBody::new(ErrorCode::InvalidRequest, raw::without_position(&error)),
-        _ => ErrorBody::new(ErrorCode::Malformed, format!("not valid JSON: {error}")),
-    })
+    parsed.map_err(|error| refusal(text, &error))
+}
+
+/// A field that is there twice ends the parsing early: what follows it decides whether this is JSON at all.
+fn refusal(text: &str, error: &serde_json::Error) -> ErrorBody {
+    let malformed =
+        |error: &serde_json::Error| ErrorBody::new(ErrorCode::Malformed, format!("not valid JSON: {error}"));
+    if error.classify() != Category::Data {
+        return malformed(error);
+    }
+    match serde_json::from_str::<&RawValue>(text) {
+        Ok(_) => ErrorBody::new(ErrorCode::InvalidRequest, raw::without_position(error)),
+        Err(later) => malformed(&later),
+    }
 }
 
 fn message<'a>(envelope: &Envelope<'a>) -> Result<ClientMessage<'a>, Cow<'static, str>> {
@@ -159,4 +170,248 @@ pub const fn encode_ping() -> &'static str {
 /// The frame that answers a `ping`.
 pub const fn encode_pong() -> &'static str {
     r#"{"type":"pong"}"#
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `text` decodes to, in a line: `request ID ACTION PAYLOAD`, `ping`, `pong`, or `CODE ID: MESSAGE`.
+    fn said(text: &str) -> String {
+        match ClientMessage::decode(text) {
+            Ok(ClientMessage::Request(Request { id, action, payload })) => {
+                format!("request {} {action} {}", id.0, payload.map_or("-", RawValue::get))
+            }
+            Ok(ClientMessage::Ping) => "ping".to_owned(),
+            Ok(ClientMessage::Pong) => "pong".to_owned(),
+            Err(Rejection { id, error }) => {
+                let id = id.map_or("-", |id| id.0.get());
+                format!("{} {id}: {}", error.code, error.message)
+            }
+        }
+    }
+
+    fn check(text: &str, expect: &str) {
+        let said = said(text);
+        assert!(said == expect, "{}\n  gave   {said}\n  not    {expect}", text.get(..200).unwrap_or(text));
+    }
+
+    const ID: &str = "`id` must be a string of 1 to 128 bytes";
+    const TYPE: &str = r#"`type` must be "request", "ping" or "pong""#;
+
+    #[test]
+    fn the_seeds_examples() {
+        let echo = r#"{
+  "id": "msg-123",
+  "type": "request",
+  "action": "echo",
+  "payload": {
+    "message": "Hello"
+  }
+}"#;
+        check(echo, "request \"msg-123\" echo {\n    \"message\": \"Hello\"\n  }");
+        let echo = r#"{
+  "id": "1",
+  "type": "request",
+  "action": "echo",
+  "payload": {
+    "message": "test"
+  }
+}"#;
+        check(echo, "request \"1\" echo {\n    \"message\": \"test\"\n  }");
+        let broadcast = r#"{
+  "id": "2",
+  "type": "request",
+  "action": "broadcast",
+  "payload": {
+    "message": "Hello everyone!"
+  }
+}"#;
+        check(broadcast, "request \"2\" broadcast {\n    \"message\": \"Hello everyone!\"\n  }");
+        let connections = r#"{
+  "id": "3",
+  "type": "request",
+  "action": "get_connections",
+  "payload": {}
+}"#;
+        check(connections, "request \"3\" get_connections {}");
+    }
+
+    #[test]
+    fn envelopes_that_are_in_order() {
+        check(r#"{"id":"1","type":"request","action":"a"}"#, r#"request "1" a -"#);
+        check(r#"{"id":"1","type":"request","action":"a","payload":null}"#, r#"request "1" a -"#);
+        // What the payload must be is the action's to say, not the envelope's.
+        check(r#"{"id":"1","type":"request","action":"a","payload":[1]}"#, r#"request "1" a [1]"#);
+        check(r#"{"action":"","payload":{ },"type":"request","id":"1"}"#, r#"request "1"  { }"#);
+        check(r#"{"id":"1","type":"request","action":"a","v":2,"more":{"id":5}}"#, r#"request "1" a -"#);
+        check(r#"{"id":"1","type":"re\u0071uest","action":"\u0065cho"}"#, r#"request "1" echo -"#);
+        check(r#"{"\u0069d":"1","type":"request","action":"a"}"#, r#"request "1" a -"#);
+        check("\r\n\t {\"id\":\"1\" , \"type\":\"request\",\"action\":\"a\"} \n", r#"request "1" a -"#);
+    }
+
+    #[test]
+    fn ids_are_kept_as_written() {
+        let accepted = |id: &str| {
+            check(&format!(r#"{{"id":{id},"type":"request","action":"a"}}"#), &format!("request {id} a -"));
+            check(&format!(r#"{{"id":{id},"type":"x"}}"#), &format!("invalid_request {id}: {TYPE}"));
+        };
+        let refused = |id: &str| {
+            check(&format!(r#"{{"id":{id},"type":"request","action":"a"}}"#), &format!("invalid_request -: {ID}"));
+            check(&format!(r#"{{"id":{id},"type":"x"}}"#), &format!("invalid_request -: {TYPE}"));
+        };
+        accepted(r#"" ""#);
+        accepted(r#""\u0000\/\"\\é\u00e9\ud83d\ude00""#);
+        accepted(&format!("{:?}", "a".repeat(128)));
+        accepted(&format!("{:?}", "é".repeat(64)));
+        accepted(&format!("\"{}\"", r"\u0061".repeat(128)));
+        refused(r#""""#);
+        refused(&format!("{:?}", "a".repeat(129)));
+        refused(&format!("{:?}", "é".repeat(65)));
+        refused(&format!("\"{}\"", r"\u00e9".repeat(65)));
+        refused(r#""\ud800""#);
+        refused(r#""\ude00\ud83d""#);
+        refused("1");
+        refused("true");
+        refused(r#"["1"]"#);
+        refused(r#"{"id":"1"}"#);
+    }
+
+    #[test]
+    fn envelopes_with_a_mistake() {
+        let missing = |field: &str, rest: &str| format!("`{field}` is missing: it must be {rest}");
+        let id = missing("id", "a string of 1 to 128 bytes");
+        let kind = missing("type", r#""request", "ping" or "pong""#);
+        let action = missing("action", "a string");
+
+        check(r#"{"type":"request","action":"a"}"#, &format!("invalid_request -: {id}"));
+        check(r#"{"id":null,"type":"request","action":"a"}"#, &format!("invalid_request -: {id}"));
+        check("{}", &format!("invalid_request -: {kind}"));
+        check(r#"{"id":"1","action":"a"}"#, &format!("invalid_request \"1\": {kind}"));
+        check(r#"{"id":"1","type":null,"action":"a"}"#, &format!("invalid_request \"1\": {kind}"));
+        for wrong in [r#""Request""#, r#""response""#, r#""""#, r#""\ud800""#, "1", "{}", r#"["request"]"#] {
+            let text = format!(r#"{{"id":"1","type":{wrong},"action":"a"}}"#);
+            check(&text, &format!("invalid_request \"1\": {TYPE}"));
+        }
+        check(r#"{"id":"1","type":"request"}"#, &format!("invalid_request \"1\": {action}"));
+        check(r#"{"id":"1","type":"request","action":null}"#, &format!("invalid_request \"1\": {action}"));
+        for wrong in ["1", "true", r#"["echo"]"#, r#"{"echo":1}"#, r#""\udc00""#] {
+            let text = format!(r#"{{"id":"1","type":"request","action":{wrong}}}"#);
+            check(&text, "invalid_request \"1\": `action` must be a string");
+        }
+        check(r#"{"id":"1","id":"2","type":"ping"}"#, "invalid_request -: duplicate field `id`");
+        check(r#"{"id":"1","type":"ping","t\u0079pe":"ping"}"#, "invalid_request -: duplicate field `type`");
+        check(r#"{"payload":{},"payload":{},"id":"1"}"#, "invalid_request -: duplicate field `payload`");
+    }
+
+    #[test]
+    fn only_objects_are_envelopes() {
+        for text in ["[]", r#"["1","request","echo",{}]"#, "1", "-0.5e3", r#""request""#, "null", " true "] {
+            check(text, "invalid_request -: a frame must be one JSON object");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json() {
+        let check = |text: &str| {
+            let said = said(text);
+            let shown = text.get(..200).unwrap_or(text);
+            assert!(said.starts_with("malformed -: not valid JSON: ") && said.len() < 120, "{shown}: {said}");
+        };
+        for text in ["", " ", "hello", "{", "}", "[1,", "{]", "nul", "01", "+1", "NaN", "'a'", "\"", "\0", "// {}"] {
+            check(text);
+        }
+        check("\u{feff}{\"type\":\"ping\"}");
+        check("\u{a0}{\"type\":\"ping\"}");
+        check(r#"{"type":"ping"}{"type":"ping"}"#);
+        check(r#"{"type":"ping"} x"#);
+        check(r#"{"type":"ping",}"#);
+        check(r#"{"type":"ping" "id":"1"}"#);
+        check("{\"type\":\"ping\",\"x\":\"a\nb\"}");
+        check(r#"{"type":"ping","x":"\x41"}"#);
+        check(r#"{"id":"1","type":"request","action":"echo","payload":{"message":}}"#);
+        // What comes after a mistake in the envelope counts too.
+        check(r#"{"id":"1","id":"1" oops"#);
+        check(r#"["1""#);
+        check(r#"{"id":1,"type":"request""#);
+    }
+
+    #[test]
+    fn nesting_has_a_limit() {
+        let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        let framed = |levels: usize| {
+            format!(r#"{{"id":"1","type":"request","action":"echo","payload":{{"message":{}}}}}"#, nested(levels))
+        };
+        let text = framed(DEPTH_MAX - 2);
+        let Ok(ClientMessage::Request(request)) = ClientMessage::decode(&text) else { panic!("refused") };
+        let echo: crate::action::Echo<serde_json::Value> = request.payload().expect("a tree as deep as the limit");
+        assert_eq!(echo.message.to_string(), nested(DEPTH_MAX - 2));
+
+        let deep = "malformed -: JSON nests deeper than 128 levels";
+        check(&framed(DEPTH_MAX - 1), deep);
+        check(&nested(100_000), deep);
+        check(&"[".repeat(100_000), deep);
+        check(&r#"{"a":"#.repeat(100_000), deep);
+        check(&format!("{}{}", "{\"a\":[".repeat(50_000), "]}".repeat(50_000)), deep);
+        check(&framed(100_000), deep);
+        check(&nested(DEPTH_MAX), "invalid_request -: a frame must be one JSON object");
+    }
+
+    #[test]
+    fn heartbeats() {
+        check(encode_ping(), "ping");
+        check(encode_pong(), "pong");
+        check(r#" {"type" : "p\u0069ng", "id":5, "at":[1]} "#, "ping");
+        check(r#"{"type":"Ping"}"#, &format!("invalid_request -: {TYPE}"));
+    }
+
+    #[test]
+    fn payloads_are_objects_that_fit() {
+        use crate::action::{Echo, GetConnections};
+        fn check<'a, P: Deserialize<'a> + Serialize>(text: &'a str, expect: Result<&str, &str>) {
+            let Ok(ClientMessage::Request(request)) = ClientMessage::decode(text) else { panic!("{text}: refused") };
+            match (request.payload::<P>(), expect) {
+                (Ok(payload), Ok(expect)) => {
+                    assert_eq!(serde_json::to_string(&payload).ok().as_deref(), Some(expect), "{text}");
+                }
+                (Err(error), Err(expect)) => {
+                    assert_eq!((error.code, &*error.message), (ErrorCode::InvalidPayload, expect), "{text}");
+                }
+                (payload, _) => panic!("{text}: {:?}", payload.err()),
+            }
+        }
+        let with = |payload: &str| format!(r#"{{"id":"1","type":"request","action":"a","payload":{payload}}}"#);
+        let no_object = Err("`payload`: must be an object");
+        for empty in [r#"{"id":"1","type":"request","action":"a"}"#, &with("null"), &with("{}")] {
+            check::<GetConnections>(empty, Ok("{}"));
+            check::<Echo<&RawValue>>(empty, Err("`payload`: missing field `message`"));
+        }
+        for wrong in ["[]", r#"["Hello"]"#, r#""{}""#, "0", "false"] {
+            check::<GetConnections>(&with(wrong), no_object);
+            check::<Echo<&RawValue>>(&with(wrong), no_object);
+        }
+        check::<GetConnections>(&with(r#"{"more":1}"#), Ok("{}"));
+        check::<Echo<&RawValue>>(&with(r#"{"message":null}"#), Ok(r#"{"message":null}"#));
+        check::<Echo<&RawValue>>(&with(r#"{"x":1,"message": [1, 1e400]}"#), Ok(r#"{"message":[1, 1e400]}"#));
+        let twice = with(r#"{"message":1,"message":2}"#);
+        check::<Echo<&RawValue>>(&twice, Err("`payload`: duplicate field `message`"));
+        let long = with(&format!(r#"{{"message":"{}"}}"#, "x".repeat(60_000)));
+        let Ok(ClientMessage::Request(request)) = ClientMessage::decode(&long) else { panic!("refused") };
+        let error = request.payload::<Echo<u8>>().expect_err("no number");
+        assert!(error.message.len() < 300, "{}", error.message);
+    }
+
+    #[test]
+    fn requests_are_written_as_they_are_read() {
+        use crate::action::{Broadcast, Echo, GetConnections};
+        let check = |text: Result<String, serde_json::Error>, expect: &str| check(&text.expect("encodes"), expect);
+        check(encode_request("1", &Echo { message: [1, 2] }), r#"request "1" echo {"message":[1,2]}"#);
+        check(encode_request("é\"\n", &Broadcast { message: "x" }), r#"request "é\"\n" broadcast {"message":"x"}"#);
+        check(
+            encode_request(&"i".repeat(128), &GetConnections {}),
+            &format!("request {:?} get_connections {{}}", "i".repeat(128)),
+        );
+        assert!(encode_request("", &GetConnections {}).is_err());
+        assert!(encode_request(&"i".repeat(129), &GetConnections {}).is_err());
+    }
 }

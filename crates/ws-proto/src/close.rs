@@ -1,13 +1,13 @@
 //! Why a WebSocket was closed (PROTOCOL section 6; RFC 6455 section 7.4).
 
 macro_rules! close_codes {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal, $reason:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $variant:ident = $code:literal, $reason:literal;)*) => {
         /// Close codes that the server sends.
         ///
         /// 4000–4499: connect again. 4500–4999: do not, the same would happen again.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum CloseCode {
-            $($(#[$doc])* $variant,)*
+            $($(#[doc = $doc])* $variant,)*
         }
 
         impl CloseCode {
@@ -22,6 +22,11 @@ macro_rules! close_codes {
             /// The code of that number, where it is one of these.
             pub const fn from_u16(code: u16) -> Option<CloseCode> {
                 match code { $($code => Some(CloseCode::$variant),)* _ => None }
+            }
+
+            /// What happened, in a sentence or two.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(CloseCode::$variant => concat!($($doc),*).trim_ascii(),)* }
             }
 
             /// Text that goes with the code in the close frame; at most 123 bytes.
@@ -94,6 +99,7 @@ mod tests {
         for code in CloseCode::ALL {
             assert_eq!(CloseCode::from_u16(code.as_u16()), Some(*code));
             assert!(code.reason().len() <= CLOSE_REASON_BYTES_MAX);
+            assert!(code.meaning().ends_with('.'), "{code:?}");
         }
         assert_eq!(CloseCode::from_u16(4999), None);
     }

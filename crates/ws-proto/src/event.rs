@@ -10,7 +10,7 @@ use uuid::Uuid;
 pub struct Connected {
     /// Names this connection for as long as it lasts.
     pub connection_id: Uuid,
-    /// [`crate::PROTOCOL_VERSION`] of the server.
+    /// Version of the protocol that the server speaks; this crate speaks 1.
     pub protocol: u32,
     /// Product and version, `ws-server/0.1.0`.
     pub server: String,
@@ -71,6 +71,7 @@ pub struct BroadcastEvent<M> {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BroadcastGap {
     /// Always true.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = true)))]
     pub broadcast: bool,
     /// How many broadcasts this connection does not get.
     pub missed: u64,
@@ -96,7 +97,8 @@ pub enum Event<'a> {
     BroadcastGap(BroadcastGap),
     /// The server is going away.
     Draining(Draining),
-    /// An event that this version of the crate does not know: to be ignored (PROTOCOL section 1).
+    /// An event that this version of the crate does not know, or one of a known name that lacks a field
+    /// of this version: to be ignored (PROTOCOL section 1).
     Unknown {
         /// Its name.
         event: String,
@@ -111,6 +113,9 @@ pub trait Notify: Serialize {
     const EVENT: &'static str;
 }
 
+/// Names of all events of this version.
+pub const NAMES: &[&str] = &[Connected::EVENT, BroadcastEvent::<()>::EVENT, BroadcastGap::EVENT, Draining::EVENT];
+
 impl Notify for Connected {
     const EVENT: &'static str = "connected";
 }
@@ -122,4 +127,31 @@ impl Notify for BroadcastGap {
 }
 impl Notify for Draining {
     const EVENT: &'static str = "draining";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_says_who_even_when_anonymous() {
+        let check = |sender: Sender, expect: &str| {
+            assert_eq!(serde_json::to_string(&sender).ok().as_deref(), Some(expect));
+            assert_eq!(serde_json::from_str::<Sender>(expect).ok(), Some(sender));
+        };
+        let connection_id = Some(Uuid::nil());
+        check(Sender::default(), r#"{"user":null}"#);
+        check(
+            Sender { connection_id, user: None },
+            r#"{"connection_id":"00000000-0000-0000-0000-000000000000","user":null}"#,
+        );
+        check(Sender { connection_id: None, user: Some("ann".to_owned()) }, r#"{"user":"ann"}"#);
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored() {
+        let draining: Draining =
+            serde_json::from_str(r#"{"event":"draining","reconnect_after_ms":[1,2],"why":"update"}"#).expect("decodes");
+        assert_eq!(draining.reconnect_after_ms, [1, 2]);
+    }
 }

@@ -12,6 +12,43 @@
 //! the input, with nesting bounded by [`limits::DEPTH_MAX`]. Payloads stay raw JSON: they are checked
 //! for syntax and passed on as the bytes that came, not built into trees.
 //!
+//! A server reads a request and answers it:
+//!
+//! ```
+//! use serde_json::value::RawValue;
+//! use ws_proto::action::{Action, Echo, EchoData};
+//! use ws_proto::{ClientMessage, encode_error, encode_response};
+//!
+//! let mut out = Vec::new();
+//! match ClientMessage::decode(r#"{"id":"7","type":"request","action":"echo","payload":{"message":[1, 2]}}"#) {
+//!     Ok(ClientMessage::Request(request)) if request.action == Echo::<()>::NAME => {
+//!         match request.payload::<Echo<&RawValue>>() {
+//!             Ok(echo) => encode_response(request.id, &EchoData { echo: echo.message }, &mut out),
+//!             Err(error) => encode_error(Some(request.id), &error, &mut out),
+//!         }
+//!     }
+//!     Ok(_) => {}
+//!     Err(refusal) => encode_error(refusal.id, &refusal.error, &mut out),
+//! }
+//! assert_eq!(out, br#"{"id":"7","type":"response","data":{"echo":[1, 2]}}"#);
+//! ```
+//!
+//! A client reads what came:
+//!
+//! ```
+//! use ws_proto::{ErrorCode, Event, ServerMessage};
+//!
+//! let text = r#"{"type":"notification","data":{"event":"broadcast","message":"hi","from":{"user":"ann"}}}"#;
+//! let Ok(ServerMessage::Notification(Event::Broadcast(event))) = ServerMessage::decode(text) else { panic!() };
+//! assert_eq!(event.message.get(), r#""hi""#);
+//!
+//! let text = r#"{"id":"7","type":"error","error":{"code":"rate_limited","message":"…","retryable":true}}"#;
+//! let Ok(ServerMessage::Error { id, error }) = ServerMessage::decode(text) else { panic!() };
+//! assert_eq!((id.as_deref(), error.code), (Some("7"), ErrorCode::RateLimited));
+//! ```
+//!
+//! The feature `schema` adds the module `schema`: the same contract as JSON Schema, AsyncAPI and OpenAPI.
+//!
 //! Deliberately absent: I/O, clocks, tokio, WebSocket framing, other crates of the workspace.
 
 #![warn(missing_docs)]
@@ -24,6 +61,8 @@ pub mod event;
 pub mod limits;
 mod nesting;
 mod raw;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod server;
 
 pub use action::Action;
@@ -38,3 +77,8 @@ pub const PROTOCOL_VERSION: u32 = 1;
 
 /// The WebSocket subprotocol that a client may offer and the server then selects.
 pub const SUBPROTOCOL: &str = "ws.json.v1";
+
+/// The examples in the README are tests as well.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

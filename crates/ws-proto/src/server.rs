@@ -55,16 +55,16 @@ struct Frame<'a> {
     kind: &'a RawValue,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
-    #[serde(default)]
-    error: Option<ErrorBody>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 struct EventHead<'a> {
     #[serde(borrow)]
     event: Cow<'a, str>,
-    #[serde(default)]
-    broadcast: bool,
+    #[serde(borrow, default)]
+    broadcast: Option<&'a RawValue>,
 }
 
 impl<'a> ServerMessage<'a> {
@@ -83,7 +83,9 @@ impl<'a> ServerMessage<'a> {
                 id: id.ok_or_else(|| missing("id"))?,
                 data: frame.data.ok_or_else(|| missing("data"))?,
             }),
-            Some("error") => Ok(ServerMessage::Error { id, error: frame.error.ok_or_else(|| missing("error"))? }),
+            Some("error") => {
+                Ok(ServerMessage::Error { id, error: read(frame.error.ok_or_else(|| missing("error"))?)? })
+            }
             Some("notification") => event(frame.data.ok_or_else(|| missing("data"))?).map(ServerMessage::Notification),
             Some("ping") => Ok(ServerMessage::Ping),
             Some("pong") => Ok(ServerMessage::Pong),
@@ -96,18 +98,20 @@ fn missing(field: &str) -> DecodeError {
     DecodeError(format!("`{field}` is missing"))
 }
 
+fn read<'a, T: Deserialize<'a>>(part: &'a RawValue) -> Result<T, DecodeError> {
+    raw::object(part.get()).map_err(DecodeError)
+}
+
 fn event(data: &RawValue) -> Result<Event<'_>, DecodeError> {
-    fn read<'a, T: Deserialize<'a>>(data: &'a RawValue) -> Result<T, DecodeError> {
-        raw::object(data.get()).map_err(DecodeError)
-    }
     let head: EventHead<'_> = read(data)?;
-    match &*head.event {
-        "connected" => read(data).map(Event::Connected),
-        "broadcast" => read(data).map(Event::Broadcast),
-        "gap" if head.broadcast => read(data).map(Event::BroadcastGap),
-        "draining" => read(data).map(Event::Draining),
-        event => Ok(Event::Unknown { event: event.to_owned(), data }),
-    }
+    let known = match &*head.event {
+        "connected" => read(data).ok().map(Event::Connected),
+        "broadcast" => read(data).ok().map(Event::Broadcast),
+        "gap" if head.broadcast.is_some_and(|flag| flag.get() == "true") => read(data).ok().map(Event::BroadcastGap),
+        "draining" => read(data).ok().map(Event::Draining),
+        _ => None,
+    };
+    Ok(known.unwrap_or_else(|| Event::Unknown { event: head.event.into_owned(), data }))
 }
 
 #[derive(Serialize)]
@@ -139,6 +143,9 @@ struct EventData<'a, E> {
 }
 
 /// Appends the response to a request.
+///
+/// # Panics
+/// When `data` is a type of the caller's that does not serialize.
 pub fn encode_response<D: Serialize>(id: RequestId<'_>, data: &D, out: &mut Vec<u8>) {
     append(&ResponseFrame { id, r#type: "response", data }, out);
 }
@@ -149,11 +156,214 @@ pub fn encode_error(id: Option<RequestId<'_>>, error: &ErrorBody, out: &mut Vec<
 }
 
 /// Appends a notification.
+///
+/// # Panics
+/// When `event` is a type of the caller's that does not serialize as an object.
 pub fn encode_notification<E: Notify>(event: &E, out: &mut Vec<u8>) {
     append(&NotificationFrame { r#type: "notification", data: EventData { event: E::EVENT, rest: event } }, out);
 }
 
-/// Our own types have string keys and no fallible parts, and a `Vec` takes every byte.
+/// The types of this crate have string keys and no fallible parts, and a `Vec` takes every byte.
 fn append<T: Serialize>(frame: &T, out: &mut Vec<u8>) {
     serde_json::to_writer(out, frame).expect("frames of this crate serialize");
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::action::{BroadcastData, ConnectionsData, EchoData};
+    use crate::client::{ClientMessage, encode_ping, encode_pong};
+    use crate::error::ErrorCode;
+    use crate::event::{BroadcastEvent, BroadcastGap, Connected, Draining, HeartbeatTerms, LimitTerms, Sender};
+
+    fn check(text: &str, expect: &str) {
+        let decoded = match ServerMessage::decode(text) {
+            Ok(ServerMessage::Response { id, data }) => format!("response {id} {data}"),
+            Ok(ServerMessage::Error { id, error }) => {
+                let after = error.retry_after_ms.map(|ms| format!(" after {ms}")).unwrap_or_default();
+                let details = error.details.as_ref().map(|details| format!(" {details}")).unwrap_or_default();
+                format!("error {} {error} {}{after}{details}", id.as_deref().unwrap_or("-"), error.retryable)
+            }
+            Ok(ServerMessage::Notification(Event::Unknown { event, data })) => format!("event {event} {data}"),
+            Ok(ServerMessage::Notification(event)) => format!("{event:?}"),
+            Ok(ServerMessage::Ping) => "ping".to_owned(),
+            Ok(ServerMessage::Pong) => "pong".to_owned(),
+            Ok(ServerMessage::Unknown) => "unknown".to_owned(),
+            Err(error) => error.0,
+        };
+        assert!(decoded == expect, "{}\n  gave   {decoded}\n  not    {expect}", text.get(..200).unwrap_or(text));
+    }
+
+    #[test]
+    fn the_seeds_examples() {
+        let response = r#"{
+  "id": "msg-123",
+  "type": "response",
+  "data": {
+    "echo": "Hello"
+  }
+}"#;
+        check(response, "response msg-123 {\n    \"echo\": \"Hello\"\n  }");
+        // Its `connected` says less than ours, and its id only stands for one.
+        let notification = r#"{
+  "type": "notification",
+  "data": {
+    "event": "connected",
+    "connection_id": "uuid"
+  }
+}"#;
+        let data = "{\n    \"event\": \"connected\",\n    \"connection_id\": \"uuid\"\n  }";
+        check(notification, &format!("event connected {data}"));
+    }
+
+    #[test]
+    fn frames_of_section_3() {
+        check(r#"{"id":"1","type":"response","data":{}}"#, "response 1 {}");
+        check(r#"{"id":"\u0031\n","type":"resp\u006fnse","data":[1, 2],"more":1}"#, "response 1\n [1, 2]");
+        let error = r#"{"id":"1","type":"error","error":{"code":"unknown_action","message":"no","retryable":false}}"#;
+        check(error, "error 1 unknown_action: no false");
+        let error = r#"{"type":"error","error":{"code":"rate_limited","message":"slow","retryable":true,"retry_after_ms":7,"details":{"a":[ ]},"x":1}}"#;
+        check(error, r#"error - rate_limited: slow true after 7 {"a":[ ]}"#);
+        check(encode_ping(), "ping");
+        check(encode_pong(), "pong");
+    }
+
+    #[test]
+    fn frames_of_later_versions_are_let_through() {
+        check(r#"{"type":"brand_new"}"#, "unknown");
+        check(r#"{"type":"brand_new","error":"of another shape","data":5,"id":7}"#, "unknown");
+        check(r#"{"type":7}"#, "unknown");
+        check(r#"{"type":"notification","data":{"event":"brand_new"}}"#, r#"event brand_new {"event":"brand_new"}"#);
+        let data = r#"{"event":"poll","broadcast":"yes"}"#;
+        check(&format!(r#"{{"type":"notification","data":{data}}}"#), &format!("event poll {data}"));
+        let data = r#"{"event":"gap","channel":"news","from":3,"to":5}"#;
+        check(&format!(r#"{{"type":"notification","data":{data}}}"#), &format!("event gap {data}"));
+        let error = r#"{"type":"error","error":{"code":"brand_new","message":"m","retryable":true}}"#;
+        check(error, "error - unknown: m true");
+    }
+
+    #[test]
+    fn what_no_server_says() {
+        check("", "must be an object");
+        check("[]", "must be an object");
+        check(r#"["response"]"#, "must be an object");
+        check("{", "EOF while parsing an object");
+        check("{}", "missing field `type`");
+        check(r#"{"type":"pong"} x"#, "trailing characters");
+        check(r#"{"type":"ping","type":"ping"}"#, "duplicate field `type`");
+        check(r#"{"type":"response","data":{}}"#, "`id` is missing");
+        check(r#"{"id":1,"type":"response","data":{}}"#, "`id` is missing");
+        check(r#"{"id":"1","type":"response"}"#, "`data` is missing");
+        check(r#"{"id":"1","type":"error"}"#, "`error` is missing");
+        check(r#"{"id":"1","type":"error","error":"bad"}"#, "must be an object");
+        check(r#"{"id":"1","type":"error","error":{"message":"m","retryable":true}}"#, "missing field `code`");
+        check(r#"{"type":"notification"}"#, "`data` is missing");
+        check(r#"{"type":"notification","data":["connected"]}"#, "must be an object");
+        check(r#"{"type":"notification","data":{}}"#, "missing field `event`");
+        check(r#"{"type":"notification","data":{"event":1}}"#, "invalid type: integer `1`, expected a string");
+        let deep = "nests deeper than 128 levels";
+        check(&"[".repeat(100_000), deep);
+        check(&format!("{}{}", r#"{"data":"#.repeat(100_000), "}".repeat(100_000)), deep);
+    }
+
+    /// What `encode` appends, behind what is there already.
+    fn text(encode: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = b"before".to_vec();
+        encode(&mut out);
+        String::from_utf8(out).expect("UTF-8").strip_prefix("before").expect("appended").to_owned()
+    }
+
+    fn with_id<T>(id: &str, then: impl FnOnce(RequestId<'_>) -> T) -> T {
+        let text = format!(r#"{{"id":{id},"type":"request","action":"a"}}"#);
+        let Ok(ClientMessage::Request(request)) = ClientMessage::decode(&text) else { panic!("{id}: refused") };
+        then(request.id)
+    }
+
+    #[test]
+    fn answers_carry_the_id_as_written() {
+        let respond = |id: &str| with_id(id, |id| text(|out| encode_response(id, &ConnectionsData { count: 3 }, out)));
+        assert_eq!(respond(r#""1""#), r#"{"id":"1","type":"response","data":{"count":3}}"#);
+        assert_eq!(respond(r#""\u00e9\/""#), r#"{"id":"\u00e9\/","type":"response","data":{"count":3}}"#);
+
+        let error = ErrorBody::new(ErrorCode::Internal, "a \"mistake\"");
+        let refuse = with_id(r#""\t""#, |id| text(|out| encode_error(Some(id), &error, out)));
+        let body = r#""error":{"code":"internal","message":"a \"mistake\"","retryable":true}"#;
+        assert_eq!(refuse, format!(r#"{{"id":"\t","type":"error",{body}}}"#));
+        check(&refuse, "error \t internal: a \"mistake\" true");
+        assert_eq!(text(|out| encode_error(None, &error, out)), format!(r#"{{"type":"error",{body}}}"#));
+    }
+
+    #[test]
+    fn responses_go_round() {
+        fn round<D: Serialize + for<'a> Deserialize<'a> + PartialEq + std::fmt::Debug>(data: D, json: &str) {
+            let text = with_id(r#""1""#, |id| text(|out| encode_response(id, &data, out)));
+            check(&text, &format!("response 1 {json}"));
+            let Ok(ServerMessage::Response { data: raw, .. }) = ServerMessage::decode(&text) else { panic!("{text}") };
+            assert_eq!(serde_json::from_str::<D>(raw.get()).ok(), Some(data));
+        }
+        round(EchoData { echo: "x".to_owned() }, r#"{"echo":"x"}"#);
+        round(BroadcastData { recipients: u64::MAX }, r#"{"recipients":18446744073709551615}"#);
+        round(ConnectionsData { count: 0 }, r#"{"count":0}"#);
+    }
+
+    #[test]
+    fn errors_go_round() {
+        for code in ErrorCode::ALL {
+            let details = serde_json::from_str(r#"{"at":[ 1 ]}"#).expect("raw");
+            let mut error = ErrorBody::new(*code, "m");
+            check(&text(|out| encode_error(None, &error, out)), &format!("error - {code}: m {}", code.is_retryable()));
+            error.retry_after_ms = Some(1);
+            error.details = Some(details);
+            let expect = format!(r#"error - {code}: m {} after 1 {{"at":[ 1 ]}}"#, code.is_retryable());
+            check(&text(|out| encode_error(None, &error, out)), &expect);
+        }
+    }
+
+    #[test]
+    fn events_go_round() {
+        fn round<E: Notify>(event: &E, json: &str, read: impl FnOnce(&Event<'_>)) {
+            let text = text(|out| encode_notification(event, out));
+            assert_eq!(text, format!(r#"{{"type":"notification","data":{{"event":"{}",{json}}}}}"#, E::EVENT));
+            match ServerMessage::decode(&text) {
+                Ok(ServerMessage::Notification(event)) => read(&event),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+        let connected = Connected {
+            connection_id: Uuid::from_u128(7),
+            protocol: 1,
+            server: "ws-server/0.1.0".to_owned(),
+            user: None,
+            heartbeat: HeartbeatTerms { interval_ms: 25_000, timeout_ms: 10_000 },
+            limits: LimitTerms { message_bytes_max: 65_536, channels_max: 128 },
+        };
+        let json = concat!(
+            r#""connection_id":"00000000-0000-0000-0000-000000000007","protocol":1,"server":"ws-server/0.1.0","#,
+            r#""user":null,"heartbeat":{"interval_ms":25000,"timeout_ms":10000},"#,
+            r#""limits":{"message_bytes_max":65536,"channels_max":128}"#
+        );
+        round(&connected, json, |event| assert!(matches!(event, Event::Connected(read) if *read == connected)));
+
+        let raw: &RawValue = serde_json::from_str(r#"{ "a": 1.50 }"#).expect("raw");
+        let from = Sender { connection_id: Some(Uuid::from_u128(9)), user: Some("ann".to_owned()) };
+        let broadcast = BroadcastEvent { message: raw, from: Some(from.clone()) };
+        let json =
+            r#""message":{ "a": 1.50 },"from":{"connection_id":"00000000-0000-0000-0000-000000000009","user":"ann"}"#;
+        round(&broadcast, json, |event| match event {
+            Event::Broadcast(read) => assert_eq!((read.message.get(), &read.from), (raw.get(), &Some(from))),
+            other => panic!("{other:?}"),
+        });
+        let api = BroadcastEvent { message: 1, from: None };
+        round(&api, r#""message":1"#, |event| assert!(matches!(event, Event::Broadcast(read) if read.from.is_none())));
+
+        let gap = BroadcastGap { broadcast: true, missed: 12 };
+        let json = r#""broadcast":true,"missed":12"#;
+        round(&gap, json, |event| assert!(matches!(event, Event::BroadcastGap(read) if *read == gap)));
+
+        let draining = Draining { reconnect_after_ms: [500, 9_000] };
+        let json = r#""reconnect_after_ms":[500,9000]"#;
+        round(&draining, json, |event| assert!(matches!(event, Event::Draining(read) if *read == draining)));
+    }
 }

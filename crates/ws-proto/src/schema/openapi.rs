@@ -1,0 +1,152 @@
+//! OpenAPI 3.1 of the HTTP endpoints. Their bodies have no types in this crate: they are written out here.
+
+use serde_json::{Value, json};
+
+use super::info;
+
+/// OpenAPI 3.1 document of the HTTP endpoints.
+pub fn openapi() -> Value {
+    let description = "What ws-server answers over HTTP/1.1. What is said over the WebSocket is in \
+                       `/schema/asyncapi.json` and `/schema/protocol.json`.";
+    json!({
+        "openapi": "3.1.0",
+        "info": info("ws-server", description),
+        "servers": [{ "url": "/" }],
+        "paths": {
+            "/": { "get": get("test_page", "A page to try the server with.", "text/html", json!({ "type": "string" })) },
+            "/health": { "get": get("health", "The process is alive.", JSON, schema("Health")) },
+            "/ready": { "get": ready() },
+            "/metrics": {
+                "get": get("metrics", "Metrics for Prometheus, as OpenMetrics text.", OPEN_METRICS, json!({ "type": "string" })),
+            },
+            "/ws": { "get": websocket() },
+            "/schema/asyncapi.json": { "get": document("asyncapi", "AsyncAPI 3.0 document of `/ws`.") },
+            "/schema/openapi.json": { "get": document("openapi", "This document.") },
+            "/schema/protocol.json": { "get": document("protocol", "JSON Schema (draft 2020-12) of every frame.") },
+        },
+        "components": { "schemas": schemas() },
+    })
+}
+
+const JSON: &str = "application/json";
+const OPEN_METRICS: &str = "application/openmetrics-text";
+
+fn schema(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn response(description: &str, content_type: &str, schema: Value) -> Value {
+    json!({ "description": description, "content": { content_type: { "schema": schema } } })
+}
+
+fn refused(description: &str, code: &str) -> Value {
+    let mut refused = response(description, JSON, schema("Error"));
+    let message = description.trim_end_matches('.').to_lowercase();
+    refused["content"][JSON]["example"] = json!({ "error": { "code": code, "message": message } });
+    refused
+}
+
+/// 503 always says when to come back.
+fn overloaded(description: &str) -> Value {
+    let mut overloaded = refused(description, "overloaded");
+    overloaded["headers"] = json!({ "Retry-After": header("Seconds.", json!({ "type": "integer" })) });
+    overloaded
+}
+
+fn header(description: &str, schema: Value) -> Value {
+    json!({ "description": description, "schema": schema })
+}
+
+fn otherwise() -> Value {
+    response("Any other refusal.", JSON, schema("Error"))
+}
+
+fn get(id: &str, summary: &str, content_type: &str, schema: Value) -> Value {
+    let ok = response(summary, content_type, schema);
+    json!({ "operationId": id, "summary": summary, "responses": { "200": ok, "default": otherwise() } })
+}
+
+fn document(id: &str, summary: &str) -> Value {
+    get(&format!("schema_{id}"), summary, JSON, json!({ "type": "object" }))
+}
+
+fn ready() -> Value {
+    let mut ready = get("ready", "The server takes new connections.", JSON, schema("Ready"));
+    ready["responses"]["503"] = overloaded("The server is draining.");
+    ready
+}
+
+fn websocket() -> Value {
+    let string = json!({ "type": "string" });
+    let parameters = json!([
+        {
+            "name": "heartbeat", "in": "query", "schema": { "type": "string", "enum": ["app"] },
+            "description": "`app`: `ping` messages in place of WebSocket Ping frames.",
+        },
+        {
+            "name": "Sec-WebSocket-Protocol", "in": "header", "schema": string,
+            "description": "Subprotocols on offer; `ws.json.v1` is selected when it is among them.",
+            "example": crate::SUBPROTOCOL,
+        },
+    ]);
+    let mut version = refused("Not a valid WebSocket handshake.", "invalid_request");
+    version["headers"] =
+        json!({ "Sec-WebSocket-Version": header("With a wrong version: the one to use.", json!({ "const": "13" })) });
+    let mut upgrade = refused("Not a WebSocket handshake.", "upgrade_required");
+    upgrade["headers"] = json!({ "Upgrade": header("What to upgrade to.", json!({ "const": "websocket" })) });
+    let full = overloaded("The server is draining, or full.");
+    let selected = header("The subprotocol, when it was offered.", json!({ "const": crate::SUBPROTOCOL }));
+    json!({
+        "operationId": "websocket",
+        "summary": "WebSocket handshake (RFC 6455).",
+        "parameters": parameters,
+        "responses": {
+            "101": {
+                "description": "The connection is a WebSocket now.",
+                "headers": { "Sec-WebSocket-Protocol": selected },
+            },
+            "400": version,
+            "426": upgrade,
+            "503": full,
+            "default": otherwise(),
+        },
+    })
+}
+
+fn schemas() -> Value {
+    json!({
+        "Health": {
+            "type": "object",
+            "required": ["status", "version", "uptime_s", "connections"],
+            "properties": {
+                "status": { "type": "string", "const": "ok" },
+                "version": { "description": "Version of the server.", "type": "string" },
+                "uptime_s": { "description": "Seconds since the start.", "type": "integer", "minimum": 0 },
+                "connections": { "description": "Clients connected now.", "type": "integer", "minimum": 0 },
+            },
+        },
+        "Ready": {
+            "type": "object",
+            "required": ["status"],
+            "properties": { "status": { "type": "string", "const": "ready" } },
+        },
+        "Error": {
+            "type": "object",
+            "required": ["error"],
+            "properties": {
+                "error": {
+                    "type": "object",
+                    "required": ["code", "message"],
+                    "properties": {
+                        "code": {
+                            "description": "For programs: a code of the protocol, or one of HTTP alone, such as \
+                                            `method_not_allowed`.",
+                            "type": "string",
+                        },
+                        "message": { "description": "For people.", "type": "string" },
+                    },
+                },
+            },
+        },
+    })
+}
