@@ -19,6 +19,9 @@ use crate::counters::Counters;
 use crate::heartbeat::HeartbeatMode;
 use crate::outlet::Outlet;
 
+/// No moment of the hub's clock.
+const NEVER: u64 = u64::MAX;
+
 /// A connection. Shared by its task, its session and the fan-out of its shard.
 #[derive(Debug)]
 pub struct Connection {
@@ -27,6 +30,8 @@ pub struct Connection {
     counters: Arc<Counters>,
     heard_ms: AtomicU64,
     spoke_ms: AtomicU64,
+    /// Since when the socket takes nothing; `NEVER` while it does. Changed under the lock of `out`.
+    full_since_ms: AtomicU64,
     /// Where the fan-out of the shard keeps it; that task alone uses it.
     pub(crate) slot: AtomicUsize,
     /// Whether it waits at the gate.
@@ -39,8 +44,6 @@ struct Out {
     /// Gone when the connection has ended, so that the socket closes with its task.
     outlet: Option<Box<dyn Outlet>>,
     outbox: Outbox,
-    /// Since when the socket takes nothing.
-    full_since_ms: Option<u64>,
     /// The fan-out has something for this connection and waits to be resumed.
     waiting: bool,
     /// A close frame is out or the socket is gone: no more data.
@@ -101,6 +104,7 @@ impl Connection {
             counters,
             heard_ms: AtomicU64::new(now_ms),
             spoke_ms: AtomicU64::new(now_ms),
+            full_since_ms: AtomicU64::new(NEVER),
             slot: AtomicUsize::new(usize::MAX),
             held: AtomicBool::new(false),
             out: Mutex::new(Out { outlet: Some(outlet), ..Out::default() }),
@@ -171,8 +175,14 @@ impl Connection {
     /// again: the caller then hands it to [`Membership::resume`](crate::Membership::resume).
     pub fn flush(&self, now_ms: u64) -> bool {
         let mut out = self.out.lock();
-        let sent = out.flush(now_ms);
-        self.sent(sent, now_ms);
+        let mut outbox = std::mem::take(&mut out.outbox);
+        let taken = self.write(&mut out, outbox.unsent(), now_ms);
+        outbox.advance(taken);
+        out.outbox = outbox;
+        if out.outbox.is_empty() {
+            self.full_since_ms.store(NEVER, Ordering::Relaxed);
+        }
+        self.counters.bytes_sent.add(taken as u64);
         out.outbox.is_empty() && std::mem::take(&mut out.waiting)
     }
 
@@ -193,7 +203,7 @@ impl Connection {
 
     /// Since when the socket takes nothing, on the hub's clock.
     pub(crate) fn full_since_ms(&self) -> Option<u64> {
-        self.out.lock().full_since_ms
+        Some(self.full_since_ms.load(Ordering::Relaxed)).filter(|since| *since != NEVER)
     }
 
     /// Writes a run out of the log, without waiting.
@@ -202,14 +212,12 @@ impl Connection {
         if out.ended {
             return Delivered::Ended;
         }
-        let taken = if out.outbox.is_empty() { out.write(run.bytes, now_ms) } else { 0 };
+        let taken = if out.outbox.is_empty() { self.write(&mut out, run.bytes, now_ms) } else { 0 };
         if taken == run.bytes.len() {
-            self.spoke_ms.store(now_ms, Ordering::Relaxed);
             return Delivered::All;
         }
         let frames = run.begun(taken);
         if frames > 0 {
-            self.spoke_ms.store(now_ms, Ordering::Relaxed);
             out.outbox.push(&run.bytes[taken..run.ends[frames - 1] - run.base]);
         }
         out.waiting = true;
@@ -224,54 +232,30 @@ impl Connection {
         if out.ended {
             return;
         }
-        let taken = if out.outbox.is_empty() { out.write(frames, now_ms) } else { 0 };
+        let taken = if out.outbox.is_empty() { self.write(&mut out, frames, now_ms) } else { 0 };
         out.outbox.push(&frames[taken..]);
         out.ended |= last;
-        self.sent(taken, now_ms);
+        self.counters.bytes_sent.add(taken as u64);
     }
 
-    fn sent(&self, bytes: usize, now_ms: u64) {
-        if bytes > 0 {
-            self.spoke_ms.store(now_ms, Ordering::Relaxed);
-            self.counters.bytes_sent.add(bytes as u64);
-        }
-    }
-}
-
-impl Out {
     /// Writes what the socket takes, and keeps the books on a full one.
-    fn write(&mut self, bytes: &[u8], now_ms: u64) -> usize {
-        if bytes.is_empty() || self.lost {
-            return 0;
-        }
-        let Some(outlet) = &self.outlet else { return 0 };
-        match outlet.try_write(bytes) {
-            Ok(taken) if taken == bytes.len() => {
-                self.full_since_ms = None;
-                taken
-            }
-            Ok(taken) => {
-                self.full_since_ms = Some(now_ms);
-                taken
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.full_since_ms.get_or_insert(now_ms);
+    fn write(&self, out: &mut Out, bytes: &[u8], now_ms: u64) -> usize {
+        let Some(outlet) = out.outlet.as_ref().filter(|_| !bytes.is_empty() && !out.lost) else { return 0 };
+        let taken = match outlet.try_write(bytes) {
+            Ok(taken) => taken,
+            Err(error) => {
+                out.lost = error.kind() != io::ErrorKind::WouldBlock;
                 0
             }
-            Err(_) => {
-                self.lost = true;
-                0
-            }
+        };
+        if taken > 0 {
+            self.spoke_ms.store(now_ms, Ordering::Relaxed);
         }
-    }
-
-    fn flush(&mut self, now_ms: u64) -> usize {
-        let mut outbox = std::mem::take(&mut self.outbox);
-        let taken = self.write(outbox.unsent(), now_ms);
-        outbox.advance(taken);
-        self.outbox = outbox;
-        if self.outbox.is_empty() {
-            self.full_since_ms = None;
+        let was_full = self.full_since_ms.load(Ordering::Relaxed) != NEVER;
+        if taken == bytes.len() {
+            self.full_since_ms.store(NEVER, Ordering::Relaxed);
+        } else if taken > 0 || !was_full {
+            self.full_since_ms.store(now_ms, Ordering::Relaxed);
         }
         taken
     }

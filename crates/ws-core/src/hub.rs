@@ -1,10 +1,10 @@
 //! The hub: who is connected, and what is sent to all.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -18,8 +18,13 @@ use crate::fanout::Fanout;
 use crate::frame::{self, Opcode};
 use crate::gate::Gate;
 use crate::heartbeat::Heartbeat;
-use crate::limits::Limits;
+use crate::limits::{IDLE_BUFFER_BYTES_MAX, Limits};
 use crate::log::Log;
+
+thread_local! {
+    /// Where a thread encodes what it publishes.
+    static ENCODED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// A cheap handle on the hub. Its fan-out tasks, one per shard, end with the last handle.
 #[derive(Debug, Clone)]
@@ -198,9 +203,12 @@ impl Shared {
 
     /// Appends an event to the log that everybody reads. Only while the gate is open.
     pub(crate) fn broadcast<E: Event>(&self, event: &E) {
-        let mut frame = Vec::new();
+        let mut frame = ENCODED.take();
         frame::append(Opcode::Text, &mut frame, |out| encode_notification(event, out));
-        self.log.append(Bytes::from(frame));
+        self.log.append(&frame);
+        frame.clear();
+        frame.shrink_to(IDLE_BUFFER_BYTES_MAX);
+        ENCODED.set(frame);
         self.counters.broadcasts.add(1);
         self.shards.iter().for_each(|shard| shard.wake.notify_one());
     }

@@ -27,6 +27,9 @@ pub struct Limits {
 /// Writes of the fan-out before it lets other tasks run, so that new publications join the round.
 pub(crate) const FANOUT_WRITES_PER_TURN: usize = 32;
 
+/// Bytes in which a log takes memory and gives it back; logs with a low bound take a sixteenth of it.
+pub(crate) const LOG_SEGMENT_BYTES_MAX: usize = 64 * 1024;
+
 /// Most bytes that the fan-out hands to one socket in one system call.
 pub(crate) const FANOUT_WRITE_BYTES_MAX: usize = 256 * 1024;
 

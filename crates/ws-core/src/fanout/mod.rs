@@ -237,11 +237,10 @@ impl Fanout {
         let now_ms = self.shared.clock.now_ms();
         let write_timeout_ms = millis(self.shared.limits.write_timeout);
         for member in &mut self.members {
-            if member.waiting && write_timeout_ms > 0 {
-                let full_since = member.connection.full_since_ms().unwrap_or(now_ms);
-                if now_ms.saturating_sub(full_since) >= write_timeout_ms {
-                    member.connection.close(CloseCode::TooSlow);
-                }
+            let full_since_ms = member.connection.full_since_ms();
+            if write_timeout_ms > 0 && full_since_ms.is_some_and(|since| now_ms - since.min(now_ms) >= write_timeout_ms)
+            {
+                member.connection.close(CloseCode::TooSlow);
             }
             if now_ms >= member.check_at_ms {
                 member.check_at_ms = beat(&self.shared, member, now_ms);

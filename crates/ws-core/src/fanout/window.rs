@@ -3,15 +3,13 @@
 
 use crate::connection::Run;
 use crate::limits::{FANOUT_WRITE_BYTES_MAX, IDLE_BUFFER_BYTES_MAX};
-use crate::log::Log;
+use crate::log::{Log, Stretch};
 
 /// Frames `start ..` of the log. One task's own.
 #[derive(Debug, Default)]
 pub(super) struct Window {
     start: u64,
-    bytes: Vec<u8>,
-    /// Where each frame ends in `bytes`.
-    ends: Vec<usize>,
+    frames: Stretch,
 }
 
 impl Window {
@@ -27,63 +25,61 @@ impl Window {
         let first = cursor.max(self.start);
         // Within `ends`: `cover` has put `first` between `start` and the end.
         let skip = (first - self.start) as usize;
-        let base = if skip == 0 { 0 } else { self.ends[skip - 1] };
-        let ends = &self.ends[skip..];
+        let base = if skip == 0 { 0 } else { self.frames.ends[skip - 1] };
+        let ends = &self.frames.ends[skip..];
         let fit = ends.partition_point(|end| end - base <= FANOUT_WRITE_BYTES_MAX).max(ends.len().min(1));
         let ends = &ends[..fit];
-        let bytes = &self.bytes[base..ends.last().copied().unwrap_or(base)];
+        let bytes = &self.frames.bytes[base..ends.last().copied().unwrap_or(base)];
         (first, Run { bytes, ends, base })
     }
 
     /// Reads from the log what is missing behind `cursor`.
     fn cover(&mut self, log: &Log, cursor: u64) {
-        if cursor < self.start || cursor > self.end() || self.bytes.len() > 2 * FANOUT_WRITE_BYTES_MAX {
+        let held_bytes = self.frames.bytes.len();
+        if cursor < self.start || cursor > self.end() || held_bytes > 2 * FANOUT_WRITE_BYTES_MAX {
             self.restart(cursor);
         }
         if log.end() == self.end() {
             return;
         }
-        let full = self.bytes.len() + FANOUT_WRITE_BYTES_MAX;
-        let (bytes, ends) = (&mut self.bytes, &mut self.ends);
-        let (from, held) = (self.start + ends.len() as u64, ends.len());
-        let first = log.read(from, |frame| {
-            bytes.extend_from_slice(frame);
-            ends.push(bytes.len());
-            bytes.len() < full
-        });
+        let (from, held) = (self.end(), self.frames.ends.len());
+        let enough = self.frames.bytes.len() + FANOUT_WRITE_BYTES_MAX;
+        let first = log.read(from, enough, &mut self.frames);
         if first > from {
-            // Frames in between are gone: what was held before them cannot stand in one run with the rest.
-            let gone = if held == 0 { 0 } else { self.ends[held - 1] };
-            self.bytes.drain(..gone);
-            self.ends.drain(..held);
-            self.ends.iter_mut().for_each(|end| *end -= gone);
+            self.forget(held);
             self.start = first;
         }
+    }
+
+    /// Forgets the first `held` frames: those that follow them in the log are gone, so that they cannot
+    /// stand in one run with what comes after.
+    fn forget(&mut self, held: usize) {
+        let gone = if held == 0 { 0 } else { self.frames.ends[held - 1] };
+        self.frames.bytes.drain(..gone);
+        self.frames.ends.drain(..held);
+        self.frames.ends.iter_mut().for_each(|end| *end -= gone);
     }
 
     /// Forgets everything, and begins again at `cursor`.
     pub(super) fn restart(&mut self, cursor: u64) {
         self.start = cursor;
-        self.bytes.clear();
-        self.ends.clear();
-        if self.bytes.capacity() > IDLE_BUFFER_BYTES_MAX {
-            self.bytes = Vec::new();
-        }
+        self.frames.bytes.clear();
+        self.frames.ends.clear();
+        self.frames.bytes.shrink_to(IDLE_BUFFER_BYTES_MAX);
     }
 
     fn end(&self) -> u64 {
-        self.start + self.ends.len() as u64
+        self.start + self.frames.ends.len() as u64
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
 
     fn log(bytes_max: usize, frames: &[&'static str]) -> Log {
         let log = Log::new(bytes_max);
-        frames.iter().for_each(|frame| log.append(Bytes::from_static(frame.as_bytes())));
+        frames.iter().for_each(|frame| log.append(frame.as_bytes()));
         log
     }
 
@@ -99,7 +95,7 @@ mod tests {
         let mut window = Window::default();
         check(&mut window, &log, 1, (1, "bbccc"));
         check(&mut window, &log, 2, (2, "ccc"));
-        log.append(Bytes::from_static(b"d"));
+        log.append(b"d");
         check(&mut window, &log, 2, (2, "cccd"));
         check(&mut window, &log, 4, (4, ""));
         check(&mut window, &log, 0, (0, "abbcccd"));
@@ -111,7 +107,7 @@ mod tests {
         let mut window = Window::default();
         check(&mut window, &log, 0, (0, "aabb"));
         for frame in [&b"cc"[..], b"dd", b"ee"] {
-            log.append(Bytes::from_static(frame));
+            log.append(frame);
         }
         check(&mut window, &log, 2, (3, "ddee"));
         check(&mut window, &log, 0, (3, "ddee"));
@@ -119,11 +115,11 @@ mod tests {
 
     #[test]
     fn one_write_is_bounded_but_never_empty() {
-        let log = Log::new(usize::MAX);
+        let log = Log::new(1 << 30);
         for _ in 0..3 {
-            log.append(Bytes::from(vec![b'x'; FANOUT_WRITE_BYTES_MAX / 2 + 1]));
+            log.append(&[b'x'; FANOUT_WRITE_BYTES_MAX / 2 + 1]);
         }
-        log.append(Bytes::from(vec![b'x'; 2 * FANOUT_WRITE_BYTES_MAX]));
+        log.append(&[b'x'; 2 * FANOUT_WRITE_BYTES_MAX]);
         let mut window = Window::default();
         let sizes: Vec<_> = (0..4).map(|cursor| window.run(&log, cursor).1.ends.len()).collect();
         assert_eq!(sizes, [1, 1, 1, 1]);
