@@ -1,1 +1,20 @@
-//! End to end.
+//! End-to-end tests over real sockets: one file a subject.
+//!
+//! Each test has a server of its own, on a port that the system chooses. None sleeps to wait for something: they wait for
+//! states, with deadlines that only a broken server misses.
+
+mod browser;
+mod drain;
+mod envelope;
+mod flood;
+mod foreign;
+mod heartbeat;
+mod http;
+mod leak;
+mod limits;
+mod seed;
+mod slow;
+mod tidy;
+
+/// The server's own binary.
+const SERVER: &str = env!("CARGO_BIN_EXE_ws-server-tested");

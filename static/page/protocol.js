@@ -1,0 +1,58 @@
+// What the protocol says about one frame or one close code (docs/PROTOCOL.md), as functions of values. No DOM, no
+// state.
+
+import { isObject, parseJson } from './json.js';
+
+const PREVIEW_CHARS_MAX = 240;
+const PREVIEW_PARSED_CHARS_MAX = 8192; // a larger frame's preview is its beginning
+
+/** All kinds of frames, in the order of the filter. `socket` and `other` are of this page, not of the protocol. */
+export const KINDS = ['request', 'response', 'error', 'notification', 'heartbeat', 'socket', 'other'];
+
+/** What a frame is, read from its text: kind, name (action, event, error code), id and parsed value. */
+export function classify(text) {
+  const { value } = parseJson(text);
+  if (!isObject(value)) return { kind: 'other', name: '', value: null };
+  const id = typeof value.id === 'string' ? value.id : undefined;
+  const name = (from) => (typeof from === 'string' ? from : '');
+  switch (value.type) {
+    case 'request': return { kind: 'request', name: name(value.action), id, value };
+    case 'response': return { kind: 'response', name: '', id, value };
+    case 'error': return { kind: 'error', name: name(value.error?.code), id, value };
+    case 'notification': return { kind: 'notification', name: name(value.data?.event), value };
+    case 'ping': case 'pong': return { kind: 'heartbeat', name: value.type, value };
+    default: return { kind: 'other', name: name(value.type), id, value };
+  }
+}
+
+/** The part of a frame that differs from frame to frame, on one line. */
+export function previewOf({ kind, value, text }) {
+  // Parsing rounds large numbers, and a preview must not show others than were on the wire.
+  if (kind === 'other' || text.length > PREVIEW_PARSED_CHARS_MAX || /\d{16}/.test(text)) {
+    return text.slice(0, PREVIEW_CHARS_MAX).replace(/\s+/g, ' ');
+  }
+  const { event, ...rest } = isObject(value?.data) ? value.data : {};
+  const parts = {
+    request: () => JSON.stringify(value.payload ?? {}),
+    response: () => JSON.stringify(value.data ?? null),
+    error: () => String(value.error?.message ?? ''),
+    notification: () => JSON.stringify(rest),
+  };
+  return parts[kind]?.().slice(0, PREVIEW_CHARS_MAX) ?? '';
+}
+
+// 1005 and 1006 tell nothing, 1011–1014 pass: come back. The others would only happen again.
+const RFC_CODES_FINAL = new Set([1000, 1002, 1003, 1007, 1008, 1009, 1010, 1015]);
+
+/** Whether a client should come back after this close code (section 6). */
+export function shouldReconnect(code) {
+  if (code >= 4000) return code < 4500;
+  return !RFC_CODES_FINAL.has(code);
+}
+
+/** The address with the heartbeat that a browser can answer, unless it names one. Throws when it is no URL. */
+export function withHeartbeat(address) {
+  const url = new URL(address);
+  if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', 'app');
+  return url.href;
+}

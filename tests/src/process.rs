@@ -1,0 +1,104 @@
+//! The real binary in a process of its own, for what concerns processes: signals, exit codes, the log.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+
+use crate::wait::within;
+
+/// A process of `ws-server`. Dropping it kills the process.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+    addr: SocketAddr,
+}
+
+/// Signals that a test sends.
+#[derive(Debug, Clone, Copy)]
+pub enum Signal {
+    /// SIGTERM.
+    Term,
+    /// SIGINT.
+    Int,
+}
+
+impl Process {
+    /// Starts `program` on a port that the system chooses, with these variables, and waits until it listens.
+    pub async fn start(program: &str, variables: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(program)
+            .args(["--addr", "127.0.0.1:0", "--log-format", "json"])
+            .env_remove("WEBSOCKET_ADDR")
+            .env("RUST_LOG", "info")
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the server's binary starts");
+        let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let addr = within("the line that says where the server listens", address(&mut log)).await;
+        Process { child, log, addr }
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("the process runs")
+    }
+
+    /// How many files it has open.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).expect("Linux").count()
+    }
+
+    /// Sends it a signal.
+    pub async fn signal(&self, signal: Signal) {
+        let name = match signal {
+            Signal::Term => "-TERM",
+            Signal::Int => "-INT",
+        };
+        let id = self.id().to_string();
+        let sent = Command::new("kill").args([name, &id]).status().await.expect("there is a kill");
+        assert!(sent.success(), "kill {name} {id}");
+    }
+
+    /// Waits for a line of the log with this in it.
+    pub async fn logged(&mut self, what: &str) -> String {
+        within(what, async {
+            while let Some(line) = self.log.next_line().await.expect("the log is text") {
+                if line.contains(what) {
+                    return line;
+                }
+            }
+            panic!("the process ended without logging {what:?}");
+        })
+        .await
+    }
+
+    /// Waits for its end; `None` where a signal ended it.
+    pub async fn exit_code(mut self) -> Option<i32> {
+        // A full pipe would keep it from ending.
+        let drained = async { while let Ok(Some(_)) = self.log.next_line().await {} };
+        let (status, ()) = within("the process to end", async { tokio::join!(self.child.wait(), drained) }).await;
+        status.expect("a child of ours").code()
+    }
+}
+
+async fn address(log: &mut Lines<BufReader<ChildStderr>>) -> SocketAddr {
+    while let Some(line) = log.next_line().await.expect("the log is text") {
+        let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("a JSON log: {line}"));
+        let addr = entry["addr"].as_str().or(entry["fields"]["addr"].as_str());
+        if let Some(addr) = addr {
+            return addr.parse().unwrap_or_else(|_| panic!("an address: {line}"));
+        }
+    }
+    panic!("the process ended without listening");
+}

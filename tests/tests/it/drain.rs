@@ -1,0 +1,130 @@
+//! The end of a server: everybody is told when to come back, and the process ends well (ARCHITECTURE, invariant 8).
+
+use ws_tests::prelude::*;
+use ws_tests::process::Signal;
+
+use crate::SERVER;
+
+const CLIENTS: usize = 200;
+
+/// Reads what a drain says to a client: its slot, then close 1001 and the end.
+async fn goodbye(mut client: Client) -> [u64; 2] {
+    let event = client.event("draining").await;
+    let slot = [0, 1].map(|at| event["reconnect_after_ms"][at].as_u64().unwrap_or_else(|| panic!("a slot: {event}")));
+    let (code, before) = client.closed().await;
+    assert_eq!((code, before), (1001, vec![]));
+    slot
+}
+
+async fn goodbyes(clients: Vec<Client>) -> Vec<[u64; 2]> {
+    let mut tasks = tokio::task::JoinSet::new();
+    for client in clients {
+        tasks.spawn(goodbye(client));
+    }
+    tasks.join_all().await
+}
+
+/// The slots cover 0 to `spread_ms` without overlap.
+fn cover(mut slots: Vec<[u64; 2]>, spread_ms: u64) {
+    slots.sort_unstable();
+    let mut at = 0;
+    for [from, to] in slots {
+        assert!(from == at && from <= to, "{from} to {to} after {at}");
+        at = to;
+    }
+    assert_eq!(at, spread_ms);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_gets_a_slot_and_a_close() {
+    let server = Server::with(|config| config.drain.reconnect_spread = Duration::from_secs(7)).await;
+    let clients = server.connect_many(CLIENTS).await;
+    let (slots, drained) = tokio::join!(goodbyes(clients), server.stop());
+    assert_eq!(drained, (CLIENTS, 0));
+    cover(slots, 7000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_comes_in_while_it_drains() {
+    let mut server = Server::start().await;
+    // Keeps the drain going until it answers the close.
+    let mut last = Raw::websocket(server.addr()).await;
+    let mut early = Raw::connect(server.addr()).await;
+    assert_eq!(early.ask("GET", "/ready", &[]).await.status, 200);
+    server.begin_drain();
+    assert_eq!(last.json().await["data"]["event"], "draining");
+    let ready = early.ask("GET", "/ready", &[]).await;
+    assert_eq!((ready.status, ready.error_code().as_str()), (503, "overloaded"));
+    early.write(raw::handshake("/ws").as_bytes()).await;
+    let refused = early.response(true).await;
+    assert_eq!((refused.status, refused.error_code().as_str()), (503, "overloaded"));
+    assert!(refused.header("retry-after").is_some());
+    let health = http::get(server.addr(), "/health").await;
+    assert_eq!((health.status, &health.json()["connections"]), (200, &json!(1)));
+    assert_eq!(server.metrics().await.get("ws_draining"), 1.0);
+    assert_eq!(last.closed().await, 1001);
+    assert_eq!(server.stop().await, (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_never_answers_is_cut_off() {
+    let server = Server::with(|config| config.drain.grace = Duration::from_millis(800)).await;
+    let silent = Raw::websocket(server.addr()).await;
+    let mut half = Raw::connect(server.addr()).await;
+    half.write(&raw::handshake("/ws").as_bytes()[..30]).await;
+    let client = server.connect().await;
+    let (_, drained) = tokio::join!(goodbye(client), server.stop());
+    assert_eq!(drained, (2, 1));
+    drop((silent, half));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_clients_ends_at_once() {
+    let server = Server::start().await;
+    assert_eq!(server.stop().await, (0, 0));
+}
+
+/// A process with clients that gets this signal ends well.
+async fn ends_well(signal: Signal, name: &str) {
+    let variables = [("WS_SERVER__DRAIN__RECONNECT_SPREAD", "3s"), ("WS_SERVER__DRAIN__GRACE", "20s")];
+    let mut server = Process::start(SERVER, &variables).await;
+    let mut clients = Vec::with_capacity(CLIENTS);
+    for _ in 0..CLIENTS {
+        clients.push(Client::connect(server.addr(), "/ws").await);
+    }
+    server.signal(signal).await;
+    let slots = goodbyes(clients).await;
+    cover(slots, 3000);
+    assert!(server.logged("shutting down").await.contains(name));
+    assert_eq!(server.exit_code().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm() {
+    ends_well(Signal::Term, "SIGTERM").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigint() {
+    ends_well(Signal::Int, "SIGINT").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_never_answers_does_not_keep_the_process() {
+    let server = Process::start(SERVER, &[("WS_SERVER__DRAIN__GRACE", "1s")]).await;
+    let silent = Raw::websocket(server.addr()).await;
+    server.signal(Signal::Term).await;
+    assert_eq!(server.exit_code().await, Some(0));
+    drop(silent);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_at_once() {
+    let mut server = Process::start(SERVER, &[("WS_SERVER__DRAIN__GRACE", "5m")]).await;
+    let mut silent = Raw::websocket(server.addr()).await;
+    server.signal(Signal::Term).await;
+    server.logged("shutting down").await;
+    assert_eq!(silent.json().await["data"]["event"], "draining");
+    server.signal(Signal::Int).await;
+    assert_eq!(server.exit_code().await, Some(1));
+}
