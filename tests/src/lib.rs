@@ -9,6 +9,7 @@
 
 pub mod chromium;
 pub mod client;
+mod devtools;
 pub mod http;
 pub mod process;
 pub mod raw;

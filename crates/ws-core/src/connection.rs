@@ -138,6 +138,12 @@ impl Connection {
         self.put(frames, now_ms, false);
     }
 
+    /// Puts whole frames into the outbox without sending them: for what has to go out before anything
+    /// else, before the connection joins. [`flush`](Self::flush) sends them.
+    pub fn put_first(&self, frames: &[u8]) {
+        self.out.lock().outbox.push(frames);
+    }
+
     /// Sends whole frames that end with a close frame: nothing follows.
     pub fn send_last(&self, frames: &[u8], now_ms: u64) {
         self.put(frames, now_ms, true);

@@ -47,7 +47,8 @@ impl Gate {
     /// Every live reader of `shard` has been offered the first `bytes` of the log.
     pub(crate) fn settle(&self, shard: usize, bytes: u64) {
         self.settled_bytes[shard].store(bytes, Ordering::Release);
-        for connection in std::mem::take(&mut *self.waiting.lock()) {
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        for connection in waiting {
             connection.held.store(false, Ordering::Release);
             connection.wake();
         }

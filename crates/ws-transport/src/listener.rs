@@ -35,7 +35,7 @@ pub(crate) trait Opens<A>: Send + Sync + 'static {
     /// Appends the frames that the server speaks first.
     fn greet(&self, agreed: &A, connection: &Connection, out: &mut Vec<u8>);
 
-    /// Called once the greeting is out.
+    /// Called once the greeting is in the outbox: what comes from now on goes out behind it.
     fn open(&self, agreed: A, connection: Arc<Connection>) -> Self::Endpoint;
 }
 
@@ -122,8 +122,13 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
         let Upgraded { stream, answer: mut first, early, agreed } = upgraded;
         let (read, connection) = socket::open(stream, self.opens.heartbeat(&agreed), &self.options);
         self.opens.greet(&agreed, &connection, &mut first);
-        connection.send(&first, self.options.clock.now_ms());
-        let endpoint = self.opens.open(agreed, connection.clone());
+        // It joins before the greeting is out, so that nothing is missed behind it, and nothing can
+        // overtake it.
+        connection.put_first(&first);
+        let mut endpoint = self.opens.open(agreed, connection.clone());
+        if connection.flush(self.options.clock.now_ms()) {
+            endpoint.writable();
+        }
         let socket = Socket::new(read, connection, endpoint, &early, self.options.clone());
         tokio::spawn(Tracked { socket, _token: self.sockets.token() });
     }

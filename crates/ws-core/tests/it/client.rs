@@ -73,6 +73,15 @@ impl Client {
         Client { hub: hub.clone(), connection, session, pipe, partial: Vec::new() }
     }
 
+    /// A client whose greeting is still in its outbox when it joins, as the transport does it.
+    pub(crate) fn connect_greeted(hub: &Hub, room: usize) -> Self {
+        let client = Self::connect(hub, room);
+        let mut greeting = Vec::new();
+        Session::greeting(hub, &client.connection, "test", &mut greeting);
+        client.connection.put_first(&greeting);
+        client
+    }
+
     pub(crate) fn say(&mut self, text: &str) -> Flow {
         let (mut out, now_ms) = (Vec::new(), self.hub.clock().now_ms());
         self.connection.heard(now_ms, text.len());

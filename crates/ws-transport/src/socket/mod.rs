@@ -291,7 +291,9 @@ impl<E: Endpoint + Unpin> Future for Socket<E> {
         let mut scratch = SCRATCH.take();
         scratch.input.resize(READ_BYTES_MAX, 0);
         if socket.held.is_some() {
-            // The gate may be open now; if not, the endpoint holds the message again.
+            // The gate may be open now; if not, the endpoint holds the message again. The waker is in place
+            // before the endpoint looks, or a gate that opens right behind its look would wake nobody.
+            socket.connection.attention(cx.waker());
             socket.take_messages(socket.options.clock.now_ms(), &mut scratch.out);
         }
         let poll = loop {
