@@ -161,7 +161,6 @@ fn exit_codes() {
 }
 
 #[test]
-#[ignore = "until docs/OPERATIONS.md holds the reference"]
 fn every_key_is_documented() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/OPERATIONS.md");
     let text = fs::read_to_string(path).unwrap_or_default();
