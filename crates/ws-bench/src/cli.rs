@@ -39,7 +39,7 @@ impl Scenario {
 
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// Server to load: ws://HOST[:PORT]/PATH[?QUERY]
+    /// Server to load: ws://HOST:PORT/PATH
     #[arg(default_value = "ws://127.0.0.1:3000/ws", value_name = "URL")]
     pub(crate) target: Target,
     /// How long to measure (ms, s, m)
