@@ -8,6 +8,22 @@
 //   #close-info[data-code][data-reconnect=true|false|none]  #close-code  #close-meaning  #close-advice  #reconnect-note
 //   #echo-payload  #echo-send  #echo-result[data-status=waiting|ok|error|invalid|offline]
 //     and so for broadcast-, connections-
+//   #channel-name  #channel-mode (now|rewind|since)  #channel-rewind  #channel-since-epoch  #channel-since-offset
+//     #channel-subscribe  #channel-unsubscribe  #channel-result[data-status]
+//   #channel-list li[data-channel][data-offset][data-epoch][data-seen][data-jumps]
+//     [data-state=live|catching-up|gap|waiting|refused]: waiting is without a connection or answer, gap stays until the
+//     first publication behind what was there; jumps are offsets that did not follow, without a gap event.
+//     In a row: .channel-last with the data of the last publication, and button[data-does=publish|history|presence|
+//     unsubscribe], of which the first three fill the panel of that name.
+//   #publish-channel  #publish-data  #publish-kind[data-kind=json|text]  #publish-msg-id  #publish-tags  #publish-send
+//     #publish-result[data-status][data-offset][data-ack][data-duplicate=true|false]
+//   #presence-channel  #presence-limit  #presence-load  #presence-more (hidden: no more)  #presence-result[data-status]
+//     #presence-counts[data-channel][data-connections][data-users][data-joined][data-left][data-stale=true|false]
+//     #presence-list li[data-connection][data-user][data-joined=true|false]
+//   #history-channel  #history-limit  #history-reverse  #history-load  #history-more (hidden: no more)
+//     #history-result[data-status]  #history-list[data-channel][data-epoch][data-more] li[data-offset]
+//   #drop-delay (s)  #drop-now  #recovery-list li[data-channel][data-count][data-expected][data-done=true|false]
+//     [data-status=waiting|recovering|recovered|gap|plain|refused|lost], newest first, one for each new subscribe
 //   #raw-text  #raw-send  #raw-size  #raw-result[data-status]  #raw-template  #raw-templates button[data-template]
 //   #frames li[data-direction=in|out|local][data-name][data-id]
 //     [data-kind=request|response|error|notification|heartbeat|socket|other]
@@ -16,24 +32,34 @@
 //   #shown[data-value]  #dropped[data-dropped]
 //   #frames-in  #frames-out  #bytes-in  #bytes-out  #errors  #rtt  (each with data-value)  #lang  #theme
 //
-// How it is made: `Client` knows the protocol and no DOM; each `mount…` function owns one part of the page and listens
-// to the client. A new panel is a <section> in #panels, a file in page/ with its mount function, a line in the list
-// below, its words in page/words.js, and the file's line in the server's table of files.
+// How it is made: `Client` knows the protocol, `Channels` the subscriptions that outlive a connection, and neither the
+// DOM; each `mount…` function owns one part of the page and listens to them. A new panel is a <section> in one of the
+// two columns, a file in page/ with its mount function, a line in the list below, its words in page/words.js, and the
+// file's line in the server's table of files.
 
 import { mountActions } from './page/actions.js';
 import { mountState, mountTheme } from './page/bar.js';
+import { mountChannelForm } from './page/channel-form.js';
+import { mountChannelList } from './page/channel-list.js';
+import { Channels } from './page/channels.js';
 import { Client } from './page/client.js';
 import { connectAtStart, mountConnection } from './page/connection.js';
 import { mountCounters } from './page/counters.js';
 import { mountFrames } from './page/frames.js';
+import { mountHistory } from './page/history.js';
+import { mountPresence } from './page/presence.js';
+import { mountPublish } from './page/publish.js';
 import { mountRaw } from './page/raw.js';
+import { mountRecovery } from './page/recovery.js';
 import { language, mountLanguage, setLanguage } from './page/text.js';
 
 const PARTS = [
   mountState, mountLanguage, mountTheme, mountConnection, mountActions, mountRaw, mountCounters, mountFrames,
+  mountChannelForm, mountChannelList, mountPublish, mountPresence, mountHistory, mountRecovery,
 ];
 
 const client = new Client();
-for (const mount of PARTS) mount(client);
+const channels = new Channels(client);
+for (const mount of PARTS) mount(client, channels);
 setLanguage(language);
 connectAtStart(client);

@@ -1,41 +1,38 @@
 // The client of the protocol: one logical connection over sockets that come and go. No DOM, no words.
 
+import { Backoff, slotWait } from './backoff.js';
+import { Emitter } from './emitter.js';
 import { bytesOf, isObject } from './json.js';
-import { classify, previewOf, shouldReconnect, withHeartbeat } from './protocol.js';
+import { classify, isFinal, previewOf, shouldReconnect, withHeartbeat } from './protocol.js';
+import { Requests } from './requests.js';
+import { Silence } from './silence.js';
 
-const WAITING_REQUESTS_MAX = 1000;
-const BACKOFF_FIRST_MS = 500;
-const BACKOFF_LAST_MS = 30_000;
-const STABLE_AFTER_MS = 10_000;
 const CLOSE_GRACE_MS = 2_000;
 
 /**
- * Drive it with `connect`, `disconnect`, `send`, `request`. Events: `change` (state, hello, notice or retry are new),
- * `frame` (one frame, either way, or a socket opened or closed; `seq` grows), `notification` (the `data` of one).
+ * Drive it with `connect`, `disconnect`, `drop`, `send`, `request`. Events: `change` (state, hello, notice or retry are
+ * new), `frame` (one frame, either way, or a socket opened or closed; `seq` grows), `notification` (the `data` of one,
+ * and the text of its frame).
  */
-export class Client {
+export class Client extends Emitter {
   state = 'disconnected';
   hello = null; // data of the `connected` event
-  notice = null; // why the last socket ended, or that it is about to: {code, reason, …} or {draining: true}
+  notice = null; // the last socket's end {code, reason, opened, byPage?, dropped?, silence?}, or {draining: true, at}
   retry = null; // {at: ms since 1970, attempt}
   autoReconnect = true;
 
-  #listeners = { change: [], frame: [], notification: [] };
   #socket = null;
   #address = '';
   #wanted = false; // the user wants a connection
   #lastId = 0;
   #lastSeq = 0;
-  #waiting = new Map(); // id → {action, sentAt, answer}
-  #attempts = 0;
+  #requests = new Requests();
+  #backoff = new Backoff();
   #openedAt = null;
-  #heardAt = 0;
+  #silence = new Silence();
   #ending = null; // what this page closes the socket for
-  #slotAt = null; // when draining: our turn to reconnect
-  #timers = { retry: 0, silence: 0, close: 0, slot: 0 };
-
-  on(type, listener) { this.#listeners[type].push(listener); }
-  #emit(type, detail) { for (const listener of this.#listeners[type]) listener(detail); }
+  #slotAt = null; // when the reconnect is planned: our turn in a drain, or the end of a drop
+  #timers = { retry: 0, close: 0, slot: 0 };
 
   get isOpen() { return this.#socket?.readyState === WebSocket.OPEN; }
   get isActive() { return this.#socket !== null; }
@@ -50,12 +47,13 @@ export class Client {
     this.#address = address;
     this.#wanted = true;
     this.#socket = socket;
-    this.#openedAt = null;
-    this.#ending = null;
-    this.#slotAt = null;
+    this.#openedAt = this.#ending = this.#slotAt = null;
     // A socket that was given up may still speak: only the current one is heard.
     const current = (handle) => (event) => { if (socket === this.#socket) handle(event); };
-    socket.addEventListener('open', current(() => this.#opened()));
+    socket.addEventListener('open', current(() => {
+      this.#openedAt = performance.now();
+      this.#showSocket('open');
+    }));
     socket.addEventListener('message', current((event) => this.#received(event.data)));
     socket.addEventListener('close', current((event) => this.#ended(event)));
     this.#setState('connecting');
@@ -66,6 +64,13 @@ export class Client {
     this.#close({ code: 1000, byPage: true }, CLOSE_GRACE_MS);
   }
 
+  /** Ends the socket as a lost network would, hearing nothing more of it, and connects again after `delayMs`. */
+  drop(delayMs) {
+    if (!this.isOpen) return;
+    this.#slotAt = Date.now() + delayMs;
+    this.#close({ code: 1000, byPage: true, dropped: true }, 0);
+  }
+
   setAutoReconnect(on) {
     this.autoReconnect = on;
     if (!on) {
@@ -74,18 +79,17 @@ export class Client {
       this.retry = null;
       this.#slotAt = null;
     }
-    this.#emit('change');
+    this.emit('change');
   }
 
   /**
-   * Sends any text. For a request with an id returns a promise of its answer: {data, rtt, preview},
-   * {error, rtt, preview}, or {lost: true} when the connection ends first; for anything else null. Throws when the
-   * socket is not open.
+   * Sends any text. For a request with an id returns a promise of its answer (requests.js), for anything else null.
+   * Throws when the socket is not open.
    */
   send(text) {
     const frame = { ...classify(text), direction: 'out', text };
     const answered = frame.kind === 'request' && frame.id !== undefined;
-    const promise = answered ? new Promise((answer) => { this.#expect(frame, answer); }) : null;
+    const promise = answered ? this.#requests.expect(frame) : null;
     this.#socket.send(text);
     this.#show(frame);
     return promise;
@@ -97,88 +101,60 @@ export class Client {
     return this.send(`{${head},"payload":${payload}}`);
   }
 
-  #expect(frame, answer) {
-    this.#waiting.get(frame.id)?.answer({ lost: true });
-    this.#waiting.set(frame.id, { action: frame.name, sentAt: performance.now(), answer });
-    if (this.#waiting.size > WAITING_REQUESTS_MAX) this.#waiting.delete(this.#waiting.keys().next().value);
-  }
-
   #show(frame) {
     const { value, ...kept } = frame; // the list keeps a thousand frames: their text is enough
     kept.bytes ??= bytesOf(frame.text);
     kept.preview ??= previewOf(frame);
-    this.#emit('frame', { seq: this.#lastSeq += 1, time: Date.now(), ...kept });
+    this.emit('frame', { seq: this.#lastSeq += 1, time: Date.now(), ...kept });
+  }
+
+  #showSocket(name, text = '') {
+    this.#show({ direction: 'local', kind: 'socket', name, text, preview: text, bytes: 0 });
   }
 
   #setState(state) {
     this.state = state;
-    this.#emit('change');
+    this.emit('change');
   }
 
   #stopTimers() {
     for (const timer of Object.values(this.#timers)) clearTimeout(timer);
-  }
-
-  #opened() {
-    this.#openedAt = performance.now();
-    this.#show({ direction: 'local', kind: 'socket', name: 'open', text: '', bytes: 0 });
+    this.#silence.stop();
   }
 
   #received(data) {
-    this.#heardAt = performance.now();
+    this.#silence.heard();
     if (typeof data !== 'string') {
       this.#show({ direction: 'in', kind: 'other', name: 'binary', text: '', bytes: data.byteLength });
       return;
     }
     const frame = { ...classify(data), direction: 'in', text: data };
-    const settle = this.#match(frame);
+    const settle = this.#requests.match(frame);
     this.#show(frame);
     settle?.();
     if (frame.name === 'ping' && frame.kind === 'heartbeat') this.send('{"type":"pong"}');
-    if (frame.kind === 'notification' && isObject(frame.value.data)) this.#notified(frame.value.data);
+    if (frame.kind === 'notification' && isObject(frame.value.data)) this.#notified(frame.value.data, data);
   }
 
-  /** Completes an answer's frame with its request's action and time; returns what hands the answer over. */
-  #match(frame) {
-    if (frame.kind !== 'response' && frame.kind !== 'error') return null;
-    const request = this.#waiting.get(frame.id);
-    if (!request) return null;
-    this.#waiting.delete(frame.id);
-    frame.rtt = this.#heardAt - request.sentAt;
-    if (frame.kind === 'response') frame.name = request.action;
-    frame.preview = previewOf(frame);
-    const { rtt, preview, value } = frame;
-    const outcome = frame.kind === 'error' ? { error: value.error } : { data: value.data };
-    return () => request.answer({ rtt, preview, ...outcome });
-  }
-
-  #notified(data) {
+  #notified(data, text) {
     if (data.event === 'connected') {
       Object.assign(this, { hello: data, notice: null });
       this.#watchSilence(data.heartbeat);
       this.#setState('connected');
     } else if (data.event === 'draining') this.#drain(data.reconnect_after_ms);
-    this.#emit('notification', data);
+    this.emit('notification', data, text);
   }
 
   #watchSilence(heartbeat) {
     const patience = heartbeat?.interval_ms + heartbeat?.timeout_ms;
     if (!(patience > 0)) return;
-    const check = () => {
-      const left = patience - (performance.now() - this.#heardAt);
-      // A dead network answers no close frame, so there is no waiting for it.
-      if (left <= 0) this.#close({ code: 4000, silence: Math.round(patience / 1000) }, 0);
-      else this.#timers.silence = setTimeout(check, left);
-    };
-    clearTimeout(this.#timers.silence);
-    check();
+    // A dead network answers no close frame, so there is no waiting for it.
+    this.#silence.watch(patience, () => this.#close({ code: 4000, silence: Math.round(patience / 1000) }, 0));
   }
 
-  /** Our turn to move is drawn from the slots, so that a server's clients do not all come back at the same moment. */
   #drain(slots) {
     if (this.autoReconnect && this.#wanted) {
-      const [from, to] = Array.isArray(slots) && slots.every(Number.isFinite) ? slots : [0, BACKOFF_LAST_MS];
-      const wait = from + Math.random() * Math.max(0, to - from);
+      const wait = slotWait(slots);
       this.#slotAt = Date.now() + wait;
       clearTimeout(this.#timers.slot);
       this.#timers.slot = setTimeout(() => this.#close({ code: 1000, byPage: true }, CLOSE_GRACE_MS), wait);
@@ -199,34 +175,26 @@ export class Client {
   }
 
   #ended({ code, reason = '' }) {
-    const opened = this.#openedAt !== null;
     this.#stopTimers();
     this.#socket = null;
     this.hello = null;
-    this.notice = { code, reason, opened, ...this.#ending };
+    this.notice = { code, reason, opened: this.#openedAt !== null, ...this.#ending };
     // The code that arrived wins over the one that was asked for, except where the browser only says "aborted".
     if (code !== 1006) this.notice.code = code;
-    const name = `close ${this.notice.code}`;
-    this.#show({ direction: 'local', kind: 'socket', name, text: reason, preview: reason, bytes: 0 });
-    for (const { answer } of this.#waiting.values()) answer({ lost: true });
-    this.#waiting.clear();
-    const comesBack = this.#slotAt !== null || shouldReconnect(this.notice.code);
-    if (this.#wanted && this.autoReconnect && comesBack) this.#retryLater();
+    this.#showSocket(`close ${this.notice.code}`, reason);
+    this.#requests.loseAll();
+    const planned = this.#slotAt !== null && !isFinal(this.notice.code);
+    const comesBack = planned || (this.autoReconnect && shouldReconnect(this.notice.code));
+    if (this.#wanted && comesBack) this.#retryLater();
     this.#setState('disconnected');
   }
 
   #retryLater() {
-    // A server that accepts and closes at once must not be asked twice a second for ever: only a lasting connection
-    // resets the backoff.
-    if (this.#openedAt !== null && performance.now() - this.#openedAt > STABLE_AFTER_MS) this.#attempts = 0;
-    const longest = Math.min(BACKOFF_LAST_MS, BACKOFF_FIRST_MS * 2 ** this.#attempts);
-    const backoff = longest * (0.5 + Math.random() / 2);
+    const backoff = this.#backoff.next(this.#openedAt === null ? 0 : performance.now() - this.#openedAt);
     const wait = this.#slotAt === null ? backoff : Math.max(0, this.#slotAt - Date.now());
-    this.#attempts += 1;
-    this.retry = { at: Date.now() + wait, attempt: this.#attempts };
+    this.retry = { at: Date.now() + wait, attempt: this.#backoff.attempts };
     this.#timers.retry = setTimeout(() => this.connect(this.#address), wait);
   }
 
-  /** The user asked: the first attempt again. */
-  forgetFailures() { this.#attempts = 0; }
+  forgetFailures() { this.#backoff.forget(); }
 }

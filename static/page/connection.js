@@ -97,11 +97,11 @@ function drainWords(notice, autoReconnect) {
   return autoReconnect && notice.at ? t('movesAt', { time: clock(notice.at) }) : t('drainStays');
 }
 
-function endWords({ code, reason, opened, byPage, silence }) {
+function endWords({ code, reason, opened, byPage, dropped, silence }) {
   if (byPage && !opened) return t('cancelled');
   if (code === 1006 && !opened) return t('handshakeFailed');
   const sentences = [reason ? `${closeMeaning(code)} – ${reason}` : closeMeaning(code)];
-  if (byPage) sentences.push(t('byPage'));
+  if (byPage) sentences.push(t(dropped ? 'droppedByPage' : 'byPage'));
   if (silence) sentences.push(t('noticedSilence', { s: silence }));
   return sentences.map((words) => t('sentence', { words })).join('').trimEnd();
 }

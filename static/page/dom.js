@@ -60,3 +60,29 @@ function copyBySelection(text) {
   focused?.focus();
   return done;
 }
+
+/** A new element with this class, if any, and this text. */
+export function create(tag, className = '', text = '') {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+/** Keeps one child of `list` for each of `items`, in their order; `make` and `update` are given the item. */
+export function keepRows(list, rows, items, { make, update }) {
+  const wanted = new Set(items);
+  for (const [item, row] of rows) {
+    if (wanted.has(item)) continue;
+    row.remove();
+    rows.delete(item);
+  }
+  let next = list.firstElementChild;
+  for (const item of items) {
+    const row = rows.get(item) ?? make(item);
+    rows.set(item, row);
+    if (row === next) next = next.nextElementSibling;
+    else list.insertBefore(row, next);
+    update(row, item);
+  }
+}

@@ -12,6 +12,18 @@ export function parseJson(text) {
   try { return { value: JSON.parse(text) }; } catch (problem) { return { problem: withoutQuote(problem.message) }; }
 }
 
+/**
+ * Valid JSON as a value that `JSON.stringify` writes with the numbers that were there: parsing rounds large ones. A
+ * browser without JSON.rawJSON rounds them all the same.
+ */
+export function parseExact(text) {
+  if (!JSON.rawJSON) return JSON.parse(text);
+  const keep = (_, value, { source }) => (
+    typeof value === 'number' && String(value) !== source ? JSON.rawJSON(source) : value
+  );
+  return JSON.parse(text, keep);
+}
+
 /** Chromium ends some of its messages with the whole text once more: the reader has it before their eyes. */
 const withoutQuote = (message) => message.replace(/, (\.\.\.)?"[^]*"(\.\.\.)? is not valid JSON$/, '');
 

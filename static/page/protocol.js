@@ -50,6 +50,9 @@ export function shouldReconnect(code) {
   return !RFC_CODES_FINAL.has(code);
 }
 
+/** Whether this close code forbids to come back, also for a client that had planned to (section 6). */
+export const isFinal = (code) => code >= 4500;
+
 /** The address with the heartbeat that a browser can answer, unless it names one. Throws when it is no URL. */
 export function withHeartbeat(address) {
   const url = new URL(address);

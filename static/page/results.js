@@ -21,21 +21,25 @@ export function forgetOffline(client, result) {
 
 const awaited = new WeakMap(); // result → the promise whose answer it shows
 
-/** Shows that an answer is awaited, then the answer; of several requests of one field, only the newest one's. */
-export async function showAnswer(result, promise) {
+/**
+ * Shows that an answer is awaited, then the answer; of several requests of one field, only the newest one's. `words`
+ * says a response. Returns the promise of the response's answer, or of null where there is none to show.
+ */
+export async function showAnswer(result, promise, words = ({ preview }) => preview) {
   awaited.set(result, promise);
   showResult(result, 'waiting', () => t('waiting'));
   const answer = await promise;
-  if (awaited.get(result) !== promise) return;
+  if (awaited.get(result) !== promise) return null;
   if (answer.lost) showResult(result, 'error', () => t('noAnswer'));
   else if (answer.error) showResult(result, 'error', () => errorWords(answer.error));
-  else showResult(result, 'ok', () => `${milliseconds(answer.rtt)} · ${answer.preview}`);
+  else showResult(result, 'ok', () => `${milliseconds(answer.rtt)} · ${words(answer)}`);
+  return answer.data === undefined ? null : answer;
 }
 
 /** For what was sent later and has no answer: earlier answers are not shown any more. */
 export function forgetAnswer(result) { awaited.delete(result); }
 
-function errorWords({ code, message, retryable }) {
+export function errorWords({ code, message, retryable }) {
   const error = `${code}: ${message}`;
   return retryable ? t('retryable', { error }) : error;
 }

@@ -58,7 +58,8 @@ function frameDetail(frame) {
   return detail;
 }
 
-function showJson(target, text) {
+/** Shows JSON laid out and coloured; any other text as it is. */
+export function showJson(target, text) {
   if (parseJson(text).problem) {
     target.textContent = text;
     return;

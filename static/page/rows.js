@@ -8,6 +8,7 @@
 // What the reader sees stays where it is while frames come and go above it: the first frame in sight is the anchor.
 // Nothing here reads the layout, except the scroll position when the list was scrolled.
 
+import { offsetOf, placeAt } from './places.js';
 import { frameRow, toggleRow, translateRow } from './row.js';
 
 const ROWS_ALL_MAX = 200; // up to here every shown frame has its row
@@ -129,23 +130,9 @@ export class Rows {
     return places.filter(({ place }) => place >= 0).sort((a, b) => a.place - b.place);
   }
 
-  /** How far from the list's top the row at `place` begins. */
-  #offset(place, open) {
-    const before = open.filter((each) => each.place < place);
-    return before.reduce((sum, { height }) => sum + height - this.#rowHeight, place * this.#rowHeight);
-  }
+  #offset(place, open) { return offsetOf(place, open, this.#rowHeight); }
 
-  /** The place whose row is at `y` from the list's top. */
-  #placeAt(y, open) {
-    let more = 0; // by how much the open ones above are higher than closed ones
-    for (const { place, height } of open) {
-      const begin = place * this.#rowHeight + more;
-      if (y < begin) break;
-      if (y < begin + height) return place;
-      more += height - this.#rowHeight;
-    }
-    return Math.max(0, Math.min(this.#log.shown.length - 1, Math.floor((y - more) / (this.#rowHeight || 1))));
-  }
+  #placeAt(y, open) { return placeAt(y, open, this.#rowHeight, this.#log.shown.length - 1); }
 
   #lookAt(top, open) {
     this.#top = top;

@@ -1,5 +1,6 @@
 //! What the hub itself costs, without sockets: `cargo bench -p ws-core`.
 
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
@@ -7,7 +8,10 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::{Builder, Runtime};
-use ws_core::{Connection, Heartbeat, HeartbeatMode, Hub, Limits, Outlet, Session};
+use ws_core::{
+    Access, ChannelOptions, Connection, Heartbeat, HeartbeatMode, Hub, HubOptions, Limits, MemoryEngine, MemoryLimits,
+    Namespaces, OnLag, Outlet, Session,
+};
 
 /// A socket that takes everything.
 struct Sink;
@@ -25,11 +29,35 @@ fn start() -> Hub {
         channels_per_connection_max: 128,
         outbox_bytes_max: 262_144,
         broadcast_log_bytes_max: 16 << 20,
+        channel_log_bytes_max: 4 << 20,
+        channel_logs_bytes_max: 128 << 20,
         errors_max: 20,
         errors_window: Duration::from_secs(10),
         write_timeout: Duration::from_secs(30),
     };
-    Hub::start(limits, Heartbeat { interval_ms: 25_000, timeout_ms: 10_000 }, 1)
+    let options = HubOptions {
+        limits,
+        heartbeat: Heartbeat { interval_ms: 25_000, timeout_ms: 10_000 },
+        namespaces: Namespaces { default: Arc::new(channel_options()), named: HashMap::new() },
+        shards: 1,
+    };
+    let engine = MemoryEngine::new(MemoryLimits { history_bytes_max: 512 << 20, idle_channels_max: 100_000 });
+    Hub::start(options, Arc::new(engine))
+}
+
+fn channel_options() -> ChannelOptions {
+    ChannelOptions {
+        history_size: 100,
+        history_ttl: Duration::from_secs(300),
+        presence: true,
+        join_leave: false,
+        join_leave_max: 100,
+        on_lag: OnLag::Gap,
+        subscribe: Access::Anyone,
+        publish: Access::Anyone,
+        read_history: Access::Anyone,
+        read_presence: Access::Anyone,
+    }
 }
 
 fn connect(hub: &Hub) -> (Arc<Connection>, Session) {
@@ -45,6 +73,16 @@ fn runtime() -> Runtime {
 fn request(action: &str, bytes: usize) -> String {
     let fill = "x".repeat(bytes);
     format!(r#"{{"id":"1","type":"request","action":"{action}","payload":{{"message":"{fill}"}}}}"#)
+}
+
+fn publish(channel: &str, bytes: usize) -> String {
+    let fill = "x".repeat(bytes);
+    format!(r#"{{"id":"1","type":"request","action":"publish","payload":{{"channel":"{channel}","data":"{fill}"}}}}"#)
+}
+
+fn subscribe(session: &mut Session, channel: &str) {
+    let text = format!(r#"{{"id":"1","type":"request","action":"subscribe","payload":{{"channel":"{channel}"}}}}"#);
+    session.text(&text, 0, &mut Vec::new());
 }
 
 fn requests(c: &mut Criterion) {
@@ -74,26 +112,32 @@ fn fan_out(c: &mut Criterion) {
     let runtime = runtime();
     let hub = runtime.block_on(async { start() });
     let mut clients: Vec<_> = (0..1000).map(|_| connect(&hub)).collect();
-    let text = request("broadcast", 128);
+    clients.iter_mut().for_each(|(connection, session)| {
+        subscribe(session, "hot");
+        connection.flush(0);
+    });
     let mut group = c.benchmark_group("fan-out to 1,000");
-    for burst in [1u64, 16] {
-        group.throughput(Throughput::Elements(1000 * burst));
-        group.bench_function(format!("{burst} in flight"), |b| {
-            b.iter(|| {
-                runtime.block_on(async {
-                    let before = hub.counters().deliveries.get();
-                    let mut out = Vec::new();
-                    for _ in 0..burst {
-                        clients[0].1.text(&text, 0, &mut out);
-                    }
-                    while hub.counters().deliveries.get() < before + 1000 * burst {
-                        tokio::task::yield_now().await;
-                    }
-                });
+    for (name, text) in [("broadcast", request("broadcast", 128)), ("channel", publish("hot", 128))] {
+        for burst in [1u64, 16] {
+            group.throughput(Throughput::Elements(1000 * burst));
+            group.bench_function(format!("{name}, {burst} in flight"), |b| {
+                b.iter(|| runtime.block_on(deliver(&hub, &mut clients[0].1, &text, burst, 1000 * burst)));
             });
-        });
+        }
     }
     group.finish();
+}
+
+/// Says `text` so many times, and lets the fan-out work until all is delivered.
+async fn deliver(hub: &Hub, session: &mut Session, text: &str, times: u64, deliveries: u64) {
+    let before = hub.counters().deliveries.get();
+    let mut out = Vec::new();
+    for _ in 0..times {
+        session.text(text, 0, &mut out);
+    }
+    while hub.counters().deliveries.get() < before + deliveries {
+        tokio::task::yield_now().await;
+    }
 }
 
 criterion_group!(benches, requests, fan_out);

@@ -7,8 +7,8 @@
 //! flushes it when the socket is writable, and puts it back.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use parking_lot::Mutex;
@@ -17,7 +17,11 @@ use ws_proto::CloseCode;
 
 use crate::counters::Counters;
 use crate::heartbeat::HeartbeatMode;
+use crate::identity::Identity;
+use crate::log::Run;
+use crate::outbox::Outbox;
 use crate::outlet::Outlet;
+use crate::subscription::Subscriptions;
 
 /// No moment of the hub's clock.
 const NEVER: u64 = u64::MAX;
@@ -33,9 +37,14 @@ pub struct Connection {
     /// Since when the socket takes nothing; `NEVER` while it does. Changed under the lock of `out`.
     full_since_ms: AtomicU64,
     /// Where the fan-out of the shard keeps it; that task alone uses it.
-    pub(crate) slot: AtomicUsize,
-    /// Whether it waits at the gate.
-    pub(crate) held: AtomicBool,
+    pub(crate) slot: AtomicU32,
+    /// Whether it waits to publish.
+    held: AtomicBool,
+    /// How many of its subscriptions have ended.
+    changes: AtomicU32,
+    identity: OnceLock<Box<Identity>>,
+    /// Taken before the locks of channels. Most connections have few, and many none.
+    pub(crate) subscriptions: Mutex<Option<Box<Subscriptions>>>,
     out: Mutex<Out>,
 }
 
@@ -54,13 +63,6 @@ struct Out {
     task: Option<Waker>,
 }
 
-/// Encoded bytes that the socket has not taken yet. Memory is held only while there are some.
-#[derive(Debug, Default)]
-struct Outbox {
-    bytes: Vec<u8>,
-    sent: usize,
-}
-
 /// What the connection's task has to know before it sleeps.
 #[derive(Debug, Clone, Copy)]
 pub struct Attention {
@@ -74,15 +76,6 @@ pub struct Attention {
     pub outbox_bytes: usize,
 }
 
-/// A run of whole frames out of the log: the bytes, and where each frame ends in them.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Run<'a> {
-    pub(crate) bytes: &'a [u8],
-    /// Ends of the frames, counted from `base` before `bytes`.
-    pub(crate) ends: &'a [usize],
-    pub(crate) base: usize,
-}
-
 /// How much of a [`Run`] a connection took.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Delivered {
@@ -93,6 +86,8 @@ pub(crate) enum Delivered {
     Blocked(usize),
     /// It has ended.
     Ended,
+    /// Nothing, for a subscription has ended in the meantime: look again at what it reads.
+    Changed,
 }
 
 impl Connection {
@@ -105,8 +100,11 @@ impl Connection {
             heard_ms: AtomicU64::new(now_ms),
             spoke_ms: AtomicU64::new(now_ms),
             full_since_ms: AtomicU64::new(NEVER),
-            slot: AtomicUsize::new(usize::MAX),
+            slot: AtomicU32::new(u32::MAX),
             held: AtomicBool::new(false),
+            changes: AtomicU32::new(0),
+            identity: OnceLock::new(),
+            subscriptions: Mutex::default(),
             out: Mutex::new(Out { outlet: Some(outlet), ..Out::default() }),
         })
     }
@@ -119,6 +117,16 @@ impl Connection {
     /// How it is asked for a sign of life.
     pub fn heartbeat_mode(&self) -> HeartbeatMode {
         self.mode
+    }
+
+    /// Who it is; `None` while it is anonymous.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.get().map(|identity| &**identity)
+    }
+
+    /// Says who it is. Only the first word counts, and only before the first subscription.
+    pub fn identify(&self, identity: Identity) {
+        self.identity.get_or_init(|| Box::new(identity));
     }
 
     /// Notes that `bytes` bytes have arrived.
@@ -138,10 +146,13 @@ impl Connection {
         self.put(frames, now_ms, false);
     }
 
-    /// Puts whole frames into the outbox without sending them: for what has to go out before anything
-    /// else, before the connection joins. [`flush`](Self::flush) sends them.
-    pub fn put_first(&self, frames: &[u8]) {
-        self.out.lock().outbox.push(frames);
+    /// Puts whole frames into the outbox: for what has to go out before what the fan-out is told next. They
+    /// are sent with whatever is sent next, or by [`flush`](Self::flush).
+    pub fn queue(&self, frames: &[u8]) {
+        let mut out = self.out.lock();
+        if !out.ended {
+            out.outbox.push(frames);
+        }
     }
 
     /// Sends whole frames that end with a close frame: nothing follows.
@@ -181,14 +192,7 @@ impl Connection {
     /// again: the caller then hands it to [`Membership::resume`](crate::Membership::resume).
     pub fn flush(&self, now_ms: u64) -> bool {
         let mut out = self.out.lock();
-        let mut outbox = std::mem::take(&mut out.outbox);
-        let taken = self.write(&mut out, outbox.unsent(), now_ms);
-        outbox.advance(taken);
-        out.outbox = outbox;
-        if out.outbox.is_empty() {
-            self.full_since_ms.store(NEVER, Ordering::Relaxed);
-        }
-        self.counters.bytes_sent.add(taken as u64);
+        self.write_outbox(&mut out, now_ms);
         out.outbox.is_empty() && std::mem::take(&mut out.waiting)
     }
 
@@ -207,24 +211,49 @@ impl Connection {
         task.into_iter().for_each(Waker::wake);
     }
 
+    /// Notes that it waits to publish. False when it does already.
+    pub(crate) fn hold(&self) -> bool {
+        !self.held.swap(true, Ordering::AcqRel)
+    }
+
+    /// It need not wait any longer.
+    pub(crate) fn release(&self) {
+        self.held.store(false, Ordering::Release);
+        self.wake();
+    }
+
+    /// How many of its subscriptions have ended: what is delivered must have been looked for after the last.
+    pub(crate) fn changes(&self) -> u32 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// A subscription has ended. When this returns, nothing that was looked for before is delivered any more.
+    pub(crate) fn change(&self) {
+        let _out = self.out.lock();
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Since when the socket takes nothing, on the hub's clock.
     pub(crate) fn full_since_ms(&self) -> Option<u64> {
         Some(self.full_since_ms.load(Ordering::Relaxed)).filter(|since| *since != NEVER)
     }
 
-    /// Writes a run out of the log, without waiting.
-    pub(crate) fn deliver(&self, run: Run<'_>, now_ms: u64) -> Delivered {
+    /// Writes a run of frames that was looked for at `changes`, without waiting.
+    pub(crate) fn deliver(&self, run: Run<'_>, changes: u32, now_ms: u64) -> Delivered {
         let mut out = self.out.lock();
         if out.ended {
             return Delivered::Ended;
         }
-        let taken = if out.outbox.is_empty() { self.write(&mut out, run.bytes, now_ms) } else { 0 };
+        if changes != self.changes() {
+            return Delivered::Changed;
+        }
+        let taken = if self.unload(&mut out, now_ms) { self.write(&mut out, run.bytes, now_ms) } else { 0 };
         if taken == run.bytes.len() {
             return Delivered::All;
         }
         let frames = run.begun(taken);
         if frames > 0 {
-            out.outbox.push(&run.bytes[taken..run.ends[frames - 1] - run.base]);
+            out.outbox.push(&run.bytes[taken..run.ends[frames - 1].end - run.base]);
         }
         out.waiting = true;
         let task = out.task.take();
@@ -238,9 +267,28 @@ impl Connection {
         if out.ended {
             return;
         }
-        let taken = if out.outbox.is_empty() { self.write(&mut out, frames, now_ms) } else { 0 };
+        let taken = if self.unload(&mut out, now_ms) { self.write(&mut out, frames, now_ms) } else { 0 };
         out.outbox.push(&frames[taken..]);
         out.ended |= last;
+        self.counters.bytes_sent.add(taken as u64);
+    }
+
+    /// Sends what was only queued. Whether nothing is in the outbox then.
+    fn unload(&self, out: &mut Out, now_ms: u64) -> bool {
+        if !out.outbox.is_empty() && self.full_since_ms().is_none() {
+            self.write_outbox(out, now_ms);
+        }
+        out.outbox.is_empty()
+    }
+
+    fn write_outbox(&self, out: &mut Out, now_ms: u64) {
+        let mut outbox = std::mem::take(&mut out.outbox);
+        let taken = self.write(out, outbox.unsent(), now_ms);
+        outbox.advance(taken);
+        out.outbox = outbox;
+        if out.outbox.is_empty() {
+            self.full_since_ms.store(NEVER, Ordering::Relaxed);
+        }
         self.counters.bytes_sent.add(taken as u64);
     }
 
@@ -267,42 +315,6 @@ impl Connection {
     }
 }
 
-impl Outbox {
-    fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    fn len(&self) -> usize {
-        self.bytes.len() - self.sent
-    }
-
-    fn unsent(&self) -> &[u8] {
-        &self.bytes[self.sent..]
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        if self.sent > self.bytes.len() / 2 {
-            self.bytes.drain(..self.sent);
-            self.sent = 0;
-        }
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    fn advance(&mut self, taken: usize) {
-        self.sent += taken;
-        if self.sent == self.bytes.len() {
-            *self = Outbox::default();
-        }
-    }
-}
-
-impl Run<'_> {
-    /// How many frames the first `taken` bytes begin.
-    fn begun(&self, taken: usize) -> usize {
-        if taken == 0 { 0 } else { self.ends.partition_point(|end| *end - self.base < taken) + 1 }
-    }
-}
-
 impl std::fmt::Debug for Out {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Out")
@@ -314,41 +326,12 @@ impl std::fmt::Debug for Out {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
+    use crate::log::FrameEnd;
+    use crate::outlet::tests::Pipe;
 
-    /// A socket that takes `room` bytes and keeps what it took.
-    #[derive(Debug, Clone, Default)]
-    pub(crate) struct Pipe(Arc<Mutex<(usize, Vec<u8>)>>);
-
-    impl Pipe {
-        pub(crate) fn with_room(room: usize) -> Self {
-            Pipe(Arc::new(Mutex::new((room, Vec::new()))))
-        }
-
-        pub(crate) fn make_room(&self, room: usize) {
-            self.0.lock().0 += room;
-        }
-
-        pub(crate) fn take(&self) -> Vec<u8> {
-            std::mem::take(&mut self.0.lock().1)
-        }
-    }
-
-    impl Outlet for Pipe {
-        fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-            let mut pipe = self.0.lock();
-            let taken = bytes.len().min(pipe.0);
-            if taken == 0 {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            pipe.0 -= taken;
-            pipe.1.extend_from_slice(&bytes[..taken]);
-            Ok(taken)
-        }
-    }
-
-    pub(crate) fn connect(pipe: &Pipe) -> Arc<Connection> {
+    fn connect(pipe: &Pipe) -> Arc<Connection> {
         Connection::new(Box::new(pipe.clone()), HeartbeatMode::Ping, Arc::default(), 0)
     }
 
@@ -356,14 +339,19 @@ pub(crate) mod tests {
         connection.attention(Waker::noop())
     }
 
-    const RUN: Run<'static> = Run { bytes: b"aaabbcccc", ends: &[13, 15, 19], base: 10 };
+    const ENDS: [FrameEnd; 3] = [end(13), end(15), end(19)];
+    const RUN: Run<'static> = Run { bytes: b"aaabbcccc", ends: &ENDS, base: 10 };
+
+    const fn end(end: usize) -> FrameEnd {
+        FrameEnd { end, offset: 0 }
+    }
 
     #[test]
     fn a_run_is_taken_frame_by_frame() {
         let check = |room: usize, expect: Delivered, rest: &str| {
             let pipe = Pipe::with_room(room);
             let connection = connect(&pipe);
-            assert_eq!(connection.deliver(RUN, 0), expect, "room {room}");
+            assert_eq!(connection.deliver(RUN, 0, 0), expect, "room {room}");
             pipe.take();
             pipe.make_room(100);
             connection.flush(0);
@@ -384,7 +372,7 @@ pub(crate) mod tests {
         let pipe = Pipe::with_room(4);
         let connection = connect(&pipe);
         connection.send(b"reply1", 0);
-        assert_eq!(connection.deliver(RUN, 0), Delivered::Blocked(0));
+        assert_eq!(connection.deliver(RUN, 0, 0), Delivered::Blocked(0));
         connection.send(b"reply2", 0);
         assert_eq!(attention(&connection).outbox_bytes, 8);
         pipe.make_room(3);
@@ -392,7 +380,7 @@ pub(crate) mod tests {
         pipe.make_room(100);
         assert!(connection.flush(0), "the fan-out waits");
         assert!(!connection.flush(0), "and is told once");
-        assert_eq!(connection.deliver(RUN, 0), Delivered::All);
+        assert_eq!(connection.deliver(RUN, 0, 0), Delivered::All);
         assert_eq!(pipe.take(), b"reply1reply2aaabbcccc");
     }
 
@@ -417,8 +405,19 @@ pub(crate) mod tests {
         let pipe = Pipe::with_room(100);
         let connection = connect(&pipe);
         connection.send_last(b"close", 0);
-        assert_eq!(connection.deliver(RUN, 0), Delivered::Ended);
+        assert_eq!(connection.deliver(RUN, 0, 0), Delivered::Ended);
         assert_eq!(pipe.take(), b"close");
+    }
+
+    #[test]
+    fn nothing_follows_the_end_of_a_subscription() {
+        let pipe = Pipe::with_room(100);
+        let connection = connect(&pipe);
+        let before = connection.changes();
+        connection.change();
+        assert_eq!(connection.deliver(RUN, before, 0), Delivered::Changed);
+        assert_eq!(connection.deliver(RUN, connection.changes(), 0), Delivered::All);
+        assert_eq!(pipe.take(), RUN.bytes);
     }
 
     #[test]

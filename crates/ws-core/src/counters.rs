@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ws_proto::action::ActionName;
 use ws_proto::{CloseCode, ErrorCode};
 
+use crate::admission::Refusal;
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
@@ -38,11 +40,26 @@ pub struct Counters {
     pub bytes_sent: Count,
     /// Broadcasts that were accepted.
     pub broadcasts: Count,
-    /// Broadcasts that were handed to a socket, counted once per reader.
+    /// Publications that were accepted.
+    pub publications: Count,
+    /// Publications that were there already.
+    pub duplicates: Count,
+    /// Subscriptions that were begun.
+    pub subscribed: Count,
+    /// Subscriptions that have ended.
+    pub unsubscribed: Count,
+    /// Subscriptions that went on behind a position and missed nothing.
+    pub recovered: Count,
+    /// Subscriptions that could not go on where they wanted.
+    pub not_recovered: Count,
+    /// Broadcasts, publications and other events of channels that were handed to a socket, counted once
+    /// per reader.
     pub deliveries: Count,
-    /// Gap events: readers that were too slow to get all.
+    /// Those of them that were read from the history.
+    pub caught_up: Count,
+    /// Gap events: readers that were too slow to get all, or whose channel began again.
     pub gaps: Count,
-    /// Broadcasts that those readers missed.
+    /// Broadcasts and publications that those readers missed.
     pub missed: Count,
     /// Times that a full socket left the fan-out's round.
     pub blocked: Count,
@@ -50,6 +67,7 @@ pub struct Counters {
     pub held: Count,
     /// Pings that were sent.
     pub pings: Count,
+    refused: [Count; 2],
     requests: [Count; ActionName::ALL.len()],
     errors: [Count; ErrorCode::ALL.len()],
     closed: [Count; CloseCode::ALL.len()],
@@ -59,6 +77,11 @@ impl Counters {
     /// Requests for this action.
     pub fn requests(&self, action: ActionName) -> &Count {
         &self.requests[action as usize]
+    }
+
+    /// Handshakes that were refused for this reason.
+    pub fn refused(&self, refusal: Refusal) -> &Count {
+        &self.refused[refusal as usize]
     }
 
     /// Errors of this code that were answered.

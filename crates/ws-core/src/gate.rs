@@ -1,71 +1,129 @@
-//! Back-pressure from the fan-out to publishers.
+//! How much a channel, and all together, may hold for their readers, in bytes.
 //!
 //! Readers that keep up must not lose anything because somebody publishes faster than the fan-out goes
-//! round. So a publication is taken only while what the fan-out has still to offer to *every* reader is
-//! less than half of what the log holds; a publisher that comes earlier waits, and reads no requests
-//! meanwhile. Readers whose sockets are full do not count: they cannot slow others down.
+//! round. So a publication is taken only while what the fan-out has still to offer (what is *ahead* of it)
+//! is less than half of what the logs may hold, in its channel and in all together; a publisher that
+//! comes earlier waits, and reads no requests meanwhile. The other half is for readers whose sockets are
+//! full, in channels without history: they hold nobody up, and lose what does not fit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::channel::Kind;
 use crate::connection::Connection;
+use crate::limits::Limits;
 
-/// The gate between publishers and the log.
+/// The bytes of all logs, and the publishers that wait for them to become less.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// Per shard: bytes of the log, counted from its beginning, that every live reader has been offered.
-    settled_bytes: Box<[AtomicU64]>,
-    ahead_bytes_max: u64,
+    broadcast_log_bytes_max: usize,
+    channel_log_bytes_max: usize,
+    half_bytes: u64,
+    ahead_bytes: AtomicU64,
+    kept_bytes: AtomicU64,
     /// At most once each connection.
     waiting: Mutex<Vec<Arc<Connection>>>,
 }
 
+/// What one log has in the books.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Not offered to every reader yet.
+    pub(crate) ahead_bytes: u64,
+    /// Offered to all, and kept for those that are behind.
+    pub(crate) kept_bytes: u64,
+}
+
 impl Gate {
-    pub(crate) fn new(shards: usize, log_bytes_max: usize) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Gate {
-            settled_bytes: (0..shards).map(|_| AtomicU64::new(0)).collect(),
-            ahead_bytes_max: log_bytes_max as u64 / 2,
+            broadcast_log_bytes_max: limits.broadcast_log_bytes_max,
+            channel_log_bytes_max: limits.channel_log_bytes_max,
+            half_bytes: limits.channel_logs_bytes_max as u64 / 2,
+            ahead_bytes: AtomicU64::new(0),
+            kept_bytes: AtomicU64::new(0),
             waiting: Mutex::default(),
         }
     }
 
-    /// Whether one more publication may be appended to a log of `appended_bytes`.
-    pub(crate) fn is_open(&self, appended_bytes: u64) -> bool {
-        let settled = self.settled_bytes.iter().map(|bytes| bytes.load(Ordering::Acquire)).min();
-        appended_bytes.saturating_sub(settled.unwrap_or(u64::MAX)) < self.ahead_bytes_max
+    /// How much the log of one channel may hold.
+    pub(crate) fn log_bytes_max(&self, kind: Kind) -> usize {
+        if kind == Kind::Broadcast { self.broadcast_log_bytes_max } else { self.channel_log_bytes_max }
     }
 
-    /// Wakes `connection` after the next settlement. Look at the gate again after this call.
-    pub(crate) fn wait(&self, connection: &Arc<Connection>) {
-        if !connection.held.swap(true, Ordering::AcqRel) {
-            self.waiting.lock().push(connection.clone());
+    fn is_open(&self) -> bool {
+        self.ahead_bytes.load(Ordering::Acquire) < self.half_bytes
+    }
+
+    /// Whether readers that are behind take too much.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.kept_bytes.load(Ordering::Relaxed) >= self.half_bytes
+    }
+
+    /// Bytes in all logs.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.ahead_bytes.load(Ordering::Relaxed) + self.kept_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Changes what a log has in the books.
+    pub(crate) fn account(&self, before: Held, now: Held) {
+        // Wrapping: a difference below zero is subtracted.
+        self.ahead_bytes.fetch_add(now.ahead_bytes.wrapping_sub(before.ahead_bytes), Ordering::AcqRel);
+        self.kept_bytes.fetch_add(now.kept_bytes.wrapping_sub(before.kept_bytes), Ordering::Relaxed);
+        if now.ahead_bytes < before.ahead_bytes && self.is_open() {
+            let waiting = std::mem::take(&mut *self.waiting.lock());
+            waiting.iter().for_each(|connection| connection.release());
         }
     }
 
-    /// Every live reader of `shard` has been offered the first `bytes` of the log.
-    pub(crate) fn settle(&self, shard: usize, bytes: u64) {
-        self.settled_bytes[shard].store(bytes, Ordering::Release);
-        let waiting = std::mem::take(&mut *self.waiting.lock());
-        for connection in waiting {
-            connection.held.store(false, Ordering::Release);
-            connection.wake();
+    /// Whether `connection` may publish now; otherwise it is woken when to ask again.
+    pub(crate) fn may_pass(&self, connection: &Arc<Connection>) -> bool {
+        if self.is_open() {
+            return true;
         }
+        let mut waiting = self.waiting.lock();
+        // Under the lock: who makes room later finds the connection in the list.
+        if self.is_open() {
+            return true;
+        }
+        if connection.hold() {
+            waiting.push(connection.clone());
+        }
+        false
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::time::Duration;
+
     use super::*;
 
+    pub(crate) const LIMITS: Limits = Limits {
+        connections_max: 0,
+        message_bytes_max: 65_536,
+        channels_per_connection_max: 128,
+        outbox_bytes_max: 262_144,
+        broadcast_log_bytes_max: 1 << 20,
+        channel_log_bytes_max: 1 << 20,
+        channel_logs_bytes_max: 1 << 24,
+        errors_max: 20,
+        errors_window: Duration::from_secs(10),
+        write_timeout: Duration::from_secs(30),
+    };
+
     #[test]
-    fn the_slowest_shard_decides() {
-        let gate = Gate::new(2, 200);
-        assert!(gate.is_open(99) && !gate.is_open(100));
-        gate.settle(0, 100);
-        assert!(!gate.is_open(100));
-        gate.settle(1, 50);
-        assert!(gate.is_open(149) && !gate.is_open(150));
+    fn each_half_has_its_own_bound() {
+        let gate = Gate::new(&Limits { channel_logs_bytes_max: 200, ..LIMITS });
+        let (none, some) = (Held::default(), Held { ahead_bytes: 60, kept_bytes: 70 });
+        gate.account(none, some);
+        assert!(gate.is_open() && !gate.is_crowded());
+        gate.account(none, some);
+        assert!(!gate.is_open() && gate.is_crowded());
+        gate.account(some, Held { ahead_bytes: 30, kept_bytes: 29 });
+        assert!(gate.is_open() && !gate.is_crowded());
+        assert_eq!(gate.bytes(), 60 + 30 + 70 + 29);
     }
 }

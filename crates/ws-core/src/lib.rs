@@ -1,35 +1,53 @@
-//! The hub of ws-server: connections, the log of broadcasts with a cursor for every connection, the
-//! fan-out that goes round them, heartbeats, and the session that answers requests.
+//! The hub of ws-server: connections, channels with their logs and cursors, the fan-out that goes round
+//! them, presence, the engine that keeps publications, heartbeats, and the session that answers requests.
 //!
-//! How it is driven: a transport makes a [`Hub`] with [`Hub::start`]; for every handshake it asks for
-//! a [`Permit`]; for every socket it makes a [`Connection`] over its [`Outlet`] and a [`Session`],
-//! feeds the session what arrives and sends what the session appends. Everything that goes out
-//! unasked, the hub writes by itself, through the outlet.
+//! How it is driven: a transport makes a [`Hub`] with [`Hub::start`] over an [`Engine`]; for every
+//! handshake it asks for a [`Permit`]; for every socket it makes a [`Connection`] over its [`Outlet`] and a
+//! [`Session`], feeds the session what arrives and sends what the session appends. Everything that goes
+//! out unasked, the hub writes by itself, through the outlet.
 //!
-//! Lock order: log → shard inbox → connection. No lock is held across an `.await`; the connection's
-//! alone is held across a system call, one that never waits.
+//! Lock order: a connection's subscriptions → a stream of the memory engine → a registry → a channel → a
+//! shard's inbox or a list of waiting publishers → a connection. No lock is held across an `.await`; the
+//! connection's alone is held across a system call, one that never waits.
 //!
-//! Deliberately absent: sockets, files, HTTP, WebSocket parsing, databases; wall-clock time.
+//! Deliberately absent: sockets, files, HTTP, WebSocket parsing, databases; wall-clock time outside `clock`.
 
+mod access;
+mod admission;
 mod budget;
+mod channel;
 mod clock;
 mod connection;
 mod counters;
+mod drain;
+pub mod engine;
 mod fanout;
 pub mod frame;
 mod gate;
 mod heartbeat;
 mod hub;
+mod identity;
 mod limits;
 mod log;
+mod options;
+mod outbox;
 mod outlet;
+mod publishing;
+mod registry;
 mod session;
+mod shard;
+mod subscribing;
+mod subscription;
 
+pub use admission::{Membership, Permit, Refusal};
 pub use clock::Clock;
 pub use connection::{Attention, Connection};
 pub use counters::{Count, Counters};
+pub use engine::{Engine, MemoryEngine, MemoryLimits};
 pub use heartbeat::{Heartbeat, HeartbeatMode};
-pub use hub::{DrainPlan, Hub, Membership, Permit, Refusal};
+pub use hub::{Hub, HubOptions};
+pub use identity::Identity;
 pub use limits::Limits;
+pub use options::{Access, ChannelOptions, Namespaces, OnLag};
 pub use outlet::Outlet;
 pub use session::{Flow, Session};

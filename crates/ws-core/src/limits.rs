@@ -16,6 +16,11 @@ pub struct Limits {
     pub outbox_bytes_max: usize,
     /// Broadcasts that are kept for readers that are behind, in bytes.
     pub broadcast_log_bytes_max: usize,
+    /// Publications of one channel that are kept for readers who have not been offered them yet, or who are
+    /// behind in a channel without history, in bytes. At half of it, publishers wait.
+    pub channel_log_bytes_max: usize,
+    /// The same for all channels together.
+    pub channel_logs_bytes_max: usize,
     /// Errors that a connection may cause within `errors_window`; 0: no limit.
     pub errors_max: u32,
     /// The window of `errors_max`.
@@ -42,3 +47,33 @@ pub(crate) const SWEEP_INTERVAL_MAX: Duration = Duration::from_secs(1);
 
 /// Buffers that have grown over this are given back when they are empty, in bytes.
 pub(crate) const IDLE_BUFFER_BYTES_MAX: usize = 256 * 1024;
+
+/// Most fan-out tasks: what a channel knows of them fits into one number.
+pub(crate) const SHARDS_MAX: usize = 64;
+
+/// Subscribers that are marked as having something to read between two looks at what else there is to do.
+pub(crate) const FANOUT_MARKS_PER_SLICE: usize = 1024;
+
+/// Subscribers in a shard from which on a channel has a window that others do not displace.
+pub(crate) const FANOUT_LARGE_CHANNEL: usize = 8;
+
+/// Most publications that are read from the history at once, for a subscriber that catches up.
+pub(crate) const CATCH_UP_PUBLICATIONS_MAX: usize = 512;
+
+/// Most bytes of an answer that lists entries, besides those: envelope, request id, name of the channel.
+pub(crate) const PAGE_ENVELOPE_BYTES: usize = 2 * 1024;
+
+/// Time between two counts of a channel that is too large for single joins and leaves.
+pub(crate) const PRESENCE_COUNTS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Locks of a registry, so that threads seldom meet.
+pub(crate) const REGISTRY_PARTS: usize = 64;
+
+/// Entries that a part of a registry keeps room for although they are gone.
+pub(crate) const REGISTRY_SPARE_MIN: usize = 64;
+
+/// What the memory engine needs for a publication besides its body, in bytes.
+pub(crate) const MEMORY_ENTRY_BYTES: usize = 96;
+
+/// Time between two looks of the memory engine at what has expired.
+pub(crate) const MEMORY_UPKEEP_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,173 +1,237 @@
-//! One ordered stream of encoded frames, read through cursors.
+//! The frames of one stream that the fan-out has still to offer, or that somebody is behind for.
 //!
-//! A cursor is the number of frames that lie before it, counted from the beginning of the stream. The
-//! log never holds more than `bytes_max` (but always the newest frame): what a reader has not read by
-//! then is gone for it, and its cursor says exactly how much.
+//! A [`Cursor`] is a place between two frames. The log never holds more than `bytes_max` (but always the
+//! newest frame): what a reader has not read by then is gone here, and its cursor says exactly how much.
+//! What a channel keeps as its history, its engine keeps; publications are in the log only as long as
+//! they are on their way.
 //!
 //! Frames lie one behind the other in segments. Room is given back by the segment, so a publication
 //! costs no allocation, and the same memory serves again while readers keep up.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::{Mutex, MutexGuard};
+use std::ops::Range;
 
 use crate::limits::LOG_SEGMENT_BYTES_MAX;
 
-/// The log. Appending and reading take its lock for the time of a copy; `end` is read without.
+/// A place in a stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    /// Frames that lie before it, counted by the hub; those of joins and leaves count too.
+    pub(crate) seq: u64,
+    /// Offset of the last publication before it. Where the engine gives no offsets, the hub counts.
+    pub(crate) offset: u64,
+}
+
+/// The log. Its owner has the lock.
 #[derive(Debug)]
 pub(crate) struct Log {
-    retained: Mutex<Retained>,
-    end: AtomicU64,
-    appended_bytes: AtomicU64,
-}
-
-/// What the log holds; only reached under its lock.
-#[derive(Debug)]
-pub(crate) struct Retained {
     segments: VecDeque<Segment>,
-    /// Cursor of the oldest frame that is retained; within the first segment.
-    start: u64,
-    end: u64,
+    /// Before the oldest frame that is retained; within the first segment.
+    start: Cursor,
+    end: Cursor,
     /// In all segments.
     bytes: usize,
+    /// Of all frames that were ever appended.
+    appended_bytes: u64,
     bytes_max: usize,
     segment_bytes: usize,
-    /// A segment that was given back last.
-    spare: Option<Segment>,
+    /// The memory of the segment that was given back last.
+    spare: Option<Stretch>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Segment {
-    /// Cursor of its first frame.
-    first: u64,
-    bytes: Vec<u8>,
-    /// Where each frame ends in `bytes`.
-    ends: Vec<usize>,
+    /// Before its first frame.
+    first: Cursor,
+    frames: Stretch,
 }
 
-/// A copy of frames out of the log.
+/// Frames one behind the other.
 #[derive(Debug, Default)]
 pub(crate) struct Stretch {
     pub(crate) bytes: Vec<u8>,
-    /// Where each frame ends in `bytes`.
-    pub(crate) ends: Vec<usize>,
+    pub(crate) ends: Vec<FrameEnd>,
+}
+
+/// Where a frame ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FrameEnd {
+    /// Bytes before it, in its [`Stretch`].
+    pub(crate) end: usize,
+    /// [`Cursor::offset`] behind the frame.
+    pub(crate) offset: u64,
+}
+
+/// A run of whole frames out of the log: the bytes, and where each frame ends in them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// Ends of the frames, counted from `base` before `bytes`.
+    pub(crate) ends: &'a [FrameEnd],
+    pub(crate) base: usize,
 }
 
 impl Log {
-    pub(crate) fn new(bytes_max: usize) -> Self {
-        let retained = Retained {
+    pub(crate) fn new(start: Cursor, bytes_max: usize) -> Self {
+        Log {
             segments: VecDeque::new(),
-            start: 0,
-            end: 0,
+            start,
+            end: start,
             bytes: 0,
+            appended_bytes: 0,
             bytes_max,
             segment_bytes: (bytes_max / 16).clamp(1, LOG_SEGMENT_BYTES_MAX),
             spare: None,
-        };
-        Log { retained: Mutex::new(retained), end: AtomicU64::new(0), appended_bytes: AtomicU64::new(0) }
+        }
     }
 
-    /// Cursor behind the newest frame.
-    pub(crate) fn end(&self) -> u64 {
-        self.end.load(Ordering::Acquire)
+    pub(crate) fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    /// Bytes of the frames that are held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Bytes of all frames that were ever appended.
     pub(crate) fn appended_bytes(&self) -> u64 {
-        self.appended_bytes.load(Ordering::Acquire)
+        self.appended_bytes
     }
 
-    /// Appends one frame and gives up the oldest ones that no longer fit.
-    pub(crate) fn append(&self, frame: &[u8]) {
-        let mut retained = self.retained.lock();
-        retained.append(frame);
-        // In this order: who sees the bytes of a frame also sees the frame.
-        self.end.store(retained.end, Ordering::Release);
-        self.appended_bytes.fetch_add(frame.len() as u64, Ordering::Release);
+    /// Gives up everything, and goes on at another place.
+    pub(crate) fn restart(&mut self, at: Cursor) {
+        self.segments.clear();
+        (self.start, self.end, self.bytes) = (at, at, 0);
     }
 
-    /// Nothing is appended and no cursor is taken while the guard lives.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Retained> {
-        self.retained.lock()
-    }
-
-    /// Copies frames from `cursor` on, or from the oldest retained one, until there are `bytes_max` or
-    /// more. Returns the cursor of the first.
-    pub(crate) fn read(&self, cursor: u64, bytes_max: usize, into: &mut Stretch) -> u64 {
-        let retained = self.retained.lock();
-        let first = cursor.max(retained.start);
-        let before = retained.segments.partition_point(|segment| segment.end() <= first);
-        let mut next = first;
-        for segment in retained.segments.range(before..) {
-            if into.bytes.len() >= bytes_max {
-                break;
-            }
-            segment.copy(next, into);
-            next = segment.end();
-        }
-        first
-    }
-}
-
-impl Retained {
-    /// Cursor behind the newest frame.
-    pub(crate) fn end(&self) -> u64 {
-        self.end
-    }
-
-    /// Gives up everything before `cursor`.
-    pub(crate) fn trim_to(&mut self, cursor: u64) {
-        self.start = self.start.max(cursor.min(self.end));
-        while self.segments.front().is_some_and(|segment| segment.end() <= self.start) {
-            self.drop_segment();
-        }
-    }
-
-    fn append(&mut self, frame: &[u8]) {
-        let fits = |segment: &Segment| segment.bytes.len() + frame.len() <= self.segment_bytes;
+    /// Appends one frame, and gives up the oldest ones that no longer fit.
+    pub(crate) fn append(&mut self, frame: &[u8], offset: u64) {
+        let fits = |segment: &Segment| segment.frames.bytes.len() + frame.len() <= self.segment_bytes;
         if !self.segments.back().is_some_and(fits) {
-            let mut segment = self.spare.take().unwrap_or_default();
-            segment.first = self.end;
-            segment.bytes.reserve_exact(frame.len().max(self.segment_bytes));
-            self.segments.push_back(segment);
+            let frames = self.spare.take().unwrap_or_default();
+            self.segments.push_back(Segment { first: self.end, frames });
         }
         if let Some(segment) = self.segments.back_mut() {
-            segment.bytes.extend_from_slice(frame);
-            segment.ends.push(segment.bytes.len());
+            segment.frames.push(frame, offset);
         }
-        self.end += 1;
+        self.end = Cursor { seq: self.end.seq + 1, offset };
         self.bytes += frame.len();
+        self.appended_bytes += frame.len() as u64;
         while self.bytes > self.bytes_max && self.segments.len() > 1 {
             self.drop_segment();
         }
     }
 
+    /// Gives up everything before `seq`.
+    pub(crate) fn trim_to(&mut self, seq: u64) {
+        let seq = seq.min(self.end.seq);
+        while self.segments.front().is_some_and(|segment| segment.end() <= seq) {
+            self.drop_segment();
+        }
+        if seq > self.start.seq {
+            self.start = self.cursor(seq);
+        }
+    }
+
+    /// Copies frames from `seq` on, or from the oldest retained one, until there are `bytes_max` or more.
+    /// Returns the cursor before the first.
+    pub(crate) fn read(&self, seq: u64, bytes_max: usize, into: &mut Stretch) -> Cursor {
+        let first = self.cursor(seq);
+        let mut next = first.seq;
+        for segment in self.segments.range(self.segment_of(next)..) {
+            if into.bytes.len() >= bytes_max {
+                break;
+            }
+            let skip = (next - segment.first.seq) as usize;
+            into.extend(segment.frames.run(skip..segment.frames.ends.len()));
+            next = segment.end();
+        }
+        first
+    }
+
+    /// Before the newest publication that is held; the end where there is none.
+    pub(crate) fn before_newest(&self) -> Cursor {
+        let places = (self.start.seq..self.end.seq).rev().map(|seq| self.cursor(seq));
+        places.into_iter().find(|place| place.offset < self.end.offset).unwrap_or(self.end)
+    }
+
+    /// The cursor before frame `seq`, or the nearest one that the log knows.
+    fn cursor(&self, seq: u64) -> Cursor {
+        if seq <= self.start.seq {
+            return self.start;
+        }
+        self.segments.get(self.segment_of(seq)).map_or(self.end, |segment| segment.cursor(seq))
+    }
+
+    /// Which segment holds frame `seq`.
+    fn segment_of(&self, seq: u64) -> usize {
+        self.segments.partition_point(|segment| segment.end() <= seq)
+    }
+
     /// Drops the oldest segment, or keeps its memory for the next one.
     fn drop_segment(&mut self) {
         let Some(mut segment) = self.segments.pop_front() else { return };
-        self.start = self.start.max(segment.end());
-        self.bytes -= segment.bytes.len();
-        if segment.bytes.capacity() <= self.segment_bytes {
-            segment.bytes.clear();
-            segment.ends.clear();
-            self.spare = Some(segment);
+        if segment.end() > self.start.seq {
+            self.start = segment.cursor(segment.end());
+        }
+        self.bytes -= segment.frames.bytes.len();
+        if segment.frames.bytes.capacity() <= 2 * self.segment_bytes {
+            segment.frames.clear();
+            self.spare = Some(segment.frames);
         }
     }
 }
 
 impl Segment {
     fn end(&self) -> u64 {
-        self.first + self.ends.len() as u64
+        self.first.seq + self.frames.ends.len() as u64
     }
 
-    /// Copies the frames from `cursor` on; it lies within.
-    fn copy(&self, cursor: u64, into: &mut Stretch) {
-        let skip = (cursor - self.first) as usize;
-        let from = if skip == 0 { 0 } else { self.ends[skip - 1] };
-        let base = into.bytes.len();
-        into.bytes.extend_from_slice(&self.bytes[from..]);
-        into.ends.extend(self.ends[skip..].iter().map(|end| end - from + base));
+    /// The cursor before frame `seq`, which lies within, or behind the last one.
+    fn cursor(&self, seq: u64) -> Cursor {
+        match (seq - self.first.seq) as usize {
+            0 => self.first,
+            skip => Cursor { seq, offset: self.frames.ends[skip - 1].offset },
+        }
+    }
+}
+
+impl Stretch {
+    pub(crate) fn push(&mut self, frame: &[u8], offset: u64) {
+        self.bytes.extend_from_slice(frame);
+        self.ends.push(FrameEnd { end: self.bytes.len(), offset });
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    /// Bytes before frame `skip`.
+    pub(crate) fn before(&self, skip: usize) -> usize {
+        if skip == 0 { 0 } else { self.ends[skip - 1].end }
+    }
+
+    /// These frames.
+    pub(crate) fn run(&self, range: Range<usize>) -> Run<'_> {
+        let (base, end) = (self.before(range.start), self.before(range.end));
+        Run { bytes: &self.bytes[base..end], ends: &self.ends[range], base }
+    }
+
+    /// Appends frames.
+    pub(crate) fn extend(&mut self, run: Run<'_>) {
+        let base = self.bytes.len();
+        self.bytes.extend_from_slice(run.bytes);
+        let moved = |end: &FrameEnd| FrameEnd { end: end.end - run.base + base, offset: end.offset };
+        self.ends.extend(run.ends.iter().map(moved));
+    }
+}
+
+impl Run<'_> {
+    /// How many frames the first `taken` bytes begin.
+    pub(crate) fn begun(&self, taken: usize) -> usize {
+        if taken == 0 { 0 } else { self.ends.partition_point(|end| end.end - self.base < taken) + 1 }
     }
 }
 
@@ -176,21 +240,23 @@ mod tests {
     use super::*;
 
     fn log(bytes_max: usize, frames: &[&str]) -> Log {
-        let log = Log::new(bytes_max);
-        frames.iter().for_each(|frame| log.append(frame.as_bytes()));
+        let mut log = Log::new(Cursor::default(), bytes_max);
+        for (n, frame) in frames.iter().enumerate() {
+            log.append(frame.as_bytes(), n as u64 + 1);
+        }
         log
     }
 
-    fn all(log: &Log, cursor: u64) -> (u64, String) {
+    fn all(log: &Log, seq: u64) -> (u64, String) {
         let mut read = Stretch::default();
-        let first = log.read(cursor, usize::MAX, &mut read);
-        (first, String::from_utf8_lossy(&read.bytes).into_owned())
+        let first = log.read(seq, usize::MAX, &mut read);
+        assert_eq!(first.seq, first.offset, "each frame is one publication here");
+        (first.seq, String::from_utf8_lossy(&read.bytes).into_owned())
     }
 
     #[test]
     fn a_cursor_reads_everything_behind_it() {
         let log = log(100, &["a", "b"]);
-        assert_eq!(log.end(), 2);
         assert_eq!(all(&log, 0), (0, "ab".into()));
         assert_eq!(all(&log, 1), (1, "b".into()));
         assert_eq!(all(&log, 2), (2, String::new()));
@@ -198,34 +264,47 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_and_the_newest_frame_always_stays() {
-        let log = log(4, &["aa", "bb", "cc"]);
+        let mut log = log(4, &["aa", "bb", "cc"]);
         assert_eq!(all(&log, 0), (1, "bbcc".into()));
-        log.append(b"too large");
+        log.append(b"too large", 4);
         assert_eq!(all(&log, 0), (3, "too large".into()));
         assert_eq!(log.appended_bytes(), 15);
     }
 
     #[test]
     fn trimming_keeps_cursors_meaningful() {
-        let log = log(1600, &["a", "b", "c"]);
-        log.lock().trim_to(2);
+        let mut log = log(1600, &["a", "b", "c"]);
+        log.trim_to(2);
         assert_eq!(all(&log, 0), (2, "c".into()));
-        log.lock().trim_to(9);
-        assert_eq!((log.lock().end(), log.end()), (3, 3));
-        log.append(b"d");
+        log.trim_to(9);
+        assert_eq!(all(&log, 0), (3, String::new()));
+        log.append(b"d", 4);
         assert_eq!(all(&log, 3), (3, "d".into()));
     }
 
     #[test]
+    fn the_newest_publication_is_found_behind_events() {
+        let mut log = Log::new(Cursor { seq: 10, offset: 7 }, 100);
+        assert_eq!(log.before_newest(), Cursor { seq: 10, offset: 7 });
+        log.append(b"join", 7);
+        log.append(b"pub", 8);
+        log.append(b"pub", 9);
+        log.append(b"leave", 9);
+        assert_eq!(log.before_newest(), Cursor { seq: 12, offset: 8 });
+        log.trim_to(13);
+        assert_eq!(log.before_newest(), Cursor { seq: 14, offset: 9 });
+    }
+
+    #[test]
     fn a_log_that_is_read_serves_from_the_same_memory() {
-        let log = Log::new(1 << 20);
+        let mut log = log(1 << 20, &[]);
         for n in 1..10_000 {
-            log.append(&[b'x'; 500]);
-            log.lock().trim_to(n);
+            log.append(&[b'x'; 500], n);
+            log.trim_to(n);
         }
-        let retained = log.lock();
-        assert!(retained.segments.is_empty());
-        assert_eq!(retained.spare.as_ref().map(|segment| segment.bytes.capacity()), Some(LOG_SEGMENT_BYTES_MAX));
+        assert!(log.segments.is_empty());
+        let spare = log.spare.as_ref().map_or(0, |spare| spare.bytes.capacity());
+        assert!((500..=2 * LOG_SEGMENT_BYTES_MAX).contains(&spare), "{spare}");
     }
 
     proptest::proptest! {
@@ -234,27 +313,32 @@ mod tests {
         #[test]
         fn reads_have_no_holes(
             bytes_max in 40usize..400,
-            ops in proptest::collection::vec((0u8..3, 0usize..12), 0..200),
+            ops in proptest::collection::vec((0u8..4, 0usize..12), 0..200),
         ) {
-            let log = Log::new(bytes_max);
-            let mut appended = 0u64;
+            let mut log = log(bytes_max, &[]);
+            let (mut appended, mut offset) = (0u64, 0u64);
+            let mut offsets = vec![0];
             for (op, n) in ops {
                 match op {
-                    0 | 1 => {
+                    0..3 => {
                         let mut frame = appended.to_be_bytes().to_vec();
                         frame.resize(8 + n, 0);
-                        log.append(&frame);
+                        offset += u64::from(op > 0);
+                        log.append(&frame, offset);
                         appended += 1;
+                        offsets.push(offset);
                     }
-                    _ => log.lock().trim_to(n as u64 * 20),
+                    _ => log.trim_to(n as u64 * 20),
                 }
-                proptest::prop_assert!(log.lock().bytes <= bytes_max);
+                proptest::prop_assert!(log.bytes <= bytes_max);
                 let mut read = Stretch::default();
-                let first = log.read(n as u64, usize::MAX, &mut read);
-                let starts = std::iter::once(0).chain(read.ends.iter().copied()).take(read.ends.len());
+                let first = log.read(n as u64 * 10, usize::MAX, &mut read);
+                proptest::prop_assert_eq!(first.offset, offsets[first.seq as usize]);
+                let starts = (0..read.ends.len()).map(|skip| read.before(skip));
                 let seen = starts.map(|at| u64::from_be_bytes(read.bytes[at..at + 8].try_into().unwrap_or_default()));
-                proptest::prop_assert!(seen.eq(first..appended));
-                proptest::prop_assert_eq!(log.end(), appended);
+                proptest::prop_assert!(seen.eq(first.seq..appended));
+                let ends = read.ends.iter().map(|end| end.offset);
+                proptest::prop_assert!(ends.eq(offsets[first.seq as usize + 1..].iter().copied()));
             }
         }
     }

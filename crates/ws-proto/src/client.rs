@@ -7,6 +7,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::action::Action;
+use crate::culprit::culprit;
 use crate::error::{ErrorBody, ErrorCode};
 use crate::limits::{DEPTH_MAX, ID_BYTES_MAX};
 use crate::{nesting, raw};
@@ -133,7 +134,13 @@ impl<'a> Request<'a> {
     /// `invalid_payload` that says which field and why.
     pub fn payload<P: Deserialize<'a>>(&self) -> Result<P, ErrorBody> {
         let text = self.payload.map_or("{}", RawValue::get);
-        raw::object(text).map_err(|reason| ErrorBody::new(ErrorCode::InvalidPayload, format!("`payload`: {reason}")))
+        raw::object(text).map_err(|reason| {
+            let message = match culprit::<P>(text) {
+                Some(field) => format!("`payload.{field}`: {reason}"),
+                None => format!("`payload`: {reason}"),
+            };
+            ErrorBody::new(ErrorCode::InvalidPayload, message)
+        })
     }
 }
 
@@ -367,7 +374,7 @@ mod tests {
 
     #[test]
     fn payloads_are_objects_that_fit() {
-        use crate::action::{Echo, GetConnections};
+        use crate::action::{Echo, GetConnections, GetHistory};
         fn check<'a, P: Deserialize<'a> + Serialize>(text: &'a str, expect: Result<&str, &str>) {
             let Ok(ClientMessage::Request(request)) = ClientMessage::decode(text) else { panic!("{text}: refused") };
             match (request.payload::<P>(), expect) {
@@ -395,6 +402,11 @@ mod tests {
         check::<Echo<&RawValue>>(&with(r#"{"x":1,"message": [1, 1e400]}"#), Ok(r#"{"message":[1, 1e400]}"#));
         let twice = with(r#"{"message":1,"message":2}"#);
         check::<Echo<&RawValue>>(&twice, Err("`payload`: duplicate field `message`"));
+        let negative = with(r#"{"channel":"a","limit":-1}"#);
+        let limit = "`payload.limit`: invalid value: integer `-1`, expected u32";
+        check::<GetHistory<'_>>(&negative, Err(limit));
+        let since = with(r#"{"channel":"a","since":{"epoch":"e"}}"#);
+        check::<GetHistory<'_>>(&since, Err("`payload.since`: missing field `offset`"));
         let long = with(&format!(r#"{{"message":"{}"}}"#, "x".repeat(60_000)));
         let Ok(ClientMessage::Request(request)) = ClientMessage::decode(&long) else { panic!("refused") };
         let error = request.payload::<Echo<u8>>().expect_err("no number");

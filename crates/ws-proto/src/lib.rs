@@ -6,10 +6,12 @@
 //! * [`ServerMessage`]: responses, errors, notifications and heartbeats, from the server. A client
 //!   decodes them with [`ServerMessage::decode`], a server writes them with the `encode_*` functions.
 //! * [`ErrorCode`] and [`CloseCode`]: the two number spaces of what can go wrong.
+//! * [`ChannelName`], [`Position`] and [`publication`]: what a channel is made of on the wire.
 //! * [`limits`]: the sizes that the contract fixes.
 //!
 //! Decoding is total: any input gives a value or a typed refusal, never a panic, in time linear in
-//! the input, with nesting bounded by [`limits::DEPTH_MAX`]. Payloads stay raw JSON: they are checked
+//! the input, with nesting bounded by [`limits::DEPTH_MAX`]
+//! ([`limits::SERVER_DEPTH_MAX`] for what a server says). Payloads stay raw JSON: they are checked
 //! for syntax and passed on as the bytes that came, not built into trees.
 //!
 //! A server reads a request and answers it:
@@ -54,22 +56,29 @@
 #![warn(missing_docs)]
 
 pub mod action;
+mod borrowed;
+mod channel;
 mod client;
 mod close;
+mod culprit;
 mod error;
 pub mod event;
 pub mod limits;
 mod nesting;
+mod position;
+pub mod publication;
 mod raw;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod server;
 
 pub use action::Action;
+pub use channel::ChannelName;
 pub use client::{ClientMessage, Rejection, Request, RequestId, encode_ping, encode_pong, encode_request};
 pub use close::CloseCode;
 pub use error::{ErrorBody, ErrorCode};
 pub use event::Event;
+pub use position::Position;
 pub use server::{DecodeError, ServerMessage, encode_error, encode_notification, encode_response};
 
 /// Version of the protocol that this crate speaks (`protocol` in the `connected` event).

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::client::RequestId;
 use crate::error::ErrorBody;
 use crate::event::{Event, Notify};
-use crate::limits::DEPTH_MAX;
+use crate::limits::SERVER_DEPTH_MAX;
 use crate::{nesting, raw};
 
 /// One frame from a server, borrowed from its text.
@@ -73,8 +73,8 @@ impl<'a> ServerMessage<'a> {
     /// # Errors
     /// When it is not JSON, or not a frame of PROTOCOL section 3.
     pub fn decode(text: &'a str) -> Result<Self, DecodeError> {
-        if nesting::exceeds(text, DEPTH_MAX) {
-            return Err(DecodeError(format!("nests deeper than {DEPTH_MAX} levels")));
+        if nesting::exceeds(text, SERVER_DEPTH_MAX) {
+            return Err(DecodeError(format!("nests deeper than {SERVER_DEPTH_MAX} levels")));
         }
         let frame: Frame<'a> = raw::object(text).map_err(DecodeError)?;
         let id = frame.id.and_then(raw::string);
@@ -108,7 +108,12 @@ fn event(data: &RawValue) -> Result<Event<'_>, DecodeError> {
         "connected" => read(data).ok().map(Event::Connected),
         "broadcast" => read(data).ok().map(Event::Broadcast),
         "gap" if head.broadcast.is_some_and(|flag| flag.get() == "true") => read(data).ok().map(Event::BroadcastGap),
+        "gap" => read(data).ok().map(Event::ChannelGap),
         "draining" => read(data).ok().map(Event::Draining),
+        "publication" => read(data).ok().map(Event::Publication),
+        "join" => read(data).ok().map(Event::Join),
+        "leave" => read(data).ok().map(Event::Leave),
+        "presence" => read(data).ok().map(Event::Presence),
         _ => None,
     };
     Ok(known.unwrap_or_else(|| Event::Unknown { event: head.event.into_owned(), data }))
@@ -238,7 +243,7 @@ mod tests {
         check(r#"{"type":"notification","data":{"event":"brand_new"}}"#, r#"event brand_new {"event":"brand_new"}"#);
         let data = r#"{"event":"poll","broadcast":"yes"}"#;
         check(&format!(r#"{{"type":"notification","data":{data}}}"#), &format!("event poll {data}"));
-        let data = r#"{"event":"gap","channel":"news","from":3,"to":5}"#;
+        let data = r#"{"event":"gap","of":"news","from":3,"to":5}"#;
         check(&format!(r#"{{"type":"notification","data":{data}}}"#), &format!("event gap {data}"));
         let error = r#"{"type":"error","error":{"code":"brand_new","message":"m","retryable":true}}"#;
         check(error, "error - unknown: m true");
@@ -263,7 +268,7 @@ mod tests {
         check(r#"{"type":"notification","data":["connected"]}"#, "must be an object");
         check(r#"{"type":"notification","data":{}}"#, "missing field `event`");
         check(r#"{"type":"notification","data":{"event":1}}"#, "invalid type: integer `1`, expected a string");
-        let deep = "nests deeper than 128 levels";
+        let deep = "nests deeper than 130 levels";
         check(&"[".repeat(100_000), deep);
         check(&format!("{}{}", r#"{"data":"#.repeat(100_000), "}".repeat(100_000)), deep);
     }

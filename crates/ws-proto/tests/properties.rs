@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::value::RawValue;
-use ws_proto::action::{Echo, EchoData};
+use ws_proto::action::{Echo, EchoData, Publish};
 use ws_proto::event::BroadcastEvent;
 use ws_proto::{
-    ClientMessage, ErrorBody, ErrorCode, Event, Request, ServerMessage, encode_error, encode_notification,
+    ChannelName, ClientMessage, ErrorBody, ErrorCode, Event, Request, ServerMessage, encode_error, encode_notification,
     encode_request, encode_response, limits,
 };
 
@@ -108,6 +108,9 @@ fn survive(text: &str) -> Result<(), TestCaseError> {
                 prop_assert!(error.message.len() <= limits::REASON_BYTES_MAX + 20);
             }
             let _ = request.payload::<Echo<&RawValue>>();
+            if let Err(error) = request.payload::<Publish<'_, &RawValue>>() {
+                prop_assert_eq!(error.code, ErrorCode::InvalidPayload);
+            }
         }
         Ok(ClientMessage::Ping | ClientMessage::Pong) => prop_assert!(json),
         Err(refusal) => match refusal.error.code {
@@ -183,6 +186,31 @@ proptest! {
                 prop_assert_eq!(event.message.get(), message.get());
             }
             other => prop_assert!(false, "{:?}", other),
+        }
+    }
+
+    #[test]
+    fn names_of_channels_are_in_order_or_refused(name in "\\PC{0,20}|[a-c:#,* \u{0}]{0,12}|[a-c:#,]{0,9}|.{80,300}", user in "[a-c:#]{0,3}") {
+        match ChannelName::parse(&name) {
+            Ok(channel) => {
+                prop_assert_eq!(channel.as_str(), &*name);
+                prop_assert!((1..=limits::CHANNEL_BYTES_MAX).contains(&name.len()));
+                prop_assert!(!name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '*'));
+                let namespace = name.split_once(':').map(|(namespace, _)| namespace);
+                prop_assert_eq!(channel.namespace(), namespace);
+                prop_assert!(namespace != Some(""));
+                let list = name.split_once('#').map(|(_, list)| list);
+                let users = channel.users().map(Vec::from_iter);
+                prop_assert_eq!(users.as_ref().map(|users| users.join(",")), list.map(str::to_owned));
+                let users = users.unwrap_or_default();
+                prop_assert!(!users.contains(&""));
+                prop_assert_eq!(channel.is_for(Some(&user)), list.is_none() || users.contains(&&*user));
+                prop_assert_eq!(channel.is_for(None), list.is_none());
+            }
+            Err(error) => {
+                prop_assert_eq!(error.code, ErrorCode::InvalidChannel);
+                prop_assert!(error.message.len() < 12 * limits::QUOTE_BYTES_MAX, "{}", error);
+            }
         }
     }
 

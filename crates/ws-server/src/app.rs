@@ -1,14 +1,15 @@
 //! The wiring: from a configuration to a running server, and to its end.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use ws_core::{Heartbeat, Hub};
+use ws_core::{ChannelOptions, Engine, Heartbeat, Hub, HubOptions, MemoryEngine, MemoryLimits, Namespaces};
 use ws_transport::{BindError, DrainOptions, Drained, Transport, TransportOptions};
 
-use crate::config::Config;
+use crate::config::{Channels, Config};
 
 /// Version of the product.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -25,8 +26,13 @@ impl App {
     /// # Errors
     /// When an address cannot be bound; then none is.
     pub fn bind(config: &Config) -> Result<Self, BindError> {
-        let shards = available_parallelism().map_or(1, usize::from);
-        let hub = Hub::start(limits(config), heartbeat(config), shards);
+        let hub_options = HubOptions {
+            limits: limits(config),
+            heartbeat: heartbeat(config),
+            namespaces: namespaces(config),
+            shards: available_parallelism().map_or(1, usize::from),
+        };
+        let hub = Hub::start(hub_options, engine(config));
         let options = TransportOptions {
             handshake_timeout: config.limits.handshake_timeout,
             version: VERSION,
@@ -57,7 +63,7 @@ pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     for addr in app.local_addrs() {
         tracing::info!(%addr, "listening; the test page is at http://{}/", reachable(addr));
     }
-    tracing::info!("engine: memory");
+    tracing::info!("engine: memory; the history of channels ends with the process");
     tracing::warn!("no authentication: whoever reaches the server may send to everybody");
     let drained = app
         .run(async move {
@@ -93,6 +99,8 @@ fn limits(config: &Config) -> ws_core::Limits {
         channels_per_connection_max: limits.channels_per_connection_max,
         outbox_bytes_max: limits.outbox_bytes_max,
         broadcast_log_bytes_max: limits.broadcast_log_bytes_max,
+        channel_log_bytes_max: limits.channel_log_bytes_max,
+        channel_logs_bytes_max: limits.channel_logs_bytes_max,
         errors_max: limits.errors_max,
         errors_window: limits.errors_window,
         write_timeout: limits.write_timeout,
@@ -105,5 +113,53 @@ fn heartbeat(config: &Config) -> Heartbeat {
     match ms(config.heartbeat.interval) {
         0 => Heartbeat { interval_ms: 0, timeout_ms: 0 },
         interval_ms => Heartbeat { interval_ms, timeout_ms: ms(config.heartbeat.timeout) },
+    }
+}
+
+fn engine(config: &Config) -> Arc<dyn Engine> {
+    Arc::new(MemoryEngine::new(memory_limits(config)))
+}
+
+fn memory_limits(config: &Config) -> MemoryLimits {
+    let memory = &config.engine.memory;
+    MemoryLimits { history_bytes_max: memory.history_bytes_max, idle_channels_max: memory.idle_channels_max }
+}
+
+/// The options of channels, with and without a namespace.
+fn namespaces(config: &Config) -> Namespaces {
+    let named = config.namespaces.iter().map(|(name, channels)| (name.as_str().into(), channel_options(channels)));
+    Namespaces { default: channel_options(&config.channels), named: named.collect() }
+}
+
+fn channel_options(channels: &Channels) -> Arc<ChannelOptions> {
+    Arc::new(ChannelOptions {
+        history_size: channels.history_size,
+        history_ttl: channels.history_ttl,
+        presence: channels.presence,
+        join_leave: channels.join_leave,
+        join_leave_max: channels.join_leave_max,
+        on_lag: channels.on_lag,
+        subscribe: channels.subscribe,
+        publish: channels.publish,
+        read_history: channels.read_history,
+        read_presence: channels.read_presence,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Access;
+
+    #[test]
+    fn namespaces_have_their_own_options() {
+        let mut config = Config::default();
+        let news = Channels { history_size: 7, publish: Access::Nobody, ..Channels::default() };
+        config.namespaces.insert("news".to_owned(), news);
+        let namespaces = namespaces(&config);
+        let size = |namespace| namespaces.get(namespace).map(|options| options.history_size);
+        assert_eq!([size(None), size(Some("news")), size(Some("chat"))], [Some(100), Some(7), None]);
+        assert_eq!(namespaces.named["news"].publish, Access::Nobody);
+        assert_eq!(memory_limits(&config).idle_channels_max, 100_000);
     }
 }

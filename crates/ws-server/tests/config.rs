@@ -109,6 +109,77 @@ fn defaults_print_and_load() {
     assert_eq!(Config::load(&printed), Ok(Config::default()));
 }
 
+#[test]
+fn channels_and_namespaces_print_and_load() {
+    let path = file(
+        "channels.toml",
+        "[channels]\nhistory_size = 50\npresence = false\n\n[namespaces.chat]\nhistory_ttl = '0s'\npresence = true\n\
+         join_leave = true\n\n[namespaces.'a.b']\n\n[engine.memory]\nhistory_bytes_max = '64MiB'\n",
+    );
+    let env = [
+        ("WS_SERVER__CHANNELS__ON_LAG", "latest"),
+        ("WS_SERVER__NAMESPACES__CHAT__HISTORY_SIZE", "7"),
+        ("WS_SERVER__NAMESPACES__NEWS__PUBLISH", "nobody"),
+        ("WS_SERVER__LIMITS__MESSAGE_BYTES_MAX", "4MiB"),
+    ];
+    let ran = run(&env, &["print-config", "--config", &path]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    for expect in [
+        format!(
+            "[channels]\nhistory_size = 50  # from {path}:2\nhistory_ttl = \"5m\"\npresence = false  # from {path}:3\n"
+        ),
+        "\n[namespaces.\"a.b\"]\nhistory_size = 50  # as in [channels]\n".to_owned(),
+        format!(
+            "\n[namespaces.chat]\nhistory_size = 7  # from WS_SERVER__NAMESPACES__CHAT__HISTORY_SIZE\n\
+             history_ttl = \"0s\"  # from {path}:6\npresence = true  # from {path}:7\njoin_leave = true  # from {path}:8\n\
+             join_leave_max = 100  # as in [channels]\non_lag = \"latest\"  # as in [channels]\n"
+        ),
+        "publish = \"nobody\"  # from WS_SERVER__NAMESPACES__NEWS__PUBLISH\n".to_owned(),
+        "channel_log_bytes_max = \"8MiB\"  # raised to twice limits.message_bytes_max\n".to_owned(),
+        format!("[engine.memory]\nhistory_bytes_max = \"64MiB\"  # from {path}:13\n"),
+    ] {
+        assert!(ran.out.contains(&expect), "{expect} is in\n{}", ran.out);
+    }
+
+    let env = env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let given = load(&Sources { config: Some(path.into()), env, ..Sources::default() }).expect("fine").config;
+    let printed = Sources { config: Some(file("channels-printed.toml", &ran.out).into()), ..Sources::default() };
+    assert_eq!(given, load(&printed).expect("fine").config);
+    assert_eq!(given.namespaces["a.b"], given.channels);
+}
+
+#[test]
+fn mistakes_in_channels_and_namespaces() {
+    let path = file(
+        "namespaces.toml",
+        "[channels]\nsubscribe = 'subscriber'\npublish = 'everyone'\npresence = 'true'\nhistory_size = -1\n\n\
+         [namespaces.'chat:']\non_leg = 'gap'\n\n[namespaces.news]\npresence = false\njoin_leave = true\n\
+         history_ttl = '367d'\n\n[namespace.x]\n",
+    );
+    let ran = run(&[("WS_SERVER__NAMESPACES__CHAT__ON_LAG", "drop")], &["check-config", "--config", &path]);
+    let heads: Vec<_> = ran.err.lines().filter(|line| !line.starts_with("    ")).collect();
+    let at = |rest: &str| format!("{path}:{rest}");
+    let expect = [
+        "ws-server: 10 mistakes in the configuration".to_owned(),
+        at("2: channels.subscribe: found \"subscriber\""),
+        at("3: channels.publish: found \"everyone\""),
+        at("4: channels.presence: found \"true\""),
+        at("5: channels.history_size: found -1"),
+        at("7: namespaces.\"chat:\": found a name with :"),
+        at("8: namespaces.\"chat:\".on_leg: found an unknown key"),
+        at("12: namespaces.news.join_leave: found true, while namespaces.news.presence is false"),
+        at("13: namespaces.news.history_ttl: found \"367d\""),
+        at("15: namespace: found an unknown section"),
+        "WS_SERVER__NAMESPACES__CHAT__ON_LAG: namespaces.chat.on_lag: found \"drop\"".to_owned(),
+    ];
+    assert_eq!(heads, expect);
+    for hint in
+        ["anyone, authenticated, granted or nobody\n", "true stands without quotes", "namespaces.\"chat:\".on_lag?"]
+    {
+        assert!(ran.err.contains(hint), "{hint} is in {}", ran.err);
+    }
+}
+
 /// The address that is printed when the last of these sources is the strongest that is given.
 #[track_caller]
 fn check_addr(env: &[(&str, &str)], flags: &[&str], expect: &str) {

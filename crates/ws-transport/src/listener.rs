@@ -124,7 +124,7 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
         self.opens.greet(&agreed, &connection, &mut first);
         // It joins before the greeting is out, so that nothing is missed behind it, and nothing can
         // overtake it.
-        connection.put_first(&first);
+        connection.queue(&first);
         let mut endpoint = self.opens.open(agreed, connection.clone());
         if connection.flush(self.options.clock.now_ms()) {
             endpoint.writable();

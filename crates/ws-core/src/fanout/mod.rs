@@ -1,57 +1,62 @@
 //! The fan-out: one task per shard that goes round its connections and writes to each, without waiting,
-//! everything between its cursor and the log's current end.
+//! everything between its cursors and the current ends of the channels that it reads.
 //!
 //! One wake-up serves all connections, and what was published while a round is under way joins it, so
-//! the busier the server is, the more publications share a system call. A connection whose socket is
-//! full leaves the round until its own task resumes it. The same task looks after heartbeats and write
-//! timeouts of its connections, so that an idle connection costs no timer.
+//! the busier the server is, the more publications share a system call; what several channels have for one
+//! connection goes out in one write. A connection whose socket is full leaves the round until its own task
+//! resumes it. The same task looks after heartbeats and write timeouts of its connections, so that an idle
+//! connection costs no timer.
 
+mod care;
+mod next;
+mod past;
+mod readers;
+mod visit;
 mod window;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::task::Poll;
 
-use tokio::time::{Interval, MissedTickBehavior};
-use ws_proto::event::{BroadcastGap, Draining, Notify};
-use ws_proto::{CloseCode, encode_notification, encode_ping};
+use ws_proto::CloseCode;
 
+use self::past::Past;
+use self::readers::{Member, NONE, Place, Readers, Work};
+use self::visit::Visit;
 use self::window::Window;
-use crate::connection::{Connection, Delivered};
-use crate::frame::{self, Opcode};
-use crate::heartbeat::{Beat, HeartbeatMode};
-use crate::hub::{DrainPlan, Notice, Shared};
-use crate::limits::{FANOUT_SKIPS_PER_TURN, FANOUT_WRITES_PER_TURN, SWEEP_INTERVAL_MAX, SWEEP_INTERVAL_MIN};
+use crate::channel::{Channel, NO_LOCAL};
+use crate::connection::Connection;
+use crate::drain::DrainPlan;
+use crate::engine::{History, Pending};
+use crate::hub::Shared;
+use crate::limits::{FANOUT_MARKS_PER_SLICE, FANOUT_SKIPS_PER_TURN, FANOUT_WRITES_PER_TURN};
+use crate::log::Cursor;
+use crate::shard::{Notice, Start};
+use crate::subscription::Subscription;
 
 /// The task of one shard, and all that it alone owns.
 #[derive(Debug)]
 pub(crate) struct Fanout {
     shared: Arc<Shared>,
     shard: usize,
-    members: Vec<Member>,
-    /// For readers that keep up.
+    all: Readers,
+    /// Large channels, for readers that keep up.
     live: Window,
-    /// For readers that are further behind, so that they do not displace what the others need.
+    /// Small channels, and readers that are further behind, so that they do not displace what the others need.
     late: Window,
-    /// Every live member has been offered the log up to here.
-    done: u64,
-    /// A member has been resumed, or one that was behind has left.
-    disturbed: bool,
+    /// For readers that read the history.
+    past: Past,
+    /// Questions to the engine, by reader.
+    asked: HashMap<u32, Pending<History>>,
+    /// Readers whose question the engine could not answer: asked again with the next sweep.
+    failed: Vec<u32>,
+    visit: Visit,
     drain: Option<Arc<DrainPlan>>,
+    /// Some member does not know of the drain.
+    untold: bool,
     closing: Option<CloseCode>,
-}
-
-#[derive(Debug)]
-struct Member {
-    connection: Arc<Connection>,
-    cursor: u64,
-    /// Its socket is full: out of the round until it is resumed.
-    waiting: bool,
-    /// It knows of the drain.
-    told: bool,
-    pinged_ms: u64,
-    /// When its heartbeat is looked at next.
-    check_at_ms: u64,
+    counts_paid_ms: u64,
 }
 
 /// What happens between two yields.
@@ -61,7 +66,11 @@ struct Turn {
     writes: usize,
     skips: usize,
     deliveries: u64,
+    caught_up: u64,
     bytes: u64,
+    gaps: u64,
+    missed: u64,
+    blocked: u64,
 }
 
 impl Fanout {
@@ -69,257 +78,210 @@ impl Fanout {
         Fanout {
             shared,
             shard,
-            members: Vec::new(),
+            all: Readers::default(),
             live: Window::default(),
             late: Window::default(),
-            done: 0,
-            disturbed: false,
+            past: Past::default(),
+            asked: HashMap::new(),
+            failed: Vec::new(),
+            visit: Visit::default(),
             drain: None,
+            untold: false,
             closing: None,
+            counts_paid_ms: 0,
         }
     }
 
     pub(crate) async fn run(mut self) {
-        let mut sweep = sweep_interval(&self.shared);
+        let mut sweep = care::sweep_interval(&self.shared);
         loop {
-            tokio::select! {
-                () = self.shared.notified(self.shard) => {}
-                _ = sweep.tick() => self.sweep(),
-            }
-            self.follow(self.shared.take_notices(self.shard));
-            self.announce().await;
-            if self.has_work() {
-                self.round().await;
-            }
-        }
-    }
-
-    /// Whether somebody may have something to read, or the log something to give up. Coming and going
-    /// alone is no reason to go round.
-    fn has_work(&self) -> bool {
-        self.disturbed || self.shared.log.end() > self.done
-    }
-
-    /// Offers to every live member what was in the log when the round began, and what came since.
-    async fn round(&mut self) {
-        let settled_bytes = self.shared.log.appended_bytes();
-        let target = self.shared.log.end();
-        self.disturbed = false;
-        let mut turn = self.turn();
-        for at in 0..self.members.len() {
-            while self.visit(at, target, &mut turn) {
-                if turn.is_over() {
-                    turn = self.end_turn(turn).await;
+            if self.all.work.is_empty() {
+                [&mut self.live, &mut self.late].into_iter().for_each(Window::clear);
+                self.all.give_back();
+                tokio::select! {
+                    () = self.shared.shards[self.shard].notified() => {}
+                    _ = sweep.tick() => self.sweep(),
                 }
+            } else if std::future::poll_fn(|cx| Poll::Ready(sweep.poll_tick(cx).is_ready())).await {
+                self.sweep();
             }
-            if turn.is_over() {
-                turn = self.end_turn(turn).await;
+            self.follow();
+            if std::mem::take(&mut self.untold) {
+                self.announce().await;
+            }
+            self.turn();
+            if !self.all.work.is_empty() {
+                tokio::task::yield_now().await;
             }
         }
-        self.count(&turn);
-        self.done = target;
-        self.shared.gate.settle(self.shard, settled_bytes);
-        self.trim();
     }
 
-    /// Writes to one member once. True when it is to be visited again for what is before `target`.
-    fn visit(&mut self, at: usize, target: u64, turn: &mut Turn) -> bool {
-        let (log, member) = (&self.shared.log, &mut self.members[at]);
-        if member.waiting || member.cursor >= log.end() {
+    /// Does as much as fits between two yields.
+    fn turn(&mut self) {
+        let mut turn = Turn { now_ms: self.shared.clock.now_ms(), ..Turn::default() };
+        while turn.writes < FANOUT_WRITES_PER_TURN && turn.skips < FANOUT_SKIPS_PER_TURN {
+            let Some(work) = self.all.work.pop_front() else { break };
+            match work {
+                Work::Visit(member) => self.visit(member, &mut turn),
+                Work::Mark(local, from) => turn.skips += self.all.mark_slice(local, from, FANOUT_MARKS_PER_SLICE),
+                Work::Settle(local) => self.settle(local),
+            }
             turn.skips += 1;
-            return false;
         }
-        let window = if member.cursor < self.live.start() { &mut self.late } else { &mut self.live };
-        let (first, run) = window.run(log, member.cursor);
-        if first > member.cursor {
-            let missed = first - member.cursor;
-            self.shared.counters.gaps.add(1);
-            self.shared.counters.missed.add(missed);
-            notify(&member.connection, &BroadcastGap { broadcast: true, missed }, turn.now_ms);
-        }
-        turn.writes += 1;
-        let delivered = member.connection.deliver(run, turn.now_ms);
-        let frames = match delivered {
-            Delivered::All => run.ends.len(),
-            Delivered::Blocked(frames) => frames,
-            Delivered::Ended => 0,
-        };
-        member.waiting = delivered != Delivered::All;
-        member.cursor = first + frames as u64;
-        turn.deliveries += frames as u64;
-        turn.bytes += if frames == 0 { 0 } else { (run.ends[frames - 1] - run.base) as u64 };
-        self.shared.counters.blocked.add(u64::from(matches!(delivered, Delivered::Blocked(_))));
-        !member.waiting && member.cursor < target
-    }
-
-    /// Gives up what no connection needs any more.
-    fn trim(&mut self) {
-        let mut retained = self.shared.log.lock();
-        // Taken under the log's lock: nobody can join in between at a cursor that is then trimmed away.
-        let notices = self.shared.take_notices(self.shard);
-        let joining = notices.iter().filter_map(|notice| match notice {
-            Notice::Join(_, cursor) => Some(*cursor),
-            _ => None,
-        });
-        let low = self.members.iter().map(|member| member.cursor).chain(joining).min();
-        let low = self.shared.low_water(self.shard, low.unwrap_or(retained.end()));
-        retained.trim_to(low);
-        let all_read = retained.end() == low;
-        drop(retained);
-        if all_read {
-            self.live.restart(low);
-            self.late.restart(low);
-        }
-        self.follow(notices);
-    }
-
-    fn follow(&mut self, notices: Vec<Notice>) {
-        for notice in notices {
-            match notice {
-                Notice::Join(connection, cursor) => self.join(connection, cursor),
-                Notice::Resume(connection) => {
-                    if let Some(member) = self.members.get_mut(connection.slot.load(Ordering::Relaxed)) {
-                        member.waiting = false;
-                        self.disturbed = true;
-                    }
-                }
-                Notice::Leave(connection) => self.leave(&connection),
-                Notice::Drain(plan) => self.drain = Some(plan),
-                Notice::Close(code) => {
-                    self.closing = Some(code);
-                    self.members.iter().for_each(|member| member.connection.close(code));
-                }
-            }
-        }
-    }
-
-    fn join(&mut self, connection: Arc<Connection>, cursor: u64) {
-        if let Some(code) = self.closing {
-            connection.close(code);
-        }
-        // Published after it joined, and offered to all before it was known.
-        self.disturbed |= cursor < self.done;
-        connection.slot.store(self.members.len(), Ordering::Relaxed);
-        let now_ms = self.shared.clock.now_ms();
-        let member = Member { connection, cursor, waiting: false, told: false, pinged_ms: now_ms, check_at_ms: now_ms };
-        self.members.push(member);
-    }
-
-    fn leave(&mut self, connection: &Connection) {
-        let slot = connection.slot.swap(usize::MAX, Ordering::Relaxed);
-        if slot >= self.members.len() {
-            return;
-        }
-        self.disturbed |= self.members.swap_remove(slot).waiting;
-        if let Some(moved) = self.members.get(slot) {
-            moved.connection.slot.store(slot, Ordering::Relaxed);
-        }
-        if self.members.is_empty() {
-            self.members = Vec::new();
-        }
-    }
-
-    /// Tells every member of a drain that has not been told yet.
-    async fn announce(&mut self) {
-        let Some(plan) = self.drain.clone() else { return };
-        for members in self.members.chunks_mut(FANOUT_WRITES_PER_TURN) {
-            let now_ms = self.shared.clock.now_ms();
-            for member in members.iter_mut().filter(|member| !member.told) {
-                member.told = true;
-                notify(&member.connection, &Draining { reconnect_after_ms: plan.slot() }, now_ms);
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// Heartbeats and write timeouts.
-    fn sweep(&mut self) {
-        let now_ms = self.shared.clock.now_ms();
-        let write_timeout_ms = millis(self.shared.limits.write_timeout);
-        for member in &mut self.members {
-            let full_since_ms = member.connection.full_since_ms();
-            if write_timeout_ms > 0 && full_since_ms.is_some_and(|since| now_ms - since.min(now_ms) >= write_timeout_ms)
-            {
-                member.connection.close(CloseCode::TooSlow);
-            }
-            if now_ms >= member.check_at_ms {
-                member.check_at_ms = beat(&self.shared, member, now_ms);
-            }
-        }
-    }
-
-    fn turn(&self) -> Turn {
-        Turn { now_ms: self.shared.clock.now_ms(), ..Turn::default() }
-    }
-
-    async fn end_turn(&mut self, turn: Turn) -> Turn {
+        // What was read of a history may expire.
+        self.past.clear();
         self.count(&turn);
-        tokio::task::yield_now().await;
-        self.turn()
     }
 
     fn count(&self, turn: &Turn) {
-        if turn.deliveries > 0 {
-            self.shared.counters.deliveries.add(turn.deliveries);
-            self.shared.counters.bytes_sent.add(turn.bytes);
-        }
+        let counters = &self.shared.counters;
+        let counts = [
+            (&counters.deliveries, turn.deliveries),
+            (&counters.caught_up, turn.caught_up),
+            (&counters.bytes_sent, turn.bytes),
+            (&counters.gaps, turn.gaps),
+            (&counters.missed, turn.missed),
+            (&counters.blocked, turn.blocked),
+        ];
+        counts.into_iter().filter(|(_, n)| *n > 0).for_each(|(count, n)| count.add(n));
     }
-}
 
-impl Turn {
-    fn is_over(&self) -> bool {
-        self.writes >= FANOUT_WRITES_PER_TURN || self.skips >= FANOUT_SKIPS_PER_TURN
-    }
-}
-
-/// Does what the heartbeat asks for now, and says when to look again.
-fn beat(shared: &Shared, member: &mut Member, now_ms: u64) -> u64 {
-    let (heard, spoke) = member.connection.last_ms();
-    match shared.heartbeat.judge(now_ms, heard, spoke, member.pinged_ms) {
-        Beat::Wait(until_ms) => until_ms,
-        Beat::Dead => {
-            member.connection.close(CloseCode::HeartbeatTimeout);
-            u64::MAX
-        }
-        Beat::Ping => {
-            member.pinged_ms = now_ms;
-            // Behind a full socket a ping could not arrive in time, and would only add to what waits there.
-            if !member.waiting {
-                shared.counters.pings.add(1);
-                ping(&member.connection, now_ms);
+    fn follow(&mut self) {
+        for notice in self.shared.shards[self.shard].take() {
+            match notice {
+                Notice::Join(connection, cursor) => self.join(connection, cursor),
+                Notice::Resume(connection) => self.resume(&connection),
+                Notice::Leave(connection) => self.leave(&connection),
+                Notice::Subscribe(subscription, start) => self.subscribe(subscription, start),
+                Notice::Unsubscribe(subscription) => self.unsubscribe(&subscription),
+                Notice::Dirty(channel) => self.round(&channel),
+                Notice::Answered(reader) => self.answered(reader),
+                Notice::Drain(plan) => (self.drain, self.untold) = (Some(plan), true),
+                Notice::Close(code) => {
+                    self.closing = Some(code);
+                    self.all.members.iter().for_each(|(_, member)| member.connection.close(code));
+                }
             }
-            now_ms
         }
     }
-}
 
-fn ping(connection: &Connection, now_ms: u64) {
-    match connection.heartbeat_mode() {
-        HeartbeatMode::Ping => connection.send(&frame::PING, now_ms),
-        HeartbeatMode::App => {
-            let mut ping = Vec::new();
-            frame::append(Opcode::Text, &mut ping, |out| out.extend_from_slice(encode_ping().as_bytes()));
-            connection.send(&ping, now_ms);
+    fn join(&mut self, connection: Arc<Connection>, cursor: Cursor) {
+        if let Some(code) = self.closing {
+            connection.close(code);
+        }
+        self.untold |= self.drain.is_some();
+        let slot = self.all.members.vacant_key() as u32;
+        connection.slot.store(slot, Ordering::Relaxed);
+        self.all.members.insert(Member::new(connection, self.shared.clock.now_ms()));
+        let broadcasts = self.shared.broadcasts.clone();
+        let place = Place { generation: 0, offset: cursor.offset, live: cursor };
+        self.all.members[slot as usize].broadcasts = self.read(&broadcasts, None, slot, place);
+    }
+
+    fn resume(&mut self, connection: &Connection) {
+        let slot = connection.slot.load(Ordering::Relaxed);
+        if slot == NONE {
+            return;
+        }
+        for local in self.all.resume(slot) {
+            // So that the log gives up what was kept.
+            let channel = self.all.locals[local as usize].channel.clone();
+            self.round(&channel);
         }
     }
-}
 
-fn notify<E: Notify>(connection: &Connection, event: &E, now_ms: u64) {
-    let mut bytes = Vec::new();
-    frame::append(Opcode::Text, &mut bytes, |out| encode_notification(event, out));
-    connection.send(&bytes, now_ms);
-}
+    fn leave(&mut self, connection: &Connection) {
+        let slot = connection.slot.swap(NONE, Ordering::Relaxed);
+        if let Some(member) = self.all.members.get(slot as usize) {
+            self.forget_reader(member.broadcasts);
+            self.all.remove_member(slot);
+        }
+    }
 
-/// Often enough that what is due is done an eighth of its time late at most.
-fn sweep_interval(shared: &Shared) -> Interval {
-    let heartbeat = [shared.heartbeat.interval_ms, shared.heartbeat.timeout_ms, millis(shared.limits.write_timeout)];
-    let shortest = heartbeat.into_iter().filter(|ms| *ms > 0).min().unwrap_or(u64::MAX);
-    let period = Duration::from_millis(shortest / 8).clamp(SWEEP_INTERVAL_MIN, SWEEP_INTERVAL_MAX);
-    let mut interval = tokio::time::interval(period);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    interval
-}
+    fn subscribe(&mut self, subscription: Arc<Subscription>, start: Start) {
+        let member = subscription.connection().slot.load(Ordering::Relaxed);
+        let channel = subscription.channel().clone();
+        let reader = self.read(&channel, Some(subscription.clone()), member, Place::new(start));
+        subscription.slot.store(reader, Ordering::Relaxed);
+    }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    fn unsubscribe(&mut self, subscription: &Subscription) {
+        match subscription.slot.swap(NONE, Ordering::Relaxed) {
+            // It was never begun.
+            NONE => subscription.channel().lock().detach(subscription.channel(), self.shard, &self.shared.gate),
+            reader => self.forget_reader(reader),
+        }
+    }
+
+    /// Adds a reader that has begun, and goes round, for the channel keeps everything for it until then.
+    fn read(
+        &mut self,
+        channel: &Arc<Channel>,
+        subscription: Option<Arc<Subscription>>,
+        member: u32,
+        place: Place,
+    ) -> u32 {
+        let mut state = channel.lock();
+        state.arrive(self.shard);
+        let (mut local, mark) = state.local(self.shard);
+        if local == NO_LOCAL {
+            local = self.all.add_local(channel.clone(), mark);
+            state.set_local(self.shard, local);
+        }
+        drop(state);
+        let reader = self.all.add_reader(subscription, member, local, place);
+        self.all.mark(reader);
+        self.all.round(local, mark);
+        reader
+    }
+
+    fn forget_reader(&mut self, reader: u32) {
+        self.asked.remove(&reader);
+        let local = self.all.readers[reader as usize].local;
+        let channel = self.all.locals[local as usize].channel.clone();
+        self.all.remove_reader(reader);
+        channel.lock().detach(&channel, self.shard, &self.shared.gate);
+        self.forget_unused(local);
+    }
+
+    /// A channel has something new.
+    fn round(&mut self, channel: &Arc<Channel>) {
+        let mut state = channel.lock();
+        let (local, mark) = state.local(self.shard);
+        if local == NO_LOCAL {
+            // Nobody here but readers that are still to come.
+            state.settle(channel, self.shard, mark, false, &self.shared.gate);
+        } else {
+            drop(state);
+            self.all.round(local, mark);
+        }
+    }
+
+    /// A round may be over.
+    fn settle(&mut self, local: u32) {
+        if !self.all.is_over(local) {
+            return;
+        }
+        let found = &self.all.locals[local as usize];
+        let mut next = None;
+        // Without readers the channel may already stand for others, who are not known here yet.
+        if !found.readers.is_empty() {
+            let channel = &found.channel;
+            let behind = found.behind > 0;
+            next = channel.lock().settle(channel, self.shard, found.offered, behind, &self.shared.gate);
+        }
+        self.all.end_round(local, next);
+        self.forget_unused(local);
+    }
+
+    fn forget_unused(&mut self, local: u32) {
+        if !self.all.is_unused(local) {
+            return;
+        }
+        let channel = self.all.locals.remove(local as usize).channel;
+        let mut state = channel.lock();
+        if state.local(self.shard).0 == local {
+            state.set_local(self.shard, NO_LOCAL);
+        }
+    }
 }

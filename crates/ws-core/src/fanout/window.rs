@@ -1,127 +1,184 @@
-//! A copy of a stretch of the log, laid out for writing: frames one behind the other, so that
-//! everything between a cursor and the end is one slice, made once for all connections of a round.
+//! A copy of a stretch of one channel's stream, laid out for writing: frames one behind the other, so that
+//! everything between a cursor and the end is one slice, made once for all connections that are there.
 
-use crate::connection::Run;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::channel::Channel;
 use crate::limits::{FANOUT_WRITE_BYTES_MAX, IDLE_BUFFER_BYTES_MAX};
-use crate::log::{Log, Stretch};
+use crate::log::{Cursor, Run, Stretch};
 
-/// Frames `start ..` of the log. One task's own.
+/// Frames out of the log of a channel. One task's own.
 #[derive(Debug, Default)]
 pub(super) struct Window {
-    start: u64,
+    channel: Option<Arc<Channel>>,
+    start: Cursor,
     frames: Stretch,
 }
 
 impl Window {
-    /// Cursor of the first frame.
-    pub(super) fn start(&self) -> u64 {
-        self.start
+    /// Whether it has what lies behind `seq` in this channel, or can go on to it.
+    fn reaches(&self, channel: &Arc<Channel>, seq: u64) -> bool {
+        self.is_of(channel) && (self.start.seq..=self.end_seq()).contains(&seq)
     }
 
-    /// Frames from `cursor` on that go out in one write: at least one, where the log has one. Returned
-    /// with the cursor of the first: it is a later one when what lay there is no longer retained.
-    pub(super) fn run(&mut self, log: &Log, cursor: u64) -> (u64, Run<'_>) {
-        self.cover(log, cursor);
-        let first = cursor.max(self.start);
-        // Within `ends`: `cover` has put `first` between `start` and the end.
-        let skip = (first - self.start) as usize;
-        let base = if skip == 0 { 0 } else { self.frames.ends[skip - 1] };
+    /// Whether it has only what lies further on in this channel.
+    pub(super) fn is_beyond(&self, channel: &Arc<Channel>, seq: u64) -> bool {
+        self.is_of(channel) && seq < self.start.seq
+    }
+
+    /// Makes sure that it has what the log has behind `seq`, at least one frame where there is one.
+    /// Returns the cursor before the first: it is a later one when what lay there is no longer retained.
+    pub(super) fn cover(&mut self, channel: &Arc<Channel>, seq: u64) -> Cursor {
+        if !self.reaches(channel, seq) || self.frames.bytes.len() > 2 * FANOUT_WRITE_BYTES_MAX {
+            self.restart(Some(channel.clone()), seq);
+        }
+        if channel.end_seq() != self.end_seq() {
+            let (from, held) = (self.end_seq(), self.frames.ends.len());
+            let enough = self.frames.bytes.len() + FANOUT_WRITE_BYTES_MAX;
+            let first = channel.read(from, enough, &mut self.frames);
+            if first.seq > from || held == 0 {
+                self.forget(held);
+                self.start = first;
+            }
+        }
+        self.cursor(seq.max(self.start.seq))
+    }
+
+    /// The frames behind `seq` that go out in one write: at least one, where there is one.
+    pub(super) fn range(&self, seq: u64) -> Range<usize> {
+        let skip = (seq - self.start.seq) as usize;
+        let base = self.frames.before(skip);
         let ends = &self.frames.ends[skip..];
-        let fit = ends.partition_point(|end| end - base <= FANOUT_WRITE_BYTES_MAX).max(ends.len().min(1));
-        let ends = &ends[..fit];
-        let bytes = &self.frames.bytes[base..ends.last().copied().unwrap_or(base)];
-        (first, Run { bytes, ends, base })
+        let fit = ends.partition_point(|end| end.end - base <= FANOUT_WRITE_BYTES_MAX).max(ends.len().min(1));
+        skip..skip + fit
     }
 
-    /// Reads from the log what is missing behind `cursor`.
-    fn cover(&mut self, log: &Log, cursor: u64) {
-        let held_bytes = self.frames.bytes.len();
-        if cursor < self.start || cursor > self.end() || held_bytes > 2 * FANOUT_WRITE_BYTES_MAX {
-            self.restart(cursor);
-        }
-        if log.end() == self.end() {
-            return;
-        }
-        let (from, held) = (self.end(), self.frames.ends.len());
-        let enough = self.frames.bytes.len() + FANOUT_WRITE_BYTES_MAX;
-        let first = log.read(from, enough, &mut self.frames);
-        if first > from {
-            self.forget(held);
-            self.start = first;
-        }
+    /// These frames, as [`range`](Self::range) gave them.
+    pub(super) fn run(&self, range: Range<usize>) -> Run<'_> {
+        self.frames.run(range)
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.restart(None, 0);
+        self.frames.bytes.shrink_to(IDLE_BUFFER_BYTES_MAX);
+    }
+
+    fn restart(&mut self, channel: Option<Arc<Channel>>, seq: u64) {
+        self.channel = channel;
+        self.start = Cursor { seq, offset: 0 };
+        self.frames.clear();
     }
 
     /// Forgets the first `held` frames: those that follow them in the log are gone, so that they cannot
     /// stand in one run with what comes after.
     fn forget(&mut self, held: usize) {
-        let gone = if held == 0 { 0 } else { self.frames.ends[held - 1] };
+        let gone = self.frames.before(held);
         self.frames.bytes.drain(..gone);
         self.frames.ends.drain(..held);
-        self.frames.ends.iter_mut().for_each(|end| *end -= gone);
+        self.frames.ends.iter_mut().for_each(|end| end.end -= gone);
     }
 
-    /// Forgets everything, and begins again at `cursor`.
-    pub(super) fn restart(&mut self, cursor: u64) {
-        self.start = cursor;
-        self.frames.bytes.clear();
-        self.frames.ends.clear();
-        self.frames.bytes.shrink_to(IDLE_BUFFER_BYTES_MAX);
+    fn is_of(&self, channel: &Arc<Channel>) -> bool {
+        self.channel.as_ref().is_some_and(|own| Arc::ptr_eq(own, channel))
     }
 
-    fn end(&self) -> u64 {
-        self.start + self.frames.ends.len() as u64
+    fn cursor(&self, seq: u64) -> Cursor {
+        match (seq - self.start.seq) as usize {
+            0 => self.start,
+            skip => Cursor { seq, offset: self.frames.ends[skip - 1].offset },
+        }
+    }
+
+    fn end_seq(&self) -> u64 {
+        self.start.seq + self.frames.ends.len() as u64
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::Gate;
+    use crate::gate::tests::LIMITS;
+    use crate::limits::Limits;
 
-    fn log(bytes_max: usize, frames: &[&'static str]) -> Log {
-        let log = Log::new(bytes_max);
-        frames.iter().for_each(|frame| log.append(frame.as_bytes()));
-        log
+    struct Stream {
+        channel: Arc<Channel>,
+        gate: Gate,
     }
 
-    fn check(window: &mut Window, log: &Log, cursor: u64, expect: (u64, &str)) {
-        let (first, run) = window.run(log, cursor);
-        assert_eq!((first, std::str::from_utf8(run.bytes).unwrap_or("?")), expect, "from {cursor}");
-        assert_eq!(run.ends.last().map_or(0, |end| end - run.base), run.bytes.len());
+    impl Stream {
+        /// A log with one reader, who never reads.
+        fn new(bytes_max: usize, frames: &[&'static str]) -> Self {
+            let gate = Gate::new(&Limits { broadcast_log_bytes_max: bytes_max, ..LIMITS });
+            let stream = Stream { channel: Arc::new(Channel::broadcast()), gate };
+            stream.channel.lock().attach(0);
+            stream.channel.lock().begin(0);
+            frames.iter().for_each(|frame| stream.append(frame.as_bytes()));
+            stream
+        }
+
+        fn append(&self, frame: &[u8]) {
+            let mut state = self.channel.lock();
+            let offset = state.end.offset + 1;
+            self.channel.append(&mut state, frame, offset, &self.gate);
+        }
+
+        fn check(&self, window: &mut Window, seq: u64, expect: (u64, &str)) {
+            let first = window.cover(&self.channel, seq);
+            let run = window.run(window.range(first.seq));
+            assert_eq!((first.seq, std::str::from_utf8(run.bytes).unwrap_or("?")), expect, "from {seq}");
+            assert_eq!(run.ends.last().map_or(0, |end| end.end - run.base), run.bytes.len());
+            assert!(run.ends.is_empty() || run.ends[0].offset == first.offset + 1);
+        }
     }
 
     #[test]
     fn runs_reach_to_the_current_end() {
-        let log = log(100, &["a", "bb", "ccc"]);
+        let stream = Stream::new(100, &["a", "bb", "ccc"]);
         let mut window = Window::default();
-        check(&mut window, &log, 1, (1, "bbccc"));
-        check(&mut window, &log, 2, (2, "ccc"));
-        log.append(b"d");
-        check(&mut window, &log, 2, (2, "cccd"));
-        check(&mut window, &log, 4, (4, ""));
-        check(&mut window, &log, 0, (0, "abbcccd"));
+        stream.check(&mut window, 1, (1, "bbccc"));
+        stream.check(&mut window, 2, (2, "ccc"));
+        stream.append(b"d");
+        stream.check(&mut window, 2, (2, "cccd"));
+        stream.check(&mut window, 4, (4, ""));
+        stream.check(&mut window, 0, (0, "abbcccd"));
     }
 
     #[test]
     fn what_is_gone_is_skipped_and_said() {
-        let log = log(4, &["aa", "bb"]);
+        let stream = Stream::new(4, &["aa", "bb"]);
         let mut window = Window::default();
-        check(&mut window, &log, 0, (0, "aabb"));
+        stream.check(&mut window, 0, (0, "aabb"));
         for frame in [&b"cc"[..], b"dd", b"ee"] {
-            log.append(frame);
+            stream.append(frame);
         }
-        check(&mut window, &log, 2, (3, "ddee"));
-        check(&mut window, &log, 0, (3, "ddee"));
+        stream.check(&mut window, 2, (3, "ddee"));
+        stream.check(&mut window, 0, (3, "ddee"));
+    }
+
+    #[test]
+    fn one_channel_follows_another() {
+        let (first, second) = (Stream::new(100, &["a", "b"]), Stream::new(100, &["c"]));
+        let mut window = Window::default();
+        first.check(&mut window, 0, (0, "ab"));
+        second.check(&mut window, 0, (0, "c"));
+        first.check(&mut window, 1, (1, "b"));
     }
 
     #[test]
     fn one_write_is_bounded_but_never_empty() {
-        let log = Log::new(1 << 30);
+        let stream = Stream::new(1 << 30, &[]);
         for _ in 0..3 {
-            log.append(&[b'x'; FANOUT_WRITE_BYTES_MAX / 2 + 1]);
+            stream.append(&[b'x'; FANOUT_WRITE_BYTES_MAX / 2 + 1]);
         }
-        log.append(&[b'x'; 2 * FANOUT_WRITE_BYTES_MAX]);
+        stream.append(&[b'x'; 2 * FANOUT_WRITE_BYTES_MAX]);
         let mut window = Window::default();
-        let sizes: Vec<_> = (0..4).map(|cursor| window.run(&log, cursor).1.ends.len()).collect();
-        assert_eq!(sizes, [1, 1, 1, 1]);
+        let frames = |seq| {
+            window.cover(&stream.channel, seq);
+            window.range(seq).len()
+        };
+        assert_eq!((0..4).map(frames).collect::<Vec<_>>(), [1, 1, 1, 1]);
     }
 }

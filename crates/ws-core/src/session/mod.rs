@@ -7,26 +7,46 @@
 mod broadcast;
 mod echo;
 mod get_connections;
+mod get_history;
+mod get_presence;
+mod page;
+mod publish;
+mod subscribe;
+mod unsubscribe;
 
 use std::sync::Arc;
 
 use ws_proto::action::ActionName;
 use ws_proto::event::{Connected, HeartbeatTerms, LimitTerms, Notify, Sender};
 use ws_proto::{
-    ClientMessage, CloseCode, ErrorBody, ErrorCode, PROTOCOL_VERSION, Rejection, Request, RequestId, encode_error,
-    encode_notification, encode_pong, encode_response,
+    ChannelName, ClientMessage, CloseCode, ErrorBody, ErrorCode, PROTOCOL_VERSION, Rejection, Request, RequestId,
+    encode_error, encode_notification, encode_pong, encode_response,
 };
 
+use crate::access::Wish;
+use crate::admission::Membership;
 use crate::budget::ErrorBudget;
 use crate::connection::Connection;
+use crate::engine::{Appended, Done, Engine, EngineError, History, Pending};
 use crate::frame::{self, Opcode};
-use crate::hub::{Hub, Membership};
+use crate::hub::Hub;
+use crate::options::ChannelOptions;
 
 /// The protocol state of one connection.
 #[derive(Debug)]
 pub struct Session {
     membership: Membership,
     errors: ErrorBudget,
+    /// What the engine was asked for the frame that is held.
+    asked: Option<Asked>,
+}
+
+/// A question to the engine whose answer has not come within the call.
+#[derive(Debug)]
+enum Asked {
+    Position(subscribe::Attached),
+    Append(Pending<Appended>),
+    History(Pending<History>),
 }
 
 /// How to go on after a frame.
@@ -58,7 +78,7 @@ impl From<ErrorBody> for Stop {
 impl Session {
     /// The session of a connection that has joined the hub.
     pub fn new(membership: Membership) -> Self {
-        Session { membership, errors: ErrorBudget::default() }
+        Session { membership, errors: ErrorBudget::default(), asked: None }
     }
 
     /// Appends the frame that the server speaks first (PROTOCOL section 1).
@@ -111,6 +131,11 @@ impl Session {
             ActionName::Echo => echo::run(request, out),
             ActionName::Broadcast => broadcast::run(self, request, out),
             ActionName::GetConnections => get_connections::run(self, request, out),
+            ActionName::Subscribe => subscribe::run(self, request, out),
+            ActionName::Unsubscribe => unsubscribe::run(self, request, out),
+            ActionName::Publish => publish::run(self, request, out),
+            ActionName::GetHistory => get_history::run(self, request, out),
+            ActionName::GetPresence => get_presence::run(self, request, out),
         };
         if !matches!(done, Err(Stop::Hold)) {
             self.membership.shared().counters.requests(action).add(1);
@@ -136,7 +161,42 @@ impl Session {
     }
 
     fn sender(&self) -> Sender {
-        Sender { connection_id: Some(self.membership.connection().id()), user: None }
+        let connection = self.connection();
+        let user = connection.identity().map(|identity| identity.user().to_string());
+        Sender { connection_id: Some(connection.id()), user }
+    }
+
+    /// The name of a channel, if it is in order.
+    fn channel<'a>(&self, name: &'a str) -> Result<ChannelName<'a>, ErrorBody> {
+        ChannelName::parse(name)
+    }
+
+    /// What a channel offers.
+    fn options(&self, channel: ChannelName<'_>) -> Result<Arc<ChannelOptions>, ErrorBody> {
+        let namespace = channel.namespace();
+        self.membership.shared().namespaces.get(namespace).cloned().ok_or_else(|| {
+            let message = format!(
+                "no namespace {:?} is configured; a channel without one has no `:` in its name",
+                clip(namespace.unwrap_or_default())
+            );
+            ErrorBody::new(ErrorCode::UnknownNamespace, message)
+        })
+    }
+
+    /// Whether this connection may do it.
+    fn check(&self, wish: Wish<'_>) -> Result<(), ErrorBody> {
+        let connection = self.connection();
+        let is_subscribed = || {
+            let subscriptions = connection.subscriptions.lock();
+            subscriptions.as_ref().is_some_and(|subscriptions| subscriptions.contains(wish.channel.as_str()))
+        };
+        wish.check(connection.identity(), is_subscribed)
+    }
+
+    /// Asks the engine. When it answers later, the connection's task is woken.
+    fn ask<T: Send + 'static>(&self, call: impl FnOnce(&dyn Engine, Done<T>)) -> Pending<T> {
+        let (engine, connection) = (&self.membership.shared().engine, self.connection().clone());
+        Pending::start(|done| call(&**engine, done), move || connection.wake())
     }
 
     fn connection(&self) -> &Arc<Connection> {
@@ -154,6 +214,11 @@ fn append_event<E: Notify>(event: &E, out: &mut Vec<u8>) {
 
 fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     frame::append(Opcode::Text, out, write);
+}
+
+/// What a client is told of an engine that could not.
+fn unavailable(error: &EngineError) -> ErrorBody {
+    ErrorBody::new(ErrorCode::EngineUnavailable, error.to_string())
 }
 
 /// The beginning of a text that a client sent, short enough to be quoted back.

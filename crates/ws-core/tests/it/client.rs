@@ -1,12 +1,16 @@
 //! A client of a hub without a network: what the transport's task does, step by step.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
 
 use serde_json::Value;
-use ws_core::{Attention, Connection, Flow, Heartbeat, HeartbeatMode, Hub, Limits, Outlet, Session};
+use ws_core::{
+    Access, Attention, ChannelOptions, Connection, Engine, Flow, Heartbeat, HeartbeatMode, Hub, HubOptions, Limits,
+    MemoryEngine, MemoryLimits, Namespaces, OnLag, Outlet, Session,
+};
 
 /// A socket that takes `room` bytes and keeps what it took.
 #[derive(Debug, Clone, Default)]
@@ -39,14 +43,50 @@ pub(crate) fn limits() -> Limits {
         channels_per_connection_max: 128,
         outbox_bytes_max: 65_536,
         broadcast_log_bytes_max: 1 << 20,
+        channel_log_bytes_max: 1 << 20,
+        channel_logs_bytes_max: 8 << 20,
         errors_max: 20,
         errors_window: Duration::from_secs(10),
         write_timeout: Duration::from_secs(30),
     }
 }
 
+/// What a channel offers where the test says nothing else: everything, to everybody.
+pub(crate) fn options() -> ChannelOptions {
+    ChannelOptions {
+        history_size: 100,
+        history_ttl: Duration::from_secs(300),
+        presence: true,
+        join_leave: false,
+        join_leave_max: 100,
+        on_lag: OnLag::Gap,
+        subscribe: Access::Anyone,
+        publish: Access::Anyone,
+        read_history: Access::Anyone,
+        read_presence: Access::Anyone,
+    }
+}
+
+pub(crate) fn memory() -> Arc<dyn Engine> {
+    Arc::new(MemoryEngine::new(MemoryLimits { history_bytes_max: 64 << 20, idle_channels_max: 100 }))
+}
+
 pub(crate) fn hub(limits: Limits) -> Hub {
-    Hub::start(limits, Heartbeat { interval_ms: 25_000, timeout_ms: 10_000 }, 2)
+    hub_with(limits, &[], memory())
+}
+
+/// A hub with these namespaces; the one without a name is the default.
+pub(crate) fn hub_with(limits: Limits, named: &[(&str, ChannelOptions)], engine: Arc<dyn Engine>) -> Hub {
+    let mut named: HashMap<Box<str>, _> =
+        named.iter().map(|(name, options)| ((*name).into(), Arc::new(options.clone()))).collect();
+    let default = named.remove("").unwrap_or_else(|| Arc::new(self::options()));
+    let options = HubOptions {
+        limits,
+        heartbeat: Heartbeat { interval_ms: 25_000, timeout_ms: 10_000 },
+        namespaces: Namespaces { default, named },
+        shards: 2,
+    };
+    Hub::start(options, engine)
 }
 
 #[derive(Debug)]
@@ -78,7 +118,7 @@ impl Client {
         let client = Self::connect(hub, room);
         let mut greeting = Vec::new();
         Session::greeting(hub, &client.connection, "test", &mut greeting);
-        client.connection.put_first(&greeting);
+        client.connection.queue(&greeting);
         client
     }
 

@@ -1,7 +1,9 @@
 //! The hub driven by hand: sockets are buffers with as much room as a test gives them, time is paused.
 
+mod channels;
 mod client;
 mod delivery;
+mod engine;
 mod heartbeat;
 mod model;
 mod requests;

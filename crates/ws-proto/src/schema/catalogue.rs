@@ -4,9 +4,13 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::action::{Action, Broadcast, Echo, GetConnections};
+use crate::action::{
+    Action, Broadcast, Echo, GetConnections, GetHistory, GetPresence, Publish, Subscribe, Unsubscribe,
+};
 use crate::error::{ErrorBody, ErrorCode};
-use crate::event::{BroadcastEvent, BroadcastGap, Connected, Draining, Notify};
+use crate::event::{
+    BroadcastEvent, BroadcastGap, ChannelGap, Connected, Draining, Join, Leave, Notify, Presence, PublicationEvent,
+};
 use crate::limits::ID_BYTES_MAX;
 
 /// Every schema, referring to the others below `path`.
@@ -44,10 +48,20 @@ impl Catalogue {
         catalogue.exchange::<Echo<Value>>();
         catalogue.exchange::<Broadcast<Value>>();
         catalogue.exchange::<GetConnections>();
+        catalogue.exchange::<Subscribe<'static>>();
+        catalogue.exchange::<Unsubscribe<'static>>();
+        catalogue.exchange::<Publish<'static, Value>>();
+        catalogue.exchange::<GetHistory<'static>>();
+        catalogue.exchange::<GetPresence<'static>>();
         catalogue.notification::<Connected>("Connected");
         catalogue.notification::<BroadcastEvent<Value>>("Broadcast");
         catalogue.notification::<BroadcastGap>("BroadcastGap");
         catalogue.notification::<Draining>("Draining");
+        catalogue.notification::<PublicationEvent<'static, Value>>("Publication");
+        catalogue.notification::<Join<'static, Value>>("Join");
+        catalogue.notification::<Leave<'static, Value>>("Leave");
+        catalogue.notification::<Presence<'static>>("Presence");
+        catalogue.notification::<ChannelGap<'static>>("ChannelGap");
         catalogue.finish();
         catalogue
     }

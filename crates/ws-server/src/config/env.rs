@@ -5,8 +5,9 @@
 
 use std::ffi::OsStr;
 
-use super::key::KeyName;
+use super::channels::{Channels, Namespaces};
 use super::mistake::Mistake;
+use super::name::{KeyName, SectionPath};
 use super::sections::SECTIONS;
 use super::source::{Given, Source, Sources};
 use super::value::Typed;
@@ -56,7 +57,7 @@ fn key_name(path: &str) -> KeyName {
         if upper { part.to_ascii_lowercase() } else { part.to_ascii_uppercase() }
     };
     match path.rsplit_once("__") {
-        Some((section, key)) => KeyName::new(&lower(section).replace("__", "."), &lower(key)),
+        Some((section, key)) => KeyName::new(SectionPath::new(lower(section).split("__")), &lower(key)),
         None => KeyName::new("", &lower(path)),
     }
 }
@@ -73,7 +74,8 @@ fn underscore_missing(name: &str) -> Option<Mistake> {
     }
     let flat = |name: &str| name.replace("__", "_");
     let keys = SECTIONS.iter().flat_map(|s| s.facts().into_iter().map(|f| KeyName::new(s.name(), f.name)));
-    let key = keys.into_iter().find(|key| flat(&key.variable()) == flat(name))?;
+    let known = keys.into_iter().find(|key| flat(&key.variable()) == flat(name));
+    let key = known.or_else(|| of_namespace(&flat(name)))?;
     Some(Mistake {
         source: Source::Variable(name.to_owned()),
         key: String::new(),
@@ -81,6 +83,17 @@ fn underscore_missing(name: &str) -> Option<Mistake> {
         allowed: "WS_SERVER__SECTION__KEY, with two underscores".to_owned(),
         hint: Some(format!("did you mean {}?", key.variable())),
     })
+}
+
+/// `WS_SERVER_NAMESPACES_CHAT_PRESENCE`
+fn of_namespace(flat: &str) -> Option<KeyName> {
+    let rest = flat.strip_prefix("WS_SERVER_NAMESPACES_")?.to_ascii_lowercase();
+    let fits = Channels::KEYS.iter().map(|key| key.facts.name).filter_map(|key| {
+        let namespace = rest.strip_suffix(key)?.strip_suffix('_')?;
+        Some(KeyName::new(Namespaces::path(namespace), key))
+    });
+    // `read_presence` ends as `presence` does.
+    fits.max_by_key(|name| name.key.len())
 }
 
 fn both(key: &KeyName, short: &str, long: &str) -> Mistake {
@@ -124,6 +137,10 @@ mod tests {
         check(
             &[("WS_SERVER_DRAIN_GRACE", "1s")],
             &[&format!("WS_SERVER_DRAIN_GRACE: {hint} WS_SERVER__DRAIN__GRACE?")],
+        );
+        check(
+            &[("WS_SERVER_NAMESPACES_CHAT_READ_PRESENCE", "anyone"), ("WS_SERVER_NAMESPACES_PORT", "80")],
+            &[&format!("WS_SERVER_NAMESPACES_CHAT_READ_PRESENCE: {hint} WS_SERVER__NAMESPACES__CHAT__READ_PRESENCE?")],
         );
         check(
             &[("WEBSOCKET_ADDR", "a"), ("WS_SERVER__ADDR", "b")],

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::key::KeyName;
 use super::mistake::Mistake;
+use super::name::{KeyName, SectionPath};
 use super::nearest::nearest;
 use super::sections::SECTIONS;
 use super::source::{Given, Source, Sources};
@@ -95,7 +95,7 @@ impl<'a> Walk<'a> {
         }
         // After a syntax error, what the parser made of the rest is a guess.
         if errors.is_empty() {
-            self.table("", table.get_ref());
+            self.table(&"".into(), table.get_ref());
         }
         // The parser sorts by name; people read from top to bottom.
         self.given.sort_by(|a, b| a.source.cmp(&b.source));
@@ -103,13 +103,16 @@ impl<'a> Walk<'a> {
         self.given
     }
 
-    fn table(&mut self, section: &str, table: &DeTable<'_>) {
+    fn table(&mut self, section: &SectionPath, table: &DeTable<'_>) {
         for (key, value) in table {
-            let name = KeyName::new(section, key.get_ref());
-            let path = name.to_string();
+            let name = KeyName::new(section.clone(), key.get_ref());
+            let path = name.to_section();
             let is_key = SECTIONS.iter().any(|s| s.owns(section) && s.facts().iter().any(|f| f.name == name.key));
             match value.get_ref() {
-                DeValue::Table(inner) if leads_to_section(&path) => self.table(&path, inner),
+                DeValue::Table(inner) if leads_to_section(&path) => {
+                    self.given.push(Given { source: self.source(key.span().start), name, typed: Typed::Section });
+                    self.table(&path, inner);
+                }
                 DeValue::Table(_) if !is_key => self.unknown_section(&path, key),
                 _ if leads_to_section(&path) => self.no_section(&path, value),
                 _ => {
@@ -120,23 +123,24 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn unknown_section<T>(&mut self, path: &str, key: &Spanned<T>) {
-        let known = SECTIONS.iter().map(|section| section.name());
+    fn unknown_section<T>(&mut self, path: &SectionPath, key: &Spanned<T>) {
+        let path = path.to_string();
+        let known = SECTIONS.iter().flat_map(|section| [Some(section.name()), group(section.name())]).flatten();
         self.mistakes.push(Mistake {
             source: self.source(key.span().start),
-            key: path.to_owned(),
+            key: path.clone(),
             found: "an unknown section".to_owned(),
             allowed: section_names(),
-            hint: nearest(path, known).map(|near| format!("did you mean [{near}]?")),
+            hint: nearest(&path, known).map(|near| format!("did you mean [{near}]?")),
         });
     }
 
-    fn no_section(&mut self, path: &str, value: &Spanned<DeValue<'_>>) {
+    fn no_section(&mut self, path: &SectionPath, value: &Spanned<DeValue<'_>>) {
         self.mistakes.push(Mistake {
             source: self.source(value.span().start),
-            key: path.to_owned(),
+            key: path.to_string(),
             found: typed(value.get_ref()).to_string(),
-            allowed: format!("a section: [{path}]"),
+            allowed: format!("a section: {}", sections_at(path)),
             hint: None,
         });
     }
@@ -152,8 +156,22 @@ pub(crate) fn section_names() -> String {
     named.map(|name| format!("[{name}]")).collect::<Vec<_>>().join(", ")
 }
 
-fn leads_to_section(path: &str) -> bool {
-    SECTIONS.iter().any(|s| s.owns(path) || s.name().strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+/// `[drain]`; `[engine.memory]` for `engine`
+fn sections_at(path: &SectionPath) -> String {
+    if SECTIONS.iter().any(|section| section.owns(path)) {
+        return format!("[{path}]");
+    }
+    let inside = SECTIONS.iter().map(|section| section.name()).filter(|name| path.leads_to(&(*name).into()));
+    inside.map(|name| format!("[{name}]")).collect::<Vec<_>>().join(", ")
+}
+
+/// `engine` of `engine.memory`: no section itself, and yet a name that people look for.
+fn group(section: &'static str) -> Option<&'static str> {
+    section.split_once('.').map(|(group, _)| group)
+}
+
+fn leads_to_section(path: &SectionPath) -> bool {
+    SECTIONS.iter().any(|s| s.owns(path) || path.leads_to(&s.name().into()))
 }
 
 fn typed(value: &DeValue<'_>) -> Typed {
@@ -163,7 +181,7 @@ fn typed(value: &DeValue<'_>) -> Typed {
             .map_or_else(|_| Typed::Other(number.to_string()), Typed::Integer),
         DeValue::Array(items) => Typed::List(items.iter().map(|item| typed(item.get_ref())).collect()),
         DeValue::Float(number) => Typed::Other(number.to_string()),
-        DeValue::Boolean(value) => Typed::Other(value.to_string()),
+        DeValue::Boolean(value) => Typed::Boolean(*value),
         DeValue::Datetime(time) => Typed::Other(time.to_string()),
         DeValue::Table(_) => Typed::Other("a table".to_owned()),
     }
@@ -183,26 +201,57 @@ mod tests {
         assert_eq!(given.chain(mistakes).collect::<Vec<_>>(), expect);
     }
 
+    const ALLOWED: &str = "allowed: [limits], [heartbeat], [drain], [channels], [namespaces.NAME], [engine.memory]";
+
     #[test]
     fn keys_with_their_lines() {
         check(
-            "addr = 'a'\n\n[limits]\nb = 0x1_0\na = 2\n",
-            &["f:1 addr = \"a\"", "f:4 limits.b = 16", "f:5 limits.a = 2"],
+            "addr = 'a'\n\n[limits]\nb = 0x1_0\na = true\n",
+            &["f:1 addr = \"a\"", "f:3 limits = a section", "f:4 limits.b = 16", "f:5 limits.a = true"],
         );
-        check("limits.a = [\n1]\nx = 1.5\n", &["f:1 limits.a = a list of 1", "f:3 x = 1.5"]);
-        check("'x.y' = {}\n", &["f:1: x.y: found an unknown section | allowed: [limits], [heartbeat], [drain]"]);
+        check("limits.a = [\n1]\nx = 1.5\n", &["f:1 limits = a section", "f:1 limits.a = a list of 1", "f:3 x = 1.5"]);
+        check("'x.y' = {}\n", &[&format!("f:1: \"x.y\": found an unknown section | {ALLOWED}")]);
         check("addr = {}\n", &["f:1 addr = a table"]);
     }
 
     #[test]
-    fn sections_that_are_none() {
-        let allowed = "allowed: [limits], [heartbeat], [drain]";
+    fn namespaces() {
         check(
-            "[limts]\na = 1\n",
-            &[&format!("f:1: limts: found an unknown section | {allowed} | did you mean [limits]?")],
+            "[namespaces.chat]\n\n['namespaces'.\"a.b\"]\nx = 1\n",
+            &[
+                "f:1 namespaces = a section",
+                "f:1 namespaces.chat = a section",
+                "f:3 namespaces.\"a.b\" = a section",
+                "f:4 namespaces.\"a.b\".x = 1",
+            ],
         );
+        check("namespaces = { chat = {} }\n", &["f:1 namespaces = a section", "f:1 namespaces.chat = a section"]);
+        check(
+            "[namespaces.a.b]\n",
+            &[
+                "f:1 namespaces = a section",
+                "f:1 namespaces.a = a section",
+                &format!("f:1: namespaces.a.b: found an unknown section | {ALLOWED} | did you mean [namespaces.NAME]?"),
+            ],
+        );
+    }
+
+    #[test]
+    fn sections_that_are_none() {
+        let unknown = |name: &str, meant: &str| {
+            format!("f:1: {name}: found an unknown section | {ALLOWED} | did you mean [{meant}]?")
+        };
+        check("[limts]\na = 1\n", &[&unknown("limts", "limits")]);
+        check("[namspaces.chat]\n", &[&unknown("namspaces", "namespaces")]);
+        check("[engine.memroy]\n", &["f:1 engine = a section", &unknown("engine.memroy", "engine.memory")]);
         check("limits = 5", &["f:1: limits: found 5 | allowed: a section: [limits]"]);
         check("[[drain]]\n", &["f:1: drain: found a list of 1 | allowed: a section: [drain]"]);
+        check("engine = 'memory'", &["f:1: engine: found \"memory\" | allowed: a section: [engine.memory]"]);
+        check("namespaces = []", &["f:1: namespaces: found a list of 0 | allowed: a section: [namespaces.NAME]"]);
+        check(
+            "namespaces.chat = 1",
+            &["f:1 namespaces = a section", "f:1: namespaces.chat: found 1 | allowed: a section: [namespaces.chat]"],
+        );
     }
 
     #[test]

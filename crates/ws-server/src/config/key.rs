@@ -4,9 +4,6 @@
 //! key's name, default, bounds and one-line description. Loading, `print-config`, the names of the
 //! environment variables and the reference in `docs/OPERATIONS.md` all work from that.
 
-use std::fmt;
-
-use super::Config;
 use super::value::{Typed, Wrong};
 
 /// What is true of a key, whatever its value: its line in the table of all keys.
@@ -42,86 +39,8 @@ pub(crate) struct Key<S: 'static> {
     pub(crate) show: fn(&S) -> String,
 }
 
-/// The full name of a key: `limits.connections_max`, or `addr` where the section is empty.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct KeyName {
-    pub(crate) section: String,
-    pub(crate) key: String,
-}
-
-impl KeyName {
-    pub(crate) fn new(section: &str, key: &str) -> Self {
-        let (section, key) = (section.to_owned(), key.to_owned());
-        Self { section, key }
-    }
-
-    /// `WS_SERVER__LIMITS__CONNECTIONS_MAX`
-    pub(crate) fn variable(&self) -> String {
-        let path = self.to_string().replace('.', "__");
-        format!("WS_SERVER__{}", path.to_uppercase())
-    }
-}
-
-impl fmt::Display for KeyName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.section.is_empty() {
-            write!(f, "{}.", self.section)?;
-        }
-        f.write_str(&self.key)
-    }
-}
-
-/// A section as the loader sees it. `[limits]` is a [`Fixed`] one; a map of sections (`[namespaces.*]`) is
-/// another implementation, whose `owns` takes many paths and whose `set` reads the entry from the name.
-pub(crate) trait Section: Sync {
-    /// `limits`; empty for the keys at the top of the file.
-    fn name(&self) -> &'static str;
-
-    fn owns(&self, section: &str) -> bool {
-        section == self.name()
-    }
-
-    fn facts(&self) -> Vec<&'static Facts>;
-
-    /// Sets the field of that name. `None`: there is no such key here.
-    fn set(&self, config: &mut Config, name: &KeyName, typed: &Typed) -> Option<Result<(), Wrong>>;
-
-    /// Every key with its value as TOML, in the order of declaration.
-    fn show(&self, config: &Config) -> Vec<(&'static Facts, String)>;
-}
-
-/// A section that is there exactly once.
-#[derive(Debug)]
-pub(crate) struct Fixed<S: 'static> {
-    pub(crate) name: &'static str,
-    pub(crate) keys: &'static [Key<S>],
-    pub(crate) part: fn(&Config) -> &S,
-    pub(crate) part_mut: fn(&mut Config) -> &mut S,
-}
-
-impl<S> Section for Fixed<S> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn facts(&self) -> Vec<&'static Facts> {
-        self.keys.iter().map(|key| &key.facts).collect()
-    }
-
-    fn set(&self, config: &mut Config, name: &KeyName, typed: &Typed) -> Option<Result<(), Wrong>> {
-        let key = self.keys.iter().find(|key| key.facts.name == name.key)?;
-        Some((key.set)((self.part_mut)(config), typed))
-    }
-
-    fn show(&self, config: &Config) -> Vec<(&'static Facts, String)> {
-        let part = (self.part)(config);
-        let shown = |key: &'static Key<S>| (&key.facts, (key.show)(part));
-        self.keys.iter().map(shown).collect()
-    }
-}
-
 /// Declares a section: `/// meaning` `name: type = "default", rule;` for each key, then `key: value`
-/// for what it has by exception (see [`Facts`]); then, for [`Config`] alone, the sections inside it.
+/// for what it has by exception (see [`Facts`]); then the sections inside it, for [`Config`](super::Config) alone.
 ///
 /// A key's sentence in the reference is its first paragraph here, so it is kept to one.
 macro_rules! section {

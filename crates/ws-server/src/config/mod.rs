@@ -1,30 +1,35 @@
 //! The configuration: defaults < TOML file < environment < flags, the later wins.
 //!
 //! Two stages. First each source says what was typed for which key (`file`, `env`, flags); then `settle`
-//! decides what is meant. Every mistake is kept, so that an operator sees all of them at once, each
+//! decides what is meant, and `agree` whether it fits together. Every mistake is kept, so that an operator sees all of them at once, each
 //! with its place, what was found and what is allowed. A value that a later source overrides must be right too.
 //!
 //! All keys stand in one table, `sections`. Nothing here touches the process: variables are handed in.
 
+mod agree;
+mod channels;
 mod env;
 mod file;
 mod key;
 mod mistake;
+mod name;
 mod nearest;
+mod section;
 mod sections;
 mod settle;
 mod show;
 mod source;
 mod value;
 
+pub use channels::{Access, Channels, OnLag};
 pub use mistake::{Mistake, report};
 pub(crate) use nearest::nearest;
-pub use sections::{Config, Drain, Heartbeat, Limits, LogFormat};
+pub use sections::{Config, Drain, Engine, Heartbeat, Limits, LogFormat, MemoryEngine};
 pub use settle::Loaded;
 pub use show::reference;
 pub use source::{Source, Sources};
 
-use key::KeyName;
+use name::KeyName;
 use sections::SECTIONS;
 use source::Given;
 use value::Typed;
@@ -74,7 +79,7 @@ fn flags(sources: &Sources) -> Vec<Given> {
 
 /// The key that a flag sets. A flag that sets none becomes an unknown key, and so a mistake.
 fn key_of(flag: &str) -> KeyName {
-    let of_section = |section: &&dyn key::Section| {
+    let of_section = |section: &&dyn section::Section| {
         let facts = section.facts().into_iter().find(|facts| facts.flag == Some(flag))?;
         Some(KeyName::new(section.name(), facts.name))
     };

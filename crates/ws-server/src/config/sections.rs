@@ -1,13 +1,16 @@
 //! The table: every key of the configuration, with its default, its bounds and its meaning.
 //!
-//! To add a section: declare it with `section!` (here, or in a file of its own once this one is full),
+//! To add a section: declare it with `section!` (here, or in a file of its own: `channels`),
 //! give [`Config`] a field for it under `parts`, and [`SECTIONS`] a line.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::key::{Fixed, Section, section};
-use super::value::{Addresses, Choice, DAY, GIB, KIB, MIB, MS, bytes, count, time};
+use super::channels::{Channels, Namespaces};
+use super::key::section;
+use super::section::{Fixed, Section};
+use super::value::{Addresses, Choice, DAY, GIB, KIB, MIB, MS, bytes, count, time, words};
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +32,7 @@ section! {
         addr: Vec<SocketAddr> = "0.0.0.0:3000", Addresses,
             flag: Some("--addr"), variable: Some("WEBSOCKET_ADDR");
         /// How the log is written to standard error.
-        log_format: LogFormat = "text", (),
+        log_format: LogFormat = "text", words(),
             flag: Some("--log-format");
     }
     parts {
@@ -39,6 +42,12 @@ section! {
         heartbeat: Heartbeat;
         /// How the server ends.
         drain: Drain;
+        /// What channels without a namespace offer, and to whom.
+        channels: Channels;
+        /// The same for channels in a namespace, by its name.
+        namespaces: BTreeMap<String, Channels>;
+        /// What keeps publications.
+        engine: Engine;
     }
 }
 
@@ -57,6 +66,11 @@ section! {
         /// Bytes of broadcasts kept for connections that are behind; what one misses is announced to it as a gap.
         /// At least `message_bytes_max`, which raises it when it is not set.
         broadcast_log_bytes_max: usize = "16MiB", bytes(64 * KIB, GIB);
+        /// Bytes of one channel's publications kept for subscribers that have not been offered them yet, or that are
+        /// behind in a channel without history. At least twice `message_bytes_max`, which raises it when it is not set.
+        channel_log_bytes_max: usize = "4MiB", bytes(64 * KIB, GIB);
+        /// The same for all channels together; at half of it publishers wait. At least twice `message_bytes_max`.
+        channel_logs_bytes_max: usize = "128MiB", bytes(MIB, 64 * GIB);
         /// Errors that one connection may cause within `errors_window`; the one after that closes it with 4504.
         errors_max: u32 = "20", count(1, 1_000_000).zero("never closed for errors");
         /// The time in which `errors_max` counts.
@@ -89,17 +103,43 @@ section! {
     }
 }
 
+/// What keeps publications.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Engine {
+    /// The engine that keeps them in memory.
+    pub memory: MemoryEngine,
+}
+
+section! {
+    /// The engine that keeps publications in memory.
+    pub struct MemoryEngine {
+        /// Bytes of publications kept in all channels; over it the oldest go first, and who reads there is told.
+        history_bytes_max: usize = "512MiB", bytes(MIB, 1024 * GIB);
+        /// Channels without subscribers and publications whose position is remembered.
+        idle_channels_max: usize = "100_000", count(1, 100_000_000).zero("none is remembered");
+    }
+}
+
 /// All sections, in the order in which they are shown and applied.
 pub(crate) static SECTIONS: &[&dyn Section] = &[
     &Fixed { name: "", keys: Config::KEYS, part: |c| c, part_mut: |c| c },
     &Fixed { name: "limits", keys: Limits::KEYS, part: |c| &c.limits, part_mut: |c| &mut c.limits },
     &Fixed { name: "heartbeat", keys: Heartbeat::KEYS, part: |c| &c.heartbeat, part_mut: |c| &mut c.heartbeat },
     &Fixed { name: "drain", keys: Drain::KEYS, part: |c| &c.drain, part_mut: |c| &mut c.drain },
+    &Fixed { name: "channels", keys: Channels::KEYS, part: |c| &c.channels, part_mut: |c| &mut c.channels },
+    &Namespaces,
+    &Fixed {
+        name: "engine.memory",
+        keys: MemoryEngine::KEYS,
+        part: |c| &c.engine.memory,
+        part_mut: |c| &mut c.engine.memory,
+    },
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Access;
 
     #[test]
     fn every_default_is_allowed() {
@@ -109,6 +149,11 @@ mod tests {
         assert_eq!(config.limits.outbox_bytes_max, 262_144);
         assert_eq!(config.heartbeat.interval, Duration::from_secs(25));
         assert_eq!(config.drain.grace, Duration::from_secs(30));
+        assert_eq!(config.channels.history_ttl, Duration::from_secs(300));
+        assert_eq!(config.channels.read_history, Access::Subscriber);
+        assert!(config.channels.presence && !config.channels.join_leave);
+        assert!(config.namespaces.is_empty());
+        assert_eq!(config.engine.memory.history_bytes_max, 512 << 20);
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! From what was typed to what is meant: every given value goes to its key, the later over the earlier,
-//! and then the values are checked against each other.
+//! and then `agree` sees whether the values fit together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Config;
+use super::agree::agree;
 use super::file::section_names;
-use super::key::{Facts, KeyName, Section};
+use super::key::Facts;
 use super::mistake::Mistake;
+use super::name::{KeyName, SectionPath};
 use super::nearest::distance;
-use super::sections::{Limits, SECTIONS};
+use super::section::{BadName, Section};
+use super::sections::SECTIONS;
 use super::source::{Given, Source};
+use super::value::{Typed, Wrong};
 
 /// A configuration, and where its values come from. What has no origin is the default.
 #[derive(Clone, Debug)]
@@ -20,24 +24,55 @@ pub struct Loaded {
 }
 
 /// Applies `given` in its order. What cannot be applied goes to `mistakes`.
-pub(crate) fn settle(given: Vec<Given>, mistakes: &mut Vec<Mistake>) -> Loaded {
+pub(crate) fn settle(mut given: Vec<Given>, mistakes: &mut Vec<Mistake>) -> Loaded {
     let mut loaded = Loaded { config: Config::default(), origins: BTreeMap::new() };
-    for Given { source, name, typed } in given {
-        let section = SECTIONS.iter().find(|section| section.owns(&name.section));
-        let result = section.and_then(|section| section.set(&mut loaded.config, &name, &typed));
-        match (result, section) {
-            (Some(Ok(())), _) => {
-                loaded.origins.insert(name, source);
-            }
-            (Some(Err(wrong)), Some(section)) => mistakes.push(bad_value(*section, source, &name, wrong)),
-            _ => mistakes.push(unknown_key(source, &name)),
+    let mut opened = BTreeSet::new();
+    // What inherits comes last: whatever sets what it inherits, and wherever, is settled by then.
+    given.sort_by_key(|given| owner(&section_of(given)).is_some_and(|section| section.inherits().is_some()));
+    for given in given {
+        let path = section_of(&given);
+        let Some(section) = owner(&path) else {
+            mistakes.extend((given.typed != Typed::Section).then(|| unknown_key(given.source, &given.name)));
+            continue;
+        };
+        if opened.insert(path.clone())
+            && let Err(bad) = section.open(&mut loaded.config, &path)
+        {
+            mistakes.push(bad_name(given.source.clone(), &path, bad));
+        }
+        if given.typed != Typed::Section {
+            set(section, given, &mut loaded, mistakes);
         }
     }
-    leave_room(&mut loaded, mistakes);
+    agree(&mut loaded, mistakes);
     loaded
 }
 
-fn bad_value(section: &dyn Section, source: Source, name: &KeyName, wrong: super::value::Wrong) -> Mistake {
+/// The section that something was typed for, or that was typed itself.
+fn section_of(given: &Given) -> SectionPath {
+    if given.typed == Typed::Section { given.name.to_section() } else { given.name.section.clone() }
+}
+
+fn owner(path: &SectionPath) -> Option<&'static dyn Section> {
+    SECTIONS.iter().copied().find(|section| section.owns(path))
+}
+
+fn set(section: &dyn Section, given: Given, loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
+    let Given { source, name, typed } = given;
+    match section.set(&mut loaded.config, &name, &typed) {
+        Some(Ok(())) => {
+            loaded.origins.insert(name, source);
+        }
+        Some(Err(wrong)) => mistakes.push(bad_value(section, source, &name, wrong)),
+        None => mistakes.push(unknown_key(source, &name)),
+    }
+}
+
+fn bad_name(source: Source, path: &SectionPath, bad: BadName) -> Mistake {
+    Mistake { source, key: path.to_string(), found: bad.found, allowed: bad.allowed.to_owned(), hint: None }
+}
+
+fn bad_value(section: &dyn Section, source: Source, name: &KeyName, wrong: Wrong) -> Mistake {
     let facts = section.facts().into_iter().find(|facts| facts.name == name.key).unwrap_or(&Facts::PLAIN);
     Mistake {
         source,
@@ -49,10 +84,10 @@ fn bad_value(section: &dyn Section, source: Source, name: &KeyName, wrong: super
 }
 
 fn unknown_key(source: Source, name: &KeyName) -> Mistake {
-    let section = SECTIONS.iter().find(|section| section.owns(&name.section));
-    let keys = section.map(|section| section.facts().iter().map(|f| f.name).collect::<Vec<_>>().join(", "));
-    let allowed = match (keys, name.section.as_str()) {
-        (Some(keys), "") => format!("{keys}, and the sections {}", section_names()),
+    let keys =
+        owner(&name.section).map(|section| section.facts().iter().map(|f| f.name).collect::<Vec<_>>().join(", "));
+    let allowed = match (keys, name.section.words()) {
+        (Some(keys), []) => format!("{keys}, and the sections {}", section_names()),
         (Some(keys), _) => keys,
         (None, _) => format!("the sections {}", section_names()),
     };
@@ -65,61 +100,24 @@ fn unknown_key(source: Source, name: &KeyName) -> Mistake {
 
 /// The nearest key, of any section: a key in the wrong section is a common slip.
 fn meant(name: &KeyName) -> Option<KeyName> {
-    let known = SECTIONS.iter().flat_map(|s| s.facts().into_iter().map(|f| KeyName::new(s.name(), f.name)));
-    let scored = known.filter_map(|known| {
-        let elsewhere = usize::from(known.section != name.section);
-        Some((distance(&name.key, &known.key)? + elsewhere, known))
+    let typed = [name.section.clone(), name.section.to_ascii_lowercase()];
+    let scored = SECTIONS.iter().flat_map(|section| {
+        let here = typed.iter().find(|path| section.owns(path));
+        let path = here.cloned().unwrap_or_else(|| section.name().into());
+        let known = section.facts().into_iter().map(move |facts| KeyName::new(path.clone(), facts.name));
+        known.filter_map(move |known| Some((distance(&name.key, &known.key)? + usize::from(here.is_none()), known)))
     });
     scored.min_by_key(|(score, _)| *score).map(|(_, known)| known)
 }
 
-/// What must hold the largest message: the key, its field, and why.
-type Room = (&'static str, fn(&mut Limits) -> &mut usize, &'static str);
-
-const ROOM: [Room; 2] = [
-    ("outbox_bytes_max", |l| &mut l.outbox_bytes_max, "the answer to the largest message must fit in it"),
-    ("broadcast_log_bytes_max", |l| &mut l.broadcast_log_bytes_max, "the largest broadcast must fit in it"),
-];
-
-/// Where a buffer was not set, it follows the size of messages; where it was set too small, that is a mistake.
-fn leave_room(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
-    let message = KeyName::new("limits", "message_bytes_max");
-    let message_bytes_max = loaded.config.limits.message_bytes_max;
-    for (key, field, why) in ROOM {
-        let name = KeyName::new("limits", key);
-        let bytes = field(&mut loaded.config.limits);
-        if *bytes >= message_bytes_max || any_unsure(mistakes, [&message, &name]) {
-            continue;
-        }
-        if let Some(source) = loaded.origins.get(&name) {
-            mistakes.push(Mistake {
-                source: source.clone(),
-                key: name.to_string(),
-                found: format!("{bytes} bytes, less than {message} ({message_bytes_max} bytes)"),
-                allowed: format!("at least {message}"),
-                hint: Some(why.to_owned()),
-            });
-        } else {
-            *bytes = message_bytes_max;
-            loaded.origins.insert(name, Source::Key(message.to_string()));
-        }
-    }
-}
-
-/// Whether a mistake leaves open what one of these keys was meant to be: its own, or one of a whole source.
-fn any_unsure(mistakes: &[Mistake], names: [&KeyName; 2]) -> bool {
-    mistakes.iter().any(|m| m.key.is_empty() || names.iter().any(|name| name.to_string() == m.key))
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::config::Sources;
-    use crate::config::value::Typed;
+    use crate::config::{Access, Channels, OnLag, Sources};
 
-    /// The mistakes, one line each, that the value of a variable gives; and of a second one.
+    /// The mistakes, one line each, that these variables give.
     #[track_caller]
-    fn check(env: &[(&str, &str)], expect: &[&str]) {
+    pub(crate) fn check(env: &[(&str, &str)], expect: &[&str]) {
         let env = env.iter().map(|(name, value)| (format!("WS_SERVER__{name}").into(), value.into())).collect();
         let result = Config::load(&Sources { env, ..Sources::default() });
         let mistakes = result.err().unwrap_or_default();
@@ -129,8 +127,8 @@ mod tests {
 
     #[test]
     fn unknown_keys() {
-        let allowed =
-            "found an unknown key | allowed: addr, log_format, and the sections [limits], [heartbeat], [drain]";
+        let allowed = "found an unknown key | allowed: addr, log_format, and the sections [limits], [heartbeat], [drain], \
+             [channels], [namespaces.NAME], [engine.memory]";
         check(&[("PORT", "1")], &[&format!("WS_SERVER__PORT: port: {allowed}")]);
         check(
             &[("DRAIN__GRASE", "1s")],
@@ -144,28 +142,87 @@ mod tests {
         );
         check(
             &[("X__Y", "1")],
-            &["WS_SERVER__X__Y: x.y: found an unknown key | allowed: the sections [limits], [heartbeat], [drain]"],
+            &["WS_SERVER__X__Y: x.y: found an unknown key | allowed: the sections [limits], [heartbeat], [drain], \
+             [channels], [namespaces.NAME], [engine.memory]"],
+        );
+    }
+
+    /// The configuration that these keys give, which are right.
+    #[track_caller]
+    pub(crate) fn settled(typed: &[(&str, &str, &str)]) -> Config {
+        let mut mistakes = Vec::new();
+        let given = typed.iter().map(|(section, key, value)| Given {
+            source: Source::Flag("-".to_owned()),
+            name: KeyName::new(*section, key),
+            typed: Typed::Bare((*value).to_owned()),
+        });
+        let loaded = settle(given.collect(), &mut mistakes);
+        assert_eq!(mistakes, []);
+        loaded.config
+    }
+
+    #[test]
+    fn what_a_namespace_does_not_set_it_inherits() {
+        let config = settled(&[
+            ("namespaces.chat", "history_size", "7"),
+            ("namespaces.chat", "presence", "false"),
+            ("channels", "history_size", "5"),
+            ("channels", "on_lag", "latest"),
+            ("namespaces.news", "publish", "nobody"),
+        ]);
+        let (chat, news) = (&config.namespaces["chat"], &config.namespaces["news"]);
+        assert_eq!((chat.history_size, chat.presence, chat.on_lag), (7, false, OnLag::Latest));
+        assert_eq!(*news, Channels { publish: Access::Nobody, ..config.channels });
+        assert_eq!(config.namespaces.len(), 2);
+    }
+
+    #[test]
+    fn namespaces_in_the_environment() {
+        let allowed = "history_size, history_ttl, presence, join_leave, join_leave_max, on_lag, subscribe, publish, \
+                       read_history, read_presence";
+        check(&[("NAMESPACES__CHAT__HISTORY_SIZE", "7"), ("NAMESPACES__聊天__PRESENCE", "true")], &[]);
+        let unknown = |name: &str, key: &str, hint: &str| {
+            format!(
+                "WS_SERVER__{name}: {key}: found an unknown key | allowed: {allowed} | did you mean WS_SERVER__{hint}?"
+            )
+        };
+        check(
+            &[("NAMESPACES__CHAT__HISTROY_SIZE", "7")],
+            &[&unknown(
+                "NAMESPACES__CHAT__HISTROY_SIZE",
+                "namespaces.chat.histroy_size",
+                "NAMESPACES__CHAT__HISTORY_SIZE",
+            )],
+        );
+        check(
+            &[("NAMESPACES__CHAT__GRACE", "7s")],
+            &[&unknown("NAMESPACES__CHAT__GRACE", "namespaces.chat.grace", "DRAIN__GRACE")],
+        );
+        let sections = "found an unknown key | allowed: the sections [limits], [heartbeat], [drain], [channels], \
+                        [namespaces.NAME], [engine.memory]";
+        check(&[("NAMESPACES__CHAT", "7")], &[&format!("WS_SERVER__NAMESPACES__CHAT: namespaces.chat: {sections}")]);
+        check(
+            &[("NAMESPACES__HISTORY_SIZE", "7")],
+            &[&format!(
+                "WS_SERVER__NAMESPACES__HISTORY_SIZE: namespaces.history_size: {sections} | did you mean WS_SERVER__CHANNELS__HISTORY_SIZE?"
+            )],
+        );
+        check(
+            &[("NAMESPACES__chat__HISTORY_SIZE", "7")],
+            &[&format!(
+                "WS_SERVER__NAMESPACES__chat__HISTORY_SIZE: NAMESPACES.CHAT.history_size: {sections} | did you mean WS_SERVER__NAMESPACES__CHAT__HISTORY_SIZE?"
+            )],
         );
     }
 
     #[test]
-    fn buffers_hold_a_message() {
-        let outbox = "WS_SERVER__LIMITS__OUTBOX_BYTES_MAX: limits.outbox_bytes_max: found 8192 bytes, less than \
-                      limits.message_bytes_max (65536 bytes) | allowed: at least limits.message_bytes_max | \
-                      the answer to the largest message must fit in it";
-        check(&[("LIMITS__OUTBOX_BYTES_MAX", "8KiB")], &[outbox]);
-        check(&[("LIMITS__OUTBOX_BYTES_MAX", "8KiB"), ("LIMITS__MESSAGE_BYTES_MAX", "8KiB")], &[]);
-        check(&[("LIMITS__OUTBOX_BYTES_MAX", "64KiB"), ("LIMITS__BROADCAST_LOG_BYTES_MAX", "64KiB")], &[]);
-    }
-
-    #[test]
-    fn buffers_follow_the_size_of_messages() {
-        let name = KeyName::new("limits", "message_bytes_max");
-        let given = Given { source: Source::Flag("-".to_owned()), name, typed: Typed::Bare("32MiB".to_owned()) };
-        let mut mistakes = Vec::new();
-        let loaded = settle(vec![given], &mut mistakes);
-        assert_eq!(mistakes, []);
-        assert_eq!(loaded.config.limits.outbox_bytes_max, 32 << 20);
-        assert_eq!(loaded.config.limits.broadcast_log_bytes_max, 32 << 20);
+    fn a_bad_name_is_told_once() {
+        check(
+            &[("NAMESPACES__A:B__ON_LAG", "gap"), ("NAMESPACES__A:B__PRESENCE", "maybe")],
+            &[
+                "WS_SERVER__NAMESPACES__A:B__ON_LAG: namespaces.\"a:b\": found a name with : | allowed: 1 to 64 bytes without white space, control characters, :, * and #",
+                "WS_SERVER__NAMESPACES__A:B__PRESENCE: namespaces.\"a:b\".presence: found \"maybe\" | allowed: true or false",
+            ],
+        );
     }
 }

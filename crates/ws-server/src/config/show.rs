@@ -1,33 +1,37 @@
 //! The configuration written down: for `print-config`, and as the reference of all keys.
 
 use super::Loaded;
-use super::key::{Facts, KeyName, Section};
+use super::key::Facts;
+use super::name::KeyName;
+use super::section::Section;
 use super::sections::SECTIONS;
 use super::source::Source;
 
 impl Loaded {
     /// The effective configuration as TOML, which loads to the same again. A note says where a value comes
-    /// from; what has none is the default. Secrets are left out.
+    /// from; what has none is the default, in a namespace that of `[channels]` if it is noted so. Secrets are left out.
     #[must_use]
     pub fn to_toml(&self) -> String {
         let mut out = "# The effective configuration. What has no note is the default.\n".to_owned();
         for section in SECTIONS {
-            out.push('\n');
-            if !section.name().is_empty() {
-                out.push_str(&format!("[{}]\n", section.name()));
-            }
-            for (facts, value) in section.show(&self.config) {
-                let origin = self.origins.get(&KeyName::new(section.name(), facts.name));
-                out.push_str(&line(facts, &value, origin));
+            for (path, keys) in section.show(&self.config) {
+                out.push('\n');
+                if !path.words().is_empty() {
+                    out.push_str(&format!("[{path}]\n"));
+                }
+                for (facts, value) in keys {
+                    let origin = self.origins.get(&KeyName::new(path.clone(), facts.name));
+                    out.push_str(&line(facts, &value, origin, section.inherits()));
+                }
             }
         }
         out
     }
 }
 
-fn line(facts: &Facts, value: &str, origin: Option<&Source>) -> String {
+fn line(facts: &Facts, value: &str, origin: Option<&Source>, inherits: Option<&str>) -> String {
     let note = match origin {
-        None => String::new(),
+        None => inherits.map(|section| format!("  # as in [{section}]")).unwrap_or_default(),
         Some(source @ Source::Key(_)) => format!("  # raised to {source}"),
         Some(source) => format!("  # from {source}"),
     };
@@ -44,7 +48,10 @@ fn line(facts: &Facts, value: &str, origin: Option<&Source>) -> String {
 pub fn reference() -> String {
     let mut out = "| key | default | allowed | meaning | environment, flag |\n|---|---|---|---|---|\n".to_owned();
     for section in SECTIONS {
-        section.facts().into_iter().for_each(|facts| out.push_str(&row(*section, facts)));
+        match section.inherits() {
+            Some(from) => out.push_str(&row_of_all(section.name(), from)),
+            None => section.facts().into_iter().for_each(|facts| out.push_str(&row(*section, facts))),
+        }
     }
     out
 }
@@ -58,6 +65,13 @@ fn row(section: &dyn Section, facts: &Facts) -> String {
     format!("| `{name}` | `{default}` | {allowed} | {} | {names} |\n", facts.about)
 }
 
+/// One line for a section that has the keys of another.
+fn row_of_all(section: &str, from: &str) -> String {
+    let (name, like) = (KeyName::new(section, "KEY"), format!("as `{from}.KEY`"));
+    let variable = name.variable();
+    format!("| `{name}` | {like} | {like} | Any key of `[{from}]`, for this section alone. | `{variable}` |\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,7 +79,7 @@ mod tests {
     #[track_caller]
     fn check(secret: bool, origin: Option<&Source>, expect: &str) {
         let facts = Facts { name: "key", secret, ..Facts::PLAIN };
-        assert_eq!(line(&facts, "\"5s\"", origin), expect);
+        assert_eq!(line(&facts, "\"5s\"", origin, None), expect);
     }
 
     #[test]
@@ -77,6 +91,14 @@ mod tests {
         check(false, Some(&Source::Key("limits.x".to_owned())), "key = \"5s\"  # raised to limits.x\n");
         check(true, Some(&variable), "# key is set and not shown  # from WS_SERVER__KEY\n");
         check(true, None, "# key is not set\n");
+    }
+
+    #[test]
+    fn inherited_lines() {
+        let facts = Facts { name: "key", ..Facts::PLAIN };
+        let line = |origin| line(&facts, "1", origin, Some("channels"));
+        assert_eq!(line(None), "key = 1  # as in [channels]\n");
+        assert_eq!(line(Some(&Source::Variable("A".to_owned()))), "key = 1  # from A\n");
     }
 
     #[test]

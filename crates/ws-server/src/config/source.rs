@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
 
-use super::key::KeyName;
+use super::name::KeyName;
 use super::value::Typed;
 
 /// Everything that configures the server. The environment is handed in, so that nothing here reads the
@@ -45,7 +45,7 @@ pub enum Source {
     Variable(String),
     /// A flag of the command line.
     Flag(String),
-    /// Not typed at all: it follows from another key.
+    /// Not typed at all: it follows from this other key.
     Key(String),
 }
 

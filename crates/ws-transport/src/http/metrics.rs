@@ -7,7 +7,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetri
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use ws_core::{Count, Hub};
+use ws_core::{Count, Hub, Refusal};
 use ws_proto::action::ActionName;
 use ws_proto::{CloseCode, ErrorCode};
 
@@ -58,6 +58,25 @@ impl HubMetrics {
         let connections = self.hub.connections() as u64;
         let draining = u64::from(self.hub.is_draining());
         single(encoder, "ws_connections", "Open connections", gauge(connections))?;
+        let counters = self.hub.counters();
+        let subscriptions = counters.subscribed.get().saturating_sub(counters.unsubscribed.get());
+        let engine = self.hub.engine().stats();
+        single(encoder, "ws_channels", "Channels with subscribers", gauge(self.hub.channels() as u64))?;
+        single(encoder, "ws_subscriptions", "Subscriptions of all connections", gauge(subscriptions))?;
+        single(
+            encoder,
+            "ws_log_bytes",
+            "Publications on their way, or kept for slow readers",
+            gauge(self.hub.log_bytes()),
+        )?;
+        single(encoder, "ws_engine_channels", "Channels whose position the engine knows", gauge(engine.channels))?;
+        single(
+            encoder,
+            "ws_engine_publications",
+            "Publications that the engine keeps in memory",
+            gauge(engine.publications),
+        )?;
+        single(encoder, "ws_engine_memory_bytes", "Bytes of those publications", gauge(engine.bytes))?;
         single(encoder, "ws_draining", "1 while the server is draining", gauge(draining))?;
         single(encoder, "ws_uptime_seconds", "Since the start", gauge(self.hub.clock().now_ms() / 1000))?;
         match resident_bytes() {
@@ -78,9 +97,19 @@ impl HubMetrics {
             ("ws_received_bytes", "Bytes from clients, framing included", &counters.bytes_received),
             ("ws_sent_bytes", "Bytes to clients, framing included", &counters.bytes_sent),
             ("ws_broadcasts", "Broadcasts that were accepted", &counters.broadcasts),
-            ("ws_deliveries", "Broadcasts handed to a socket, once per reader", &counters.deliveries),
+            ("ws_publications", "Publications that were accepted", &counters.publications),
+            ("ws_duplicates", "Publications whose msg_id was there already", &counters.duplicates),
+            ("ws_subscribed", "Subscriptions that were begun", &counters.subscribed),
+            ("ws_recovered", "Subscriptions with `since` that missed nothing", &counters.recovered),
+            ("ws_not_recovered", "Subscriptions with `since` that were told what is gone", &counters.not_recovered),
+            (
+                "ws_deliveries",
+                "Broadcasts and channel events handed to a socket, once per reader",
+                &counters.deliveries,
+            ),
+            ("ws_caught_up", "Those of them that were read from the history", &counters.caught_up),
             ("ws_gaps", "Readers that were told that they missed something", &counters.gaps),
-            ("ws_missed_broadcasts", "Broadcasts that those readers missed", &counters.missed),
+            ("ws_missed", "Broadcasts and publications that slow readers missed", &counters.missed),
             ("ws_sockets_blocked", "Times that a reader's socket was full", &counters.blocked),
             ("ws_publishers_held", "Times that a publisher had to wait for the fan-out", &counters.held),
             ("ws_pings", "Heartbeats that were sent", &counters.pings),
@@ -92,6 +121,9 @@ impl HubMetrics {
         let counters = self.hub.counters();
         let requests = ActionName::ALL.map(|action| (action.as_str(), counters.requests(action).get()));
         labelled(encoder, "ws_requests", "Requests", "action", &requests)?;
+        let refused = [("full", Refusal::Full), ("draining", Refusal::Draining)];
+        let refused = refused.map(|(reason, refusal)| (reason, counters.refused(refusal).get()));
+        labelled(encoder, "ws_handshakes_refused", "Connections that were not let in", "reason", &refused)?;
         let errors: Vec<_> = ErrorCode::ALL.iter().map(|code| (code.as_str(), counters.errors(*code).get())).collect();
         labelled(encoder, "ws_errors", "Requests and frames that were refused", "code", &errors)?;
         let codes: Vec<_> = CloseCode::ALL.iter().map(|code| (code.as_u16().to_string(), *code)).collect();

@@ -41,7 +41,9 @@ fn split(typed: &Typed) -> Vec<Typed> {
     match typed {
         Typed::List(items) => items.iter().flat_map(split).collect(),
         Typed::Bare(text) => text.split(',').map(|part| Typed::Bare(part.trim_ascii().to_owned())).collect(),
-        Typed::Quoted(_) | Typed::Integer(_) | Typed::Other(_) => vec![typed.clone()],
+        Typed::Quoted(_) | Typed::Integer(_) | Typed::Boolean(_) | Typed::Section | Typed::Other(_) => {
+            vec![typed.clone()]
+        }
     }
 }
 

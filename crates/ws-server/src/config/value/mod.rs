@@ -5,12 +5,13 @@
 mod address;
 mod choice;
 mod number;
+mod switch;
 mod time;
 
 use std::fmt;
 
 pub(crate) use address::Addresses;
-pub(crate) use choice::Choice;
+pub(crate) use choice::{Choice, words};
 pub(crate) use number::{GIB, KIB, MIB, bytes, count};
 pub(crate) use time::{DAY, MS, time};
 
@@ -23,7 +24,11 @@ pub(crate) enum Typed {
     Quoted(String),
     /// A number of the file.
     Integer(i128),
+    /// A `true` or `false` of the file.
+    Boolean(bool),
     List(Vec<Typed>),
+    /// A section of the file: it is there, with keys or without.
+    Section,
     /// What no key takes, in words: a float, a date, a table.
     Other(String),
 }
@@ -33,7 +38,7 @@ impl Typed {
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Bare(text) | Self::Quoted(text) => Some(text.trim_ascii()),
-            Self::Integer(_) | Self::List(_) | Self::Other(_) => None,
+            Self::Integer(_) | Self::Boolean(_) | Self::List(_) | Self::Section | Self::Other(_) => None,
         }
     }
 
@@ -59,7 +64,9 @@ impl fmt::Display for Typed {
             }
             Self::Bare(text) | Self::Quoted(text) => write!(f, "{text:?}"),
             Self::Integer(number) => write!(f, "{number}"),
+            Self::Boolean(value) => write!(f, "{value}"),
             Self::List(items) => write!(f, "a list of {}", items.len()),
+            Self::Section => f.write_str("a section"),
             Self::Other(what) => f.write_str(what),
         }
     }

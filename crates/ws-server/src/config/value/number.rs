@@ -41,7 +41,7 @@ impl Number {
             Typed::Quoted(text) if whole(text).is_some() => {
                 return Err(typed.wrong_because("a number stands without quotes"));
             }
-            Typed::Quoted(_) | Typed::List(_) | Typed::Other(_) => None,
+            Typed::Quoted(_) | Typed::Boolean(_) | Typed::List(_) | Typed::Section | Typed::Other(_) => None,
         };
         number.filter(|number| self.takes(*number)).ok_or_else(|| typed.wrong())
     }

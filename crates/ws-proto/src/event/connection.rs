@@ -1,8 +1,9 @@
-//! Notifications: what the server says unasked (PROTOCOL sections 1, 4 and 5).
+//! Events to a connection, whatever it is subscribed to (PROTOCOL sections 1 and 4).
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use uuid::Uuid;
+
+use super::Notify;
 
 /// `connected`: the first frame on every connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,37 +85,6 @@ pub struct Draining {
     /// Earliest and latest moment to reconnect, in milliseconds from now; pick one at random in between.
     pub reconnect_after_ms: [u64; 2],
 }
-
-/// A notification as a client sees it. `event` on the wire is the variant in `snake_case`.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event<'a> {
-    /// The first frame of a connection.
-    Connected(Connected),
-    /// A value for every connection.
-    Broadcast(BroadcastEvent<&'a RawValue>),
-    /// Broadcasts that this connection missed.
-    BroadcastGap(BroadcastGap),
-    /// The server is going away.
-    Draining(Draining),
-    /// An event that this version of the crate does not know, or one of a known name that lacks a field
-    /// of this version: to be ignored (PROTOCOL section 1).
-    Unknown {
-        /// Its name.
-        event: String,
-        /// The whole `data` object.
-        data: &'a RawValue,
-    },
-}
-
-/// An event that the server can send: its name, and `data` less the name.
-pub trait Notify: Serialize {
-    /// `event` on the wire.
-    const EVENT: &'static str;
-}
-
-/// Names of all events of this version.
-pub const NAMES: &[&str] = &[Connected::EVENT, BroadcastEvent::<()>::EVENT, BroadcastGap::EVENT, Draining::EVENT];
 
 impl Notify for Connected {
     const EVENT: &'static str = "connected";

@@ -1,0 +1,73 @@
+//! Who is in a channel, on this node.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::subscription::Subscription;
+
+/// The subscribers in the order in which they came. A page of them costs no more than itself.
+#[derive(Debug, Default)]
+pub(crate) struct Presence {
+    /// By number. Those that have left are holes, until there are more holes than subscribers.
+    entries: Vec<(u64, Option<Arc<Subscription>>)>,
+    connections: u32,
+    /// Connections of each user; most channels have none.
+    #[expect(clippy::box_collection, reason = "a map in place would be six words in every channel")]
+    users: Option<Box<HashMap<Arc<str>, u32>>>,
+}
+
+/// How many there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) connections: u64,
+    /// Different ones; anonymous connections are no users.
+    pub(crate) users: u64,
+}
+
+impl Presence {
+    /// Returns the number under which it stands.
+    pub(crate) fn enter(&mut self, subscription: &Arc<Subscription>) -> u64 {
+        let number = self.entries.last().map_or(0, |(last, _)| last + 1);
+        if self.entries.is_empty() {
+            self.entries.reserve_exact(1);
+        }
+        self.entries.push((number, Some(subscription.clone())));
+        self.connections += 1;
+        if let Some(user) = subscription.user() {
+            *self.users.get_or_insert_default().entry(user.clone()).or_default() += 1;
+        }
+        number
+    }
+
+    /// Whether it was there.
+    pub(crate) fn leave(&mut self, number: u64) -> bool {
+        let Ok(at) = self.entries.binary_search_by_key(&number, |(number, _)| *number) else { return false };
+        let Some(subscription) = self.entries[at].1.take() else { return false };
+        self.connections -= 1;
+        if let Some((user, users)) = subscription.user().zip(self.users.as_mut()) {
+            let connections = users.get_mut(user).map(|connections| {
+                *connections -= 1;
+                *connections
+            });
+            if connections == Some(0) {
+                users.remove(user);
+            }
+        }
+        if self.entries.len() > 2 * self.connections as usize {
+            self.entries.retain(|(_, subscription)| subscription.is_some());
+            self.entries.shrink_to(2 * self.connections as usize);
+        }
+        true
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let users = self.users.as_ref().map_or(0, |users| users.len() as u64);
+        Counts { connections: self.connections.into(), users }
+    }
+
+    /// The next ones behind number `after`, at most `limit`, with their numbers.
+    pub(crate) fn page(&self, after: Option<u64>, limit: usize) -> impl Iterator<Item = (u64, &Arc<Subscription>)> {
+        let from = after.map_or(0, |after| self.entries.partition_point(|(number, _)| *number <= after));
+        self.entries[from..].iter().filter_map(|(number, entry)| Some((*number, entry.as_ref()?))).take(limit)
+    }
+}

@@ -1,0 +1,135 @@
+//! A sink that keeps a record, and notices what a sink must never see.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+
+use crate::engine::{EngineSink, Epoch, Publication};
+
+/// Keeps what it is given.
+#[derive(Debug, Default)]
+pub(super) struct Recorder {
+    logs: Mutex<HashMap<String, Log>>,
+    faults: Mutex<Vec<String>>,
+}
+
+/// What a channel was given.
+#[derive(Debug, Default)]
+struct Log {
+    events: Vec<Event>,
+    seen: Seen,
+    followed: bool,
+    /// A call has begun and not ended.
+    called: bool,
+}
+
+/// One call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Event {
+    Delivered(Publication),
+    Reset(Epoch),
+}
+
+/// How much a channel was given at some moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seen {
+    pub(super) events: usize,
+    pub(super) resets: usize,
+    /// The newest offset since the last reset.
+    pub(super) top: u64,
+}
+
+impl Recorder {
+    /// From now on the channel has interest, and nothing has been published to it before: no publication may
+    /// be missing.
+    pub(super) fn follow(&self, channel: &str) {
+        self.with(channel, |log| log.followed = true);
+    }
+
+    pub(super) fn is_followed(&self, channel: &str) -> bool {
+        self.with(channel, |log| log.followed)
+    }
+
+    pub(super) fn seen(&self, channel: &str) -> Seen {
+        self.with(channel, |log| log.seen)
+    }
+
+    pub(super) fn events(&self, channel: &str) -> Vec<Event> {
+        self.with(channel, |log| log.events.clone())
+    }
+
+    /// The publications among the events.
+    pub(super) fn delivered(&self, channel: &str) -> Vec<Publication> {
+        let publication = |event| if let Event::Delivered(publication) = event { Some(publication) } else { None };
+        self.events(channel).into_iter().filter_map(publication).collect()
+    }
+
+    /// Panics if anything was wrong that is wrong in every case.
+    pub(super) fn check(&self) {
+        let faults = self.faults.lock();
+        assert!(faults.is_empty(), "the sink was called wrongly: {}", faults.join("; "));
+    }
+
+    fn with<R>(&self, channel: &str, f: impl FnOnce(&mut Log) -> R) -> R {
+        f(self.logs.lock().entry(channel.to_owned()).or_default())
+    }
+
+    fn fault(&self, channel: &str, what: String) {
+        let mut faults = self.faults.lock();
+        if faults.len() < 5 {
+            faults.push(format!("{channel}: {what}"));
+        }
+    }
+
+    /// The order of publications without an offset is nobody's concern: their calls may overlap.
+    fn record(&self, channel: &str, event: Event, ordered: bool) {
+        if ordered {
+            let (called, n) = self.with(channel, |log| (std::mem::replace(&mut log.called, true), log.seen.events));
+            if called {
+                self.fault(channel, "two calls at once".to_owned());
+            }
+            // Calls that can overlap have a chance to; on a busy machine each chance costs milliseconds.
+            if n % 16 == 0 {
+                std::thread::yield_now();
+            }
+        }
+        let wrong = self.with(channel, |log| {
+            log.called &= !ordered;
+            log.take(event)
+        });
+        wrong.into_iter().for_each(|wrong| self.fault(channel, wrong));
+    }
+}
+
+impl Log {
+    /// Notes an event; what is wrong with it.
+    fn take(&mut self, event: Event) -> Option<String> {
+        let before = self.seen.top;
+        let mut wrong = false;
+        match &event {
+            Event::Reset(_) => {
+                self.seen.resets += 1;
+                self.seen.top = 0;
+            }
+            Event::Delivered(publication) => {
+                if let Some(offset) = publication.offset {
+                    wrong = offset <= before || (self.followed && offset != before + 1);
+                    self.seen.top = offset;
+                }
+            }
+        }
+        self.seen.events += 1;
+        self.events.push(event);
+        wrong.then(|| format!("offset {} was delivered after {before}", self.seen.top))
+    }
+}
+
+impl EngineSink for Recorder {
+    fn deliver(&self, channel: &str, publication: &Publication) {
+        self.record(channel, Event::Delivered(publication.clone()), publication.offset.is_some());
+    }
+
+    fn reset(&self, channel: &str, epoch: Epoch) {
+        self.record(channel, Event::Reset(epoch), true);
+    }
+}

@@ -1,0 +1,256 @@
+//! What the memory engine gives up: publications that expired, more bytes than it may hold, and the
+//! positions of more idle channels than it may remember. The cost never depends on the number of channels.
+//!
+//! Lock order: a stream, then one list of [`Upkeep`]. Who has a stream out of a list holds no list.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use tokio::time::MissedTickBehavior;
+
+use super::stream::{Idle, Stream};
+use super::{Cell, Inner};
+use crate::limits::MEMORY_UPKEEP_INTERVAL;
+
+/// [`Cell::at`] of a stream that holds nothing.
+pub(super) const NOWHERE: u64 = u64::MAX;
+
+/// Streams that need looking after.
+#[derive(Debug, Default)]
+pub(super) struct Upkeep {
+    /// By the second in which their oldest publication expires; each stream once at most.
+    due: Mutex<BTreeMap<u64, Vec<Arc<Cell>>>>,
+    /// Those that hold publications, in no order.
+    holders: Mutex<Vec<Arc<Cell>>>,
+    /// Who of the holders is to give up something next.
+    hand: AtomicUsize,
+    /// Those without publications and subscribers, the one that has been so for longest first; each once at
+    /// most. Some of them have come to life since, and some are idle again.
+    idle: Mutex<VecDeque<Arc<Cell>>>,
+}
+
+/// Gives up what has expired, until the engine is gone.
+pub(super) async fn run(engine: Weak<Inner>) {
+    let mut interval = tokio::time::interval(MEMORY_UPKEEP_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let Some(inner) = engine.upgrade() else { return };
+        inner.expire();
+        inner.forget_idle();
+    }
+}
+
+impl Inner {
+    /// Something was appended.
+    pub(super) fn filled(&self, cell: &Arc<Cell>, stream: &mut Stream, was_empty: bool) {
+        if was_empty && !stream.is_empty() {
+            let mut holders = self.upkeep.holders.lock();
+            cell.at.store(holders.len() as u64, Ordering::Relaxed);
+            holders.push(cell.clone());
+        }
+        self.schedule(cell, stream);
+    }
+
+    /// Something may have been given up.
+    pub(super) fn emptied(&self, cell: &Arc<Cell>, stream: &mut Stream) {
+        if !stream.is_empty() {
+            return;
+        }
+        let mut holders = self.upkeep.holders.lock();
+        let at = cell.at.swap(NOWHERE, Ordering::Relaxed);
+        if at != NOWHERE {
+            holders.swap_remove(at as usize);
+            if let Some(moved) = holders.get(at as usize) {
+                moved.at.store(at, Ordering::Relaxed);
+            }
+        }
+        drop(holders);
+        if stream.interests > 0 || stream.gone {
+            return;
+        }
+        match stream.idle {
+            Idle::No => {
+                stream.idle = Idle::Listed;
+                self.upkeep.idle.lock().push_back(cell.clone());
+            }
+            Idle::Listed | Idle::Again => stream.idle = Idle::Again,
+        }
+    }
+
+    /// Gives up publications, of one channel after the other, until there are not too many bytes.
+    pub(super) fn make_room(&self) {
+        while self.books.bytes() > self.limits.history_bytes_max as u64 {
+            let holders = self.upkeep.holders.lock();
+            let hand = self.upkeep.hand.fetch_add(1, Ordering::Relaxed);
+            let Some(cell) = holders.get(hand % holders.len().max(1)).cloned() else { return };
+            drop(holders);
+            let mut stream = cell.stream.lock();
+            stream.drop_half(&self.books);
+            self.emptied(&cell, &mut stream);
+        }
+    }
+
+    /// Forgets the positions of idle channels that are too many.
+    pub(super) fn forget_idle(&self) {
+        loop {
+            let mut idle = self.upkeep.idle.lock();
+            if idle.len() <= self.limits.idle_channels_max {
+                return;
+            }
+            let Some(cell) = idle.pop_front() else { return };
+            drop(idle);
+            let mut is_again = false;
+            self.streams.remove_if(&cell, |cell| {
+                let mut stream = cell.stream.lock();
+                let is_idle = stream.is_empty() && stream.interests == 0;
+                is_again = is_idle && stream.idle == Idle::Again;
+                stream.idle = if is_again { Idle::Listed } else { Idle::No };
+                stream.gone = is_idle && !is_again;
+                stream.gone
+            });
+            if is_again {
+                self.upkeep.idle.lock().push_back(cell);
+            }
+        }
+    }
+
+    fn schedule(&self, cell: &Arc<Cell>, stream: &mut Stream) {
+        if let Some(at_ms) = stream.expires_ms().filter(|_| !stream.scheduled) {
+            stream.scheduled = true;
+            self.upkeep.due.lock().entry(at_ms / 1000 + 1).or_default().push(cell.clone());
+        }
+    }
+
+    fn expire(&self) {
+        let now_ms = self.clock.now_ms();
+        let mut due = self.upkeep.due.lock();
+        let later = due.split_off(&(now_ms / 1000 + 1));
+        let now = std::mem::replace(&mut *due, later);
+        drop(due);
+        for cell in now.into_values().flatten() {
+            let mut stream = cell.stream.lock();
+            stream.scheduled = false;
+            stream.expire(now_ms, &self.books);
+            self.schedule(&cell, &mut stream);
+            self.emptied(&cell, &mut stream);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::{Append, Engine, MemoryEngine, MemoryLimits, Retention};
+
+    /// An engine whose upkeep task does not run.
+    fn engine() -> MemoryEngine {
+        MemoryEngine::new(MemoryLimits { history_bytes_max: 1 << 20, idle_channels_max: 100 })
+    }
+
+    fn append(engine: &MemoryEngine, channel: &str) {
+        let retention = Retention { size: 10, ttl: Duration::from_secs(5) };
+        let append = Append { channel, retention, body: b"1"[..].into(), data: 0..1, msg_id: None };
+        engine.append(append, Box::new(|appended| assert!(appended.is_ok())));
+    }
+
+    fn remove(engine: &MemoryEngine, channel: &str) {
+        engine.remove(channel, Box::new(|removed| assert!(removed.is_ok())));
+    }
+
+    /// The names of those that hold publications; each knows its place.
+    fn holders(engine: &MemoryEngine) -> Vec<String> {
+        let holders = engine.inner.upkeep.holders.lock();
+        for (at, cell) in holders.iter().enumerate() {
+            assert_eq!(cell.at.load(Ordering::Relaxed), at as u64, "{} knows its place", cell.name);
+        }
+        let mut names: Vec<_> = holders.iter().map(|cell| cell.name.to_string()).collect();
+        names.sort();
+        names
+    }
+
+    fn due(engine: &MemoryEngine) -> usize {
+        engine.inner.upkeep.due.lock().values().map(Vec::len).sum()
+    }
+
+    fn idle(engine: &MemoryEngine) -> usize {
+        engine.inner.upkeep.idle.lock().len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_holds_publications_is_listed_once() {
+        let engine = engine();
+        for channel in ["a", "b", "c", "b", "a"] {
+            append(&engine, channel);
+        }
+        assert_eq!(holders(&engine), ["a", "b", "c"]);
+        remove(&engine, "a");
+        assert_eq!(holders(&engine), ["b", "c"], "another one has taken its place");
+        remove(&engine, "a");
+        remove(&engine, "c");
+        assert_eq!(holders(&engine), ["b"]);
+        append(&engine, "a");
+        assert_eq!(holders(&engine), ["a", "b"], "it is back");
+        tokio::time::advance(Duration::from_secs(5)).await;
+        append(&engine, "a");
+        assert_eq!(holders(&engine), ["a", "b"], "all of a had expired, and it holds something again");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        engine.inner.expire();
+        assert_eq!(holders(&engine), ["a"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_waits_once_for_its_oldest_publication() {
+        let engine = engine();
+        for _ in 0..3 {
+            append(&engine, "a");
+            append(&engine, "b");
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert_eq!(due(&engine), 2, "after 3 s");
+        engine.inner.expire();
+        assert_eq!((due(&engine), engine.stats().publications), (2, 6), "nothing has expired");
+        tokio::time::advance(Duration::from_secs(3)).await;
+        engine.inner.expire();
+        assert_eq!((due(&engine), engine.stats().publications), (2, 2), "after 6 s, and the last ones wait");
+        tokio::time::advance(Duration::from_secs(2)).await;
+        engine.inner.expire();
+        assert_eq!((due(&engine), engine.stats().publications), (0, 0), "after 8 s");
+        assert_eq!(idle(&engine), 2, "they are idle");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_stream_is_listed_once() {
+        let engine = engine();
+        for _ in 0..3 {
+            remove(&engine, "a");
+            engine.interest("b", true);
+            engine.interest("b", false);
+            append(&engine, "c");
+            remove(&engine, "c");
+        }
+        assert_eq!(idle(&engine), 3);
+        engine.inner.forget_idle();
+        assert_eq!(engine.stats().channels, 3, "they are not too many");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_used_again_is_forgotten_later() {
+        let engine = engine();
+        let cells = |engine: &MemoryEngine| ["a", "b", "c"].map(|name| engine.inner.streams.get(name).is_some());
+        ["a", "b"].iter().for_each(|channel| engine.interest(channel, true));
+        ["a", "b"].iter().for_each(|channel| engine.interest(channel, false));
+        engine.interest("a", true);
+        engine.interest("a", false);
+        for n in 0..98 {
+            engine.interest(&format!("other {n}"), false);
+        }
+        assert_eq!(cells(&engine), [true, true, false], "as many as there may be");
+        engine.interest("c", false);
+        assert_eq!(cells(&engine), [true, false, true], "b has been idle for longest");
+    }
+}

@@ -1,0 +1,78 @@
+//! A page of a channel's history as frames: for readers that have to catch up with what the log no longer
+//! holds. Many of them are often at the same place, after a reconnect, so a page serves all of a turn.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use ws_proto::publication::encode_publication_event;
+
+use super::readers::Place;
+use crate::channel::Channel;
+use crate::engine::{History, HistoryQuery};
+use crate::frame::{self, Opcode};
+use crate::limits::{CATCH_UP_PUBLICATIONS_MAX, FANOUT_WRITE_BYTES_MAX};
+use crate::log::{Run, Stretch};
+use crate::registry::Named;
+
+/// One page. One task's own.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    channel: Option<Arc<Channel>>,
+    generation: u32,
+    /// Offset before the first.
+    after: u64,
+    frames: Stretch,
+    frame: Vec<u8>,
+}
+
+/// The page that a reader needs.
+pub(super) fn query<'a>(channel: &'a Channel, place: &Place) -> HistoryQuery<'a> {
+    HistoryQuery {
+        channel: channel.name(),
+        retention: channel.options().retention(),
+        after: place.offset,
+        before: Some(place.live.offset.saturating_add(1)),
+        reverse: false,
+        limit: CATCH_UP_PUBLICATIONS_MAX,
+        bytes_max: FANOUT_WRITE_BYTES_MAX,
+    }
+}
+
+impl Past {
+    /// What the page has for a reader, as [`run`](Self::run) takes it, the first frame right behind the reader; `None`: the page is another one.
+    pub(super) fn find(&self, channel: &Arc<Channel>, place: &Place) -> Option<Range<usize>> {
+        let is_same = self.channel.as_ref().is_some_and(|own| Arc::ptr_eq(own, channel));
+        let to = (self.after + self.frames.ends.len() as u64).min(place.live.offset);
+        if !is_same || self.generation != place.generation || !(self.after..to).contains(&place.offset) {
+            return None;
+        }
+        Some((place.offset - self.after) as usize..(to - self.after) as usize)
+    }
+
+    /// Takes the engine's answer.
+    pub(super) fn fill(&mut self, channel: &Arc<Channel>, generation: u32, history: &History) {
+        self.clear();
+        let Some(first) = history.publications.first().and_then(|first| first.offset) else { return };
+        (self.channel, self.generation, self.after) = (Some(channel.clone()), generation, first - 1);
+        for publication in &history.publications {
+            let event = |out: &mut Vec<u8>| {
+                encode_publication_event(channel.name(), publication.offset, &publication.body, out)
+            };
+            self.frame.clear();
+            frame::append(Opcode::Text, &mut self.frame, event);
+            self.frames.push(&self.frame, publication.offset.unwrap_or_default());
+        }
+    }
+
+    /// These frames, as [`find`](Self::find) gave them.
+    pub(super) fn run(&self, range: Range<usize>) -> Run<'_> {
+        self.frames.run(range)
+    }
+
+    /// Forgets the page.
+    pub(super) fn clear(&mut self) {
+        if self.channel.take().is_some() {
+            self.frames = Stretch::default();
+        }
+    }
+}

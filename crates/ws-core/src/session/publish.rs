@@ -1,0 +1,78 @@
+//! `publish`: one publication more in a channel.
+
+use serde_json::value::RawValue;
+use ws_proto::action::{Publish, PublishData};
+use ws_proto::publication::{BODY_DATA_START, encode_publication_body};
+use ws_proto::{ErrorBody, ErrorCode, Request, limits};
+
+use super::{Asked, Session, Stop, respond, unavailable};
+use crate::access::Wish;
+use crate::clock::Clock;
+use crate::engine::{Append, Appended, EngineError, Pending};
+use crate::options::ChannelOptions;
+use crate::publishing::encoded;
+
+pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
+    let payload = request.payload::<Publish<'_, &RawValue>>()?;
+    check_id(payload.msg_id.as_deref())?;
+    let channel = session.channel(&payload.channel)?;
+    let pending = match session.asked.take() {
+        Some(Asked::Append(pending)) => pending,
+        _ => {
+            let options = session.options(channel)?;
+            session.check(Wish { what: "publish in", channel, access: options.publish })?;
+            if !session.membership.shared().may_publish(channel.as_str(), session.connection()) {
+                return Err(Stop::Hold);
+            }
+            append(session, &payload, &options)
+        }
+    };
+    let Some(result) = pending.take() else {
+        session.asked = Some(Asked::Append(pending));
+        return Err(Stop::Hold);
+    };
+    let shared = session.membership.shared();
+    match result {
+        Ok(Appended { position, duplicate }) => {
+            let count = if duplicate { &shared.counters.duplicates } else { &shared.counters.publications };
+            count.add(1);
+            let epoch = position.map(|(epoch, _)| epoch.to_string().into());
+            let offset = position.map(|(_, offset)| offset);
+            let channel = channel.as_str().into();
+            respond(request, &PublishData { channel, epoch, offset, ack: shared.engine.ack(), duplicate }, out);
+            Ok(())
+        }
+        Err(EngineError::Conflict) => {
+            let message =
+                "payload: `msg_id` stands for a publication with other data in this channel; choose another one";
+            Err(ErrorBody::new(ErrorCode::Conflict, message).into())
+        }
+        Err(error) => Err(unavailable(&error).into()),
+    }
+}
+
+fn check_id(msg_id: Option<&str>) -> Result<(), ErrorBody> {
+    let bytes = msg_id.map_or(0, str::len);
+    if bytes > limits::MSG_ID_BYTES_MAX {
+        let message = format!("payload: `msg_id` has {bytes} bytes, more than {}", limits::MSG_ID_BYTES_MAX);
+        return Err(ErrorBody::new(ErrorCode::InvalidPayload, message));
+    }
+    Ok(())
+}
+
+fn append(session: &Session, payload: &Publish<'_, &RawValue>, options: &ChannelOptions) -> Pending<Appended> {
+    let (time, sender, msg_id) = (Clock::unix_ms(), session.sender(), payload.msg_id.as_deref());
+    let mut data = 0;
+    let encode = |out: &mut Vec<u8>| {
+        data = encode_publication_body(payload.data, time, Some(&sender), msg_id, payload.tags.as_ref(), out);
+    };
+    let body = encoded(encode, |body| body.into());
+    let append = Append {
+        channel: &payload.channel,
+        retention: options.retention(),
+        body,
+        data: BODY_DATA_START..BODY_DATA_START + data,
+        msg_id,
+    };
+    session.ask(|engine, done| engine.append(append, done))
+}

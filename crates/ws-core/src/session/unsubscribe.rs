@@ -1,0 +1,18 @@
+//! `unsubscribe`: the end of a subscription.
+
+use ws_proto::action::{Unsubscribe, UnsubscribeData};
+use ws_proto::{ErrorBody, ErrorCode, Request};
+
+use super::{Session, Stop, respond};
+
+pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
+    let payload = request.payload::<Unsubscribe<'_>>()?;
+    let channel = session.channel(&payload.channel)?;
+    session.options(channel)?;
+    if !session.membership.unsubscribe(channel.as_str()) {
+        let message = "this connection is not subscribed to the channel";
+        return Err(ErrorBody::new(ErrorCode::NotSubscribed, message).into());
+    }
+    respond(request, &UnsubscribeData { channel: channel.as_str().into() }, out);
+    Ok(())
+}

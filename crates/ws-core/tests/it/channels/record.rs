@@ -1,0 +1,171 @@
+//! An engine that keeps books for the model, and answers when the test says so.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use ws_core::engine::{
+    Append, Appended, Done, Engine, EngineError, EngineSink, EngineStats, Epoch, History, HistoryQuery, Retention,
+};
+use ws_core::{MemoryEngine, MemoryLimits};
+use ws_proto::action::Ack;
+
+/// What was published in a channel, for good.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    /// The newest last; the data of offset 1 first.
+    pub(super) epochs: Vec<(Epoch, Vec<String>)>,
+}
+
+/// A memory engine whose calls may wait until they are let go.
+#[derive(Debug)]
+pub(super) struct Record(Arc<Inner>);
+
+type Call = Box<dyn FnOnce() + Send>;
+
+struct Inner {
+    memory: MemoryEngine,
+    streams: Mutex<HashMap<String, Stream>>,
+    /// Of four calls, so many wait.
+    late: usize,
+    calls: Mutex<(usize, VecDeque<Call>)>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Record")
+    }
+}
+
+impl Record {
+    /// Of four calls, so many wait.
+    pub(super) fn new(late: usize) -> Self {
+        let memory = MemoryEngine::new(MemoryLimits { history_bytes_max: 1 << 30, idle_channels_max: 100 });
+        let (streams, calls) = (Mutex::default(), Mutex::default());
+        Record(Arc::new(Inner { memory, streams, late, calls }))
+    }
+
+    /// Lets the oldest call that waits go. False when there is none.
+    pub(super) fn let_go(&self) -> bool {
+        let call = self.0.calls.lock().expect("no panic while locked").1.pop_front();
+        call.map(|call| call()).is_some()
+    }
+
+    pub(super) fn with<R>(&self, channel: &str, f: impl FnOnce(&mut Stream) -> R) -> R {
+        self.0.with(channel, f)
+    }
+
+    fn call(&self, call: impl FnOnce(&Inner) + Send + 'static) {
+        let mut calls = self.0.calls.lock().expect("no panic while locked");
+        calls.0 += 1;
+        // What waits is never overtaken.
+        if calls.0 % 4 < self.0.late || !calls.1.is_empty() {
+            let inner = self.0.clone();
+            calls.1.push_back(Box::new(move || call(&inner)));
+        } else {
+            drop(calls);
+            call(&self.0);
+        }
+    }
+}
+
+impl Stream {
+    /// Publications in the newest epoch.
+    pub(super) fn count(&self) -> u64 {
+        self.epochs.last().map_or(0, |(_, all)| all.len() as u64)
+    }
+
+    /// What is published in this epoch, which is the newest.
+    fn of(&mut self, epoch: Epoch) -> &mut Vec<String> {
+        if self.epochs.last().is_none_or(|(last, _)| *last != epoch) {
+            self.epochs.push((epoch, Vec::new()));
+        }
+        &mut self.epochs.last_mut().expect("one at least").1
+    }
+}
+
+impl Inner {
+    fn with<R>(&self, channel: &str, f: impl FnOnce(&mut Stream) -> R) -> R {
+        f(self.streams.lock().expect("no panic while locked").entry(channel.to_owned()).or_default())
+    }
+
+    /// Whoever gets the publication finds it in the books: they are closed meanwhile.
+    fn append(&self, append: Append<'_>) -> Result<Appended, EngineError> {
+        let data = String::from_utf8_lossy(&append.body[append.data.clone()]).into_owned();
+        self.with(append.channel, |stream| {
+            let appended = within(|done| self.memory.append(append, done))?;
+            let (epoch, offset) = appended.position.unzip();
+            let all = stream.of(epoch.unwrap_or(Epoch::from_u64(0)));
+            if !appended.duplicate {
+                all.push(data);
+                assert_eq!(offset.unwrap_or(all.len() as u64), all.len() as u64);
+            }
+            Ok(appended)
+        })
+    }
+}
+
+impl Engine for Record {
+    fn name(&self) -> &'static str {
+        "record"
+    }
+
+    fn ack(&self) -> Ack {
+        self.0.memory.ack()
+    }
+
+    fn start(&self, sink: Arc<dyn EngineSink>) {
+        self.0.memory.start(sink);
+    }
+
+    fn append(&self, append: Append<'_>, done: Done<Appended>) {
+        let (channel, msg_id) = (append.channel.to_owned(), append.msg_id.map(str::to_owned));
+        let (retention, body, data) = (append.retention, append.body, append.data);
+        self.call(move |inner| {
+            let append = Append { channel: &channel, retention, body, data, msg_id: msg_id.as_deref() };
+            done(inner.append(append));
+        });
+    }
+
+    fn history(&self, query: HistoryQuery<'_>, done: Done<History>) {
+        let channel = query.channel.to_owned();
+        let (retention, after, before): (Retention, _, _) = (query.retention, query.after, query.before);
+        let (reverse, limit, bytes_max) = (query.reverse, query.limit, query.bytes_max);
+        self.call(move |inner| {
+            let query = HistoryQuery { channel: &channel, retention, after, before, reverse, limit, bytes_max };
+            let result = within(|done| inner.memory.history(query, done));
+            if let Ok(history) = &result {
+                inner.with(&channel, |stream| _ = stream.of(history.epoch));
+            }
+            done(result);
+        });
+    }
+
+    fn remove(&self, channel: &str, done: Done<Epoch>) {
+        let result = within(|done| self.0.memory.remove(channel, done));
+        if let Ok(epoch) = &result {
+            self.with(channel, |stream| _ = stream.of(*epoch));
+        }
+        done(result);
+    }
+
+    fn interest(&self, channel: &str, interested: bool) {
+        self.0.memory.interest(channel, interested);
+    }
+
+    fn stats(&self) -> EngineStats {
+        self.0.memory.stats()
+    }
+
+    fn close(&self, done: Done<()>) {
+        self.0.memory.close(done);
+    }
+}
+
+/// The answer of an engine that gives it within the call.
+fn within<T: Send + 'static>(call: impl FnOnce(Done<T>)) -> Result<T, EngineError> {
+    let answer = Arc::new(Mutex::new(None));
+    let slot = answer.clone();
+    call(Box::new(move |result| *slot.lock().expect("no panic while locked") = Some(result)));
+    let answer = answer.lock().expect("no panic while locked").take();
+    answer.expect("the memory engine answers within the call")
+}

@@ -1,0 +1,26 @@
+//! `broadcast`.
+
+use serde::{Deserialize, Serialize};
+
+use super::Action;
+
+/// `broadcast`: every connection, the sender's too, gets the value in a `broadcast` event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Broadcast<M> {
+    /// Any JSON value.
+    pub message: M,
+}
+
+/// Data of the response to [`Broadcast`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BroadcastData {
+    /// How many connections it is on its way to.
+    pub recipients: u64,
+}
+
+impl<S> Action for Broadcast<S> {
+    const NAME: &'static str = "broadcast";
+    type Response<M> = BroadcastData;
+}

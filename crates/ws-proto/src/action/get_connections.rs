@@ -1,0 +1,23 @@
+//! `get_connections`.
+
+use serde::{Deserialize, Serialize};
+
+use super::Action;
+
+/// `get_connections`: how many clients are connected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct GetConnections {}
+
+/// Data of the response to [`GetConnections`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ConnectionsData {
+    /// Connections of the whole cluster, the asking one too.
+    pub count: u64,
+}
+
+impl Action for GetConnections {
+    const NAME: &'static str = "get_connections";
+    type Response<M> = ConnectionsData;
+}

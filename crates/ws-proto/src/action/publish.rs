@@ -1,0 +1,65 @@
+//! `publish`: one publication at the end of a channel's stream.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::Action;
+use crate::borrowed;
+use crate::publication::Tags;
+
+/// `publish`: every subscriber of a channel, the sender too if it is one, gets the value in a
+/// `publication` event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Publish<'a, M> {
+    /// Name of the channel.
+    #[serde(borrow)]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::CHANNEL_BYTES_MAX)))]
+    pub channel: Cow<'a, str>,
+    /// Any JSON value.
+    pub data: M,
+    /// Makes the request safe to repeat: the same id again publishes nothing. At most 128 bytes.
+    #[serde(borrow, default, deserialize_with = "borrowed::string", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = crate::limits::MSG_ID_BYTES_MAX)))]
+    pub msg_id: Option<Cow<'a, str>>,
+    /// Passed on with the publication.
+    #[serde(borrow, default, deserialize_with = "borrowed::strings", skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Tags<'a>>,
+}
+
+/// Data of the response to [`Publish`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PublishData<'a> {
+    /// Name of the channel.
+    pub channel: Cow<'a, str>,
+    /// Epoch of the stream; absent in a channel without history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Cow<'a, str>>,
+    /// Offset of the publication; absent in a channel without history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// What the answer stands for.
+    pub ack: Ack,
+    /// Whether this `msg_id` was published before; `offset` is then that of the first time.
+    pub duplicate: bool,
+}
+
+/// How safe a publication is when its answer comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Ack {
+    /// Accepted by this node.
+    Memory,
+    /// Committed to disk.
+    Durable,
+    /// Accepted by the engine of the cluster.
+    Replicated,
+}
+
+impl<S> Action for Publish<'_, S> {
+    const NAME: &'static str = "publish";
+    type Response<M> = PublishData<'static>;
+}

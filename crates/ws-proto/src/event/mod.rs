@@ -1,0 +1,60 @@
+//! Notifications: what the server says unasked (PROTOCOL sections 1, 4 and 5).
+
+mod channel;
+mod connection;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+pub use channel::{ChannelGap, Join, Leave, Presence, PublicationEvent};
+pub use connection::{BroadcastEvent, BroadcastGap, Connected, Draining, HeartbeatTerms, LimitTerms, Sender};
+
+/// A notification as a client sees it. `event` on the wire is the variant in `snake_case`; both gaps are `gap`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The first frame of a connection.
+    Connected(Connected),
+    /// A value for every connection.
+    Broadcast(BroadcastEvent<&'a RawValue>),
+    /// Broadcasts that this connection missed.
+    BroadcastGap(BroadcastGap),
+    /// The server is going away.
+    Draining(Draining),
+    /// A publication in a channel.
+    Publication(PublicationEvent<'a, &'a RawValue>),
+    /// Another connection came into a channel.
+    Join(Join<'a, &'a RawValue>),
+    /// Another connection left a channel.
+    Leave(Leave<'a, &'a RawValue>),
+    /// How many are in a channel.
+    Presence(Presence<'a>),
+    /// Publications of a channel that this connection missed.
+    ChannelGap(ChannelGap<'a>),
+    /// An event that this version of the crate does not know, or one of a known name that lacks a field
+    /// of this version: to be ignored (PROTOCOL section 1).
+    Unknown {
+        /// Its name.
+        event: String,
+        /// The whole `data` object.
+        data: &'a RawValue,
+    },
+}
+
+/// An event that the server can send: its name, and `data` less the name.
+pub trait Notify: Serialize {
+    /// `event` on the wire.
+    const EVENT: &'static str;
+}
+
+/// Names of all events of this version. `gap` is one name for two events, of broadcasts and of a channel.
+pub const NAMES: &[&str] = &[
+    Connected::EVENT,
+    BroadcastEvent::<()>::EVENT,
+    BroadcastGap::EVENT,
+    Draining::EVENT,
+    PublicationEvent::<()>::EVENT,
+    Join::<()>::EVENT,
+    Leave::<()>::EVENT,
+    Presence::EVENT,
+];

@@ -1,0 +1,120 @@
+//! One publication on the wire: encoded once, sent as an event and kept as an entry of the history.
+//!
+//! What both have in common is the **body**, `"data":…,"time":…,"from":{…},"msg_id":…,"tags":{…}}`: no opening
+//! brace, one closing brace, absent fields left out. [`encode_publication_body`] writes it; the other two
+//! functions put the beginning in front of it that makes it an event or an entry:
+//!
+//! ```
+//! use serde_json::value::RawValue;
+//! use ws_proto::publication::{encode_history_entry, encode_publication_body, encode_publication_event};
+//!
+//! let data: &RawValue = serde_json::from_str("[1.50]")?;
+//! let (mut body, mut event, mut entry) = (Vec::new(), Vec::new(), Vec::new());
+//! encode_publication_body(data, 1_700_000_000_000, None, Some("m1"), None, &mut body);
+//! encode_publication_event("news", Some(7), &body, &mut event);
+//! encode_history_entry(7, &body, &mut entry);
+//!
+//! assert_eq!(body, br#""data":[1.50],"time":1700000000000,"msg_id":"m1"}"#);
+//! assert_eq!(
+//!     event,
+//!     br#"{"type":"notification","data":{"event":"publication","channel":"news","offset":7,"data":[1.50],"time":1700000000000,"msg_id":"m1"}}"#
+//! );
+//! assert_eq!(entry, br#"{"offset":7,"data":[1.50],"time":1700000000000,"msg_id":"m1"}"#);
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+//!
+//! All of them append to a buffer of the caller's. A client reads [`crate::event::PublicationEvent`] and
+//! [`HistoryEntry`]. Not in here: clocks (the time comes in) and storage.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::event::Sender;
+
+/// What a publisher labels a publication with.
+pub type Tags<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
+
+/// One publication of the history: the `publication` event without `event` and `channel`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "HistoryEntry"))]
+pub struct HistoryEntry<'a, M> {
+    /// Its place in the stream.
+    pub offset: u64,
+    /// The value, byte for byte as it was published.
+    pub data: M,
+    /// When the server accepted it, in milliseconds since 1970.
+    pub time: u64,
+    /// Who published it; absent for the server's own API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Sender>,
+    /// The id that its publisher gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub msg_id: Option<Cow<'a, str>>,
+    /// What its publisher labelled it with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Tags<'a>>,
+}
+
+const DATA: &[u8] = br#""data":"#;
+
+/// Where the data begins in a body: it is `body[BODY_DATA_START..][..length]`, with the length that
+/// [`encode_publication_body`] returned.
+pub const BODY_DATA_START: usize = DATA.len();
+
+/// Appends the body of a publication and returns the length of its data in bytes. `time` is in
+/// milliseconds since 1970. The data is copied as it is.
+pub fn encode_publication_body(
+    data: &RawValue,
+    time: u64,
+    from: Option<&Sender>,
+    msg_id: Option<&str>,
+    tags: Option<&Tags<'_>>,
+    out: &mut Vec<u8>,
+) -> usize {
+    let data = data.get().as_bytes();
+    out.reserve(data.len() + 192);
+    out.extend_from_slice(DATA);
+    out.extend_from_slice(data);
+    field(r#","time":"#, &time, out);
+    if let Some(from) = from {
+        field(r#","from":"#, from, out);
+    }
+    if let Some(msg_id) = msg_id {
+        field(r#","msg_id":"#, msg_id, out);
+    }
+    if let Some(tags) = tags {
+        field(r#","tags":"#, tags, out);
+    }
+    out.push(b'}');
+    data.len()
+}
+
+/// Appends the frame of a `publication` event around a body; `offset` is absent in a channel without history.
+pub fn encode_publication_event(channel: &str, offset: Option<u64>, body: &[u8], out: &mut Vec<u8>) {
+    const HEAD: &str = r#"{"type":"notification","data":{"event":"publication","channel":"#;
+    out.reserve(HEAD.len() + channel.len() + body.len() + 40);
+    field(HEAD, channel, out);
+    if let Some(offset) = offset {
+        field(r#","offset":"#, &offset, out);
+    }
+    out.push(b',');
+    out.extend_from_slice(body);
+    out.push(b'}');
+}
+
+/// Appends the entry of a history around a body.
+pub fn encode_history_entry(offset: u64, body: &[u8], out: &mut Vec<u8>) {
+    out.reserve(body.len() + 40);
+    field(r#"{"offset":"#, &offset, out);
+    out.push(b',');
+    out.extend_from_slice(body);
+}
+
+/// Numbers, strings and maps of strings always serialize, and a `Vec` takes every byte.
+fn field<T: Serialize + ?Sized>(head: &str, value: &T, out: &mut Vec<u8>) {
+    out.extend_from_slice(head.as_bytes());
+    serde_json::to_writer(out, value).expect("fields of a publication serialize");
+}

@@ -1,0 +1,163 @@
+//! Whether the values fit together: what follows from another key, and what contradicts one.
+
+use super::channels::{Channels, Namespaces};
+use super::mistake::Mistake;
+use super::name::{KeyName, SectionPath};
+use super::sections::Limits;
+use super::settle::Loaded;
+use super::source::Source;
+
+/// Sets what follows from other keys. What contradicts them goes to `mistakes`.
+pub(crate) fn agree(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
+    leave_room(loaded, mistakes);
+    let found = contradictions(loaded, mistakes);
+    mistakes.extend(found);
+}
+
+/// What must hold messages of the largest size: the key, its field, how many, and why.
+type Room = (&'static str, fn(&mut Limits) -> &mut usize, usize, &'static str);
+
+const ROOM: [Room; 4] = [
+    ("outbox_bytes_max", |l| &mut l.outbox_bytes_max, 1, "the answer to the largest message must fit in it"),
+    ("broadcast_log_bytes_max", |l| &mut l.broadcast_log_bytes_max, 1, "the largest broadcast must fit in it"),
+    ("channel_log_bytes_max", |l| &mut l.channel_log_bytes_max, 2, "the largest publication must fit in half of it"),
+    ("channel_logs_bytes_max", |l| &mut l.channel_logs_bytes_max, 2, "the largest publication must fit in half of it"),
+];
+
+/// Where a buffer was not set, it follows the size of messages; where it was set too small, that is a mistake.
+fn leave_room(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
+    let message = KeyName::new("limits", "message_bytes_max");
+    for (key, field, times, why) in ROOM {
+        let name = KeyName::new("limits", key);
+        let bytes_min = times * loaded.config.limits.message_bytes_max;
+        let bytes = field(&mut loaded.config.limits);
+        if *bytes >= bytes_min || any_unsure(mistakes, &[message.clone(), name.clone()]) {
+            continue;
+        }
+        let least = if times == 2 { format!("twice {message}") } else { message.to_string() };
+        if let Some(source) = loaded.origins.get(&name) {
+            mistakes.push(Mistake {
+                source: source.clone(),
+                key: name.to_string(),
+                found: format!("{bytes} bytes, less than {least} ({bytes_min} bytes)"),
+                allowed: format!("at least {least}"),
+                hint: Some(why.to_owned()),
+            });
+        } else {
+            *bytes = bytes_min;
+            loaded.origins.insert(name, Source::Key(least));
+        }
+    }
+}
+
+fn contradictions(loaded: &Loaded, mistakes: &[Mistake]) -> Vec<Mistake> {
+    let namespaces = loaded.config.namespaces.iter().map(|(name, options)| (Namespaces::path(name), options));
+    let sections = std::iter::once(("channels".into(), &loaded.config.channels)).chain(namespaces);
+    sections.filter_map(|(section, options)| join_leave_without_presence(loaded, mistakes, section, options)).collect()
+}
+
+/// Who comes and goes, the server knows from who is there.
+fn join_leave_without_presence(
+    loaded: &Loaded,
+    mistakes: &[Mistake],
+    section: SectionPath,
+    options: &Channels,
+) -> Option<Mistake> {
+    let names = ["join_leave", "presence"].map(|key| KeyName::new(section.clone(), key));
+    let inherited = names.iter().filter(|name| !loaded.origins.contains_key(name));
+    let inherited = inherited.map(|name| KeyName::new("channels", &name.key)).collect::<Vec<_>>();
+    if options.presence || !options.join_leave || any_unsure(mistakes, &names) || any_unsure(mistakes, &inherited) {
+        return None;
+    }
+    let [join_leave, presence] = names;
+    let (name, found, allowed) = if loaded.origins.contains_key(&join_leave) {
+        (join_leave, format!("true, while {presence} is false"), "true only with presence = true")
+    } else {
+        (presence, format!("false, while {join_leave} is true, as in [channels]"), "false only with join_leave = false")
+    };
+    // What sets neither has both from [channels], and there it is told.
+    let source = loaded.origins.get(&name)?.clone();
+    let (found, allowed) = (found, allowed.to_owned());
+    let hint = Some("without presence nobody knows who comes and goes".to_owned());
+    Some(Mistake { source, key: name.to_string(), found, allowed, hint })
+}
+
+/// Whether a mistake leaves open what one of these keys was meant to be: its own, or one of a whole source.
+fn any_unsure(mistakes: &[Mistake], names: &[KeyName]) -> bool {
+    mistakes.iter().any(|m| m.key.is_empty() || names.iter().any(|name| name.to_string() == m.key))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::settle::tests::{check, settled};
+
+    #[test]
+    fn buffers_hold_a_message() {
+        let outbox = "WS_SERVER__LIMITS__OUTBOX_BYTES_MAX: limits.outbox_bytes_max: found 8192 bytes, less than \
+                      limits.message_bytes_max (65536 bytes) | allowed: at least limits.message_bytes_max | \
+                      the answer to the largest message must fit in it";
+        check(&[("LIMITS__OUTBOX_BYTES_MAX", "8KiB")], &[outbox]);
+        check(&[("LIMITS__OUTBOX_BYTES_MAX", "8KiB"), ("LIMITS__MESSAGE_BYTES_MAX", "8KiB")], &[]);
+        check(&[("LIMITS__OUTBOX_BYTES_MAX", "64KiB"), ("LIMITS__BROADCAST_LOG_BYTES_MAX", "64KiB")], &[]);
+        let logs = |key: &str, variable: &str, bytes: &str, least: &str| {
+            format!(
+                "WS_SERVER__LIMITS__{variable}: limits.{key}: found {bytes} bytes, less than twice \
+                 limits.message_bytes_max ({least} bytes) | allowed: at least twice limits.message_bytes_max | \
+                 the largest publication must fit in half of it"
+            )
+        };
+        check(
+            &[("LIMITS__CHANNEL_LOG_BYTES_MAX", "64KiB")],
+            &[&logs("channel_log_bytes_max", "CHANNEL_LOG_BYTES_MAX", "65536", "131072")],
+        );
+        check(
+            &[("LIMITS__CHANNEL_LOGS_BYTES_MAX", "1MiB"), ("LIMITS__MESSAGE_BYTES_MAX", "1MiB")],
+            &[&logs("channel_logs_bytes_max", "CHANNEL_LOGS_BYTES_MAX", "1048576", "2097152")],
+        );
+        check(&[("LIMITS__CHANNEL_LOG_BYTES_MAX", "128KiB"), ("LIMITS__CHANNEL_LOGS_BYTES_MAX", "1MiB")], &[]);
+    }
+
+    #[test]
+    fn buffers_follow_the_size_of_messages() {
+        let limits = settled(&[("limits", "message_bytes_max", "64MiB")]).limits;
+        assert_eq!(limits.outbox_bytes_max, 64 << 20);
+        assert_eq!(limits.broadcast_log_bytes_max, 64 << 20);
+        assert_eq!(limits.channel_log_bytes_max, 128 << 20);
+        assert_eq!(limits.channel_logs_bytes_max, 128 << 20);
+    }
+
+    #[test]
+    fn join_leave_needs_presence() {
+        let why = "without presence nobody knows who comes and goes";
+        let (set, unset) = ("allowed: true only with presence = true", "allowed: false only with join_leave = false");
+        let channels = format!(
+            "WS_SERVER__CHANNELS__JOIN_LEAVE: channels.join_leave: found true, while channels.presence is false | {set} | {why}"
+        );
+        let (off, on) = (("CHANNELS__PRESENCE", "false"), ("CHANNELS__JOIN_LEAVE", "true"));
+        check(&[off], &[]);
+        check(&[on], &[]);
+        check(&[off, on], &[&channels]);
+        check(&[off, on, ("NAMESPACES__CHAT__ON_LAG", "latest")], &[&channels]);
+        check(&[off, on, ("NAMESPACES__CHAT__PRESENCE", "true")], &[&channels]);
+        check(
+            &[off, ("NAMESPACES__CHAT__JOIN_LEAVE", "true")],
+            &[&format!(
+                "WS_SERVER__NAMESPACES__CHAT__JOIN_LEAVE: namespaces.chat.join_leave: found true, while namespaces.chat.presence is false | {set} | {why}"
+            )],
+        );
+        check(
+            &[on, ("NAMESPACES__CHAT__PRESENCE", "false")],
+            &[&format!(
+                "WS_SERVER__NAMESPACES__CHAT__PRESENCE: namespaces.chat.presence: found false, while namespaces.chat.join_leave is true, as in [channels] | {unset} | {why}"
+            )],
+        );
+        check(&[on, ("NAMESPACES__CHAT__PRESENCE", "false"), ("NAMESPACES__CHAT__JOIN_LEAVE", "false")], &[]);
+    }
+
+    #[test]
+    fn what_is_unsure_contradicts_nothing() {
+        let presence = "WS_SERVER__CHANNELS__PRESENCE: channels.presence: found \"no\" | allowed: true or false | \
+                        write false";
+        check(&[("CHANNELS__PRESENCE", "no"), ("CHANNELS__JOIN_LEAVE", "true")], &[presence]);
+    }
+}

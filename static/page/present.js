@@ -1,0 +1,59 @@
+// Who is in a channel, as far as this page knows: the pages it has loaded, and the joins and leaves since. No DOM.
+
+const CLIENTS_KEPT_MAX = 1000;
+
+export class Present {
+  connections = 0;
+  users = 0;
+  next = undefined; // the cursor of the next page, where there is one
+  clients = new Map(); // connection id → {connection_id, user, info, isNew?}
+  at = Date.now();
+  joined = 0;
+  left = 0;
+  isStale = false; // the server sends counts only, or nothing any more: the list is no longer what is there
+
+  /** `isTold`: this page is subscribed, so joins and leaves come, where the server tells them. */
+  constructor(channel, isTold) { Object.assign(this, { channel, isTold }); }
+
+  /** A page of `get_presence`. */
+  add({ connections, users, clients, next }) {
+    Object.assign(this, { connections, users, next });
+    for (const client of clients) this.clients.set(client.connection_id, client);
+  }
+
+  /** A notification; whether it changed anything. */
+  hear(data) {
+    if (data.channel !== this.channel) return false;
+    switch (data.event) {
+      case 'join': this.#join(data.client); return true;
+      case 'leave': this.#leave(data.client); return true;
+      case 'presence':
+        Object.assign(this, { connections: data.connections, users: data.users, isStale: true });
+        return true;
+      case 'unsubscribed': this.isStale = true; return true;
+      default: return false;
+    }
+  }
+
+  #join(client) {
+    this.joined += 1;
+    if (this.clients.has(client.connection_id)) return; // the page that came meanwhile has it
+    this.connections += 1;
+    if (!this.#has(client.user)) this.users += 1;
+    if (this.clients.size < CLIENTS_KEPT_MAX) this.clients.set(client.connection_id, { ...client, isNew: true });
+  }
+
+  #leave(client) {
+    this.left += 1;
+    this.connections -= 1;
+    this.clients.delete(client.connection_id);
+    if (!this.#has(client.user)) this.users -= 1;
+  }
+
+  /** While not all pages are loaded this is a guess, and so is the number of users until the next load. */
+  #has(user) {
+    if (user === null || user === undefined) return true; // anonymous: counts as no user
+    for (const client of this.clients.values()) if (client.user === user) return true;
+    return false;
+  }
+}
