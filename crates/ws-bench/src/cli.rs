@@ -24,6 +24,12 @@ pub(crate) enum Scenario {
     Idle(Idle),
     /// Connections opened and closed again: handshakes per second and latency
     Connect(Connect),
+    /// Many channels, each with some subscribers: deliveries per second, memory of channels and subscriptions
+    Channels(Channels),
+    /// All clients go, something is published, all come back: time to catch up, and whether each got all of it
+    Recover(Recover),
+    /// Subscribers that never read, in turns: what they cost the others and the server's memory
+    Slow(Slow),
 }
 
 impl Scenario {
@@ -33,6 +39,9 @@ impl Scenario {
             Scenario::Fanout(fanout) => &fanout.common,
             Scenario::Idle(idle) => &idle.common,
             Scenario::Connect(connect) => &connect.common,
+            Scenario::Channels(channels) => &channels.common,
+            Scenario::Recover(recover) => &recover.common,
+            Scenario::Slow(slow) => &slow.common,
         }
     }
 }
@@ -42,10 +51,10 @@ pub(crate) struct Common {
     /// Server to load: ws://HOST:PORT/PATH
     #[arg(default_value = "ws://127.0.0.1:3000/ws", value_name = "URL")]
     pub(crate) target: Target,
-    /// How long to measure (ms, s, m)
+    /// How long to measure (ms, s, m); `slow`: in each of four turns; `recover`: of no meaning
     #[arg(long, default_value = "5s", value_parser = positive)]
     pub(crate) duration: Duration,
-    /// Load before the measurement begins; `idle`: rest before each reading of memory
+    /// Load before the measurement begins; `idle`, `channels`: rest before each reading of memory
     #[arg(long, default_value = "1s", value_parser = duration)]
     pub(crate) warmup: Duration,
     /// Process id of the server on this machine: its CPU time and memory are reported
@@ -116,6 +125,78 @@ pub(crate) struct Connect {
     pub(crate) concurrency: usize,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Channels {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Channels, published to in turn
+    #[arg(long, default_value_t = 1000, value_parser = count)]
+    pub(crate) channels: usize,
+    /// Subscribers of each channel
+    #[arg(long, default_value_t = 10, value_parser = count)]
+    pub(crate) subscribers: usize,
+    /// Subscriptions that each connection holds; at most as many as there are channels
+    #[arg(long, default_value_t = 1, value_parser = count)]
+    pub(crate) per_connection: usize,
+    /// Publications that have not reached every subscriber yet, at a time
+    #[arg(long, default_value_t = 16, value_parser = window)]
+    pub(crate) window: usize,
+    /// Publish this many, without a warm-up, instead of for --duration; 0: measure memory alone
+    #[arg(long, value_parser = publications)]
+    pub(crate) publications: Option<u64>,
+    /// Length of the data in bytes, at least 16
+    #[arg(long, default_value_t = 128, value_parser = stamped_payload)]
+    pub(crate) payload: usize,
+    /// Namespace of the channels; without it they have none
+    #[arg(long, value_parser = namespace)]
+    pub(crate) namespace: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Recover {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Clients that go and come back
+    #[arg(long, default_value_t = 10_000, value_parser = count)]
+    pub(crate) clients: usize,
+    /// Channels that the clients are spread over
+    #[arg(long, default_value_t = 1, value_parser = count)]
+    pub(crate) channels: usize,
+    /// Publications to each channel while nobody is there
+    #[arg(long, default_value_t = 100, value_parser = publications)]
+    pub(crate) publications: u64,
+    /// Handshakes in progress at a time
+    #[arg(long, default_value_t = 64, value_parser = window)]
+    pub(crate) concurrency: usize,
+    /// Length of the data in bytes, at least 16
+    #[arg(long, default_value_t = 128, value_parser = stamped_payload)]
+    pub(crate) payload: usize,
+    /// Namespace of the channels; without it they have none
+    #[arg(long, value_parser = namespace)]
+    pub(crate) namespace: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Slow {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Subscribers that read
+    #[arg(long, default_value_t = 100, value_parser = count)]
+    pub(crate) subscribers: usize,
+    /// Subscribers that never read, in every second turn
+    #[arg(long, default_value_t = 1, value_parser = count)]
+    pub(crate) slow: usize,
+    /// Length of the data in bytes, at least 16
+    #[arg(long, default_value_t = 16_384, value_parser = stamped_payload)]
+    pub(crate) bytes: usize,
+    /// Publications per second; latency counts from when each was due
+    #[arg(long, default_value_t = 50.0, value_parser = rate)]
+    pub(crate) rate: f64,
+    /// Namespace of the channel; without it it has none
+    #[arg(long, value_parser = namespace)]
+    pub(crate) namespace: Option<String>,
+}
+
 fn within(text: &str, min: usize, max: usize) -> Result<usize, String> {
     let number: usize = text.parse().map_err(|_| "not a whole number".to_owned())?;
     if (min..=max).contains(&number) { Ok(number) } else { Err(format!("must be {min} to {max}")) }
@@ -135,6 +216,21 @@ fn payload(text: &str) -> Result<usize, String> {
 
 fn stamped_payload(text: &str) -> Result<usize, String> {
     within(text, 16, 8 << 20)
+}
+
+/// Their numbers have eight hexadecimal digits.
+fn publications(text: &str) -> Result<u64, String> {
+    within(text, 0, 1_000_000_000).map(|number| number as u64)
+}
+
+fn namespace(text: &str) -> Result<String, String> {
+    let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | '*' | '#' | '"' | '\\');
+    match text {
+        "" => Err("must not be empty".to_owned()),
+        long if long.len() > 200 => Err("must be at most 200 bytes".to_owned()),
+        text if text.contains(bad) => Err("must not contain white space, ':', '*', '#', '\"' or '\\'".to_owned()),
+        text => Ok(text.to_owned()),
+    }
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -197,6 +293,8 @@ mod tests {
         assert!(parse("ws-bench fanout --rate 20").is_ok());
         assert!(parse("ws-bench fanout --rate 20 --in-flight 4").is_err());
         assert!(parse("ws-bench fanout --payload 8").is_err());
+        assert!(parse("ws-bench channels --channels 10 --per-connection 5 --publications 0 --namespace chat").is_ok());
+        assert!(parse("ws-bench channels --namespace a:b").is_err());
         assert!(parse("ws-bench echo wss://example.org/ws").is_err());
         assert!(parse("ws-bench echo ws://[::1]:9/x --in-flight 0").is_err());
     }

@@ -25,8 +25,27 @@ pub(crate) enum Failure {
     Ports { wanted: usize, ports: usize },
     #[error("--pid {pid}: {error}")]
     Process { pid: u32, error: io::Error },
+    #[error(
+        "--per-connection {per_connection}: a connection subscribes to a channel once, and there are {channels} \
+         channels. Lower it, or raise --channels"
+    )]
+    PerConnection { per_connection: u64, channels: u64 },
+    #[error("{action}: {done} of {wanted} done, then: {why}{}", hint(why))]
+    Unfinished { action: &'static str, done: u64, wanted: u64, why: String },
     #[error("interrupted before anything was measured")]
     Interrupted,
     #[error("{0}")]
     Io(#[from] io::Error),
+}
+
+/// What to do about errors that a run of this kind meets easily.
+fn hint(why: &str) -> &'static str {
+    match why.split(':').next() {
+        Some("limit_exceeded") => {
+            " (raise limits.channels_per_connection_max of the server, or lower --per-connection)"
+        }
+        Some("rate_limited") => " (set limits.requests_per_second of the server to 0 for this run)",
+        Some("unknown_namespace") => " (configure the namespace on the server, or leave --namespace out)",
+        _ => "",
+    }
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod channel;
 mod cli;
 mod failure;
 mod frame;
@@ -18,6 +19,7 @@ mod opening;
 mod process;
 mod progress;
 mod report;
+mod request;
 mod scenario;
 mod socket;
 mod target;

@@ -1,20 +1,18 @@
-//! The few messages of the protocol that the load needs: requests ready to send, and what arrived.
+//! The few messages of the protocol that the load has to understand: what arrived.
 //!
 //! Two speeds. A [`Shape`] recognises by comparison alone what an earlier message looked like but
 //! for eight digits; [`Incoming::read`] parses anything, and is for the first of a kind and for the
-//! unusual. Requests are [`Template`]s: a finished frame in which eight digits are put in place.
+//! unusual. Not here: what is sent (`request.rs`), the quick reading of publications (`channel.rs`).
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
-
-use crate::frame;
 
 /// Numbers travel as eight hexadecimal digits: their frames are all of one length.
 pub(crate) const DIGITS: usize = 8;
-const PLACE: &str = "########";
 
 pub(crate) fn digits(number: u64) -> [u8; DIGITS] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -28,47 +26,6 @@ pub(crate) fn number(digits: &[u8]) -> Option<u64> {
         _ => None,
     };
     (digits.len() == DIGITS).then(|| digits.iter().try_fold(0, hex)).flatten()
-}
-
-/// A request's frame; its number fills the id, and the message too where the message has a place.
-#[derive(Debug)]
-pub(crate) struct Template {
-    frame: Vec<u8>,
-    places: Vec<usize>,
-}
-
-impl Template {
-    fn new(request: &Value) -> Template {
-        let mut bytes = Vec::new();
-        frame::text(&mut bytes, request.to_string().as_bytes());
-        let place = PLACE.as_bytes();
-        let places = bytes.windows(DIGITS).enumerate().filter(|(_, window)| *window == place);
-        let places = places.map(|(at, _)| at).collect();
-        Template { frame: bytes, places }
-    }
-
-    pub(crate) fn echo(message: &str) -> Template {
-        Template::request("echo", message)
-    }
-
-    /// Broadcasts `run`, the request's number and filling: `payload` bytes in all.
-    pub(crate) fn broadcast(run: &str, payload: usize) -> Template {
-        let filling = "x".repeat(payload.saturating_sub(run.len() + DIGITS));
-        Template::request("broadcast", &format!("{run}{PLACE}{filling}"))
-    }
-
-    fn request(action: &str, message: &str) -> Template {
-        Template::new(&json!({"id": PLACE, "type": "request", "action": action, "payload": {"message": message}}))
-    }
-
-    /// Appends the frame of request `number`.
-    pub(crate) fn write(&self, out: &mut Vec<u8>, number: u64) {
-        let (start, digits) = (out.len(), digits(number));
-        out.extend_from_slice(&self.frame);
-        for place in &self.places {
-            out[start + place..][..DIGITS].copy_from_slice(&digits);
-        }
-    }
 }
 
 /// A message seen before: what stands before and behind the eight digits that differ.
@@ -103,7 +60,7 @@ impl Shape {
 pub(crate) enum Incoming<'a> {
     Response {
         id: Cow<'a, str>,
-        echo: Option<Value>,
+        answer: Answer,
     },
     Error {
         id: Option<Cow<'a, str>>,
@@ -113,14 +70,49 @@ pub(crate) enum Incoming<'a> {
     Broadcast {
         message: Value,
     },
+    /// Of broadcasts.
     Gap {
         missed: u64,
+    },
+    Publication {
+        channel: String,
+        offset: Option<u64>,
+        data: Value,
+    },
+    ChannelGap {
+        channel: String,
+        hole: Hole,
     },
     /// Application-level heartbeat (`?heartbeat=app`): answer with [`PONG`].
     Ping,
     /// Right, and of no interest here.
     Other,
     Unreadable,
+}
+
+/// What a response says, as far as a load tool asked for it.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+pub(crate) struct Answer {
+    pub(crate) echo: Option<Value>,
+    pub(crate) epoch: Option<String>,
+    pub(crate) offset: Option<u64>,
+    pub(crate) recovered: Option<bool>,
+    pub(crate) gap: Option<Hole>,
+}
+
+/// What is gone from a channel: offsets, or all that was in another epoch.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize)]
+pub(crate) struct Hole {
+    pub(crate) from: Option<u64>,
+    pub(crate) to: Option<u64>,
+    pub(crate) epoch: Option<String>,
+}
+
+impl Hole {
+    /// The offsets that are gone, where the hole says so.
+    pub(crate) fn offsets(&self) -> Option<RangeInclusive<u64>> {
+        Some(self.from?..=self.to?)
+    }
 }
 
 /// The answer to [`Incoming::Ping`].
@@ -143,18 +135,25 @@ struct Data<'a> {
     #[serde(borrow, default)]
     event: Option<Cow<'a, str>>,
     message: Option<Value>,
-    echo: Option<Value>,
     broadcast: Option<bool>,
     missed: Option<u64>,
+    channel: Option<String>,
+    offset: Option<u64>,
+    data: Option<Value>,
+    /// An offset in a gap; whoever published, in a publication.
+    from: Option<Value>,
+    to: Option<u64>,
+    epoch: Option<String>,
 }
 
 impl<'a> Incoming<'a> {
     pub(crate) fn read(text: &'a [u8]) -> Incoming<'a> {
         let Ok(envelope) = serde_json::from_slice::<Envelope<'a>>(text) else { return Incoming::Unreadable };
         let data = || envelope.data.and_then(|data| serde_json::from_str::<Data<'a>>(data.get()).ok());
+        let answer = || envelope.data.and_then(|data| serde_json::from_str(data.get()).ok());
         match (&*envelope.kind, envelope.id) {
             ("notification", _) => data().map_or(Incoming::Unreadable, Incoming::event),
-            ("response", Some(id)) => Incoming::Response { id, echo: data().and_then(|data| data.echo) },
+            ("response", Some(id)) => Incoming::Response { id, answer: answer().unwrap_or_default() },
             ("error", id) => Incoming::Error { id, text: error_text(envelope.error) },
             ("ping", _) => Incoming::Ping,
             ("pong", _) => Incoming::Other,
@@ -163,12 +162,19 @@ impl<'a> Incoming<'a> {
     }
 
     fn event(data: Data<'a>) -> Incoming<'a> {
-        match (data.event.as_deref(), data.broadcast) {
-            (Some("connected"), _) => Incoming::Connected,
-            (Some("broadcast"), _) => Incoming::Broadcast { message: data.message.unwrap_or_default() },
-            (Some("gap"), Some(true)) => Incoming::Gap { missed: data.missed.unwrap_or(0) },
-            (Some(_), _) => Incoming::Other,
-            (None, _) => Incoming::Unreadable,
+        match (data.event.as_deref(), data.broadcast, data.channel) {
+            (Some("connected"), ..) => Incoming::Connected,
+            (Some("broadcast"), ..) => Incoming::Broadcast { message: data.message.unwrap_or_default() },
+            (Some("publication"), _, Some(channel)) => {
+                Incoming::Publication { channel, offset: data.offset, data: data.data.unwrap_or_default() }
+            }
+            (Some("gap"), Some(true), _) => Incoming::Gap { missed: data.missed.unwrap_or(0) },
+            (Some("gap"), _, Some(channel)) => {
+                let from = data.from.as_ref().and_then(Value::as_u64);
+                Incoming::ChannelGap { channel, hole: Hole { from, to: data.to, epoch: data.epoch } }
+            }
+            (Some(_), ..) => Incoming::Other,
+            (None, ..) => Incoming::Unreadable,
         }
     }
 }
@@ -202,9 +208,12 @@ mod tests {
     fn messages_of_the_protocol_are_told_apart() {
         check(
             r#"{"type":"response","id":"1","data":{"echo":"a","more":[]}}"#,
-            Incoming::Response { id: "1".into(), echo: Some("a".into()) },
+            Incoming::Response { id: "1".into(), answer: Answer { echo: Some("a".into()), ..Answer::default() } },
         );
-        check(r#"{"id":"1","type":"response","data":7}"#, Incoming::Response { id: "1".into(), echo: None });
+        check(
+            r#"{"id":"1","type":"response","data":7}"#,
+            Incoming::Response { id: "1".into(), answer: Answer::default() },
+        );
         check(
             r#"{"type":"error","error":{"code":"overloaded","message":"later","retryable":true}}"#,
             Incoming::Error { id: None, text: "overloaded: later".to_owned() },
@@ -221,13 +230,40 @@ mod tests {
             r#"{"type":"notification","data":{"event":"gap","broadcast":true,"missed":3}}"#,
             Incoming::Gap { missed: 3 },
         );
-        check(r#"{"type":"notification","data":{"event":"gap","channel":"c","from":1,"to":2}}"#, Incoming::Other);
         check(r#"{"type":"ping"}"#, Incoming::Ping);
         for unreadable in ["", "[]", "{\"type\":1}", r#"{"type":"notification","data":"x"}"#, r#"{"type":"response"}"#]
         {
             check(unreadable, Incoming::Unreadable);
         }
         assert!(is_greeting(r#"{"type":"notification","data":{"event":"connected","connection_id":"7f1c"}}"#));
+    }
+
+    #[test]
+    fn what_channels_say_is_read() {
+        let subscribed = r#"{"id":"1","type":"response","data":{"channel":"c","epoch":"e","offset":7,
+            "recovered":false,"gap":{"from":3,"to":5}}}"#;
+        let gap = Some(Hole { from: Some(3), to: Some(5), epoch: None });
+        let answer =
+            Answer { epoch: Some("e".to_owned()), offset: Some(7), recovered: Some(false), gap, ..Answer::default() };
+        check(subscribed, Incoming::Response { id: "1".into(), answer });
+        check(
+            r#"{"type":"notification","data":{"event":"publication","channel":"c","offset":8,"data":"d","time":1,
+            "from":{"connection_id":"x"}}}"#,
+            Incoming::Publication { channel: "c".to_owned(), offset: Some(8), data: "d".into() },
+        );
+        let hole = Hole { from: Some(1), to: Some(2), epoch: None };
+        assert_eq!(hole.offsets(), Some(1..=2));
+        check(
+            r#"{"type":"notification","data":{"event":"gap","channel":"c","from":1,"to":2}}"#,
+            Incoming::ChannelGap { channel: "c".to_owned(), hole },
+        );
+        let hole = Hole { epoch: Some("e".to_owned()), ..Hole::default() };
+        assert_eq!(hole.offsets(), None);
+        check(
+            r#"{"type":"notification","data":{"event":"gap","channel":"c","epoch":"e"}}"#,
+            Incoming::ChannelGap { channel: "c".to_owned(), hole },
+        );
+        check(r#"{"type":"notification","data":{"event":"join","channel":"c","client":{}}}"#, Incoming::Other);
     }
 
     #[test]
@@ -238,18 +274,6 @@ mod tests {
         for bad in [&b"0000000"[..], b"000000000", b"0000000g", b"0000000F"] {
             assert_eq!(number(bad), None);
         }
-    }
-
-    #[test]
-    fn a_template_fills_in_its_number_everywhere() {
-        let mut out = b"before".to_vec();
-        Template::broadcast("cafe0000", 20).write(&mut out, 0x2a);
-        let text = String::from_utf8_lossy(&out[6 + 2 + 4..]).into_owned();
-        let request: Value = serde_json::from_str(text.trim_start_matches(|c| c != '{')).expect("JSON");
-        assert_eq!(request["id"], "0000002a");
-        assert_eq!(request["payload"]["message"], "cafe00000000002axxxx");
-        let echo = Template::echo("#");
-        assert_eq!(echo.places.len(), 1);
     }
 
     #[test]

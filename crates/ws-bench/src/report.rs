@@ -17,6 +17,7 @@ pub(crate) enum Value {
     Seconds(f64),
     Micros(f64),
     Kib(f64),
+    Bytes(f64),
     /// Of one CPU: 1.0 is one core, busy all the time.
     Cores(f64),
     Latency(Quantiles),
@@ -121,7 +122,12 @@ impl Serialize for Report {
             match value {
                 Value::Count(count) => map.serialize_entry(key, count)?,
                 Value::Latency(quantiles) => map.serialize_entry(key, quantiles)?,
-                Value::PerSecond(x) | Value::Seconds(x) | Value::Micros(x) | Value::Kib(x) | Value::Cores(x) => {
+                Value::PerSecond(x)
+                | Value::Seconds(x)
+                | Value::Micros(x)
+                | Value::Kib(x)
+                | Value::Bytes(x)
+                | Value::Cores(x) => {
                     map.serialize_entry(key, &((x * 1e4).round() / 1e4))?;
                 }
             }
@@ -140,6 +146,7 @@ fn shown(value: &Value) -> String {
         Value::Seconds(seconds) => format!("{seconds:.2} s"),
         Value::Micros(us) => micros(*us),
         Value::Kib(kib) => format!("{kib:.2} KiB"),
+        Value::Bytes(bytes) => format!("{bytes:.0} bytes"),
         Value::Cores(cores) => format!("{:.0} % of one core", cores * 100.0),
         Value::Latency(q) => {
             let parts = [("p50", q.p50), ("p90", q.p90), ("p99", q.p99), ("p99.9", q.p999), ("max", q.max)];

@@ -96,7 +96,7 @@ impl Socket {
             io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => ConnectError::NoPort(address),
             _ => ConnectError::Connect(address, error),
         };
-        let mut stream = tcp(address, source).await.map_err(failed)?;
+        let mut stream = tcp(server, source).await.map_err(failed)?;
         stream.write_all(&server.request).await.map_err(failed)?;
         let mut bytes = Vec::with_capacity(1024);
         let end = read_head(&mut stream, &mut bytes, address).await?;
@@ -212,15 +212,15 @@ impl Drop for Socket {
     }
 }
 
-async fn tcp(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
-    let stream = match source {
-        None => TcpStream::connect(address).await?,
-        Some(source) => {
-            let socket = TcpSocket::new_v4()?;
-            socket.bind(SocketAddr::new(source, 0))?;
-            socket.connect(address).await?
-        }
-    };
+async fn tcp(server: &Server, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = if server.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(bytes) = server.receive_bytes {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    if let Some(source) = source {
+        socket.bind(SocketAddr::new(source, 0))?;
+    }
+    let stream = socket.connect(server.address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }

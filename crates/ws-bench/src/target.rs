@@ -71,6 +71,8 @@ pub(crate) struct Server {
     pub(crate) request: Vec<u8>,
     /// Empty: the system chooses.
     pub(crate) sources: Vec<IpAddr>,
+    /// What the client's side of a connection holds at most, unread; `None`: the system chooses.
+    pub(crate) receive_bytes: Option<u32>,
 }
 
 impl Target {
@@ -82,7 +84,7 @@ impl Target {
             .collect();
         found.sort_by_key(|address| !address.is_ipv4());
         let address = *found.first().ok_or_else(|| io::Error::other(format!("{}: no address", self.host)))?;
-        Ok(Server { address, request: self.request(), sources: Vec::new() })
+        Ok(Server { address, request: self.request(), sources: Vec::new(), receive_bytes: None })
     }
 
     fn request(&self) -> Vec<u8> {

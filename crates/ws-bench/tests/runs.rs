@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use server::{Fault, Server};
 
+mod channels;
 mod server;
 
 fn command(line: &str, url: &str) -> Command {
@@ -161,7 +162,7 @@ fn connect_measures_handshakes() {
 fn every_scenario_says_what_is_wrong_with_the_address() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let not_found = Server::start(Fault::NotFound);
-    for scenario in ["echo", "fanout", "idle", "connect"] {
+    for scenario in ["echo", "fanout", "idle", "connect", "channels", "recover", "slow"] {
         for (url, why) in [
             (format!("ws://{unused}/ws"), "connection refused"),
             (not_found.url.clone(), "not a WebSocket: HTTP/1.1 404 Not Found"),

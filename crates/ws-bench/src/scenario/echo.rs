@@ -15,10 +15,11 @@ use crate::frame;
 use crate::lanes::{Lanes, Shared};
 use crate::limits;
 use crate::measure::{Clock, Complaints, Latencies};
-use crate::message::{self, Incoming, PONG, Shape, Template};
+use crate::message::{self, Incoming, PONG, Shape};
 use crate::opening::open_all;
 use crate::process::Interval;
 use crate::report::{Report, Value};
+use crate::request::Template;
 use crate::socket::{Ended, Socket};
 
 use super::{Look, Stage};
@@ -194,9 +195,9 @@ impl Tally {
     /// whether it answers a request.
     fn unusual(&mut self, text: &[u8], expected: u64, plan: &Plan, out: &mut Vec<u8>) -> bool {
         match Incoming::read(text) {
-            Incoming::Response { id, echo } => {
+            Incoming::Response { id, answer } => {
                 let in_turn = message::number(id.as_bytes()) == Some(expected);
-                let same = echo.as_ref().and_then(|echo| echo.as_str()) == Some(&plan.message);
+                let same = answer.echo.as_ref().and_then(|echo| echo.as_str()) == Some(&plan.message);
                 match (in_turn, same) {
                     (true, true) => self.shape.learn(text, b"\"id\":\""),
                     (false, _) => self.wrong.note(format!("out of turn: {}", String::from_utf8_lossy(text))),

@@ -5,9 +5,7 @@
 //! publishes are due at fixed times and latency counts from then, so that a server that stalls
 //! cannot hide it by being asked less.
 
-use std::process;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::sleep;
 
@@ -16,25 +14,21 @@ use crate::failure::Failure;
 use crate::lanes::Lanes;
 use crate::limits;
 use crate::measure::{Clock, Complaints, Latencies};
-use crate::message::{Template, digits};
 use crate::opening::open_all;
 use crate::process::Interval;
 use crate::report::{Report, Value};
+use crate::request::{Template, run_mark};
 use crate::socket::Socket;
 
-use super::{Look, Stage};
-use board::Board;
-use order::Faults;
-use publisher::{Pace, Publisher};
+use super::board::Board;
+use super::order::Faults;
+use super::pace::{self, Pace};
+use super::{AFTERMATH, Look, Stage};
+use publisher::Publisher;
 use reader::{Plan, Reader, Tally};
 
-mod board;
-mod order;
 mod publisher;
 mod reader;
-
-/// After the last delivery: time for a duplicate to show up.
-const AFTERMATH: Duration = Duration::from_millis(50);
 
 /// What the measured interval brought.
 struct Measured {
@@ -49,7 +43,7 @@ pub(super) async fn run(options: Fanout, mut stage: Stage) -> Result<Report, Fai
     let lanes = Lanes::start(options.common.threads, Tally::new)?;
     let sockets = open_all(&lanes, server, options.connections, &mut stage).await?;
 
-    let board = Board::new(options.connections);
+    let board = Arc::new(Board::new(options.connections));
     let plan = Arc::new(Plan { clock: Clock::start(), board, run: run_mark() });
     let pacemaker = start(&lanes, &plan, &options, sockets)?;
     let measured = measure(&lanes, &plan, &mut stage).await;
@@ -61,13 +55,6 @@ pub(super) async fn run(options: Fanout, mut stage: Stage) -> Result<Report, Fai
     stage.drain(|| missing(&lanes, &plan)).await;
     sleep(AFTERMATH).await;
     Ok(report(&options, &stage, &lanes, &plan, &measured))
-}
-
-/// Eight digits that tell this run's messages from those of others on the same server.
-fn run_mark() -> String {
-    let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
-    let mark = digits(time.rotate_left(20) ^ u64::from(process::id()).wrapping_mul(0x9e37_79b9));
-    String::from_utf8_lossy(&mark).into_owned()
 }
 
 /// Puts every connection to work; the readers first, so that no broadcast finds them absent.
@@ -90,7 +77,7 @@ fn start(
             lanes.runtime(index).spawn(reader.run());
         }
     }
-    every_ns.map(|ns| publisher::pacemaker(plan.clone(), ns, start_ns)).transpose()
+    every_ns.map(|ns| pace::pacemaker(plan.board.clone(), plan.clock, ns, start_ns)).transpose()
 }
 
 async fn measure(lanes: &Lanes<Tally>, plan: &Plan, stage: &mut Stage) -> Result<Measured, Failure> {
@@ -150,19 +137,7 @@ fn judge(report: &mut Report, lanes: &Lanes<Tally>, plan: &Plan) {
     });
     // What the server refused is missing everywhere, and stands under the errors.
     faults.lost = faults.lost.saturating_sub(plan.board.refused() * lanes.sum(|tally| tally.open));
-    let counts = [
-        ("lost", "lost", faults.lost),
-        ("duplicated", "duplicated", faults.duplicated),
-        ("reordered", "reordered", faults.reordered),
-        ("gaps", "gaps announced", faults.gaps),
-        ("gap_messages", "messages in gaps", faults.missed),
-    ];
-    for (key, label, count) in counts {
-        report.figure(key, label, Value::Count(count));
-    }
-    for (_, label, count) in counts[..3].iter().filter(|(_, _, count)| *count > 0) {
-        report.problem(format!("{count} deliveries {label}"));
-    }
+    faults.report(report);
     report.complaints(&errors, "error answers");
     report.complaints(&unreadable, "messages not understood");
     report.complaints(&ended, "connections ended");

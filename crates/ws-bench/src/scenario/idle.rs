@@ -14,10 +14,11 @@ use crate::frame;
 use crate::lanes::{Lanes, Shared};
 use crate::limits;
 use crate::measure::Complaints;
-use crate::message::{Incoming, PONG, Template};
+use crate::message::{Incoming, PONG};
 use crate::opening::{CONCURRENCY, open};
 use crate::process::{Interval, Mark};
 use crate::report::{Report, Value};
+use crate::request::Template;
 use crate::socket::{Ended, Socket};
 
 use super::{Look, Stage};
@@ -56,8 +57,7 @@ pub(super) async fn run(options: Idle, mut stage: Stage) -> Result<Report, Failu
     let mut server = options.common.target.look_up()?;
     limits::make_room(options.connections, &mut server)?;
     let lanes = Lanes::start(options.common.threads, Tally::default)?;
-    let rss = |stage: &Stage| stage.server.as_ref().and_then(|server| server.rss_kib().ok());
-    let mut memory = Memory { empty: rss(&stage), ..Memory::default() };
+    let mut memory = Memory { empty: stage.rss_kib(), ..Memory::default() };
 
     let turns = Arc::new(Semaphore::new(0));
     let from = Mark::now(stage.server.as_ref());
@@ -66,11 +66,11 @@ pub(super) async fn run(options: Idle, mut stage: Stage) -> Result<Report, Failu
     let opening = from.until(&Mark::now(stage.server.as_ref()));
 
     rest(&mut stage, &lanes, "resting").await?;
-    memory.opened = rss(&stage);
+    memory.opened = stage.rss_kib();
     turns.add_permits(CONCURRENCY);
     echoes(&mut stage, &lanes).await?;
     rest(&mut stage, &lanes, "resting after an echo each").await?;
-    memory.echoed = rss(&stage);
+    memory.echoed = stage.rss_kib();
     let idle = idle(&mut stage, &lanes).await?;
     Ok(report(&options, &stage, &lanes, &Measured { opening, memory, idle }))
 }

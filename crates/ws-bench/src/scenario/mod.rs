@@ -14,15 +14,28 @@ use crate::process::{Interval, Mark, Process};
 use crate::progress::Progress;
 use crate::report::Report;
 
+mod board;
+mod channels;
 mod connect;
 mod echo;
 mod fanout;
 mod idle;
+mod order;
+mod pace;
+mod recover;
+mod slow;
+mod stream;
 
 /// How often the main thread looks at the lanes.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long answers may stay out, once no more is asked, before they are counted as lost.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// After the last delivery: time for a duplicate to show up.
+const AFTERMATH: Duration = Duration::from_millis(50);
+/// A stage that ends by itself may take this long…
+const STAGE_TIME_MAX: Duration = Duration::from_secs(600);
+/// …and stand still this long.
+const STANDSTILL_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Carries out what the command line says. The calling thread only looks on; lanes do the work.
 pub(crate) fn run(cli: Cli) -> Result<Report, Failure> {
@@ -34,6 +47,9 @@ pub(crate) fn run(cli: Cli) -> Result<Report, Failure> {
             Scenario::Fanout(options) => fanout::run(options, stage).await,
             Scenario::Idle(options) => idle::run(options, stage).await,
             Scenario::Connect(options) => connect::run(options, stage).await,
+            Scenario::Channels(options) => channels::run(options, stage).await,
+            Scenario::Recover(options) => recover::run(options, stage).await,
+            Scenario::Slow(options) => slow::run(options, stage).await,
         }
     })
 }
@@ -103,6 +119,19 @@ impl Stage {
         }
     }
 
+    /// Lets the lanes work until `look` says that it is over, or until nothing moves any more.
+    async fn until_over(&mut self, name: &str, unit: &str, mut look: impl FnMut() -> Look) -> io::Result<()> {
+        let (mut last, mut since) = (0, Instant::now());
+        let look = || {
+            let Look { count, over } = look();
+            if count != last {
+                (last, since) = (count, Instant::now());
+            }
+            Look { count, over: over || since.elapsed() >= STANDSTILL_TIME_MAX }
+        };
+        self.pass(name, STAGE_TIME_MAX, unit, look).await
+    }
+
     /// Warms up, calls `begin`, measures.
     async fn measure(
         &mut self,
@@ -131,6 +160,11 @@ impl Stage {
                 (last, since) = (now, Instant::now());
             }
         }
+    }
+
+    /// Resident memory of the server, if it was named and can be read.
+    fn rss_kib(&self) -> Option<u64> {
+        self.server.as_ref().and_then(|server| server.rss_kib().ok())
     }
 
     /// What every report ends with.

@@ -1,4 +1,5 @@
-//! A tiny server of the protocol, on a free loopback port: echo, broadcast, and one chosen fault.
+//! A tiny server of the protocol, on a free loopback port: echo, broadcast, channels, and one chosen
+//! fault.
 //!
 //! It knows nothing of the code under test. It lives until the test process ends.
 
@@ -14,7 +15,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// What the server does wrong. Deliveries go wrong for the second connection's first broadcast.
+use channels::Channels;
+
+mod channels;
+
+/// What the server does wrong. Deliveries go wrong for the second connection's first broadcast, for
+/// the first publication to a channel's second subscriber, and for the first that is recovered.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Fault {
     None,
@@ -72,6 +78,7 @@ impl Server {
 
 struct Hub {
     fault: Fault,
+    channels: Channels,
     hears: mpsc::Sender<()>,
     requests: AtomicUsize,
     connections: Mutex<Vec<UnboundedSender<Vec<u8>>>>,
@@ -81,10 +88,18 @@ struct Hub {
 
 impl Hub {
     fn new(fault: Fault, hears: mpsc::Sender<()>) -> Hub {
-        Hub { fault, hears, requests: AtomicUsize::new(0), connections: Mutex::default(), broadcasts: Mutex::default() }
+        let channels = Channels::new(fault);
+        Hub {
+            fault,
+            channels,
+            hears,
+            requests: AtomicUsize::new(0),
+            connections: Mutex::default(),
+            broadcasts: Mutex::default(),
+        }
     }
 
-    fn answer(&self, request: &Value) -> Option<Value> {
+    fn answer(&self, request: &Value, sender: &UnboundedSender<Vec<u8>>) -> Option<Value> {
         let _ = self.hears.send(());
         let id = &request["id"];
         let first = self.requests.fetch_add(1, SeqCst) == 0;
@@ -101,6 +116,10 @@ impl Hub {
             (_, Some("broadcast")) => {
                 let recipients = self.broadcast(&request["payload"]["message"]);
                 Some(json!({"id": id, "type": "response", "data": {"recipients": recipients}}))
+            }
+            (_, Some(action)) => {
+                self.channels.answer(action, request, sender);
+                None
             }
             other => panic!("no request that a load tool sends: {other:?}"),
         }
@@ -176,7 +195,7 @@ async fn read(mut stream: OwnedReadHalf, hub: &Hub, sender: &UnboundedSender<Vec
         match opcode {
             0x81 => {
                 let request: Value = serde_json::from_slice(&payload).expect("JSON");
-                let Some(answer) = hub.answer(&request) else { continue };
+                let Some(answer) = hub.answer(&request, sender) else { continue };
                 if hub.fault == Fault::PingFirst {
                     held_back.push_back(answer);
                     let _ = sender.send(frame(0x89, b"alive?"));

@@ -9,14 +9,14 @@ use crate::measure::{Clock, Complaints, Latencies};
 use crate::message::{self, DIGITS, Incoming, PONG, Shape};
 use crate::socket::{Ended, Socket};
 
-use super::board::Board;
-use super::order::{Faults, Order};
+use super::super::board::Board;
+use super::super::order::{Faults, Order};
 
 /// What all connections share.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) clock: Clock,
-    pub(super) board: Board,
+    pub(super) board: Arc<Board>,
     /// What the messages of this run begin with; their number follows.
     pub(super) run: String,
 }
@@ -139,7 +139,11 @@ impl Tally {
             }
             Incoming::Unreadable => self.unreadable.note(String::from_utf8_lossy(text)),
             Incoming::Ping => frame::text(out, PONG),
-            Incoming::Response { .. } | Incoming::Connected | Incoming::Other => {}
+            Incoming::Response { .. }
+            | Incoming::Publication { .. }
+            | Incoming::ChannelGap { .. }
+            | Incoming::Connected
+            | Incoming::Other => {}
         }
     }
 }
@@ -154,7 +158,7 @@ mod tests {
 
     #[test]
     fn only_broadcasts_of_this_run_count() {
-        let plan = Plan { clock: Clock::start(), board: Board::new(1), run: "cafe0000".to_owned() };
+        let plan = Plan { clock: Clock::start(), board: Arc::new(Board::new(1)), run: "cafe0000".to_owned() };
         for due in 0..3 {
             plan.board.publish(due);
         }

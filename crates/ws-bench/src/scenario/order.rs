@@ -1,7 +1,9 @@
-//! Whether one connection got everything once and in order, as PROTOCOL section 4 promises:
+//! Whether one connection got everything once and in order, as PROTOCOL sections 4 and 5 promise:
 //! what is missing without a `gap` event is lost.
 
 use std::ops::Range;
+
+use crate::report::{Report, Value};
 
 /// What did not go as it should, over all connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,6 +25,23 @@ impl Faults {
         self.reordered += other.reordered;
         self.gaps += other.gaps;
         self.missed += other.missed;
+    }
+
+    /// All counts as figures; what is lost, duplicated or reordered is a problem too.
+    pub(super) fn report(&self, report: &mut Report) {
+        let counts = [
+            ("lost", "lost", self.lost),
+            ("duplicated", "duplicated", self.duplicated),
+            ("reordered", "reordered", self.reordered),
+            ("gaps", "gaps announced", self.gaps),
+            ("gap_messages", "messages in gaps", self.missed),
+        ];
+        for (key, label, count) in counts {
+            report.figure(key, label, Value::Count(count));
+        }
+        for (_, label, count) in counts[..3].iter().filter(|(_, _, count)| *count > 0) {
+            report.problem(format!("{count} deliveries {label}"));
+        }
     }
 }
 

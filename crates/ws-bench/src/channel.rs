@@ -1,0 +1,177 @@
+//! The channels of a run: their names, and publications in them, read quickly.
+//!
+//! Names and data carry the run's mark and eight digits, so that what others do on the same server
+//! is told apart. A [`PublicationShape`] knows what an earlier publication looked like and takes
+//! channel, offset and number out of the next one by comparison; whatever it does not recognise is
+//! for [`Incoming`](crate::message::Incoming).
+
+use serde_json::Value;
+
+use crate::message::{DIGITS, digits, number};
+
+/// `NAMESPACE:MARK-NUMBER`, or `MARK-NUMBER` without a namespace.
+#[derive(Debug)]
+pub(crate) struct Names {
+    prefix: String,
+    mark: String,
+}
+
+impl Names {
+    pub(crate) fn new(namespace: Option<&str>, mark: &str) -> Names {
+        let namespace = namespace.map(|name| format!("{name}:")).unwrap_or_default();
+        Names { prefix: format!("{namespace}{mark}-"), mark: mark.to_owned() }
+    }
+
+    pub(crate) fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    pub(crate) fn name(&self, channel: u64) -> String {
+        self.with(&String::from_utf8_lossy(&digits(channel)))
+    }
+
+    /// A name with something else in place of its number.
+    pub(crate) fn with(&self, place: &str) -> String {
+        format!("{}{place}", self.prefix)
+    }
+
+    /// The number of a channel of this run.
+    pub(crate) fn channel(&self, name: &str) -> Option<u64> {
+        number(name.strip_prefix(&self.prefix)?.as_bytes())
+    }
+
+    /// A publication of this run; `None` for one of somebody else.
+    pub(crate) fn publication(&self, channel: &str, offset: Option<u64>, data: &Value) -> Option<Publication> {
+        let digits = data.as_str()?.strip_prefix(&self.mark)?.as_bytes().get(..DIGITS)?;
+        Some(Publication { channel: self.channel(channel)?, offset, number: number(digits)? })
+    }
+}
+
+/// What a publication of this run says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Publication {
+    pub(crate) channel: u64,
+    /// Absent in a namespace without history.
+    pub(crate) offset: Option<u64>,
+    /// Counted over all channels.
+    pub(crate) number: u64,
+}
+
+/// A publication seen before: what stands before the channel, the offset and the number.
+#[derive(Debug, Default)]
+pub(crate) struct PublicationShape {
+    head: Vec<u8>,
+    before_offset: Option<Vec<u8>>,
+    before_number: Vec<u8>,
+}
+
+impl PublicationShape {
+    /// Remembers `text`, which is a publication of this run. Where the fields stand in another order
+    /// than channel, offset, data, nothing is learned, and everything is read slowly.
+    pub(crate) fn learn(&mut self, text: &[u8], names: &Names) {
+        *self = PublicationShape::of(text, names).unwrap_or_default();
+    }
+
+    fn of(text: &[u8], names: &Names) -> Option<PublicationShape> {
+        const OFFSET: &[u8] = b"\"offset\":";
+        let head = end_of(text, names.prefix.as_bytes())?;
+        let behind = text.get(head + DIGITS..)?;
+        let number_at = end_of(behind, format!("\"{}", names.mark).as_bytes())?;
+        let (between, head) = (&behind[..number_at], text[..head].to_vec());
+        let Some(at) = end_of(between, OFFSET) else {
+            return Some(PublicationShape { head, before_offset: None, before_number: between.to_vec() });
+        };
+        let (_, rest) = decimal(&between[at..])?;
+        Some(PublicationShape { head, before_offset: Some(between[..at].to_vec()), before_number: rest.to_vec() })
+    }
+
+    /// The publication in `text`, if all the rest, as far as the number, is as it was.
+    #[inline]
+    pub(crate) fn read(&self, text: &[u8]) -> Option<Publication> {
+        let rest = text.strip_prefix(self.head.as_slice())?;
+        let (channel, mut rest) = rest.split_at_checked(DIGITS)?;
+        let mut offset = None;
+        if let Some(before) = &self.before_offset {
+            let (value, behind) = decimal(rest.strip_prefix(before.as_slice())?)?;
+            (offset, rest) = (Some(value), behind);
+        }
+        let digits = rest.strip_prefix(self.before_number.as_slice())?.get(..DIGITS)?;
+        Some(Publication { channel: number(channel)?, offset, number: number(digits)? })
+    }
+}
+
+/// Where the first occurrence of `part` ends.
+fn end_of(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part).map(|at| at + part.len())
+}
+
+/// A number at the start of `text`, and what follows it.
+fn decimal(text: &[u8]) -> Option<(u64, &[u8])> {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit())?;
+    let digits = std::str::from_utf8(&text[..end]).ok()?;
+    Some((digits.parse().ok()?, &text[end..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const MARK: &str = "cafe0000";
+
+    fn text(names: &Names, channel: u64, offset: &str, number: u64) -> Vec<u8> {
+        let (name, number) = (names.name(channel), format!("{MARK}{}", hex(number)));
+        format!(
+            r#"{{"type":"notification","data":{{"event":"publication","channel":"{name}",{offset}"data":"{number}xx","from":{{"connection_id":"{number}"}}}}}}"#
+        )
+        .into_bytes()
+    }
+
+    fn hex(number: u64) -> String {
+        String::from_utf8_lossy(&digits(number)).into_owned()
+    }
+
+    #[track_caller]
+    fn check(namespace: Option<&str>, offsets: [&str; 2], expect: [Option<u64>; 2]) {
+        let names = Names::new(namespace, MARK);
+        let mut shape = PublicationShape::default();
+        let (first, second) = (text(&names, 1, offsets[0], 5), text(&names, 0xab, offsets[1], 0x1234));
+        assert_eq!(shape.read(&first), None);
+        shape.learn(&first, &names);
+        assert_eq!(shape.read(&first), Some(Publication { channel: 1, offset: expect[0], number: 5 }));
+        assert_eq!(shape.read(&second), Some(Publication { channel: 0xab, offset: expect[1], number: 0x1234 }));
+        let (short, mut other) = (&second[..60], second.clone());
+        other[3] = b'T';
+        assert_eq!((shape.read(short), shape.read(&other), shape.read(b"")), (None, None, None));
+    }
+
+    #[test]
+    fn a_publication_like_an_earlier_one_is_read_by_comparison() {
+        check(None, ["\"offset\":9,", "\"offset\":100,"], [Some(9), Some(100)]);
+        check(Some("chat"), ["\"offset\":1,", "\"offset\":2,"], [Some(1), Some(2)]);
+        check(None, ["", ""], [None, None]);
+    }
+
+    #[test]
+    fn another_order_of_fields_is_not_learned() {
+        let names = Names::new(None, MARK);
+        let mut shape = PublicationShape::default();
+        let text = format!(r#"{{"data":"{MARK}00000001","offset":1,"channel":"{MARK}-00000002"}}"#);
+        shape.learn(text.as_bytes(), &names);
+        assert_eq!(shape.read(text.as_bytes()), None);
+    }
+
+    #[test]
+    fn only_what_belongs_to_this_run_is_a_publication() {
+        let names = Names::new(Some("n"), MARK);
+        let read = |channel: &str, data| names.publication(channel, Some(1), &data);
+        let own = names.name(3);
+        assert_eq!(own, "n:cafe0000-00000003");
+        let expect = Publication { channel: 3, offset: Some(1), number: 0xa };
+        assert_eq!(read(&own, json!("cafe00000000000axx")), Some(expect));
+        assert_eq!(read(&own, json!("beef00000000000a")), None);
+        assert_eq!(read(&own, json!({"a": 1})), None);
+        assert_eq!(read(&own, json!("cafe0000")), None);
+        assert_eq!(read("cafe0000-00000003", json!("cafe00000000000a")), None);
+    }
+}

@@ -1,0 +1,136 @@
+//! Requests ready to send. A [`Template`] is a finished frame in which eight digits are put in
+//! place: that of the request, and that of the channel where there is one.
+
+use std::process;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::channel::Names;
+use crate::frame;
+use crate::message::{DIGITS, digits};
+
+/// Where the request's number goes.
+const PLACE: &str = "########";
+/// Where the channel's number goes.
+const CHANNEL_PLACE: &str = "@@@@@@@@";
+
+/// Eight digits that tell this run's messages from those of others on the same server.
+pub(crate) fn run_mark() -> String {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
+    let mark = digits(time.rotate_left(20) ^ u64::from(process::id()).wrapping_mul(0x9e37_79b9));
+    String::from_utf8_lossy(&mark).into_owned()
+}
+
+/// A request's frame; its number fills the id, and the message too where the message has a place.
+#[derive(Debug)]
+pub(crate) struct Template {
+    frame: Vec<u8>,
+    places: Vec<usize>,
+    channel_places: Vec<usize>,
+}
+
+impl Template {
+    fn new(action: &str, payload: &Value) -> Template {
+        let request = json!({"id": PLACE, "type": "request", "action": action, "payload": payload});
+        let mut bytes = Vec::new();
+        frame::text(&mut bytes, request.to_string().as_bytes());
+        let all = |place: &str| {
+            let windows = bytes.windows(DIGITS).enumerate();
+            windows.filter(|(_, window)| *window == place.as_bytes()).map(|(at, _)| at).collect()
+        };
+        let (places, channel_places) = (all(PLACE), all(CHANNEL_PLACE));
+        Template { frame: bytes, places, channel_places }
+    }
+
+    pub(crate) fn echo(message: &str) -> Template {
+        Template::new("echo", &json!({"message": message}))
+    }
+
+    /// Broadcasts `run`, the request's number and filling: `payload` bytes in all.
+    pub(crate) fn broadcast(run: &str, payload: usize) -> Template {
+        Template::new("broadcast", &json!({"message": stamped(run, payload)}))
+    }
+
+    pub(crate) fn subscribe(names: &Names) -> Template {
+        Template::new("subscribe", &json!({"channel": names.with(CHANNEL_PLACE)}))
+    }
+
+    pub(crate) fn unsubscribe(names: &Names) -> Template {
+        Template::new("unsubscribe", &json!({"channel": names.with(CHANNEL_PLACE)}))
+    }
+
+    /// Publishes the run's mark, the request's number and filling: `payload` bytes in all.
+    pub(crate) fn publish(names: &Names, payload: usize) -> Template {
+        let data = stamped(names.mark(), payload);
+        Template::new("publish", &json!({"channel": names.with(CHANNEL_PLACE), "data": data}))
+    }
+
+    /// Appends the frame of request `number`.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, number: u64) {
+        self.write_to(out, number, 0);
+    }
+
+    /// Appends the frame of request `number`, which is about `channel`.
+    pub(crate) fn write_to(&self, out: &mut Vec<u8>, number: u64, channel: u64) {
+        let start = out.len();
+        out.extend_from_slice(&self.frame);
+        for (places, number) in [(&self.places, number), (&self.channel_places, channel)] {
+            for place in places {
+                out[start + place..][..DIGITS].copy_from_slice(&digits(number));
+            }
+        }
+    }
+}
+
+/// The mark, a place, and filling: `payload` bytes, or as many as it takes.
+fn stamped(mark: &str, payload: usize) -> String {
+    let filling = "x".repeat(payload.saturating_sub(mark.len() + DIGITS));
+    format!("{mark}{PLACE}{filling}")
+}
+
+/// Appends the frame that subscribes to everything behind a position.
+pub(crate) fn subscribe_since(out: &mut Vec<u8>, channel: &str, epoch: &str, offset: u64) {
+    let since = json!({"epoch": epoch, "offset": offset});
+    let payload = json!({"channel": channel, "since": since});
+    let request = json!({"id": "since", "type": "request", "action": "subscribe", "payload": payload});
+    frame::text(out, request.to_string().as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The request in a frame with a 7-bit or 16-bit length.
+    fn request(frame: &[u8]) -> Value {
+        let text = String::from_utf8_lossy(&frame[2 + 4..]).into_owned();
+        serde_json::from_str(text.trim_start_matches(|c| c != '{')).expect("JSON")
+    }
+
+    #[test]
+    fn a_template_fills_in_its_number_everywhere() {
+        let mut out = b"before".to_vec();
+        Template::broadcast("cafe0000", 20).write(&mut out, 0x2a);
+        let request = request(&out[6..]);
+        assert_eq!(request["id"], "0000002a");
+        assert_eq!(request["payload"]["message"], "cafe00000000002axxxx");
+        assert_eq!(Template::echo("#").places.len(), 1);
+    }
+
+    #[test]
+    fn a_channel_has_a_number_of_its_own() {
+        let names = Names::new(Some("chat"), "cafe0000");
+        let mut out = Vec::new();
+        Template::publish(&names, 18).write_to(&mut out, 0x2a, 3);
+        let request = request(&out);
+        assert_eq!((&request["id"], &request["action"]), (&"0000002a".into(), &"publish".into()));
+        assert_eq!(request["payload"], json!({"channel": names.name(3), "data": "cafe00000000002axx"}));
+    }
+
+    #[test]
+    fn a_position_travels_as_since() {
+        let mut out = Vec::new();
+        subscribe_since(&mut out, "c", "e", 7);
+        assert_eq!(request(&out)["payload"], json!({"channel": "c", "since": {"epoch": "e", "offset": 7}}));
+    }
+}

@@ -1,0 +1,231 @@
+//! Whether one client that came back got exactly what it had missed (PROTOCOL, section 5): every
+//! offset from its position to the top, once and in order, behind the answer to its `subscribe`;
+//! and whether what is not there was announced.
+
+use crate::message::{Answer, Hole};
+
+use super::Position;
+
+/// What is to be said of a client in the end.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict<'a> {
+    Recovered,
+    /// Some is gone, the server said which, and the rest came.
+    WithGap,
+    Wrong(&'a str),
+}
+
+/// Follows one client.
+#[derive(Debug)]
+pub(super) struct CatchUp {
+    position: Position,
+    /// Offset of the last publication.
+    top: u64,
+    /// The offset that is due; unknown behind a gap that begins another epoch.
+    next: Option<u64>,
+    answered: bool,
+    gap: bool,
+    /// Another epoch has begun: which offset holds what is unknown.
+    new_epoch: bool,
+    /// Why it is not as it should be: the first reason.
+    wrong: Option<String>,
+}
+
+impl CatchUp {
+    /// A client that left at `position`, before `publications` in its channel.
+    pub(super) fn new(position: Position, publications: u64) -> CatchUp {
+        let (top, next) = (position.offset.saturating_add(publications), Some(position.offset.saturating_add(1)));
+        CatchUp { position, top, next, answered: false, gap: false, new_epoch: false, wrong: None }
+    }
+
+    pub(super) fn answer(&mut self, answer: &Answer) {
+        if std::mem::replace(&mut self.answered, true) {
+            return self.fail("two answers to one subscribe");
+        }
+        let same_epoch = answer.epoch.as_deref() == Some(&self.position.epoch);
+        match (answer.recovered, &answer.gap) {
+            (Some(true), None) if same_epoch => {}
+            (Some(false), Some(hole)) if hole.epoch.is_some() && !same_epoch => return self.new_epoch(answer, hole),
+            (Some(false), Some(hole)) if same_epoch => self.gap(hole),
+            (recovered, gap) => {
+                let epoch = if same_epoch { "the same epoch" } else { "another epoch" };
+                return self.fail(format!("answer with recovered {recovered:?}, gap {gap:?}, {epoch}"));
+            }
+        }
+        if answer.offset != Some(self.top) {
+            self.fail(format!("answer with offset {:?}, the top is {}", answer.offset, self.top));
+        }
+    }
+
+    /// The stream begins anew at its oldest publication.
+    fn new_epoch(&mut self, answer: &Answer, hole: &Hole) {
+        if hole.epoch.as_deref() != Some(&self.position.epoch) {
+            self.fail(format!("gap of epoch {:?}, asked for was {:?}", hole.epoch, self.position.epoch));
+        }
+        (self.gap, self.new_epoch) = (true, true);
+        (self.next, self.top) = (None, answer.offset.unwrap_or(0));
+    }
+
+    /// The server announced that offsets are gone: the next ones, or it makes no sense.
+    pub(super) fn gap(&mut self, hole: &Hole) {
+        self.gap = true;
+        match (hole.offsets(), self.next) {
+            (Some(gone), Some(next)) if *gone.start() == next && (next..=self.top).contains(gone.end()) => {
+                self.next = Some(gone.end() + 1);
+            }
+            _ => self.fail(format!("gap {hole:?} where offset {:?} was due", self.next)),
+        }
+    }
+
+    /// A publication arrived; `nth` of those that this client missed, as the data says.
+    pub(super) fn publication(&mut self, offset: Option<u64>, nth: u64) {
+        let Some(offset) = offset else { return self.fail("a publication without offset") };
+        let (due, expected) = (self.next.unwrap_or(offset), self.position.offset.saturating_add(1 + nth));
+        if !self.answered {
+            self.fail(format!("offset {offset} arrived before the answer to subscribe"));
+        } else if offset < due {
+            self.fail(format!("offset {offset} arrived where {due} was due: twice, or out of order"));
+        } else if offset > due {
+            self.fail(format!("offset {offset} arrived where {due} was due: a hole without a gap"));
+        } else if offset > self.top {
+            self.fail(format!("offset {offset} arrived, the top is {}", self.top));
+        } else if !self.new_epoch && offset != expected {
+            self.fail(format!("offset {offset} holds the data of offset {expected}"));
+        }
+        self.next = Some(due.max(offset.saturating_add(1)));
+    }
+
+    /// Only the first reason counts.
+    pub(super) fn fail(&mut self, why: impl Into<String>) {
+        self.wrong.get_or_insert_with(|| why.into());
+    }
+
+    pub(super) fn is_caught_up(&self) -> bool {
+        let at_top = self.next.map_or(self.top == 0, |next| next > self.top);
+        self.answered && at_top
+    }
+
+    pub(super) fn verdict(&self) -> Verdict<'_> {
+        match &self.wrong {
+            Some(why) => Verdict::Wrong(why),
+            None if !self.answered => Verdict::Wrong("no answer to subscribe"),
+            None if !self.is_caught_up() => Verdict::Wrong("not all that was published arrived"),
+            None if self.gap => Verdict::WithGap,
+            None => Verdict::Recovered,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    enum Step {
+        /// recovered, epoch, offset
+        Answered(Option<bool>, &'static str, u64),
+        /// The same with a gap of offsets.
+        AnswerGap(u64, u64),
+        /// The same with a gap of an epoch.
+        AnswerEpoch(&'static str, &'static str, u64),
+        /// An offset, with the data that belongs to it.
+        Offset(u64),
+        /// An offset with the data of another one.
+        Swapped(u64, u64),
+        Gap(u64, u64),
+    }
+    use Step::*;
+
+    const OK: Step = Answered(Some(true), "e", 8);
+
+    fn take(client: &mut CatchUp, step: &Step) {
+        let hole = |from, to| Hole { from: Some(from), to: Some(to), epoch: None };
+        let answer = |recovered, epoch: &str, offset, gap| Answer {
+            recovered,
+            epoch: Some(epoch.to_owned()),
+            offset: Some(offset),
+            gap,
+            ..Answer::default()
+        };
+        match *step {
+            Answered(recovered, epoch, offset) => client.answer(&answer(recovered, epoch, offset, None)),
+            AnswerGap(from, to) => client.answer(&answer(Some(false), "e", 8, Some(hole(from, to)))),
+            AnswerEpoch(asked, epoch, offset) => {
+                let hole = Hole { epoch: Some(asked.to_owned()), ..Hole::default() };
+                client.answer(&answer(Some(false), epoch, offset, Some(hole)));
+            }
+            Offset(offset) => client.publication(Some(offset), offset.saturating_sub(6)),
+            Swapped(offset, data) => client.publication(Some(offset), data - 6),
+            Gap(from, to) => client.gap(&hole(from, to)),
+        }
+    }
+
+    /// A client that left at offset 5 of epoch `e`; 6, 7 and 8 were published since.
+    fn follow(steps: &[Step]) -> CatchUp {
+        let mut client = CatchUp::new(Position { epoch: "e".to_owned(), offset: 5 }, 3);
+        steps.iter().for_each(|step| take(&mut client, step));
+        client
+    }
+
+    #[track_caller]
+    fn check(steps: &[Step], expect: Verdict<'_>) {
+        assert_eq!(follow(steps).verdict(), expect);
+    }
+
+    #[track_caller]
+    fn wrong(steps: &[Step], why: &str) {
+        let client = follow(steps);
+        let verdict = client.verdict();
+        assert!(matches!(verdict, Verdict::Wrong(text) if text.contains(why)), "{verdict:?}");
+    }
+
+    #[test]
+    fn exactly_the_offsets_in_order_are_a_recovery() {
+        check(&[OK, Offset(6), Offset(7), Offset(8)], Verdict::Recovered);
+        assert!(!follow(&[OK, Offset(6), Offset(7)]).is_caught_up());
+        assert!(follow(&[OK, Offset(6), Offset(7), Offset(8)]).is_caught_up());
+        let mut nothing = CatchUp::new(Position { epoch: "e".to_owned(), offset: 0 }, 0);
+        take(&mut nothing, &Answered(Some(true), "e", 0));
+        assert!(nothing.is_caught_up() && nothing.verdict() == Verdict::Recovered);
+    }
+
+    #[test]
+    fn missing_doubled_and_swapped_offsets_are_wrong() {
+        wrong(&[], "no answer");
+        wrong(&[OK, Offset(6), Offset(7)], "not all");
+        wrong(&[OK, Offset(6), Offset(8)], "a hole without a gap");
+        wrong(&[OK, Offset(6), Offset(6), Offset(7), Offset(8)], "twice");
+        wrong(&[OK, Offset(6), Offset(7), Offset(8), Offset(8)], "twice");
+        wrong(&[OK, Offset(7), Offset(6), Offset(8)], "a hole");
+        wrong(&[OK, Offset(6), Offset(7), Offset(8), Offset(9)], "the top is 8");
+        wrong(&[Offset(6), OK, Offset(7), Offset(8)], "before the answer");
+        wrong(&[OK, Swapped(6, 7)], "the data of offset 7");
+    }
+
+    #[test]
+    fn an_answer_that_contradicts_itself_is_wrong() {
+        wrong(&[Answered(None, "e", 8)], "recovered None");
+        wrong(&[Answered(Some(false), "e", 8)], "recovered Some(false)");
+        wrong(&[Answered(Some(true), "f", 8)], "another epoch");
+        wrong(&[Answered(Some(true), "e", 7)], "the top is 8");
+        wrong(&[OK, OK], "two answers");
+    }
+
+    #[test]
+    fn an_announced_gap_is_a_gap_and_what_follows_must_come() {
+        check(&[AnswerGap(6, 7), Offset(8)], Verdict::WithGap);
+        check(&[OK, Offset(6), Gap(7, 7), Offset(8)], Verdict::WithGap);
+        check(&[AnswerGap(6, 8)], Verdict::WithGap);
+        wrong(&[AnswerGap(6, 6), Offset(8)], "a hole");
+        wrong(&[AnswerGap(7, 7), Offset(8)], "gap");
+        wrong(&[AnswerGap(6, 9)], "gap");
+        wrong(&[AnswerGap(6, 7)], "not all");
+    }
+
+    #[test]
+    fn another_epoch_begins_at_its_oldest_publication() {
+        check(&[AnswerEpoch("e", "f", 3), Offset(2), Offset(3)], Verdict::WithGap);
+        check(&[AnswerEpoch("e", "f", 0)], Verdict::WithGap);
+        wrong(&[AnswerEpoch("x", "f", 3), Offset(3)], "asked for was");
+        wrong(&[AnswerEpoch("e", "f", 3), Offset(1), Offset(3)], "a hole");
+    }
+}

@@ -1,0 +1,90 @@
+//! The connection that publishes, and does not subscribe to anything.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::frame;
+use crate::lanes::Shared;
+use crate::message::{self, Incoming, PONG};
+use crate::socket::{Ended, Socket};
+
+use super::super::pace::{STALL_CHECK_EVERY, Stalls};
+use super::{Plan, Tally};
+
+pub(super) struct Publisher {
+    socket: Socket,
+    seat: Shared<Tally>,
+    plan: Arc<Plan>,
+}
+
+impl Publisher {
+    pub(super) fn new(socket: Socket, seat: Shared<Tally>, plan: Arc<Plan>) -> Publisher {
+        Publisher { socket, seat, plan }
+    }
+
+    pub(super) async fn run(mut self) {
+        let ended = match self.work().await {
+            Err(ended) => ended,
+            Ok(never) => match never {},
+        };
+        self.plan.board.stop();
+        self.seat.lock().state.ended.note(ended);
+    }
+
+    /// Publishes whenever it may, until the connection ends.
+    async fn work(&mut self) -> Result<std::convert::Infallible, Ended> {
+        let plan = self.plan.clone();
+        let mut stall_check = interval(STALL_CHECK_EVERY);
+        stall_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut stalls = Stalls::new();
+        loop {
+            self.publish()?;
+            tokio::select! {
+                biased;
+                read = poll_fn(|cx| self.poll_answers(cx)) => read?,
+                () = plan.board.wake.notified() => {}
+                _ = stall_check.tick() => stalls.check(&plan.board),
+            }
+        }
+    }
+
+    /// All that may be published by now, one write each: joined, they would spare the server work.
+    fn publish(&mut self) -> Result<(), Ended> {
+        let Plan { board, clock, pace, publications, publish, layout, .. } = &*self.plan;
+        let Some(pace) = pace.get() else { return Ok(()) };
+        let seat = &mut *self.seat.lock();
+        while !board.is_stopping() && board.published() < *publications {
+            let due = pace.due(board.published(), board.outstanding(), clock.now_ns());
+            let Some(due_ns) = due else { break };
+            let number = board.publish(due_ns);
+            seat.out.clear();
+            publish.write_to(&mut seat.out, number, number % layout.channels);
+            self.socket.send(&seat.out)?;
+        }
+        Ok(())
+    }
+
+    fn poll_answers(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        let seat = &mut *self.seat.lock();
+        let bytes = ready!(self.socket.poll_read(cx, &mut seat.buffer))?;
+        let (tally, out, board) = (&mut seat.state, &mut seat.out, &self.plan.board);
+        out.clear();
+        self.socket.texts(&seat.buffer[..bytes], |text| match Incoming::read(text) {
+            Incoming::Error { id, text } => {
+                tally.errors.note(text);
+                // The ids are the numbers of the publications.
+                if let Some(number) = id.and_then(|id| message::number(id.as_bytes())) {
+                    board.refuse(number);
+                }
+            }
+            Incoming::Unreadable => tally.unreadable.note(String::from_utf8_lossy(text)),
+            Incoming::Ping => frame::text(out, PONG),
+            _ => {}
+        })?;
+        self.socket.send(out)?;
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,345 @@
+//! A connection with subscriptions: it subscribes when it is its turn, takes in publications and
+//! judges them, and unsubscribes when it is its turn.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::ops::Range;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use crate::channel::{Publication, PublicationShape};
+use crate::frame;
+use crate::lanes::Shared;
+use crate::measure::{Complaints, Latencies};
+use crate::message::{self, Answer, Hole, Incoming, PONG};
+use crate::request::Template;
+use crate::socket::{Ended, Socket};
+
+use super::super::order::{Faults, Order};
+use super::Plan;
+
+/// Requests that one connection has unanswered at a time. More would fill the server's outbox and
+/// count as memory of subscriptions.
+const ASKED_MAX: u64 = 16;
+
+/// What the connections of one lane count together.
+#[derive(Debug)]
+pub(in crate::scenario) struct Tally {
+    pub(in crate::scenario) latencies: Latencies,
+    pub(super) faults: Faults,
+    /// One for each subscription of this lane.
+    tracks: Vec<Track>,
+    pub(super) subscribed: u64,
+    pub(super) unsubscribed: u64,
+    pub(super) last_read_ns: u64,
+    pub(super) errors: Complaints,
+    pub(super) wrong: Complaints,
+    pub(super) unreadable: Complaints,
+    pub(super) ended: Complaints,
+    shape: PublicationShape,
+}
+
+/// What one subscription has seen.
+#[derive(Debug)]
+struct Track {
+    channel: u64,
+    /// In the channel, publications of this run are counted from 0.
+    order: Order,
+    /// Offset of the publication before the first one.
+    base: Option<u64>,
+    /// Publications below are settled on the board.
+    settled: u64,
+}
+
+impl Tally {
+    pub(in crate::scenario) fn new() -> Tally {
+        Tally {
+            latencies: Latencies::new(),
+            faults: Faults::default(),
+            tracks: Vec::new(),
+            subscribed: 0,
+            unsubscribed: 0,
+            last_read_ns: 0,
+            errors: Complaints::default(),
+            wrong: Complaints::default(),
+            unreadable: Complaints::default(),
+            ended: Complaints::default(),
+            shape: PublicationShape::default(),
+        }
+    }
+
+    pub(super) fn missing(&self, plan: &Plan) -> u64 {
+        let of = |track: &Track| plan.published_in(track.channel).saturating_sub(track.order.settled());
+        self.tracks.iter().map(of).sum()
+    }
+
+    /// Nothing more comes.
+    pub(super) fn finish(&mut self, plan: &Plan) {
+        for track in &mut self.tracks {
+            track.order.finish(plan.published_in(track.channel), &mut self.faults);
+        }
+    }
+}
+
+/// One connection; the tracks of its subscriptions stand in the lane's tally from `place` on.
+pub(super) struct Reader {
+    socket: Socket,
+    seat: Shared<Tally>,
+    plan: Arc<Plan>,
+    view: View,
+}
+
+/// Where a connection's subscriptions are, and how many of its requests were answered.
+#[derive(Debug)]
+struct View {
+    held: Range<u64>,
+    place: usize,
+    answered: u64,
+    subscribing: bool,
+}
+
+impl View {
+    /// The place of a channel's track, if this connection is subscribed to it.
+    #[inline]
+    fn place_of(&self, channel: u64, channels: u64) -> Option<usize> {
+        let first = self.held.start % channels;
+        let nth = if channel >= first { channel - first } else { channel + channels - first };
+        (channel < channels && nth < self.held.end - self.held.start).then(|| self.place + nth as usize)
+    }
+}
+
+impl Reader {
+    pub(super) fn new(socket: Socket, seat: Shared<Tally>, plan: Arc<Plan>, held: Range<u64>) -> Reader {
+        let tracks = &mut seat.lock().state.tracks;
+        let place = tracks.len();
+        let channels = held.clone().map(|subscription| subscription % plan.layout.channels);
+        tracks.extend(channels.map(|channel| Track { channel, order: Order::default(), base: None, settled: 0 }));
+        let view = View { held, place, answered: 0, subscribing: true };
+        Reader { socket, seat: seat.clone(), plan, view }
+    }
+
+    pub(super) async fn run(mut self) {
+        let ended = match self.work().await {
+            Err(ended) => ended,
+            Ok(never) => match never {},
+        };
+        // Its channels' publications can never be complete again.
+        self.plan.board.stop();
+        let tally = &mut self.seat.lock().state;
+        tally.ended.note(ended);
+        // What it missed from now on is no loss: its end is reported.
+        let held = (self.view.held.end - self.view.held.start) as usize;
+        tally.tracks[self.view.place..][..held].iter_mut().for_each(|track| track.order = Order::gone());
+    }
+
+    async fn work(&mut self) -> Result<Infallible, Ended> {
+        let plan = self.plan.clone();
+        for (turns, request) in [(&plan.subscribing, &plan.subscribe), (&plan.unsubscribing, &plan.unsubscribe)] {
+            let mut turn = pin!(turns.acquire());
+            let turn = loop {
+                tokio::select! {
+                    biased;
+                    read = poll_fn(|cx| self.poll_texts(cx)) => read?,
+                    turn = &mut turn => break turn,
+                }
+            };
+            self.ask(request).await?;
+            drop(turn);
+            self.view.subscribing = false;
+        }
+        loop {
+            poll_fn(|cx| self.poll_texts(cx)).await?;
+        }
+    }
+
+    /// Sends a request for each subscription and waits for the answers.
+    async fn ask(&mut self, request: &Template) -> Result<(), Ended> {
+        let (first, wanted) = (self.view.held.start, self.view.held.end - self.view.held.start);
+        let mut asked = 0;
+        self.view.answered = 0;
+        while self.view.answered < wanted {
+            {
+                let out = &mut self.seat.lock().out;
+                out.clear();
+                let upto = wanted.min(self.view.answered + ASKED_MAX);
+                (asked..upto).for_each(|nth| request.write_to(out, nth, (first + nth) % self.plan.layout.channels));
+                asked = upto;
+                self.socket.send(out)?;
+            }
+            poll_fn(|cx| self.poll_texts(cx)).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what one read brings.
+    fn poll_texts(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        let seat = &mut *self.seat.lock();
+        let bytes = ready!(self.socket.poll_read(cx, &mut seat.buffer))?;
+        let now = self.plan.clock.now_ns();
+        let (tally, out, plan, view) = (&mut seat.state, &mut seat.out, &*self.plan, &mut self.view);
+        tally.last_read_ns = now;
+        out.clear();
+        self.socket.texts(&seat.buffer[..bytes], |text| match tally.shape.read(text) {
+            Some(publication) => tally.delivery(&publication, view, now, plan),
+            None => tally.unusual(text, view, now, plan, out),
+        })?;
+        self.socket.send(out)?;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Tally {
+    #[inline]
+    fn delivery(&mut self, publication: &Publication, view: &View, now_ns: u64, plan: &Plan) {
+        let Publication { channel, offset, number } = *publication;
+        let channels = plan.layout.channels;
+        let place = view.place_of(channel, channels);
+        let Some(place) = place.filter(|_| number < plan.board.published() && number % channels == channel) else {
+            return self.unreadable.note(format!("a publication that this subscription never had: {publication:?}"));
+        };
+        let (track, sequence) = (&mut self.tracks[place], number / channels);
+        if track.order.arrived(sequence, &mut self.faults) {
+            self.latencies.record(now_ns.saturating_sub(plan.board.due_ns(number)));
+        }
+        let expected = track.base.map(|base| base.saturating_add(1 + sequence));
+        // What was refused took no offset.
+        if offset != expected && plan.board.refused() == 0 {
+            self.wrong.note(format!("publication {sequence} of a channel has offset {offset:?}, not {expected:?}"));
+        }
+        track.settle(plan);
+    }
+
+    fn unusual(&mut self, text: &[u8], view: &mut View, now_ns: u64, plan: &Plan, out: &mut Vec<u8>) {
+        match Incoming::read(text) {
+            Incoming::Publication { channel, offset, data } => {
+                if let Some(publication) = plan.names.publication(&channel, offset, &data) {
+                    self.shape.learn(text, &plan.names);
+                    self.delivery(&publication, view, now_ns, plan);
+                }
+            }
+            Incoming::ChannelGap { channel, hole } => {
+                let channel = plan.names.channel(&channel);
+                if let Some(place) = channel.and_then(|channel| view.place_of(channel, plan.layout.channels)) {
+                    self.gap(place, &hole, plan);
+                }
+            }
+            Incoming::Response { id, answer } => {
+                self.answer(message::number(id.as_bytes()), &answer, view);
+            }
+            Incoming::Error { text, .. } => {
+                self.errors.note(text);
+                view.answered += 1;
+            }
+            Incoming::Unreadable => self.unreadable.note(String::from_utf8_lossy(text)),
+            Incoming::Ping => frame::text(out, PONG),
+            Incoming::Gap { .. } | Incoming::Broadcast { .. } | Incoming::Connected | Incoming::Other => {}
+        }
+    }
+
+    fn answer(&mut self, id: Option<u64>, answer: &Answer, view: &mut View) {
+        // Answers come in the order of the requests (PROTOCOL, section 3).
+        if id != Some(view.answered) {
+            self.wrong.note(format!("answer {id:?} instead of {}", view.answered));
+        }
+        if view.subscribing {
+            self.tracks[view.place + view.answered as usize].base = answer.offset;
+            self.subscribed += 1;
+        } else {
+            self.unsubscribed += 1;
+        }
+        view.answered += 1;
+    }
+
+    fn gap(&mut self, place: usize, hole: &Hole, plan: &Plan) {
+        let track = &mut self.tracks[place];
+        let missed =
+            hole.offsets().map_or(0, |offsets| offsets.end().saturating_add(1).saturating_sub(*offsets.start()));
+        track.order.gap(missed, &mut self.faults);
+        track.settle(plan);
+    }
+}
+
+impl Track {
+    /// Tells the board what is no longer to be waited for.
+    #[inline]
+    fn settle(&mut self, plan: &Plan) {
+        let upto = self.order.settled().min(plan.published_in(self.channel));
+        (self.settled..upto).for_each(|sequence| plan.board.settle(sequence * plan.layout.channels + self.channel));
+        self.settled = upto.max(self.settled);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Layout;
+    use super::*;
+    use serde_json::json;
+
+    /// A subscription to each of two channels, both at offset 7, and `published` publications.
+    fn subscribed(published: u64) -> (Tally, View, Plan) {
+        let plan = Plan::new(Layout { channels: 2, subscribers: 1, per_connection: 2 }, None, 16, None);
+        for due in 0..published {
+            plan.board.publish(due);
+        }
+        let (mut tally, mut view) = (Tally::new(), View { held: 0..2, place: 0, answered: 0, subscribing: true });
+        for channel in 0..2 {
+            tally.tracks.push(Track { channel, order: Order::default(), base: None, settled: 0 });
+            let id = format!("{channel:08x}");
+            let response = json!({"id": id, "type": "response", "data": {"epoch": "e", "offset": 7}}).to_string();
+            tally.unusual(response.as_bytes(), &mut view, 1, &plan, &mut Vec::new());
+        }
+        assert_eq!((tally.subscribed, tally.wrong.count), (2, 0));
+        (tally, view, plan)
+    }
+
+    fn event(event: &str, channel: &str, fields: serde_json::Value) -> Vec<u8> {
+        let mut data = json!({"event": event, "channel": channel});
+        data.as_object_mut().expect("object").extend(fields.as_object().expect("object").clone());
+        json!({"type": "notification", "data": data}).to_string().into_bytes()
+    }
+
+    /// Delivers (number, channel, offset) in turn; 9 stands for nothing that was published.
+    fn after(published: u64, deliveries: &[(u64, u64, u64)]) -> (Tally, View, Plan) {
+        let (mut tally, mut view, plan) = subscribed(published);
+        for (number, channel, offset) in deliveries {
+            let data = format!("{}{number:08x}", plan.names.mark());
+            let text = event("publication", &plan.names.name(*channel), json!({"offset": offset, "data": data}));
+            tally.unusual(&text, &mut view, 1, &plan, &mut Vec::new());
+        }
+        (tally, view, plan)
+    }
+
+    #[track_caller]
+    fn check(published: u64, deliveries: &[(u64, u64, u64)], faults: Faults, wrong: u64, unreadable: u64) {
+        let (mut tally, _, plan) = after(published, deliveries);
+        tally.finish(&plan);
+        assert_eq!((tally.faults, tally.wrong.count, tally.unreadable.count), (faults, wrong, unreadable));
+    }
+
+    #[test]
+    fn every_channel_is_judged_by_itself() {
+        check(3, &[(0, 0, 8), (1, 1, 8), (2, 0, 9)], Faults::default(), 0, 0);
+        check(3, &[(1, 1, 8), (0, 0, 8), (2, 0, 9)], Faults::default(), 0, 0);
+        check(3, &[(0, 0, 8), (1, 1, 8)], Faults { lost: 1, ..Faults::default() }, 0, 0);
+        check(2, &[(0, 0, 8), (0, 0, 8), (1, 1, 8)], Faults { duplicated: 1, ..Faults::default() }, 0, 0);
+        check(2, &[(0, 0, 8), (1, 1, 9)], Faults::default(), 1, 0);
+        check(2, &[(0, 0, 8), (1, 0, 8), (9, 1, 8)], Faults { lost: 1, ..Faults::default() }, 0, 2);
+    }
+
+    #[test]
+    fn what_arrived_everywhere_is_outstanding_no_more() {
+        let (tally, _, plan) = after(3, &[(0, 0, 8), (1, 1, 8)]);
+        assert_eq!((plan.board.outstanding(), tally.missing(&plan), tally.latencies.count()), (1, 1, 2));
+    }
+
+    #[test]
+    fn what_a_gap_announces_is_not_lost() {
+        let (mut tally, mut view, plan) = after(3, &[(1, 1, 8)]);
+        let gap = event("gap", &plan.names.name(0), json!({"from": 8, "to": 9}));
+        tally.unusual(&gap, &mut view, 1, &plan, &mut Vec::new());
+        tally.finish(&plan);
+        assert_eq!(tally.faults, Faults { gaps: 1, missed: 2, ..Faults::default() });
+        assert_eq!(plan.board.outstanding(), 0);
+    }
+}
