@@ -119,16 +119,32 @@ impl Client {
 
     /// The data of the next notification, which is this event.
     pub async fn event(&mut self, event: &str) -> Value {
-        let data = match self.notifications.pop_front() {
-            Some(data) => data,
-            None => {
-                let mut frame = self.json().await;
-                assert_eq!(frame["type"], "notification", "waited for {event}: {frame}");
-                frame["data"].take()
-            }
-        };
+        let data = self.notification().await;
         assert_eq!(data["event"], event, "{data}");
         data
+    }
+
+    /// The data of the next notification.
+    pub async fn notification(&mut self) -> Value {
+        if let Some(data) = self.notifications.pop_front() {
+            return data;
+        }
+        let mut frame = self.json().await;
+        assert_eq!(frame["type"], "notification", "waited for an event: {frame}");
+        frame["data"].take()
+    }
+
+    /// Sends a request and gives the data of its response.
+    pub async fn ask(&mut self, action: &str, payload: Value) -> Value {
+        let mut answer = self.request(action, action, payload).await;
+        assert_eq!(answer["type"], "response", "{answer}");
+        answer["data"].take()
+    }
+
+    /// Sends a request and gives the code of the error that it gets.
+    pub async fn refusal(&mut self, action: &str, payload: Value) -> String {
+        let answer = self.request(action, action, payload).await;
+        error_of(&answer).1
     }
 
     /// Sends a request and reads its answer. Notifications on the way are kept for [`event`](Self::event).

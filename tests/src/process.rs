@@ -28,8 +28,13 @@ pub enum Signal {
 impl Process {
     /// Starts `program` on a port that the system chooses, with these variables, and waits until it listens.
     pub async fn start(program: &str, variables: &[(&str, &str)]) -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), program, variables).await
+    }
+
+    /// The same at an address, which must be free.
+    pub async fn start_at(addr: SocketAddr, program: &str, variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(program)
-            .args(["--addr", "127.0.0.1:0", "--log-format", "json"])
+            .args(["--addr", &addr.to_string(), "--log-format", "json"])
             .env_remove("WEBSOCKET_ADDR")
             .env("RUST_LOG", "info")
             .envs(variables.iter().copied())
@@ -68,6 +73,11 @@ impl Process {
         let id = self.id().to_string();
         let sent = Command::new("kill").args([name, &id]).status().await.expect("there is a kill");
         assert!(sent.success(), "kill {name} {id}");
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub async fn kill(mut self) {
+        within("the process to be gone", self.child.kill()).await.expect("a child of ours");
     }
 
     /// Waits for a line of the log with this in it.

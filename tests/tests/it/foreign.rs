@@ -1,4 +1,5 @@
-//! Clients of other people: npm `ws` and Python's `websockets` run the seed's examples.
+//! Clients of other people: npm `ws` and Python's `websockets` run the seed's examples, and lose no publication when they
+//! lose their connection.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,24 +13,44 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// Runs a script with the server's URL and the seed's requests, each with the answer that it must get when one is connected.
-async fn run(program: PathBuf, script: PathBuf) {
+fn node() -> Option<PathBuf> {
+    let found = require::program(&["node"], &["--version"]).filter(|_| folder("js/node_modules/ws").is_dir());
+    require::or_skip(found, "node with `npm ci` done in tests/js")
+}
+
+fn python() -> Option<PathBuf> {
+    let chosen = std::env::var("WS_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let found = require::program(&[&chosen, "python"], &["-c", "import websockets.sync.client"]);
+    require::or_skip(found, "Python (WS_TEST_PYTHON, python3) with the packages of tests/py/requirements.txt")
+}
+
+/// Runs a script with the server's URL and these arguments, and returns what it says. All its connections end; `clean` of
+/// them with a goodbye.
+async fn run(program: PathBuf, script: &str, arguments: &[String], clean: u32) -> String {
     let server = Server::start().await;
-    let expect =
-        |(text, id, data): (&str, &str, &str)| json!([text, {"id": id, "type": "response", "data": one(data)}]);
-    let examples = Value::Array(EXAMPLES.into_iter().map(expect).collect());
     let command = Command::new(program)
-        .arg(script)
-        .args([format!("ws://{}/ws", server.addr()), examples.to_string()])
+        .arg(folder(script))
+        .arg(format!("ws://{}/ws", server.addr()))
+        .args(arguments)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
     let output = within("the script to end", command).await.expect("the script starts");
     let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     assert!(output.status.success(), "{}: {said:?}", output.status);
-    assert_eq!(said[0].trim(), format!("{} examples", EXAMPLES.len()));
     server.wait_for_metric("ws_connections", 0.0).await;
-    assert_eq!(server.metrics().await.get(r#"ws_connections_closed_total{code="1000"}"#), 1.0, "a clean close");
+    let closed = server.metrics().await.get(r#"ws_connections_closed_total{code="1000"}"#);
+    assert_eq!(closed, f64::from(clean), "a clean close");
+    said[0].trim().to_owned()
+}
+
+/// The seed's requests, each with the answer that it must get when one is connected.
+async fn seed(program: PathBuf, script: &str) {
+    let expect =
+        |(text, id, data): (&str, &str, &str)| json!([text, {"id": id, "type": "response", "data": one(data)}]);
+    let examples = Value::Array(EXAMPLES.into_iter().map(expect).collect());
+    let said = run(program, script, &[examples.to_string()], 1).await;
+    assert_eq!(said, format!("{} examples", EXAMPLES.len()));
 }
 
 /// The data of an answer when one is connected instead of three.
@@ -37,18 +58,32 @@ fn one(data: &str) -> Value {
     serde_json::from_str(&data.replace('3', "1")).expect("JSON")
 }
 
+/// Publications before, while and after a subscriber is away; the history has all that it misses.
+async fn recovery(program: PathBuf, script: &str) {
+    let arguments = ["news-é", "10", "100", "20"].map(str::to_owned);
+    assert_eq!(run(program, script, &arguments, 2).await, "130 publications");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn npm_ws() {
-    let found = require::program(&["node"], &["--version"]).filter(|_| folder("js/node_modules/ws").is_dir());
-    let Some(node) = require::or_skip(found, "node with `npm ci` done in tests/js") else { return };
-    run(node, folder("js/seed.mjs")).await;
+    let Some(node) = node() else { return };
+    seed(node, "js/seed.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn npm_ws_recovers() {
+    let Some(node) = node() else { return };
+    recovery(node, "js/channels.mjs").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn python_websockets() {
-    let chosen = std::env::var("WS_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let found = require::program(&[&chosen, "python"], &["-c", "import websockets.sync.client"]);
-    let what = "Python (WS_TEST_PYTHON, python3) with the packages of tests/py/requirements.txt";
-    let Some(python) = require::or_skip(found, what) else { return };
-    run(python, folder("py/seed.py")).await;
+    let Some(python) = python() else { return };
+    seed(python, "py/seed.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn python_websockets_recovers() {
+    let Some(python) = python() else { return };
+    recovery(python, "py/channels.py").await;
 }

@@ -4,6 +4,7 @@
 //! states, with deadlines that only a broken server misses.
 
 mod browser;
+mod channels;
 mod drain;
 mod envelope;
 mod flood;
@@ -12,6 +13,7 @@ mod heartbeat;
 mod http;
 mod leak;
 mod limits;
+mod recovery;
 mod seed;
 mod slow;
 mod tidy;

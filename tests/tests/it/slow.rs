@@ -93,7 +93,7 @@ async fn one_of_fifty_never_reads_and_nobody_notices() {
     assert_eq!(received + missed, sent);
     assert!(missed > 0, "8 MiB fit neither in the sockets nor in the log");
     let metrics = http::metrics(addr).await;
-    let counted = [metrics.get("ws_missed_broadcasts_total"), metrics.get("ws_gaps_total")];
+    let counted = [metrics.get("ws_missed_total"), metrics.get("ws_gaps_total")];
     assert_eq!(counted, [missed as f64, gaps as f64], "the only one that missed something");
     // It is live again.
     let answer = slow.request("1", "broadcast", json!({"message": "live"})).await;

@@ -198,7 +198,7 @@ fn unnamed(words: impl IntoIterator<Item = String>) -> Vec<String> {
 fn documents_name_every_code_action_and_event() {
     none("error codes", unnamed(ws_proto::ErrorCode::ALL.iter().map(|code| code.as_str().to_owned())));
     none("actions", unnamed(ws_proto::action::NAMES.iter().map(|action| (*action).to_owned())));
-    none("events", unnamed(["connected", "broadcast", "gap", "draining"].map(str::to_owned)));
+    none("events", unnamed(ws_proto::event::NAMES.iter().map(|event| (*event).to_owned())));
     let text = documents();
     let codes = ws_proto::CloseCode::ALL.iter().map(|code| code.as_u16().to_string());
     none("close codes", codes.filter(|code| !text.contains(code.as_str())).collect());

@@ -1,0 +1,90 @@
+//! Page by page through a history, in both directions, while it stands still and while it grows.
+
+use ws_server::config::Access;
+use ws_tests::prelude::*;
+
+use super::*;
+
+async fn long_room(publications: usize) -> (Server, Client) {
+    let server = Server::with(|config| {
+        config.channels.history_size = 1_000_000;
+        config.channels.read_history = Access::Anyone;
+    })
+    .await;
+    let mut client = server.connect().await;
+    publish_numbers(&mut client, ROOM, publications).await;
+    (server, client)
+}
+
+/// All offsets from one end to the other, and how many pages it took.
+async fn walk(client: &mut Client, limit: Option<u64>, reverse: bool) -> (Vec<u64>, usize) {
+    let (mut seen, mut pages) = (Vec::new(), 0);
+    let mut payload = json!({"channel": ROOM, "reverse": reverse, "limit": limit});
+    loop {
+        let page = history(client, payload.clone()).await;
+        pages += 1;
+        let found = offsets(&page);
+        seen.extend_from_slice(&found);
+        if page["more"] == false {
+            return (seen, pages);
+        }
+        let last = *found.last().expect("where there is more, there is something");
+        if reverse {
+            payload["before"] = json!(last);
+        } else {
+            payload["since"] = json!({"epoch": page["epoch"], "offset": last});
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_join_without_loss_and_without_doubles() {
+    let (_server, mut client) = long_room(250).await;
+    let forward: Vec<u64> = (1..=250).collect();
+    let backward: Vec<u64> = (1..=250).rev().collect();
+    for (limit, pages) in
+        [(None, 3), (Some(1), 250), (Some(7), 36), (Some(125), 2), (Some(249), 2), (Some(250), 1), (Some(1000), 1)]
+    {
+        assert_eq!(walk(&mut client, limit, false).await, (forward.clone(), pages), "{limit:?}");
+        assert_eq!(walk(&mut client, limit, true).await, (backward.clone(), pages), "{limit:?}, reverse");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_has_a_hundred_when_nothing_is_asked_for() {
+    let (_server, mut client) = long_room(101).await;
+    let page = history(&mut client, json!({"channel": ROOM})).await;
+    assert_eq!((offsets(&page).len(), &page["more"]), (100, &json!(true)));
+    let page = history(&mut client, json!({"channel": ROOM, "reverse": true})).await;
+    assert_eq!((offsets(&page)[99], &page["more"]), (2, &json!(true)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_fit_into_a_page_and_are_the_most() {
+    let (_server, mut client) = long_room(1001).await;
+    let page = history(&mut client, json!({"channel": ROOM, "limit": 1000})).await;
+    assert_eq!((offsets(&page), &page["more"]), ((1..=1000).collect(), &json!(true)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_a_growing_stream_have_no_hole() {
+    const TARGET: u64 = 2000;
+    let (server, mut client) = long_room(100).await;
+    let storm = Storm::begin(&server, ROOM).await;
+    // Forward, never faster than the stream grows, so there is an end to set.
+    let (mut seen, mut payload) = (0, json!({"channel": ROOM}));
+    while seen < TARGET {
+        let page = history(&mut client, payload.clone()).await;
+        for offset in offsets(&page) {
+            seen += 1;
+            assert_eq!(offset, seen);
+        }
+        payload["since"] = json!({"epoch": page["epoch"], "offset": seen});
+    }
+    let (backward, _) = walk(&mut client, Some(1000), true).await;
+    storm.end().await;
+    assert!(backward.len() as u64 >= TARGET);
+    assert_eq!(backward.last(), Some(&1));
+    let hole = backward.windows(2).find(|two| two[0] != two[1] + 1);
+    assert_eq!(hole, None);
+}
