@@ -3,7 +3,8 @@
 //! Readers that keep up must not lose anything because somebody publishes faster than the fan-out goes
 //! round. So a publication is taken only while what the fan-out has still to offer (what is *ahead* of it)
 //! is less than half of what the logs may hold, in its channel and in all together; a publisher that
-//! comes earlier waits, and reads no requests meanwhile. The other half is for readers whose sockets are
+//! comes earlier waits, and reads no requests meanwhile. It waits too while the engine has no room for what
+//! is to be stored. The other half is for readers whose sockets are
 //! full, in channels without history: they hold nobody up, and lose what does not fit.
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use parking_lot::Mutex;
 
 use crate::channel::Kind;
 use crate::connection::Connection;
+use crate::engine::Engine;
 use crate::limits::Limits;
 
 /// The bytes of all logs, and the publishers that wait for them to become less.
@@ -73,19 +75,26 @@ impl Gate {
         self.ahead_bytes.fetch_add(now.ahead_bytes.wrapping_sub(before.ahead_bytes), Ordering::AcqRel);
         self.kept_bytes.fetch_add(now.kept_bytes.wrapping_sub(before.kept_bytes), Ordering::Relaxed);
         if now.ahead_bytes < before.ahead_bytes && self.is_open() {
-            let waiting = std::mem::take(&mut *self.waiting.lock());
-            waiting.iter().for_each(|connection| connection.release());
+            self.release();
         }
     }
 
-    /// Whether `connection` may publish now; otherwise it is woken when to ask again.
-    pub(crate) fn may_pass(&self, connection: &Arc<Connection>) -> bool {
-        if self.is_open() {
+    /// Wakes all publishers that wait: they ask again.
+    pub(crate) fn release(&self) {
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        waiting.iter().for_each(|connection| connection.release());
+    }
+
+    /// Whether `connection` may publish now, as far as all logs together, and the engine if it is asked, are
+    /// concerned; otherwise it is woken when to ask again.
+    pub(crate) fn may_pass(&self, connection: &Arc<Connection>, engine: Option<&dyn Engine>) -> bool {
+        let is_open = || self.is_open() && engine.is_none_or(Engine::has_room);
+        if is_open() {
             return true;
         }
         let mut waiting = self.waiting.lock();
         // Under the lock: who makes room later finds the connection in the list.
-        if self.is_open() {
+        if is_open() {
             return true;
         }
         if connection.hold() {

@@ -57,6 +57,13 @@ pub(crate) const FANOUT_MARKS_PER_SLICE: usize = 1024;
 /// Subscribers in a shard from which on a channel has a window that others do not displace.
 pub(crate) const FANOUT_LARGE_CHANNEL: usize = 8;
 
+/// Most publications of one connection whose answers the engine still owes.
+pub(crate) const PUBLICATIONS_UNANSWERED_MAX: usize = 64;
+
+/// Most questions to the engine that a shard has unanswered at a time, for readers that catch up: each answer
+/// is a page in memory until its reader is served.
+pub(crate) const FANOUT_ASKED_MAX: usize = 32;
+
 /// Most publications that are read from the history at once, for a subscriber that catches up.
 pub(crate) const CATCH_UP_PUBLICATIONS_MAX: usize = 512;
 

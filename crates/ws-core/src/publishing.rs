@@ -13,6 +13,7 @@ use crate::engine::{EngineSink, Epoch, Publication};
 use crate::frame::{self, Opcode};
 use crate::hub::Shared;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
+use crate::options::ChannelOptions;
 
 thread_local! {
     /// Where a thread encodes what it publishes.
@@ -65,6 +66,10 @@ impl EngineSink for Sink {
         drop(state);
         shared.tell(&channel, told);
     }
+
+    fn has_room(&self) {
+        self.0.upgrade().iter().for_each(|shared| shared.gate.release());
+    }
 }
 
 impl Shared {
@@ -90,9 +95,11 @@ impl Shared {
     }
 
     /// Whether something may be published in a channel now. Otherwise `connection` is woken when to ask again.
-    pub(crate) fn may_publish(&self, channel: &str, connection: &Arc<Connection>) -> bool {
+    pub(crate) fn may_publish(&self, channel: &str, options: &ChannelOptions, connection: &Arc<Connection>) -> bool {
         let may_append = |channel: Arc<Channel>| channel.may_append(connection);
-        self.or_held(self.channels.get(channel).is_none_or(may_append) && self.gate.may_pass(connection))
+        // What is not retained does not wait for the engine.
+        let engine = options.has_history().then_some(&*self.engine);
+        self.or_held(self.channels.get(channel).is_none_or(may_append) && self.gate.may_pass(connection, engine))
     }
 
     fn or_held(&self, open: bool) -> bool {

@@ -118,6 +118,23 @@ fn request<'a>(envelope: &Envelope<'a>) -> Result<Request<'a>, Cow<'static, str>
     Ok(Request { id, action, payload: envelope.payload })
 }
 
+/// A [`RequestId`] that outlives its frame, for a request that is answered later.
+#[derive(Debug, Clone)]
+pub struct OwnedRequestId(Box<RawValue>);
+
+impl OwnedRequestId {
+    /// The id, for the answer.
+    pub fn as_id(&self) -> RequestId<'_> {
+        RequestId(&self.0)
+    }
+}
+
+impl From<RequestId<'_>> for OwnedRequestId {
+    fn from(id: RequestId<'_>) -> Self {
+        OwnedRequestId(id.0.to_owned())
+    }
+}
+
 impl<'a> RequestId<'a> {
     fn new(id: &'a RawValue) -> Result<Self, &'static str> {
         match raw::string(id) {

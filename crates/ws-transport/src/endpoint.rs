@@ -14,6 +14,15 @@ pub trait Endpoint: Send + 'static {
     /// A binary message.
     fn binary(&mut self, bytes: &[u8], now_ms: u64, out: &mut Vec<u8>) -> Flow;
 
+    /// Whether it owes answers to messages that it took: then [`answers`](Self::answers) is called whenever the
+    /// task is woken.
+    fn is_waiting(&self) -> bool {
+        false
+    }
+
+    /// Appends the answers that have come since.
+    fn answers(&mut self, _out: &mut Vec<u8>) {}
+
     /// The socket was full while the fan-out had something for it, and takes bytes again.
     fn writable(&mut self) {}
 }
@@ -29,6 +38,14 @@ impl Endpoint for SessionEndpoint {
 
     fn binary(&mut self, _: &[u8], _: u64, _: &mut Vec<u8>) -> Flow {
         Flow::Close(CloseCode::Unsupported)
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.0.is_waiting()
+    }
+
+    fn answers(&mut self, out: &mut Vec<u8>) {
+        self.0.answers(out);
     }
 
     fn writable(&mut self) {

@@ -30,7 +30,8 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// What it is called in the configuration and the log.
     fn name(&self) -> &'static str;
 
-    /// What a successful [`append`](Self::append) stands for.
+    /// What a successful [`append`](Self::append) stands for where the publication is retained. Where nothing
+    /// is, an answer never stands for more than [`Ack::Memory`].
     fn ack(&self) -> Ack;
 
     /// Called once, before anything else. The engine may hold the sink for good.
@@ -55,8 +56,22 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// has some, and as long its epoch stays.
     fn interest(&self, channel: &str, interested: bool);
 
-    /// How much it holds.
+    /// Whether publishers may go on: not while as much waits to be stored as may wait. Whoever publishes asks
+    /// before, and after a no again when [`EngineSink::has_room`] was called.
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    /// How much it holds, and what it has done.
     fn stats(&self) -> EngineStats;
+
+    /// Whether it can store and read.
+    ///
+    /// # Errors
+    /// Why not, in words for an operator. It goes on trying by itself.
+    fn health(&self) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Ends it: what is acknowledged is safe when `done` is called.
     fn close(&self, done: Done<()>);
@@ -70,6 +85,9 @@ pub trait EngineSink: fmt::Debug + Send + Sync {
 
     /// All publications of the channel are gone, and a new epoch has begun.
     fn reset(&self, channel: &str, epoch: Epoch);
+
+    /// [`Engine::has_room`] was false, and is no longer.
+    fn has_room(&self);
 }
 
 /// How much of a channel is kept.
@@ -148,7 +166,7 @@ pub struct History {
     pub more: bool,
 }
 
-/// How much an engine holds.
+/// How much an engine holds, and what it has done since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EngineStats {
     /// Channels whose position it knows.
@@ -157,6 +175,25 @@ pub struct EngineStats {
     pub publications: u64,
     /// Bytes of those.
     pub bytes: u64,
+    /// What is stored outside of memory; `None` where nothing is.
+    pub store: Option<StoreStats>,
+}
+
+/// How much an engine has stored outside of memory, and what that took since its start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Bytes on disk.
+    pub stored_bytes: u64,
+    /// Bytes of publications that wait to be stored.
+    pub waiting_bytes: u64,
+    /// Times that something was made safe: a batch of whatever had arrived.
+    pub commits: u64,
+    /// Publications in those.
+    pub committed: u64,
+    /// Time that these took, in microseconds.
+    pub commit_us: u64,
+    /// Batches that could not be stored.
+    pub failures: u64,
 }
 
 /// Names a stream: what is known about offsets of another epoch means nothing in this one.
@@ -172,9 +209,12 @@ pub enum EngineError {
     /// Nothing is retained in the channel.
     #[error("the channel keeps no history")]
     NoHistory,
-    /// The engine cannot be reached, or is closed. Trying again may help.
+    /// The engine cannot store or read, or is closed. Trying again may help.
     #[error("the engine is not available: {0}")]
     Unavailable(String),
+    /// More is asked of the engine than it takes at a time. Trying again later helps.
+    #[error("the engine is asked too much at a time")]
+    Overloaded,
 }
 
 impl Epoch {

@@ -14,7 +14,7 @@ mod readers;
 mod visit;
 mod window;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -49,6 +49,8 @@ pub(crate) struct Fanout {
     past: Past,
     /// Questions to the engine, by reader.
     asked: HashMap<u32, Pending<History>>,
+    /// Readers that have to ask, when it has answered others.
+    to_ask: VecDeque<u32>,
     /// Readers whose question the engine could not answer: asked again with the next sweep.
     failed: Vec<u32>,
     visit: Visit,
@@ -83,6 +85,7 @@ impl Fanout {
             late: Window::default(),
             past: Past::default(),
             asked: HashMap::new(),
+            to_ask: VecDeque::new(),
             failed: Vec::new(),
             visit: Visit::default(),
             drain: None,
@@ -97,6 +100,7 @@ impl Fanout {
         loop {
             if self.all.work.is_empty() {
                 [&mut self.live, &mut self.late].into_iter().for_each(Window::clear);
+                self.past.clear();
                 self.all.give_back();
                 tokio::select! {
                     () = self.shared.shards[self.shard].notified() => {}
@@ -119,6 +123,8 @@ impl Fanout {
     /// Does as much as fits between two yields.
     fn turn(&mut self) {
         let mut turn = Turn { now_ms: self.shared.clock.now_ms(), ..Turn::default() };
+        self.past.clear_before(turn.now_ms);
+        self.ask_on();
         while turn.writes < FANOUT_WRITES_PER_TURN && turn.skips < FANOUT_SKIPS_PER_TURN {
             let Some(work) = self.all.work.pop_front() else { break };
             match work {
@@ -128,8 +134,6 @@ impl Fanout {
             }
             turn.skips += 1;
         }
-        // What was read of a history may expire.
-        self.past.clear();
         self.count(&turn);
     }
 
@@ -236,8 +240,11 @@ impl Fanout {
     }
 
     fn forget_reader(&mut self, reader: u32) {
-        self.asked.remove(&reader);
-        let local = self.all.readers[reader as usize].local;
+        let found = &self.all.readers[reader as usize];
+        let (local, asked) = (found.local, found.asked);
+        if asked && self.asked.remove(&reader).is_none() {
+            self.to_ask.retain(|other| *other != reader);
+        }
         let channel = self.all.locals[local as usize].channel.clone();
         self.all.remove_reader(reader);
         channel.lock().detach(&channel, self.shard, &self.shared.gate);

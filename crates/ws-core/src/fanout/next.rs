@@ -14,7 +14,7 @@ use crate::channel::{Channel, Kind};
 use crate::engine::{History, Pending};
 use crate::frame::{self, Opcode};
 use crate::hub::Shared;
-use crate::limits::FANOUT_LARGE_CHANNEL;
+use crate::limits::{FANOUT_ASKED_MAX, FANOUT_LARGE_CHANNEL, FANOUT_WRITES_PER_TURN};
 use crate::log::Cursor;
 use crate::options::OnLag;
 use crate::registry::Named;
@@ -29,6 +29,8 @@ enum Step {
     Nothing,
     /// Nothing before it is woken.
     Parked,
+    /// Nothing before the engine has answered others.
+    Queued,
     /// The engine has not said; ask it again later.
     Failed,
     /// Its connection is too slow for this channel.
@@ -48,12 +50,22 @@ impl Fanout {
                     reader.asked = true;
                     match step {
                         Step::Failed => self.failed.push(index),
+                        Step::Queued => self.to_ask.push_back(index),
                         Step::TooSlow => self.all.members[reader.member as usize].connection.close(CloseCode::TooSlow),
                         _ => {}
                     }
                     return None;
                 }
             }
+        }
+    }
+
+    /// Lets readers look again that would have asked the engine when it had been asked enough: what it has
+    /// answered since may be what they need, for many are often at the same place.
+    pub(super) fn ask_on(&mut self) {
+        let n = if self.asked.len() < FANOUT_ASKED_MAX { FANOUT_WRITES_PER_TURN } else { 0 };
+        for _ in 0..n.min(self.to_ask.len()) {
+            self.to_ask.pop_front().into_iter().for_each(|reader| self.answered(reader));
         }
     }
 
@@ -103,8 +115,11 @@ impl Fanout {
         if let Some(range) = self.past.find(channel, &place) {
             return Step::Found(Source::Past(range));
         }
-        let pending =
-            self.asked.remove(&index).unwrap_or_else(|| ask(&self.shared, self.shard, index, channel, &place));
+        let pending = match self.asked.remove(&index) {
+            Some(pending) => pending,
+            None if self.asked.len() >= FANOUT_ASKED_MAX => return Step::Queued,
+            None => ask(&self.shared, self.shard, index, channel, &place),
+        };
         let Some(result) = pending.take() else {
             self.asked.insert(index, pending);
             return Step::Parked;
@@ -117,7 +132,7 @@ impl Fanout {
         if epoch != Some(history.epoch) {
             return Step::Failed;
         }
-        self.past.fill(channel, place.generation, &history);
+        self.past.fill(channel, place.generation, &history, self.shared.clock.now_ms());
         let first = history.publications.first().and_then(|first| first.offset).filter(|first| *first > place.offset);
         match first.map_or(place.live.offset, |first| first - 1).min(place.live.offset) {
             // Who has just been told where it begins is not slow: it is told, whatever others are.

@@ -23,6 +23,8 @@ pub(super) struct Past {
     after: u64,
     frames: Stretch,
     frame: Vec<u8>,
+    /// What was read of a history may expire: it serves readers within the same millisecond.
+    at_ms: u64,
 }
 
 /// The page that a reader needs.
@@ -50,8 +52,9 @@ impl Past {
     }
 
     /// Takes the engine's answer.
-    pub(super) fn fill(&mut self, channel: &Arc<Channel>, generation: u32, history: &History) {
+    pub(super) fn fill(&mut self, channel: &Arc<Channel>, generation: u32, history: &History, now_ms: u64) {
         self.clear();
+        self.at_ms = now_ms;
         let Some(first) = history.publications.first().and_then(|first| first.offset) else { return };
         (self.channel, self.generation, self.after) = (Some(channel.clone()), generation, first - 1);
         for publication in &history.publications {
@@ -67,6 +70,13 @@ impl Past {
     /// These frames, as [`find`](Self::find) gave them.
     pub(super) fn run(&self, range: Range<usize>) -> Run<'_> {
         self.frames.run(range)
+    }
+
+    /// Forgets a page that was read before this moment.
+    pub(super) fn clear_before(&mut self, now_ms: u64) {
+        if self.at_ms < now_ms {
+            self.clear();
+        }
     }
 
     /// Forgets the page.

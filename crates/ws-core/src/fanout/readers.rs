@@ -211,8 +211,11 @@ impl Readers {
     /// Has a reader looked at, if there is something for it.
     pub(super) fn mark(&mut self, index: u32) {
         let reader = &mut self.readers[index as usize];
-        let channel = &self.locals[reader.local as usize].channel;
-        if reader.pending || reader.asked || reader.gone || !reader.place.is_behind(channel) {
+        // The channel of one that is gone may be forgotten.
+        if reader.pending || reader.asked || reader.gone {
+            return;
+        }
+        if !reader.place.is_behind(&self.locals[reader.local as usize].channel) {
             return;
         }
         let member_index = reader.member;

@@ -15,6 +15,6 @@ pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -
     }
     let recipients = shared.connections() as u64;
     shared.broadcast(&BroadcastEvent { message, from: Some(session.sender()) });
-    respond(request, &BroadcastData { recipients }, out);
+    respond(request.id, &BroadcastData { recipients }, out);
     Ok(())
 }

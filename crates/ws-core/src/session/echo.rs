@@ -8,6 +8,6 @@ use super::{Stop, respond};
 
 pub(super) fn run(request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let Echo { message } = request.payload::<Echo<&RawValue>>()?;
-    respond(request, &EchoData { echo: message }, out);
+    respond(request.id, &EchoData { echo: message }, out);
     Ok(())
 }

@@ -8,6 +8,6 @@ use super::{Session, Stop, respond};
 pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let GetConnections {} = request.payload()?;
     let count = session.membership.shared().connections() as u64;
-    respond(request, &ConnectionsData { count }, out);
+    respond(request.id, &ConnectionsData { count }, out);
     Ok(())
 }

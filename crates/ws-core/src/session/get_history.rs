@@ -46,7 +46,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
         publications,
         more,
     };
-    respond(request, &data, out);
+    respond(request.id, &data, out);
     Ok(())
 }
 

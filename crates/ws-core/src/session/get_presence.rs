@@ -19,7 +19,7 @@ pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -
     let channel = channel.as_str().into();
     let Some(present) = session.membership.shared().channels.get(&payload.channel) else {
         let data = PresenceData::<()> { channel, connections: 0, users: 0, clients: Vec::new(), next: None };
-        respond(request, &data, out);
+        respond(request.id, &data, out);
         return Ok(());
     };
     let state = present.lock();
@@ -33,7 +33,7 @@ pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -
     clients.truncate(fitting);
     let next = found.get(fitting).map(|_| found[fitting - 1].0.to_string().into());
     let data = PresenceData { channel, connections: counts.connections, users: counts.users, clients, next };
-    respond(request, &data, out);
+    respond(request.id, &data, out);
     Ok(())
 }
 

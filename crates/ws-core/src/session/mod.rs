@@ -3,6 +3,7 @@
 //!
 //! Call order: [`Session::greeting`] once, before the connection joins; then [`Session::text`] for each
 //! text frame, and the bytes it appended are sent before the next frame is read. [`Flow`] says how to go on.
+//! While [`Session::is_waiting`], [`Session::answers`] is called whenever the connection's task is woken.
 
 mod broadcast;
 mod echo;
@@ -12,6 +13,7 @@ mod get_presence;
 mod page;
 mod publish;
 mod subscribe;
+mod unanswered;
 mod unsubscribe;
 
 use std::sync::Arc;
@@ -23,11 +25,12 @@ use ws_proto::{
     encode_error, encode_notification, encode_pong, encode_response,
 };
 
+use self::unanswered::{Answered, Unanswered};
 use crate::access::Wish;
 use crate::admission::Membership;
 use crate::budget::ErrorBudget;
 use crate::connection::Connection;
-use crate::engine::{Appended, Done, Engine, EngineError, History, Pending};
+use crate::engine::{Done, Engine, EngineError, History, Pending};
 use crate::frame::{self, Opcode};
 use crate::hub::Hub;
 use crate::options::ChannelOptions;
@@ -39,13 +42,13 @@ pub struct Session {
     errors: ErrorBudget,
     /// What the engine was asked for the frame that is held.
     asked: Option<Asked>,
+    unanswered: Unanswered,
 }
 
 /// A question to the engine whose answer has not come within the call.
 #[derive(Debug)]
 enum Asked {
     Position(subscribe::Attached),
-    Append(Pending<Appended>),
     History(Pending<History>),
 }
 
@@ -78,7 +81,7 @@ impl From<ErrorBody> for Stop {
 impl Session {
     /// The session of a connection that has joined the hub.
     pub fn new(membership: Membership) -> Self {
-        Session { membership, errors: ErrorBudget::default(), asked: None }
+        Session { membership, errors: ErrorBudget::default(), asked: None, unanswered: Unanswered::default() }
     }
 
     /// Appends the frame that the server speaks first (PROTOCOL section 1).
@@ -103,8 +106,24 @@ impl Session {
         &self.membership
     }
 
+    /// Whether the engine owes answers to frames that were taken.
+    pub fn is_waiting(&self) -> bool {
+        !self.unanswered.is_empty()
+    }
+
+    /// Appends the answers that have come since, as far as it is their turn.
+    pub fn answers(&mut self, out: &mut Vec<u8>) {
+        while let Some(Answered { id, channel, result }) = self.unanswered.pop() {
+            match publish::published(self.membership.shared(), &channel, result) {
+                Ok(data) => respond(id.as_id(), &data, out),
+                Err(error) => self.tell(Some(id.as_id()), &error, out),
+            }
+        }
+    }
+
     /// Deals with one text frame: appends its answer to `out`, as an encoded frame.
     pub fn text(&mut self, text: &str, now_ms: u64, out: &mut Vec<u8>) -> Flow {
+        self.answers(out);
         let message = ClientMessage::decode(text);
         let flow = match message {
             Ok(ClientMessage::Request(request)) => self.request(&request, now_ms, out),
@@ -127,6 +146,9 @@ impl Session {
             let message = format!("no action {:?}; there are: {known}", clip(&request.action));
             return self.refuse(Some(request.id), &ErrorBody::new(ErrorCode::UnknownAction, message), now_ms, out);
         };
+        if action != ActionName::Publish && self.is_waiting() {
+            return Flow::Hold;
+        }
         let done = match action {
             ActionName::Echo => echo::run(request, out),
             ActionName::Broadcast => broadcast::run(self, request, out),
@@ -137,27 +159,35 @@ impl Session {
             ActionName::GetHistory => get_history::run(self, request, out),
             ActionName::GetPresence => get_presence::run(self, request, out),
         };
-        if !matches!(done, Err(Stop::Hold)) {
-            self.membership.shared().counters.requests(action).add(1);
-        }
-        match done {
+        let flow = match done {
             Ok(()) => Flow::Continue,
             Err(Stop::Hold) => Flow::Hold,
             Err(Stop::Error(error)) => self.refuse(Some(request.id), &error, now_ms, out),
+        };
+        if flow != Flow::Hold {
+            self.membership.shared().counters.requests(action).add(1);
         }
+        flow
     }
 
-    /// Answers with an error, which may be one too many.
+    /// Answers with an error, which may be one too many. Held while others are to be answered before.
     fn refuse(&mut self, id: Option<RequestId<'_>>, error: &ErrorBody, now_ms: u64, out: &mut Vec<u8>) -> Flow {
-        append(out, |out| encode_error(id, error, out));
+        if self.is_waiting() {
+            return Flow::Hold;
+        }
+        self.tell(id, error, out);
         let shared = self.membership.shared();
-        shared.counters.errors(error.code).add(1);
         let (max, window) = (shared.limits.errors_max, shared.limits.errors_window);
         let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
         if error.code.counts_against_budget() && !self.errors.spend(now_ms, max, window_ms) {
             return Flow::Close(CloseCode::TooManyErrors);
         }
         Flow::Continue
+    }
+
+    fn tell(&self, id: Option<RequestId<'_>>, error: &ErrorBody, out: &mut Vec<u8>) {
+        append(out, |out| encode_error(id, error, out));
+        self.membership.shared().counters.errors(error.code).add(1);
     }
 
     fn sender(&self) -> Sender {
@@ -204,8 +234,8 @@ impl Session {
     }
 }
 
-fn respond<D: serde::Serialize>(request: &Request<'_>, data: &D, out: &mut Vec<u8>) {
-    append(out, |out| encode_response(request.id, data, out));
+fn respond<D: serde::Serialize>(id: RequestId<'_>, data: &D, out: &mut Vec<u8>) {
+    append(out, |out| encode_response(id, data, out));
 }
 
 fn append_event<E: Notify>(event: &E, out: &mut Vec<u8>) {
@@ -218,7 +248,8 @@ fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
 
 /// What a client is told of an engine that could not.
 fn unavailable(error: &EngineError) -> ErrorBody {
-    ErrorBody::new(ErrorCode::EngineUnavailable, error.to_string())
+    let code = if *error == EngineError::Overloaded { ErrorCode::Overloaded } else { ErrorCode::EngineUnavailable };
+    ErrorBody::new(code, error.to_string())
 }
 
 /// The beginning of a text that a client sent, short enough to be quoted back.

@@ -110,7 +110,7 @@ fn begin(
     let counters = &session.membership.shared().counters;
     counters.recovered.add(u64::from(data.recovered == Some(true)));
     counters.not_recovered.add(u64::from(data.recovered == Some(false)));
-    respond(request, &data, out);
+    respond(request.id, &data, out);
     // The answer goes out before what the fan-out delivers from now on, and behind the answers before it.
     session.connection().queue(out);
     out.clear();

@@ -13,6 +13,6 @@ pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -
         let message = "this connection is not subscribed to the channel";
         return Err(ErrorBody::new(ErrorCode::NotSubscribed, message).into());
     }
-    respond(request, &UnsubscribeData { channel: channel.as_str().into() }, out);
+    respond(request.id, &UnsubscribeData { channel: channel.as_str().into() }, out);
     Ok(())
 }

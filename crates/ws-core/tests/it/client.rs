@@ -130,6 +130,13 @@ impl Client {
         flow
     }
 
+    /// What the connection's task does when it is woken while answers are owed.
+    pub(crate) fn answers(&mut self) {
+        let mut out = Vec::new();
+        self.session.answers(&mut out);
+        self.connection.send(&out, self.hub.clock().now_ms());
+    }
+
     pub(crate) fn broadcast(&mut self, message: impl std::fmt::Display) -> Flow {
         self.say(&format!(r#"{{"id":"b","type":"request","action":"broadcast","payload":{{"message":{message}}}}}"#))
     }

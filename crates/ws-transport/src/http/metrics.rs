@@ -7,6 +7,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetri
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use ws_core::engine::StoreStats;
 use ws_core::{Count, Hub, Refusal};
 use ws_proto::action::ActionName;
 use ws_proto::{CloseCode, ErrorCode};
@@ -77,6 +78,15 @@ impl HubMetrics {
             gauge(engine.publications),
         )?;
         single(encoder, "ws_engine_memory_bytes", "Bytes of those publications", gauge(engine.bytes))?;
+        single(
+            encoder,
+            "ws_engine_healthy",
+            "1 while the engine can store and read",
+            gauge(u64::from(self.hub.engine().health().is_ok())),
+        )?;
+        if let Some(store) = &engine.store {
+            stored(encoder, store)?;
+        }
         single(encoder, "ws_draining", "1 while the server is draining", gauge(draining))?;
         single(encoder, "ws_uptime_seconds", "Since the start", gauge(self.hub.clock().now_ms() / 1000))?;
         match resident_bytes() {
@@ -130,6 +140,20 @@ impl HubMetrics {
         let closed: Vec<_> = codes.iter().map(|(name, code)| (name.as_str(), counters.closed(*code).get())).collect();
         labelled(encoder, "ws_connections_closed", "Connections that were closed, by close code", "code", &closed)
     }
+}
+
+/// What only an engine has that stores outside of memory.
+fn stored(encoder: &mut DescriptorEncoder<'_>, store: &StoreStats) -> fmt::Result {
+    single(encoder, "ws_engine_stored_bytes", "Bytes that the engine takes on disk", gauge(store.stored_bytes))?;
+    single(encoder, "ws_engine_waiting_bytes", "Publications that wait to be stored", gauge(store.waiting_bytes))?;
+    let seconds = ConstCounter::new(store.commit_us as f64 / 1e6);
+    single(encoder, "ws_engine_commit_seconds", "Time that commits took", seconds)?;
+    let counts = [
+        ("ws_engine_commits", "Batches of publications that were stored", store.commits),
+        ("ws_engine_committed", "Publications in those batches", store.committed),
+        ("ws_engine_failures", "Batches that could not be stored", store.failures),
+    ];
+    counts.into_iter().try_for_each(|(name, help, count)| single(encoder, name, help, counter(count)))
 }
 
 fn gauge(value: u64) -> ConstGauge<f64> {

@@ -59,6 +59,9 @@ impl HubRoutes {
         if self.hub.is_draining() {
             return Reply::refusal(ErrorCode::Overloaded, "the server is draining");
         }
-        Reply::json(&json!({ "status": "ready" }))
+        match self.hub.engine().health() {
+            Ok(()) => Reply::json(&json!({ "status": "ready" })),
+            Err(reason) => Reply::refusal(ErrorCode::EngineUnavailable, &reason),
+        }
     }
 }

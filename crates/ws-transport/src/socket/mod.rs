@@ -200,9 +200,11 @@ impl<E: Endpoint> Socket<E> {
         self.go_on_closing()
     }
 
-    /// Gives the endpoint what has been read, as long as the answers have room, and sends those.
+    /// Gives the endpoint what has been read, as long as the answers have room, and sends those, after the ones
+    /// that it still owed.
     fn take_messages(&mut self, now_ms: u64, out: &mut Vec<u8>) {
         out.clear();
+        self.endpoint.iter_mut().for_each(|endpoint| endpoint.answers(out));
         let room = self.options.outbox_bytes_max.min(WRITE_BATCH_BYTES_MAX);
         while out.len() < room {
             let message = match self.held.take() {
@@ -290,9 +292,9 @@ impl<E: Endpoint + Unpin> Future for Socket<E> {
         let socket = self.get_mut();
         let mut scratch = SCRATCH.take();
         scratch.input.resize(READ_BYTES_MAX, 0);
-        if socket.held.is_some() {
-            // The gate may be open now; if not, the endpoint holds the message again. The waker is in place
-            // before the endpoint looks, or a gate that opens right behind its look would wake nobody.
+        if socket.held.is_some() || socket.endpoint.as_ref().is_some_and(Endpoint::is_waiting) {
+            // The gate may be open now, or an answer be there; if not, the endpoint holds the message again. The
+            // waker is in place before the endpoint looks, or what happens right behind its look would wake nobody.
             socket.connection.attention(cx.waker());
             socket.take_messages(socket.options.clock.now_ms(), &mut scratch.out);
         }

@@ -132,4 +132,6 @@ impl EngineSink for Recorder {
     fn reset(&self, channel: &str, epoch: Epoch) {
         self.record(channel, Event::Reset(epoch), true);
     }
+
+    fn has_room(&self) {}
 }

@@ -129,6 +129,7 @@ impl Engine for MemoryEngine {
             channels: self.inner.streams.len() as u64,
             publications: self.inner.books.publications(),
             bytes: self.inner.books.bytes(),
+            store: None,
         }
     }
 
@@ -216,4 +217,5 @@ struct NoSink;
 impl EngineSink for NoSink {
     fn deliver(&self, _: &str, _: &Publication) {}
     fn reset(&self, _: &str, _: Epoch) {}
+    fn has_room(&self) {}
 }

@@ -88,8 +88,9 @@ impl Reader {
         self.go_on();
     }
 
-    /// Gives the server what it has not taken.
+    /// Takes the answers that are owed, and gives the server what it has not taken.
     pub(super) fn go_on(&mut self) {
+        self.client.answers();
         while let Some(text) = self.held.front() {
             match self.client.say(text) {
                 Flow::Continue => drop(self.held.pop_front()),
@@ -117,7 +118,11 @@ impl Reader {
     pub(super) fn check(&mut self, record: &Record) {
         for frame in self.client.read() {
             match frame["type"].as_str() {
-                Some("response") => self.answered(&frame["data"], record),
+                Some("response") => {
+                    let next = self.next_id - self.asked.len() as u64 + 1;
+                    assert_eq!(frame["id"], next.to_string(), "answers come in the order of the requests");
+                    self.answered(&frame["data"], record);
+                }
                 Some("notification") => self.told(&frame["data"], record),
                 _ => panic!("unexpected: {frame}"),
             }
