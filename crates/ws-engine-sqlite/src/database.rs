@@ -1,0 +1,221 @@
+//! Connections to the database: every setting of SQLite that matters is made here.
+
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use uuid::Uuid;
+
+use crate::directory::{Directory, OpenError};
+use crate::limits::{BUSY_TIMEOUT, READER_CACHE_KIB, STATEMENTS_MAX, WAL_BYTES_KEPT, WRITER_CACHE_KIB};
+use crate::options::Fsync;
+use crate::rows;
+
+/// "wsdb": says that the file is ours, to us and to `file`.
+const APPLICATION_ID: i64 = 0x7773_6462;
+
+/// How the database came to look as it does. Each step leads to the next schema; none is ever changed.
+const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
+
+/// Opens the database for writing; makes it, or brings it to the newest schema.
+pub(crate) fn open(directory: &Directory, fsync: Fsync) -> Result<Connection, OpenError> {
+    let file = directory.database();
+    let is_new = !file.exists();
+    let connection = prepare(&file, fsync).and_then(|mut connection| {
+        migrate(&mut connection, &file, &MIGRATIONS)?;
+        check(&connection, &file)?;
+        Ok(connection)
+    })?;
+    if is_new {
+        directory.sync()?;
+    }
+    Ok(connection)
+}
+
+/// A connection that only reads a database that is there.
+pub(crate) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
+    let connection =
+        Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    configure(&connection, READER_CACHE_KIB)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+/// A connection for checkpoints.
+pub(crate) fn open_keeper(file: &Path) -> rusqlite::Result<Connection> {
+    let connection =
+        Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    configure(&connection, READER_CACHE_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(connection)
+}
+
+/// Opens a database that another program may be using, to look into it.
+pub(crate) fn open_to_inspect(file: &Path) -> Result<Connection, OpenError> {
+    let failed = |error| unusable(file, error);
+    let connection = open_reader(file).map_err(failed)?;
+    match schema(&connection).map_err(failed)? {
+        Schema::Ours(version) if version > MIGRATIONS.len() as i64 => Err(newer(file, version, MIGRATIONS.len())),
+        Schema::Ours(_) => Ok(connection),
+        Schema::New | Schema::Foreign => Err(OpenError::Foreign { file: file.to_owned() }),
+    }
+}
+
+fn prepare(file: &Path, fsync: Fsync) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let prepare = || {
+        let connection = Connection::open_with_flags(file, flags)?;
+        configure(&connection, WRITER_CACHE_KIB)?;
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+        let synchronous = match fsync {
+            Fsync::Commit => "full",
+            Fsync::Interval(_) => "normal",
+        };
+        connection.pragma_update(None, "synchronous", synchronous)?;
+        // The keeper checkpoints, so that a commit need not.
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_KEPT, |_| Ok(()))?;
+        Ok(connection)
+    };
+    prepare().map_err(|error| unusable(file, error))
+}
+
+fn configure(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // A negative number is one of KiB.
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
+    connection.pragma_update_and_check(None, "mmap_size", 0, |_| Ok(()))?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update(None, "trusted_schema", false)
+}
+
+/// What a file holds.
+enum Schema {
+    New,
+    Ours(i64),
+    Foreign,
+}
+
+fn schema(connection: &Connection) -> rusqlite::Result<Schema> {
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let (application, version) = (number("application_id")?, number("user_version")?);
+    let tables: i64 = connection.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(match (application, tables) {
+        (APPLICATION_ID, _) => Schema::Ours(version),
+        (0, 0) => Schema::New,
+        _ => Schema::Foreign,
+    })
+}
+
+/// Brings the database to the newest schema, one step a transaction.
+fn migrate(connection: &mut Connection, file: &Path, steps: &[&str]) -> Result<(), OpenError> {
+    let failed = |error| unusable(file, error);
+    let version = match schema(connection).map_err(failed)? {
+        Schema::New => 0,
+        Schema::Ours(version) if version > steps.len() as i64 => return Err(newer(file, version, steps.len())),
+        Schema::Ours(version) => version,
+        Schema::Foreign => return Err(OpenError::Foreign { file: file.to_owned() }),
+    };
+    for (at, step) in steps.iter().enumerate().skip(version as usize) {
+        let mut migrate = || {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch(step)?;
+            if at == 0 {
+                transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+                rows::set_epochs(&transaction, Uuid::new_v4())?;
+            }
+            transaction.pragma_update(None, "user_version", at as i64 + 1)?;
+            transaction.commit()
+        };
+        migrate().map_err(failed)?;
+        if version > 0 {
+            tracing::info!(schema = at + 1, "the database was brought to a newer schema");
+        }
+    }
+    Ok(())
+}
+
+/// What can be checked at once: that the database can be written, and that its small tables are in order. The
+/// keeper looks through the large ones.
+fn check(connection: &Connection, file: &Path) -> Result<(), OpenError> {
+    for table in ["meta", "channels", "removed"] {
+        let found = quick_check(connection, Some(table)).map_err(|error| unusable(file, error))?;
+        if let Some(what) = found {
+            return Err(OpenError::Damaged { file: file.to_owned(), what });
+        }
+    }
+    rows::touch(connection).map_err(|error| unusable(file, error))
+}
+
+/// The first thing that is wrong in a table, or in all.
+pub(crate) fn quick_check(connection: &Connection, table: Option<&str>) -> rusqlite::Result<Option<String>> {
+    let said = match table {
+        Some(table) => connection.query_row(&format!("PRAGMA quick_check('{table}')"), [], |row| row.get(0)),
+        None => connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)),
+    }?;
+    Ok(Some(said).filter(|said| said != "ok"))
+}
+
+fn newer(file: &Path, found: i64, known: usize) -> OpenError {
+    OpenError::Newer { file: file.to_owned(), found, known: known as i64 }
+}
+
+fn unusable(file: &Path, error: rusqlite::Error) -> OpenError {
+    let file = file.to_owned();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => OpenError::Foreign { file },
+        Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged { file, what: error.to_string() },
+        _ => OpenError::Database { file, error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEPS: [&str; 3] =
+        [MIGRATIONS[0], "ALTER TABLE channels ADD COLUMN color TEXT", "UPDATE channels SET color = 'red'"];
+
+    fn version(connection: &Connection) -> i64 {
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a number")
+    }
+
+    fn database() -> Connection {
+        Connection::open_in_memory().expect("memory")
+    }
+
+    #[test]
+    fn a_database_comes_to_the_newest_schema_step_by_step() {
+        let (mut connection, file) = (database(), Path::new("x.db"));
+        migrate(&mut connection, file, &STEPS[..1]).expect("a new one");
+        rows::tests::channel(&connection, "a");
+        migrate(&mut connection, file, &STEPS).expect("forward");
+        let color: String = connection.query_row("SELECT color FROM channels", [], |row| row.get(0)).expect("a row");
+        assert_eq!((version(&connection), color.as_str()), (3, "red"));
+        migrate(&mut connection, file, &STEPS).expect("nothing to do");
+        assert_eq!(version(&connection), 3);
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_schema_before_it() {
+        let (mut connection, file) = (database(), Path::new("x.db"));
+        let steps = [STEPS[0], STEPS[1], "UPDATE channels SET color = 'red'; SELECT nonsense"];
+        assert!(matches!(migrate(&mut connection, file, &steps), Err(OpenError::Database { .. })));
+        assert_eq!(version(&connection), 2);
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused() {
+        let (mut connection, file) = (database(), Path::new("x.db"));
+        migrate(&mut connection, file, &STEPS).expect("a new one");
+        let error = migrate(&mut connection, file, &STEPS[..1]).expect_err("it is newer");
+        assert!(error.to_string().contains("schema 3, this one knows 1"), "{error}");
+    }
+
+    #[test]
+    fn the_database_of_another_program_is_refused() {
+        let (mut connection, file) = (database(), Path::new("x.db"));
+        connection.execute_batch("CREATE TABLE songs (title TEXT)").expect("a table");
+        assert!(matches!(migrate(&mut connection, file, &STEPS), Err(OpenError::Foreign { .. })));
+    }
+}

@@ -1,0 +1,143 @@
+//! The directory of a database: made where it is missing, and used by one process at a time.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::health::reason;
+
+/// Name of the database's file in its directory. SQLite keeps two more beside it, `-wal` and `-shm`.
+pub const DATABASE: &str = "ws.db";
+
+/// Name of the file whose lock says that the directory is in use.
+const LOCK: &str = "lock";
+
+/// Why a database cannot be opened. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory cannot be made, read or written.
+    #[error("the data directory {} cannot be used: {error}", .dir.display())]
+    Directory {
+        /// Which one.
+        dir: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Another process has it.
+    #[error(
+        "the data directory {} is in use by another server{}; each server needs one of its own",
+        .dir.display(), .process.as_ref().map(|process| format!(" (process {process})")).unwrap_or_default()
+    )]
+    InUse {
+        /// Which one.
+        dir: PathBuf,
+        /// The process that has it, where that is known.
+        process: Option<String>,
+    },
+    /// There is no database in it.
+    #[error("there is no database in {}", .dir.display())]
+    Missing {
+        /// Where it was looked for.
+        dir: PathBuf,
+    },
+    /// The file is no database of ours.
+    #[error("{} is no database of ws-server; choose another directory", .file.display())]
+    Foreign {
+        /// Which file.
+        file: PathBuf,
+    },
+    /// A newer server has written it.
+    #[error(
+        "{} is of a newer server (schema {found}, this one knows {known}); use that server, or restore a backup",
+        .file.display()
+    )]
+    Newer {
+        /// Which file.
+        file: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest that this version knows.
+        known: i64,
+    },
+    /// It is damaged.
+    #[error("{} is damaged ({what}); restore a backup, or move the directory away to begin anew", .file.display())]
+    Damaged {
+        /// Which file.
+        file: PathBuf,
+        /// What SQLite says.
+        what: String,
+    },
+    /// SQLite cannot open, read or write it.
+    #[error("{} cannot be opened: {} ({error})", .file.display(), reason(.error))]
+    Database {
+        /// Which file.
+        file: PathBuf,
+        /// What SQLite says.
+        error: rusqlite::Error,
+    },
+    /// A thread cannot be started.
+    #[error("the threads of the engine cannot be started: {0}")]
+    Threads(io::Error),
+}
+
+/// A directory that is ours until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    /// Its lock ends with it.
+    _lock: File,
+}
+
+impl Directory {
+    /// Makes the directory if need be, and takes it.
+    pub(crate) fn take(path: &Path) -> Result<Self, OpenError> {
+        let failed = |error| OpenError::Directory { dir: path.to_owned(), error };
+        fs::create_dir_all(path).map_err(failed)?;
+        let mut options = OpenOptions::new();
+        let lock = options.read(true).write(true).create(true).truncate(false).open(path.join(LOCK));
+        let lock = lock.map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(OpenError::InUse { dir: path.to_owned(), process: holder(&lock) });
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        sign(&lock).map_err(failed)?;
+        Ok(Directory { path: path.to_owned(), _lock: lock })
+    }
+
+    /// The database's file.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path.join(DATABASE)
+    }
+
+    /// The write-ahead log's file.
+    pub(crate) fn wal(&self) -> PathBuf {
+        self.path.join(format!("{DATABASE}-wal"))
+    }
+
+    /// Makes sure that the names in the directory survive a power failure.
+    pub(crate) fn sync(&self) -> Result<(), OpenError> {
+        let synced = File::open(&self.path).and_then(|dir| dir.sync_all());
+        synced.map_err(|error| OpenError::Directory { dir: self.path.clone(), error })
+    }
+
+    /// Bytes that the database takes on the disk.
+    pub(crate) fn bytes(&self) -> u64 {
+        let bytes = |path: PathBuf| fs::metadata(path).map_or(0, |file| file.len());
+        bytes(self.database()) + bytes(self.wal())
+    }
+}
+
+/// Who has the lock, for the message to the one who does not get it.
+fn holder(mut lock: &File) -> Option<String> {
+    let mut process = String::new();
+    lock.read_to_string(&mut process).ok()?;
+    Some(process.trim().to_owned()).filter(|process| !process.is_empty())
+}
+
+fn sign(mut lock: &File) -> io::Result<()> {
+    lock.set_len(0)?;
+    writeln!(lock, "{}", std::process::id())
+}

@@ -1,0 +1,224 @@
+//! The engine as the hub sees it, and the threads behind it.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread::{self, JoinHandle};
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, InterruptHandle};
+use ws_core::engine::{
+    Append, Appended, Done, Engine, EngineError, EngineSink, EngineStats, Epoch, History, HistoryQuery, Publication,
+};
+use ws_proto::action::Ack;
+
+use crate::answer::Answer;
+use crate::database;
+use crate::directory::{Directory, OpenError};
+use crate::history;
+use crate::keeper;
+use crate::limits::READERS;
+use crate::options::SqliteOptions;
+use crate::queue::{Appending, Command};
+use crate::readers::{self, Question, Questions};
+use crate::shared::Shared;
+use crate::writer::Writer;
+
+/// Keeps publications in a database. Dropping it stores what was taken, and ends its threads.
+#[derive(Debug)]
+pub struct SqliteEngine {
+    shared: Arc<Shared>,
+    questions: Arc<Questions>,
+    closing: Arc<Closing>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// Who wants to know when it is closed.
+#[derive(Debug, Default)]
+struct Closing(Mutex<End>);
+
+#[derive(Debug)]
+enum End {
+    Open(Vec<Answer<()>>),
+    Over,
+}
+
+impl Default for End {
+    fn default() -> Self {
+        End::Open(Vec::new())
+    }
+}
+
+/// The threads that the writer ends when it is done.
+struct Others {
+    questions: Arc<Questions>,
+    ended: Sender<()>,
+    damage: InterruptHandle,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl SqliteEngine {
+    /// Opens the database, which is made or brought to the newest schema if need be, and starts the threads.
+    /// Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// When the directory cannot be used, another process uses it, or the database is damaged, foreign or newer.
+    pub fn open(options: SqliteOptions) -> Result<Self, OpenError> {
+        let directory = Directory::take(&options.dir)?;
+        let file = directory.database();
+        let connection = database::open(&directory, options.fsync)?;
+        let failed = |error| OpenError::Database { file: file.clone(), error };
+        let reader = || database::open_reader(&file).map_err(failed);
+        let readers = (0..READERS).map(|_| reader()).collect::<Result<Vec<_>, _>>()?;
+        let (keeper, checker) = (database::open_keeper(&file).map_err(failed)?, reader()?);
+        let shared = Arc::new(Shared::new(options, directory));
+        let writer = Writer::new(shared.clone(), connection).map_err(failed)?;
+        let others = Others::start(&shared, readers, keeper, checker).map_err(OpenError::Threads)?;
+        let (questions, closing) = (others.questions.clone(), Arc::<Closing>::default());
+        let (owner, closed) = (shared.clone(), closing.clone());
+        let writer = spawn("ws-sqlite-writer", move || write(writer, owner, others, &closed));
+        Ok(SqliteEngine { shared, questions, closing, writer: Some(writer.map_err(OpenError::Threads)?) })
+    }
+}
+
+/// The writer's thread. Whatever ends it, everybody is answered, and the directory is free.
+fn write(mut writer: Writer, shared: Arc<Shared>, others: Others, closing: &Closing) {
+    struct Ended<'a>(&'a Shared);
+    impl Drop for Ended<'_> {
+        fn drop(&mut self) {
+            self.0.queue.abandon();
+            if thread::panicking() {
+                self.0.health.damaged("its writer has ended by a mistake of the server's".to_owned());
+            }
+        }
+    }
+    let ended = Ended(&shared);
+    writer.run();
+    drop(ended);
+    others.end();
+    drop(writer);
+    drop(shared);
+    let End::Open(answers) = std::mem::replace(&mut *closing.0.lock(), End::Over) else { return };
+    answers.into_iter().for_each(|answer| answer.give(Ok(())));
+}
+
+impl Others {
+    fn start(
+        shared: &Arc<Shared>,
+        readers: Vec<Connection>,
+        keeper: Connection,
+        checker: Connection,
+    ) -> std::io::Result<Self> {
+        let questions = Arc::<Questions>::default();
+        let (ended, end) = mpsc::channel();
+        let damage = checker.get_interrupt_handle();
+        let mut others = Others { questions, ended, damage, threads: Vec::new() };
+        for connection in readers {
+            let (questions, shared) = (others.questions.clone(), shared.clone());
+            others.threads.push(spawn("ws-sqlite-reader", move || readers::run(&questions, connection, &shared))?);
+        }
+        let owner = shared.clone();
+        others.threads.push(spawn("ws-sqlite-keeper", move || keeper::run(&owner, &keeper, &end))?);
+        let owner = shared.clone();
+        others.threads.push(spawn("ws-sqlite-check", move || keeper::look_for_damage(&owner, &checker))?);
+        Ok(others)
+    }
+
+    fn end(self) {
+        self.questions.close();
+        self.damage.interrupt();
+        drop(self.ended);
+        // A thread that has panicked has said so.
+        self.threads.into_iter().for_each(|thread| drop(thread.join()));
+    }
+}
+
+thread_local! {
+    /// Whether this thread is one of an engine's.
+    static OURS: Cell<bool> = const { Cell::new(false) };
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        OURS.set(true);
+        run();
+    })
+}
+
+impl Engine for SqliteEngine {
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn ack(&self) -> Ack {
+        Ack::Durable
+    }
+
+    fn start(&self, sink: Arc<dyn EngineSink>) {
+        // Only the first one counts.
+        let _ = self.shared.sink.set(sink);
+    }
+
+    fn append(&self, append: Append<'_>, done: Done<Appended>) {
+        if append.retention.size == 0 {
+            let publication = Publication { offset: None, body: append.body.clone() };
+            self.shared.tell(|sink| sink.deliver(append.channel, &publication));
+            return done(Ok(Appended { position: None, duplicate: false }));
+        }
+        self.shared.queue.push(Command::Append(Appending::new(&append, Answer::new(done))));
+    }
+
+    fn history(&self, query: HistoryQuery<'_>, done: Done<History>) {
+        if query.retention.size == 0 {
+            return done(Err(EngineError::NoHistory));
+        }
+        let stream = self.shared.streams.get(query.channel);
+        match history::at_once(&stream, &query) {
+            Some(history) => done(Ok(history)),
+            None => self.questions.push(Question::new(stream, &query, Answer::new(done))),
+        }
+    }
+
+    fn remove(&self, channel: &str, done: Done<Epoch>) {
+        self.shared.queue.push(Command::Remove { channel: channel.into(), answer: Answer::new(done) });
+    }
+
+    fn interest(&self, channel: &str, interested: bool) {
+        self.shared.streams.interest(channel, interested);
+    }
+
+    fn has_room(&self) -> bool {
+        self.shared.queue.has_room()
+    }
+
+    fn stats(&self) -> EngineStats {
+        self.shared.stats()
+    }
+
+    fn health(&self) -> Result<(), String> {
+        self.shared.health.check()
+    }
+
+    /// What was taken is stored and answered before.
+    fn close(&self, done: Done<()>) {
+        self.shared.queue.close();
+        let answer = Answer::new(done);
+        let mut end = self.closing.0.lock();
+        if let End::Open(answers) = &mut *end {
+            return answers.push(answer);
+        }
+        drop(end);
+        answer.give(Ok(()));
+    }
+}
+
+impl Drop for SqliteEngine {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        let Some(writer) = self.writer.take() else { return };
+        // An answer may have held the engine last, and a thread of ours cannot wait for itself.
+        if !OURS.get() {
+            drop(writer.join());
+        }
+    }
+}

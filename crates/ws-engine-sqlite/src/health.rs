@@ -1,0 +1,104 @@
+//! Whether the database can be written and read, and why not. A change is logged once.
+
+use parking_lot::Mutex;
+use rusqlite::ErrorCode;
+
+/// What is wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    /// The last write failed. Over when one succeeds.
+    write: Mutex<Option<String>>,
+    /// Something in the database is damaged. Never over.
+    damage: Mutex<Option<String>>,
+}
+
+impl Health {
+    /// What is wrong, if something is.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let damage = self.damage.lock().clone();
+        damage.or_else(|| self.write.lock().clone()).map_or(Ok(()), Err)
+    }
+
+    /// A write has failed; why, for whoever wanted it.
+    pub(crate) fn write_failed(&self, error: &rusqlite::Error) -> String {
+        let reason = reason(error);
+        if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) {
+            self.damaged(reason.clone());
+        }
+        let before = self.write.lock().replace(reason.clone());
+        if before.as_ref() != Some(&reason) {
+            tracing::error!(%error, "publications cannot be stored: {reason}; publishers are told, and it is tried again");
+        }
+        reason
+    }
+
+    /// A write has succeeded.
+    pub(crate) fn written(&self) {
+        if self.write.lock().take().is_some() {
+            tracing::info!("publications can be stored again");
+        }
+    }
+
+    pub(crate) fn is_failing(&self) -> bool {
+        self.write.lock().is_some()
+    }
+
+    /// The database is damaged.
+    pub(crate) fn damaged(&self, what: String) {
+        let mut damage = self.damage.lock();
+        if damage.is_none() {
+            tracing::error!(what, "the database is damaged; stop the server and restore a backup (docs/OPERATIONS.md)");
+            *damage = Some(format!("the database is damaged: {what}"));
+        }
+    }
+}
+
+/// An error of SQLite in words that name no file: clients read them.
+pub(crate) fn reason(error: &rusqlite::Error) -> String {
+    let known = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "the disk is full",
+        Some(ErrorCode::SystemIoFailure) => "the disk cannot be written or read",
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            "the database cannot be opened for writing"
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "the database is damaged",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another program holds the database",
+        _ => return format!("the database says: {error}"),
+    };
+    known.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn error(code: i32) -> rusqlite::Error {
+        rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some("/secret/path".to_owned()))
+    }
+
+    #[test]
+    fn a_failed_write_is_over_with_the_next_one() {
+        let health = Health::default();
+        assert_eq!(health.write_failed(&error(ffi::SQLITE_FULL)), "the disk is full");
+        assert_eq!(health.check(), Err("the disk is full".to_owned()));
+        health.written();
+        assert_eq!(health.check(), Ok(()));
+    }
+
+    #[test]
+    fn damage_stays() {
+        let health = Health::default();
+        health.write_failed(&error(ffi::SQLITE_CORRUPT));
+        health.written();
+        assert_eq!(health.check(), Err("the database is damaged: the database is damaged".to_owned()));
+    }
+
+    #[test]
+    fn reasons_name_no_file() {
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_READONLY, ffi::SQLITE_CANTOPEN] {
+            assert!(!reason(&error(code)).contains("secret"), "{code}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Answers to questions for the history: without the disk where the position alone is asked for and known, and
+//! from a snapshot of the database otherwise.
+
+use rusqlite::{Connection, TransactionBehavior};
+use ws_core::Clock;
+use ws_core::engine::{History, HistoryQuery};
+
+use crate::rows::{self, ttl_ms};
+use crate::streams::{State, Stream, is_old};
+
+/// The answer, if it is there without a look at the disk.
+pub(crate) fn at_once(stream: &Stream, query: &HistoryQuery<'_>) -> Option<History> {
+    let mut state = stream.try_lock()?;
+    let state = state.as_mut()?;
+    let oldest = state.oldest(query.retention, Clock::unix_ms())?;
+    state.first = oldest;
+    let (history, span) = state.answer(query, oldest);
+    (query.limit == 0 || span.from == span.to).then_some(history)
+}
+
+/// The answer, from the database.
+pub(crate) fn read(
+    connection: &mut Connection,
+    stream: &Stream,
+    query: &HistoryQuery<'_>,
+) -> rusqlite::Result<History> {
+    // The position first: everything up to it is in the snapshot. What is deleted is what is oldest, so the
+    // snapshot may begin later than the position says, but it has no hole.
+    let state = stream.load(connection)?;
+    let snapshot = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+    let now_ms = Clock::unix_ms();
+    let (oldest, alive) = match state.oldest(query.retention, now_ms) {
+        Some(oldest) if oldest > state.top => (oldest, None),
+        _ => find_oldest(&snapshot, &state, query, now_ms)?,
+    };
+    let (mut history, span) = state.answer(query, oldest);
+    if let Some(row) = state.row.filter(|_| history.more && query.limit > 0) {
+        history.publications = rows::page(&snapshot, row, span, query.reverse, query.limit, query.bytes_max)?;
+        history.more = span.to - span.from > history.publications.len() as u64;
+    }
+    snapshot.finish()?;
+    learn(stream, &state, oldest, alive);
+    Ok(history)
+}
+
+/// The oldest retained publication of a snapshot, and when it was stored; `top + 1` if there is none.
+fn find_oldest(
+    snapshot: &Connection,
+    state: &State,
+    query: &HistoryQuery<'_>,
+    now_ms: u64,
+) -> rusqlite::Result<(u64, Option<(u64, u64)>)> {
+    let Some(row) = state.row else { return Ok((state.top + 1, None)) };
+    let ttl_ms = ttl_ms(query.retention);
+    let retained = |stored_ms: &u64| !is_old(*stored_ms, ttl_ms, now_ms);
+    // All before `low` are gone, none from `high` on. Mostly the first look tells.
+    let (mut low, mut high, mut alive) = (state.lowest(query.retention), state.top + 1, None);
+    let mut middle = low;
+    while low < high {
+        match rows::stored_ms(snapshot, row, middle)?.filter(retained) {
+            Some(stored_ms) => (high, alive) = (middle, Some((middle, stored_ms))),
+            None => low = middle + 1,
+        }
+        middle = low + (high - low) / 2;
+    }
+    Ok((high, alive))
+}
+
+/// Keeps what was found for the next question.
+fn learn(stream: &Stream, seen: &State, oldest: u64, alive: Option<(u64, u64)>) {
+    let mut state = stream.lock();
+    let Some(state) = state.as_mut().filter(|state| state.row == seen.row && state.epoch == seen.epoch) else {
+        return;
+    };
+    state.first = state.first.max(oldest);
+    state.alive = alive.or(state.alive);
+}

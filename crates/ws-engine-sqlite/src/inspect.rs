@@ -1,0 +1,92 @@
+//! What is stored, for an operator. A server may be using the database meanwhile.
+
+use std::path::Path;
+
+use rusqlite::{Connection, Row};
+use ws_core::engine::{Epoch, Retention};
+
+use crate::database::open_to_inspect;
+use crate::directory::{DATABASE, OpenError};
+use crate::rows;
+
+/// What all channels hold together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Inspected {
+    /// Channels that have publications, or whose position is remembered.
+    pub channels: u64,
+    /// Publications that are stored, those too that wait to be deleted.
+    pub publications: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+    /// Bytes of the database's file.
+    pub file_bytes: u64,
+}
+
+/// What is stored of one channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredChannel {
+    /// Its name.
+    pub name: String,
+    /// The stream's.
+    pub epoch: Epoch,
+    /// Offset of the newest publication there ever was; 0: none.
+    pub top: u64,
+    /// Publications that are stored.
+    pub publications: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+    /// When the newest one was stored, in milliseconds since 1970; 0: never.
+    pub newest_ms: u64,
+    /// How much of it is kept, as the server was told last.
+    pub retention: Retention,
+}
+
+/// Opens the database in a directory, if there is one.
+pub(crate) fn open(dir: &Path) -> Result<Connection, OpenError> {
+    let file = dir.join(DATABASE);
+    match file.try_exists() {
+        Ok(true) => open_to_inspect(&file),
+        Ok(false) => Err(OpenError::Missing { dir: dir.to_owned() }),
+        Err(error) => Err(OpenError::Directory { dir: dir.to_owned(), error }),
+    }
+}
+
+/// Calls `each` with every channel, by name, and adds them up.
+///
+/// # Errors
+/// When there is no database, or it cannot be read.
+pub fn inspect(dir: &Path, mut each: impl FnMut(&StoredChannel)) -> Result<Inspected, OpenError> {
+    let connection = open(dir)?;
+    let mut read = || {
+        let mut statement = connection.prepare(
+            "SELECT c.*, COALESCE(p.n, 0) AS n, COALESCE(p.bytes, 0) AS bytes FROM channels c
+             LEFT JOIN (SELECT channel, COUNT(*) AS n, SUM(LENGTH(body)) AS bytes FROM publications GROUP BY channel) p
+             ON p.channel = c.id ORDER BY c.name",
+        )?;
+        let mut found = statement.query([])?;
+        let mut inspected = Inspected::default();
+        while let Some(row) = found.next()? {
+            let channel = stored(row)?;
+            inspected.channels += 1;
+            inspected.publications += channel.publications;
+            inspected.bytes += channel.bytes;
+            each(&channel);
+        }
+        Ok(inspected)
+    };
+    let file = dir.join(DATABASE);
+    let inspected = read().map_err(|error| OpenError::Database { file: file.clone(), error })?;
+    Ok(Inspected { file_bytes: file.metadata().map_or(0, |file| file.len()), ..inspected })
+}
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<StoredChannel> {
+    Ok(StoredChannel {
+        name: row.get("name")?,
+        epoch: Epoch::from_u64(rows::unsigned(row, "epoch")?),
+        top: rows::unsigned(row, "top")?,
+        publications: rows::unsigned(row, "n")?,
+        bytes: rows::unsigned(row, "bytes")?,
+        newest_ms: rows::unsigned(row, "newest_ms")?,
+        retention: rows::retention(row)?,
+    })
+}

@@ -1,0 +1,66 @@
+//! The keeper: moves the write-ahead log into the database while the writer writes on, forces it to the disk where
+//! that is done at intervals, and looks through the database for damage once.
+
+use std::fs::File;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use crate::database::quick_check;
+use crate::health::reason;
+use crate::limits::{KEEPER_INTERVAL, WAL_PAGES};
+use crate::options::Fsync;
+use crate::shared::Shared;
+
+/// Keeps the database until `ended` says so.
+pub(crate) fn run(shared: &Shared, connection: &Connection, ended: &Receiver<()>) {
+    let interval = match shared.options.fsync {
+        Fsync::Commit => KEEPER_INTERVAL,
+        Fsync::Interval(interval) => interval.min(KEEPER_INTERVAL),
+    };
+    let (mut moved, mut synced) = (0, (shared.commits(), Instant::now()));
+    while ended.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+        if let Fsync::Interval(interval) = shared.options.fsync {
+            sync(shared, &mut synced, interval);
+        }
+        move_pages(shared, connection, &mut moved);
+    }
+}
+
+/// Looks through the whole database, once. It can be interrupted.
+pub(crate) fn look_for_damage(shared: &Shared, connection: &Connection) {
+    match quick_check(connection, None) {
+        Ok(None) => tracing::debug!("the database is in order"),
+        Ok(Some(what)) => shared.health.damaged(what),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {}
+        Err(error) => shared.health.damaged(reason(&error)),
+    }
+}
+
+/// Moves what the write-ahead log has into the database, when it is worth it.
+fn move_pages(shared: &Shared, connection: &Connection, moved: &mut u64) {
+    let pages = shared.wal_pages.load(std::sync::atomic::Ordering::Relaxed);
+    if pages < *moved {
+        // The log has begun again.
+        *moved = 0;
+    }
+    if pages >= *moved + WAL_PAGES {
+        match connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(2)) {
+            Ok(done) => *moved = done.unsigned_abs(),
+            Err(error) => tracing::warn!(%error, "a checkpoint failed: {}", reason(&error)),
+        }
+    }
+}
+
+/// Forces what was committed to the disk, when it is time.
+fn sync(shared: &Shared, synced: &mut (u64, Instant), interval: Duration) {
+    let commits = shared.commits();
+    if commits == synced.0 || synced.1.elapsed() < interval {
+        return;
+    }
+    match File::open(shared.directory.wal()).and_then(|wal| wal.sync_data()) {
+        Ok(()) => *synced = (commits, Instant::now()),
+        Err(error) => tracing::error!(%error, "what was committed could not be forced to the disk"),
+    }
+}

@@ -1,0 +1,46 @@
+//! The durable engine of ws-server: publications, their message ids and the positions of channels in one
+//! SQLite database in one directory, which one process uses at a time.
+//!
+//! ```text
+//! append, remove ──► queue ──► writer ── one transaction for whatever has arrived ──► disk
+//!                                │ after the commit, in its order
+//!                                ├──► sink (the hub)
+//!                                └──► answers
+//! history ──► position known: at once │ otherwise ──► readers, on connections of their own
+//! ```
+//!
+//! What is acknowledged is committed: after a crash it is there, once, in the same epoch. Nothing of the
+//! history is kept in memory but SQLite's page cache; what is on its way to subscribers is the hub's.
+//! Memory is bounded by the queue and by the channels that are subscribed to or were used last.
+//!
+//! Threads: one writer, [`READERS`](limits) readers, and a keeper that checkpoints, syncs where the operator
+//! wants that at intervals, and looks through the database for damage once after the start.
+//!
+//! Lock order: a [`Stream`](streams)'s state → what the sink takes. The lock of the registry of streams is never
+//! held while another is taken. No caller of the engine waits for the disk.
+//!
+//! Deliberately absent: sockets, tokio, frames, other engines.
+
+mod answer;
+mod database;
+mod directory;
+mod engine;
+mod export;
+mod health;
+mod history;
+mod inspect;
+mod keeper;
+mod limits;
+mod options;
+mod queue;
+mod readers;
+mod rows;
+mod shared;
+mod streams;
+mod writer;
+
+pub use directory::{DATABASE, OpenError};
+pub use engine::SqliteEngine;
+pub use export::{Exported, export};
+pub use inspect::{Inspected, StoredChannel, inspect};
+pub use options::{Fsync, SqliteOptions};

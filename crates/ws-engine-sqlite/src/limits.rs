@@ -1,0 +1,62 @@
+//! Every limit of this crate that is fixed; what an operator sets is in [`options`](crate::options).
+
+use std::time::Duration;
+
+/// Threads that read, each with a connection of its own.
+pub(crate) const READERS: usize = 2;
+
+/// Questions that may wait for the readers.
+pub(crate) const QUESTIONS_MAX: usize = 100_000;
+
+/// Bytes of publications in one transaction; the last one may go over it.
+pub(crate) const BATCH_BYTES_MAX: usize = 4 << 20;
+
+/// What a publication counts in the queue besides its body, in bytes.
+pub(crate) const QUEUED_BYTES: usize = 256;
+
+/// Streams in memory from which on those that nobody uses are given up.
+pub(crate) const STREAMS_MAX: usize = 10_000;
+
+/// Streams that are looked at for giving up when one is added.
+pub(crate) const STREAMS_LOOKED_AT: usize = 4;
+
+/// Publications of one channel that are deleted in the transaction of a batch, besides as many as it has added.
+pub(crate) const TRIM_ROWS: u64 = 64;
+
+/// Publications that one step of the upkeep deletes at most, in all channels together.
+pub(crate) const UPKEEP_ROWS: u64 = 2_000;
+
+/// Channels that one step of the upkeep looks at.
+pub(crate) const UPKEEP_CHANNELS: u64 = 64;
+
+/// Time between two steps of the upkeep: while there is more to do, and when there is nothing.
+pub(crate) const UPKEEP_PAUSE: Duration = Duration::from_millis(20);
+pub(crate) const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Steps of the upkeep between two counts of the channels that are idle.
+pub(crate) const IDLE_COUNT_STEPS: u32 = 60;
+
+/// Time that a connection waits for another program that holds the database.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Memory for pages of the database, in KiB: the writer's, and that of each other connection.
+pub(crate) const WRITER_CACHE_KIB: i64 = 8 * 1024;
+pub(crate) const READER_CACHE_KIB: i64 = 2 * 1024;
+
+/// Prepared statements that a connection keeps.
+pub(crate) const STATEMENTS_MAX: usize = 32;
+
+/// Pages in the write-ahead log from which on the keeper moves them to the database, and from which on the
+/// writer does it itself, so that the log has an end.
+pub(crate) const WAL_PAGES: u64 = 1_000;
+pub(crate) const WAL_PAGES_MAX: u64 = 16_384;
+
+/// Size to which the file of the write-ahead log is cut back, in bytes.
+pub(crate) const WAL_BYTES_KEPT: i64 = 64 << 20;
+
+/// Time between two looks of the keeper.
+pub(crate) const KEEPER_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Publications that [`export`](crate::export()) reads at once, and where it stops before, in bytes.
+pub(crate) const EXPORT_PAGE: usize = 1_000;
+pub(crate) const EXPORT_PAGE_BYTES: usize = 4 << 20;

@@ -1,0 +1,286 @@
+//! The statements: what is read from and written to the tables, as functions of a connection. Their meaning
+//! is in `schema`. Numbers of the tables are signed; offsets and epochs are not, and go through [`signed`].
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params};
+use uuid::Uuid;
+use ws_core::engine::{Epoch, Publication, Retention};
+
+use crate::queue::Appending;
+use crate::streams::State;
+
+/// A stored publication under a message id.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) offset: u64,
+    pub(crate) stored_ms: u64,
+    pub(crate) data: Vec<u8>,
+}
+
+/// A channel in which something is to be deleted.
+#[derive(Debug)]
+pub(crate) struct Due {
+    pub(crate) name: Box<str>,
+    pub(crate) retention: Retention,
+}
+
+/// A part of a stream: offsets from `from` up to but not including `to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+}
+
+pub(crate) fn signed(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+pub(crate) fn unsigned(row: &Row<'_>, column: &str) -> Result<u64> {
+    Ok(row.get::<_, i64>(column)?.cast_unsigned())
+}
+
+/// Where a channel's stream is, and the number that it has in the tables; without a row, its epoch is the one
+/// that its name has now.
+pub(crate) fn load(connection: &Connection, name: &str) -> Result<State> {
+    let mut statement = connection.prepare_cached(
+        "SELECT value AS epochs, c.* FROM meta LEFT JOIN channels c ON c.name = :name WHERE meta.name = 'epochs'",
+    )?;
+    statement.query_row(named_params! {":name": name}, |row| {
+        let Some(id) = row.get::<_, Option<i64>>("id")? else {
+            let epochs = row.get::<_, Uuid>("epochs")?;
+            return Ok(State::new(epoch_of(epochs, name)));
+        };
+        Ok(State {
+            row: Some(id),
+            epoch: Epoch::from_u64(unsigned(row, "epoch")?),
+            top: unsigned(row, "top")?,
+            first: unsigned(row, "first")?,
+            stored: unsigned(row, "first")?,
+            newest_ms: unsigned(row, "newest_ms")?,
+            due_ms: row.get::<_, Option<i64>>("due_ms")?.map(i64::cast_unsigned),
+            alive: None,
+        })
+    })
+}
+
+/// The epoch of a channel that nothing was ever stored of: the same after a restart, without a row. It is another one
+/// when `epochs` is, which changes when positions are forgotten.
+fn epoch_of(epochs: Uuid, name: &str) -> Epoch {
+    Epoch::from_u64(Uuid::new_v5(&epochs, name.as_bytes()).as_u64_pair().1)
+}
+
+/// Makes the epochs of channels without a row be others.
+pub(crate) fn set_epochs(connection: &Connection, epochs: Uuid) -> Result<()> {
+    let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('epochs', ?1)")?;
+    statement.execute([epochs]).map(drop)
+}
+
+/// Writes something, to see whether that is possible.
+pub(crate) fn touch(connection: &Connection) -> Result<()> {
+    let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('touched', randomblob(8))")?;
+    statement.execute([]).map(drop)
+}
+
+/// Adds a channel, and gives it its number.
+pub(crate) fn insert_channel(connection: &Connection, name: &str, state: &State) -> Result<i64> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO channels (name, epoch, top, first, newest_ms, size, ttl_ms) VALUES (?1, ?2, 0, 1, 0, 0, 0)",
+    )?;
+    statement.insert(params![name, signed(state.epoch.as_u64())])
+}
+
+/// Stores where a channel is. `idle_ms`: since when nothing is stored in it.
+pub(crate) fn update_channel(
+    connection: &Connection,
+    row: i64,
+    state: &State,
+    retention: Retention,
+    idle_ms: Option<u64>,
+) -> Result<()> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE channels SET top = :top, first = :first, newest_ms = :newest_ms, size = :size, ttl_ms = :ttl_ms,
+         due_ms = :due_ms, idle_ms = :idle_ms WHERE id = :id",
+    )?;
+    let changed = statement.execute(named_params! {
+        ":id": row,
+        ":top": signed(state.top),
+        ":first": signed(state.stored),
+        ":newest_ms": signed(state.newest_ms),
+        ":size": i64::try_from(retention.size).unwrap_or(i64::MAX),
+        ":ttl_ms": signed(ttl_ms(retention)),
+        ":due_ms": state.due_ms.map(signed),
+        ":idle_ms": idle_ms.map(signed),
+    });
+    changed.map(drop)
+}
+
+/// The age at which publications are no longer kept, in milliseconds; 0: none.
+pub(crate) fn ttl_ms(retention: Retention) -> u64 {
+    // So many years that a sum with a time does not overflow.
+    u64::try_from(retention.ttl.as_millis()).unwrap_or(u64::MAX).min(1 << 60)
+}
+
+pub(crate) fn insert(connection: &Connection, row: i64, offset: u64, stored_ms: u64, append: &Appending) -> Result<()> {
+    let mut statement = connection.prepare_cached("INSERT INTO publications VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+    let inserted = statement.execute(params![
+        row,
+        signed(offset),
+        signed(stored_ms),
+        append.msg_id.as_deref(),
+        append.data.start as i64,
+        append.data.len() as i64,
+        &append.body[..],
+    ]);
+    inserted.map(drop)
+}
+
+/// What is stored under a message id, even if it is no longer retained.
+pub(crate) fn find(connection: &Connection, row: i64, msg_id: &str) -> Result<Option<Known>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT offset, stored_ms, substr(body, data_start + 1, data_bytes) AS data FROM publications
+         WHERE channel = ?1 AND msg_id = ?2",
+    )?;
+    let known = statement.query_row(params![row, msg_id], |row| {
+        Ok(Known { offset: unsigned(row, "offset")?, stored_ms: unsigned(row, "stored_ms")?, data: row.get("data")? })
+    });
+    known.optional()
+}
+
+/// Frees the id of a publication that is no longer retained.
+pub(crate) fn forget_id(connection: &Connection, row: i64, offset: u64) -> Result<()> {
+    let sql = "UPDATE publications SET msg_id = NULL WHERE channel = ?1 AND offset = ?2";
+    connection.prepare_cached(sql)?.execute(params![row, signed(offset)]).map(drop)
+}
+
+/// When the publication at an offset was stored; `None`: there is none.
+pub(crate) fn stored_ms(connection: &Connection, row: i64, offset: u64) -> Result<Option<u64>> {
+    let sql = "SELECT stored_ms FROM publications WHERE channel = ?1 AND offset = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_row(params![row, signed(offset)], |row| unsigned(row, "stored_ms")).optional()
+}
+
+/// When the oldest `n` publications from an offset on were stored, in their order.
+pub(crate) fn oldest_ms(connection: &Connection, row: i64, from: u64, n: u64) -> Result<Vec<u64>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT stored_ms FROM publications WHERE channel = ?1 AND offset >= ?2 ORDER BY offset LIMIT ?3",
+    )?;
+    statement.query_map(params![row, signed(from), signed(n)], |row| unsigned(row, "stored_ms"))?.collect()
+}
+
+/// Publications in a span, at most `limit`, and until their bodies reach `bytes_max`.
+pub(crate) fn page(
+    connection: &Connection,
+    row: i64,
+    span: Span,
+    reverse: bool,
+    limit: usize,
+    bytes_max: usize,
+) -> Result<Vec<Publication>> {
+    const UP: &str = "SELECT offset, body FROM publications WHERE channel = ?1 AND offset >= ?2 AND offset < ?3
+                      ORDER BY offset LIMIT ?4";
+    const DOWN: &str = "SELECT offset, body FROM publications WHERE channel = ?1 AND offset >= ?2 AND offset < ?3
+                        ORDER BY offset DESC LIMIT ?4";
+    let mut statement = connection.prepare_cached(if reverse { DOWN } else { UP })?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut found = statement.query(params![row, signed(span.from), signed(span.to), limit])?;
+    let (mut publications, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = found.next()? {
+        let body: Arc<[u8]> = row.get_ref("body")?.as_blob()?.into();
+        bytes += body.len();
+        publications.push(Publication { offset: Some(unsigned(row, "offset")?), body });
+        if bytes >= bytes_max {
+            break;
+        }
+    }
+    Ok(publications)
+}
+
+/// Deletes the publications in a span.
+pub(crate) fn delete(connection: &Connection, row: i64, span: Span) -> Result<()> {
+    let sql = "DELETE FROM publications WHERE channel = ?1 AND offset >= ?2 AND offset < ?3";
+    connection.prepare_cached(sql)?.execute(params![row, signed(span.from), signed(span.to)]).map(drop)
+}
+
+/// Channels in which something is to be deleted by now, the most urgent first.
+pub(crate) fn due(connection: &Connection, now_ms: u64, limit: u64) -> Result<Vec<Due>> {
+    let mut statement = connection
+        .prepare_cached("SELECT name, size, ttl_ms FROM channels WHERE due_ms <= ?1 ORDER BY due_ms LIMIT ?2")?;
+    let due = |row: &Row<'_>| Ok(Due { name: row.get("name")?, retention: retention(row)? });
+    statement.query_map(params![signed(now_ms), signed(limit)], due)?.collect()
+}
+
+/// The retention of a row of `channels`.
+pub(crate) fn retention(row: &Row<'_>) -> Result<Retention> {
+    let size = usize::try_from(row.get::<_, i64>("size")?).unwrap_or_default();
+    Ok(Retention { size, ttl: std::time::Duration::from_millis(unsigned(row, "ttl_ms")?) })
+}
+
+/// The retention of a channel, as it was told last; `None`: nothing is known of it.
+pub(crate) fn stored_retention(connection: &Connection, name: &str) -> Result<Option<Retention>> {
+    let mut statement = connection.prepare_cached("SELECT size, ttl_ms FROM channels WHERE name = ?1")?;
+    statement.query_row([name], retention).optional()
+}
+
+/// The stream under this number is over; its publications are deleted later.
+pub(crate) fn remove(connection: &Connection, row: i64) -> Result<()> {
+    connection.prepare_cached("DELETE FROM channels WHERE id = ?1")?.execute([row])?;
+    connection.prepare_cached("INSERT INTO removed VALUES (?1)")?.execute([row]).map(drop)
+}
+
+/// Deletes publications of a stream that was removed, at most `limit`. Whether there may be more to do.
+pub(crate) fn purge(connection: &Connection, limit: u64) -> Result<bool> {
+    let mut next = connection.prepare_cached("SELECT channel FROM removed LIMIT 1")?;
+    let Some(row) = next.query_row([], |row| row.get::<_, i64>(0)).optional()? else { return Ok(false) };
+    let mut statement = connection.prepare_cached(
+        "DELETE FROM publications WHERE channel = ?1 AND offset IN
+         (SELECT offset FROM publications WHERE channel = ?1 ORDER BY offset LIMIT ?2)",
+    )?;
+    let deleted = statement.execute(params![row, signed(limit)])? as u64;
+    if deleted < limit {
+        connection.prepare_cached("DELETE FROM removed WHERE channel = ?1")?.execute([row])?;
+    }
+    Ok(true)
+}
+
+/// How many channels have nothing stored.
+pub(crate) fn count_idle(connection: &Connection) -> Result<u64> {
+    let mut statement = connection.prepare_cached("SELECT COUNT(*) AS n FROM channels WHERE idle_ms IS NOT NULL")?;
+    statement.query_row([], |row| unsigned(row, "n"))
+}
+
+/// Those that have had nothing for longest: their numbers and names.
+pub(crate) fn idle(connection: &Connection, limit: u64) -> Result<Vec<(i64, Box<str>)>> {
+    let mut statement = connection
+        .prepare_cached("SELECT id, name FROM channels WHERE idle_ms IS NOT NULL ORDER BY idle_ms LIMIT ?1")?;
+    statement.query_map([signed(limit)], |row| Ok((row.get("id")?, row.get("name")?)))?.collect()
+}
+
+/// Nothing is stored in a channel, or it is used although nothing is: others are forgotten before it.
+pub(crate) fn stay_idle(connection: &Connection, row: i64, now_ms: u64) -> Result<()> {
+    let sql = "UPDATE channels SET idle_ms = ?2 WHERE id = ?1";
+    connection.prepare_cached(sql)?.execute(params![row, signed(now_ms)]).map(drop)
+}
+
+/// Forgets the position of a channel that has nothing stored.
+pub(crate) fn forget(connection: &Connection, row: i64) -> Result<()> {
+    connection.prepare_cached("DELETE FROM channels WHERE id = ?1")?.execute([row]).map(drop)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Adds a channel.
+    pub(crate) fn channel(connection: &Connection, name: &str) -> i64 {
+        insert_channel(connection, name, &State::new(Epoch::random())).expect("it can be added")
+    }
+
+    #[test]
+    fn an_epoch_without_a_row_follows_from_the_name() {
+        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        assert_eq!(epoch_of(one, "a"), epoch_of(one, "a"));
+        assert_ne!(epoch_of(one, "a"), epoch_of(one, "b"));
+        assert_ne!(epoch_of(one, "a"), epoch_of(other, "a"));
+    }
+}

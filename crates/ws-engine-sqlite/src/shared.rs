@@ -1,0 +1,87 @@
+//! What the threads of the engine share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use ws_core::engine::{EngineSink, EngineStats, StoreStats};
+
+use crate::directory::Directory;
+use crate::health::Health;
+use crate::options::SqliteOptions;
+use crate::queue::Queue;
+use crate::streams::Streams;
+
+/// Everything but the connections, which each thread has for itself.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: SqliteOptions,
+    pub(crate) directory: Directory,
+    pub(crate) queue: Queue,
+    pub(crate) streams: Streams,
+    pub(crate) health: Health,
+    pub(crate) sink: OnceLock<Arc<dyn EngineSink>>,
+    /// Pages in the write-ahead log.
+    pub(crate) wal_pages: AtomicU64,
+    counts: Counts,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    commits: AtomicU64,
+    committed: AtomicU64,
+    commit_us: AtomicU64,
+    failures: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(options: SqliteOptions, directory: Directory) -> Self {
+        Shared {
+            queue: Queue::new(options.queue_bytes_max, options.batch_publications_max),
+            options,
+            directory,
+            streams: Streams::default(),
+            health: Health::default(),
+            sink: OnceLock::new(),
+            wal_pages: AtomicU64::new(0),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Calls `f` with the sink. Before the start nobody listens.
+    pub(crate) fn tell(&self, f: impl FnOnce(&dyn EngineSink)) {
+        if let Some(sink) = self.sink.get() {
+            f(&**sink);
+        }
+    }
+
+    /// A batch of so many publications, begun at `since`, was committed.
+    pub(crate) fn committed(&self, publications: usize, since: Instant) {
+        let us = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.counts.commits.fetch_add(1, Ordering::Relaxed);
+        self.counts.committed.fetch_add(publications as u64, Ordering::Relaxed);
+        self.counts.commit_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    /// A batch was not committed.
+    pub(crate) fn failed(&self) {
+        self.counts.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many batches were committed.
+    pub(crate) fn commits(&self) -> u64 {
+        self.counts.commits.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn stats(&self) -> EngineStats {
+        let store = StoreStats {
+            stored_bytes: self.directory.bytes(),
+            waiting_bytes: self.queue.bytes() as u64,
+            commits: self.commits(),
+            committed: self.counts.committed.load(Ordering::Relaxed),
+            commit_us: self.counts.commit_us.load(Ordering::Relaxed),
+            failures: self.counts.failures.load(Ordering::Relaxed),
+        };
+        EngineStats { channels: self.streams.len() as u64, store: Some(store), ..EngineStats::default() }
+    }
+}

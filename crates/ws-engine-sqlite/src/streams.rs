@@ -1,0 +1,270 @@
+//! The streams that are known in memory: where each is, and who of this node is interested. All of it but the
+//! interest can be read from the database again, so streams that nobody uses are given up.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use parking_lot::{Mutex, MutexGuard};
+use rusqlite::Connection;
+use ws_core::engine::{Epoch, History, HistoryQuery, Retention};
+
+use crate::limits::{STREAMS_LOOKED_AT, STREAMS_MAX};
+use crate::rows::{self, Span, ttl_ms};
+
+/// One channel's stream.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    name: Box<str>,
+    /// Subscribers on this node.
+    interests: AtomicU32,
+    /// It was looked up since it was last looked at for giving up.
+    used: AtomicBool,
+    /// `None`: not read from the database yet.
+    state: Mutex<Option<State>>,
+}
+
+/// Where a stream is. What is told of it has been given to the sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Its number in the tables; `None`: nothing was ever stored of it.
+    pub(crate) row: Option<i64>,
+    pub(crate) epoch: Epoch,
+    /// Offset of the newest publication there ever was; 0: none.
+    pub(crate) top: u64,
+    /// Nothing before this offset is retained any more.
+    pub(crate) first: u64,
+    /// Nothing before this offset is stored any more.
+    pub(crate) stored: u64,
+    /// When the newest one was stored. Later ones never have an earlier time, so that age follows the order.
+    pub(crate) newest_ms: u64,
+    /// When something in it is to be deleted.
+    pub(crate) due_ms: Option<u64>,
+    /// A stored publication, and when it was stored: none behind it is older.
+    pub(crate) alive: Option<(u64, u64)>,
+}
+
+/// All streams that are known.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    by_name: HashMap<Box<str>, Arc<Stream>>,
+    /// Each of them once; the one in front is looked at next.
+    order: VecDeque<Arc<Stream>>,
+}
+
+impl State {
+    /// A stream of which nothing was ever stored.
+    pub(crate) fn new(epoch: Epoch) -> Self {
+        State { row: None, epoch, top: 0, first: 1, stored: 1, newest_ms: 0, due_ms: None, alive: None }
+    }
+
+    /// The lowest offset that may be retained, whatever the age.
+    pub(crate) fn lowest(&self, retention: Retention) -> u64 {
+        self.first.max((self.top + 1).saturating_sub(retention.size as u64))
+    }
+
+    /// Offset of the oldest retained publication, `top + 1` if there is none; `None`: the database must tell.
+    pub(crate) fn oldest(&self, retention: Retention, now_ms: u64) -> Option<u64> {
+        let (lowest, ttl_ms) = (self.lowest(retention), ttl_ms(retention));
+        match self.alive {
+            _ if lowest > self.top || is_old(self.newest_ms, ttl_ms, now_ms) => Some(self.top + 1),
+            _ if ttl_ms == 0 => Some(lowest),
+            Some((offset, stored_ms)) if offset <= lowest && !is_old(stored_ms, ttl_ms, now_ms) => Some(lowest),
+            _ => None,
+        }
+    }
+
+    /// What the query asks for in a stream whose oldest retained publication is `oldest`, without the
+    /// publications.
+    pub(crate) fn answer(&self, query: &HistoryQuery<'_>, oldest: u64) -> (History, Span) {
+        let from = oldest.max(query.after.saturating_add(1));
+        let to = query.before.unwrap_or(u64::MAX).min(self.top + 1);
+        let span = Span { from, to: to.max(from) };
+        let (epoch, top, more) = (self.epoch, self.top, span.from < span.to);
+        (History { epoch, top, oldest, publications: Vec::new(), more }, span)
+    }
+}
+
+/// Whether what was stored at a time is no longer kept.
+pub(crate) fn is_old(stored_ms: u64, ttl_ms: u64, now_ms: u64) -> bool {
+    ttl_ms > 0 && stored_ms.saturating_add(ttl_ms) <= now_ms
+}
+
+impl Stream {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn is_followed(&self) -> bool {
+        self.interests.load(Ordering::Acquire) > 0
+    }
+
+    /// The state, if nobody has it.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, Option<State>>> {
+        self.state.try_lock()
+    }
+
+    /// Where it is; read from the database where that is not known yet. Only the writer stores, and it loads
+    /// before it does, so who loads never misses what is being stored.
+    pub(crate) fn load(&self, connection: &Connection) -> rusqlite::Result<State> {
+        let mut state = self.state.lock();
+        match *state {
+            Some(known) => Ok(known),
+            None => Ok(*state.insert(rows::load(connection, &self.name)?)),
+        }
+    }
+
+    /// The state, for who changes it. Who follows the stream is told under this lock: a position that anybody
+    /// sees has been told before.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Option<State>> {
+        self.state.lock()
+    }
+}
+
+impl Streams {
+    pub(crate) fn get(&self, name: &str) -> Arc<Stream> {
+        let mut known = self.known.lock();
+        known.get(name)
+    }
+
+    /// The stream, if it is known.
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Stream>> {
+        self.known.lock().by_name.get(name).cloned()
+    }
+
+    /// One subscriber more, or one less.
+    pub(crate) fn interest(&self, name: &str, interested: bool) {
+        // Under the lock: who is interested is not given up.
+        let mut known = self.known.lock();
+        let stream = known.get(name);
+        let change = |n: u32| Some(if interested { n + 1 } else { n.saturating_sub(1) });
+        // The closure always gives a number.
+        let _ = stream.interests.fetch_update(Ordering::AcqRel, Ordering::Acquire, change);
+    }
+
+    /// Gives up what is known of a stream. False while somebody uses it.
+    pub(crate) fn give_up(&self, name: &str) -> bool {
+        let mut known = self.known.lock();
+        let Some(stream) = known.by_name.get(name).cloned() else { return true };
+        // Ours, and the two of the registry.
+        if stream.is_followed() || Arc::strong_count(&stream) > 3 {
+            return false;
+        }
+        known.by_name.remove(name);
+        known.order.retain(|other| !Arc::ptr_eq(other, &stream));
+        true
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.known.lock().by_name.len()
+    }
+}
+
+impl Known {
+    fn get(&mut self, name: &str) -> Arc<Stream> {
+        if let Some(stream) = self.by_name.get(name) {
+            stream.used.store(true, Ordering::Relaxed);
+            return stream.clone();
+        }
+        self.make_room();
+        let (interests, used, state) = (AtomicU32::new(0), AtomicBool::new(false), Mutex::new(None));
+        let stream = Arc::new(Stream { name: name.into(), interests, used, state });
+        self.by_name.insert(name.into(), stream.clone());
+        self.order.push_back(stream.clone());
+        stream
+    }
+
+    /// Gives up a few of those that nobody uses, if there are too many.
+    fn make_room(&mut self) {
+        for _ in 0..STREAMS_LOOKED_AT {
+            if self.by_name.len() < STREAMS_MAX {
+                return;
+            }
+            let Some(stream) = self.order.pop_front() else { return };
+            let was_used = stream.used.swap(false, Ordering::Relaxed);
+            // Ours, and that of the map: nobody else has it, and nobody gets it while this lock is held.
+            if was_used || stream.is_followed() || Arc::strong_count(&stream) > 2 {
+                self.order.push_back(stream);
+            } else {
+                self.by_name.remove(stream.name());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SECOND: Retention = Retention { size: 10, ttl: Duration::from_secs(1) };
+
+    fn state(top: u64, newest_ms: u64, alive: Option<(u64, u64)>) -> State {
+        State { top, newest_ms, alive, ..State::new(Epoch::random()) }
+    }
+
+    #[track_caller]
+    fn oldest(state: State, retention: Retention, now_ms: u64, expect: Option<u64>) {
+        assert_eq!(state.oldest(retention, now_ms), expect, "{state:?}");
+    }
+
+    #[test]
+    fn the_oldest_is_known_while_one_before_it_is_not_old() {
+        oldest(state(0, 0, None), SECOND, 5000, Some(1));
+        oldest(state(30, 5000, Some((15, 4500))), SECOND, 5000, Some(21));
+        oldest(state(30, 5000, Some((15, 4000))), SECOND, 5000, None);
+        oldest(state(30, 5000, Some((22, 4500))), SECOND, 5000, None);
+        oldest(state(30, 5000, None), SECOND, 5000, None);
+        oldest(state(30, 4000, None), SECOND, 5000, Some(31));
+        oldest(State { first: 25, ..state(30, 5000, Some((25, 4500))) }, SECOND, 5000, Some(25));
+        oldest(state(30, 0, None), Retention { ttl: Duration::ZERO, ..SECOND }, 5000, Some(21));
+    }
+
+    #[test]
+    fn a_span_is_within_what_is_retained() {
+        let state = state(30, 0, None);
+        let query = |after, before| HistoryQuery {
+            channel: "a",
+            retention: SECOND,
+            after,
+            before,
+            reverse: false,
+            limit: 0,
+            bytes_max: 0,
+        };
+        let span = |after, before| {
+            let (history, span) = state.answer(&query(after, before), 21);
+            assert_eq!(history.more, span.from < span.to);
+            (span.from, span.to)
+        };
+        assert_eq!(span(0, None), (21, 31));
+        assert_eq!(span(25, Some(27)), (26, 27));
+        assert_eq!(span(30, None), (31, 31));
+        assert_eq!(span(u64::MAX, None), (u64::MAX, u64::MAX));
+        assert_eq!(span(25, Some(3)), (26, 26));
+    }
+
+    #[test]
+    fn who_is_used_is_not_given_up() {
+        let streams = Streams::default();
+        streams.interest("followed", true);
+        let held = streams.get("held");
+        for i in 0..2 * STREAMS_MAX {
+            streams.get(&i.to_string());
+        }
+        assert_eq!(streams.len(), STREAMS_MAX);
+        assert!(Arc::ptr_eq(&held, &streams.get("held")));
+        assert!(streams.get("followed").is_followed());
+        assert!(!streams.give_up("held") && !streams.give_up("followed"));
+        drop(held);
+        streams.interest("followed", false);
+        assert!(streams.give_up("held") && streams.give_up("followed") && streams.give_up("never there"));
+        assert_eq!(streams.len(), STREAMS_MAX - 2);
+    }
+}

@@ -1,0 +1,195 @@
+//! What one transaction does, and what is said when it is committed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, Result};
+use ws_core::Clock;
+use ws_core::engine::{Appended, EngineError, Epoch, Publication, Retention};
+
+use crate::limits::TRIM_ROWS;
+use crate::queue::{Appending, Command};
+use crate::rows::{self, Span, ttl_ms};
+use crate::shared::Shared;
+use crate::streams::{State, Stream, is_old};
+
+/// What came of the commands of a transaction.
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// One for each command.
+    outcomes: Vec<Outcome>,
+    drafts: Vec<Draft>,
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, Copy)]
+enum Outcome {
+    Stored { draft: usize, row: i64, epoch: Epoch, offset: u64 },
+    Duplicate { epoch: Epoch, offset: u64 },
+    Conflict,
+    Removed { draft: usize, row: i64, epoch: Epoch },
+}
+
+/// A stream as the transaction leaves it.
+#[derive(Debug)]
+struct Draft {
+    stream: Arc<Stream>,
+    state: State,
+    /// That of the last publication; `None`: nothing was added since the stream was removed, or at all.
+    retention: Option<Retention>,
+    /// Publications that were added.
+    added: u64,
+}
+
+impl Batch {
+    /// Does the commands, within a transaction.
+    pub(super) fn store(connection: &Connection, shared: &Shared, commands: &[Command]) -> Result<Self> {
+        let now_ms = Clock::unix_ms();
+        let mut batch = Batch { outcomes: Vec::with_capacity(commands.len()), drafts: Vec::new() };
+        let mut by_name: HashMap<&str, usize> = HashMap::new();
+        for command in commands {
+            let name = command.channel();
+            let at = match by_name.get(name) {
+                Some(at) => *at,
+                None => {
+                    let stream = shared.streams.get(name);
+                    let state = stream.load(connection)?;
+                    by_name.insert(name, batch.drafts.len());
+                    batch.drafts.push(Draft { stream, state, retention: None, added: 0 });
+                    batch.drafts.len() - 1
+                }
+            };
+            let draft = &mut batch.drafts[at];
+            batch.outcomes.push(match command {
+                Command::Append(append) => draft.append(connection, append, at, now_ms)?,
+                Command::Remove { .. } => draft.remove(connection, at, now_ms)?,
+            });
+        }
+        batch.drafts.iter_mut().try_for_each(|draft| draft.settle(connection, now_ms))?;
+        Ok(batch)
+    }
+
+    /// How many publications were stored.
+    pub(super) fn stored(&self) -> usize {
+        self.outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Stored { .. })).count()
+    }
+
+    /// After the commit: tells the sink and the publishers.
+    pub(super) fn publish(self, shared: &Shared, commands: Vec<Command>) {
+        for (outcome, command) in self.outcomes.iter().zip(&commands) {
+            self.tell(shared, *outcome, command);
+        }
+        self.drafts.iter().for_each(Draft::publish);
+        // The last word is the publishers': each finds done what it was told, and everything before it.
+        for (outcome, command) in self.outcomes.into_iter().zip(commands) {
+            match command {
+                Command::Append(append) => append.answer.give(outcome.appended()),
+                Command::Remove { answer, .. } => {
+                    let epoch = if let Outcome::Removed { epoch, .. } = outcome { Some(epoch) } else { None };
+                    answer.give(epoch.ok_or(EngineError::Conflict));
+                }
+            }
+        }
+    }
+
+    fn tell(&self, shared: &Shared, outcome: Outcome, command: &Command) {
+        match (outcome, command) {
+            (Outcome::Stored { draft, row, epoch, offset }, Command::Append(append)) => {
+                let stream = &self.drafts[draft].stream;
+                // Under the lock: whoever becomes interested now sees the position behind this publication.
+                let mut state = stream.lock();
+                if stream.is_followed() {
+                    let publication = Publication { offset: Some(offset), body: append.body.clone() };
+                    shared.tell(|sink| sink.deliver(stream.name(), &publication));
+                }
+                state.iter_mut().for_each(|state| (state.row, state.epoch, state.top) = (Some(row), epoch, offset));
+            }
+            (Outcome::Removed { draft, row, epoch }, _) => {
+                let stream = &self.drafts[draft].stream;
+                let mut state = stream.lock();
+                shared.tell(|sink| sink.reset(stream.name(), epoch));
+                *state = Some(State { row: Some(row), ..State::new(epoch) });
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Outcome {
+    fn appended(self) -> std::result::Result<Appended, EngineError> {
+        match self {
+            Outcome::Stored { epoch, offset, .. } => Ok(Appended { position: Some((epoch, offset)), duplicate: false }),
+            Outcome::Duplicate { epoch, offset } => Ok(Appended { position: Some((epoch, offset)), duplicate: true }),
+            Outcome::Conflict | Outcome::Removed { .. } => Err(EngineError::Conflict),
+        }
+    }
+}
+
+impl Draft {
+    fn append(&mut self, connection: &Connection, append: &Appending, draft: usize, now_ms: u64) -> Result<Outcome> {
+        let state = &mut self.state;
+        if let (Some(row), Some(id)) = (state.row, append.msg_id.as_deref())
+            && let Some(known) = rows::find(connection, row, id)?
+        {
+            let is_gone = known.offset < state.lowest(append.retention)
+                || is_old(known.stored_ms, ttl_ms(append.retention), now_ms);
+            match () {
+                () if is_gone => rows::forget_id(connection, row, known.offset)?,
+                () if known.data == append.data() => {
+                    return Ok(Outcome::Duplicate { epoch: state.epoch, offset: known.offset });
+                }
+                () => return Ok(Outcome::Conflict),
+            }
+        }
+        let row = match state.row {
+            Some(row) => row,
+            None => rows::insert_channel(connection, self.stream.name(), state)?,
+        };
+        let (offset, stored_ms) = (state.top + 1, now_ms.max(state.newest_ms));
+        rows::insert(connection, row, offset, stored_ms, append)?;
+        if state.alive.is_none() || state.first == offset {
+            state.alive = Some((offset, stored_ms));
+        }
+        (state.row, state.top, state.newest_ms) = (Some(row), offset, stored_ms);
+        self.retention = Some(append.retention);
+        self.added += 1;
+        Ok(Outcome::Stored { draft, row, epoch: state.epoch, offset })
+    }
+
+    /// Another stream begins; what is stored of the old one is deleted later.
+    fn remove(&mut self, connection: &Connection, draft: usize, now_ms: u64) -> Result<Outcome> {
+        self.state.row.map_or(Ok(()), |row| rows::remove(connection, row))?;
+        let mut state = State::new(Epoch::random());
+        let row = rows::insert_channel(connection, self.stream.name(), &state)?;
+        rows::stay_idle(connection, row, now_ms)?;
+        let epoch = state.epoch;
+        state.row = Some(row);
+        *self = Draft { stream: self.stream.clone(), state, retention: None, added: 0 };
+        Ok(Outcome::Removed { draft, row, epoch })
+    }
+
+    /// Deletes some of what is too much, so that the database does not grow, and stores where the stream is.
+    fn settle(&mut self, connection: &Connection, now_ms: u64) -> Result<()> {
+        let (Some(retention), Some(row)) = (self.retention, self.state.row) else { return Ok(()) };
+        let state = &mut self.state;
+        let lowest = state.lowest(retention);
+        let gone = Span { from: state.stored, to: lowest.min(state.stored + self.added + TRIM_ROWS) };
+        if gone.from < gone.to {
+            rows::delete(connection, row, gone)?;
+            state.stored = gone.to;
+        }
+        let expires_ms = Some(state.newest_ms.saturating_add(ttl_ms(retention))).filter(|_| !retention.ttl.is_zero());
+        let left_ms = (state.stored < lowest).then_some(now_ms);
+        state.due_ms = [state.due_ms, expires_ms, left_ms].into_iter().flatten().min();
+        rows::update_channel(connection, row, state, retention, None)
+    }
+
+    /// After the commit: what readers have found out meanwhile stays.
+    fn publish(&self) {
+        let mut state = self.stream.lock();
+        let Some(known) = state.as_mut() else { return };
+        let first = known.first.max(self.state.first).max(self.state.stored);
+        let alive = known.alive.or(self.state.alive);
+        *known = State { first, alive, ..self.state };
+    }
+}

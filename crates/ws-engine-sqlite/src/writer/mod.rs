@@ -1,0 +1,121 @@
+//! The writer: one thread, the only one that changes the database. It takes whatever has arrived, stores it in
+//! one transaction, and only then tells the sink and the publishers, in the order of the commit.
+//!
+//! Between batches, and when there is nothing to store, it does the upkeep in small steps.
+
+mod batch;
+mod upkeep;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use rusqlite::{Connection, TransactionBehavior};
+use ws_core::engine::EngineError;
+
+use self::batch::Batch;
+use self::upkeep::Upkeep;
+use crate::limits::{WAL_PAGES, WAL_PAGES_MAX};
+use crate::queue::{Command, Taken};
+use crate::rows;
+use crate::shared::Shared;
+
+/// The writer's own.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    connection: Connection,
+    upkeep: Upkeep,
+    /// Pages in the write-ahead log at which it is emptied here.
+    wal_pages_max: u64,
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>, mut connection: Connection) -> rusqlite::Result<Self> {
+        let counted = shared.clone();
+        connection.wal_hook(Some(move |_: &mut _, pages: i32| {
+            counted.wal_pages.store(pages.unsigned_abs().into(), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        Ok(Writer { shared, connection, upkeep: Upkeep::default(), wal_pages_max: WAL_PAGES_MAX })
+    }
+
+    /// Stores what comes until nothing will come any more, and empties the write-ahead log.
+    pub(crate) fn run(&mut self) {
+        loop {
+            match self.shared.queue.take(self.upkeep.pause()) {
+                Taken::Closed => break,
+                Taken::Nothing => {}
+                Taken::Batch { commands, freed } => {
+                    if freed {
+                        self.shared.tell(|sink| sink.has_room());
+                    }
+                    self.store(commands);
+                }
+            }
+            self.bound_log();
+            if self.upkeep.is_due() {
+                self.look_after();
+            }
+        }
+        if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+            tracing::warn!(%error, "the write-ahead log could not be emptied; the next start does it");
+        }
+    }
+
+    /// Stores a batch and answers it.
+    fn store(&mut self, commands: Vec<Command>) {
+        let since = Instant::now();
+        match commit(&mut self.connection, &self.shared, &commands) {
+            Ok(batch) => {
+                self.shared.health.written();
+                self.shared.committed(batch.stored(), since);
+                batch.publish(&self.shared, commands);
+            }
+            Err(error) => {
+                self.shared.failed();
+                let error = EngineError::Unavailable(self.shared.health.write_failed(&error));
+                commands.into_iter().for_each(|command| command.refuse(error.clone()));
+            }
+        }
+    }
+
+    /// A step of the upkeep; while nothing can be stored, a try whether that is over.
+    fn look_after(&mut self) {
+        let failing = self.shared.health.is_failing();
+        let stepped =
+            if failing { rows::touch(&self.connection) } else { self.upkeep.step(&mut self.connection, &self.shared) };
+        match stepped {
+            Ok(()) if failing => self.shared.health.written(),
+            Ok(()) => {}
+            Err(error) => {
+                self.upkeep.rest();
+                self.shared.health.write_failed(&error);
+            }
+        }
+    }
+
+    /// The write-ahead log starts again at its beginning only when all of it is in the database at a moment when nobody
+    /// writes. The keeper does most of the work; what is left is done here before the log becomes too long.
+    fn bound_log(&mut self) {
+        let pages = self.shared.wal_pages.load(Ordering::Relaxed);
+        if pages < WAL_PAGES_MAX {
+            self.wal_pages_max = WAL_PAGES_MAX;
+        }
+        if pages >= self.wal_pages_max {
+            // Where somebody reads an old snapshot it does not help: not again at once.
+            self.wal_pages_max = pages + WAL_PAGES;
+            if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)") {
+                self.shared.health.write_failed(&error);
+            }
+        }
+    }
+}
+
+/// One transaction. When it fails, nothing of it is stored.
+fn commit(connection: &mut Connection, shared: &Shared, commands: &[Command]) -> rusqlite::Result<Batch> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let batch = Batch::store(&transaction, shared, commands)?;
+    transaction.commit()?;
+    Ok(batch)
+}

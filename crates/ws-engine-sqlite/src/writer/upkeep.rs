@@ -1,0 +1,182 @@
+//! What the writer deletes and forgets, in steps of bounded size: publications that are too old or too many,
+//! streams that were removed, positions of channels that nobody has used for long.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, Result, TransactionBehavior};
+use uuid::Uuid;
+use ws_core::Clock;
+use ws_core::engine::Retention;
+
+use crate::limits::{IDLE_COUNT_STEPS, UPKEEP_CHANNELS, UPKEEP_INTERVAL, UPKEEP_PAUSE, UPKEEP_ROWS};
+use crate::rows::{self, Span, ttl_ms};
+use crate::shared::Shared;
+use crate::streams::{State, Stream, is_old};
+
+/// When the next step is due.
+#[derive(Debug)]
+pub(super) struct Upkeep {
+    due: Instant,
+    /// Steps until the idle channels are counted again.
+    until_count: u32,
+}
+
+impl Default for Upkeep {
+    fn default() -> Self {
+        Upkeep { due: Instant::now(), until_count: 0 }
+    }
+}
+
+impl Upkeep {
+    pub(super) fn is_due(&self) -> bool {
+        Instant::now() >= self.due
+    }
+
+    /// Time until the next step.
+    pub(super) fn pause(&self) -> Duration {
+        self.due.saturating_duration_since(Instant::now())
+    }
+
+    /// Lets some time pass before the next step.
+    pub(super) fn rest(&mut self) {
+        self.due = Instant::now() + UPKEEP_INTERVAL;
+    }
+
+    /// One step, in one transaction.
+    pub(super) fn step(&mut self, connection: &mut Connection, shared: &Shared) -> Result<()> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+        let counts = self.until_count == 0;
+        let (trimmed, more_due) = trim(&transaction, shared)?;
+        let more_removed = rows::purge(&transaction, UPKEEP_ROWS)?;
+        let forgotten = if counts { forget(&transaction, shared)? } else { Forgotten::default() };
+        transaction.commit()?;
+        trimmed.iter().for_each(Trimmed::publish);
+        forgotten.publish(connection, shared)?;
+        let more_idle = forgotten.rows.len() as u64 == UPKEEP_ROWS;
+        self.until_count = match self.until_count {
+            0 if more_idle => 0,
+            0 => IDLE_COUNT_STEPS,
+            n => n - 1,
+        };
+        if more_due || more_removed || more_idle {
+            self.due = Instant::now() + UPKEEP_PAUSE;
+        } else {
+            self.rest();
+        }
+        Ok(())
+    }
+}
+
+/// A stream that was trimmed.
+#[derive(Debug)]
+struct Trimmed {
+    stream: Arc<Stream>,
+    stored: u64,
+    due_ms: Option<u64>,
+}
+
+/// Channels whose positions are forgotten.
+#[derive(Debug, Default)]
+struct Forgotten {
+    rows: Vec<(i64, Box<str>)>,
+}
+
+impl Trimmed {
+    fn publish(&self) {
+        let mut state = self.stream.lock();
+        state.iter_mut().for_each(|state| (state.stored, state.due_ms) = (self.stored, self.due_ms));
+    }
+}
+
+impl Forgotten {
+    /// Somebody may have read a position while it was being forgotten: then another stream begins.
+    fn publish(&self, connection: &Connection, shared: &Shared) -> Result<()> {
+        for (row, name) in &self.rows {
+            let Some(stream) = shared.streams.find(name) else { continue };
+            let mut state = stream.lock();
+            if state.is_some_and(|state| state.row == Some(*row)) {
+                let begun = rows::load(connection, name)?;
+                shared.tell(|sink| sink.reset(name, begun.epoch));
+                *state = Some(begun);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Deletes what is due. Whether there may be more.
+fn trim(connection: &Connection, shared: &Shared) -> Result<(Vec<Trimmed>, bool)> {
+    let now_ms = Clock::unix_ms();
+    let due = rows::due(connection, now_ms, UPKEEP_CHANNELS)?;
+    let (mut trimmed, mut rows_left) = (Vec::new(), UPKEEP_ROWS);
+    for due in &due {
+        let stream = shared.streams.get(&due.name);
+        let before = stream.load(connection)?;
+        let Some(row) = before.row else { continue };
+        let after = trim_stream(connection, row, &stream, before, due.retention, now_ms, rows_left)?;
+        rows_left -= after.stored - before.stored;
+        trimmed.push(Trimmed { stream, stored: after.stored, due_ms: after.due_ms });
+        if rows_left == 0 {
+            return Ok((trimmed, true));
+        }
+    }
+    Ok((trimmed, due.len() as u64 == UPKEEP_CHANNELS))
+}
+
+/// Deletes the oldest publications of a stream that are no longer retained, at most so many.
+fn trim_stream(
+    connection: &Connection,
+    row: i64,
+    stream: &Stream,
+    mut state: State,
+    retention: Retention,
+    now_ms: u64,
+    limit: u64,
+) -> Result<State> {
+    let (lowest, ttl_ms) = (state.lowest(retention), ttl_ms(retention));
+    // One more, to know when it is due.
+    let times = rows::oldest_ms(connection, row, state.stored, limit + 1)?;
+    let is_gone =
+        |(at, stored_ms): &(usize, &u64)| state.stored + (*at as u64) < lowest || is_old(**stored_ms, ttl_ms, now_ms);
+    let gone = (times.iter().enumerate().take_while(is_gone).count() as u64).min(limit);
+    let span = Span { from: state.stored, to: state.stored + gone };
+    // Before the rows are gone: readers must not take them for retained.
+    stream.lock().iter_mut().for_each(|known| known.first = known.first.max(span.to));
+    rows::delete(connection, row, span)?;
+    state.stored = span.to;
+    state.due_ms = match times.get(gone as usize) {
+        _ if gone == limit => Some(now_ms),
+        Some(stored_ms) if ttl_ms > 0 => Some(stored_ms + ttl_ms),
+        _ => None,
+    };
+    let idle_ms = (state.stored > state.top).then_some(now_ms);
+    rows::update_channel(connection, row, &state, retention, idle_ms)?;
+    Ok(state)
+}
+
+/// Forgets the positions of idle channels that are too many.
+fn forget(connection: &Connection, shared: &Shared) -> Result<Forgotten> {
+    let (idle, max) = (rows::count_idle(connection)?, shared.options.idle_channels_max as u64);
+    let excess = idle.saturating_sub(max).min(UPKEEP_ROWS);
+    let mut forgotten = Forgotten::default();
+    if excess == 0 {
+        return Ok(forgotten);
+    }
+    let now_ms = Clock::unix_ms();
+    // Some may be subscribed to.
+    for (row, name) in rows::idle(connection, excess + UPKEEP_CHANNELS)? {
+        if forgotten.rows.len() as u64 == excess {
+            break;
+        }
+        if shared.streams.give_up(&name) {
+            rows::forget(connection, row)?;
+            forgotten.rows.push((row, name));
+        } else {
+            rows::stay_idle(connection, row, now_ms)?;
+        }
+    }
+    // Whoever knows a position of theirs must not find it in a stream that counts from 1 again.
+    rows::set_epochs(connection, Uuid::new_v4())?;
+    Ok(forgotten)
+}

@@ -1,0 +1,124 @@
+//! What is there again after a restart.
+
+use std::time::Duration;
+
+use ws_core::engine::{Appended, EngineError, Retention};
+
+use crate::fixture::{Database, Dir, keep, until};
+
+#[test]
+fn everything_is_as_it_was() {
+    let dir = Dir::new();
+    let database = dir.open();
+    let positions: Vec<_> = (1..=5).map(|i| database.append("a", keep(3), &i.to_string())).collect();
+    let (epoch, top) = positions[4];
+    assert_eq!(top, 5);
+    database.close();
+    for round in 0..2_u64 {
+        let database = dir.open();
+        let history = database.history("a", keep(3), 0, 100);
+        let oldest = 3 + round;
+        assert_eq!((history.epoch, history.top, history.oldest), (epoch, 5 + round, oldest));
+        assert_eq!(database.append("a", keep(3), "more"), (epoch, 6 + round), "the offsets go on");
+        database.close();
+    }
+}
+
+#[test]
+fn the_epoch_of_a_channel_stays_though_nothing_was_published() {
+    let dir = Dir::new();
+    let database = dir.open();
+    let epochs = ["a", "b"].map(|channel| database.epoch(channel));
+    assert_ne!(epochs[0], epochs[1]);
+    database.close();
+    let database = dir.open();
+    assert_eq!(["a", "b"].map(|channel| database.epoch(channel)), epochs);
+    assert_eq!(database.append("a", keep(3), "1"), (epochs[0], 1), "it holds for the first publication");
+}
+
+#[test]
+fn a_removed_stream_does_not_come_back() {
+    let dir = Dir::new();
+    let database = dir.open();
+    let (old, _) = database.append("a", keep(10), "1");
+    let new = database.remove("a");
+    assert_ne!(new, old);
+    database.close();
+    let database = dir.open();
+    let history = database.history("a", keep(10), 0, 100);
+    assert_eq!((history.epoch, history.top, history.publications.len()), (new, 0, 0));
+    assert_eq!(database.append("a", keep(10), "2"), (new, 1));
+}
+
+#[test]
+fn message_ids_are_remembered_as_long_as_their_publications() {
+    let dir = Dir::new();
+    let database = dir.open();
+    let append = |database: &Database, data: &str, id: &str| {
+        let appended = database.try_append("a", keep(2), data, Some(id));
+        appended.map(|Appended { position, duplicate }| (position.expect("a position").1, duplicate))
+    };
+    assert_eq!(append(&database, "1", "x"), Ok((1, false)));
+    assert_eq!(append(&database, "2", "y"), Ok((2, false)));
+    database.close();
+    let database = dir.open();
+    assert_eq!(append(&database, "1", "x"), Ok((1, true)));
+    assert_eq!(append(&database, "other", "y"), Err(EngineError::Conflict));
+    assert_eq!(append(&database, "3", "z"), Ok((3, false)));
+    database.close();
+    let database = dir.open();
+    assert_eq!(append(&database, "4", "x"), Ok((4, false)), "the first x is no longer retained");
+}
+
+#[test]
+fn a_shorter_history_holds_at_once() {
+    let dir = Dir::new();
+    let database = dir.open();
+    database.fill("a", keep(1000), 500);
+    database.close();
+    let database = dir.open();
+    assert_eq!(database.all("a", keep(2)), ["499", "500"]);
+    database.append("a", keep(2), "501");
+    assert_eq!(database.all("a", keep(2)), ["500", "501"]);
+    until("the others are deleted", || {
+        ws_engine_sqlite::inspect(dir.path(), |_| {}).expect("it can be read").publications == 2
+    });
+}
+
+#[test]
+fn publications_go_on_aging_while_no_server_runs() {
+    let dir = Dir::new();
+    let database = dir.open();
+    let short = Retention { size: 10, ttl: Duration::from_millis(50) };
+    database.append("a", short, "1");
+    database.close();
+    std::thread::sleep(Duration::from_millis(60));
+    let database = dir.open();
+    let history = database.history("a", short, 0, 10);
+    assert_eq!((history.top, history.oldest, history.publications.len()), (1, 2, 0));
+    assert_eq!(database.append("a", short, "2").1, 2);
+}
+
+#[test]
+fn what_was_taken_is_stored_before_the_end() {
+    let dir = Dir::new();
+    let database = dir.open();
+    let answers = database.flood("a", keep(10_000), 1000);
+    drop(database);
+    let offsets: Vec<_> =
+        answers.iter().map(|result| result.expect("stored").position.expect("a position").1).collect();
+    assert_eq!(offsets, (1..=1000).collect::<Vec<_>>());
+    let all: Vec<_> = (1..=1000).map(|i| i.to_string()).collect();
+    assert_eq!(dir.open().all("a", keep(10_000)), all);
+}
+
+#[test]
+fn many_are_stored_in_few_commits() {
+    let dir = Dir::new();
+    let database = dir.open();
+    assert_eq!(database.flood("a", keep(10), 5000).iter().filter(Result::is_ok).count(), 5000);
+    let store = database.stats().store.expect("it stores");
+    assert_eq!((store.committed, store.waiting_bytes, store.failures), (5000, 0, 0));
+    assert!(store.commits < 2500, "{} commits", store.commits);
+    assert_eq!(database.all("a", keep(10)).len(), 10);
+}
