@@ -3,42 +3,62 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use ws_core::{ChannelOptions, Engine, Heartbeat, Hub, HubOptions, MemoryEngine, MemoryLimits, Namespaces};
+use ws_engine_sqlite::{OpenError, SqliteEngine, SqliteOptions};
 use ws_transport::{BindError, DrainOptions, Drained, Transport, TransportOptions};
 
-use crate::config::{Channels, Config};
+use crate::config::{Channels, Config, EngineType, Fsync};
 
 /// Version of the product.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// A server whose ports are bound.
+/// Time that closing the engine gets at least, though the drain took all there was.
+const CLOSE_ENGINE_MIN: Duration = Duration::from_secs(2);
+
+/// A server whose engine is open and whose ports are bound.
 #[derive(Debug)]
 pub struct App {
     transport: Transport,
+    engine: Arc<dyn Engine>,
+    grace: Duration,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The engine cannot be opened. No port was bound.
+    #[error(transparent)]
+    Engine(#[from] OpenError),
+    /// An address cannot be bound; then none is.
+    #[error(transparent)]
+    Bind(#[from] BindError),
 }
 
 impl App {
-    /// Builds the server and binds its addresses. Call it within a tokio runtime.
+    /// Opens the engine, builds the server and binds its addresses. Call it within a tokio runtime, which it
+    /// blocks for as long as opening a database takes.
     ///
     /// # Errors
-    /// When an address cannot be bound; then none is.
-    pub fn bind(config: &Config) -> Result<Self, BindError> {
+    /// When the engine cannot be opened, or an address cannot be bound.
+    pub fn bind(config: &Config) -> Result<Self, StartError> {
+        let engine = engine(config)?;
         let hub_options = HubOptions {
             limits: limits(config),
             heartbeat: heartbeat(config),
             namespaces: namespaces(config),
             shards: available_parallelism().map_or(1, usize::from),
         };
-        let hub = Hub::start(hub_options, engine(config));
+        let hub = Hub::start(hub_options, engine.clone());
         let options = TransportOptions {
             handshake_timeout: config.limits.handshake_timeout,
             version: VERSION,
             drain: DrainOptions { grace: config.drain.grace, reconnect_spread: config.drain.reconnect_spread },
         };
-        Ok(App { transport: Transport::bind(&config.addr, hub, options)? })
+        Ok(App { transport: Transport::bind(&config.addr, hub, options)?, engine, grace: config.drain.grace })
     }
 
     /// The addresses that are bound, with the ports that the system chose for 0.
@@ -46,9 +66,30 @@ impl App {
         self.transport.local_addrs()
     }
 
-    /// Serves until `shutdown` is ready, then drains.
+    /// Serves until `shutdown` is ready, then drains, and closes the engine.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
-        self.transport.serve(shutdown).await
+        let (began, begins) = oneshot::channel();
+        let shutdown = async {
+            shutdown.await;
+            // The other end waits for it below.
+            let _ = began.send(Instant::now());
+        };
+        let drained = self.transport.serve(shutdown).await;
+        let spent = begins.await.map_or(Duration::ZERO, |began| began.elapsed());
+        close(&*self.engine, self.grace.saturating_sub(spent).max(CLOSE_ENGINE_MIN)).await;
+        drained
+    }
+}
+
+/// Lets the engine finish. What it has acknowledged is safe even if it does not in time.
+async fn close(engine: &dyn Engine, within: Duration) {
+    let (answer, closed) = oneshot::channel();
+    // Who gave up waiting has said so.
+    engine.close(Box::new(move |result| drop(answer.send(result))));
+    match tokio::time::timeout(within, closed).await {
+        Ok(Ok(Ok(()))) => tracing::debug!(engine = engine.name(), "the engine is closed"),
+        Ok(Ok(Err(error))) => tracing::error!(%error, "the engine was not closed well"),
+        Ok(Err(_)) | Err(_) => tracing::error!("the engine was not closed in time"),
     }
 }
 
@@ -63,7 +104,7 @@ pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     for addr in app.local_addrs() {
         tracing::info!(%addr, "listening; the test page is at http://{}/", reachable(addr));
     }
-    tracing::info!("engine: memory; the history of channels ends with the process");
+    tell_engine(config);
     tracing::warn!("no authentication: whoever reaches the server may send to everybody");
     let drained = app
         .run(async move {
@@ -84,6 +125,21 @@ pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
         .await;
     tracing::info!(connections = drained.connections, cut_off = drained.cut_off, "drained");
     Ok(())
+}
+
+fn tell_engine(config: &Config) {
+    let sqlite = &config.engine.sqlite;
+    match (config.engine.r#type, sqlite.fsync) {
+        (EngineType::Memory, _) => tracing::info!("engine: memory; the history of channels ends with the process"),
+        (EngineType::Sqlite, Fsync::Commit) => {
+            tracing::info!(dir = %sqlite.dir.display(), "engine: sqlite; what is acknowledged is on the disk");
+        }
+        (EngineType::Sqlite, Fsync::Interval) => tracing::warn!(
+            dir = %sqlite.dir.display(),
+            "engine: sqlite; a power failure may lose what was acknowledged in the last {:?}",
+            sqlite.fsync_interval
+        ),
+    }
 }
 
 /// An address that a browser on this machine can open: the unspecified one is not.
@@ -116,8 +172,25 @@ fn heartbeat(config: &Config) -> Heartbeat {
     }
 }
 
-fn engine(config: &Config) -> Arc<dyn Engine> {
-    Arc::new(MemoryEngine::new(memory_limits(config)))
+fn engine(config: &Config) -> Result<Arc<dyn Engine>, OpenError> {
+    Ok(match config.engine.r#type {
+        EngineType::Memory => Arc::new(MemoryEngine::new(memory_limits(config))),
+        EngineType::Sqlite => Arc::new(SqliteEngine::open(sqlite_options(config))?),
+    })
+}
+
+fn sqlite_options(config: &Config) -> SqliteOptions {
+    let sqlite = &config.engine.sqlite;
+    SqliteOptions {
+        dir: sqlite.dir.clone(),
+        fsync: match sqlite.fsync {
+            Fsync::Commit => ws_engine_sqlite::Fsync::Commit,
+            Fsync::Interval => ws_engine_sqlite::Fsync::Interval(sqlite.fsync_interval),
+        },
+        batch_publications_max: sqlite.batch_publications_max,
+        queue_bytes_max: sqlite.queue_bytes_max,
+        idle_channels_max: sqlite.idle_channels_max,
+    }
 }
 
 fn memory_limits(config: &Config) -> MemoryLimits {

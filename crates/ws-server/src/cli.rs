@@ -15,9 +15,11 @@ Environment:
   WS_SERVER__SECTION__KEY  Any key of the file: WS_SERVER__LIMITS__MESSAGE_BYTES_MAX=128KiB
   WEBSOCKET_ADDR           As --addr, comma separated
   WS_SERVER_CONFIG         As --config
+  WS_SERVER_DATA_DIR       As --data-dir
   RUST_LOG                 What is logged: error, warn, info (default), debug, trace, or per module
 
-Exit codes: 0 done, 2 wrong usage, 78 mistakes in the configuration (before any port is bound).
+Exit codes: 0 done, 1 what goes wrong after that, 2 wrong usage, 78 mistakes in the configuration (before
+any port is bound).
 All keys, their defaults and bounds: docs/OPERATIONS.md";
 
 /// What was typed on the command line.
@@ -36,18 +38,37 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", global = true, help_heading = "Configuration")]
     pub config: Option<PathBuf>,
 
+    /// Keep channels in a database in this directory, over restarts and crashes [env: WS_SERVER_DATA_DIR]
+    #[arg(long, value_name = "DIR", global = true, help_heading = "Configuration")]
+    pub data_dir: Option<String>,
+
     /// How the log is written: text or json [default: text] [env: WS_SERVER__LOG_FORMAT]
     #[arg(long, value_name = "FORMAT", global = true, help_heading = "Configuration")]
     pub log_format: Option<String>,
 }
 
 /// What to do instead of serving.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Check the configuration and name every mistake in it
     CheckConfig,
     /// Print the effective configuration, and where its values come from
     PrintConfig,
+    /// List the channels that a database holds, with their counts and sizes
+    Inspect {
+        /// Directory of the database; a server may be using it
+        dir: PathBuf,
+    },
+    /// Print the history of a channel: one JSON object a line, the oldest publication first
+    Export {
+        /// Directory of the database; a server may be using it
+        dir: PathBuf,
+        /// Name of the channel
+        channel: String,
+        /// Only what is behind this offset
+        #[arg(long, value_name = "OFFSET", default_value_t = 0)]
+        after: u64,
+    },
     /// Print the version of the server and of its protocol
     Version,
 }
@@ -58,6 +79,7 @@ impl Cli {
     pub fn sources(&self, env: impl IntoIterator<Item = (OsString, OsString)>) -> Sources {
         Sources { config: self.config.clone(), env: env.into_iter().collect(), ..Sources::default() }
             .flag("--addr", self.addr.clone())
+            .flag("--data-dir", self.data_dir.clone())
             .flag("--log-format", self.log_format.clone())
     }
 }

@@ -6,5 +6,6 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod database;
 pub mod file_limit;
 pub mod logging;

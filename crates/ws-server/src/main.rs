@@ -12,7 +12,7 @@ use ws_proto::PROTOCOL_VERSION;
 use ws_server::cli::{Cli, Command};
 use ws_server::config::{self, Config, Loaded, Mistake, Sources};
 use ws_server::logging::{self, Filter};
-use ws_server::{app, file_limit};
+use ws_server::{app, database, file_limit};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -22,8 +22,13 @@ const BAD_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if cli.command == Some(Command::Version) {
-        return say(&format!("ws-server {}, protocol {PROTOCOL_VERSION}\n", app::VERSION));
+    match &cli.command {
+        Some(Command::Version) => return say(&format!("ws-server {}, protocol {PROTOCOL_VERSION}\n", app::VERSION)),
+        Some(Command::Inspect { dir }) => return done(database::inspect(dir, &mut stdout().lock())),
+        Some(Command::Export { dir, channel, after }) => {
+            return done(database::export(dir, channel, *after, &mut stdout().lock()));
+        }
+        Some(Command::CheckConfig | Command::PrintConfig) | None => {}
     }
     let (loaded, filter) = match read(&cli.sources(env::vars_os())) {
         Ok(read) => read,
@@ -35,7 +40,7 @@ fn main() -> ExitCode {
     match cli.command {
         Some(Command::CheckConfig) => say("configuration is fine\n"),
         Some(Command::PrintConfig) => say(&loaded.to_toml()),
-        Some(Command::Version) | None => serve(loaded.config, filter),
+        _ => serve(loaded.config, filter),
     }
 }
 
@@ -61,6 +66,16 @@ fn serve(config: Config, filter: Filter) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn done(result: Result<(), database::Failed>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            eprintln!("ws-server: {failed}");
             ExitCode::FAILURE
         }
     }

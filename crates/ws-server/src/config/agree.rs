@@ -3,13 +3,15 @@
 use super::channels::{Channels, Namespaces};
 use super::mistake::Mistake;
 use super::name::{KeyName, SectionPath};
-use super::sections::Limits;
+use super::sections::{EngineType, Limits};
 use super::settle::Loaded;
 use super::source::Source;
+use super::value::{Setting, words};
 
 /// Sets what follows from other keys. What contradicts them goes to `mistakes`.
 pub(crate) fn agree(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
     leave_room(loaded, mistakes);
+    turn_sqlite_on(loaded, mistakes);
     let found = contradictions(loaded, mistakes);
     mistakes.extend(found);
 }
@@ -46,6 +48,33 @@ fn leave_room(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
         } else {
             *bytes = bytes_min;
             loaded.origins.insert(name, Source::Key(least));
+        }
+    }
+}
+
+/// `--data-dir` and its variable are the whole configuration of a durable server: they choose the engine, too, over
+/// what the file says. Whoever chose another one as late as that contradicts himself.
+fn turn_sqlite_on(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
+    let (dir, engine) = (KeyName::new("engine.sqlite", "dir"), KeyName::new("engine", "type"));
+    let source = match loaded.origins.get(&dir) {
+        Some(source @ Source::Flag(_)) => source.clone(),
+        Some(source @ Source::Variable(name)) if *name != dir.variable() => source.clone(),
+        _ => return,
+    };
+    let chosen = &mut loaded.config.engine.r#type;
+    match loaded.origins.get(&engine) {
+        Some(other @ (Source::Variable(_) | Source::Flag(_))) if *chosen != EngineType::Sqlite => {
+            mistakes.push(Mistake {
+                source: other.clone(),
+                key: engine.to_string(),
+                found: format!("{}, while {source} asks for sqlite", chosen.show(&words())),
+                allowed: "\"sqlite\", or no data directory".to_owned(),
+                hint: None,
+            });
+        }
+        _ => {
+            *chosen = EngineType::Sqlite;
+            loaded.origins.insert(engine, source);
         }
     }
 }
@@ -89,7 +118,9 @@ fn any_unsure(mistakes: &[Mistake], names: &[KeyName]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::EngineType;
     use crate::config::settle::tests::{check, settled};
+    use crate::config::{Config, Sources};
 
     #[test]
     fn buffers_hold_a_message() {
@@ -124,6 +155,35 @@ mod tests {
         assert_eq!(limits.broadcast_log_bytes_max, 64 << 20);
         assert_eq!(limits.channel_log_bytes_max, 128 << 20);
         assert_eq!(limits.channel_logs_bytes_max, 128 << 20);
+    }
+
+    /// The engine and its directory under this environment and this command line.
+    #[track_caller]
+    fn engine(env: &[(&str, &str)], flag: Option<&str>, expect: Result<(EngineType, &str), &str>) {
+        let env = env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let sources = Sources { env, ..Sources::default() }.flag("--data-dir", flag.map(str::to_owned));
+        let engine = Config::load(&sources).map(|config| (config.engine.r#type, config.engine.sqlite.dir));
+        let engine = engine.map_err(|mistakes| mistakes[0].to_string().replace("\n    ", " | "));
+        assert_eq!(engine, expect.map(|(engine, dir)| (engine, dir.into())).map_err(str::to_owned));
+    }
+
+    #[test]
+    fn a_data_directory_turns_sqlite_on() {
+        use EngineType::{Memory, Sqlite};
+        let (short, long) = ("WS_SERVER_DATA_DIR", "WS_SERVER__ENGINE__SQLITE__DIR");
+        let chosen = "WS_SERVER__ENGINE__TYPE";
+        engine(&[], None, Ok((Memory, "./data")));
+        engine(&[], Some("/d"), Ok((Sqlite, "/d")));
+        engine(&[(short, "/d")], None, Ok((Sqlite, "/d")));
+        engine(&[(short, "/d")], Some("/e"), Ok((Sqlite, "/e")));
+        engine(&[(long, "/d")], None, Ok((Memory, "/d")));
+        engine(&[(long, "/d"), (chosen, "sqlite")], None, Ok((Sqlite, "/d")));
+        engine(&[(chosen, "sqlite")], None, Ok((Sqlite, "./data")));
+        let contradiction = "WS_SERVER__ENGINE__TYPE: engine.type: found \"memory\", while --data-dir asks for sqlite | \
+                             allowed: \"sqlite\", or no data directory";
+        engine(&[(chosen, "memory")], Some("/d"), Err(contradiction));
+        let empty = "--data-dir: engine.sqlite.dir: found \"\" | allowed: a path";
+        engine(&[], Some(""), Err(empty));
     }
 
     #[test]

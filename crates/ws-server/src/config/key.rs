@@ -39,6 +39,14 @@ pub(crate) struct Key<S: 'static> {
     pub(crate) show: fn(&S) -> String,
 }
 
+/// A name without what makes a Rust keyword a name: `type` for `r#type`.
+pub(crate) const fn plain(name: &'static str) -> &'static str {
+    match name.as_bytes() {
+        [b'r', b'#', _, ..] => name.split_at(2).1,
+        _ => name,
+    }
+}
+
 /// Declares a section: `/// meaning` `name: type = "default", rule;` for each key, then `key: value`
 /// for what it has by exception (see [`Facts`]); then the sections inside it, for [`Config`](super::Config) alone.
 ///
@@ -72,7 +80,7 @@ macro_rules! section {
             pub(crate) const KEYS: &'static [$crate::config::key::Key<Self>] = &[ $(
                 $crate::config::key::Key {
                     facts: $crate::config::key::Facts {
-                        name: stringify!($name),
+                        name: $crate::config::key::plain(stringify!($name)),
                         about: concat!($($about),+).trim_ascii(),
                         default: $default,
                         allowed: || <$ty as $crate::config::value::Setting>::allowed(&$rule),

@@ -24,7 +24,9 @@ mod value;
 pub use channels::{Access, Channels, OnLag};
 pub use mistake::{Mistake, report};
 pub(crate) use nearest::nearest;
-pub use sections::{Config, Drain, Engine, Heartbeat, Limits, LogFormat, MemoryEngine};
+pub use sections::{
+    Config, Drain, Engine, EngineType, Fsync, Heartbeat, Limits, LogFormat, MemoryEngine, SqliteEngine,
+};
 pub use settle::Loaded;
 pub use show::reference;
 pub use source::{Source, Sources};

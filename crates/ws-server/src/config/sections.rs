@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::channels::{Channels, Namespaces};
 use super::key::section;
 use super::section::{Fixed, Section};
-use super::value::{Addresses, Choice, DAY, GIB, KIB, MIB, MS, bytes, count, time, words};
+use super::value::{Addresses, Choice, DAY, GIB, KIB, MIB, MINUTE, MS, bytes, count, time, words};
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,10 +105,44 @@ section! {
 }
 
 /// What keeps publications.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Engine {
-    /// The engine that keeps them in memory.
-    pub memory: MemoryEngine,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineType {
+    /// Memory: they end with the process.
+    Memory,
+    /// A database in a directory.
+    Sqlite,
+}
+
+impl Choice for EngineType {
+    const ALL: &'static [(&'static str, Self)] = &[("memory", Self::Memory), ("sqlite", Self::Sqlite)];
+}
+
+/// When what was committed is forced to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fsync {
+    /// With each commit, before its answers.
+    Commit,
+    /// So often.
+    Interval,
+}
+
+impl Choice for Fsync {
+    const ALL: &'static [(&'static str, Self)] = &[("commit", Self::Commit), ("interval", Self::Interval)];
+}
+
+section! {
+    /// What keeps publications.
+    pub struct Engine {
+        /// What keeps publications. `memory`: this process; they end with it. `sqlite`: a database in
+        /// `engine.sqlite.dir`; they are there again after a restart or a crash.
+        r#type: EngineType = "memory", words();
+    }
+    parts {
+        /// The engine that keeps them in memory.
+        memory: MemoryEngine;
+        /// The engine that keeps them in a database.
+        sqlite: SqliteEngine;
+    }
 }
 
 section! {
@@ -120,6 +155,27 @@ section! {
     }
 }
 
+section! {
+    /// The engine that keeps publications in a database.
+    pub struct SqliteEngine {
+        /// Directory of the database; made where it is missing. The flag and its variable also set `engine.type`.
+        dir: PathBuf = "./data", (),
+            flag: Some("--data-dir"), variable: Some("WS_SERVER_DATA_DIR");
+        /// When what was committed is forced to the disk. `commit`: before it is acknowledged; a power failure loses
+        /// nothing. `interval`: every `fsync_interval`; a power failure may lose what was acknowledged since, a crash
+        /// of the process nothing.
+        fsync: Fsync = "commit", words();
+        /// How often with `fsync = "interval"`.
+        fsync_interval: Duration = "1s", time(MS, MINUTE);
+        /// Publications in one commit, at most; there are as many as have arrived during the commit before.
+        batch_publications_max: usize = "1_000", count(1, 100_000);
+        /// Bytes of publications that may wait to be stored; at it, publishers wait.
+        queue_bytes_max: usize = "64MiB", bytes(MIB, 64 * GIB);
+        /// Channels without subscribers and publications whose position is remembered.
+        idle_channels_max: usize = "1_000_000", count(1, 1_000_000_000);
+    }
+}
+
 /// All sections, in the order in which they are shown and applied.
 pub(crate) static SECTIONS: &[&dyn Section] = &[
     &Fixed { name: "", keys: Config::KEYS, part: |c| c, part_mut: |c| c },
@@ -128,11 +184,18 @@ pub(crate) static SECTIONS: &[&dyn Section] = &[
     &Fixed { name: "drain", keys: Drain::KEYS, part: |c| &c.drain, part_mut: |c| &mut c.drain },
     &Fixed { name: "channels", keys: Channels::KEYS, part: |c| &c.channels, part_mut: |c| &mut c.channels },
     &Namespaces,
+    &Fixed { name: "engine", keys: Engine::KEYS, part: |c| &c.engine, part_mut: |c| &mut c.engine },
     &Fixed {
         name: "engine.memory",
         keys: MemoryEngine::KEYS,
         part: |c| &c.engine.memory,
         part_mut: |c| &mut c.engine.memory,
+    },
+    &Fixed {
+        name: "engine.sqlite",
+        keys: SqliteEngine::KEYS,
+        part: |c| &c.engine.sqlite,
+        part_mut: |c| &mut c.engine.sqlite,
     },
 ];
 

@@ -128,7 +128,7 @@ pub(crate) mod tests {
     #[test]
     fn unknown_keys() {
         let allowed = "found an unknown key | allowed: addr, log_format, and the sections [limits], [heartbeat], [drain], \
-             [channels], [namespaces.NAME], [engine.memory]";
+             [channels], [namespaces.NAME], [engine], [engine.memory], [engine.sqlite]";
         check(&[("PORT", "1")], &[&format!("WS_SERVER__PORT: port: {allowed}")]);
         check(
             &[("DRAIN__GRASE", "1s")],
@@ -143,7 +143,7 @@ pub(crate) mod tests {
         check(
             &[("X__Y", "1")],
             &["WS_SERVER__X__Y: x.y: found an unknown key | allowed: the sections [limits], [heartbeat], [drain], \
-             [channels], [namespaces.NAME], [engine.memory]"],
+             [channels], [namespaces.NAME], [engine], [engine.memory], [engine.sqlite]"],
         );
     }
 
@@ -199,7 +199,7 @@ pub(crate) mod tests {
             &[&unknown("NAMESPACES__CHAT__GRACE", "namespaces.chat.grace", "DRAIN__GRACE")],
         );
         let sections = "found an unknown key | allowed: the sections [limits], [heartbeat], [drain], [channels], \
-                        [namespaces.NAME], [engine.memory]";
+                        [namespaces.NAME], [engine], [engine.memory], [engine.sqlite]";
         check(&[("NAMESPACES__CHAT", "7")], &[&format!("WS_SERVER__NAMESPACES__CHAT: namespaces.chat: {sections}")]);
         check(
             &[("NAMESPACES__HISTORY_SIZE", "7")],

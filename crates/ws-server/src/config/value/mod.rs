@@ -5,6 +5,7 @@
 mod address;
 mod choice;
 mod number;
+mod path;
 mod switch;
 mod time;
 
@@ -13,7 +14,7 @@ use std::fmt;
 pub(crate) use address::Addresses;
 pub(crate) use choice::{Choice, words};
 pub(crate) use number::{GIB, KIB, MIB, bytes, count};
-pub(crate) use time::{DAY, MS, time};
+pub(crate) use time::{DAY, MINUTE, MS, time};
 
 /// A value as it stands in its source, before it is known what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]

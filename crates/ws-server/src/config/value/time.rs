@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Setting, Typed, Wrong, number_and_unit, or_zero, whole};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
 /// Units with their milliseconds, the largest first.

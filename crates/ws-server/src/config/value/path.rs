@@ -1,0 +1,39 @@
+//! The path of a file or directory. Whether it is there, and can be used, is seen when it is used.
+
+use std::path::PathBuf;
+
+use super::{Setting, Typed, Wrong};
+
+impl Setting for PathBuf {
+    type Rule = ();
+
+    fn read((): &(), typed: &Typed) -> Result<Self, Wrong> {
+        let text = typed.text().ok_or_else(|| typed.wrong())?;
+        if text.is_empty() || text.contains('\0') {
+            return Err(typed.wrong());
+        }
+        Ok(PathBuf::from(text))
+    }
+
+    fn show(&self, (): &()) -> String {
+        toml::Value::String(self.to_string_lossy().into_owned()).to_string()
+    }
+
+    fn allowed((): &()) -> String {
+        "a path".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        let read = |text: &str| PathBuf::read(&(), &Typed::Quoted(text.to_owned())).map(|path| path.show(&()));
+        assert_eq!(read("./data"), Ok("\"./data\"".to_owned()));
+        assert!(read("a \"b\"\\c").is_ok_and(|shown| shown.parse::<toml::Value>().is_ok()));
+        assert!(read("").is_err() && read(" ").is_err() && read("a\0b").is_err());
+        assert!(PathBuf::read(&(), &Typed::Integer(1)).is_err());
+    }
+}

@@ -1,0 +1,79 @@
+//! What an operator does with a database without a server: look into it, and take a channel's history out.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use ws_engine_sqlite::{OpenError, StoredChannel};
+use ws_proto::publication::encode_history_entry;
+
+/// Why it cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// The database cannot be read.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database knows nothing of the channel.
+    #[error("no channel {channel:?} in the database; `ws-server inspect DIR` lists those there are")]
+    NoChannel {
+        /// Its name.
+        channel: String,
+    },
+    /// The output cannot be written.
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Lists the channels of a database, a line each, and their sums.
+///
+/// # Errors
+/// When the database cannot be read, or the output not be written.
+pub fn inspect(dir: &Path, out: &mut impl Write) -> Result<(), Failed> {
+    let mut out = BufWriter::new(out);
+    let mut written =
+        writeln!(out, "publications        bytes          top  size  ttl        epoch             channel");
+    let sums = ws_engine_sqlite::inspect(dir, |channel| {
+        if written.is_ok() {
+            written = line(&mut out, channel);
+        }
+    })?;
+    quiet(written)?;
+    let (channels, publications, bytes) = (sums.channels, sums.publications, sums.bytes);
+    let written = writeln!(
+        out,
+        "{channels} channels, {publications} publications of {bytes} bytes, in a file of {} bytes",
+        sums.file_bytes
+    );
+    quiet(written.and_then(|()| out.flush()))
+}
+
+fn line(out: &mut impl Write, channel: &StoredChannel) -> io::Result<()> {
+    let StoredChannel { name, epoch, top, publications, bytes, retention, .. } = channel;
+    let ttl = if retention.ttl.is_zero() { "none".to_owned() } else { format!("{:?}", retention.ttl) };
+    writeln!(out, "{publications:>12} {bytes:>12} {top:>12} {:>5}  {ttl:<9}  {epoch}  {name}", retention.size)
+}
+
+/// Writes the history of a channel behind an offset, as JSON lines: each is an entry of `get_history`.
+///
+/// # Errors
+/// When the database cannot be read or does not know the channel, or the output not be written.
+pub fn export(dir: &Path, channel: &str, after: u64, out: &mut impl Write) -> Result<(), Failed> {
+    let mut out = BufWriter::new(out);
+    let (mut written, mut entry) = (Ok(()), Vec::new());
+    let exported = ws_engine_sqlite::export(dir, channel, after, |publication| {
+        entry.clear();
+        encode_history_entry(publication.offset.unwrap_or_default(), &publication.body, &mut entry);
+        entry.push(b'\n');
+        written = out.write_all(&entry);
+        written.is_ok()
+    })?;
+    quiet(written.and_then(|()| out.flush()))?;
+    exported.map(drop).ok_or_else(|| Failed::NoChannel { channel: channel.to_owned() })
+}
+
+/// A reader that has seen enough is no failure of ours.
+fn quiet(written: io::Result<()>) -> Result<(), Failed> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
