@@ -47,8 +47,8 @@ pub(crate) struct Fanout {
     late: Window,
     /// For readers that read the history.
     past: Past,
-    /// Questions to the engine, by reader.
-    asked: HashMap<u32, Pending<History>>,
+    /// Questions to the engine by reader, each with the place that it was asked from.
+    asked: HashMap<u32, (Place, Pending<History>)>,
     /// Readers that have to ask, when it has answered others.
     to_ask: VecDeque<u32>,
     /// Readers whose question the engine could not answer: asked again with the next sweep.

@@ -112,16 +112,18 @@ impl Fanout {
     fn catch_up(&mut self, index: u32) -> Step {
         let reader = &self.all.readers[index as usize];
         let (place, channel) = (reader.place, &self.all.locals[reader.local as usize].channel);
+        let asked = self.asked.remove(&index);
         if let Some(range) = self.past.find(channel, &place) {
             return Step::Found(Source::Past(range));
         }
-        let pending = match self.asked.remove(&index) {
-            Some(pending) => pending,
-            None if self.asked.len() >= FANOUT_ASKED_MAX => return Step::Queued,
-            None => ask(&self.shared, self.shard, index, channel, &place),
+        let pending = match asked {
+            // What was asked from another place says nothing about this one.
+            Some((from, pending)) if from == place => pending,
+            _ if self.asked.len() >= FANOUT_ASKED_MAX => return Step::Queued,
+            _ => ask(&self.shared, self.shard, index, channel, &place),
         };
         let Some(result) = pending.take() else {
-            self.asked.insert(index, pending);
+            self.asked.insert(index, (place, pending));
             return Step::Parked;
         };
         let Ok(history) = result else { return Step::Failed };

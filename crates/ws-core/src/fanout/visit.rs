@@ -143,8 +143,6 @@ impl Fanout {
             }
             Source::Note(note) => {
                 *place = note.then;
-                // It was about another place.
-                self.asked.remove(&portion.reader);
                 turn.gaps += 1;
                 turn.missed += note.missed;
             }

@@ -1,7 +1,8 @@
 //! An engine that keeps books for the model, and answers when the test says so.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use ws_core::engine::{
     Append, Appended, Done, Engine, EngineError, EngineSink, EngineStats, Epoch, History, HistoryQuery, Retention,
@@ -28,6 +29,8 @@ struct Inner {
     /// Of four calls, so many wait.
     late: usize,
     calls: Mutex<(usize, VecDeque<Call>)>,
+    full: AtomicBool,
+    sink: OnceLock<Arc<dyn EngineSink>>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -41,7 +44,13 @@ impl Record {
     pub(super) fn new(late: usize) -> Self {
         let memory = MemoryEngine::new(MemoryLimits { history_bytes_max: 1 << 30, idle_channels_max: 100 });
         let (streams, calls) = (Mutex::default(), Mutex::default());
-        Record(Arc::new(Inner { memory, streams, late, calls }))
+        Record(Arc::new(Inner { memory, streams, late, calls, full: AtomicBool::new(false), sink: OnceLock::new() }))
+    }
+
+    /// Says that it has room, or has none.
+    pub(super) fn set_room(&self, room: bool) {
+        self.0.full.store(!room, Ordering::Release);
+        self.0.sink.get().filter(|_| room).iter().for_each(|sink| sink.has_room());
     }
 
     /// Lets the oldest call that waits go. False when there is none.
@@ -114,7 +123,8 @@ impl Engine for Record {
     }
 
     fn start(&self, sink: Arc<dyn EngineSink>) {
-        self.0.memory.start(sink);
+        self.0.memory.start(sink.clone());
+        self.0.sink.set(sink).expect("it is started once");
     }
 
     fn append(&self, append: Append<'_>, done: Done<Appended>) {
@@ -150,6 +160,10 @@ impl Engine for Record {
 
     fn interest(&self, channel: &str, interested: bool) {
         self.0.memory.interest(channel, interested);
+    }
+
+    fn has_room(&self) -> bool {
+        !self.0.full.load(Ordering::Acquire)
     }
 
     fn stats(&self) -> EngineStats {
