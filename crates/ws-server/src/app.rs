@@ -16,6 +16,10 @@ use crate::config::{Channels, Config, EngineType, Fsync};
 /// Version of the product.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// Over the limit of file sizes (Linux): unless somebody listens to it, it ends the process. So the write fails,
+/// as on a full disk.
+const SIGXFSZ: i32 = 25;
+
 /// Time that closing the engine gets at least, though the drain took all there was.
 const CLOSE_ENGINE_MIN: Duration = Duration::from_secs(2);
 
@@ -100,6 +104,7 @@ async fn close(engine: &dyn Engine, within: Duration) {
 /// When an address cannot be bound, or signals cannot be had.
 pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let _survived = signal(SignalKind::from_raw(SIGXFSZ))?;
     let app = App::bind(config)?;
     for addr in app.local_addrs() {
         tracing::info!(%addr, "listening; the test page is at http://{}/", reachable(addr));

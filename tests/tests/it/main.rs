@@ -6,6 +6,7 @@
 mod browser;
 mod channels;
 mod drain;
+mod durable;
 mod envelope;
 mod flood;
 mod foreign;
