@@ -5,10 +5,10 @@ use std::path::Path;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use uuid::Uuid;
 
-use crate::directory::{Directory, OpenError};
+use crate::directory::{DATABASE, Directory, OpenError};
 use crate::limits::{BUSY_TIMEOUT, READER_CACHE_KIB, STATEMENTS_MAX, WAL_BYTES_KEPT, WRITER_CACHE_KIB};
 use crate::options::Fsync;
-use crate::rows;
+use crate::{rows, session};
 
 /// "wsdb": says that the file is ours, to us and to `file`.
 const APPLICATION_ID: i64 = 0x7773_6462;
@@ -20,15 +20,33 @@ const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
 pub(crate) fn open(directory: &Directory, fsync: Fsync) -> Result<Connection, OpenError> {
     let file = directory.database();
     let is_new = !file.exists();
-    let connection = prepare(&file, fsync).and_then(|mut connection| {
-        migrate(&mut connection, &file, &MIGRATIONS)?;
-        check(&connection, &file)?;
-        Ok(connection)
-    })?;
+    let mut connection = prepare(&file)?;
+    migrate(&mut connection, &file, &MIGRATIONS)?;
+    check(&connection, &file)?;
+    session::begin(&connection, fsync).map_err(|error| unusable(&file, error))?;
+    if let Fsync::Interval(_) = fsync {
+        let relaxed = connection.pragma_update(None, "synchronous", "normal");
+        relaxed.map_err(|error| unusable(&file, error))?;
+    }
     if is_new {
         directory.sync()?;
     }
     Ok(connection)
+}
+
+/// Gives every channel of a database that no server uses another epoch: for one that was put back to an earlier
+/// moment, so that no offset that a client has seen stands for something else.
+///
+/// # Errors
+/// When there is no database, or it is in use or damaged.
+pub fn renew_epochs(dir: &Path) -> Result<(), OpenError> {
+    let file = dir.join(DATABASE);
+    if !file.exists() {
+        return Err(OpenError::Missing { dir: dir.to_owned() });
+    }
+    let directory = Directory::take(dir)?;
+    let connection = open(&directory, Fsync::Commit)?;
+    rows::renew_epochs(&connection).map_err(|error| unusable(&file, error))
 }
 
 /// A connection that only reads a database that is there.
@@ -60,17 +78,13 @@ pub(crate) fn open_to_inspect(file: &Path) -> Result<Connection, OpenError> {
     }
 }
 
-fn prepare(file: &Path, fsync: Fsync) -> Result<Connection, OpenError> {
+fn prepare(file: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let prepare = || {
         let connection = Connection::open_with_flags(file, flags)?;
         configure(&connection, WRITER_CACHE_KIB)?;
         connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-        let synchronous = match fsync {
-            Fsync::Commit => "full",
-            Fsync::Interval(_) => "normal",
-        };
-        connection.pragma_update(None, "synchronous", synchronous)?;
+        connection.pragma_update(None, "synchronous", "full")?;
         // The keeper checkpoints, so that a commit need not.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_KEPT, |_| Ok(()))?;

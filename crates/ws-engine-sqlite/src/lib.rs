@@ -35,10 +35,12 @@ mod options;
 mod queue;
 mod readers;
 mod rows;
+mod session;
 mod shared;
 mod streams;
 mod writer;
 
+pub use database::renew_epochs;
 pub use directory::{DATABASE, OpenError};
 pub use engine::SqliteEngine;
 pub use export::{Exported, export};

@@ -76,6 +76,25 @@ pub(crate) fn set_epochs(connection: &Connection, epochs: Uuid) -> Result<()> {
     statement.execute([epochs]).map(drop)
 }
 
+/// Gives every channel another epoch. What is stored stays.
+pub(crate) fn renew_epochs(connection: &Connection) -> Result<()> {
+    connection.execute("UPDATE channels SET epoch = random()", [])?;
+    set_epochs(connection, Uuid::new_v4())
+}
+
+/// The start of the system in which a session began that has not ended, and did not force all to the disk.
+pub(crate) fn session(connection: &Connection) -> Result<Option<Vec<u8>>> {
+    connection.query_row("SELECT value FROM meta WHERE name = 'session'", [], |row| row.get(0)).optional()
+}
+
+pub(crate) fn set_session(connection: &Connection, boot_id: Option<&[u8]>) -> Result<()> {
+    match boot_id {
+        Some(boot_id) => connection.execute("INSERT OR REPLACE INTO meta VALUES ('session', ?1)", [boot_id]),
+        None => connection.execute("DELETE FROM meta WHERE name = 'session'", []),
+    }
+    .map(drop)
+}
+
 /// Writes something, to see whether that is possible.
 pub(crate) fn touch(connection: &Connection) -> Result<()> {
     let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('touched', randomblob(8))")?;

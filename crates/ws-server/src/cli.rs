@@ -69,6 +69,11 @@ pub enum Command {
         #[arg(long, value_name = "OFFSET", default_value_t = 0)]
         after: u64,
     },
+    /// Give every channel of a database a new epoch: after a backup was put back
+    RenewEpochs {
+        /// Directory of the database; no server may be using it
+        dir: PathBuf,
+    },
     /// Print the version of the server and of its protocol
     Version,
 }

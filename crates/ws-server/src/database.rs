@@ -70,6 +70,14 @@ pub fn export(dir: &Path, channel: &str, after: u64, out: &mut impl Write) -> Re
     exported.map(drop).ok_or_else(|| Failed::NoChannel { channel: channel.to_owned() })
 }
 
+/// Gives every channel of a database a new epoch.
+///
+/// # Errors
+/// When there is no database, or it is in use or damaged.
+pub fn renew_epochs(dir: &Path) -> Result<(), Failed> {
+    Ok(ws_engine_sqlite::renew_epochs(dir)?)
+}
+
 /// A reader that has seen enough is no failure of ours.
 fn quiet(written: io::Result<()>) -> Result<(), Failed> {
     match written {

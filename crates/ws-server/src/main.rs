@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Some(Command::Export { dir, channel, after }) => {
             return done(database::export(dir, channel, *after, &mut stdout().lock()));
         }
+        Some(Command::RenewEpochs { dir }) => return done(database::renew_epochs(dir)),
         Some(Command::CheckConfig | Command::PrintConfig) | None => {}
     }
     let (loaded, filter) = match read(&cli.sources(env::vars_os())) {

@@ -17,8 +17,8 @@ use self::batch::Batch;
 use self::upkeep::Upkeep;
 use crate::limits::{WAL_PAGES, WAL_PAGES_MAX};
 use crate::queue::{Command, Taken};
-use crate::rows;
 use crate::shared::Shared;
+use crate::{rows, session};
 
 /// The writer's own.
 #[derive(Debug)]
@@ -58,7 +58,8 @@ impl Writer {
                 self.look_after();
             }
         }
-        if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+        let ended = session::end(&self.connection);
+        if let Err(error) = ended.and_then(|()| self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")) {
             tracing::warn!(%error, "the write-ahead log could not be emptied; the next start does it");
         }
     }

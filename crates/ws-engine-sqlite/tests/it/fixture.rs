@@ -129,7 +129,7 @@ impl Database {
     }
 
     pub(crate) fn epoch(&self, channel: &str) -> Epoch {
-        self.history(channel, keep(1), 0, 0).epoch
+        self.history(channel, keep(1_000_000), 0, 0).epoch
     }
 
     pub(crate) fn remove(&self, channel: &str) -> Epoch {

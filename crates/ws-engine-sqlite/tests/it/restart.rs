@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use ws_core::engine::{Appended, EngineError, Retention};
+use ws_core::engine::{Appended, EngineError, Epoch, Retention};
+use ws_engine_sqlite::{Fsync, OpenError, SqliteOptions, renew_epochs};
 
 use crate::fixture::{Database, Dir, keep, until};
 
@@ -121,4 +122,67 @@ fn many_are_stored_in_few_commits() {
     assert_eq!((store.committed, store.waiting_bytes, store.failures), (5000, 0, 0));
     assert!(store.commits < 2500, "{} commits", store.commits);
     assert_eq!(database.all("a", keep(10)).len(), 10);
+}
+
+/// A server that syncs at intervals and has not ended well. Its epochs before, and after the next start.
+fn epochs_after_a_crash(boot_id: &[u8]) -> ([Epoch; 2], [Epoch; 2]) {
+    let dir = Dir::new();
+    let database = dir.open();
+    database.fill("a", keep(10), 3);
+    let before = [database.epoch("a"), database.epoch("never")];
+    database.close();
+    let connection = rusqlite::Connection::open(dir.file()).expect("a database");
+    connection.execute("INSERT INTO meta VALUES ('session', ?1)", [boot_id]).expect("a row");
+    drop(connection);
+    let database = dir.open();
+    assert_eq!(database.all("a", keep(10)), ["1", "2", "3"], "what is stored stays");
+    assert_eq!(database.append("a", keep(10), "4").1, 4);
+    (before, [database.epoch("a"), database.epoch("never")])
+}
+
+#[test]
+fn when_the_process_has_crashed_nothing_is_lost() {
+    let boot_id = std::fs::read("/proc/sys/kernel/random/boot_id").expect("Linux");
+    let (before, after) = epochs_after_a_crash(&boot_id);
+    assert_eq!(before, after);
+}
+
+#[test]
+fn when_the_system_has_crashed_between_two_syncs_new_epochs_begin() {
+    let (before, after) = epochs_after_a_crash(b"another one");
+    assert!(before[0] != after[0] && before[1] != after[1]);
+}
+
+#[test]
+fn a_session_that_ends_well_leaves_no_doubt() {
+    let dir = Dir::new();
+    let interval = |options: &mut SqliteOptions| options.fsync = Fsync::Interval(Duration::from_millis(20));
+    let sessions = || {
+        let connection = rusqlite::Connection::open(dir.file()).expect("a database");
+        let sql = "SELECT COUNT(*) FROM meta WHERE name = 'session'";
+        connection.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a count")
+    };
+    let database = dir.open_with(interval);
+    database.append("a", keep(10), "1");
+    assert_eq!(sessions(), 1);
+    database.close();
+    assert_eq!(sessions(), 0);
+    let _database = dir.open();
+    assert_eq!(sessions(), 0, "with each commit there is no doubt either");
+}
+
+#[test]
+fn a_database_that_was_put_back_gets_new_epochs() {
+    let dir = Dir::new();
+    let database = dir.open();
+    database.fill("a", keep(10), 3);
+    let before = [database.epoch("a"), database.epoch("never")];
+    assert!(matches!(renew_epochs(dir.path()), Err(OpenError::InUse { .. })), "not while a server runs");
+    database.close();
+    renew_epochs(dir.path()).expect("it can be written");
+    let database = dir.open();
+    let after = [database.epoch("a"), database.epoch("never")];
+    assert!(before[0] != after[0] && before[1] != after[1]);
+    assert_eq!(database.all("a", keep(10)), ["1", "2", "3"]);
+    assert!(matches!(renew_epochs(&dir.path().join("x")), Err(OpenError::Missing { .. })));
 }

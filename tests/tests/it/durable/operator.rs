@@ -87,11 +87,14 @@ async fn a_backup_of_a_running_server_is_a_whole_one() {
     let Some(ran) = require::or_skip(ran.ok(), "python3") else { return };
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
 
+    assert_eq!(run(&["renew-epochs", path(&dir)]).0, Some(1), "it is in use");
+    assert_eq!(run(&["renew-epochs", path(&restored)]).0, Some(0));
     let server = start(host(), &restored).await;
     let mut client = connect(&server).await;
-    let answer = client.ask("subscribe", json!({"channel": "log"})).await;
+    let since = json!({"epoch": epoch, "offset": 50});
+    let answer = client.ask("subscribe", json!({"channel": "log", "since": since})).await;
     let top = answer["offset"].as_u64().expect("an offset");
-    assert_eq!(answer["epoch"], epoch, "{answer}");
+    assert_eq!((&answer["recovered"], &answer["gap"]), (&json!(false), &json!({"epoch": epoch})), "{answer}");
     assert!((100..=500).contains(&top), "{answer}");
     let all = history(&mut client, "log").await;
     assert!(all.iter().map(|(offset, _)| *offset).eq(1..=top), "without a hole");
