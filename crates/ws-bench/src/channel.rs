@@ -101,12 +101,12 @@ impl PublicationShape {
 }
 
 /// Where the first occurrence of `part` ends.
-fn end_of(text: &[u8], part: &[u8]) -> Option<usize> {
+pub(crate) fn end_of(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len()).position(|window| window == part).map(|at| at + part.len())
 }
 
 /// A number at the start of `text`, and what follows it.
-fn decimal(text: &[u8]) -> Option<(u64, &[u8])> {
+pub(crate) fn decimal(text: &[u8]) -> Option<(u64, &[u8])> {
     let end = text.iter().position(|byte| !byte.is_ascii_digit())?;
     let digits = std::str::from_utf8(&text[..end]).ok()?;
     Some((digits.parse().ok()?, &text[end..]))

@@ -30,6 +30,8 @@ pub(crate) enum Scenario {
     Recover(Recover),
     /// Subscribers that never read, in turns: what they cost the others and the server's memory
     Slow(Slow),
+    /// Publishers that wait for their acknowledgements: publishes per second and latency
+    Publish(Publish),
 }
 
 impl Scenario {
@@ -42,6 +44,7 @@ impl Scenario {
             Scenario::Channels(channels) => &channels.common,
             Scenario::Recover(recover) => &recover.common,
             Scenario::Slow(slow) => &slow.common,
+            Scenario::Publish(publish) => &publish.common,
         }
     }
 }
@@ -51,7 +54,7 @@ pub(crate) struct Common {
     /// Server to load: ws://HOST:PORT/PATH
     #[arg(default_value = "ws://127.0.0.1:3000/ws", value_name = "URL")]
     pub(crate) target: Target,
-    /// How long to measure (ms, s, m); `slow`: in each of four turns; `recover`: of no meaning
+    /// How long to measure (ms, s, m); `slow`: in each of four turns; `--sweep`: for each row; `recover`: of no meaning
     #[arg(long, default_value = "5s", value_parser = positive)]
     pub(crate) duration: Duration,
     /// Load before the measurement begins; `idle`, `channels`: rest before each reading of memory
@@ -197,6 +200,33 @@ pub(crate) struct Slow {
     pub(crate) namespace: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Publish {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Connections that publish
+    #[arg(long, default_value_t = 100, value_parser = count)]
+    pub(crate) publishers: usize,
+    /// Several numbers of publishers instead, one after the other: 1,10,100
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',', conflicts_with = "publishers", value_parser = count)]
+    pub(crate) sweep: Vec<usize>,
+    /// Publishes that each publisher has unanswered at a time, 1 to 64
+    #[arg(long, default_value_t = 1, value_parser = unanswered)]
+    pub(crate) in_flight: usize,
+    /// Length of the data in bytes, at least 16
+    #[arg(long, default_value_t = 128, value_parser = stamped_payload)]
+    pub(crate) payload: usize,
+    /// Channels, dealt to the publishers in turn; each publishes to one
+    #[arg(long, default_value_t = 1, value_parser = count)]
+    pub(crate) channels: usize,
+    /// Namespace of the channels; without it they have none
+    #[arg(long, value_parser = namespace)]
+    pub(crate) namespace: Option<String>,
+    /// Give each publication a msg_id of its own
+    #[arg(long)]
+    pub(crate) msg_ids: bool,
+}
+
 fn within(text: &str, min: usize, max: usize) -> Result<usize, String> {
     let number: usize = text.parse().map_err(|_| "not a whole number".to_owned())?;
     if (min..=max).contains(&number) { Ok(number) } else { Err(format!("must be {min} to {max}")) }
@@ -208,6 +238,10 @@ fn count(text: &str) -> Result<usize, String> {
 
 fn window(text: &str) -> Result<usize, String> {
     within(text, 1, 16_384)
+}
+
+fn unanswered(text: &str) -> Result<usize, String> {
+    within(text, 1, 64)
 }
 
 fn payload(text: &str) -> Result<usize, String> {
@@ -288,13 +322,17 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_and_a_window_exclude_each_other() {
+    fn options_are_checked_and_may_exclude_each_other() {
         let parse = |line: &str| Cli::try_parse_from(line.split(' '));
         assert!(parse("ws-bench fanout --rate 20").is_ok());
         assert!(parse("ws-bench fanout --rate 20 --in-flight 4").is_err());
         assert!(parse("ws-bench fanout --payload 8").is_err());
         assert!(parse("ws-bench channels --channels 10 --per-connection 5 --publications 0 --namespace chat").is_ok());
         assert!(parse("ws-bench channels --namespace a:b").is_err());
+        assert!(parse("ws-bench publish --sweep 1,10,100 --in-flight 64 --msg-ids --channels 3").is_ok());
+        assert!(parse("ws-bench publish --sweep 1,10 --publishers 5").is_err());
+        assert!(parse("ws-bench publish --sweep 1,,10").is_err());
+        assert!(parse("ws-bench publish --in-flight 65").is_err());
         assert!(parse("ws-bench echo wss://example.org/ws").is_err());
         assert!(parse("ws-bench echo ws://[::1]:9/x --in-flight 0").is_err());
     }

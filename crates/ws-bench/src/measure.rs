@@ -75,6 +75,13 @@ pub(crate) struct Quantiles {
     pub(crate) max: f64,
 }
 
+impl Quantiles {
+    /// Each with the name that people know it by.
+    pub(crate) fn named(&self) -> [(&'static str, f64); 5] {
+        [("p50", self.p50), ("p90", self.p90), ("p99", self.p99), ("p99.9", self.p999), ("max", self.max)]
+    }
+}
+
 /// Counts what went wrong in one way, and keeps the first instance to show.
 #[derive(Debug, Default)]
 pub(crate) struct Complaints {

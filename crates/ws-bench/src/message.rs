@@ -98,6 +98,29 @@ pub(crate) struct Answer {
     pub(crate) offset: Option<u64>,
     pub(crate) recovered: Option<bool>,
     pub(crate) gap: Option<Hole>,
+    pub(crate) ack: Option<Ack>,
+    pub(crate) duplicate: Option<bool>,
+}
+
+/// What the answer to a publish stands for (PROTOCOL, section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Ack {
+    Memory,
+    Durable,
+    Replicated,
+}
+
+impl Ack {
+    pub(crate) const ALL: [Ack; 3] = [Ack::Memory, Ack::Durable, Ack::Replicated];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Ack::Memory => "memory",
+            Ack::Durable => "durable",
+            Ack::Replicated => "replicated",
+        }
+    }
 }
 
 /// What is gone from a channel: offsets, or all that was in another epoch.
@@ -251,6 +274,14 @@ mod tests {
             "from":{"connection_id":"x"}}}"#,
             Incoming::Publication { channel: "c".to_owned(), offset: Some(8), data: "d".into() },
         );
+        for ack in Ack::ALL {
+            let text = format!(
+                r#"{{"id":"1","type":"response","data":{{"offset":7,"ack":"{}","duplicate":false}}}}"#,
+                ack.name()
+            );
+            let answer = Answer { offset: Some(7), ack: Some(ack), duplicate: Some(false), ..Answer::default() };
+            check(&text, Incoming::Response { id: "1".into(), answer });
+        }
         let hole = Hole { from: Some(1), to: Some(2), epoch: None };
         assert_eq!(hole.offsets(), Some(1..=2));
         check(

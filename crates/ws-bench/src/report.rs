@@ -1,6 +1,7 @@
 //! The outcome of a run, as a table for people or one JSON object for programs.
 //!
-//! A report is a list of figures; a figure has a key (JSON, unit last) and a label (table).
+//! A report is a list of figures; a figure has a key (JSON, unit last) and a label (table). It may have
+//! rows: reports of runs that differ in one thing, shown one below the other.
 
 use std::fmt::Write;
 
@@ -8,6 +9,10 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::measure::{Complaints, Quantiles};
 use crate::process::Interval;
+pub(crate) use rows::Column;
+use rows::Rows;
+
+mod rows;
 
 /// One value with its unit.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +26,8 @@ pub(crate) enum Value {
     /// Of one CPU: 1.0 is one core, busy all the time.
     Cores(f64),
     Latency(Quantiles),
+    Word(&'static str),
+    Flag(bool),
 }
 
 #[derive(Debug)]
@@ -35,6 +42,7 @@ pub(crate) struct Report {
     scenario: String,
     url: String,
     figures: Vec<Figure>,
+    rows: Rows,
     notes: Vec<String>,
     problems: Vec<String>,
 }
@@ -103,6 +111,7 @@ impl Report {
         for Figure { label, value, .. } in &self.figures {
             let _ = writeln!(out, "  {label:width$}  {}", shown(value));
         }
+        out.push_str(&self.rows.table());
         for (kind, lines) in [("note", &self.notes), ("PROBLEM", &self.problems)] {
             for line in lines {
                 let _ = writeln!(out, "  {kind}: {line}");
@@ -122,6 +131,8 @@ impl Serialize for Report {
             match value {
                 Value::Count(count) => map.serialize_entry(key, count)?,
                 Value::Latency(quantiles) => map.serialize_entry(key, quantiles)?,
+                Value::Word(word) => map.serialize_entry(key, word)?,
+                Value::Flag(flag) => map.serialize_entry(key, flag)?,
                 Value::PerSecond(x)
                 | Value::Seconds(x)
                 | Value::Micros(x)
@@ -131,6 +142,9 @@ impl Serialize for Report {
                     map.serialize_entry(key, &((x * 1e4).round() / 1e4))?;
                 }
             }
+        }
+        if !self.rows.is_empty() {
+            map.serialize_entry("rows", self.rows.reports())?;
         }
         map.serialize_entry("notes", &self.notes)?;
         map.serialize_entry("problems", &self.problems)?;
@@ -148,10 +162,9 @@ fn shown(value: &Value) -> String {
         Value::Kib(kib) => format!("{kib:.2} KiB"),
         Value::Bytes(bytes) => format!("{bytes:.0} bytes"),
         Value::Cores(cores) => format!("{:.0} % of one core", cores * 100.0),
-        Value::Latency(q) => {
-            let parts = [("p50", q.p50), ("p90", q.p90), ("p99", q.p99), ("p99.9", q.p999), ("max", q.max)];
-            parts.map(|(name, us)| format!("{name} {}", micros(us))).join("   ")
-        }
+        Value::Latency(q) => q.named().map(|(name, us)| format!("{name} {}", micros(us))).join("   "),
+        Value::Word(word) => (*word).to_owned(),
+        Value::Flag(flag) => if *flag { "yes" } else { "no" }.to_owned(),
     }
 }
 

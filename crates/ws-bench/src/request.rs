@@ -18,7 +18,8 @@ const CHANNEL_PLACE: &str = "@@@@@@@@";
 /// Eight digits that tell this run's messages from those of others on the same server.
 pub(crate) fn run_mark() -> String {
     let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
-    let mark = digits(time.rotate_left(20) ^ u64::from(process::id()).wrapping_mul(0x9e37_79b9));
+    // The upper half of the product depends on every bit of both.
+    let mark = digits((time ^ u64::from(process::id()).rotate_right(16)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32);
     String::from_utf8_lossy(&mark).into_owned()
 }
 
@@ -64,6 +65,12 @@ impl Template {
     pub(crate) fn publish(names: &Names, payload: usize) -> Template {
         let data = stamped(names.mark(), payload);
         Template::new("publish", &json!({"channel": names.with(CHANNEL_PLACE), "data": data}))
+    }
+
+    /// As [`Template::publish`], with a `msg_id` made of the run's mark and the request's number.
+    pub(crate) fn publish_with_msg_id(names: &Names, payload: usize) -> Template {
+        let (data, msg_id) = (stamped(names.mark(), payload), stamped(names.mark(), 0));
+        Template::new("publish", &json!({"channel": names.with(CHANNEL_PLACE), "data": data, "msg_id": msg_id}))
     }
 
     /// Appends the frame of request `number`.
@@ -125,6 +132,15 @@ mod tests {
         let request = request(&out);
         assert_eq!((&request["id"], &request["action"]), (&"0000002a".into(), &"publish".into()));
         assert_eq!(request["payload"], json!({"channel": names.name(3), "data": "cafe00000000002axx"}));
+    }
+
+    #[test]
+    fn a_msg_id_is_that_of_one_publication() {
+        let names = Names::new(None, "cafe0000");
+        let mut out = Vec::new();
+        Template::publish_with_msg_id(&names, 16).write_to(&mut out, 0x2a, 3);
+        let payload = json!({"channel": names.name(3), "data": "cafe00000000002a", "msg_id": "cafe00000000002a"});
+        assert_eq!(request(&out)["payload"], payload);
     }
 
     #[test]

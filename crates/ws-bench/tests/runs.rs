@@ -11,6 +11,7 @@ use serde_json::Value;
 use server::{Fault, Server};
 
 mod channels;
+mod publish;
 mod server;
 
 fn command(line: &str, url: &str) -> Command {
@@ -46,16 +47,18 @@ fn run(line: &str, url: &str) -> Run {
     command(line, url).args(["--json", "--warmup", "0s", "--duration", "100ms"]).output().unwrap().into()
 }
 
-/// A run that is ended with Ctrl-C when the server has heard `count` requests and Closes: on a
-/// machine of any speed this measures something.
+/// A run that is ended with Ctrl-C when the server has heard `count` requests and Closes, unless it ends by
+/// itself: on a machine of any speed this measures something.
 fn run_until(count: usize, line: &str, fault: Fault) -> Run {
     let server = Server::start(fault);
     let mut command = command(line, &server.url);
     command.args(["--json", "--warmup", "0s", "--duration", "1m"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    server.hear(count);
-    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(kill.success());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    server.hear(count, || child.try_wait().unwrap().is_some());
+    if child.try_wait().unwrap().is_none() {
+        let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+    }
     child.wait_with_output().unwrap().into()
 }
 
@@ -162,7 +165,7 @@ fn connect_measures_handshakes() {
 fn every_scenario_says_what_is_wrong_with_the_address() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let not_found = Server::start(Fault::NotFound);
-    for scenario in ["echo", "fanout", "idle", "connect", "channels", "recover", "slow"] {
+    for scenario in ["echo", "fanout", "idle", "connect", "channels", "recover", "slow", "publish"] {
         for (url, why) in [
             (format!("ws://{unused}/ws"), "connection refused"),
             (not_found.url.clone(), "not a WebSocket: HTTP/1.1 404 Not Found"),

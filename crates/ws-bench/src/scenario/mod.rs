@@ -22,6 +22,7 @@ mod fanout;
 mod idle;
 mod order;
 mod pace;
+mod publish;
 mod recover;
 mod slow;
 mod stream;
@@ -50,6 +51,7 @@ pub(crate) fn run(cli: Cli) -> Result<Report, Failure> {
             Scenario::Channels(options) => channels::run(options, stage).await,
             Scenario::Recover(options) => recover::run(options, stage).await,
             Scenario::Slow(options) => slow::run(options, stage).await,
+            Scenario::Publish(options) => publish::run(options, stage).await,
         }
     })
 }

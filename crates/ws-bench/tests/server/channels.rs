@@ -1,6 +1,6 @@
 //! Channels of the tiny server: subscriptions, publications with offsets, recovery; all kept for ever.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ pub(super) struct Channels {
 struct Channel {
     /// That at index 0 has offset 1.
     publications: Vec<Value>,
+    msg_ids: HashSet<String>,
     subscribers: Vec<Sender>,
     recovered: bool,
 }
@@ -47,7 +48,7 @@ impl Channels {
             "unsubscribe" => channel.subscribers.retain(|subscriber| !subscriber.same_channel(sender)),
             "publish" => {
                 channel.publications.push(payload["data"].clone());
-                data["offset"] = channel.publications.len().into();
+                channel.acknowledge(self.fault, payload["msg_id"].as_str(), &mut data);
                 channel.deliver(name, self.fault);
             }
             other => panic!("no action of a load tool: {other}"),
@@ -60,6 +61,28 @@ impl Channels {
 }
 
 impl Channel {
+    /// What is said of the newest publication to the one who published it.
+    fn acknowledge(&mut self, fault: Fault, msg_id: Option<&str>, data: &mut Value) {
+        let count = self.publications.len();
+        data["offset"] = match fault {
+            Fault::Skip => count + usize::from(count >= 2),
+            Fault::Stay => count - usize::from(count >= 2),
+            _ => count,
+        }
+        .into();
+        data["ack"] = match fault {
+            Fault::Garble => "perhaps",
+            Fault::Mix if count.is_multiple_of(2) => "memory",
+            _ => "durable",
+        }
+        .into();
+        let known = msg_id.is_some_and(|id| !self.msg_ids.insert(id.to_owned()));
+        data["duplicate"] = (known || (fault == Fault::Again && count == 2)).into();
+        if fault == Fault::Forget {
+            data["offset"].take();
+        }
+    }
+
     /// The newest publication, to all subscribers.
     fn deliver(&mut self, name: &str, fault: Fault) {
         let offset = self.publications.len();

@@ -5,8 +5,10 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -34,7 +36,7 @@ pub(crate) enum Fault {
     Close,
     /// Answers every request with an error.
     Refuse,
-    /// Echoes something else.
+    /// Echoes something else, and acknowledges at no level that there is.
     Garble,
     /// Does not answer the first request.
     Ignore,
@@ -42,7 +44,20 @@ pub(crate) enum Fault {
     PingFirst,
     /// Is no WebSocket server.
     NotFound,
+    /// Leaves offset 2 of every channel out.
+    Skip,
+    /// Gives offset 1 of every channel twice.
+    Stay,
+    /// Says of a channel's second publication that it was there before.
+    Again,
+    /// Acknowledges every second publication of a channel at another level.
+    Mix,
+    /// Has no history, so no offsets.
+    Forget,
 }
+
+/// Time between two looks whether a client still runs.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -70,9 +85,16 @@ impl Server {
         Server { url: format!("ws://{address}/ws"), heard }
     }
 
-    /// Waits until clients sent `count` requests and Closes in all.
-    pub(crate) fn hear(&self, count: usize) {
-        assert_eq!(self.heard.iter().take(count).count(), count, "the server ended");
+    /// Waits until clients sent `count` requests and Closes in all, or there is nobody any more who could.
+    pub(crate) fn hear(&self, count: usize, mut is_over: impl FnMut() -> bool) {
+        let mut left = count;
+        while left > 0 && !is_over() {
+            match self.heard.recv_timeout(LOOK_EVERY) {
+                Ok(()) => left -= 1,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => panic!("the server ended"),
+            }
+        }
     }
 }
 

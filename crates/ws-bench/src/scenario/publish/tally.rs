@@ -1,0 +1,168 @@
+//! What the publishers of one lane count together, and how an answer is judged.
+
+use crate::frame;
+use crate::measure::{Complaints, Latencies};
+use crate::message::{self, Ack, Answer, Incoming, PONG};
+
+use super::answer::{Accepted, AnswerShape};
+use super::offsets::Offsets;
+
+#[derive(Debug)]
+pub(super) struct Tally {
+    /// Of acknowledged publishes.
+    pub(super) latencies: Latencies,
+    /// As many as latencies, by [`Ack`].
+    pub(super) acks: [u64; Ack::ALL.len()],
+    /// One for each publisher of this lane, over the whole run.
+    pub(super) tracks: Vec<Track>,
+    pub(super) unanswered: u64,
+    pub(super) open: u64,
+    pub(super) stopping: bool,
+    pub(super) ended: Complaints,
+    pub(super) errors: Complaints,
+    pub(super) wrong: Complaints,
+}
+
+/// What one publisher was told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Track {
+    pub(super) channel: u64,
+    pub(super) offsets: Offsets,
+    pub(super) without_offset: u64,
+}
+
+/// What a message is to a publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    Accepted(Accepted),
+    /// An answer, and not the one hoped for.
+    Failed,
+    /// No answer.
+    Aside,
+}
+
+impl Tally {
+    pub(super) fn new() -> Tally {
+        Tally {
+            latencies: Latencies::new(),
+            acks: Default::default(),
+            tracks: Vec::new(),
+            unanswered: 0,
+            open: 0,
+            stopping: false,
+            ended: Complaints::default(),
+            errors: Complaints::default(),
+            wrong: Complaints::default(),
+        }
+    }
+
+    /// The measurement begins. What has to be right is judged over the whole run.
+    pub(super) fn begin(&mut self) {
+        self.latencies.reset();
+        self.acks = Default::default();
+    }
+
+    /// A new publisher: the place of its track.
+    pub(super) fn enter(&mut self, channel: u64) -> usize {
+        self.open += 1;
+        self.tracks.push(Track { channel, offsets: Offsets::default(), without_offset: 0 });
+        self.tracks.len() - 1
+    }
+
+    /// The publisher whose track stands at `place` has its acknowledgement.
+    #[inline]
+    pub(super) fn accepted(&mut self, place: usize, Accepted { ack, offset }: Accepted, latency_ns: u64) {
+        self.latencies.record(latency_ns);
+        self.acks[ack as usize] += 1;
+        let track = &mut self.tracks[place];
+        match offset {
+            Some(offset) if track.offsets.add(offset) => {}
+            Some(offset) => self.wrong.note(format!("offset {offset} is not above the publisher's last one")),
+            None => track.without_offset += 1,
+        }
+    }
+
+    /// Looks closely at a message that is not the expected answer in the known shape.
+    pub(super) fn unusual(&mut self, text: &[u8], expected: u64, shape: &mut AnswerShape, out: &mut Vec<u8>) -> Read {
+        match Incoming::read(text) {
+            Incoming::Response { id, answer } => {
+                let in_turn = message::number(id.as_bytes()) == Some(expected);
+                match answer {
+                    Answer { ack: Some(ack), duplicate: Some(false), offset, .. } if in_turn => {
+                        let accepted = Accepted { ack, offset };
+                        shape.learn(text, accepted);
+                        Read::Accepted(accepted)
+                    }
+                    _ => {
+                        let what = if in_turn { "" } else { "out of turn: " };
+                        self.wrong.note(format!("{what}{}", String::from_utf8_lossy(text)));
+                        Read::Failed
+                    }
+                }
+            }
+            Incoming::Error { text, .. } => {
+                self.errors.note(text);
+                Read::Failed
+            }
+            Incoming::Unreadable => {
+                self.wrong.note(String::from_utf8_lossy(text));
+                Read::Aside
+            }
+            Incoming::Ping => {
+                frame::text(out, PONG);
+                Read::Aside
+            }
+            _ => Read::Aside,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expect: Read, complaints: (u64, u64)) {
+        let (mut tally, mut shape) = (Tally::new(), AnswerShape::default());
+        assert_eq!(tally.unusual(text.as_bytes(), 10, &mut shape, &mut Vec::new()), expect, "{text}");
+        assert_eq!((tally.errors.count, tally.wrong.count), complaints, "{text}");
+        let learned = matches!(expect, Read::Accepted(_));
+        assert_eq!(shape.read(text.as_bytes()).is_some(), learned, "{text}");
+    }
+
+    fn answer(data: &str) -> String {
+        format!(r#"{{"id":"0000000a","type":"response","data":{{"channel":"c","epoch":"e",{data}}}}}"#)
+    }
+
+    #[test]
+    fn every_answer_is_judged() {
+        let accepted = |ack, offset| Read::Accepted(Accepted { ack, offset });
+        check(&answer(r#""offset":7,"ack":"durable","duplicate":false"#), accepted(Ack::Durable, Some(7)), (0, 0));
+        check(&answer(r#""ack":"memory","duplicate":false"#), accepted(Ack::Memory, None), (0, 0));
+        for wrong in [
+            answer(r#""offset":7,"ack":"durable","duplicate":true"#),
+            answer(r#""offset":7,"ack":"durable""#),
+            answer(r#""offset":7,"ack":"perhaps","duplicate":false"#),
+            answer(r#""offset":7,"duplicate":false"#),
+            answer(r#""offset":7,"ack":"memory","duplicate":false"#).replace("0000000a", "0000000b"),
+        ] {
+            check(&wrong, Read::Failed, (0, 1));
+        }
+        check(r#"{"id":"0000000a","type":"error","error":{"code":"overloaded"}}"#, Read::Failed, (1, 0));
+        check(r#"{"type":"notification","data":{"event":"draining"}}"#, Read::Aside, (0, 0));
+        check("?", Read::Aside, (0, 1));
+    }
+
+    #[test]
+    fn offsets_that_do_not_grow_are_wrong() {
+        let mut tally = Tally::new();
+        let (first, second) = (tally.enter(0), tally.enter(0));
+        for (place, offset) in [(first, 2), (second, 1), (first, 3), (second, 4), (first, 3), (second, 3)] {
+            tally.accepted(place, Accepted { ack: Ack::Durable, offset: Some(offset) }, 1000);
+        }
+        assert_eq!((tally.wrong.count, tally.latencies.count(), tally.acks), (2, 6, [0, 6, 0]));
+        tally.begin();
+        assert_eq!((tally.wrong.count, tally.latencies.count(), tally.acks), (2, 0, [0, 0, 0]));
+        assert!(!tally.tracks[first].offsets.is_empty());
+    }
+}
