@@ -9,6 +9,9 @@ use crate::health::reason;
 /// Name of the database's file in its directory. SQLite keeps two more beside it, `-wal` and `-shm`.
 pub const DATABASE: &str = "ws.db";
 
+/// SQLite's write-ahead log beside it.
+const WAL: &str = "ws.db-wal";
+
 /// Name of the file whose lock says that the directory is in use.
 const LOCK: &str = "lock";
 
@@ -114,7 +117,7 @@ impl Directory {
 
     /// The write-ahead log's file.
     pub(crate) fn wal(&self) -> PathBuf {
-        self.path.join(format!("{DATABASE}-wal"))
+        self.path.join(WAL)
     }
 
     /// Makes sure that the names in the directory survive a power failure.
@@ -125,9 +128,14 @@ impl Directory {
 
     /// Bytes that the database takes on the disk.
     pub(crate) fn bytes(&self) -> u64 {
-        let bytes = |path: PathBuf| fs::metadata(path).map_or(0, |file| file.len());
-        bytes(self.database()) + bytes(self.wal())
+        bytes(&self.path)
     }
+}
+
+/// Bytes that the database in a directory takes on the disk, with its write-ahead log.
+pub(crate) fn bytes(dir: &Path) -> u64 {
+    let bytes = |path: PathBuf| fs::metadata(path).map_or(0, |file| file.len());
+    bytes(dir.join(DATABASE)) + bytes(dir.join(WAL))
 }
 
 /// Who has the lock, for the message to the one who does not get it.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row};
 use ws_core::engine::{Epoch, Retention};
 
 use crate::database::open_to_inspect;
-use crate::directory::{DATABASE, OpenError};
+use crate::directory::{DATABASE, OpenError, bytes};
 use crate::rows;
 
 /// What all channels hold together.
@@ -18,8 +18,8 @@ pub struct Inspected {
     pub publications: u64,
     /// Bytes of their bodies.
     pub bytes: u64,
-    /// Bytes of the database's file.
-    pub file_bytes: u64,
+    /// Bytes that the database takes on the disk.
+    pub disk_bytes: u64,
 }
 
 /// What is stored of one channel.
@@ -74,9 +74,8 @@ pub fn inspect(dir: &Path, mut each: impl FnMut(&StoredChannel)) -> Result<Inspe
         }
         Ok(inspected)
     };
-    let file = dir.join(DATABASE);
-    let inspected = read().map_err(|error| OpenError::Database { file: file.clone(), error })?;
-    Ok(Inspected { file_bytes: file.metadata().map_or(0, |file| file.len()), ..inspected })
+    let inspected = read().map_err(|error| OpenError::Database { file: dir.join(DATABASE), error })?;
+    Ok(Inspected { disk_bytes: bytes(dir), ..inspected })
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<StoredChannel> {

@@ -30,7 +30,7 @@ pub enum Failed {
 pub fn inspect(dir: &Path, out: &mut impl Write) -> Result<(), Failed> {
     let mut out = BufWriter::new(out);
     let mut written =
-        writeln!(out, "publications        bytes          top  size  ttl        epoch             channel");
+        writeln!(out, "publications        bytes          top     size  ttl        epoch             channel");
     let sums = ws_engine_sqlite::inspect(dir, |channel| {
         if written.is_ok() {
             written = line(&mut out, channel);
@@ -40,8 +40,8 @@ pub fn inspect(dir: &Path, out: &mut impl Write) -> Result<(), Failed> {
     let (channels, publications, bytes) = (sums.channels, sums.publications, sums.bytes);
     let written = writeln!(
         out,
-        "{channels} channels, {publications} publications of {bytes} bytes, in a file of {} bytes",
-        sums.file_bytes
+        "{channels} channels, {publications} publications of {bytes} bytes; {} bytes on the disk",
+        sums.disk_bytes
     );
     quiet(written.and_then(|()| out.flush()))
 }
@@ -49,7 +49,7 @@ pub fn inspect(dir: &Path, out: &mut impl Write) -> Result<(), Failed> {
 fn line(out: &mut impl Write, channel: &StoredChannel) -> io::Result<()> {
     let StoredChannel { name, epoch, top, publications, bytes, retention, .. } = channel;
     let ttl = if retention.ttl.is_zero() { "none".to_owned() } else { format!("{:?}", retention.ttl) };
-    writeln!(out, "{publications:>12} {bytes:>12} {top:>12} {:>5}  {ttl:<9}  {epoch}  {name}", retention.size)
+    writeln!(out, "{publications:>12} {bytes:>12} {top:>12} {:>8}  {ttl:<9}  {epoch}  {name}", retention.size)
 }
 
 /// Writes the history of a channel behind an offset, as JSON lines: each is an entry of `get_history`.

@@ -41,7 +41,8 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// something, the publication gets the next offset of the channel, 1 for the first.
     ///
     /// The sink of every interested node gets it exactly once, in the order of the offsets; the one of
-    /// this node before `done` is called. `done` is called when the level of [`ack`](Self::ack) is reached.
+    /// this node before `done` is called. `done` is called when the level of [`ack`](Self::ack) is reached;
+    /// in which order several are called says nothing.
     fn append(&self, append: Append<'_>, done: Done<Appended>);
 
     /// Reads what is retained, and the channel's position; a channel that nobody has published to has one

@@ -18,6 +18,13 @@ struct Answer<T> {
 impl<T: Send + 'static> Pending<T> {
     /// Makes the call. `wake` is called when the answer comes later than that.
     pub(crate) fn start(call: impl FnOnce(Done<T>), wake: impl FnOnce() + Send + 'static) -> Self {
+        let pending = Pending::quietly(call);
+        pending.watch(wake);
+        pending
+    }
+
+    /// Makes the call; who wants to be woken says so by [`watch`](Self::watch).
+    pub(crate) fn quietly(call: impl FnOnce(Done<T>)) -> Self {
         let answer = Arc::new(Mutex::new(Answer { result: None, wake: None }));
         let slot = answer.clone();
         call(Box::new(move |result| {
@@ -27,12 +34,15 @@ impl<T: Send + 'static> Pending<T> {
             drop(answer);
             wake.into_iter().for_each(|wake| wake());
         }));
-        let mut unanswered = answer.lock();
-        if unanswered.result.is_none() {
-            unanswered.wake = Some(Box::new(wake));
-        }
-        drop(unanswered);
         Pending(answer)
+    }
+
+    /// `wake` is called when the answer comes, unless it is there.
+    pub(crate) fn watch(&self, wake: impl FnOnce() + Send + 'static) {
+        let mut answer = self.0.lock();
+        if answer.result.is_none() {
+            answer.wake = Some(Box::new(wake));
+        }
     }
 
     /// The answer, if it has come.

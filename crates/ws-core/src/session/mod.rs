@@ -113,7 +113,7 @@ impl Session {
 
     /// Appends the answers that have come since, as far as it is their turn.
     pub fn answers(&mut self, out: &mut Vec<u8>) {
-        while let Some(Answered { id, channel, result }) = self.unanswered.pop() {
+        while let Some(Answered { id, channel, result }) = self.unanswered.pop(self.membership.connection()) {
             match publish::published(self.membership.shared(), &channel, result) {
                 Ok(data) => respond(id.as_id(), &data, out),
                 Err(error) => self.tell(Some(id.as_id()), &error, out),

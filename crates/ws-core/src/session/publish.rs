@@ -34,7 +34,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
         return Ok(());
     }
     let (id, channel) = (request.id.into(), channel.as_str().into());
-    session.unanswered.push(Publishing { id, channel, pending });
+    session.unanswered.push(Publishing { id, channel, pending }, session.membership.connection());
     Ok(())
 }
 
@@ -85,5 +85,5 @@ fn append(session: &Session, payload: &Publish<'_, &RawValue>, options: &Channel
         data: BODY_DATA_START..BODY_DATA_START + data,
         msg_id,
     };
-    session.ask(|engine, done| engine.append(append, done))
+    Pending::quietly(|done| session.membership.shared().engine.append(append, done))
 }

@@ -2,9 +2,11 @@
 //! several, so that one publisher alone fills the batches of an engine that stores many at once.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use ws_proto::OwnedRequestId;
 
+use crate::connection::Connection;
 use crate::engine::{Appended, EngineError, Pending};
 use crate::limits::PUBLICATIONS_UNANSWERED_MAX;
 
@@ -37,18 +39,29 @@ impl Unanswered {
         self.0.len() >= PUBLICATIONS_UNANSWERED_MAX
     }
 
-    pub(super) fn push(&mut self, publishing: Publishing) {
+    /// Adds one. The connection's task is woken when the first of all is answered.
+    pub(super) fn push(&mut self, publishing: Publishing, connection: &Arc<Connection>) {
         self.0.push_back(publishing);
+        if self.0.len() == 1 {
+            self.watch(connection);
+        }
     }
 
     /// The first one, if its answer has come.
-    pub(super) fn pop(&mut self) -> Option<Answered> {
+    pub(super) fn pop(&mut self, connection: &Arc<Connection>) -> Option<Answered> {
         let result = self.0.front()?.pending.take()?;
         let Publishing { id, channel, .. } = self.0.pop_front()?;
+        self.watch(connection);
         if self.0.is_empty() {
             // An idle connection keeps no buffer.
             self.0 = VecDeque::new();
         }
         Some(Answered { id, channel, result })
+    }
+
+    fn watch(&self, connection: &Arc<Connection>) {
+        let Some(first) = self.0.front() else { return };
+        let connection = connection.clone();
+        first.pending.watch(move || connection.wake());
     }
 }

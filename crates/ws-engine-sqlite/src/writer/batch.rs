@@ -80,8 +80,9 @@ impl Batch {
             self.tell(shared, *outcome, command);
         }
         self.drafts.iter().for_each(Draft::publish);
-        // The last word is the publishers': each finds done what it was told, and everything before it.
-        for (outcome, command) in self.outcomes.into_iter().zip(commands) {
+        // The last word is the publishers': each finds done what it is told, and everything before it. The last ones
+        // first: who has sent several is waiting for the first, and finds all of them answered then.
+        for (outcome, command) in self.outcomes.into_iter().zip(commands).rev() {
             match command {
                 Command::Append(append) => append.answer.give(outcome.appended()),
                 Command::Remove { answer, .. } => {

@@ -32,7 +32,7 @@ fn look(dir: &Dir) {
     let sums = sums.expect("it can be read");
     assert_eq!(lines, [("chat:a b".to_owned(), 1, 1, 5), ("many".to_owned(), 2500, 2000, 2000)]);
     assert_eq!((sums.channels, sums.publications, sums.bytes), (2, 2001, 2000 * 4 - 499 + 1));
-    assert!(sums.file_bytes > 0);
+    assert!(sums.disk_bytes > 0);
     assert_eq!(exported(dir, "many", 0), Some((501..=2500).collect()), "in pages");
     assert_eq!(exported(dir, "many", 2498), Some(vec![2499, 2500]));
     assert_eq!(exported(dir, "many", 9999), Some(vec![]));
