@@ -13,10 +13,10 @@
 //! history is kept in memory but SQLite's page cache; what is on its way to subscribers is the hub's.
 //! Memory is bounded by the queue and by the channels that are subscribed to or were used last.
 //!
-//! Threads: one writer, [`READERS`](limits) readers, and a keeper that checkpoints, syncs where the operator
+//! Threads: one writer, two readers, and a keeper that checkpoints, syncs where the operator
 //! wants that at intervals, and looks through the database for damage once after the start.
 //!
-//! Lock order: a [`Stream`](streams)'s state → what the sink takes. The lock of the registry of streams is never
+//! Lock order: the state of a stream → what the sink takes. The lock of the registry of streams is never
 //! held while another is taken. No caller of the engine waits for the disk.
 //!
 //! Deliberately absent: sockets, tokio, frames, other engines.
