@@ -9,8 +9,8 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::{Builder, Runtime};
 use ws_core::{
-    Access, ChannelOptions, Connection, Heartbeat, HeartbeatMode, Hub, HubOptions, Limits, MemoryEngine, MemoryLimits,
-    Namespaces, OnLag, Outlet, Session,
+    Access, Actions, ChannelOptions, Connection, Heartbeat, HeartbeatMode, Hub, HubOptions, Limits, MemoryEngine,
+    MemoryLimits, Namespaces, OnLag, Outlet, Session,
 };
 
 /// A socket that takes everything.
@@ -25,6 +25,10 @@ impl Outlet for Sink {
 fn start() -> Hub {
     let limits = Limits {
         connections_max: 0,
+        connections_per_ip_max: 0,
+        handshakes_per_second: 0,
+        requests_per_second: 0,
+        requests_burst: 0,
         message_bytes_max: 65_536,
         channels_per_connection_max: 128,
         outbox_bytes_max: 262_144,
@@ -39,6 +43,7 @@ fn start() -> Hub {
         limits,
         heartbeat: Heartbeat { interval_ms: 25_000, timeout_ms: 10_000 },
         namespaces: Namespaces { default: Arc::new(channel_options()), named: HashMap::new() },
+        actions: Actions { broadcast: Access::Anyone, get_connections: Access::Anyone },
         shards: 1,
     };
     let engine = MemoryEngine::new(MemoryLimits { history_bytes_max: 512 << 20, idle_channels_max: 100_000 });
@@ -61,7 +66,7 @@ fn channel_options() -> ChannelOptions {
 }
 
 fn connect(hub: &Hub) -> (Arc<Connection>, Session) {
-    let permit = hub.admit().expect("no limit");
+    let permit = hub.admit(std::net::IpAddr::from([127, 0, 0, 1])).expect("no limit");
     let connection = Connection::new(Box::new(Sink), HeartbeatMode::Ping, hub.counters().clone(), 0);
     (connection.clone(), Session::new(permit.join(connection)))
 }

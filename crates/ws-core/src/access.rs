@@ -1,4 +1,4 @@
-//! Who may do what in a channel: the one place where a right is decided (PROTOCOL section 7).
+//! Who may do what: the one place where a right is decided (PROTOCOL section 7).
 
 use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 
@@ -8,10 +8,11 @@ use crate::options::Access;
 /// What somebody wants to do.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wish<'a> {
-    /// For the error: "subscribe to", "publish in".
+    /// For the error: "subscribe to this channel", "broadcast".
     pub(crate) what: &'static str,
-    pub(crate) channel: ChannelName<'a>,
-    /// The mode of the channel's namespace.
+    /// Where; `None`: it is no channel's.
+    pub(crate) channel: Option<ChannelName<'a>>,
+    /// The mode of the channel's namespace, or of the action.
     pub(crate) access: Access,
 }
 
@@ -26,15 +27,14 @@ impl Wish<'_> {
         is_subscribed: impl FnOnce() -> bool,
     ) -> Result<(), ErrorBody> {
         let user = identity.map(|identity| &**identity.user());
-        if !self.channel.is_for(user) {
+        if self.channel.is_some_and(|channel| !channel.is_for(user)) {
             return Err(self.denied("it is for the users alone that stand behind the # in its name"));
         }
         match self.access {
             Access::Anyone => Ok(()),
             Access::Authenticated if user.is_some() => Ok(()),
             Access::Authenticated => {
-                let message =
-                    format!("only connections with a user may {} this channel: authenticate first", self.what);
+                let message = format!("only connections with a user may {}: authenticate first", self.what);
                 Err(ErrorBody::new(ErrorCode::Unauthenticated, message))
             }
             Access::Subscriber if is_subscribed() => Ok(()),
@@ -45,10 +45,7 @@ impl Wish<'_> {
     }
 
     fn denied(self, why: &str) -> ErrorBody {
-        ErrorBody::new(
-            ErrorCode::PermissionDenied,
-            format!("this connection may not {} this channel: {why}", self.what),
-        )
+        ErrorBody::new(ErrorCode::PermissionDenied, format!("this connection may not {}: {why}", self.what))
     }
 }
 
@@ -60,8 +57,8 @@ mod tests {
     fn modes() {
         let ann = Identity::new("ann", None);
         let check = |channel, access, identity: Option<&Identity>, subscribed, expect: Option<ErrorCode>| {
-            let channel = ChannelName::parse(channel).expect("a name");
-            let result = Wish { what: "use", channel, access }.check(identity, || subscribed);
+            let channel = Some(ChannelName::parse(channel).expect("a name"));
+            let result = Wish { what: "use this channel", channel, access }.check(identity, || subscribed);
             assert_eq!(result.err().map(|error| error.code), expect, "{channel:?} {access:?}");
         };
         let (denied, unauthenticated) = (Some(ErrorCode::PermissionDenied), Some(ErrorCode::Unauthenticated));

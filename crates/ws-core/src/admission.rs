@@ -1,5 +1,6 @@
 //! Who is let in, and when it is gone.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,6 +12,8 @@ use crate::shard::Notice;
 #[derive(Debug)]
 pub struct Permit {
     shared: Arc<Shared>,
+    /// Where it is counted, if that is limited.
+    address: Option<Box<IpAddr>>,
 }
 
 /// Why there is no room.
@@ -22,6 +25,32 @@ pub enum Refusal {
     /// The server is going away.
     #[error("the server is draining")]
     Draining,
+    /// `connections_per_ip_max` is reached.
+    #[error("this address has as many connections as it may have")]
+    Address,
+    /// `handshakes_per_second` is reached.
+    #[error("more connections are being opened than the server lets in at a time")]
+    TooFast,
+    /// A page of this origin may not connect. The transport decides.
+    #[error("pages of this origin may not connect; the operator can allow them (auth.allowed_origins)")]
+    Origin,
+}
+
+impl Refusal {
+    /// All of them.
+    pub const ALL: [Refusal; 5] =
+        [Refusal::Full, Refusal::Draining, Refusal::Address, Refusal::TooFast, Refusal::Origin];
+
+    /// A word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Refusal::Full => "full",
+            Refusal::Draining => "draining",
+            Refusal::Address => "address",
+            Refusal::TooFast => "too_fast",
+            Refusal::Origin => "origin",
+        }
+    }
 }
 
 /// A connection's place in the hub; it leaves, and all its subscriptions end, when this is dropped.
@@ -33,21 +62,26 @@ pub struct Membership {
 }
 
 impl Permit {
-    pub(crate) fn take(shared: &Arc<Shared>) -> Result<Self, Refusal> {
+    pub(crate) fn take(shared: &Arc<Shared>, peer: IpAddr) -> Result<Self, Refusal> {
+        Permit::try_take(shared, peer).inspect_err(|refusal| shared.counters.refused(*refusal).add(1))
+    }
+
+    fn try_take(shared: &Arc<Shared>, peer: IpAddr) -> Result<Self, Refusal> {
         if shared.is_draining() {
-            shared.counters.refused(Refusal::Draining).add(1);
             return Err(Refusal::Draining);
         }
         let before = shared.connections.fetch_add(1, Ordering::AcqRel);
         // From here on dropping it gives the place back.
-        let permit = Permit { shared: shared.clone() };
-        match shared.limits.connections_max {
-            max if max > 0 && before >= max => {
-                shared.counters.refused(Refusal::Full).add(1);
-                Err(Refusal::Full)
-            }
-            _ => Ok(permit),
+        let mut permit = Permit { shared: shared.clone(), address: None };
+        if shared.limits.connections_max > 0 && before >= shared.limits.connections_max {
+            return Err(Refusal::Full);
         }
+        permit.address = shared.addresses.enter(peer).map_err(|()| Refusal::Address)?;
+        let now_ms = shared.clock.now_ms();
+        let take = |bucket| shared.handshake_rate.take(bucket, now_ms).ok();
+        // Last, so that who is refused anyway takes nothing from the others.
+        let taken = shared.handshakes.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
+        taken.map(|_| permit).map_err(|_| Refusal::TooFast)
     }
 
     /// Lets a connection in: it gets every broadcast from now on.
@@ -68,6 +102,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.shared.connections.fetch_sub(1, Ordering::AcqRel);
+        self.address.iter().for_each(|address| self.shared.addresses.leave(address));
     }
 }
 

@@ -67,7 +67,7 @@ pub struct Counters {
     pub held: Count,
     /// Pings that were sent.
     pub pings: Count,
-    refused: [Count; 2],
+    refused: [Count; Refusal::ALL.len()],
     requests: [Count; ActionName::ALL.len()],
     errors: [Count; ErrorCode::ALL.len()],
     closed: [Count; CloseCode::ALL.len()],

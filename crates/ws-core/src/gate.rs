@@ -112,6 +112,10 @@ pub(crate) mod tests {
 
     pub(crate) const LIMITS: Limits = Limits {
         connections_max: 0,
+        connections_per_ip_max: 0,
+        handshakes_per_second: 0,
+        requests_per_second: 0,
+        requests_burst: 0,
         message_bytes_max: 65_536,
         channels_per_connection_max: 128,
         outbox_bytes_max: 262_144,

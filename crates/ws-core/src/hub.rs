@@ -1,13 +1,15 @@
 //! The hub: what connections, sessions, the engine and the fan-out share.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 use ws_proto::CloseCode;
 
+use crate::addresses::Addresses;
 use crate::admission::Permit;
 use crate::channel::{Channel, Shards};
 use crate::clock::Clock;
@@ -18,8 +20,9 @@ use crate::fanout::Fanout;
 use crate::gate::Gate;
 use crate::heartbeat::Heartbeat;
 use crate::limits::{Limits, SHARDS_MAX};
-use crate::options::Namespaces;
+use crate::options::{Actions, Namespaces};
 use crate::publishing::Sink;
+use crate::rate::Rate;
 use crate::registry::Registry;
 use crate::shard::{Notice, Shard};
 
@@ -39,6 +42,8 @@ pub struct HubOptions {
     pub heartbeat: Heartbeat,
     /// What channels offer.
     pub namespaces: Namespaces,
+    /// Who may do what is no channel's.
+    pub actions: Actions,
     /// Fan-out tasks, best one per core; 1 to 64.
     pub shards: usize,
 }
@@ -49,6 +54,12 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) heartbeat: Heartbeat,
     pub(crate) namespaces: Namespaces,
+    pub(crate) actions: Actions,
+    pub(crate) request_rate: Rate,
+    pub(crate) handshake_rate: Rate,
+    /// The bucket of that rate.
+    pub(crate) handshakes: AtomicU64,
+    pub(crate) addresses: Addresses,
     pub(crate) clock: Clock,
     pub(crate) counters: Arc<Counters>,
     pub(crate) engine: Arc<dyn Engine>,
@@ -77,12 +88,17 @@ impl Drop for Tasks {
 impl Hub {
     /// Starts a hub over an engine that has not been started yet. Call it within a tokio runtime.
     pub fn start(options: HubOptions, engine: Arc<dyn Engine>) -> Self {
-        let HubOptions { limits, heartbeat, namespaces, shards } = options;
+        let HubOptions { limits, heartbeat, namespaces, actions, shards } = options;
         let shards = shards.clamp(1, SHARDS_MAX);
         let shared = Arc::new(Shared {
             limits,
             heartbeat,
             namespaces,
+            actions,
+            request_rate: Rate::new(limits.requests_per_second, limits.requests_burst),
+            handshake_rate: Rate::new(limits.handshakes_per_second, 0),
+            handshakes: AtomicU64::new(0),
+            addresses: Addresses::new(limits.connections_per_ip_max),
             clock: Clock::start(),
             counters: Arc::default(),
             engine,
@@ -100,12 +116,12 @@ impl Hub {
         Hub { _tasks: Arc::new(Tasks(tasks.collect())), shared }
     }
 
-    /// Room for a connection.
+    /// Room for a connection from this address.
     ///
     /// # Errors
-    /// When there are `connections_max` already, or the server is draining.
-    pub fn admit(&self) -> Result<Permit, crate::Refusal> {
-        Permit::take(&self.shared)
+    /// When there are too many already, altogether or from there, they come too fast, or the server is draining.
+    pub fn admit(&self, peer: IpAddr) -> Result<Permit, crate::Refusal> {
+        Permit::take(&self.shared, peer)
     }
 
     /// How many connections there are.

@@ -10,9 +10,10 @@
 //! shard's inbox or a list of waiting publishers → a connection. No lock is held across an `.await`; the
 //! connection's alone is held across a system call, one that never waits.
 //!
-//! Deliberately absent: sockets, files, HTTP, WebSocket parsing, databases; wall-clock time outside `clock`.
+//! Deliberately absent: sockets (addresses of peers are values here), files, HTTP, WebSocket parsing, databases; wall-clock time outside `clock`.
 
 mod access;
+mod addresses;
 mod admission;
 mod budget;
 mod channel;
@@ -33,6 +34,7 @@ mod options;
 mod outbox;
 mod outlet;
 mod publishing;
+mod rate;
 mod registry;
 mod session;
 mod shard;
@@ -48,6 +50,6 @@ pub use heartbeat::{Heartbeat, HeartbeatMode};
 pub use hub::{Hub, HubOptions};
 pub use identity::Identity;
 pub use limits::Limits;
-pub use options::{Access, ChannelOptions, Namespaces, OnLag};
+pub use options::{Access, Actions, ChannelOptions, Namespaces, OnLag};
 pub use outlet::Outlet;
 pub use session::{Flow, Session};

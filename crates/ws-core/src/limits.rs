@@ -7,6 +7,14 @@ use std::time::Duration;
 pub struct Limits {
     /// Most WebSocket connections at once; 0: no limit.
     pub connections_max: usize,
+    /// Most of them from one address, or from one /64 network of IPv6; 0: no limit.
+    pub connections_per_ip_max: usize,
+    /// Handshakes that are let in per second, all together; 0: no limit.
+    pub handshakes_per_second: u32,
+    /// Requests of one connection per second; 0: no limit.
+    pub requests_per_second: u32,
+    /// Requests of one connection at once; 0: as many as `requests_per_second`.
+    pub requests_burst: u32,
     /// Largest message from a client, in bytes; over it the connection is closed with 1009.
     pub message_bytes_max: usize,
     /// Most subscriptions of one connection; announced in `connected`.

@@ -57,6 +57,15 @@ pub enum Access {
     Nobody,
 }
 
+/// Who may do what is no channel's (CONFIG `[actions]`); never [`Access::Subscriber`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Actions {
+    /// Who may send to everybody.
+    pub broadcast: Access,
+    /// Who may ask how many connections there are.
+    pub get_connections: Access,
+}
+
 /// The options of all channels.
 #[derive(Debug, Clone)]
 pub struct Namespaces {

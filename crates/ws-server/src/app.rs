@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use ws_core::{ChannelOptions, Engine, Heartbeat, Hub, HubOptions, MemoryEngine, MemoryLimits, Namespaces};
 use ws_engine_sqlite::{OpenError, SqliteEngine, SqliteOptions};
-use ws_transport::{BindError, DrainOptions, Drained, Transport, TransportOptions};
+use ws_transport::{AllowedOrigin, BindError, DrainOptions, Drained, Transport, TransportOptions};
 
 use crate::config::{Channels, Config, EngineType, Fsync};
 
@@ -54,10 +54,15 @@ impl App {
             limits: limits(config),
             heartbeat: heartbeat(config),
             namespaces: namespaces(config),
+            actions: ws_core::Actions {
+                broadcast: config.actions.broadcast,
+                get_connections: config.actions.get_connections,
+            },
             shards: available_parallelism().map_or(1, usize::from),
         };
         let hub = Hub::start(hub_options, engine.clone());
         let options = TransportOptions {
+            allowed_origins: config.auth.allowed_origins.clone(),
             handshake_timeout: config.limits.handshake_timeout,
             version: VERSION,
             drain: DrainOptions { grace: config.drain.grace, reconnect_spread: config.drain.reconnect_spread },
@@ -110,6 +115,9 @@ pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
         tracing::info!(%addr, "listening; the test page is at http://{}/", reachable(addr));
     }
     tell_engine(config);
+    if config.auth.allowed_origins.contains(&AllowedOrigin::Any) {
+        tracing::warn!("any origin is allowed: every page in a browser that reaches the server may connect");
+    }
     tracing::warn!("no authentication: whoever reaches the server may send to everybody");
     let drained = app
         .run(async move {
@@ -156,6 +164,10 @@ fn limits(config: &Config) -> ws_core::Limits {
     let limits = &config.limits;
     ws_core::Limits {
         connections_max: limits.connections_max,
+        connections_per_ip_max: limits.connections_per_ip_max,
+        handshakes_per_second: limits.handshakes_per_second,
+        requests_per_second: limits.requests_per_second,
+        requests_burst: limits.requests_burst,
         message_bytes_max: limits.message_bytes_max,
         channels_per_connection_max: limits.channels_per_connection_max,
         outbox_bytes_max: limits.outbox_bytes_max,

@@ -19,6 +19,7 @@ mod socket;
 mod transport;
 
 pub use endpoint::Endpoint;
+pub use http::AllowedOrigin;
 pub use listener::BindError;
 pub use plain::{Plain, PlainOptions};
 pub use transport::{DrainOptions, Drained, Transport, TransportOptions};

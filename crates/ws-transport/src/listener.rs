@@ -1,7 +1,7 @@
 //! Listening sockets, and a WebSocket task for everyone who completes a handshake.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -89,7 +89,7 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
     pub(crate) async fn accept(self, listener: TcpListener) {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => self.take(stream),
+                Ok((stream, peer)) => self.take(stream, peer.ip()),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -98,7 +98,7 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
         }
     }
 
-    fn take(&self, stream: TcpStream) {
+    fn take(&self, stream: TcpStream, peer: IpAddr) {
         let count = HttpSocket(self.http_sockets.clone());
         if count.0.fetch_add(1, Ordering::AcqRel) >= HTTP_SOCKETS_MAX {
             tracing::debug!("too many sockets without a WebSocket: closing one");
@@ -106,12 +106,12 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
         }
         // Small frames must not wait for each other; it fails only on a socket that is gone.
         let _ = stream.set_nodelay(true);
-        tokio::spawn(self.clone().serve(stream, count));
+        tokio::spawn(self.clone().serve(stream, peer, count));
     }
 
     /// Ends with the handshake: the WebSocket gets a task of its own, without room for all this.
-    async fn serve(self, stream: TcpStream, count: HttpSocket) {
-        let upgraded = http::serve(stream, self.routes.clone(), self.handshake_timeout).await;
+    async fn serve(self, stream: TcpStream, peer: IpAddr, count: HttpSocket) {
+        let upgraded = http::serve(stream, peer, self.routes.clone(), self.handshake_timeout).await;
         drop(count);
         if let Some(upgraded) = upgraded {
             self.start(upgraded);

@@ -1,6 +1,6 @@
 //! Any endpoint on the same sockets as a hub's: every path is a WebSocket, nobody is refused.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ struct AnyPath;
 impl Routes for AnyPath {
     type Agreed = ();
 
-    fn answer(&self, request: &Request<Incoming>) -> Answer<()> {
+    fn answer(&self, request: &Request<Incoming>, _: IpAddr) -> Answer<()> {
         match plain_handshake(request) {
             Ok(switching) => Answer::Switch(switching, ()),
             Err(refused) => Answer::Reply(refused),

@@ -11,14 +11,16 @@ use ws_core::{Connection, HeartbeatMode, Hub, Session};
 use ws_proto::CloseCode;
 
 use crate::endpoint::SessionEndpoint;
-use crate::http::{Accepted, HubRoutes, Metrics};
+use crate::http::{Accepted, AllowedOrigin, HubRoutes, Metrics};
 use crate::limits::DRAIN_NOTICE;
 use crate::listener::{self, BindError, Opens, Server};
 use crate::socket::SocketOptions;
 
 /// What an operator sets for the sockets.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct TransportOptions {
+    /// Where pages may connect from; empty: from the server itself, and from this machine.
+    pub allowed_origins: Vec<AllowedOrigin>,
     /// Time for a complete request head.
     pub handshake_timeout: Duration,
     /// Version of the product, for `/health`, `/metrics` and the `connected` event.
@@ -98,6 +100,7 @@ fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubOpens> 
         routes: Arc::new(HubRoutes {
             hub: hub.clone(),
             metrics: Metrics::new(hub.clone(), options.version),
+            origins: options.allowed_origins.clone(),
             version: options.version,
         }),
         opens: Arc::new(HubOpens { hub: hub.clone(), server: format!("ws-server/{}", options.version) }),

@@ -18,7 +18,11 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
         Some(Asked::History(pending)) => pending,
         _ => {
             let options = session.options(channel)?;
-            session.check(Wish { what: "read the history of", channel, access: options.read_history })?;
+            session.check(Wish {
+                what: "read the history of this channel",
+                channel: Some(channel),
+                access: options.read_history,
+            })?;
             if !options.has_history() {
                 return Err(ErrorBody::new(ErrorCode::NotAvailable, "this channel keeps no history").into());
             }

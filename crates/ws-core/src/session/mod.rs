@@ -43,6 +43,10 @@ pub struct Session {
     /// What the engine was asked for the frame that is held.
     asked: Option<Asked>,
     unanswered: Unanswered,
+    /// The bucket of the rate of requests.
+    pace: u64,
+    /// The frame that is held was taken out of it.
+    paid: bool,
 }
 
 /// A question to the engine whose answer has not come within the call.
@@ -81,7 +85,14 @@ impl From<ErrorBody> for Stop {
 impl Session {
     /// The session of a connection that has joined the hub.
     pub fn new(membership: Membership) -> Self {
-        Session { membership, errors: ErrorBudget::default(), asked: None, unanswered: Unanswered::default() }
+        Session {
+            membership,
+            errors: ErrorBudget::default(),
+            asked: None,
+            unanswered: Unanswered::default(),
+            pace: 0,
+            paid: false,
+        }
     }
 
     /// Appends the frame that the server speaks first (PROTOCOL section 1).
@@ -126,18 +137,39 @@ impl Session {
         self.answers(out);
         let message = ClientMessage::decode(text);
         let flow = match message {
-            Ok(ClientMessage::Request(request)) => self.request(&request, now_ms, out),
+            Ok(ClientMessage::Request(request)) => match self.pay(now_ms) {
+                Ok(()) => self.request(&request, now_ms, out),
+                Err(error) => self.refuse(Some(request.id), &error, now_ms, out),
+            },
             Ok(ClientMessage::Ping) => {
                 append(out, |out| out.extend_from_slice(encode_pong().as_bytes()));
                 Flow::Continue
             }
             Ok(ClientMessage::Pong) => Flow::Continue,
-            Err(Rejection { id, error }) => self.refuse(id, &error, now_ms, out),
+            Err(Rejection { id, error }) => match self.pay(now_ms) {
+                Ok(()) => self.refuse(id, &error, now_ms, out),
+                Err(error) => self.refuse(id, &error, now_ms, out),
+            },
         };
         if flow != Flow::Hold {
+            self.paid = false;
             self.membership.shared().counters.messages_received.add(1);
         }
         flow
+    }
+
+    /// Takes a request out of the rate, once though it may be held and come again.
+    fn pay(&mut self, now_ms: u64) -> Result<(), ErrorBody> {
+        if !self.paid {
+            let rate = self.membership.shared().request_rate;
+            self.pace = rate.take(self.pace, now_ms).map_err(|wait_ms| {
+                let mut error = ErrorBody::new(ErrorCode::RateLimited, "more requests than this connection may send");
+                error.retry_after_ms = Some(wait_ms);
+                error
+            })?;
+            self.paid = true;
+        }
+        Ok(())
     }
 
     fn request(&mut self, request: &Request<'_>, now_ms: u64, out: &mut Vec<u8>) -> Flow {
@@ -218,7 +250,8 @@ impl Session {
         let connection = self.connection();
         let is_subscribed = || {
             let subscriptions = connection.subscriptions.lock();
-            subscriptions.as_ref().is_some_and(|subscriptions| subscriptions.contains(wish.channel.as_str()))
+            let name = wish.channel.map_or("", |channel| channel.as_str());
+            subscriptions.as_ref().is_some_and(|subscriptions| subscriptions.contains(name))
         };
         wish.check(connection.identity(), is_subscribed)
     }

@@ -21,7 +21,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
     check_id(payload.msg_id.as_deref())?;
     let channel = session.channel(&payload.channel)?;
     let options = session.options(channel)?;
-    session.check(Wish { what: "publish in", channel, access: options.publish })?;
+    session.check(Wish { what: "publish in this channel", channel: Some(channel), access: options.publish })?;
     let shared = session.membership.shared();
     if session.unanswered.is_full() || !shared.may_publish(channel.as_str(), &options, session.connection()) {
         return Err(Stop::Hold);

@@ -25,7 +25,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
     let from = from(&payload)?;
     let channel = session.channel(&payload.channel)?;
     let options = session.options(channel)?;
-    let wish = Wish { what: "subscribe to", channel, access: options.subscribe };
+    let wish = Wish { what: "subscribe to this channel", channel: Some(channel), access: options.subscribe };
     if let Some(Asked::Position(attached)) = session.asked.take() {
         return attached.go_on(session, request, &from, out);
     }

@@ -2,15 +2,19 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
 
 use serde_json::Value;
 use ws_core::{
-    Access, Attention, ChannelOptions, Connection, Engine, Flow, Heartbeat, HeartbeatMode, Hub, HubOptions, Limits,
-    MemoryEngine, MemoryLimits, Namespaces, OnLag, Outlet, Session,
+    Access, Actions, Attention, ChannelOptions, Connection, Engine, Flow, Heartbeat, HeartbeatMode, Hub, HubOptions,
+    Limits, MemoryEngine, MemoryLimits, Namespaces, OnLag, Outlet, Session,
 };
+
+/// Where clients are.
+pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A socket that takes `room` bytes and keeps what it took.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +43,10 @@ impl Outlet for Pipe {
 pub(crate) fn limits() -> Limits {
     Limits {
         connections_max: 1000,
+        connections_per_ip_max: 0,
+        handshakes_per_second: 0,
+        requests_per_second: 0,
+        requests_burst: 0,
         message_bytes_max: 65_536,
         channels_per_connection_max: 128,
         outbox_bytes_max: 65_536,
@@ -84,6 +92,7 @@ pub(crate) fn hub_with(limits: Limits, named: &[(&str, ChannelOptions)], engine:
         limits,
         heartbeat: Heartbeat { interval_ms: 25_000, timeout_ms: 10_000 },
         namespaces: Namespaces { default, named },
+        actions: Actions { broadcast: Access::Anyone, get_connections: Access::Anyone },
         shards: 2,
     };
     Hub::start(options, engine)
@@ -105,7 +114,7 @@ impl Client {
     }
 
     pub(crate) fn connect_in(hub: &Hub, room: usize, mode: HeartbeatMode) -> Self {
-        let permit = hub.admit().expect("room for one more");
+        let permit = hub.admit(LOCAL).expect("room for one more");
         let pipe = Pipe::default();
         pipe.make_room(room);
         let connection = Connection::new(Box::new(pipe.clone()), mode, hub.counters().clone(), hub.clock().now_ms());

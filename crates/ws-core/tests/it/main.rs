@@ -6,5 +6,6 @@ mod delivery;
 mod engine;
 mod heartbeat;
 mod model;
+mod rates;
 mod requests;
 mod threads;

@@ -150,7 +150,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// `[limits], [heartbeat]`
+/// `[limits], [auth], [actions], [heartbeat]`
 pub(crate) fn section_names() -> String {
     let named = SECTIONS.iter().map(|section| section.name()).filter(|name| !name.is_empty());
     named.map(|name| format!("[{name}]")).collect::<Vec<_>>().join(", ")
@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(given.chain(mistakes).collect::<Vec<_>>(), expect);
     }
 
-    const ALLOWED: &str = "allowed: [limits], [heartbeat], [drain], [channels], [namespaces.NAME], [engine], [engine.memory], [engine.sqlite]";
+    const ALLOWED: &str = "allowed: [limits], [auth], [actions], [heartbeat], [drain], [channels], [namespaces.NAME], [engine], [engine.memory], [engine.sqlite]";
 
     #[test]
     fn keys_with_their_lines() {

@@ -25,7 +25,7 @@ pub use channels::{Access, Channels, OnLag};
 pub use mistake::{Mistake, report};
 pub(crate) use nearest::nearest;
 pub use sections::{
-    Config, Drain, Engine, EngineType, Fsync, Heartbeat, Limits, LogFormat, MemoryEngine, SqliteEngine,
+    Actions, Auth, Config, Drain, Engine, EngineType, Fsync, Heartbeat, Limits, LogFormat, MemoryEngine, SqliteEngine,
 };
 pub use settle::Loaded;
 pub use show::reference;

@@ -8,10 +8,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::channels::{Channels, Namespaces};
+use ws_transport::AllowedOrigin;
+
+use super::channels::{Access, Channels, Namespaces};
 use super::key::section;
 use super::section::{Fixed, Section};
-use super::value::{Addresses, Choice, DAY, GIB, KIB, MIB, MINUTE, MS, bytes, count, time, words};
+use super::value::{Addresses, Choice, DAY, GIB, KIB, MIB, MINUTE, MS, Origins, bytes, count, time, words};
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,10 @@ section! {
     parts {
         /// What the server and one connection may use.
         limits: Limits;
+        /// Who may connect.
+        auth: Auth;
+        /// Who may do what is no channel's.
+        actions: Actions;
         /// How a dead connection is found.
         heartbeat: Heartbeat;
         /// How the server ends.
@@ -57,6 +63,11 @@ section! {
     pub struct Limits {
         /// Connections open at the same time; over it, a handshake gets 503 with `Retry-After`.
         connections_max: usize = "100_000", count(1, 10_000_000).zero("no limit");
+        /// Connections from one address (IPv6: from one /64 network); over it, a handshake gets 503. Behind a proxy all
+        /// come from that.
+        connections_per_ip_max: usize = "0", count(1, 10_000_000).zero("no limit");
+        /// Handshakes that are let in per second, all together; over it, they get 503 with `Retry-After`.
+        handshakes_per_second: u32 = "0", count(1, 1_000_000).zero("no limit");
         /// Bytes of one incoming message; over it, the connection is closed with 1009.
         message_bytes_max: usize = "64KiB", bytes(KIB, 64 * MIB);
         /// Channels that one connection is subscribed to at the same time.
@@ -72,6 +83,10 @@ section! {
         channel_log_bytes_max: usize = "4MiB", bytes(64 * KIB, GIB);
         /// The same for all channels together; at half of it publishers wait. At least twice `message_bytes_max`.
         channel_logs_bytes_max: usize = "128MiB", bytes(MIB, 64 * GIB);
+        /// Requests that one connection may send per second; over it, they get `rate_limited` and count as errors.
+        requests_per_second: u32 = "0", count(1, 1_000_000).zero("no limit");
+        /// Requests that one connection may send at once.
+        requests_burst: u32 = "0", count(1, 1_000_000).zero("as many as requests_per_second");
         /// Errors that one connection may cause within `errors_window`; the one after that closes it with 4504.
         errors_max: u32 = "20", count(1, 1_000_000).zero("never closed for errors");
         /// The time in which `errors_max` counts.
@@ -80,6 +95,25 @@ section! {
         handshake_timeout: Duration = "10s", time(MS, DAY);
         /// Time without progress on a socket that is full, until the connection is closed with 4001.
         write_timeout: Duration = "30s", time(MS, DAY);
+    }
+}
+
+section! {
+    /// Who may connect.
+    pub struct Auth {
+        /// Origins of pages that may connect, with scheme: `https://app.example.org`, `https://*.example.org`, `null`;
+        /// `*` is any. An empty list: the server's own origin, and loopback. Who sends no `Origin` is no page, and passes.
+        allowed_origins: Vec<AllowedOrigin> = "", Origins;
+    }
+}
+
+section! {
+    /// Who may do what is no channel's.
+    pub struct Actions {
+        /// Who may send to everybody.
+        broadcast: Access = "anyone", words().but(Access::Subscriber);
+        /// Who may ask how many connections there are.
+        get_connections: Access = "anyone", words().but(Access::Subscriber);
     }
 }
 
@@ -180,6 +214,8 @@ section! {
 pub(crate) static SECTIONS: &[&dyn Section] = &[
     &Fixed { name: "", keys: Config::KEYS, part: |c| c, part_mut: |c| c },
     &Fixed { name: "limits", keys: Limits::KEYS, part: |c| &c.limits, part_mut: |c| &mut c.limits },
+    &Fixed { name: "auth", keys: Auth::KEYS, part: |c| &c.auth, part_mut: |c| &mut c.auth },
+    &Fixed { name: "actions", keys: Actions::KEYS, part: |c| &c.actions, part_mut: |c| &mut c.actions },
     &Fixed { name: "heartbeat", keys: Heartbeat::KEYS, part: |c| &c.heartbeat, part_mut: |c| &mut c.heartbeat },
     &Fixed { name: "drain", keys: Drain::KEYS, part: |c| &c.drain, part_mut: |c| &mut c.drain },
     &Fixed { name: "channels", keys: Channels::KEYS, part: |c| &c.channels, part_mut: |c| &mut c.channels },

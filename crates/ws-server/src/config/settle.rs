@@ -127,7 +127,7 @@ pub(crate) mod tests {
 
     #[test]
     fn unknown_keys() {
-        let allowed = "found an unknown key | allowed: addr, log_format, and the sections [limits], [heartbeat], [drain], \
+        let allowed = "found an unknown key | allowed: addr, log_format, and the sections [limits], [auth], [actions], [heartbeat], [drain], \
              [channels], [namespaces.NAME], [engine], [engine.memory], [engine.sqlite]";
         check(&[("PORT", "1")], &[&format!("WS_SERVER__PORT: port: {allowed}")]);
         check(
@@ -142,8 +142,10 @@ pub(crate) mod tests {
         );
         check(
             &[("X__Y", "1")],
-            &["WS_SERVER__X__Y: x.y: found an unknown key | allowed: the sections [limits], [heartbeat], [drain], \
-             [channels], [namespaces.NAME], [engine], [engine.memory], [engine.sqlite]"],
+            &[
+                "WS_SERVER__X__Y: x.y: found an unknown key | allowed: the sections [limits], [auth], [actions], [heartbeat], [drain], \
+             [channels], [namespaces.NAME], [engine], [engine.memory], [engine.sqlite]",
+            ],
         );
     }
 
@@ -198,7 +200,7 @@ pub(crate) mod tests {
             &[("NAMESPACES__CHAT__GRACE", "7s")],
             &[&unknown("NAMESPACES__CHAT__GRACE", "namespaces.chat.grace", "DRAIN__GRACE")],
         );
-        let sections = "found an unknown key | allowed: the sections [limits], [heartbeat], [drain], [channels], \
+        let sections = "found an unknown key | allowed: the sections [limits], [auth], [actions], [heartbeat], [drain], [channels], \
                         [namespaces.NAME], [engine], [engine.memory], [engine.sqlite]";
         check(&[("NAMESPACES__CHAT", "7")], &[&format!("WS_SERVER__NAMESPACES__CHAT: namespaces.chat: {sections}")]);
         check(

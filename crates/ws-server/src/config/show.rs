@@ -61,8 +61,9 @@ fn row(section: &dyn Section, facts: &Facts) -> String {
     let variable = name.variable();
     let names = [Some(variable.as_str()), facts.variable, facts.flag];
     let names: Vec<_> = names.iter().flatten().map(|name| format!("`{name}`")).collect();
-    let (default, allowed, names) = (facts.default, (facts.allowed)(), names.join(", "));
-    format!("| `{name}` | `{default}` | {allowed} | {} | {names} |\n", facts.about)
+    let default = if facts.default.is_empty() { "none".to_owned() } else { format!("`{}`", facts.default) };
+    let (allowed, names) = ((facts.allowed)(), names.join(", "));
+    format!("| `{name}` | {default} | {allowed} | {} | {names} |\n", facts.about)
 }
 
 /// One line for a section that has the keys of another.

@@ -1,29 +1,49 @@
 //! The opening handshake of a WebSocket (RFC 6455, section 4.2).
 
+use std::net::IpAddr;
+
 use hyper::body::Incoming;
 use hyper::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
+    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use hyper::{Method, Request, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use ws_core::{HeartbeatMode, Hub};
+use ws_core::{HeartbeatMode, Hub, Refusal};
 use ws_proto::{ErrorCode, SUBPROTOCOL};
 
-use super::{Accepted, Answer, Reply};
+use super::origin::may_connect;
+use super::{Accepted, AllowedOrigin, Answer, Reply};
 
 const VERSION: &str = "13";
 
 /// Answers `GET /ws`: 101 and room in the hub, or why not.
-pub(super) fn answer(hub: &Hub, request: &Request<Incoming>) -> Result<Answer<Accepted>, Reply> {
+pub(super) fn answer(
+    hub: &Hub,
+    origins: &[AllowedOrigin],
+    request: &Request<Incoming>,
+    peer: IpAddr,
+) -> Result<Answer<Accepted>, Reply> {
     let mut switching = plain_handshake(request)?;
+    check_origin(hub, origins, request)?;
     let heartbeat = heartbeat_mode(request.uri().query().unwrap_or_default())?;
     if has_token(request.headers(), SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
         switching.set(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
     }
-    let permit =
-        hub.admit().map_err(|refusal| Reply::refusal(ErrorCode::Overloaded, &format!("{refusal}; try again later")))?;
+    let refused = |refusal| Reply::refusal(ErrorCode::Overloaded, &format!("{refusal}; try again later"));
+    let permit = hub.admit(peer).map_err(refused)?;
     Ok(Answer::Switch(switching, Accepted { permit, heartbeat }))
+}
+
+/// A page has to be of an origin that may connect; who is no browser sends no `Origin`.
+fn check_origin(hub: &Hub, origins: &[AllowedOrigin], request: &Request<Incoming>) -> Result<(), Reply> {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let may = |origin: &HeaderValue| may_connect(origins, origin.as_bytes(), host);
+    if request.headers().get_all(ORIGIN).iter().all(may) {
+        return Ok(());
+    }
+    hub.counters().refused(Refusal::Origin).add(1);
+    Err(Reply::refusal(ErrorCode::PermissionDenied, &Refusal::Origin.to_string()))
 }
 
 /// Checks a handshake without asking anybody, and answers it.

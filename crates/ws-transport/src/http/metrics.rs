@@ -131,8 +131,7 @@ impl HubMetrics {
         let counters = self.hub.counters();
         let requests = ActionName::ALL.map(|action| (action.as_str(), counters.requests(action).get()));
         labelled(encoder, "ws_requests", "Requests", "action", &requests)?;
-        let refused = [("full", Refusal::Full), ("draining", Refusal::Draining)];
-        let refused = refused.map(|(reason, refusal)| (reason, counters.refused(refusal).get()));
+        let refused = Refusal::ALL.map(|refusal| (refusal.as_str(), counters.refused(refusal).get()));
         labelled(encoder, "ws_handshakes_refused", "Connections that were not let in", "reason", &refused)?;
         let errors: Vec<_> = ErrorCode::ALL.iter().map(|code| (code.as_str(), counters.errors(*code).get())).collect();
         labelled(encoder, "ws_errors", "Requests and frames that were refused", "code", &errors)?;

@@ -3,12 +3,14 @@
 mod handshake;
 mod held;
 mod metrics;
+mod origin;
 mod pages;
 mod reply;
 mod routes;
 
 use std::convert::Infallible;
 use std::future::{Ready, poll_fn, ready};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX};
 pub(crate) use self::handshake::plain_handshake;
 use self::held::HeldIo;
 pub(crate) use self::metrics::Metrics;
+pub use self::origin::AllowedOrigin;
 pub(crate) use self::reply::Reply;
 pub(crate) use self::routes::HubRoutes;
 
@@ -45,8 +48,8 @@ pub(crate) trait Routes: Send + Sync + 'static {
     /// What the WebSocket starts with.
     type Agreed: Send + Unpin + 'static;
 
-    /// Answers one request.
-    fn answer(&self, request: &Request<Incoming>) -> Answer<Self::Agreed>;
+    /// Answers one request from this address.
+    fn answer(&self, request: &Request<Incoming>, peer: IpAddr) -> Answer<Self::Agreed>;
 }
 
 /// What a WebSocket connection of the hub starts with.
@@ -68,6 +71,7 @@ pub(crate) struct Upgraded<A> {
 
 struct Http<R: Routes> {
     routes: Arc<R>,
+    peer: IpAddr,
     agreed: Mutex<Option<R::Agreed>>,
 }
 
@@ -77,7 +81,7 @@ impl<R: Routes> Service<Request<Incoming>> for Http<R> {
     type Future = Ready<Result<Self::Response, Infallible>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let reply = match self.routes.answer(&request) {
+        let reply = match self.routes.answer(&request, self.peer) {
             Answer::Reply(reply) => reply,
             Answer::Switch(reply, agreed) => {
                 *self.agreed.lock() = Some(agreed);
@@ -91,10 +95,11 @@ impl<R: Routes> Service<Request<Incoming>> for Http<R> {
 /// Serves HTTP on `stream` until it ends, or becomes a WebSocket.
 pub(crate) async fn serve<R: Routes>(
     stream: TcpStream,
+    peer: IpAddr,
     routes: Arc<R>,
     head_timeout: Duration,
 ) -> Option<Upgraded<R::Agreed>> {
-    let http = Http { routes, agreed: Mutex::new(None) };
+    let http = Http { routes, peer, agreed: Mutex::new(None) };
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_timeout)

@@ -1,18 +1,22 @@
 //! Which path answers what (PROTOCOL section 9).
 
+use std::net::IpAddr;
+
 use hyper::body::Incoming;
 use hyper::{Method, Request};
 use serde_json::json;
 use ws_core::Hub;
 use ws_proto::ErrorCode;
 
-use super::{Accepted, Answer, Metrics, Reply, Routes, handshake, pages};
+use super::{Accepted, AllowedOrigin, Answer, Metrics, Reply, Routes, handshake, pages};
 
 /// The paths of a hub.
 #[derive(Debug)]
 pub(crate) struct HubRoutes {
     pub(crate) hub: Hub,
     pub(crate) metrics: Metrics,
+    /// Where pages may connect from.
+    pub(crate) origins: Vec<AllowedOrigin>,
     /// Of the product, for `/health`.
     pub(crate) version: &'static str,
 }
@@ -20,9 +24,9 @@ pub(crate) struct HubRoutes {
 impl Routes for HubRoutes {
     type Agreed = Accepted;
 
-    fn answer(&self, request: &Request<Incoming>) -> Answer<Accepted> {
+    fn answer(&self, request: &Request<Incoming>, peer: IpAddr) -> Answer<Accepted> {
         match request.uri().path() {
-            "/ws" => handshake::answer(&self.hub, request).unwrap_or_else(Answer::Reply),
+            "/ws" => handshake::answer(&self.hub, &self.origins, request, peer).unwrap_or_else(Answer::Reply),
             path => Answer::Reply(self.reply(path, request.method())),
         }
     }

@@ -78,7 +78,7 @@ mod tests {
     /// `Ok`: the value as it is shown again. `Err`: the hint.
     #[track_caller]
     fn check(typed: &Typed, expect: Result<&str, &str>) {
-        let shown = Vec::read(&Addresses, typed).map(|value| value.show(&Addresses));
+        let shown = Vec::<SocketAddr>::read(&Addresses, typed).map(|value| value.show(&Addresses));
         let shown = shown.map_err(|wrong| wrong.hint.unwrap_or_default());
         assert_eq!(shown.as_deref().map_err(String::as_str), expect, "{typed}");
     }

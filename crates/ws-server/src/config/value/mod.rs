@@ -5,6 +5,7 @@
 mod address;
 mod choice;
 mod number;
+mod origin;
 mod path;
 mod switch;
 mod time;
@@ -14,6 +15,7 @@ use std::fmt;
 pub(crate) use address::Addresses;
 pub(crate) use choice::{Choice, words};
 pub(crate) use number::{GIB, KIB, MIB, bytes, count};
+pub(crate) use origin::Origins;
 pub(crate) use time::{DAY, MINUTE, MS, time};
 
 /// A value as it stands in its source, before it is known what it should be.
