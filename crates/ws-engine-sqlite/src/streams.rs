@@ -15,7 +15,8 @@ use crate::rows::{self, Span, ttl_ms};
 /// One channel's stream.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    name: Box<str>,
+    /// The one that the registry has.
+    name: Arc<str>,
     /// Subscribers on this node.
     interests: AtomicU32,
     /// It was looked up since it was last looked at for giving up.
@@ -52,7 +53,7 @@ pub(crate) struct Streams {
 
 #[derive(Debug, Default)]
 struct Known {
-    by_name: HashMap<Box<str>, Arc<Stream>>,
+    by_name: HashMap<Arc<str>, Arc<Stream>>,
     /// Each of them once; the one in front is looked at next.
     order: VecDeque<Arc<Stream>>,
 }
@@ -145,6 +146,10 @@ impl Streams {
         let change = |n: u32| Some(if interested { n + 1 } else { n.saturating_sub(1) });
         // The closure always gives a number.
         let _ = stream.interests.fetch_update(Ordering::AcqRel, Ordering::Acquire, change);
+        drop(stream);
+        if !interested {
+            known.make_room();
+        }
     }
 
     /// Gives up what is known of a stream. False while somebody uses it.
@@ -173,21 +178,31 @@ impl Known {
         }
         self.make_room();
         let (interests, used, state) = (AtomicU32::new(0), AtomicBool::new(false), Mutex::new(None));
-        let stream = Arc::new(Stream { name: name.into(), interests, used, state });
-        self.by_name.insert(name.into(), stream.clone());
+        let name: Arc<str> = name.into();
+        let stream = Arc::new(Stream { name: name.clone(), interests, used, state });
+        self.by_name.insert(name, stream.clone());
         self.order.push_back(stream.clone());
         stream
+    }
+
+    /// Gives back room that was needed by many who are gone.
+    fn give_back(&mut self) {
+        if self.by_name.capacity() > 4 * STREAMS_MAX && self.order.capacity() > 4 * STREAMS_MAX {
+            self.by_name.shrink_to(2 * STREAMS_MAX);
+            self.order.shrink_to(2 * STREAMS_MAX);
+        }
     }
 
     /// Gives up a few of those that nobody uses, if there are too many.
     fn make_room(&mut self) {
         for _ in 0..STREAMS_LOOKED_AT {
             if self.by_name.len() < STREAMS_MAX {
-                return;
+                return self.give_back();
             }
             let Some(stream) = self.order.pop_front() else { return };
             let was_used = stream.used.swap(false, Ordering::Relaxed);
             // Ours, and that of the map: nobody else has it, and nobody gets it while this lock is held.
+            // Who has been used since the last look gets another round.
             if was_used || stream.is_followed() || Arc::strong_count(&stream) > 2 {
                 self.order.push_back(stream);
             } else {
@@ -251,6 +266,16 @@ mod tests {
     }
 
     #[test]
+    fn what_many_subscribed_to_is_given_back_when_they_go() {
+        let streams = Streams::default();
+        let names: Vec<_> = (0..10 * STREAMS_MAX).map(|i| i.to_string()).collect();
+        names.iter().for_each(|name| streams.interest(name, true));
+        assert_eq!(streams.len(), names.len());
+        names.iter().for_each(|name| streams.interest(name, false));
+        assert!(streams.len() < 2 * STREAMS_MAX, "{} are left", streams.len());
+    }
+
+    #[test]
     fn who_is_used_is_not_given_up() {
         let streams = Streams::default();
         streams.interest("followed", true);
@@ -265,6 +290,6 @@ mod tests {
         drop(held);
         streams.interest("followed", false);
         assert!(streams.give_up("held") && streams.give_up("followed") && streams.give_up("never there"));
-        assert_eq!(streams.len(), STREAMS_MAX - 2);
+        assert!(streams.len() <= STREAMS_MAX - 2, "{} are left", streams.len());
     }
 }
