@@ -87,6 +87,7 @@ fn write(mut writer: Writer, shared: Arc<Shared>, others: Others, closing: &Clos
     impl Drop for Ended<'_> {
         fn drop(&mut self) {
             self.0.queue.abandon();
+            self.0.tell(|sink| sink.has_room());
             if thread::panicking() {
                 self.0.health.damaged("its writer has ended by a mistake of the server's".to_owned());
             }

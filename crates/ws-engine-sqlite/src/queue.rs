@@ -167,6 +167,8 @@ impl Queue {
         waiting.closed = true;
         let commands = std::mem::take(&mut waiting.commands);
         drop(waiting);
+        // Who waited for room is to ask, and be told.
+        self.full.store(false, Ordering::Release);
         drop(commands);
     }
 }
@@ -236,7 +238,9 @@ mod tests {
         let after = append(&queue, 1000);
         assert_eq!(after.try_recv(), Ok(Err(ended())));
         assert!(before.try_recv().is_err(), "it is still to be done");
+        queue.full.store(true, Ordering::Release);
         queue.abandon();
+        assert!(queue.has_room(), "nobody waits for a writer that is gone");
         assert_eq!(before.try_recv(), Ok(Err(ended())));
         assert!(matches!(queue.take(Duration::from_secs(60)), Taken::Closed));
     }
