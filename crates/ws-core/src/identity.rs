@@ -1,20 +1,25 @@
-//! Who a connection is.
+//! Who a connection is, and what its token grants.
 
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
+
+use crate::grants::Grants;
 
 /// What is known of the one behind a connection. A connection without one is anonymous.
 #[derive(Debug, Clone)]
 pub struct Identity {
     user: Arc<str>,
     info: Option<Box<RawValue>>,
+    grants: Grants,
+    expires_at_ms: Option<u64>,
 }
 
 impl Identity {
-    /// A user, and what others see of it in presence.
-    pub fn new(user: &str, info: Option<Box<RawValue>>) -> Self {
-        Identity { user: user.into(), info }
+    /// What a token says of its user.
+    pub(crate) fn new(claims: Claims) -> Self {
+        let Claims { user, info, grants, expires_at_ms, .. } = claims;
+        Identity { user: user.into(), info, grants, expires_at_ms }
     }
 
     /// The user's name.
@@ -26,4 +31,54 @@ impl Identity {
     pub fn info(&self) -> Option<&RawValue> {
         self.info.as_deref()
     }
+
+    /// What it may do where a token has to say so.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// When its token runs out, in milliseconds since 1970; `None`: never.
+    pub fn expires_at_ms(&self) -> Option<u64> {
+        self.expires_at_ms
+    }
+}
+
+/// What a token says that has been checked (PROTOCOL section 7).
+#[derive(Debug, Clone, Default)]
+pub struct Claims {
+    /// `sub`: the user; never empty.
+    pub user: String,
+    /// `info`: what others see in presence.
+    pub info: Option<Box<RawValue>>,
+    /// `exp`: when it runs out, in milliseconds since 1970.
+    pub expires_at_ms: Option<u64>,
+    /// `channels`: what the server subscribes the connection to.
+    pub channels: Vec<String>,
+    /// `subscribe`, `publish`, `presence`, `history`, `actions`.
+    pub grants: Grants,
+    /// `channel`: it is a subscription token, for this channel alone, and cannot log in.
+    pub channel: Option<String>,
+}
+
+/// Why a token is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// It is not valid, and never was as far as can be seen. The text is for the one who sent it, and holds nothing of
+    /// the token or of a key.
+    #[error("{0}")]
+    Invalid(String),
+    /// All is in order, but it has run out.
+    #[error("the token has expired")]
+    Expired,
+}
+
+/// Checks tokens.
+///
+/// Called within a handshake and within a request, so it must not wait for anything.
+pub trait Authenticator: std::fmt::Debug + Send + Sync {
+    /// What a token says. `unix_ms` is the time, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// The token is not in order, is not meant for this server, has no valid signature, or has run out.
+    fn check(&self, token: &str, unix_ms: u64) -> Result<Claims, TokenError>;
 }

@@ -6,12 +6,12 @@ use ws_proto::action::{Broadcast, BroadcastData};
 use ws_proto::event::BroadcastEvent;
 
 use super::{Session, Stop, respond};
-use crate::access::Wish;
+use crate::access::{Right, Wish};
 
 pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let Broadcast { message } = request.payload::<Broadcast<&RawValue>>()?;
     let shared = session.membership.shared();
-    session.check(Wish { what: "broadcast", channel: None, access: shared.actions.broadcast })?;
+    session.check(Wish { right: Right::Broadcast, channel: None, access: shared.actions.broadcast })?;
     if !shared.may_broadcast(session.connection()) {
         return Err(Stop::Hold);
     }

@@ -6,7 +6,7 @@ use ws_proto::publication::encode_history_entry;
 use ws_proto::{ErrorBody, ErrorCode, Request};
 
 use super::{Asked, Session, Stop, page, respond, unavailable};
-use crate::access::Wish;
+use crate::access::{Right, Wish};
 use crate::engine::{Epoch, History, HistoryQuery, Pending, Publication};
 use crate::options::ChannelOptions;
 
@@ -18,11 +18,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
         Some(Asked::History(pending)) => pending,
         _ => {
             let options = session.options(channel)?;
-            session.check(Wish {
-                what: "read the history of this channel",
-                channel: Some(channel),
-                access: options.read_history,
-            })?;
+            session.check(Wish { right: Right::ReadHistory, channel: Some(channel), access: options.read_history })?;
             if !options.has_history() {
                 return Err(ErrorBody::new(ErrorCode::NotAvailable, "this channel keeps no history").into());
             }

@@ -4,7 +4,7 @@ use ws_proto::action::{GetPresence, PresenceData};
 use ws_proto::{ErrorBody, ErrorCode, Request};
 
 use super::{Session, Stop, page, respond};
-use crate::access::Wish;
+use crate::access::{Right, Wish};
 use crate::subscribing::client;
 
 pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
@@ -12,11 +12,7 @@ pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -
     let (after, limit) = (payload.after.as_deref().map(cursor).transpose()?, page::limit(payload.limit)?);
     let channel = session.channel(&payload.channel)?;
     let options = session.options(channel)?;
-    session.check(Wish {
-        what: "see who is in this channel",
-        channel: Some(channel),
-        access: options.read_presence,
-    })?;
+    session.check(Wish { right: Right::ReadPresence, channel: Some(channel), access: options.read_presence })?;
     if !options.presence {
         return Err(ErrorBody::new(ErrorCode::NotAvailable, "this channel does not say who is there").into());
     }

@@ -253,7 +253,11 @@ impl Session {
             let name = wish.channel.map_or("", |channel| channel.as_str());
             subscriptions.as_ref().is_some_and(|subscriptions| subscriptions.contains(name))
         };
-        wish.check(connection.identity(), is_subscribed)
+        wish.decide(connection.identity(), None, is_subscribed).map_err(|rule| {
+            let channel = wish.channel.map(|channel| channel.as_str());
+            tracing::debug!(connection = %connection.id(), right = ?wish.right, channel, ?rule, "denied");
+            wish.denied(rule)
+        })
     }
 
     /// Asks the engine. When it answers later, the connection's task is woken.

@@ -7,7 +7,7 @@ use ws_proto::{ErrorBody, ErrorCode, Request, limits};
 
 use super::unanswered::Publishing;
 use super::{Session, Stop, respond, unavailable};
-use crate::access::Wish;
+use crate::access::{Right, Wish};
 use crate::clock::Clock;
 use crate::engine::{Append, Appended, EngineError, Pending};
 use crate::hub::Shared;
@@ -21,7 +21,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
     check_id(payload.msg_id.as_deref())?;
     let channel = session.channel(&payload.channel)?;
     let options = session.options(channel)?;
-    session.check(Wish { what: "publish in this channel", channel: Some(channel), access: options.publish })?;
+    session.check(Wish { right: Right::Publish, channel: Some(channel), access: options.publish })?;
     let shared = session.membership.shared();
     if session.unanswered.is_full() || !shared.may_publish(channel.as_str(), &options, session.connection()) {
         return Err(Stop::Hold);

@@ -6,7 +6,7 @@ use ws_proto::action::Subscribe;
 use ws_proto::{ErrorBody, ErrorCode, Request};
 
 use super::{Asked, Session, Stop, respond, unavailable};
-use crate::access::Wish;
+use crate::access::{Right, Wish};
 use crate::engine::{History, HistoryQuery, Pending};
 use crate::options::ChannelOptions;
 use crate::registry::Named;
@@ -25,7 +25,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
     let from = from(&payload)?;
     let channel = session.channel(&payload.channel)?;
     let options = session.options(channel)?;
-    let wish = Wish { what: "subscribe to this channel", channel: Some(channel), access: options.subscribe };
+    let wish = Wish { right: Right::Subscribe, channel: Some(channel), access: options.subscribe };
     if let Some(Asked::Position(attached)) = session.asked.take() {
         return attached.go_on(session, request, &from, out);
     }
