@@ -9,7 +9,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::{Builder, Runtime};
 use ws_core::{
-    Access, Actions, ChannelOptions, Connection, Heartbeat, HeartbeatMode, Hub, HubOptions, Limits, MemoryEngine,
+    Access, Actions, Auth, ChannelOptions, Connection, Heartbeat, HeartbeatMode, Hub, HubOptions, Limits, MemoryEngine,
     MemoryLimits, Namespaces, OnLag, Outlet, Session,
 };
 
@@ -26,6 +26,8 @@ fn start() -> Hub {
     let limits = Limits {
         connections_max: 0,
         connections_per_ip_max: 0,
+        connections_per_user_max: 0,
+        unauthenticated_max: 0,
         handshakes_per_second: 0,
         requests_per_second: 0,
         requests_burst: 0,
@@ -44,6 +46,7 @@ fn start() -> Hub {
         heartbeat: Heartbeat { interval_ms: 25_000, timeout_ms: 10_000 },
         namespaces: Namespaces { default: Arc::new(channel_options()), named: HashMap::new() },
         actions: Actions { broadcast: Access::Anyone, get_connections: Access::Anyone },
+        auth: Auth::none(),
         shards: 1,
     };
     let engine = MemoryEngine::new(MemoryLimits { history_bytes_max: 512 << 20, idle_channels_max: 100_000 });
@@ -66,7 +69,7 @@ fn channel_options() -> ChannelOptions {
 }
 
 fn connect(hub: &Hub) -> (Arc<Connection>, Session) {
-    let permit = hub.admit(std::net::IpAddr::from([127, 0, 0, 1])).expect("no limit");
+    let permit = hub.admit(std::net::IpAddr::from([127, 0, 0, 1]), false).expect("no limit");
     let connection = Connection::new(Box::new(Sink), HeartbeatMode::Ping, hub.counters().clone(), 0);
     (connection.clone(), Session::new(permit.join(connection)))
 }

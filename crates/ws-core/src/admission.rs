@@ -1,11 +1,17 @@
-//! Who is let in, and when it is gone.
+//! Who is let in, what it counts for, and when it is gone.
+//!
+//! A connection has a [`Permit`] from its handshake to its end. It *counts* (for `get_connections`, and as a
+//! recipient of broadcasts) from when it has joined and is somebody the hub takes: at once where anonymous connections
+//! are allowed, else when it has authenticated. Until then it is a *stranger*.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::addresses::network;
 use crate::connection::Connection;
 use crate::hub::Shared;
+use crate::quota::Exhausted;
 use crate::shard::Notice;
 
 /// Room for one more connection; given back when dropped.
@@ -14,6 +20,12 @@ pub struct Permit {
     shared: Arc<Shared>,
     /// Where it is counted, if that is limited.
     address: Option<Box<IpAddr>>,
+    /// As whose connection it is counted, if that is limited.
+    user: Option<Arc<str>>,
+    /// It is counted as a stranger.
+    is_stranger: bool,
+    /// It is counted as a connection.
+    counts: bool,
 }
 
 /// Why there is no room.
@@ -34,12 +46,15 @@ pub enum Refusal {
     /// A page of this origin may not connect. The transport decides.
     #[error("pages of this origin may not connect; the operator can allow them (auth.allowed_origins)")]
     Origin,
+    /// `unauthenticated_max` is reached, and there is no token in the handshake.
+    #[error("the server has as many connections as it may have that have not authenticated; send a token along")]
+    Strangers,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 5] =
-        [Refusal::Full, Refusal::Draining, Refusal::Address, Refusal::TooFast, Refusal::Origin];
+    pub const ALL: [Refusal; 6] =
+        [Refusal::Full, Refusal::Draining, Refusal::Address, Refusal::TooFast, Refusal::Origin, Refusal::Strangers];
 
     /// A word for it.
     pub fn as_str(self) -> &'static str {
@@ -49,6 +64,7 @@ impl Refusal {
             Refusal::Address => "address",
             Refusal::TooFast => "too_fast",
             Refusal::Origin => "origin",
+            Refusal::Strangers => "unauthenticated",
         }
     }
 }
@@ -62,21 +78,31 @@ pub struct Membership {
 }
 
 impl Permit {
-    pub(crate) fn take(shared: &Arc<Shared>, peer: IpAddr) -> Result<Self, Refusal> {
-        Permit::try_take(shared, peer).inspect_err(|refusal| shared.counters.refused(*refusal).add(1))
+    pub(crate) fn take(shared: &Arc<Shared>, peer: IpAddr, has_token: bool) -> Result<Self, Refusal> {
+        let taken = Permit::try_take(shared, peer, has_token);
+        taken.inspect_err(|refusal| shared.counters.refused(*refusal).add(1))
     }
 
-    fn try_take(shared: &Arc<Shared>, peer: IpAddr) -> Result<Self, Refusal> {
+    fn try_take(shared: &Arc<Shared>, peer: IpAddr, has_token: bool) -> Result<Self, Refusal> {
         if shared.is_draining() {
             return Err(Refusal::Draining);
         }
-        let before = shared.connections.fetch_add(1, Ordering::AcqRel);
-        // From here on dropping it gives the place back.
-        let mut permit = Permit { shared: shared.clone(), address: None };
-        if shared.limits.connections_max > 0 && before >= shared.limits.connections_max {
+        let before = shared.admitted.fetch_add(1, Ordering::AcqRel);
+        // From here on dropping it gives back what it has taken.
+        let mut permit =
+            Permit { shared: shared.clone(), address: None, user: None, is_stranger: false, counts: false };
+        if is_reached(before, shared.limits.connections_max) {
             return Err(Refusal::Full);
         }
-        permit.address = shared.addresses.enter(peer).map_err(|()| Refusal::Address)?;
+        if !shared.auth.anonymous && !has_token {
+            permit.is_stranger = true;
+            let before = shared.strangers.fetch_add(1, Ordering::AcqRel);
+            if is_reached(before, shared.limits.unauthenticated_max) {
+                return Err(Refusal::Strangers);
+            }
+        }
+        let address = shared.addresses.enter(&network(peer)).map_err(|Exhausted| Refusal::Address)?;
+        permit.address = address.map(Box::new);
         let now_ms = shared.clock.now_ms();
         let take = |bucket| shared.handshake_rate.take(bucket, now_ms).ok();
         // Last, so that who is refused anyway takes nothing from the others.
@@ -84,25 +110,38 @@ impl Permit {
         taken.map(|_| permit).map_err(|_| Refusal::TooFast)
     }
 
-    /// Lets a connection in: it gets every broadcast from now on.
+    /// Lets a connection in. Where anonymous connections are allowed it counts, and gets every broadcast, from now on.
     pub fn join(self, connection: Arc<Connection>) -> Membership {
         let shared = &self.shared;
         let shard = shared.next_shard.fetch_add(1, Ordering::Relaxed) % shared.shards.len();
-        let mut broadcasts = shared.broadcasts.lock();
-        broadcasts.attach(shard);
-        broadcasts.begin(shard);
-        shared.shards[shard].push(Notice::Join(connection.clone(), broadcasts.end));
-        drop(broadcasts);
-        shared.shards[shard].wake();
         shared.counters.connections_opened.add(1);
-        Membership { connection, shard, permit: self }
+        let mut membership = Membership { connection, shard, permit: self };
+        membership.notify(Notice::Join(membership.connection.clone()));
+        if membership.shared().auth.anonymous {
+            membership.count();
+        }
+        membership
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Counts it as a connection of this user.
+    pub(crate) fn name(&mut self, user: &Arc<str>) -> Result<(), Exhausted> {
+        self.user = self.shared.users.enter(user)?;
+        Ok(())
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.shared.connections.fetch_sub(1, Ordering::AcqRel);
-        self.address.iter().for_each(|address| self.shared.addresses.leave(address));
+        let shared = &self.shared;
+        shared.admitted.fetch_sub(1, Ordering::AcqRel);
+        shared.connections.fetch_sub(usize::from(self.counts), Ordering::AcqRel);
+        shared.strangers.fetch_sub(usize::from(self.is_stranger), Ordering::AcqRel);
+        self.address.iter().for_each(|address| shared.addresses.leave(address));
+        self.user.iter().for_each(|user| shared.users.leave(user));
     }
 }
 
@@ -110,6 +149,34 @@ impl Membership {
     /// Puts the connection back into the fan-out's round, after its socket had been full.
     pub fn resume(&self) {
         self.notify(Notice::Resume(self.connection.clone()));
+    }
+
+    /// The connection counts, and gets every broadcast, from now on; nothing changes where it does already.
+    pub(crate) fn count(&mut self) {
+        if std::mem::replace(&mut self.permit.counts, true) {
+            return;
+        }
+        let shared = &self.permit.shared;
+        shared.connections.fetch_add(1, Ordering::AcqRel);
+        if std::mem::take(&mut self.permit.is_stranger) {
+            shared.strangers.fetch_sub(1, Ordering::AcqRel);
+        }
+        let mut broadcasts = shared.broadcasts.lock();
+        broadcasts.attach(self.shard);
+        broadcasts.begin(self.shard);
+        shared.shards[self.shard].push(Notice::Broadcasts(self.connection.clone(), broadcasts.end));
+        drop(broadcasts);
+        shared.shards[self.shard].wake();
+    }
+
+    /// Whether it counts.
+    pub(crate) fn counts(&self) -> bool {
+        self.permit.counts
+    }
+
+    /// Counts it as a connection of this user.
+    pub(crate) fn name(&mut self, user: &Arc<str>) -> Result<(), Exhausted> {
+        self.permit.name(user)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -135,4 +202,9 @@ impl Drop for Membership {
         self.unsubscribe_all();
         self.notify(Notice::Leave(self.connection.clone()));
     }
+}
+
+/// Whether a limit is reached; 0 is none.
+fn is_reached(count: usize, max: usize) -> bool {
+    max > 0 && count >= max
 }

@@ -7,8 +7,8 @@
 //! flushes it when the socket is writable, and puts it back.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use parking_lot::Mutex;
@@ -21,6 +21,7 @@ use crate::identity::Identity;
 use crate::log::Run;
 use crate::outbox::Outbox;
 use crate::outlet::Outlet;
+use crate::standing::Standing;
 use crate::subscription::Subscriptions;
 
 /// No moment of the hub's clock.
@@ -42,7 +43,7 @@ pub struct Connection {
     held: AtomicBool,
     /// How many of its subscriptions have ended.
     changes: AtomicU32,
-    identity: OnceLock<Box<Identity>>,
+    standing: Standing,
     /// Taken before the locks of channels. Most connections have few, and many none.
     pub(crate) subscriptions: Mutex<Option<Box<Subscriptions>>>,
     out: Mutex<Out>,
@@ -103,7 +104,7 @@ impl Connection {
             slot: AtomicU32::new(u32::MAX),
             held: AtomicBool::new(false),
             changes: AtomicU32::new(0),
-            identity: OnceLock::new(),
+            standing: Standing::default(),
             subscriptions: Mutex::default(),
             out: Mutex::new(Out { outlet: Some(outlet), ..Out::default() }),
         })
@@ -120,13 +121,13 @@ impl Connection {
     }
 
     /// Who it is; `None` while it is anonymous.
-    pub fn identity(&self) -> Option<&Identity> {
-        self.identity.get().map(|identity| &**identity)
+    pub fn identity(&self) -> Option<Arc<Identity>> {
+        self.standing.identity()
     }
 
-    /// Says who it is. Only the first word counts, and only before the first subscription.
-    pub fn identify(&self, identity: Identity) {
-        self.identity.get_or_init(|| Box::new(identity));
+    /// Who it is, and when that has to be looked at again.
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.standing
     }
 
     /// Notes that `bytes` bytes have arrived.

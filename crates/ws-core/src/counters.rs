@@ -46,6 +46,10 @@ pub struct Counters {
     pub duplicates: Count,
     /// Subscriptions that were begun.
     pub subscribed: Count,
+    /// Tokens that a connection logged in with, or refreshed.
+    pub logins: Count,
+    /// Subscriptions that ended because of a token: it expired, or does not grant them any longer.
+    pub revoked: Count,
     /// Subscriptions that have ended.
     pub unsubscribed: Count,
     /// Subscriptions that went on behind a position and missed nothing.

@@ -113,6 +113,8 @@ pub(crate) mod tests {
     pub(crate) const LIMITS: Limits = Limits {
         connections_max: 0,
         connections_per_ip_max: 0,
+        connections_per_user_max: 0,
+        unauthenticated_max: 0,
         handshakes_per_second: 0,
         requests_per_second: 0,
         requests_burst: 0,

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
-use ws_proto::CloseCode;
+use ws_proto::{CloseCode, ErrorBody};
 
-use crate::addresses::Addresses;
 use crate::admission::Permit;
+use crate::auth::Auth;
 use crate::channel::{Channel, Shards};
 use crate::clock::Clock;
 use crate::counters::Counters;
@@ -19,9 +19,11 @@ use crate::engine::Engine;
 use crate::fanout::Fanout;
 use crate::gate::Gate;
 use crate::heartbeat::Heartbeat;
+use crate::identity::Claims;
 use crate::limits::{Limits, SHARDS_MAX};
 use crate::options::{Actions, Namespaces};
 use crate::publishing::Sink;
+use crate::quota::Quota;
 use crate::rate::Rate;
 use crate::registry::Registry;
 use crate::shard::{Notice, Shard};
@@ -44,6 +46,8 @@ pub struct HubOptions {
     pub namespaces: Namespaces,
     /// Who may do what is no channel's.
     pub actions: Actions,
+    /// On what terms connections authenticate.
+    pub auth: Auth,
     /// Fan-out tasks, best one per core; 1 to 64.
     pub shards: usize,
 }
@@ -59,7 +63,11 @@ pub(crate) struct Shared {
     pub(crate) handshake_rate: Rate,
     /// The bucket of that rate.
     pub(crate) handshakes: AtomicU64,
-    pub(crate) addresses: Addresses,
+    pub(crate) auth: Auth,
+    /// Connections by address.
+    pub(crate) addresses: Quota<IpAddr>,
+    /// Connections by user.
+    pub(crate) users: Quota<Arc<str>>,
     pub(crate) clock: Clock,
     pub(crate) counters: Arc<Counters>,
     pub(crate) engine: Arc<dyn Engine>,
@@ -72,7 +80,12 @@ pub(crate) struct Shared {
     pub(crate) counts_due: Mutex<Vec<Arc<Channel>>>,
     pub(crate) shards: Box<[Shard]>,
     pub(crate) next_shard: AtomicUsize,
+    /// Connections that are let in.
+    pub(crate) admitted: AtomicUsize,
+    /// Those of them that count.
     pub(crate) connections: AtomicUsize,
+    /// Those of them that have to authenticate first.
+    pub(crate) strangers: AtomicUsize,
     draining: AtomicBool,
 }
 
@@ -88,7 +101,7 @@ impl Drop for Tasks {
 impl Hub {
     /// Starts a hub over an engine that has not been started yet. Call it within a tokio runtime.
     pub fn start(options: HubOptions, engine: Arc<dyn Engine>) -> Self {
-        let HubOptions { limits, heartbeat, namespaces, actions, shards } = options;
+        let HubOptions { limits, heartbeat, namespaces, actions, auth, shards } = options;
         let shards = shards.clamp(1, SHARDS_MAX);
         let shared = Arc::new(Shared {
             limits,
@@ -98,7 +111,9 @@ impl Hub {
             request_rate: Rate::new(limits.requests_per_second, limits.requests_burst),
             handshake_rate: Rate::new(limits.handshakes_per_second, 0),
             handshakes: AtomicU64::new(0),
-            addresses: Addresses::new(limits.connections_per_ip_max),
+            auth,
+            addresses: Quota::new(limits.connections_per_ip_max),
+            users: Quota::new(limits.connections_per_user_max),
             clock: Clock::start(),
             counters: Arc::default(),
             engine,
@@ -108,7 +123,9 @@ impl Hub {
             counts_due: Mutex::default(),
             shards: (0..shards).map(|_| Shard::default()).collect(),
             next_shard: AtomicUsize::new(0),
+            admitted: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
+            strangers: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
         });
         shared.engine.start(Arc::new(Sink::new(&shared)));
@@ -116,17 +133,36 @@ impl Hub {
         Hub { _tasks: Arc::new(Tasks(tasks.collect())), shared }
     }
 
-    /// Room for a connection from this address.
+    /// Room for a connection from this address, which has sent a token along or has not.
     ///
     /// # Errors
-    /// When there are too many already, altogether or from there, they come too fast, or the server is draining.
-    pub fn admit(&self, peer: IpAddr) -> Result<Permit, crate::Refusal> {
-        Permit::take(&self.shared, peer)
+    /// When there are too many already, altogether, from there or without a user, they come too fast, or the server is
+    /// draining.
+    pub fn admit(&self, peer: IpAddr, has_token: bool) -> Result<Permit, crate::Refusal> {
+        Permit::take(&self.shared, peer, has_token)
     }
 
-    /// How many connections there are.
+    /// What a token says that logs in: for [`Session::open`](crate::Session::open).
+    ///
+    /// # Errors
+    /// `invalid_token`, `token_expired`.
+    pub fn log_in(&self, token: &str) -> Result<Claims, ErrorBody> {
+        self.shared.auth.log_in(token)
+    }
+
+    /// How many connections there are, less those that have to authenticate first.
     pub fn connections(&self) -> usize {
         self.shared.connections()
+    }
+
+    /// How many connections have to authenticate before they count.
+    pub fn strangers(&self) -> usize {
+        self.shared.strangers.load(Ordering::Acquire)
+    }
+
+    /// How many connections there are, all of them.
+    pub fn admitted(&self) -> usize {
+        self.shared.admitted.load(Ordering::Acquire)
     }
 
     /// How many channels have subscribers.
@@ -172,7 +208,7 @@ impl Hub {
     /// Admits nobody any more and tells everybody, with a slot of `spread` for each to reconnect in.
     pub fn drain(&self, spread: Duration) {
         self.shared.draining.store(true, Ordering::Release);
-        let plan = Arc::new(DrainPlan::new(self.connections(), spread));
+        let plan = Arc::new(DrainPlan::new(self.admitted(), spread));
         self.shared.notify_all(|| Notice::Drain(plan.clone()));
     }
 

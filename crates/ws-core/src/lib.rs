@@ -2,7 +2,7 @@
 //! them, presence, the engine that keeps publications, heartbeats, and the session that answers requests.
 //!
 //! How it is driven: a transport makes a [`Hub`] with [`Hub::start`] over an [`Engine`]; for every
-//! handshake it asks for a [`Permit`]; for every socket it makes a [`Connection`] over its [`Outlet`] and a
+//! handshake it asks for a [`Permit`]; for every socket it makes a [`Connection`] over its [`Outlet`] and opens a
 //! [`Session`], feeds the session what arrives and sends what the session appends. Everything that goes
 //! out unasked, the hub writes by itself, through the outlet.
 //!
@@ -10,11 +10,13 @@
 //! shard's inbox or a list of waiting publishers → a connection. No lock is held across an `.await`; the
 //! connection's alone is held across a system call, one that never waits.
 //!
-//! Deliberately absent: sockets (addresses of peers are values here), files, HTTP, WebSocket parsing, databases; wall-clock time outside `clock`.
+//! Deliberately absent: sockets (addresses of peers are values here), files, HTTP, WebSocket parsing, databases, the making
+//! and checking of tokens ([`Authenticator`] is handed in); wall-clock time outside `clock`.
 
 mod access;
 mod addresses;
 mod admission;
+mod auth;
 mod budget;
 mod channel;
 mod clock;
@@ -35,14 +37,17 @@ mod options;
 mod outbox;
 mod outlet;
 mod publishing;
+mod quota;
 mod rate;
 mod registry;
 mod session;
 mod shard;
+mod standing;
 mod subscribing;
 mod subscription;
 
 pub use admission::{Membership, Permit, Refusal};
+pub use auth::Auth;
 pub use clock::Clock;
 pub use connection::{Attention, Connection};
 pub use counters::{Count, Counters};

@@ -9,6 +9,10 @@ pub struct Limits {
     pub connections_max: usize,
     /// Most of them from one address, or from one /64 network of IPv6; 0: no limit.
     pub connections_per_ip_max: usize,
+    /// Most of them of one user; 0: no limit.
+    pub connections_per_user_max: usize,
+    /// Most of them that have to authenticate and have not yet; 0: no limit.
+    pub unauthenticated_max: usize,
     /// Handshakes that are let in per second, all together; 0: no limit.
     pub handshakes_per_second: u32,
     /// Requests of one connection per second; 0: no limit.

@@ -15,7 +15,7 @@ use crate::subscription::Subscription;
 /// Connections that one fan-out task goes round.
 #[derive(Debug, Default)]
 pub(crate) struct Shard {
-    /// At most a join, a resume and a leave per connection, two per subscription, one per channel, and the
+    /// At most a join, its broadcasts, a resume and a leave per connection, two per subscription, one per channel, and the
     /// notices of a drain.
     inbox: Mutex<Vec<Notice>>,
     wake: Notify,
@@ -24,8 +24,10 @@ pub(crate) struct Shard {
 /// What a fan-out task is told.
 #[derive(Debug)]
 pub(crate) enum Notice {
-    /// A connection reads all broadcasts from this cursor on.
-    Join(Arc<Connection>, Cursor),
+    /// A connection has joined.
+    Join(Arc<Connection>),
+    /// A connection that has joined reads all broadcasts from this cursor on.
+    Broadcasts(Arc<Connection>, Cursor),
     /// A connection can be written to again.
     Resume(Arc<Connection>),
     /// A connection has ended. Its subscriptions have ended before.

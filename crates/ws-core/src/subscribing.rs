@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
+use serde::{Serialize, Serializer};
 use ws_proto::action::{Gap, PresenceClient, SubscribeData};
 use ws_proto::event::{Join, Leave, Notify, Presence};
 use ws_proto::{ChannelName, ErrorBody, ErrorCode, encode_notification};
@@ -18,6 +18,7 @@ use crate::connection::Connection;
 use crate::engine::{Epoch, History};
 use crate::frame::{self, Opcode};
 use crate::hub::Shared;
+use crate::identity::Identity;
 use crate::options::ChannelOptions;
 use crate::publishing::encoded;
 use crate::registry::Named;
@@ -120,6 +121,22 @@ impl Membership {
         }
         drop(subscriptions);
         removed.into_iter().inspect(|subscription| self.end(subscription)).count() > 0
+    }
+
+    /// Those that are there are seen as this user's from now on; they were anonymous.
+    pub(crate) fn name_subscriptions(&self, user: &Arc<str>) {
+        for subscription in self.subscriptions() {
+            let mut state = subscription.channel().lock();
+            if subscription.number().is_some() {
+                state.presence.name(user.clone());
+            }
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn subscriptions(&self) -> Vec<Arc<Subscription>> {
+        let subscriptions = self.connection().subscriptions.lock();
+        subscriptions.iter().flat_map(|subscriptions| subscriptions.iter().cloned()).collect()
     }
 
     /// Ends all subscriptions.
@@ -249,13 +266,23 @@ impl Shared {
     }
 }
 
+/// What a token says of a user, without a copy of it.
+#[derive(Debug)]
+pub(crate) struct Info(Arc<Identity>);
+
+impl Serialize for Info {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0.info().serialize(to)
+    }
+}
+
 /// A connection as others see it.
-pub(crate) fn client(connection: &Connection) -> PresenceClient<&RawValue> {
+pub(crate) fn client(connection: &Connection) -> PresenceClient<Info> {
     let identity = connection.identity();
     PresenceClient {
         connection_id: connection.id(),
-        user: identity.map(|identity| identity.user().to_string()),
-        info: identity.and_then(|identity| identity.info()),
+        user: identity.as_ref().map(|identity| identity.user().to_string()),
+        info: identity.filter(|identity| identity.info().is_some()).map(Info),
     }
 }
 

@@ -44,8 +44,8 @@ impl Subscription {
         &self.connection
     }
 
-    pub(crate) fn user(&self) -> Option<&Arc<str>> {
-        Some(self.connection.identity()?.user())
+    pub(crate) fn user(&self) -> Option<Arc<str>> {
+        Some(self.connection.identity()?.user().clone())
     }
 
     pub(crate) fn number(&self) -> Option<u64> {
@@ -93,6 +93,10 @@ impl Subscriptions {
             self.0.shrink_to_fit();
         }
         removed
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Subscription>> {
+        self.0.iter().map(|found| &found.0)
     }
 
     pub(crate) fn into_iter(self) -> impl Iterator<Item = Arc<Subscription>> {

@@ -34,9 +34,14 @@ impl Presence {
         self.entries.push((number, Some(subscription.clone())));
         self.connections += 1;
         if let Some(user) = subscription.user() {
-            *self.users.get_or_insert_default().entry(user.clone()).or_default() += 1;
+            self.name(user);
         }
         number
+    }
+
+    /// One that is there, and was anonymous, is this user.
+    pub(crate) fn name(&mut self, user: Arc<str>) {
+        *self.users.get_or_insert_default().entry(user).or_default() += 1;
     }
 
     /// Whether it was there.
@@ -45,12 +50,12 @@ impl Presence {
         let Some(subscription) = self.entries[at].1.take() else { return false };
         self.connections -= 1;
         if let Some((user, users)) = subscription.user().zip(self.users.as_mut()) {
-            let connections = users.get_mut(user).map(|connections| {
+            let connections = users.get_mut(&user).map(|connections| {
                 *connections -= 1;
                 *connections
             });
             if connections == Some(0) {
-                users.remove(user);
+                users.remove(&user);
             }
         }
         if self.entries.len() > 2 * self.connections as usize {

@@ -1,4 +1,4 @@
-//! What members need besides publications: heartbeats, write timeouts, the news of a drain.
+//! What members need besides publications: heartbeats, write timeouts, a look at their tokens, the news of a drain.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ impl Fanout {
         }
     }
 
-    /// Heartbeats and write timeouts, and what else is due.
+    /// Heartbeats, write timeouts and tokens, and what else is due.
     pub(super) fn sweep(&mut self) {
         let now_ms = self.shared.clock.now_ms();
         let write_timeout_ms = millis(self.shared.limits.write_timeout);
@@ -41,6 +41,9 @@ impl Fanout {
             if write_timeout_ms > 0 && full_since_ms.is_some_and(|since| now_ms - since.min(now_ms) >= write_timeout_ms)
             {
                 member.connection.close(CloseCode::TooSlow);
+            }
+            if member.connection.standing().has_come(now_ms) {
+                member.connection.wake();
             }
             if now_ms >= member.check_at_ms {
                 member.check_at_ms = beat(&self.shared, member, now_ms);
@@ -95,7 +98,8 @@ fn notify<E: Notify>(connection: &Connection, event: &E, now_ms: u64) {
 /// Often enough that what is due is done an eighth of its time late at most.
 pub(super) fn sweep_interval(shared: &Shared) -> Interval {
     let heartbeat = [shared.heartbeat.interval_ms, shared.heartbeat.timeout_ms, millis(shared.limits.write_timeout)];
-    let shortest = heartbeat.into_iter().filter(|ms| *ms > 0).min().unwrap_or(u64::MAX);
+    let auth = [shared.auth.authenticate_within, shared.auth.expiry_notice, shared.auth.expiry_grace].map(millis);
+    let shortest = heartbeat.into_iter().chain(auth).filter(|ms| *ms > 0).min().unwrap_or(u64::MAX);
     let period = Duration::from_millis(shortest / 8).clamp(SWEEP_INTERVAL_MIN, SWEEP_INTERVAL_MAX);
     let mut interval = tokio::time::interval(period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);

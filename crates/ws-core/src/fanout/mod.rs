@@ -153,7 +153,8 @@ impl Fanout {
     fn follow(&mut self) {
         for notice in self.shared.shards[self.shard].take() {
             match notice {
-                Notice::Join(connection, cursor) => self.join(connection, cursor),
+                Notice::Join(connection) => self.join(connection),
+                Notice::Broadcasts(connection, cursor) => self.broadcasts(&connection, cursor),
                 Notice::Resume(connection) => self.resume(&connection),
                 Notice::Leave(connection) => self.leave(&connection),
                 Notice::Subscribe(subscription, start) => self.subscribe(subscription, start),
@@ -169,7 +170,7 @@ impl Fanout {
         }
     }
 
-    fn join(&mut self, connection: Arc<Connection>, cursor: Cursor) {
+    fn join(&mut self, connection: Arc<Connection>) {
         if let Some(code) = self.closing {
             connection.close(code);
         }
@@ -177,6 +178,10 @@ impl Fanout {
         let slot = self.all.members.vacant_key() as u32;
         connection.slot.store(slot, Ordering::Relaxed);
         self.all.members.insert(Member::new(connection, self.shared.clock.now_ms()));
+    }
+
+    fn broadcasts(&mut self, connection: &Connection, cursor: Cursor) {
+        let slot = connection.slot.load(Ordering::Relaxed);
         let broadcasts = self.shared.broadcasts.clone();
         let place = Place { generation: 0, offset: cursor.offset, live: cursor };
         self.all.members[slot as usize].broadcasts = self.read(&broadcasts, None, slot, place);
@@ -197,7 +202,10 @@ impl Fanout {
     fn leave(&mut self, connection: &Connection) {
         let slot = connection.slot.swap(NONE, Ordering::Relaxed);
         if let Some(member) = self.all.members.get(slot as usize) {
-            self.forget_reader(member.broadcasts);
+            let broadcasts = member.broadcasts;
+            if broadcasts != NONE {
+                self.forget_reader(broadcasts);
+            }
             self.all.remove_member(slot);
         }
     }

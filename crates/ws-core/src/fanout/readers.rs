@@ -21,7 +21,7 @@ pub(super) const NONE: u32 = u32::MAX;
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) connection: Arc<Connection>,
-    /// Its reader of broadcasts.
+    /// Its reader of broadcasts; `NONE` while it gets none.
     pub(super) broadcasts: u32,
     /// The first of its pending readers.
     pub(super) pending: u32,

@@ -1,15 +1,20 @@
 //! The session: what a connection has said and what it is answered. A state machine driven by values:
 //! frames and times come in, encoded frames are appended to a buffer. It does no I/O and never waits.
 //!
-//! Call order: [`Session::greeting`] once, before the connection joins; then [`Session::text`] for each
+//! Call order: [`Session::open`] when the handshake is done; then [`Session::text`] for each
 //! text frame, and the bytes it appended are sent before the next frame is read. [`Flow`] says how to go on.
 //! While [`Session::is_waiting`], [`Session::answers`] is called whenever the connection's task is woken.
 
+mod attached;
+mod authenticate;
 mod broadcast;
 mod echo;
 mod get_connections;
 mod get_history;
 mod get_presence;
+mod granted;
+mod login;
+mod open;
 mod page;
 mod publish;
 mod subscribe;
@@ -19,12 +24,14 @@ mod unsubscribe;
 use std::sync::Arc;
 
 use ws_proto::action::ActionName;
-use ws_proto::event::{Connected, HeartbeatTerms, LimitTerms, Notify, Sender};
+use ws_proto::event::{Notify, Sender};
 use ws_proto::{
-    ChannelName, ClientMessage, CloseCode, ErrorBody, ErrorCode, PROTOCOL_VERSION, Rejection, Request, RequestId,
-    encode_error, encode_notification, encode_pong, encode_response,
+    ChannelName, ClientMessage, CloseCode, ErrorBody, ErrorCode, Rejection, Request, RequestId, encode_error,
+    encode_notification, encode_pong, encode_response,
 };
 
+use self::attached::Attached;
+use self::login::Login;
 use self::unanswered::{Answered, Unanswered};
 use crate::access::Wish;
 use crate::admission::Membership;
@@ -32,7 +39,7 @@ use crate::budget::ErrorBudget;
 use crate::connection::Connection;
 use crate::engine::{Done, Engine, EngineError, History, Pending};
 use crate::frame::{self, Opcode};
-use crate::hub::Hub;
+use crate::grants::Grants;
 use crate::options::ChannelOptions;
 
 /// The protocol state of one connection.
@@ -43,6 +50,8 @@ pub struct Session {
     /// What the engine was asked for the frame that is held.
     asked: Option<Asked>,
     unanswered: Unanswered,
+    /// Nothing while there are no tokens.
+    login: Option<Box<Login>>,
     /// The bucket of the rate of requests.
     pace: u64,
     /// The frame that is held was taken out of it.
@@ -52,7 +61,7 @@ pub struct Session {
 /// A question to the engine whose answer has not come within the call.
 #[derive(Debug)]
 enum Asked {
-    Position(subscribe::Attached),
+    Position(Attached),
     History(Pending<History>),
 }
 
@@ -72,6 +81,8 @@ pub enum Flow {
 enum Stop {
     /// It is refused.
     Error(ErrorBody),
+    /// It is refused, and the connection is to be closed.
+    Last(ErrorBody, CloseCode),
     /// It cannot be taken yet.
     Hold,
 }
@@ -83,47 +94,32 @@ impl From<ErrorBody> for Stop {
 }
 
 impl Session {
-    /// The session of a connection that has joined the hub.
-    pub fn new(membership: Membership) -> Self {
-        Session {
-            membership,
-            errors: ErrorBudget::default(),
-            asked: None,
-            unanswered: Unanswered::default(),
-            pace: 0,
-            paid: false,
-        }
-    }
-
-    /// Appends the frame that the server speaks first (PROTOCOL section 1).
-    pub fn greeting(hub: &Hub, connection: &Connection, server: &str, out: &mut Vec<u8>) {
-        let (limits, heartbeat) = (hub.limits(), hub.heartbeat());
-        let connected = Connected {
-            connection_id: connection.id(),
-            protocol: PROTOCOL_VERSION,
-            server: server.to_owned(),
-            user: None,
-            heartbeat: HeartbeatTerms { interval_ms: heartbeat.interval_ms, timeout_ms: heartbeat.timeout_ms },
-            limits: LimitTerms {
-                message_bytes_max: limits.message_bytes_max as u64,
-                channels_max: limits.channels_per_connection_max as u64,
-            },
-        };
-        append_event(&connected, out);
-    }
-
     /// The connection's place in the hub.
     pub fn membership(&self) -> &Membership {
         &self.membership
     }
 
-    /// Whether the engine owes answers to frames that were taken.
+    /// Whether the connection has to authenticate before it may ask for anything else.
+    pub fn is_stranger(&self) -> bool {
+        !self.membership.counts()
+    }
+
+    /// Whether [`answers`](Self::answers) has something to do, or to wait for.
     pub fn is_waiting(&self) -> bool {
+        let is_joining = self.login.as_ref().is_some_and(|login| !login.joining.is_empty());
+        self.owes_answers() || is_joining || self.connection().standing().is_due()
+    }
+
+    /// Whether the engine owes answers to requests that were taken.
+    fn owes_answers(&self) -> bool {
         !self.unanswered.is_empty()
     }
 
-    /// Appends the answers that have come since, as far as it is their turn.
-    pub fn answers(&mut self, out: &mut Vec<u8>) {
+    /// Appends the answers that have come since, as far as it is their turn, and what the connection has to be told
+    /// of its tokens. Where one has run out, it asks for the connection to be closed.
+    pub fn answers(&mut self, now_ms: u64, out: &mut Vec<u8>) {
+        self.go_on_joining(out);
+        self.look_at_tokens(now_ms, out);
         while let Some(Answered { id, channel, result }) = self.unanswered.pop(self.membership.connection()) {
             match publish::published(self.membership.shared(), &channel, result) {
                 Ok(data) => respond(id.as_id(), &data, out),
@@ -134,7 +130,7 @@ impl Session {
 
     /// Deals with one text frame: appends its answer to `out`, as an encoded frame.
     pub fn text(&mut self, text: &str, now_ms: u64, out: &mut Vec<u8>) -> Flow {
-        self.answers(out);
+        self.answers(now_ms, out);
         let message = ClientMessage::decode(text);
         let flow = match message {
             Ok(ClientMessage::Request(request)) => match self.pay(now_ms) {
@@ -178,23 +174,32 @@ impl Session {
             let message = format!("no action {:?}; there are: {known}", clip(&request.action));
             return self.refuse(Some(request.id), &ErrorBody::new(ErrorCode::UnknownAction, message), now_ms, out);
         };
-        if action != ActionName::Publish && self.is_waiting() {
+        if action != ActionName::Publish && self.owes_answers() {
             return Flow::Hold;
+        }
+        if self.is_stranger() && action != ActionName::Authenticate {
+            let message = "this connection has to authenticate first: with the action `authenticate`, and a token";
+            return self.refuse(Some(request.id), &ErrorBody::new(ErrorCode::Unauthenticated, message), now_ms, out);
         }
         let done = match action {
             ActionName::Echo => echo::run(request, out),
             ActionName::Broadcast => broadcast::run(self, request, out),
             ActionName::GetConnections => get_connections::run(self, request, out),
-            ActionName::Subscribe => subscribe::run(self, request, out),
+            ActionName::Subscribe => subscribe::run(self, request, now_ms, out),
             ActionName::Unsubscribe => unsubscribe::run(self, request, out),
             ActionName::Publish => publish::run(self, request, out),
             ActionName::GetHistory => get_history::run(self, request, out),
             ActionName::GetPresence => get_presence::run(self, request, out),
+            ActionName::Authenticate => authenticate::run(self, request, now_ms, out),
         };
         let flow = match done {
             Ok(()) => Flow::Continue,
             Err(Stop::Hold) => Flow::Hold,
             Err(Stop::Error(error)) => self.refuse(Some(request.id), &error, now_ms, out),
+            Err(Stop::Last(error, code)) => {
+                self.tell(Some(request.id), &error, out);
+                Flow::Close(code)
+            }
         };
         if flow != Flow::Hold {
             self.membership.shared().counters.requests(action).add(1);
@@ -204,7 +209,7 @@ impl Session {
 
     /// Answers with an error, which may be one too many. Held while others are to be answered before.
     fn refuse(&mut self, id: Option<RequestId<'_>>, error: &ErrorBody, now_ms: u64, out: &mut Vec<u8>) -> Flow {
-        if self.is_waiting() {
+        if self.owes_answers() {
             return Flow::Hold;
         }
         self.tell(id, error, out);
@@ -247,13 +252,18 @@ impl Session {
 
     /// Whether this connection may do it.
     fn check(&self, wish: Wish<'_>) -> Result<(), ErrorBody> {
+        self.check_with(wish, self.pass(wish.channel.map_or("", |channel| channel.as_str())))
+    }
+
+    /// The same, with what a subscription token grants in the channel.
+    fn check_with(&self, wish: Wish<'_>, pass: Option<&Grants>) -> Result<(), ErrorBody> {
         let connection = self.connection();
         let is_subscribed = || {
             let subscriptions = connection.subscriptions.lock();
             let name = wish.channel.map_or("", |channel| channel.as_str());
             subscriptions.as_ref().is_some_and(|subscriptions| subscriptions.contains(name))
         };
-        wish.decide(connection.identity(), None, is_subscribed).map_err(|rule| {
+        wish.decide(connection.identity().as_deref(), pass, is_subscribed).map_err(|rule| {
             let channel = wish.channel.map(|channel| channel.as_str());
             tracing::debug!(connection = %connection.id(), right = ?wish.right, channel, ?rule, "denied");
             wish.denied(rule)

@@ -5,7 +5,7 @@ use ws_proto::{ErrorBody, ErrorCode, Request};
 
 use super::{Session, Stop, respond};
 
-pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
+pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let payload = request.payload::<Unsubscribe<'_>>()?;
     let channel = session.channel(&payload.channel)?;
     session.options(channel)?;
@@ -13,6 +13,7 @@ pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -
         let message = "this connection is not subscribed to the channel";
         return Err(ErrorBody::new(ErrorCode::NotSubscribed, message).into());
     }
+    session.forget_pass(channel.as_str());
     respond(request.id, &UnsubscribeData { channel: channel.as_str().into() }, out);
     Ok(())
 }

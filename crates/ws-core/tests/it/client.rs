@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use ws_core::{
-    Access, Actions, Attention, ChannelOptions, Connection, Engine, Flow, Heartbeat, HeartbeatMode, Hub, HubOptions,
-    Limits, MemoryEngine, MemoryLimits, Namespaces, OnLag, Outlet, Session,
+    Access, Actions, Attention, Auth, ChannelOptions, Connection, Engine, Flow, Heartbeat, HeartbeatMode, Hub,
+    HubOptions, Limits, MemoryEngine, MemoryLimits, Namespaces, OnLag, Outlet, Session,
 };
+use ws_proto::CloseCode;
 
 /// Where clients are.
 pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -44,6 +45,8 @@ pub(crate) fn limits() -> Limits {
     Limits {
         connections_max: 1000,
         connections_per_ip_max: 0,
+        connections_per_user_max: 0,
+        unauthenticated_max: 0,
         handshakes_per_second: 0,
         requests_per_second: 0,
         requests_burst: 0,
@@ -85,6 +88,16 @@ pub(crate) fn hub(limits: Limits) -> Hub {
 
 /// A hub with these namespaces; the one without a name is the default.
 pub(crate) fn hub_with(limits: Limits, named: &[(&str, ChannelOptions)], engine: Arc<dyn Engine>) -> Hub {
+    hub_on_terms(limits, named, engine, Auth::none())
+}
+
+/// The same, where connections authenticate on these terms.
+pub(crate) fn hub_on_terms(
+    limits: Limits,
+    named: &[(&str, ChannelOptions)],
+    engine: Arc<dyn Engine>,
+    auth: Auth,
+) -> Hub {
     let mut named: HashMap<Box<str>, _> =
         named.iter().map(|(name, options)| ((*name).into(), Arc::new(options.clone()))).collect();
     let default = named.remove("").unwrap_or_else(|| Arc::new(self::options()));
@@ -93,9 +106,17 @@ pub(crate) fn hub_with(limits: Limits, named: &[(&str, ChannelOptions)], engine:
         heartbeat: Heartbeat { interval_ms: 25_000, timeout_ms: 10_000 },
         namespaces: Namespaces { default, named },
         actions: Actions { broadcast: Access::Anyone, get_connections: Access::Anyone },
+        auth,
         shards: 2,
     };
     Hub::start(options, engine)
+}
+
+fn socket(hub: &Hub, room: usize, mode: HeartbeatMode) -> (Pipe, Arc<Connection>) {
+    let pipe = Pipe::default();
+    pipe.make_room(room);
+    let connection = Connection::new(Box::new(pipe.clone()), mode, hub.counters().clone(), hub.clock().now_ms());
+    (pipe, connection)
 }
 
 #[derive(Debug)]
@@ -114,21 +135,35 @@ impl Client {
     }
 
     pub(crate) fn connect_in(hub: &Hub, room: usize, mode: HeartbeatMode) -> Self {
-        let permit = hub.admit(LOCAL).expect("room for one more");
-        let pipe = Pipe::default();
-        pipe.make_room(room);
-        let connection = Connection::new(Box::new(pipe.clone()), mode, hub.counters().clone(), hub.clock().now_ms());
+        let permit = hub.admit(LOCAL, false).expect("room for one more");
+        let (pipe, connection) = socket(hub, room, mode);
         let session = Session::new(permit.join(connection.clone()));
         Client { hub: hub.clone(), connection, session, pipe, partial: Vec::new() }
     }
 
     /// A client whose greeting is still in its outbox when it joins, as the transport does it.
     pub(crate) fn connect_greeted(hub: &Hub, room: usize) -> Self {
-        let client = Self::connect(hub, room);
-        let mut greeting = Vec::new();
-        Session::greeting(hub, &client.connection, "test", &mut greeting);
-        client.connection.queue(&greeting);
-        client
+        Self::connect_with(hub, room, None).map_err(|(code, _)| code).expect("it is let in")
+    }
+
+    /// The same with a token in its handshake; else its close code, and the error that it gets.
+    pub(crate) fn connect_with(hub: &Hub, room: usize, token: Option<&str>) -> Result<Self, (CloseCode, Value)> {
+        let permit = hub.admit(LOCAL, token.is_some()).expect("room for one more");
+        let (pipe, connection) = socket(hub, room, HeartbeatMode::Ping);
+        let login = token.map(|token| hub.log_in(token));
+        let opened = Session::open(permit, &connection, login, "test", Vec::new());
+        let opened = opened.map(|session| Client {
+            hub: hub.clone(),
+            connection: connection.clone(),
+            session,
+            pipe: pipe.clone(),
+            partial: Vec::new(),
+        });
+        opened.map_err(|code| {
+            connection.flush(hub.clock().now_ms());
+            let bytes = pipe.0.lock().expect("no panic while locked").1.clone();
+            (code, frames(&bytes).0.pop().expect("an error"))
+        })
     }
 
     pub(crate) fn say(&mut self, text: &str) -> Flow {
@@ -142,8 +177,9 @@ impl Client {
     /// What the connection's task does when it is woken while answers are owed.
     pub(crate) fn answers(&mut self) {
         let mut out = Vec::new();
-        self.session.answers(&mut out);
-        self.connection.send(&out, self.hub.clock().now_ms());
+        let now_ms = self.hub.clock().now_ms();
+        self.session.answers(now_ms, &mut out);
+        self.connection.send(&out, now_ms);
     }
 
     pub(crate) fn broadcast(&mut self, message: impl std::fmt::Display) -> Flow {

@@ -123,11 +123,11 @@ async fn places_are_limited_and_given_back() {
     let hub = hub(ws_core::Limits { connections_max: 2, ..limits() });
     let first = Client::connect(&hub, 0);
     let _second = Client::connect(&hub, 0);
-    assert_eq!(hub.admit(LOCAL).err(), Some(Refusal::Full));
+    assert_eq!(hub.admit(LOCAL, false).err(), Some(Refusal::Full));
     assert_eq!(hub.connections(), 2);
     drop(first);
     assert_eq!(hub.connections(), 1);
-    assert!(hub.admit(LOCAL).is_ok());
+    assert!(hub.admit(LOCAL, false).is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,7 +137,7 @@ async fn a_drain_tells_everybody_a_slot_and_then_closes() {
     settle().await;
     hub.drain(Duration::from_secs(10));
     settle().await;
-    assert_eq!(hub.admit(LOCAL).err(), Some(Refusal::Draining));
+    assert_eq!(hub.admit(LOCAL, false).err(), Some(Refusal::Draining));
     let mut slots: Vec<_> = clients.iter_mut().flat_map(Client::read).map(|frame| frame["data"].clone()).collect();
     assert!(slots.iter().all(|data| data["event"] == "draining"));
     slots.sort_by_key(|data| data["reconnect_after_ms"][0].as_u64());

@@ -9,3 +9,4 @@ mod model;
 mod rates;
 mod requests;
 mod threads;
+mod tokens;

@@ -63,14 +63,14 @@ async fn a_request_that_is_held_is_paid_for_once() {
 #[tokio::test(start_paused = true)]
 async fn so_many_handshakes_a_second_are_let_in() {
     let hub = hub(Limits { handshakes_per_second: 5, ..limits() });
-    let mut let_in: Vec<_> = (0..20).filter_map(|_| hub.admit(LOCAL).ok()).collect();
+    let mut let_in: Vec<_> = (0..20).filter_map(|_| hub.admit(LOCAL, false).ok()).collect();
     assert_eq!(let_in.len(), 5);
-    assert_eq!(hub.admit(LOCAL).err(), Some(Refusal::TooFast));
+    assert_eq!(hub.admit(LOCAL, false).err(), Some(Refusal::TooFast));
     let_in.clear();
-    assert_eq!(hub.connections(), 0);
-    assert_eq!(hub.admit(LOCAL).err(), Some(Refusal::TooFast), "those that have ended count, too");
+    assert_eq!(hub.admitted(), 0);
+    assert_eq!(hub.admit(LOCAL, false).err(), Some(Refusal::TooFast), "those that have ended count, too");
     advance(Duration::from_millis(400)).await;
-    assert_eq!((0..20).filter(|_| hub.admit(LOCAL).is_ok()).count(), 2);
+    assert_eq!((0..20).filter(|_| hub.admit(LOCAL, false).is_ok()).count(), 2);
     assert_eq!(hub.counters().refused(Refusal::TooFast).get(), 15 + 1 + 1 + 18);
 }
 
@@ -78,13 +78,13 @@ async fn so_many_handshakes_a_second_are_let_in() {
 async fn an_address_has_so_many_connections() {
     let hub = hub(Limits { connections_per_ip_max: 2, handshakes_per_second: 100, ..limits() });
     let other = IpAddr::from([10, 0, 0, 1]);
-    let first = hub.admit(LOCAL).expect("room");
-    let _second = hub.admit(LOCAL).expect("room");
+    let first = hub.admit(LOCAL, false).expect("room");
+    let _second = hub.admit(LOCAL, false).expect("room");
     for _ in 0..1000 {
-        assert_eq!(hub.admit(LOCAL).err(), Some(Refusal::Address));
+        assert_eq!(hub.admit(LOCAL, false).err(), Some(Refusal::Address));
     }
-    assert!(hub.admit(other).is_ok(), "who is refused takes nothing from the others");
+    assert!(hub.admit(other, false).is_ok(), "who is refused takes nothing from the others");
     drop(first);
-    assert!(hub.admit(LOCAL).is_ok());
-    assert_eq!(hub.connections(), 1, "the refused ones are not counted");
+    assert!(hub.admit(LOCAL, false).is_ok());
+    assert_eq!(hub.admitted(), 1, "the refused ones are not counted");
 }

@@ -1,7 +1,7 @@
 //! The session: frame in, frame out.
 
 use serde_json::{Value, json};
-use ws_core::{Flow, Limits, Session};
+use ws_core::{Flow, Limits};
 use ws_proto::CloseCode;
 
 use crate::client::{Client, hub, limits, settle};
@@ -11,13 +11,11 @@ const PLENTY: usize = 1 << 30;
 #[tokio::test(start_paused = true)]
 async fn the_greeting_says_who_what_and_how_much() {
     let hub = hub(limits());
-    let mut client = Client::connect(&hub, PLENTY);
-    let mut out = Vec::new();
-    Session::greeting(&hub, &client.connection, "ws-server/9", &mut out);
-    client.connection.send(&out, 0);
+    let mut client = Client::connect_greeted(&hub, PLENTY);
+    client.make_room(0);
     let id = client.connection.id().to_string();
     let expect = json!({"type": "notification", "data": {
-        "event": "connected", "connection_id": id, "protocol": 1, "server": "ws-server/9", "user": null,
+        "event": "connected", "connection_id": id, "protocol": 1, "server": "test", "user": null,
         "heartbeat": {"interval_ms": 25000, "timeout_ms": 10000},
         "limits": {"message_bytes_max": 65536, "channels_max": 128},
     }});

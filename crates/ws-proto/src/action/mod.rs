@@ -9,6 +9,7 @@
 //! Not in here: the limits within a payload (how long a name, how large a page), which are the server's
 //! to check; [`crate::limits`] has their numbers.
 
+mod authenticate;
 mod broadcast;
 mod echo;
 mod get_connections;
@@ -18,6 +19,7 @@ mod publish;
 mod subscribe;
 mod unsubscribe;
 
+pub use authenticate::{Authenticate, AuthenticateData};
 pub use broadcast::{Broadcast, BroadcastData};
 pub use echo::{Echo, EchoData};
 pub use get_connections::{ConnectionsData, GetConnections};
@@ -45,6 +47,7 @@ pub const NAMES: &[&str] = &[
     Publish::<()>::NAME,
     GetHistory::NAME,
     GetPresence::NAME,
+    Authenticate::NAME,
 ];
 
 /// An action by name, for whoever has to tell them apart.
@@ -66,6 +69,8 @@ pub enum ActionName {
     GetHistory,
     /// [`GetPresence`].
     GetPresence,
+    /// [`Authenticate`].
+    Authenticate,
 }
 
 impl ActionName {
@@ -79,6 +84,7 @@ impl ActionName {
         ActionName::Publish,
         ActionName::GetHistory,
         ActionName::GetPresence,
+        ActionName::Authenticate,
     ];
 
     /// Name on the wire.
@@ -109,6 +115,7 @@ mod tests {
         check(ActionName::Publish, "publish");
         check(ActionName::GetHistory, "get_history");
         check(ActionName::GetPresence, "get_presence");
+        check(ActionName::Authenticate, "authenticate");
         assert!(ActionName::ALL.iter().enumerate().all(|(at, action)| *action as usize == at));
         assert_eq!(ActionName::from_name("Subscribe"), None);
     }

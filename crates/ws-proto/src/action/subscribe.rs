@@ -28,7 +28,8 @@ pub struct Subscribe<'a> {
     pub token: Option<Cow<'a, str>>,
 }
 
-/// Data of the response to [`Subscribe`].
+/// Data of the response to [`Subscribe`], and of the `subscribed` event, by which the server says that it has
+/// subscribed the connection itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SubscribeData<'a> {

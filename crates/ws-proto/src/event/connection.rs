@@ -86,6 +86,15 @@ pub struct Draining {
     pub reconnect_after_ms: [u64; 2],
 }
 
+/// `token_expiring`: the token of this connection runs out; it is closed with 4002 some time after that, unless it
+/// authenticates with a fresh one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TokenExpiring {
+    /// When it runs out, in milliseconds since 1970.
+    pub expires_at: u64,
+}
+
 impl Notify for Connected {
     const EVENT: &'static str = "connected";
 }
@@ -97,6 +106,9 @@ impl Notify for BroadcastGap {
 }
 impl Notify for Draining {
     const EVENT: &'static str = "draining";
+}
+impl Notify for TokenExpiring {
+    const EVENT: &'static str = "token_expiring";
 }
 
 #[cfg(test)]

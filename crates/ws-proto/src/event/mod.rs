@@ -2,12 +2,18 @@
 
 mod channel;
 mod connection;
+mod subscription;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::action::SubscribeData;
+
 pub use channel::{ChannelGap, Join, Leave, Presence, PublicationEvent};
-pub use connection::{BroadcastEvent, BroadcastGap, Connected, Draining, HeartbeatTerms, LimitTerms, Sender};
+pub use connection::{
+    BroadcastEvent, BroadcastGap, Connected, Draining, HeartbeatTerms, LimitTerms, Sender, TokenExpiring,
+};
+pub use subscription::Unsubscribed;
 
 /// A notification as a client sees it. `event` on the wire is the variant in `snake_case`; both gaps are `gap`.
 #[derive(Debug)]
@@ -21,6 +27,12 @@ pub enum Event<'a> {
     BroadcastGap(BroadcastGap),
     /// The server is going away.
     Draining(Draining),
+    /// The token of this connection runs out.
+    TokenExpiring(TokenExpiring),
+    /// The server has subscribed this connection to a channel.
+    Subscribed(SubscribeData<'static>),
+    /// The server has ended a subscription, or could not begin it.
+    Unsubscribed(Unsubscribed<'a>),
     /// A publication in a channel.
     Publication(PublicationEvent<'a, &'a RawValue>),
     /// Another connection came into a channel.
@@ -53,6 +65,9 @@ pub const NAMES: &[&str] = &[
     BroadcastEvent::<()>::EVENT,
     BroadcastGap::EVENT,
     Draining::EVENT,
+    TokenExpiring::EVENT,
+    SubscribeData::EVENT,
+    Unsubscribed::EVENT,
     PublicationEvent::<()>::EVENT,
     Join::<()>::EVENT,
     Leave::<()>::EVENT,

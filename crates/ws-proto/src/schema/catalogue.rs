@@ -5,11 +5,13 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::action::{
-    Action, Broadcast, Echo, GetConnections, GetHistory, GetPresence, Publish, Subscribe, Unsubscribe,
+    Action, Authenticate, Broadcast, Echo, GetConnections, GetHistory, GetPresence, Publish, Subscribe, SubscribeData,
+    Unsubscribe,
 };
 use crate::error::{ErrorBody, ErrorCode};
 use crate::event::{
     BroadcastEvent, BroadcastGap, ChannelGap, Connected, Draining, Join, Leave, Notify, Presence, PublicationEvent,
+    TokenExpiring, Unsubscribed,
 };
 use crate::limits::ID_BYTES_MAX;
 
@@ -53,10 +55,14 @@ impl Catalogue {
         catalogue.exchange::<Publish<'static, Value>>();
         catalogue.exchange::<GetHistory<'static>>();
         catalogue.exchange::<GetPresence<'static>>();
+        catalogue.exchange::<Authenticate<'static>>();
         catalogue.notification::<Connected>("Connected");
         catalogue.notification::<BroadcastEvent<Value>>("Broadcast");
         catalogue.notification::<BroadcastGap>("BroadcastGap");
         catalogue.notification::<Draining>("Draining");
+        catalogue.notification::<TokenExpiring>("TokenExpiring");
+        catalogue.notification::<SubscribeData<'static>>("Subscribed");
+        catalogue.notification::<Unsubscribed<'static>>("Unsubscribed");
         catalogue.notification::<PublicationEvent<'static, Value>>("Publication");
         catalogue.notification::<Join<'static, Value>>("Join");
         catalogue.notification::<Leave<'static, Value>>("Leave");

@@ -1,0 +1,131 @@
+//! Who is let in with what: the terms on which connections authenticate (CONFIG `[auth]`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ws_proto::{ErrorBody, ErrorCode};
+
+use crate::clock::Clock;
+use crate::identity::{Authenticator, Claims, TokenError};
+
+/// The terms of a hub.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// Checks tokens; `None`: there are no keys, so none is valid.
+    pub authenticator: Option<Arc<dyn Authenticator>>,
+    /// Whether a connection may do without a user.
+    pub anonymous: bool,
+    /// Where it may not: the time in which it has to authenticate, or it is closed with 4500.
+    pub authenticate_within: Duration,
+    /// How long before its token runs out a connection is told so; zero: never.
+    pub expiry_notice: Duration,
+    /// How long after that it is closed with 4002.
+    pub expiry_grace: Duration,
+}
+
+impl Auth {
+    /// Everybody is anonymous.
+    pub const fn none() -> Self {
+        Auth {
+            authenticator: None,
+            anonymous: true,
+            authenticate_within: Duration::ZERO,
+            expiry_notice: Duration::ZERO,
+            expiry_grace: Duration::ZERO,
+        }
+    }
+
+    /// What a token says.
+    fn check(&self, token: &str) -> Result<Claims, ErrorBody> {
+        let Some(authenticator) = &self.authenticator else {
+            let message = "this server has no keys to check tokens with; its operator configures them (auth.keys)";
+            return Err(ErrorBody::new(ErrorCode::InvalidToken, message));
+        };
+        authenticator.check(token, Clock::unix_ms()).map_err(|error| {
+            tracing::debug!(%error, "a token was refused");
+            let code = if error == TokenError::Expired { ErrorCode::TokenExpired } else { ErrorCode::InvalidToken };
+            ErrorBody::new(code, error.to_string())
+        })
+    }
+
+    /// What a token says that logs in.
+    ///
+    /// # Errors
+    /// `invalid_token`, `token_expired`.
+    pub(crate) fn log_in(&self, token: &str) -> Result<Claims, ErrorBody> {
+        let claims = self.check(token)?;
+        if claims.channel.is_some() {
+            return Err(invalid("a subscription token cannot log in; it goes with `subscribe`"));
+        }
+        Ok(claims)
+    }
+
+    /// What a token says that `user` subscribes to `channel` with.
+    ///
+    /// # Errors
+    /// `invalid_token`, `token_expired`.
+    pub(crate) fn subscribe(&self, token: &str, channel: &str, user: Option<&str>) -> Result<Claims, ErrorBody> {
+        let claims = self.check(token)?;
+        match &claims.channel {
+            None => Err(invalid("this is no subscription token; it logs in with `authenticate`")),
+            Some(named) if named != channel => Err(invalid("the subscription token is for another channel")),
+            Some(_) if user != Some(&claims.user) => Err(invalid("the subscription token is for another user")),
+            Some(_) => Ok(claims),
+        }
+    }
+}
+
+fn invalid(message: &'static str) -> ErrorBody {
+    ErrorBody::new(ErrorCode::InvalidToken, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A token is `user`, or `user/channel`, or `old`.
+    #[derive(Debug)]
+    struct Plain;
+
+    impl Authenticator for Plain {
+        fn check(&self, token: &str, _: u64) -> Result<Claims, TokenError> {
+            let (user, channel) = token.split_once('/').map_or((token, None), |(user, channel)| (user, Some(channel)));
+            match user {
+                "old" => Err(TokenError::Expired),
+                "" => Err(TokenError::Invalid("it is empty".to_owned())),
+                _ => Ok(Claims { user: user.into(), channel: channel.map(Into::into), ..Claims::default() }),
+            }
+        }
+    }
+
+    fn auth() -> Auth {
+        Auth { authenticator: Some(Arc::new(Plain)), ..Auth::none() }
+    }
+
+    #[test]
+    fn logging_in() {
+        let check = |token: &str, expect: Result<&str, ErrorCode>| {
+            let result = auth().log_in(token).map(|claims| claims.user).map_err(|error| error.code);
+            assert_eq!(result, expect.map(str::to_owned), "{token}");
+        };
+        check("ann", Ok("ann"));
+        check("", Err(ErrorCode::InvalidToken));
+        check("old", Err(ErrorCode::TokenExpired));
+        check("ann/a", Err(ErrorCode::InvalidToken));
+        assert_eq!(Auth::none().log_in("ann").err().map(|error| error.code), Some(ErrorCode::InvalidToken));
+    }
+
+    #[test]
+    fn subscribing() {
+        let check = |token: &str, user: Option<&str>, expect: Option<ErrorCode>| {
+            assert_eq!(auth().subscribe(token, "a", user).err().map(|error| error.code), expect, "{token} {user:?}");
+        };
+        let invalid = Some(ErrorCode::InvalidToken);
+        check("ann/a", Some("ann"), None);
+        check("ann/a", Some("bob"), invalid);
+        check("ann/a", None, invalid);
+        check("ann/b", Some("ann"), invalid);
+        check("ann", Some("ann"), invalid);
+        check("old/a", Some("old"), Some(ErrorCode::TokenExpired));
+    }
+}

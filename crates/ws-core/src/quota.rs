@@ -1,0 +1,74 @@
+//! How many of something each has, where that is limited: connections of an address, of a user.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use parking_lot::Mutex;
+
+/// Counts by whom. Empty where there is no limit.
+#[derive(Debug)]
+pub(crate) struct Quota<K> {
+    /// 0: no limit.
+    max: usize,
+    counts: Mutex<HashMap<K, usize>>,
+}
+
+/// There are as many as there may be.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Exhausted;
+
+impl<K: Hash + Eq + Clone> Quota<K> {
+    pub(crate) fn new(max: usize) -> Self {
+        Quota { max, counts: Mutex::default() }
+    }
+
+    /// One more of `key`; what is to be given to [`leave`](Self::leave) when it ends.
+    ///
+    /// # Errors
+    /// There are as many as there may be.
+    pub(crate) fn enter(&self, key: &K) -> Result<Option<K>, Exhausted> {
+        if self.max == 0 {
+            return Ok(None);
+        }
+        let mut counts = self.counts.lock();
+        match counts.get_mut(key) {
+            Some(count) if *count >= self.max => return Err(Exhausted),
+            Some(count) => *count += 1,
+            None => drop(counts.insert(key.clone(), 1)),
+        }
+        Ok(Some(key.clone()))
+    }
+
+    pub(crate) fn leave(&self, key: &K) {
+        let mut counts = self.counts.lock();
+        let Some(count) = counts.get_mut(key) else { return };
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_so_many_and_no_more() {
+        let quota = Quota::new(2);
+        assert_eq!((quota.enter(&"a"), quota.enter(&"a")), (Ok(Some("a")), Ok(Some("a"))));
+        assert_eq!(quota.enter(&"a"), Err(Exhausted));
+        assert_eq!(quota.enter(&"b"), Ok(Some("b")));
+        quota.leave(&"a");
+        assert_eq!((quota.enter(&"a"), quota.enter(&"a")), (Ok(Some("a")), Err(Exhausted)));
+    }
+
+    #[test]
+    fn who_is_gone_leaves_nothing() {
+        let quota = Quota::new(1);
+        assert_eq!(quota.enter(&"a"), Ok(Some("a")));
+        quota.leave(&"a");
+        assert!(quota.counts.lock().is_empty());
+        assert_eq!(Quota::new(0).enter(&"a"), Ok(None), "without a limit nobody counts");
+    }
+}

@@ -1,0 +1,177 @@
+//! What a session keeps of tokens: how long each holds, what those of subscriptions grant, and the subscriptions that
+//! the server is about to begin. Most connections have none of it.
+
+use std::collections::HashMap;
+
+use ws_proto::event::{TokenExpiring, Unsubscribed};
+use ws_proto::{CloseCode, ErrorCode};
+
+use super::attached::Attached;
+use super::{Session, append_event};
+use crate::auth::Auth;
+use crate::clock::Clock;
+use crate::grants::Grants;
+use crate::identity::{Claims, Identity};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Login {
+    /// A connection that has to authenticate is closed then, on the hub's clock.
+    authenticate_by_ms: Option<u64>,
+    /// The end of the token that logged in.
+    token: Option<End>,
+    /// By channel, what it was subscribed to with.
+    passes: HashMap<Box<str>, Pass>,
+    /// Subscriptions that wait for the engine.
+    pub(super) joining: Vec<Attached>,
+}
+
+/// When a token runs out.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    /// In milliseconds since 1970.
+    expires_at_ms: u64,
+    /// The same on the hub's clock.
+    at_ms: u64,
+    /// The client has been told.
+    told: bool,
+}
+
+/// What a subscription token grants, in its channel alone.
+#[derive(Debug)]
+pub(super) struct Pass {
+    grants: Grants,
+    /// When it ends, on the hub's clock; `None`: never.
+    ends_ms: Option<u64>,
+}
+
+impl Pass {
+    /// Of claims that are for this channel.
+    pub(super) fn new(claims: Claims, channel: &str, now_ms: u64) -> Self {
+        let subscribe = [channel].into_iter().collect();
+        Pass {
+            grants: Grants { subscribe, ..claims.grants },
+            ends_ms: claims.expires_at_ms.map(|expires_at_ms| on_our_clock(expires_at_ms, now_ms)),
+        }
+    }
+
+    pub(super) fn grants(&self) -> &Grants {
+        &self.grants
+    }
+}
+
+impl End {
+    /// When there is something to do about it.
+    fn next_ms(self, auth: &Auth) -> u64 {
+        if self.told || auth.expiry_notice.is_zero() {
+            self.at_ms.saturating_add(millis(auth.expiry_grace))
+        } else {
+            self.at_ms.saturating_sub(millis(auth.expiry_notice))
+        }
+    }
+}
+
+impl Login {
+    /// The earliest moment at which something is to be done.
+    fn next_ms(&self, auth: &Auth) -> Option<u64> {
+        let passes = self.passes.values().filter_map(|pass| pass.ends_ms);
+        let token = self.token.map(|end| end.next_ms(auth));
+        passes.chain(token).chain(self.authenticate_by_ms).min()
+    }
+
+    /// A pass that has run out, and its channel.
+    fn take_ended(&mut self, now_ms: u64) -> Option<Box<str>> {
+        let has_ended = |pass: &Pass| pass.ends_ms.is_some_and(|ends_ms| ends_ms <= now_ms);
+        let channel = self.passes.iter().find(|(_, pass)| has_ended(pass)).map(|(channel, _)| channel.clone())?;
+        self.passes.remove(&channel);
+        Some(channel)
+    }
+}
+
+impl Session {
+    /// The connection has to authenticate in time.
+    pub(super) fn expect_token(&mut self, now_ms: u64) {
+        let within_ms = millis(self.auth().authenticate_within);
+        self.login.get_or_insert_default().authenticate_by_ms = Some(now_ms.saturating_add(within_ms));
+        self.schedule();
+    }
+
+    /// The connection has this identity from now on.
+    pub(super) fn keep_token(&mut self, identity: &Identity, now_ms: u64) {
+        if identity.expires_at_ms().is_none() && self.login.is_none() {
+            return;
+        }
+        let end = |expires_at_ms| End { expires_at_ms, at_ms: on_our_clock(expires_at_ms, now_ms), told: false };
+        let login = self.login.get_or_insert_default();
+        login.authenticate_by_ms = None;
+        login.token = identity.expires_at_ms().map(end);
+        self.schedule();
+    }
+
+    /// The connection has subscribed to a channel with a token of its own.
+    pub(super) fn keep_pass(&mut self, channel: &str, pass: Pass) {
+        self.login.get_or_insert_default().passes.insert(channel.into(), pass);
+        self.schedule();
+    }
+
+    /// The subscription to a channel has ended.
+    pub(super) fn forget_pass(&mut self, channel: &str) {
+        self.login.iter_mut().for_each(|login| drop(login.passes.remove(channel)));
+    }
+
+    /// What the token grants that the connection subscribed to this channel with.
+    pub(super) fn pass(&self, channel: &str) -> Option<&Grants> {
+        Some(&self.login.as_ref()?.passes.get(channel)?.grants)
+    }
+
+    /// Does what is due: tells of a token that runs out, ends what has run out.
+    pub(super) fn look_at_tokens(&mut self, now_ms: u64, out: &mut Vec<u8>) {
+        if !self.connection().standing().take_due() {
+            return;
+        }
+        let Some(login) = &mut self.login else { return };
+        let auth = &self.membership.shared().auth;
+        if login.authenticate_by_ms.is_some_and(|by_ms| by_ms <= now_ms) {
+            return self.membership.connection().close(CloseCode::NotAuthenticated);
+        }
+        if let Some(end) = login.token.as_mut().filter(|end| end.next_ms(auth) <= now_ms) {
+            if end.told || auth.expiry_notice.is_zero() {
+                return self.membership.connection().close(CloseCode::TokenExpired);
+            }
+            end.told = true;
+            append_event(&TokenExpiring { expires_at: end.expires_at_ms }, out);
+        }
+        while let Some(channel) = self.login.as_mut().and_then(|login| login.take_ended(now_ms)) {
+            let reason = "the subscription token has expired; subscribe with a fresh one";
+            self.revoke(&channel, ErrorCode::TokenExpired, reason, true, out);
+        }
+        self.schedule();
+    }
+
+    /// Ends a subscription that the client did not ask to end, and says so.
+    pub(super) fn revoke(&mut self, channel: &str, code: ErrorCode, reason: &str, retryable: bool, out: &mut Vec<u8>) {
+        self.forget_pass(channel);
+        if self.membership.unsubscribe(channel) {
+            self.membership.shared().counters.revoked.add(1);
+            append_event(&Unsubscribed { channel: channel.into(), code, reason: reason.into(), retryable }, out);
+        }
+    }
+
+    fn schedule(&self) {
+        let next_ms = self.login.as_ref().and_then(|login| login.next_ms(self.auth()));
+        self.connection().standing().look_at(next_ms);
+    }
+
+    pub(super) fn auth(&self) -> &Auth {
+        &self.membership.shared().auth
+    }
+}
+
+/// A moment since 1970 on the hub's clock, which goes on by itself from now.
+fn on_our_clock(unix_ms: u64, now_ms: u64) -> u64 {
+    now_ms.saturating_add(unix_ms.saturating_sub(Clock::unix_ms()))
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

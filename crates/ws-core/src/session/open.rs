@@ -1,0 +1,102 @@
+//! How a session begins: with what the handshake brought, and the greeting.
+
+use std::sync::Arc;
+
+use ws_proto::event::{Connected, HeartbeatTerms, LimitTerms};
+use ws_proto::{CloseCode, ErrorBody, ErrorCode, PROTOCOL_VERSION, encode_error};
+
+use super::authenticate::too_many;
+use super::{Session, append, append_event};
+use crate::admission::Permit;
+use crate::connection::Connection;
+use crate::hub::Shared;
+use crate::identity::{Claims, Identity};
+
+impl Session {
+    /// Opens the session of a connection that has made its handshake, and whose token, if it sent one, has been
+    /// checked by [`Hub::log_in`](crate::Hub::log_in). Behind `first`, which it sends before all else (the answer to
+    /// the handshake), goes the greeting (PROTOCOL section 1), and what follows from the token. Everything is left in
+    /// the outbox: [`Connection::flush`] is to follow.
+    ///
+    /// # Errors
+    /// Why the connection is to be closed, with an error in its outbox in place of the greeting: a token that is not
+    /// valid, or a user who has too many connections.
+    pub fn open(
+        mut permit: Permit,
+        connection: &Arc<Connection>,
+        login: Option<Result<Claims, ErrorBody>>,
+        server: &str,
+        mut first: Vec<u8>,
+    ) -> Result<Self, CloseCode> {
+        let shared = permit.shared().clone();
+        let mut claims = login.transpose().map_err(|error| refuse(&shared, connection, &error, &mut first))?;
+        let listed = claims.as_mut().map(|claims| std::mem::take(&mut claims.channels)).unwrap_or_default();
+        let identity = claims.map(Identity::new).map(Arc::new);
+        if let Some(identity) = &identity {
+            permit.name(identity.user()).map_err(|_| refuse(&shared, connection, &too_many(), &mut first))?;
+            connection.standing().identify(identity.clone());
+            shared.counters.logins.add(1);
+        }
+        greet(&shared, connection, server, &mut first);
+        // It joins before the greeting is out, so that nothing is missed behind it, and nothing can overtake it.
+        connection.queue(&first);
+        let mut session = Session::new(permit.join(connection.clone()));
+        if let Some(identity) = &identity {
+            session.membership.count();
+            session.keep_token(identity, shared.clock.now_ms());
+            let mut out = Vec::new();
+            session.begin_listed(&listed, &mut out);
+            connection.queue(&out);
+        }
+        Ok(session)
+    }
+
+    /// The session of a connection that has joined the hub, and needs no greeting.
+    pub fn new(membership: crate::Membership) -> Self {
+        let now_ms = membership.shared().clock.now_ms();
+        let has_to_authenticate = !membership.counts();
+        let mut session = Session {
+            membership,
+            errors: Default::default(),
+            asked: None,
+            unanswered: Default::default(),
+            login: None,
+            pace: 0,
+            paid: false,
+        };
+        if has_to_authenticate {
+            session.expect_token(now_ms);
+        }
+        session
+    }
+}
+
+fn greet(shared: &Shared, connection: &Connection, server: &str, out: &mut Vec<u8>) {
+    let connected = Connected {
+        connection_id: connection.id(),
+        protocol: PROTOCOL_VERSION,
+        server: server.to_owned(),
+        user: connection.identity().map(|identity| identity.user().to_string()),
+        heartbeat: HeartbeatTerms {
+            interval_ms: shared.heartbeat.interval_ms,
+            timeout_ms: shared.heartbeat.timeout_ms,
+        },
+        limits: LimitTerms {
+            message_bytes_max: shared.limits.message_bytes_max as u64,
+            channels_max: shared.limits.channels_per_connection_max as u64,
+        },
+    };
+    append_event(&connected, out);
+}
+
+/// Puts the error into the outbox that the connection gets in place of a greeting.
+fn refuse(shared: &Shared, connection: &Connection, error: &ErrorBody, first: &mut Vec<u8>) -> CloseCode {
+    append(first, |out| encode_error(None, error, out));
+    connection.queue(first);
+    shared.counters.errors(error.code).add(1);
+    match error.code {
+        ErrorCode::TokenExpired => CloseCode::TokenExpired,
+        ErrorCode::LimitExceeded => CloseCode::UserConnectionLimit,
+        _ => CloseCode::InvalidToken,
+    }
+}
