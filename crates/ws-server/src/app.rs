@@ -58,6 +58,7 @@ impl App {
                 broadcast: config.actions.broadcast,
                 get_connections: config.actions.get_connections,
             },
+            auth: ws_core::Auth::none(),
             shards: available_parallelism().map_or(1, usize::from),
         };
         let hub = Hub::start(hub_options, engine.clone());
@@ -165,6 +166,8 @@ fn limits(config: &Config) -> ws_core::Limits {
     ws_core::Limits {
         connections_max: limits.connections_max,
         connections_per_ip_max: limits.connections_per_ip_max,
+        connections_per_user_max: 0,
+        unauthenticated_max: 0,
         handshakes_per_second: limits.handshakes_per_second,
         requests_per_second: limits.requests_per_second,
         requests_burst: limits.requests_burst,

@@ -3,6 +3,8 @@
 use ws_core::{Flow, Session};
 use ws_proto::CloseCode;
 
+use crate::limits::STRANGER_MESSAGE_BYTES_MAX;
+
 /// Deals with the messages of one connection. Dropped when the closing begins.
 ///
 /// Encoded frames (`ws_core::frame`) are appended to `out`, and sent before the next message is given.
@@ -20,20 +22,26 @@ pub trait Endpoint: Send + 'static {
         false
     }
 
-    /// Appends the answers that have come since.
-    fn answers(&mut self, _out: &mut Vec<u8>) {}
+    /// Appends the answers that have come since. `now_ms` is the hub's clock.
+    fn answers(&mut self, _now_ms: u64, _out: &mut Vec<u8>) {}
+
+    /// Largest message that it takes now, in bytes; `configured` is what the operator allows.
+    fn message_bytes_max(&self, configured: usize) -> usize {
+        configured
+    }
 
     /// The socket was full while the fan-out had something for it, and takes bytes again.
     fn writable(&mut self) {}
 }
 
-/// The protocol of ws-server: JSON in text frames.
+/// The protocol of ws-server: JSON in text frames. Without a session where the connection was refused when it was
+/// opened, and only waits for its end.
 #[derive(Debug)]
-pub(crate) struct SessionEndpoint(pub(crate) Session);
+pub(crate) struct SessionEndpoint(pub(crate) Option<Session>);
 
 impl Endpoint for SessionEndpoint {
     fn text(&mut self, text: &str, now_ms: u64, out: &mut Vec<u8>) -> Flow {
-        self.0.text(text, now_ms, out)
+        self.0.as_mut().map_or(Flow::Continue, |session| session.text(text, now_ms, out))
     }
 
     fn binary(&mut self, _: &[u8], _: u64, _: &mut Vec<u8>) -> Flow {
@@ -41,14 +49,19 @@ impl Endpoint for SessionEndpoint {
     }
 
     fn is_waiting(&self) -> bool {
-        self.0.is_waiting()
+        self.0.as_ref().is_some_and(Session::is_waiting)
     }
 
-    fn answers(&mut self, out: &mut Vec<u8>) {
-        self.0.answers(out);
+    fn answers(&mut self, now_ms: u64, out: &mut Vec<u8>) {
+        self.0.iter_mut().for_each(|session| session.answers(now_ms, out));
+    }
+
+    fn message_bytes_max(&self, configured: usize) -> usize {
+        let is_stranger = self.0.as_ref().is_some_and(Session::is_stranger);
+        if is_stranger { configured.min(STRANGER_MESSAGE_BYTES_MAX) } else { configured }
     }
 
     fn writable(&mut self) {
-        self.0.membership().resume();
+        self.0.iter().for_each(|session| session.membership().resume());
     }
 }

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Bytes read from a socket in one system call, into a buffer that each thread has once.
 pub(crate) const READ_BYTES_MAX: usize = 64 * 1024;
 
+/// Largest message of a connection that has to authenticate first, in bytes: twice the longest token.
+pub(crate) const STRANGER_MESSAGE_BYTES_MAX: usize = 16 * 1024;
+
 /// Chunk in which tungstenite takes over a message that did not arrive in one read, in bytes.
 pub(crate) const READ_CHUNK_BYTES: usize = 4 * 1024;
 

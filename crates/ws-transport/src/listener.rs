@@ -32,11 +32,8 @@ pub(crate) trait Opens<A>: Send + Sync + 'static {
 
     fn heartbeat(&self, agreed: &A) -> HeartbeatMode;
 
-    /// Appends the frames that the server speaks first.
-    fn greet(&self, agreed: &A, connection: &Connection, out: &mut Vec<u8>);
-
-    /// Called once the greeting is in the outbox: what comes from now on goes out behind it.
-    fn open(&self, agreed: A, connection: Arc<Connection>) -> Self::Endpoint;
+    /// Leaves in the outbox what goes out first: the answer to the handshake, and what the server says behind it.
+    fn open(&self, agreed: A, connection: &Arc<Connection>, answer: Vec<u8>) -> Self::Endpoint;
 }
 
 /// Serves sockets: HTTP by `routes`, WebSockets by what `opens` makes.
@@ -119,13 +116,9 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
     }
 
     fn start(&self, upgraded: Upgraded<R::Agreed>) {
-        let Upgraded { stream, answer: mut first, early, agreed } = upgraded;
+        let Upgraded { stream, answer, early, agreed } = upgraded;
         let (read, connection) = socket::open(stream, self.opens.heartbeat(&agreed), &self.options);
-        self.opens.greet(&agreed, &connection, &mut first);
-        // It joins before the greeting is out, so that nothing is missed behind it, and nothing can
-        // overtake it.
-        connection.queue(&first);
-        let mut endpoint = self.opens.open(agreed, connection.clone());
+        let mut endpoint = self.opens.open(agreed, &connection, answer);
         if connection.flush(self.options.clock.now_ms()) {
             endpoint.writable();
         }

@@ -92,9 +92,8 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Opens<()> for Ma
         HeartbeatMode::Ping
     }
 
-    fn greet(&self, (): &(), _: &Connection, _: &mut Vec<u8>) {}
-
-    fn open(&self, (): (), _: Arc<Connection>) -> E {
+    fn open(&self, (): (), connection: &Arc<Connection>, answer: Vec<u8>) -> E {
+        connection.queue(&answer);
         (self.0)()
     }
 }

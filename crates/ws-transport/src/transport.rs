@@ -80,7 +80,7 @@ impl Transport {
         }
         shutdown.await;
         let end = Instant::now() + options.drain.grace;
-        let connections = hub.connections();
+        let connections = hub.admitted();
         tracing::info!(connections, "draining");
         hub.drain(options.drain.reconnect_spread);
         if connections > 0 {
@@ -103,7 +103,7 @@ fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubOpens> 
             origins: options.allowed_origins.clone(),
             version: options.version,
         }),
-        opens: Arc::new(HubOpens { hub: hub.clone(), server: format!("ws-server/{}", options.version) }),
+        opens: Arc::new(HubOpens { server: format!("ws-server/{}", options.version) }),
         options: Arc::new(SocketOptions {
             message_bytes_max: limits.message_bytes_max,
             outbox_bytes_max: limits.outbox_bytes_max,
@@ -119,7 +119,6 @@ fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubOpens> 
 /// Opens sessions of a hub.
 #[derive(Debug)]
 struct HubOpens {
-    hub: Hub,
     /// Product and version.
     server: String,
 }
@@ -131,11 +130,8 @@ impl Opens<Accepted> for HubOpens {
         agreed.heartbeat
     }
 
-    fn greet(&self, _: &Accepted, connection: &Connection, out: &mut Vec<u8>) {
-        Session::greeting(&self.hub, connection, &self.server, out);
-    }
-
-    fn open(&self, agreed: Accepted, connection: Arc<Connection>) -> SessionEndpoint {
-        SessionEndpoint(Session::new(agreed.permit.join(connection)))
+    fn open(&self, agreed: Accepted, connection: &Arc<Connection>, answer: Vec<u8>) -> SessionEndpoint {
+        let opened = Session::open(agreed.permit, connection, agreed.login, &self.server, answer);
+        SessionEndpoint(opened.inspect_err(|code| connection.close(*code)).ok())
     }
 }

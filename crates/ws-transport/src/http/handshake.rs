@@ -13,6 +13,7 @@ use ws_core::{HeartbeatMode, Hub, Refusal};
 use ws_proto::{ErrorCode, SUBPROTOCOL};
 
 use super::origin::may_connect;
+use super::token::token;
 use super::{Accepted, AllowedOrigin, Answer, Reply};
 
 const VERSION: &str = "13";
@@ -26,13 +27,17 @@ pub(super) fn answer(
 ) -> Result<Answer<Accepted>, Reply> {
     let mut switching = plain_handshake(request)?;
     check_origin(hub, origins, request)?;
-    let heartbeat = heartbeat_mode(request.uri().query().unwrap_or_default())?;
+    let query = request.uri().query().unwrap_or_default();
+    let heartbeat = heartbeat_mode(query)?;
     if has_token(request.headers(), SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
         switching.set(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
     }
     let refused = |refusal| Reply::refusal(ErrorCode::Overloaded, &format!("{refusal}; try again later"));
-    let permit = hub.admit(peer).map_err(refused)?;
-    Ok(Answer::Switch(switching, Accepted { permit, heartbeat }))
+    let token = token(request.headers(), query);
+    let permit = hub.admit(peer, token.is_some()).map_err(refused)?;
+    // A browser cannot read the status of a handshake: a bad token is refused on the socket.
+    let login = token.map(|token| hub.log_in(token));
+    Ok(Answer::Switch(switching, Accepted { permit, heartbeat, login }))
 }
 
 /// A page has to be of an origin that may connect; who is no browser sends no `Origin`.

@@ -59,6 +59,12 @@ impl HubMetrics {
         let connections = self.hub.connections() as u64;
         let draining = u64::from(self.hub.is_draining());
         single(encoder, "ws_connections", "Open connections", gauge(connections))?;
+        single(
+            encoder,
+            "ws_connections_unauthenticated",
+            "Open connections that have to authenticate first, and are not in ws_connections",
+            gauge(self.hub.strangers() as u64),
+        )?;
         let counters = self.hub.counters();
         let subscriptions = counters.subscribed.get().saturating_sub(counters.unsubscribed.get());
         let engine = self.hub.engine().stats();
@@ -110,6 +116,8 @@ impl HubMetrics {
             ("ws_publications", "Publications that were accepted", &counters.publications),
             ("ws_duplicates", "Publications whose msg_id was there already", &counters.duplicates),
             ("ws_subscribed", "Subscriptions that were begun", &counters.subscribed),
+            ("ws_logins", "Tokens that a connection logged in with, or refreshed", &counters.logins),
+            ("ws_revoked", "Subscriptions that ended because of a token", &counters.revoked),
             ("ws_recovered", "Subscriptions with `since` that missed nothing", &counters.recovered),
             ("ws_not_recovered", "Subscriptions with `since` that were told what is gone", &counters.not_recovered),
             (

@@ -7,6 +7,7 @@ mod origin;
 mod pages;
 mod reply;
 mod routes;
+mod token;
 
 use std::convert::Infallible;
 use std::future::{Ready, poll_fn, ready};
@@ -24,7 +25,8 @@ use hyper_util::rt::TokioTimer;
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use ws_core::{HeartbeatMode, Permit};
+use ws_core::{Claims, HeartbeatMode, Permit};
+use ws_proto::ErrorBody;
 
 use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX};
 
@@ -57,6 +59,8 @@ pub(crate) trait Routes: Send + Sync + 'static {
 pub(crate) struct Accepted {
     pub(crate) permit: Permit,
     pub(crate) heartbeat: HeartbeatMode,
+    /// What the token says that came along, or why it is none.
+    pub(crate) login: Option<Result<Claims, ErrorBody>>,
 }
 
 /// A socket whose handshake is done.

@@ -114,7 +114,7 @@ impl<E: Endpoint> Socket<E> {
         options: Arc<SocketOptions>,
     ) -> Self {
         let mut reader = Reader::new();
-        reader.feed(early, &config(&options));
+        reader.feed(early, &config(options.message_bytes_max));
         Socket {
             read,
             connection,
@@ -195,7 +195,7 @@ impl<E: Endpoint> Socket<E> {
         if matches!(self.phase, Phase::Lingering(_)) {
             return ControlFlow::Continue(());
         }
-        self.reader.feed(bytes, &config(&self.options));
+        self.reader.feed(bytes, &config(self.options.message_bytes_max));
         self.take_messages(now_ms, out);
         self.go_on_closing()
     }
@@ -204,12 +204,12 @@ impl<E: Endpoint> Socket<E> {
     /// that it still owed.
     fn take_messages(&mut self, now_ms: u64, out: &mut Vec<u8>) {
         out.clear();
-        self.endpoint.iter_mut().for_each(|endpoint| endpoint.answers(out));
+        self.endpoint.iter_mut().for_each(|endpoint| endpoint.answers(now_ms, out));
         let room = self.options.outbox_bytes_max.min(WRITE_BATCH_BYTES_MAX);
         while out.len() < room {
             let message = match self.held.take() {
                 Some(message) => Ok(*message),
-                None => self.reader.next(out),
+                None => self.reader.next(self.message_bytes_max(), out),
             };
             let flow = match message {
                 Ok(message) => self.take_message(message, now_ms, out),
@@ -227,6 +227,12 @@ impl<E: Endpoint> Socket<E> {
         }
         self.backlog = true;
         self.connection.send(out, now_ms);
+    }
+
+    /// Largest message that is taken now, in bytes.
+    fn message_bytes_max(&self) -> usize {
+        let configured = self.options.message_bytes_max;
+        self.endpoint.as_ref().map_or(configured, |endpoint| endpoint.message_bytes_max(configured))
     }
 
     fn take_message(&mut self, message: Message, now_ms: u64, out: &mut Vec<u8>) -> Flow {
@@ -264,7 +270,7 @@ impl<E: Endpoint> Socket<E> {
         tracing::debug!(connection = %self.connection.id(), code = code.as_u16(), reason = code.reason(), "closing");
         self.endpoint = None;
         self.held = None;
-        self.reader.close(code, &config(&self.options), out);
+        self.reader.close(code, &config(self.options.message_bytes_max), out);
         self.connection.send_last(out, self.options.clock.now_ms());
         self.phase = match code {
             CloseCode::Protocol | CloseCode::InvalidUtf8 | CloseCode::TooBig => Phase::Lingering(close_timer()),
@@ -330,12 +336,12 @@ fn close_timer() -> Pin<Box<Sleep>> {
 }
 
 /// tungstenite's configuration, every field of it set by us. Its write buffer only passes bytes on.
-fn config(options: &SocketOptions) -> WebSocketConfig {
+fn config(message_bytes_max: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_CHUNK_BYTES)
         .write_buffer_size(0)
         .max_write_buffer_size(usize::MAX)
-        .max_message_size(Some(options.message_bytes_max))
-        .max_frame_size(Some(options.message_bytes_max))
+        .max_message_size(Some(message_bytes_max))
+        .max_frame_size(Some(message_bytes_max))
         .accept_unmasked_frames(false)
 }

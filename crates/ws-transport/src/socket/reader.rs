@@ -64,11 +64,17 @@ impl Reader {
     }
 
     /// The next message. What the protocol answers by itself (pong, close) is appended to `out`.
-    pub(super) fn next(&mut self, out: &mut Vec<u8>) -> Result<Message, Stop> {
+    /// `bytes_max` is the largest message that is taken, in bytes.
+    pub(super) fn next(&mut self, bytes_max: usize, out: &mut Vec<u8>) -> Result<Message, Stop> {
         let Some(parser) = &mut self.parser else { return Err(Stop::Starved) };
         if parser.is_between_messages() {
             self.parser = None;
             return Err(Stop::Starved);
+        }
+        if parser.context.get_config().max_message_size != Some(bytes_max) {
+            parser.context.set_config(|config| {
+                (config.max_message_size, config.max_frame_size) = (Some(bytes_max), Some(bytes_max));
+            });
         }
         parser.next(out)
     }

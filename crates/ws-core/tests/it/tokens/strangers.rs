@@ -1,0 +1,90 @@
+//! Connections that have to authenticate first, and connections of one user.
+
+use std::time::Duration;
+
+use serde_json::json;
+use ws_core::{Flow, Limits, Refusal};
+use ws_proto::CloseCode;
+
+use super::{connect, hub_in, pass, terms};
+use crate::client::{Client, LOCAL, limits, settle};
+
+#[tokio::test(start_paused = true)]
+async fn strangers_get_nothing_and_count_nowhere() {
+    let hub = hub_in(terms(false), limits());
+    let mut stranger = Client::connect_greeted(&hub, 1 << 20);
+    let mut ann = connect(&hub, &json!({"user": "ann"}));
+    assert_eq!((hub.connections(), hub.strangers(), hub.admitted()), (1, 1, 2));
+    assert_eq!(ann.ask("get_connections", &json!({})), Ok(json!({"count": 1})));
+    assert_eq!(ann.ask("broadcast", &json!({"message": "first"})), Ok(json!({"recipients": 1})));
+    for action in ["echo", "broadcast", "get_connections", "subscribe", "publish", "get_history", "get_presence"] {
+        let refused = stranger.ask(action, &json!({"message": 1, "channel": "a", "data": 1}));
+        assert_eq!(refused, Err("unauthenticated".to_owned()), "{action}");
+    }
+    settle().await;
+    assert_eq!(stranger.events(), [""; 0]);
+    assert_eq!(stranger.say(r#"{"type":"ping"}"#), Flow::Continue);
+    stranger.authenticate(&json!({"user": "bob"})).expect("it is in order");
+    assert_eq!((hub.connections(), hub.strangers()), (2, 0));
+    assert_eq!(ann.ask("broadcast", &json!({"message": "second"})), Ok(json!({"recipients": 2})));
+    settle().await;
+    assert_eq!(stranger.read_broadcasts().len(), 0);
+    ann.request("broadcast", &json!({"message": 3}));
+    settle().await;
+    assert_eq!(stranger.read_broadcasts(), [3]);
+    pass(Duration::from_secs(20), &mut stranger).await;
+    stranger.is_closed_with(None);
+    drop(stranger);
+    settle().await;
+    assert_eq!((hub.connections(), hub.strangers(), hub.admitted()), (1, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn strangers_have_so_much_time() {
+    let hub = hub_in(terms(false), limits());
+    let mut stranger = Client::connect_greeted(&hub, 1 << 20);
+    assert_eq!(stranger.authenticate(&json!({"user": "ann", "within": -1})), Err("token_expired".to_owned()));
+    pass(Duration::from_secs(9), &mut stranger).await;
+    stranger.is_closed_with(None);
+    pass(Duration::from_secs(2), &mut stranger).await;
+    stranger.is_closed_with(Some(CloseCode::NotAuthenticated));
+    let mut known = connect(&hub, &json!({"user": "ann"}));
+    pass(Duration::from_secs(20), &mut known).await;
+    known.is_closed_with(None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_are_only_so_many_strangers() {
+    let hub = hub_in(terms(false), Limits { unauthenticated_max: 2, ..limits() });
+    let first = Client::connect_greeted(&hub, 1 << 20);
+    let mut second = Client::connect_greeted(&hub, 1 << 20);
+    assert_eq!(hub.admit(LOCAL, false).err(), Some(Refusal::Strangers));
+    let _known = connect(&hub, &json!({"user": "ann"}));
+    second.authenticate(&json!({"user": "bob"})).expect("it is in order");
+    let third = Client::connect_greeted(&hub, 1 << 20);
+    assert!(hub.admit(LOCAL, false).is_err());
+    drop((first, third));
+    assert!(hub.admit(LOCAL, false).is_ok());
+    assert_eq!(hub.strangers(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_has_so_many_connections() {
+    let hub = hub_in(terms(true), Limits { connections_per_user_max: 2, ..limits() });
+    let ann = json!({"user": "ann"});
+    let first = connect(&hub, &ann);
+    let mut second = Client::connect(&hub, 1 << 20);
+    second.authenticate(&ann).expect("it is in order");
+    second.authenticate(&ann).expect("a refresh is no further connection");
+    let (code, error) =
+        Client::connect_with(&hub, 1 << 20, Some(&ann.to_string())).map(drop).expect_err("one too many");
+    assert_eq!((code, error["error"]["code"].as_str()), (CloseCode::UserConnectionLimit, Some("limit_exceeded")));
+    let mut third = Client::connect(&hub, 1 << 20);
+    let flow = third.request("authenticate", &json!({"token": ann.to_string()}));
+    assert_eq!(flow, Flow::Close(CloseCode::UserConnectionLimit));
+    assert_eq!(third.read()[0]["error"]["code"], "limit_exceeded");
+    assert!(third.connection.identity().is_none());
+    connect(&hub, &json!({"user": "bob"}));
+    drop(first);
+    connect(&hub, &ann);
+}

@@ -1,0 +1,52 @@
+//! The token of a handshake (PROTOCOL section 7).
+
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+
+const SCHEME: &str = "bearer";
+
+/// The token in `Authorization: Bearer`, else in the query as `token=`. One that is empty, or no text, is a bad one, not
+/// none: whoever sends it does not mean to be anonymous. Other schemes than `Bearer` are for others on the way.
+pub(super) fn token<'a>(headers: &'a HeaderMap, query: &'a str) -> Option<&'a str> {
+    let header = headers.get_all(AUTHORIZATION).iter().find_map(bearer);
+    header.or_else(|| query.split('&').find_map(|option| option.strip_prefix("token=")))
+}
+
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.as_bytes().split_at_checked(SCHEME.len())?;
+    let is_bearer = scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) && matches!(token, [] | [b' ', ..]);
+    is_bearer.then(|| str::from_utf8(token).unwrap_or_default().trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(header: Option<&'static [u8]>, query: &str, expect: Option<&str>) {
+        let mut headers = HeaderMap::new();
+        header.iter().for_each(|header| {
+            headers.append(AUTHORIZATION, HeaderValue::from_bytes(header).expect("a header"));
+        });
+        assert_eq!(token(&headers, query), expect);
+    }
+
+    #[test]
+    fn the_header_wins_over_the_query() {
+        check(None, "", None);
+        check(None, "heartbeat=app&token=a.b.c", Some("a.b.c"));
+        check(Some(b"Bearer x.y.z"), "token=a.b.c", Some("x.y.z"));
+        check(Some(b"bEARER  x.y.z "), "", Some("x.y.z"));
+        check(Some(b"Basic dTpw"), "token=a.b.c", Some("a.b.c"));
+        check(Some(b"Basic dTpw"), "", None);
+        check(Some(b"Bearerx.y.z"), "", None);
+    }
+
+    #[test]
+    fn an_empty_token_is_a_bad_one() {
+        check(None, "token=", Some(""));
+        check(Some(b"Bearer"), "token=a.b.c", Some(""));
+        check(Some(b"Bearer "), "", Some(""));
+        check(Some(b"Bearer \xff\xfe"), "token=a.b.c", Some(""));
+        check(None, "mytoken=a", None);
+    }
+}
