@@ -6,9 +6,11 @@
 //   #connection-id  #server  #user  #heartbeat  #frame-limit
 //   #url  #url-note[data-status]  #connect[data-does=connect|disconnect]  #auto-reconnect
 //   #close-info[data-code][data-reconnect=true|false|none]  #close-code  #close-meaning  #close-advice  #reconnect-note
+//   #token  #authenticate  #token-in-handshake  #token-result[data-status]
+//     #token-state[data-status=expiring or empty][data-expires: ms since 1970, or empty]
 //   #echo-payload  #echo-send  #echo-result[data-status=waiting|ok|error|invalid|offline]
 //     and so for broadcast-, connections-
-//   #channel-name  #channel-mode (now|rewind|since)  #channel-rewind  #channel-since-epoch  #channel-since-offset
+//   #channel-name  #channel-mode (now|rewind|since)  #channel-rewind  #channel-since-epoch  #channel-since-offset  #channel-token
 //     #channel-subscribe  #channel-unsubscribe  #channel-result[data-status]
 //   #channel-list li[data-channel][data-offset][data-epoch][data-seen][data-jumps]
 //     [data-state=live|catching-up|gap|waiting|refused]: waiting is without a connection or answer, gap stays until the
@@ -47,6 +49,7 @@ import { connectAtStart, mountConnection } from './page/connection.js';
 import { mountCounters } from './page/counters.js';
 import { mountFrames } from './page/frames.js';
 import { mountHistory } from './page/history.js';
+import { mountIdentity } from './page/identity.js';
 import { mountPresence } from './page/presence.js';
 import { mountPublish } from './page/publish.js';
 import { mountRaw } from './page/raw.js';
@@ -54,7 +57,7 @@ import { mountRecovery } from './page/recovery.js';
 import { language, mountLanguage, setLanguage } from './page/text.js';
 
 const PARTS = [
-  mountState, mountLanguage, mountTheme, mountConnection, mountActions, mountRaw, mountCounters, mountFrames,
+  mountState, mountLanguage, mountTheme, mountConnection, mountIdentity, mountActions, mountRaw, mountCounters, mountFrames,
   mountChannelForm, mountChannelList, mountPublish, mountPresence, mountHistory, mountRecovery,
 ];
 

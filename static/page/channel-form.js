@@ -31,7 +31,8 @@ export function mountChannelForm(client, channels) {
     const start = startOf(mode.value);
     if (!start) showResult(result, 'invalid', () => t('notNumber'));
     else {
-      ask(client, result, () => channels.subscribe(name.value, start), ({ data }) => {
+      const token = element('channel-token').value.trim();
+      ask(client, result, () => channels.subscribe(name.value, start, token), ({ data }) => {
         follow(data.channel);
         return startedWords(data);
       });

@@ -29,9 +29,12 @@ export class Channels extends Emitter {
   /** The last position that was seen in a channel, or undefined. */
   positionOf(channel) { return this.subscriptions.get(channel)?.resume.since ?? this.#positions.get(channel); }
 
-  /** `start` is {}, {rewind} or {since}, as JSON values. Returns the promise of the answer. */
-  async subscribe(channel, start) {
-    const answer = await this.#request('subscribe', { channel, ...start });
+  /**
+   * `start` is {}, {rewind} or {since}, as JSON values; `token` a subscription token, or empty. Returns the promise of
+   * the answer.
+   */
+  async subscribe(channel, start, token = '') {
+    const answer = await this.#request('subscribe', { channel, ...start, ...(token && { token }) });
     if (answer.data) {
       const subscription = new Subscription(channel, start);
       subscription.accept(answer.data, start);

@@ -3,20 +3,22 @@
 import { Backoff, slotWait } from './backoff.js';
 import { Emitter } from './emitter.js';
 import { bytesOf, isObject } from './json.js';
-import { classify, isFinal, previewOf, shouldReconnect, withHeartbeat } from './protocol.js';
+import { classify, isFinal, previewOf, shouldReconnect, socketUrl } from './protocol.js';
 import { Requests } from './requests.js';
 import { Silence } from './silence.js';
 
 const CLOSE_GRACE_MS = 2_000;
 
 /**
- * Drive it with `connect`, `disconnect`, `drop`, `send`, `request`. Events: `change` (state, hello, notice or retry are
- * new), `frame` (one frame, either way, or a socket opened or closed; `seq` grows), `notification` (the `data` of one,
- * and the text of its frame).
+ * Drive it with `connect`, `disconnect`, `drop`, `send`, `request`, `authenticate`. Events: `change` (state, hello,
+ * expiry, notice or retry are new), `frame` (one frame, either way, or a socket opened or closed; `seq` grows), `notification` (the `data` of one,
+ * and the text of its frame), `refused` (the error that the server sends in place of `connected`).
  */
 export class Client extends Emitter {
   state = 'disconnected';
   hello = null; // data of the `connected` event
+  expiry = null; // of the token: {at: ms since 1970, soon: the server has said so}
+  token = ''; // goes along in the handshake, unless it is empty
   notice = null; // the last socket's end {code, reason, opened, byPage?, dropped?, silence?}, or {draining: true, at}
   retry = null; // {at: ms since 1970, attempt}
   autoReconnect = true;
@@ -40,10 +42,11 @@ export class Client extends Emitter {
 
   /** Throws what the browser says when the address is no WebSocket URL. */
   connect(address) {
-    const socket = new WebSocket(withHeartbeat(address));
+    const socket = new WebSocket(socketUrl(address, this.token));
     socket.binaryType = 'arraybuffer';
     this.#stopTimers();
-    Object.assign(this, { retry: null, hello: null }); // the notice stays in sight until the server says hello
+    // The notice stays in sight until the server says hello.
+    Object.assign(this, { retry: null, hello: null, expiry: null });
     this.#address = address;
     this.#wanted = true;
     this.#socket = socket;
@@ -95,6 +98,18 @@ export class Client extends Emitter {
     return promise;
   }
 
+  /** Names the user of this connection, or refreshes its token. Returns the promise of the answer. */
+  async authenticate(token) {
+    const socket = this.#socket;
+    const answer = await this.request('authenticate', JSON.stringify({ token }));
+    if (answer.data && socket === this.#socket) {
+      this.hello = { ...this.hello, user: answer.data.user };
+      this.expiry = answer.data.expires_at === undefined ? null : { at: answer.data.expires_at, soon: false };
+      this.emit('change');
+    }
+    return answer;
+  }
+
   /** `payload` is JSON text and goes out as it is: parsing it would change large numbers. */
   request(action, payload) {
     const head = `"id":"${this.nextId()}","type":"request","action":${JSON.stringify(action)}`;
@@ -133,6 +148,7 @@ export class Client extends Emitter {
     this.#show(frame);
     settle?.();
     if (frame.name === 'ping' && frame.kind === 'heartbeat') this.send('{"type":"pong"}');
+    if (frame.kind === 'error' && frame.id === undefined && !this.hello) this.emit('refused', frame.value.error);
     if (frame.kind === 'notification' && isObject(frame.value.data)) this.#notified(frame.value.data, data);
   }
 
@@ -142,6 +158,10 @@ export class Client extends Emitter {
       this.#watchSilence(data.heartbeat);
       this.#setState('connected');
     } else if (data.event === 'draining') this.#drain(data.reconnect_after_ms);
+    else if (data.event === 'token_expiring') {
+      this.expiry = { at: data.expires_at, soon: true };
+      this.emit('change');
+    }
     this.emit('notification', data, text);
   }
 
@@ -177,7 +197,7 @@ export class Client extends Emitter {
   #ended({ code, reason = '' }) {
     this.#stopTimers();
     this.#socket = null;
-    this.hello = null;
+    this.hello = this.expiry = null;
     this.notice = { code, reason, opened: this.#openedAt !== null, ...this.#ending };
     // The code that arrived wins over the one that was asked for, except where the browser only says "aborted".
     if (code !== 1006) this.notice.code = code;

@@ -53,9 +53,13 @@ export function shouldReconnect(code) {
 /** Whether this close code forbids to come back, also for a client that had planned to (section 6). */
 export const isFinal = (code) => code >= 4500;
 
-/** The address with the heartbeat that a browser can answer, unless it names one. Throws when it is no URL. */
-export function withHeartbeat(address) {
+/**
+ * The address with the heartbeat that a browser can answer, unless it names one, and with the token, unless there is
+ * none. Throws when it is no URL.
+ */
+export function socketUrl(address, token) {
   const url = new URL(address);
   if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', 'app');
+  if (token) url.searchParams.set('token', token);
   return url.href;
 }

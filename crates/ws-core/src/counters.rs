@@ -48,6 +48,10 @@ pub struct Counters {
     pub subscribed: Count,
     /// Tokens that a connection logged in with, or refreshed.
     pub logins: Count,
+    /// Times that the published key set was fetched again.
+    pub key_set_fetches: Count,
+    /// Those of them that failed.
+    pub key_set_failures: Count,
     /// Subscriptions that ended because of a token: it expired, or does not grant them any longer.
     pub revoked: Count,
     /// Subscriptions that have ended.

@@ -117,6 +117,8 @@ impl HubMetrics {
             ("ws_duplicates", "Publications whose msg_id was there already", &counters.duplicates),
             ("ws_subscribed", "Subscriptions that were begun", &counters.subscribed),
             ("ws_logins", "Tokens that a connection logged in with, or refreshed", &counters.logins),
+            ("ws_key_set_fetches", "Times that the published key set was fetched again", &counters.key_set_fetches),
+            ("ws_key_set_failures", "Those of them that failed", &counters.key_set_failures),
             ("ws_revoked", "Subscriptions that ended because of a token", &counters.revoked),
             ("ws_recovered", "Subscriptions with `since` that missed nothing", &counters.recovered),
             ("ws_not_recovered", "Subscriptions with `since` that were told what is gone", &counters.not_recovered),

@@ -37,6 +37,7 @@ files! {
     "/page/emitter.js" => SCRIPT "page/emitter.js",
     "/page/frames.js" => SCRIPT "page/frames.js",
     "/page/history.js" => SCRIPT "page/history.js",
+    "/page/identity.js" => SCRIPT "page/identity.js",
     "/page/json.js" => SCRIPT "page/json.js",
     "/page/log.js" => SCRIPT "page/log.js",
     "/page/places.js" => SCRIPT "page/places.js",

@@ -1,0 +1,152 @@
+//! What a token says, and whether it says it in time, to us, and in order (RFC 7519, section 4.1; PROTOCOL section 7).
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use ws_core::{Claims, Grants, TokenError};
+
+use crate::limits::USER_BYTES_MAX;
+
+/// The claims that are looked at, as they came. Others are ignored; null is as good as absent.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Raw {
+    #[serde(default)]
+    sub: Option<Value>,
+    #[serde(default)]
+    exp: Option<Value>,
+    #[serde(default)]
+    nbf: Option<Value>,
+    #[serde(default)]
+    iat: Option<Value>,
+    #[serde(default)]
+    aud: Option<Value>,
+    #[serde(default)]
+    iss: Option<Value>,
+    #[serde(default)]
+    info: Option<Box<RawValue>>,
+    #[serde(default)]
+    channels: Option<Value>,
+    #[serde(default)]
+    subscribe: Option<Value>,
+    #[serde(default)]
+    publish: Option<Value>,
+    #[serde(default)]
+    presence: Option<Value>,
+    #[serde(default)]
+    history: Option<Value>,
+    #[serde(default)]
+    actions: Option<Value>,
+    #[serde(default)]
+    channel: Option<Value>,
+}
+
+/// What tokens must say to count here, and now.
+#[derive(Debug)]
+pub(crate) struct Terms<'a> {
+    pub(crate) audience: Option<&'a str>,
+    pub(crate) issuer: Option<&'a str>,
+    pub(crate) leeway: Duration,
+    /// Milliseconds since 1970.
+    pub(crate) now_ms: u64,
+}
+
+impl Raw {
+    /// Judges the claims. Only what is in order in all else has expired.
+    pub(crate) fn judge(self, terms: &Terms<'_>) -> Result<Claims, TokenError> {
+        let (claims, expires_at_ms) = self.read(terms).map_err(TokenError::Invalid)?;
+        if expires_at_ms.is_some_and(|at_ms| terms.now_ms >= at_ms.saturating_add(terms.leeway_ms())) {
+            return Err(TokenError::Expired);
+        }
+        Ok(claims)
+    }
+
+    fn read(self, terms: &Terms<'_>) -> Result<(Claims, Option<u64>), String> {
+        let expires_at_ms = time(self.exp.as_ref(), "exp")?;
+        for (claim, name) in [(&self.nbf, "nbf"), (&self.iat, "iat")] {
+            let from_ms = time(claim.as_ref(), name)?;
+            if from_ms.is_some_and(|from_ms| terms.now_ms.saturating_add(terms.leeway_ms()) < from_ms) {
+                return Err(format!("the token is not valid yet (`{name}`)"));
+            }
+        }
+        check_audience(self.aud.as_ref(), terms.audience)?;
+        check_issuer(self.iss.as_ref(), terms.issuer)?;
+        let claims = Claims {
+            user: user(self.sub.as_ref())?,
+            info: self.info.filter(|info| info.get() != "null"),
+            expires_at_ms,
+            channels: list(self.channels.as_ref(), "channels")?,
+            grants: Grants {
+                subscribe: list(self.subscribe.as_ref(), "subscribe")?.into_iter().collect(),
+                publish: list(self.publish.as_ref(), "publish")?.into_iter().collect(),
+                presence: list(self.presence.as_ref(), "presence")?.into_iter().collect(),
+                history: list(self.history.as_ref(), "history")?.into_iter().collect(),
+                actions: list(self.actions.as_ref(), "actions")?.into_iter().collect(),
+            },
+            channel: match self.channel.as_ref() {
+                None | Some(Value::Null) => None,
+                Some(Value::String(channel)) => Some(channel.clone()),
+                Some(_) => return Err("`channel` must be a string".to_owned()),
+            },
+        };
+        Ok((claims, expires_at_ms))
+    }
+}
+
+impl Terms<'_> {
+    fn leeway_ms(&self) -> u64 {
+        u64::try_from(self.leeway.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Seconds since 1970, whole or not, as milliseconds.
+fn time(claim: Option<&Value>, name: &str) -> Result<Option<u64>, String> {
+    let Some(claim) = claim.filter(|claim| !claim.is_null()) else { return Ok(None) };
+    let whole = claim.as_u64().and_then(|seconds| seconds.checked_mul(1000));
+    // What is above is no time that anybody means, and could not be told exactly.
+    const MS_MAX: f64 = 9e15;
+    let fraction = || claim.as_f64().map(|seconds| seconds * 1000.0).filter(|ms| (0.0..MS_MAX).contains(ms));
+    let ms = whole.filter(|ms| *ms < MS_MAX as u64).or_else(|| fraction().map(|ms| ms as u64));
+    ms.map(Some).ok_or_else(|| format!("`{name}` must be a number of seconds since 1970"))
+}
+
+fn check_audience(claim: Option<&Value>, audience: Option<&str>) -> Result<(), String> {
+    let Some(audience) = audience else { return Ok(()) };
+    let is_ours = match claim {
+        Some(Value::String(one)) => one == audience,
+        Some(Value::Array(several)) => several.iter().any(|one| one == audience),
+        _ => false,
+    };
+    if is_ours { Ok(()) } else { Err("the token is for another audience (`aud`)".to_owned()) }
+}
+
+fn check_issuer(claim: Option<&Value>, issuer: Option<&str>) -> Result<(), String> {
+    match issuer {
+        Some(issuer) if claim.is_none_or(|claim| claim != issuer) => {
+            Err("the token is from another issuer (`iss`)".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn user(claim: Option<&Value>) -> Result<String, String> {
+    let Some(Value::String(user)) = claim else {
+        return Err("`sub` must be a string: the name of the user".to_owned());
+    };
+    if user.is_empty() || user.len() > USER_BYTES_MAX || user.contains(char::is_control) {
+        return Err(format!("`sub` must have 1 to {USER_BYTES_MAX} bytes, and no control characters"));
+    }
+    Ok(user.clone())
+}
+
+fn list(claim: Option<&Value>, name: &str) -> Result<Vec<String>, String> {
+    let wrong = || format!("`{name}` must be a list of strings");
+    match claim {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(items)) => {
+            items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
+        }
+        Some(_) => Err(wrong()),
+    }
+}

@@ -1,0 +1,141 @@
+//! The key set that an identity provider publishes (`auth.jwks_url`, RFC 7517): fetched before the server listens, and
+//! again from time to time, for providers change their keys.
+//!
+//! What was fetched last and is in order stays until there is something newer: a provider that is away locks nobody
+//! out. The answer has a time and a size that it must keep to, and redirects are not followed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, StatusCode};
+use ws_auth::{KEY_SET_BYTES_MAX, KeySetError, Verifier, read_key_set};
+use ws_core::Counters;
+
+/// Time for one fetch, from the name of the host to the last byte.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Pause after a fetch that failed; it doubles with each, up to the time between two fetches.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+
+/// Why there is no key set.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The provider cannot be reached, or does not answer in time.
+    #[error("cannot be fetched: {}", causes(.0))]
+    Http(#[from] reqwest::Error),
+    /// It answers with something else.
+    #[error("cannot be fetched: the answer is {0}")]
+    Status(StatusCode),
+    /// It answers with too much.
+    #[error("is longer than {KEY_SET_BYTES_MAX} bytes")]
+    TooLong,
+    /// What it answers is no key set.
+    #[error("cannot be used: {0}")]
+    Content(#[from] KeySetError),
+    /// None of the keys can be used.
+    #[error("has no key that could be used among {passed_over}")]
+    Useless {
+        /// How many there are.
+        passed_over: usize,
+    },
+}
+
+/// Keeps the published keys of a verifier up to date.
+#[derive(Debug)]
+pub struct KeySource {
+    client: Client,
+    url: String,
+    every: Duration,
+    verifier: Arc<Verifier>,
+}
+
+impl KeySource {
+    /// Fetches `url` every so often, for `verifier`. Nothing is fetched yet.
+    ///
+    /// # Errors
+    /// The system has no roots of trust, for example.
+    pub fn new(url: &str, every: Duration, verifier: Arc<Verifier>) -> Result<Self, FetchError> {
+        let client = Client::builder()
+            .timeout(FETCH_TIMEOUT)
+            .redirect(Policy::none())
+            .user_agent(concat!("ws-server/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(KeySource { client, url: url.to_owned(), every, verifier })
+    }
+
+    /// Fetches the key set once, and hands it over.
+    ///
+    /// # Errors
+    /// See [`FetchError`]; the keys from before stay.
+    pub async fn fetch(&self) -> Result<(), FetchError> {
+        let mut response = self.client.get(&self.url).header("accept", "application/json").send().await?;
+        if response.status() != StatusCode::OK {
+            return Err(FetchError::Status(response.status()));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if body.len() + chunk.len() > KEY_SET_BYTES_MAX {
+                return Err(FetchError::TooLong);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let set = read_key_set(&body)?;
+        if set.keys.is_empty() {
+            return Err(FetchError::Useless { passed_over: set.passed_over });
+        }
+        tracing::info!(url = self.url, keys = set.keys.len(), passed_over = set.passed_over, "key set fetched");
+        self.verifier.set_published(set.keys);
+        Ok(())
+    }
+
+    /// Fetches it again and again, and counts. Never ends.
+    pub async fn follow(self, counters: Arc<Counters>) {
+        let mut failures = 0;
+        loop {
+            let pause = pause(failures, self.every);
+            tokio::time::sleep(pause).await;
+            counters.key_set_fetches.add(1);
+            failures = match self.fetch().await {
+                Ok(()) => 0,
+                Err(error) => {
+                    counters.key_set_failures.add(1);
+                    tracing::warn!(url = self.url, "the key set {error}; the one from before stays");
+                    failures + 1
+                }
+            };
+        }
+    }
+}
+
+/// Until the next fetch, after so many that failed.
+fn pause(failures: u32, every: Duration) -> Duration {
+    match failures.checked_sub(1) {
+        None => every,
+        Some(doublings) => RETRY_MIN.saturating_mul(1 << doublings.min(16)).min(every),
+    }
+}
+
+/// An error of reqwest says little by itself.
+fn causes(error: &reqwest::Error) -> String {
+    let mut causes = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        causes.push_str(": ");
+        causes.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    causes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_usual_one() {
+        let seconds = |failures| pause(failures, Duration::from_secs(600)).as_secs();
+        assert_eq!([0, 1, 2, 3, 9, 10, 11, 1000].map(seconds), [600, 1, 2, 4, 256, 512, 600, 600]);
+        assert_eq!(pause(1, Duration::from_millis(10)), Duration::from_millis(10));
+    }
+}
