@@ -53,13 +53,34 @@ impl Client {
         Self::on(stream, addr, "/ws").await
     }
 
-    async fn on(stream: TcpStream, addr: SocketAddr, path: &str) -> Self {
-        stream.set_nodelay(true).expect("a socket");
-        let request = format!("ws://{addr}{path}").into_client_request().expect("a URL");
-        let (socket, _) = within("the handshake", client_async(request, stream)).await.expect("the handshake succeeds");
-        let mut client = Client { socket, connected: Value::Null, notifications: VecDeque::new() };
+    /// Connects with a token in the header, and reads `connected`.
+    pub async fn with_token(addr: SocketAddr, token: &str) -> Self {
+        let mut client = Self::unread(addr, "/ws", Some(token)).await;
         client.connected = client.event("connected").await;
         client
+    }
+
+    /// Makes the handshake, and reads nothing: for those that the server refuses behind it.
+    pub async fn unread(addr: SocketAddr, path: &str, token: Option<&str>) -> Self {
+        let stream = within("a TCP connection", TcpStream::connect(addr)).await.expect("the server listens");
+        Self::shaken(stream, addr, path, token).await
+    }
+
+    async fn on(stream: TcpStream, addr: SocketAddr, path: &str) -> Self {
+        let mut client = Self::shaken(stream, addr, path, None).await;
+        client.connected = client.event("connected").await;
+        client
+    }
+
+    async fn shaken(stream: TcpStream, addr: SocketAddr, path: &str, token: Option<&str>) -> Self {
+        stream.set_nodelay(true).expect("a socket");
+        let mut request = format!("ws://{addr}{path}").into_client_request().expect("a URL");
+        if let Some(token) = token {
+            let header = format!("Bearer {token}").parse().expect("a header");
+            request.headers_mut().insert("authorization", header);
+        }
+        let (socket, _) = within("the handshake", client_async(request, stream)).await.expect("the handshake succeeds");
+        Client { socket, connected: Value::Null, notifications: VecDeque::new() }
     }
 
     /// The id that the server gave this connection.

@@ -3,6 +3,7 @@
 //! * [`server`]: a server in this process or in one of its own, on a port that the system chooses.
 //! * [`client`]: a WebSocket client that reads with deadlines. [`raw`]: bytes on a socket, for what no client would send.
 //! * [`http`]: requests and answers, and the metrics among them. [`chromium`]: the test page in a browser.
+//! * [`token`]: tokens, and servers that take them.
 //! * [`wait`]: every wait has a deadline and a name. [`require`]: programs that may be missing.
 //!
 //! Everything here panics when it does not get what it waits for: it is only ever called by tests.
@@ -15,6 +16,7 @@ pub mod process;
 pub mod raw;
 pub mod require;
 pub mod server;
+pub mod token;
 pub mod wait;
 
 /// Everything that most tests use.
@@ -25,6 +27,7 @@ pub mod prelude {
     pub use crate::raw::{self, Raw};
     pub use crate::require;
     pub use crate::server::Server;
+    pub use crate::token;
     pub use crate::wait::{DEADLINE, until, within};
     pub use serde_json::{Value, json};
     pub use std::time::Duration;

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
+use tokio::task::JoinHandle;
 
 use crate::wait::within;
 
@@ -12,7 +13,8 @@ use crate::wait::within;
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    log: Lines<BufReader<ChildStderr>>,
+    /// Taken by who reads all of it.
+    log: Option<Lines<BufReader<ChildStderr>>>,
     addr: SocketAddr,
 }
 
@@ -46,7 +48,7 @@ impl Process {
             .expect("the server's binary starts");
         let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let addr = within("the line that says where the server listens", address(&mut log)).await;
-        Process { child, log, addr }
+        Process { child, log: Some(log), addr }
     }
 
     /// Where it listens.
@@ -83,7 +85,8 @@ impl Process {
     /// Waits for a line of the log with this in it.
     pub async fn logged(&mut self, what: &str) -> String {
         within(what, async {
-            while let Some(line) = self.log.next_line().await.expect("the log is text") {
+            let log = self.log.as_mut().expect("nobody else reads the log");
+            while let Some(line) = log.next_line().await.expect("the log is text") {
                 if line.contains(what) {
                     return line;
                 }
@@ -93,12 +96,32 @@ impl Process {
         .await
     }
 
+    /// Reads the rest of the log while the process runs, and to its end.
+    pub fn follow_log(&mut self) -> JoinHandle<Vec<String>> {
+        let mut log = self.log.take().expect("nobody else reads the log");
+        tokio::spawn(async move {
+            let mut lines = Vec::new();
+            while let Ok(Some(line)) = log.next_line().await {
+                lines.push(line);
+            }
+            lines
+        })
+    }
+
     /// Waits for its end; `None` where a signal ended it.
     pub async fn exit_code(mut self) -> Option<i32> {
         // A full pipe would keep it from ending.
-        let drained = async { while let Ok(Some(_)) = self.log.next_line().await {} };
+        let mut log = self.log.take();
+        let drained = async { while let Some(Ok(Some(_))) = optional(log.as_mut().map(Lines::next_line)).await {} };
         let (status, ()) = within("the process to end", async { tokio::join!(self.child.wait(), drained) }).await;
         status.expect("a child of ours").code()
+    }
+}
+
+async fn optional<F: Future>(future: Option<F>) -> Option<F::Output> {
+    match future {
+        Some(future) => Some(future.await),
+        None => None,
     }
 }
 

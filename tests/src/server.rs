@@ -31,7 +31,7 @@ impl Server {
         let mut config = Config { addr: vec![SocketAddr::from(([127, 0, 0, 1], 0))], ..Config::default() };
         config.drain.reconnect_spread = Duration::from_secs(1);
         change(&mut config);
-        let app = App::bind(&config).expect("port 0 can be bound");
+        let app = App::bind(&config).await.expect("port 0 can be bound");
         let addr = *app.local_addrs().first().expect("one address");
         let (shutdown, asked) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {

@@ -7,11 +7,17 @@ use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use ws_core::{ChannelOptions, Engine, Heartbeat, Hub, HubOptions, MemoryEngine, MemoryLimits, Namespaces};
+use tokio::task::JoinHandle;
+use ws_auth::{Key, Verifier};
+use ws_core::{
+    Authenticator, ChannelOptions, Engine, Heartbeat, Hub, HubOptions, MemoryEngine, MemoryLimits, Namespaces,
+};
 use ws_engine_sqlite::{OpenError, SqliteEngine, SqliteOptions};
 use ws_transport::{AllowedOrigin, BindError, DrainOptions, Drained, Transport, TransportOptions};
 
-use crate::config::{Channels, Config, EngineType, Fsync};
+use crate::auth;
+use crate::config::{self, Channels, Config, EngineType, Fsync, Mistake};
+use crate::key_set::{FetchError, KeySource};
 
 /// Version of the product.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -29,11 +35,33 @@ pub struct App {
     transport: Transport,
     engine: Arc<dyn Engine>,
     grace: Duration,
+    _follows: Follows,
+}
+
+/// The task that fetches published keys; it ends with the server.
+#[derive(Debug)]
+struct Follows(Option<JoinHandle<()>>);
+
+impl Drop for Follows {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
 }
 
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// Keys of `[[auth.keys]]` cannot be read. No port was bound.
+    #[error("{}", config::report(.0).trim_end())]
+    Keys(Vec<Mistake>),
+    /// The published key set cannot be had. No port was bound.
+    #[error("the key set {url} {error}")]
+    KeySet {
+        /// Where it should be.
+        url: String,
+        /// Why not.
+        error: FetchError,
+    },
     /// The engine cannot be opened. No port was bound.
     #[error(transparent)]
     Engine(#[from] OpenError),
@@ -43,12 +71,14 @@ pub enum StartError {
 }
 
 impl App {
-    /// Opens the engine, builds the server and binds its addresses. Call it within a tokio runtime, which it
-    /// blocks for as long as opening a database takes.
+    /// Fetches published keys, opens the engine, builds the server and binds its addresses. It blocks the runtime for
+    /// as long as reading files and opening a database takes.
     ///
     /// # Errors
-    /// When the engine cannot be opened, or an address cannot be bound.
-    pub fn bind(config: &Config) -> Result<Self, StartError> {
+    /// When keys cannot be read or fetched, the engine cannot be opened, or an address cannot be bound.
+    pub async fn bind(config: &Config) -> Result<Self, StartError> {
+        let verifier = auth::verifier(config, auth::keys(config).map_err(StartError::Keys)?);
+        let key_set = key_set(config, verifier.as_ref()).await?;
         let engine = engine(config)?;
         let hub_options = HubOptions {
             limits: limits(config),
@@ -58,7 +88,7 @@ impl App {
                 broadcast: config.actions.broadcast,
                 get_connections: config.actions.get_connections,
             },
-            auth: ws_core::Auth::none(),
+            auth: auth_terms(config, verifier.clone()),
             shards: available_parallelism().map_or(1, usize::from),
         };
         let hub = Hub::start(hub_options, engine.clone());
@@ -68,7 +98,10 @@ impl App {
             version: VERSION,
             drain: DrainOptions { grace: config.drain.grace, reconnect_spread: config.drain.reconnect_spread },
         };
-        Ok(App { transport: Transport::bind(&config.addr, hub, options)?, engine, grace: config.drain.grace })
+        let counters = hub.counters().clone();
+        let transport = Transport::bind(&config.addr, hub, options)?;
+        let follows = key_set.map(|source| tokio::spawn(source.follow(counters)));
+        Ok(App { transport, engine, grace: config.drain.grace, _follows: Follows(follows) })
     }
 
     /// The addresses that are bound, with the ports that the system chose for 0.
@@ -111,7 +144,7 @@ async fn close(engine: &dyn Engine, within: Duration) {
 pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let _survived = signal(SignalKind::from_raw(SIGXFSZ))?;
-    let app = App::bind(config)?;
+    let app = App::bind(config).await?;
     for addr in app.local_addrs() {
         tracing::info!(%addr, "listening; the test page is at http://{}/", reachable(addr));
     }
@@ -119,7 +152,7 @@ pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     if config.auth.allowed_origins.contains(&AllowedOrigin::Any) {
         tracing::warn!("any origin is allowed: every page in a browser that reaches the server may connect");
     }
-    tracing::warn!("no authentication: whoever reaches the server may send to everybody");
+    tell_auth(config);
     let drained = app
         .run(async move {
             let name = tokio::select! {
@@ -139,6 +172,25 @@ pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
         .await;
     tracing::info!(connections = drained.connections, cut_off = drained.cut_off, "drained");
     Ok(())
+}
+
+/// What is open, so that nobody has to find out.
+fn tell_auth(config: &Config) {
+    let terms = &config.auth;
+    let has_keys = !terms.keys.is_empty() || terms.jwks_url.is_some();
+    match (has_keys, terms.anonymous) {
+        (false, true) => {
+            tracing::warn!("no authentication: whoever reaches the server may connect, publish and broadcast");
+        }
+        (false, false) => tracing::warn!("nobody can connect: anonymous is false, and there are no keys for tokens"),
+        (true, true) => {
+            tracing::warn!("anonymous connections are allowed (auth.anonymous): the modes decide what they may")
+        }
+        (true, false) => {}
+    }
+    if auth::keys(config).is_ok_and(|keys| keys.iter().any(Key::is_short)) {
+        tracing::warn!("a secret in [[auth.keys]] has less than 32 bytes: it can be guessed from a token");
+    }
 }
 
 fn tell_engine(config: &Config) {
@@ -166,8 +218,8 @@ fn limits(config: &Config) -> ws_core::Limits {
     ws_core::Limits {
         connections_max: limits.connections_max,
         connections_per_ip_max: limits.connections_per_ip_max,
-        connections_per_user_max: 0,
-        unauthenticated_max: 0,
+        connections_per_user_max: limits.connections_per_user_max,
+        unauthenticated_max: config.auth.unauthenticated_max,
         handshakes_per_second: limits.handshakes_per_second,
         requests_per_second: limits.requests_per_second,
         requests_burst: limits.requests_burst,
@@ -181,6 +233,27 @@ fn limits(config: &Config) -> ws_core::Limits {
         errors_window: limits.errors_window,
         write_timeout: limits.write_timeout,
     }
+}
+
+/// On what terms connections authenticate.
+fn auth_terms(config: &Config, verifier: Option<Arc<Verifier>>) -> ws_core::Auth {
+    let auth = &config.auth;
+    ws_core::Auth {
+        authenticator: verifier.map(|verifier| verifier as Arc<dyn Authenticator>),
+        anonymous: auth.anonymous,
+        authenticate_within: auth.authenticate_within,
+        expiry_notice: auth.expiry_notice,
+        expiry_grace: auth.expiry_grace,
+    }
+}
+
+/// What follows the published keys, which have been fetched once.
+async fn key_set(config: &Config, verifier: Option<&Arc<Verifier>>) -> Result<Option<KeySource>, StartError> {
+    let Some((url, verifier)) = config.auth.jwks_url.as_ref().zip(verifier) else { return Ok(None) };
+    let refused = |error| StartError::KeySet { url: url.as_str().to_owned(), error };
+    let source = KeySource::new(url.as_str(), config.auth.jwks_refresh, verifier.clone()).map_err(refused)?;
+    source.fetch().await.map_err(refused)?;
+    Ok(Some(source))
 }
 
 /// An interval of zero turns heartbeats off, and the timeout with it.

@@ -7,12 +7,14 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::config::Sources;
+use crate::token::TokenArgs;
 
 const AFTER_HELP: &str = "\
 Every value comes from the first of these that has it: a flag, the environment, the file, the default.
 
 Environment:
   WS_SERVER__SECTION__KEY  Any key of the file: WS_SERVER__LIMITS__MESSAGE_BYTES_MAX=128KiB
+  WS_SERVER__AUTH__KEYS__0__SECRET  The secret that tokens are signed with (HS256)
   WEBSOCKET_ADDR           As --addr, comma separated
   WS_SERVER_CONFIG         As --config
   WS_SERVER_DATA_DIR       As --data-dir
@@ -74,6 +76,8 @@ pub enum Command {
         /// Directory of the database; no server may be using it
         dir: PathBuf,
     },
+    /// Make a token for development, signed with the first secret in [[auth.keys]]
+    Token(TokenArgs),
     /// Print the version of the server and of its protocol
     Version,
 }

@@ -56,6 +56,8 @@ impl KeySource {
     /// # Errors
     /// The system has no roots of trust, for example.
     pub fn new(url: &str, every: Duration, verifier: Arc<Verifier>) -> Result<Self, FetchError> {
+        // Another part of the process may have done so; it is the same provider.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .timeout(FETCH_TIMEOUT)
             .redirect(Policy::none())

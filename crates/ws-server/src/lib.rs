@@ -4,8 +4,11 @@
 //! What another crate needs does not live here.
 
 pub mod app;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod database;
 pub mod file_limit;
+pub mod key_set;
 pub mod logging;
+pub mod token;

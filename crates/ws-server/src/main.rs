@@ -6,13 +6,14 @@
 use std::env;
 use std::io::{Write, stdout};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::Parser;
 use ws_proto::PROTOCOL_VERSION;
 use ws_server::cli::{Cli, Command};
 use ws_server::config::{self, Config, Loaded, Mistake, Sources};
 use ws_server::logging::{self, Filter};
-use ws_server::{app, database, file_limit};
+use ws_server::{app, auth, database, file_limit, token};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
             return done(database::export(dir, channel, *after, &mut stdout().lock()));
         }
         Some(Command::RenewEpochs { dir }) => return done(database::renew_epochs(dir)),
-        Some(Command::CheckConfig | Command::PrintConfig) | None => {}
+        Some(Command::CheckConfig | Command::PrintConfig | Command::Token(_)) | None => {}
     }
     let (loaded, filter) = match read(&cli.sources(env::vars_os())) {
         Ok(read) => read,
@@ -41,16 +42,31 @@ fn main() -> ExitCode {
     match cli.command {
         Some(Command::CheckConfig) => say("configuration is fine\n"),
         Some(Command::PrintConfig) => say(&loaded.to_toml()),
+        Some(Command::Token(args)) => match token::make(&args, &loaded.config, unix_s()) {
+            Ok(token) => say(&format!("{token}\n")),
+            Err(why) => {
+                eprintln!("ws-server: {why}");
+                ExitCode::FAILURE
+            }
+        },
         _ => serve(loaded.config, filter),
     }
 }
 
 /// Everything that can be wrong before the start, together.
 fn read(sources: &Sources) -> Result<(Loaded, Filter), Vec<Mistake>> {
-    match (config::load(sources), logging::filter(sources)) {
+    let loaded = config::load(sources).and_then(|loaded| match auth::keys(&loaded.config) {
+        Ok(_) => Ok(loaded),
+        Err(mistakes) => Err(loaded.located(mistakes)),
+    });
+    match (loaded, logging::filter(sources)) {
         (Ok(loaded), Ok(filter)) => Ok((loaded, filter)),
         (loaded, filter) => Err(loaded.err().into_iter().chain(filter.err()).flatten().collect()),
     }
+}
+
+fn unix_s() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs())
 }
 
 fn serve(config: Config, filter: Filter) -> ExitCode {

@@ -13,6 +13,7 @@ mod foreign;
 mod guard;
 mod heartbeat;
 mod http;
+mod identity;
 mod leak;
 mod limits;
 mod recovery;

@@ -1,5 +1,6 @@
 //! Whether the values fit together: what follows from another key, and what contradicts one.
 
+use super::agree_auth::agree_auth;
 use super::channels::{Channels, Namespaces};
 use super::mistake::Mistake;
 use super::name::{KeyName, SectionPath};
@@ -13,6 +14,8 @@ pub(crate) fn agree(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
     leave_room(loaded, mistakes);
     turn_sqlite_on(loaded, mistakes);
     let found = contradictions(loaded, mistakes);
+    mistakes.extend(found);
+    let found = agree_auth(loaded, mistakes);
     mistakes.extend(found);
 }
 
@@ -112,7 +115,7 @@ fn join_leave_without_presence(
 }
 
 /// Whether a mistake leaves open what one of these keys was meant to be: its own, or one of a whole source.
-fn any_unsure(mistakes: &[Mistake], names: &[KeyName]) -> bool {
+pub(crate) fn any_unsure(mistakes: &[Mistake], names: &[KeyName]) -> bool {
     mistakes.iter().any(|m| m.key.is_empty() || names.iter().any(|name| name.to_string() == m.key))
 }
 

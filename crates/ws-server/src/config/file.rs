@@ -109,6 +109,8 @@ impl<'a> Walk<'a> {
             let path = name.to_section();
             let is_key = SECTIONS.iter().any(|s| s.owns(section) && s.facts().iter().any(|f| f.name == name.key));
             match value.get_ref() {
+                DeValue::Array(items) if is_list(&path) => self.list(&path, items),
+                _ if is_list(&path) => self.no_section(&path, value),
                 DeValue::Table(inner) if leads_to_section(&path) => {
                     self.given.push(Given { source: self.source(key.span().start), name, typed: Typed::Section });
                     self.table(&path, inner);
@@ -120,6 +122,20 @@ impl<'a> Walk<'a> {
                     self.given.push(Given { source, name, typed });
                 }
             }
+        }
+    }
+
+    /// Each entry is a section of its own, by its number.
+    fn list(&mut self, path: &SectionPath, items: &[Spanned<DeValue<'_>>]) {
+        for (number, item) in items.iter().enumerate() {
+            let DeValue::Table(inner) = item.get_ref() else {
+                self.no_section(path, item);
+                continue;
+            };
+            let name = KeyName::new(path.clone(), &number.to_string());
+            let entry = name.to_section();
+            self.given.push(Given { source: self.source(item.span().start), name, typed: Typed::Section });
+            self.table(&entry, inner);
         }
     }
 
@@ -150,10 +166,10 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// `[limits], [auth], [actions], [heartbeat]`
+/// `[limits], [auth], [[auth.keys]], [actions]`
 pub(crate) fn section_names() -> String {
-    let named = SECTIONS.iter().map(|section| section.name()).filter(|name| !name.is_empty());
-    named.map(|name| format!("[{name}]")).collect::<Vec<_>>().join(", ")
+    let named = SECTIONS.iter().filter(|section| !section.name().is_empty());
+    named.map(|section| section.title()).collect::<Vec<_>>().join(", ")
 }
 
 /// `[drain]`; `[engine.memory]` for `engine`
@@ -161,13 +177,17 @@ fn sections_at(path: &SectionPath) -> String {
     if SECTIONS.iter().any(|section| section.owns(path)) {
         return format!("[{path}]");
     }
-    let inside = SECTIONS.iter().map(|section| section.name()).filter(|name| path.leads_to(&(*name).into()));
-    inside.map(|name| format!("[{name}]")).collect::<Vec<_>>().join(", ")
+    let inside = SECTIONS.iter().filter(|section| path.leads_to(&section.name().into()));
+    inside.map(|section| section.title()).collect::<Vec<_>>().join(", ")
 }
 
 /// `engine` of `engine.memory`: no section itself, and yet a name that people look for.
 fn group(section: &'static str) -> Option<&'static str> {
     section.split_once('.').map(|(group, _)| group)
+}
+
+fn is_list(path: &SectionPath) -> bool {
+    SECTIONS.iter().any(|section| section.lists_at(path))
 }
 
 fn leads_to_section(path: &SectionPath) -> bool {
@@ -201,7 +221,7 @@ mod tests {
         assert_eq!(given.chain(mistakes).collect::<Vec<_>>(), expect);
     }
 
-    const ALLOWED: &str = "allowed: [limits], [auth], [actions], [heartbeat], [drain], [channels], [namespaces.NAME], [engine], [engine.memory], [engine.sqlite]";
+    const ALLOWED: &str = "allowed: [limits], [auth], [[auth.keys]], [actions], [heartbeat], [drain], [channels], [namespaces.NAME], [engine], [engine.memory], [engine.sqlite], [tls]";
 
     #[test]
     fn keys_with_their_lines() {
@@ -237,6 +257,21 @@ mod tests {
     }
 
     #[test]
+    fn lists_of_sections() {
+        check(
+            "[[auth.keys]]\nsecret = 'a'\n\n[[auth.keys]]\nkid = 'b'\nx = 1\n",
+            &[
+                "f:1 auth = a section",
+                "f:1 auth.keys.0 = a section",
+                "f:2 auth.keys.0.secret = \"a\"",
+                "f:4 auth.keys.1 = a section",
+                "f:5 auth.keys.1.kid = \"b\"",
+                "f:6 auth.keys.1.x = 1",
+            ],
+        );
+    }
+
+    #[test]
     fn sections_that_are_none() {
         let unknown = |name: &str, meant: &str| {
             format!("f:1: {name}: found an unknown section | {ALLOWED} | did you mean [{meant}]?")
@@ -247,6 +282,22 @@ mod tests {
         check("limits = 5", &["f:1: limits: found 5 | allowed: a section: [limits]"]);
         check("[[drain]]\n", &["f:1: drain: found a list of 1 | allowed: a section: [drain]"]);
         check("engine = 'memory'", &["f:1: engine: found \"memory\" | allowed: a section: [engine]"]);
+        check(
+            "[auth.keys]\n",
+            &["f:1 auth = a section", "f:1: auth.keys: found a table | allowed: a section: [[auth.keys]]"],
+        );
+        check(
+            "auth.keys = 5",
+            &["f:1 auth = a section", "f:1: auth.keys: found 5 | allowed: a section: [[auth.keys]]"],
+        );
+        check(
+            "auth.keys = [1, {}]",
+            &[
+                "f:1 auth = a section",
+                "f:1 auth.keys.1 = a section",
+                "f:1: auth.keys: found 1 | allowed: a section: [[auth.keys]]",
+            ],
+        );
         check("namespaces = []", &["f:1: namespaces: found a list of 0 | allowed: a section: [namespaces.NAME]"]);
         check(
             "namespaces.chat = 1",

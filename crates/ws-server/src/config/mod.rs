@@ -7,6 +7,8 @@
 //! All keys stand in one table, `sections`. Nothing here touches the process: variables are handed in.
 
 mod agree;
+mod agree_auth;
+mod auth_keys;
 mod channels;
 mod env;
 mod file;
@@ -21,15 +23,18 @@ mod show;
 mod source;
 mod value;
 
+pub use auth_keys::AuthKey;
 pub use channels::{Access, Channels, OnLag};
 pub use mistake::{Mistake, report};
 pub(crate) use nearest::nearest;
 pub use sections::{
     Actions, Auth, Config, Drain, Engine, EngineType, Fsync, Heartbeat, Limits, LogFormat, MemoryEngine, SqliteEngine,
+    Tls,
 };
 pub use settle::Loaded;
 pub use show::reference;
 pub use source::{Source, Sources};
+pub use value::{Secret, SecureUrl, duration};
 
 use name::KeyName;
 use sections::SECTIONS;

@@ -8,13 +8,24 @@ use super::value::{Typed, Wrong};
 /// The keys of a section, each with its value as TOML.
 pub(crate) type Shown = Vec<(&'static Facts, String)>;
 
-/// A section as the loader sees it: [`Fixed`], or one that is there once for every name that is given to it.
+/// A section as the loader sees it: [`Fixed`], or one that is there once for every name that is given to it,
+/// or for every entry of a list.
 pub(crate) trait Section: Sync {
     /// `limits`; empty for the keys at the top of the file; `namespaces.NAME` where NAME is free.
     fn name(&self) -> &'static str;
 
     fn owns(&self, path: &SectionPath) -> bool {
         *path == self.name().into()
+    }
+
+    /// As it is written in the file.
+    fn title(&self) -> String {
+        format!("[{}]", self.name())
+    }
+
+    /// Whether it is there once for each entry of the list at this path.
+    fn lists_at(&self, _path: &SectionPath) -> bool {
+        false
     }
 
     /// The section whose values hold for the keys that are not set in this one.

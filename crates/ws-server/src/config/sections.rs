@@ -10,10 +10,13 @@ use std::time::Duration;
 
 use ws_transport::AllowedOrigin;
 
+use super::auth_keys::{AuthKey, AuthKeys};
 use super::channels::{Access, Channels, Namespaces};
 use super::key::section;
 use super::section::{Fixed, Section};
-use super::value::{Addresses, Choice, DAY, GIB, KIB, MIB, MINUTE, MS, Origins, bytes, count, time, words};
+use super::value::{
+    Addresses, Choice, DAY, GIB, KIB, MIB, MINUTE, MS, Origins, SecureUrl, bytes, count, text, time, words,
+};
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,8 @@ section! {
         namespaces: BTreeMap<String, Channels>;
         /// What keeps publications.
         engine: Engine;
+        /// Encryption on the way.
+        tls: Tls;
     }
 }
 
@@ -66,6 +71,8 @@ section! {
         /// Connections from one address (IPv6: from one /64 network); over it, a handshake gets 503. Behind a proxy all
         /// come from that.
         connections_per_ip_max: usize = "0", count(1, 10_000_000).zero("no limit");
+        /// Connections of one user; the one over it is closed with 4005.
+        connections_per_user_max: usize = "0", count(1, 10_000_000).zero("no limit");
         /// Handshakes that are let in per second, all together; over it, they get 503 with `Retry-After`.
         handshakes_per_second: u32 = "0", count(1, 1_000_000).zero("no limit");
         /// Bytes of one incoming message; over it, the connection is closed with 1009.
@@ -101,9 +108,35 @@ section! {
 section! {
     /// Who may connect.
     pub struct Auth {
+        /// Whether a connection may do without a user. If not, it has to authenticate in time; until then it gets nothing
+        /// and counts nowhere.
+        anonymous: bool = "true", ();
+        /// Where `anonymous` is false: the time in which a connection has to authenticate, or it is closed with 4500.
+        authenticate_within: Duration = "10s", time(MS, DAY);
+        /// Where `anonymous` is false: connections that have not authenticated yet; over it, a handshake without a token
+        /// gets 503.
+        unauthenticated_max: usize = "10_000", count(1, 10_000_000).zero("no limit");
         /// Origins of pages that may connect, with scheme: `https://app.example.org`, `https://*.example.org`, `null`;
         /// `*` is any. An empty list: the server's own origin, and loopback. Who sends no `Origin` is no page, and passes.
         allowed_origins: Vec<AllowedOrigin> = "", Origins;
+        /// What `aud` of a token must contain. None: it is not looked at.
+        audience: Option<String> = "", text(256);
+        /// What `iss` of a token must be. None: it is not looked at.
+        issuer: Option<String> = "", text(256);
+        /// How far the clocks of this server and of those who sign tokens may differ.
+        leeway: Duration = "5s", time(MS, 10 * MINUTE).zero("not at all");
+        /// Time after which a connection is closed with 4002 when its token has run out.
+        expiry_grace: Duration = "25s", time(MS, DAY).zero("at once");
+        /// Time before its token runs out at which a connection is told so.
+        expiry_notice: Duration = "30s", time(MS, DAY).zero("it is not told");
+        /// Where your identity provider publishes its keys (a JSON Web Key Set).
+        jwks_url: Option<SecureUrl> = "", ();
+        /// How often that key set is fetched again.
+        jwks_refresh: Duration = "10m", time(Duration::from_secs(1), 7 * DAY);
+    }
+    parts {
+        /// The keys that tokens are checked with.
+        keys: Vec<AuthKey>;
     }
 }
 
@@ -210,11 +243,23 @@ section! {
     }
 }
 
+section! {
+    /// Encryption on the way.
+    pub struct Tls {
+        /// The certificate of the server, and those between it and the root, in PEM. With `key_file`: all addresses speak
+        /// TLS. Read again when it changes, and on SIGHUP.
+        cert_file: Option<PathBuf> = "", ();
+        /// The private key of the certificate, in PEM.
+        key_file: Option<PathBuf> = "", ();
+    }
+}
+
 /// All sections, in the order in which they are shown and applied.
 pub(crate) static SECTIONS: &[&dyn Section] = &[
     &Fixed { name: "", keys: Config::KEYS, part: |c| c, part_mut: |c| c },
     &Fixed { name: "limits", keys: Limits::KEYS, part: |c| &c.limits, part_mut: |c| &mut c.limits },
     &Fixed { name: "auth", keys: Auth::KEYS, part: |c| &c.auth, part_mut: |c| &mut c.auth },
+    &AuthKeys,
     &Fixed { name: "actions", keys: Actions::KEYS, part: |c| &c.actions, part_mut: |c| &mut c.actions },
     &Fixed { name: "heartbeat", keys: Heartbeat::KEYS, part: |c| &c.heartbeat, part_mut: |c| &mut c.heartbeat },
     &Fixed { name: "drain", keys: Drain::KEYS, part: |c| &c.drain, part_mut: |c| &mut c.drain },
@@ -233,6 +278,7 @@ pub(crate) static SECTIONS: &[&dyn Section] = &[
         part: |c| &c.engine.sqlite,
         part_mut: |c| &mut c.engine.sqlite,
     },
+    &Fixed { name: "tls", keys: Tls::KEYS, part: |c| &c.tls, part_mut: |c| &mut c.tls },
 ];
 
 #[cfg(test)]

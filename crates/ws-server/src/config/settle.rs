@@ -127,8 +127,8 @@ pub(crate) mod tests {
 
     #[test]
     fn unknown_keys() {
-        let allowed = "found an unknown key | allowed: addr, log_format, and the sections [limits], [auth], [actions], [heartbeat], [drain], \
-             [channels], [namespaces.NAME], [engine], [engine.memory], [engine.sqlite]";
+        let allowed = "found an unknown key | allowed: addr, log_format, and the sections [limits], [auth], [[auth.keys]], [actions], [heartbeat], [drain], \
+             [channels], [namespaces.NAME], [engine], [engine.memory], [engine.sqlite], [tls]";
         check(&[("PORT", "1")], &[&format!("WS_SERVER__PORT: port: {allowed}")]);
         check(
             &[("DRAIN__GRASE", "1s")],
@@ -143,8 +143,8 @@ pub(crate) mod tests {
         check(
             &[("X__Y", "1")],
             &[
-                "WS_SERVER__X__Y: x.y: found an unknown key | allowed: the sections [limits], [auth], [actions], [heartbeat], [drain], \
-             [channels], [namespaces.NAME], [engine], [engine.memory], [engine.sqlite]",
+                "WS_SERVER__X__Y: x.y: found an unknown key | allowed: the sections [limits], [auth], [[auth.keys]], [actions], [heartbeat], [drain], \
+             [channels], [namespaces.NAME], [engine], [engine.memory], [engine.sqlite], [tls]",
             ],
         );
     }
@@ -200,8 +200,8 @@ pub(crate) mod tests {
             &[("NAMESPACES__CHAT__GRACE", "7s")],
             &[&unknown("NAMESPACES__CHAT__GRACE", "namespaces.chat.grace", "DRAIN__GRACE")],
         );
-        let sections = "found an unknown key | allowed: the sections [limits], [auth], [actions], [heartbeat], [drain], [channels], \
-                        [namespaces.NAME], [engine], [engine.memory], [engine.sqlite]";
+        let sections = "found an unknown key | allowed: the sections [limits], [auth], [[auth.keys]], [actions], [heartbeat], [drain], [channels], \
+                        [namespaces.NAME], [engine], [engine.memory], [engine.sqlite], [tls]";
         check(&[("NAMESPACES__CHAT", "7")], &[&format!("WS_SERVER__NAMESPACES__CHAT: namespaces.chat: {sections}")]);
         check(
             &[("NAMESPACES__HISTORY_SIZE", "7")],

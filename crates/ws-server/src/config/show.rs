@@ -17,7 +17,9 @@ impl Loaded {
             for (path, keys) in section.show(&self.config) {
                 out.push('\n');
                 if !path.words().is_empty() {
-                    out.push_str(&format!("[{path}]\n"));
+                    // A list has no numbers in the file.
+                    let title = if section.title().starts_with("[[") { section.title() } else { format!("[{path}]") };
+                    out.push_str(&format!("{title}\n"));
                 }
                 for (facts, value) in keys {
                     let origin = self.origins.get(&KeyName::new(path.clone(), facts.name));

@@ -5,10 +5,13 @@
 mod address;
 mod choice;
 mod number;
+mod optional;
 mod origin;
 mod path;
 mod switch;
+mod text;
 mod time;
+mod url;
 
 use std::fmt;
 
@@ -16,7 +19,11 @@ pub(crate) use address::Addresses;
 pub(crate) use choice::{Choice, words};
 pub(crate) use number::{GIB, KIB, MIB, bytes, count};
 pub(crate) use origin::Origins;
+pub use text::Secret;
+pub(crate) use text::text;
+pub use time::duration;
 pub(crate) use time::{DAY, MINUTE, MS, time};
+pub use url::SecureUrl;
 
 /// A value as it stands in its source, before it is known what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]

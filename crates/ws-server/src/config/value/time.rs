@@ -59,6 +59,12 @@ impl Setting for Duration {
     }
 }
 
+/// A duration as it is written in the configuration.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
+    parse(text.trim_ascii())
+}
+
 fn parse(text: &str) -> Option<Duration> {
     let (digits, unit) = number_and_unit(text);
     let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;

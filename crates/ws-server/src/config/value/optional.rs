@@ -1,0 +1,19 @@
+//! A value that may be missing: nothing between the quotes.
+
+use super::{Setting, Typed, Wrong};
+
+impl<T: Setting> Setting for Option<T> {
+    type Rule = T::Rule;
+
+    fn read(rule: &T::Rule, typed: &Typed) -> Result<Self, Wrong> {
+        if typed.text() == Some("") { Ok(None) } else { T::read(rule, typed).map(Some) }
+    }
+
+    fn show(&self, rule: &T::Rule) -> String {
+        self.as_ref().map_or_else(|| "\"\"".to_owned(), |value| value.show(rule))
+    }
+
+    fn allowed(rule: &T::Rule) -> String {
+        format!("{}, or \"\" (none)", T::allowed(rule))
+    }
+}

@@ -1,0 +1,104 @@
+//! A text, as it stands.
+
+use super::{Setting, Typed, Wrong};
+
+/// How long it may be, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Text {
+    bytes_max: usize,
+}
+
+pub(crate) const fn text(bytes_max: usize) -> Text {
+    Text { bytes_max }
+}
+
+impl Setting for String {
+    type Rule = Text;
+
+    fn read(rule: &Text, typed: &Typed) -> Result<Self, Wrong> {
+        let text = typed.text().filter(|text| !text.is_empty() && text.len() <= rule.bytes_max);
+        text.filter(|text| !text.contains(char::is_control)).map(str::to_owned).ok_or_else(|| typed.wrong())
+    }
+
+    fn show(&self, _: &Text) -> String {
+        toml::Value::String(self.clone()).to_string()
+    }
+
+    fn allowed(rule: &Text) -> String {
+        format!("a text of 1 to {} bytes without control characters", rule.bytes_max)
+    }
+}
+
+/// A text that is not shown to anybody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps it.
+    #[must_use]
+    pub fn new(secret: impl Into<String>) -> Self {
+        Secret(secret.into())
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Setting for Secret {
+    type Rule = Text;
+
+    fn read(rule: &Text, typed: &Typed) -> Result<Self, Wrong> {
+        String::read(rule, typed).map(Secret)
+    }
+
+    fn show(&self, _: &Text) -> String {
+        // A key that holds one is marked as secret, so this is never printed; and if it were, it would be harmless.
+        "\"…\"".to_owned()
+    }
+
+    fn allowed(rule: &Text) -> String {
+        String::allowed(rule)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts() {
+        let read = |text: &str| String::read(&text_of(4), &Typed::Quoted(text.to_owned())).ok();
+        assert_eq!(read(" a\" "), Some("a\"".to_owned()));
+        assert_eq!([read(""), read("abcde"), read("a\u{0}"), read("éé")], [None, None, None, Some("éé".to_owned())]);
+        assert!(String::read(&text_of(4), &Typed::Integer(1)).is_err());
+        assert_eq!("a\"b".to_owned().show(&text_of(4)).parse::<toml::Value>().ok(), Some("a\"b".into()));
+    }
+
+    fn text_of(bytes_max: usize) -> Text {
+        text(bytes_max)
+    }
+
+    #[test]
+    fn missing_texts() {
+        let read = |text: &str| Option::<String>::read(&text_of(4), &Typed::Bare(text.to_owned()));
+        assert_eq!((read(""), read("a")), (Ok(None), Ok(Some("a".to_owned()))));
+        assert!(read("abcde").is_err());
+        assert_eq!(None::<String>.show(&text_of(4)), "\"\"");
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        let secret = Secret::read(&text_of(40), &Typed::Bare("swordfish".to_owned())).expect("a text");
+        assert_eq!(secret.reveal(), "swordfish");
+        assert!(![format!("{secret:?}"), secret.show(&text_of(40))].iter().any(|shown| shown.contains("sword")));
+    }
+}

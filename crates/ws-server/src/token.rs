@@ -1,0 +1,166 @@
+//! `ws-server token`: a token for development, with what the command line asks for. In production your own backend
+//! makes them.
+
+use clap::Args;
+use serde_json::{Value, json};
+use ws_auth::{Key, mint};
+use ws_proto::ChannelName;
+
+use crate::auth;
+use crate::config::{Config, duration};
+
+/// What the token says.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct TokenArgs {
+    /// Who it names
+    #[arg(long, value_name = "NAME")]
+    pub user: String,
+
+    /// How long it counts, such as 15m or 7d; 0s: for ever
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    pub ttl: String,
+
+    /// What it grants, such as subscribe:chat:* or action:broadcast; RIGHT is subscribe, publish, presence, history or
+    /// action; may be given several times
+    #[arg(long, value_name = "RIGHT:PATTERN")]
+    pub grant: Vec<String>,
+
+    /// A channel that the server subscribes the connection to; may be given several times
+    #[arg(long, value_name = "CHANNEL")]
+    pub join: Vec<String>,
+
+    /// Make it a subscription token, for this channel alone
+    #[arg(long, value_name = "CHANNEL")]
+    pub channel: Option<String>,
+
+    /// What others see of the user in presence
+    #[arg(long, value_name = "JSON")]
+    pub info: Option<String>,
+}
+
+/// The rights that can be granted, each with its claim.
+const RIGHTS: [(&str, &str); 5] = [
+    ("subscribe", "subscribe"),
+    ("publish", "publish"),
+    ("presence", "presence"),
+    ("history", "history"),
+    ("action", "actions"),
+];
+
+/// The token, signed with the first secret of the configuration.
+///
+/// # Errors
+/// A sentence: what is wrong with the arguments, or that there is no secret to sign with.
+pub fn make(args: &TokenArgs, config: &Config, unix_s: u64) -> Result<String, String> {
+    let mut claims = claims(args, unix_s)?;
+    for (name, value) in [("aud", &config.auth.audience), ("iss", &config.auth.issuer)] {
+        value.iter().for_each(|value| claims[name] = json!(value));
+    }
+    let keys = auth::keys(config).map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<String>())?;
+    let secret = keys.iter().find(|key: &&Key| key.algorithm().is_symmetric());
+    let secret = secret
+        .ok_or("there is no secret to sign with; set one in [[auth.keys]], or in WS_SERVER__AUTH__KEYS__0__SECRET")?;
+    mint(secret, &claims).map_err(|error| error.to_string())
+}
+
+fn claims(args: &TokenArgs, unix_s: u64) -> Result<Value, String> {
+    let mut claims = json!({"sub": args.user, "iat": unix_s});
+    let ttl = duration(&args.ttl).ok_or_else(|| format!("--ttl {:?}: a duration such as 15m, 1h or 7d", args.ttl))?;
+    if !ttl.is_zero() {
+        claims["exp"] = json!(unix_s.saturating_add(ttl.as_secs().max(1)));
+    }
+    for grant in &args.grant {
+        let (right, pattern) = grant.split_once(':').unwrap_or((grant, ""));
+        let claim = RIGHTS.iter().find(|(known, _)| *known == right).map(|(_, claim)| *claim);
+        let claim = claim.filter(|_| !pattern.is_empty()).ok_or_else(|| {
+            let known = RIGHTS.map(|(right, _)| right).join(", ");
+            format!("--grant {grant:?}: RIGHT:PATTERN, such as subscribe:chat:*; the rights are {known}")
+        })?;
+        push(&mut claims, claim, pattern);
+    }
+    for channel in &args.join {
+        ChannelName::parse(channel).map_err(|error| format!("--join: {}", error.message))?;
+        push(&mut claims, "channels", channel);
+    }
+    if let Some(channel) = &args.channel {
+        ChannelName::parse(channel).map_err(|error| format!("--channel: {}", error.message))?;
+        claims["channel"] = json!(channel);
+    }
+    if let Some(info) = &args.info {
+        claims["info"] = serde_json::from_str(info).map_err(|error| format!("--info: not JSON: {error}"))?;
+    }
+    Ok(claims)
+}
+
+fn push(claims: &mut Value, claim: &str, item: &str) {
+    match claims.get_mut(claim).and_then(Value::as_array_mut) {
+        Some(items) => items.push(item.into()),
+        None => claims[claim] = json!([item]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ws_core::Authenticator;
+
+    use super::*;
+    use crate::config::{AuthKey, Secret};
+
+    fn args(user: &str) -> TokenArgs {
+        TokenArgs {
+            user: user.to_owned(),
+            ttl: "1h".to_owned(),
+            grant: Vec::new(),
+            join: Vec::new(),
+            channel: None,
+            info: None,
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_is_in_it() {
+        let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
+        let args = TokenArgs {
+            grant: list(&["subscribe:chat:*", "subscribe:news", "action:broadcast"]),
+            join: list(&["a", "b"]),
+            channel: Some("c".to_owned()),
+            info: Some(r#"{"n":1}"#.to_owned()),
+            ..args("ann")
+        };
+        let expect = json!({
+            "sub": "ann", "iat": 1000, "exp": 4600, "subscribe": ["chat:*", "news"], "actions": ["broadcast"],
+            "channels": ["a", "b"], "channel": "c", "info": {"n": 1},
+        });
+        assert_eq!(claims(&args, 1000), Ok(expect));
+        let endless = TokenArgs { ttl: "0s".to_owned(), ..self::args("ann") };
+        assert_eq!(claims(&endless, 1000), Ok(json!({"sub": "ann", "iat": 1000})));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        let check = |args: TokenArgs, expect: &str| {
+            let told = claims(&args, 0).expect_err("refused");
+            assert!(told.starts_with(expect), "{told}");
+        };
+        check(TokenArgs { ttl: "soon".to_owned(), ..args("a") }, "--ttl \"soon\": a duration");
+        for wrong in ["subscribe", "subscribe:", "fly:x", ":x", ""] {
+            check(TokenArgs { grant: vec![wrong.to_owned()], ..args("a") }, "--grant");
+        }
+        check(TokenArgs { join: vec!["a b".to_owned()], ..args("a") }, "--join: channel name");
+        check(TokenArgs { channel: Some(String::new()), ..args("a") }, "--channel: channel name");
+        check(TokenArgs { info: Some("{".to_owned()), ..args("a") }, "--info: not JSON");
+    }
+
+    #[test]
+    fn the_server_takes_what_it_makes() {
+        let mut config = Config::default();
+        assert!(make(&args("ann"), &config, 1000).is_err_and(|told| told.contains("no secret to sign with")));
+        config.auth.keys.push(AuthKey { secret: Some(Secret::new("swordfish")), ..AuthKey::default() });
+        config.auth.audience = Some("chat".to_owned());
+        config.auth.issuer = Some("me".to_owned());
+        let token = make(&args("ann"), &config, 1000).expect("a secret");
+        let verifier = auth::verifier(&config, auth::keys(&config).expect("keys")).expect("a verifier");
+        assert_eq!(verifier.check(&token, 1_000_000).map(|claims| claims.user), Ok("ann".to_owned()));
+        assert!(verifier.check(&token, 9_000_000).is_err());
+    }
+}

@@ -1,0 +1,84 @@
+//! Servers where everybody has to authenticate.
+
+use ws_tests::prelude::*;
+use ws_tests::raw;
+
+use super::{authenticate, code, connect};
+
+async fn closed_server() -> Server {
+    Server::with(|config| {
+        token::accept(config);
+        config.auth.anonymous = false;
+        config.auth.authenticate_within = Duration::from_millis(800);
+        config.auth.unauthenticated_max = 2;
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_not_authenticated_gets_nothing_and_counts_nowhere() {
+    let server = closed_server().await;
+    let mut stranger = server.connect().await;
+    assert_eq!(stranger.connected["user"], Value::Null);
+    for action in ["echo", "broadcast", "get_connections", "subscribe", "publish", "get_history", "get_presence"] {
+        let payload = json!({"message": 1, "channel": "a", "data": 1});
+        assert_eq!(stranger.refusal(action, payload).await, "unauthenticated", "{action}");
+    }
+    let mut ann = connect(&server, "ann", &json!({})).await;
+    assert_eq!(ann.count().await, 1);
+    assert_eq!(ann.ask("broadcast", json!({"message": "to ann"})).await["recipients"], 1);
+    let metrics = server.metrics().await;
+    assert_eq!((metrics.get("ws_connections"), metrics.get("ws_connections_unauthenticated")), (1.0, 1.0));
+    assert_eq!(authenticate(&mut stranger, &token::of("bob", &json!({}))).await["data"], json!({"user": "bob"}));
+    assert_eq!(ann.ask("broadcast", json!({"message": "to both"})).await["recipients"], 2);
+    assert_eq!(stranger.event("broadcast").await["message"], "to both");
+    assert_eq!(ann.count().await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_authenticate_in_time_is_closed() {
+    let server = closed_server().await;
+    let mut silent = server.connect().await;
+    let mut wrong = server.connect().await;
+    assert_eq!(code(&authenticate(&mut wrong, "nonsense").await), "invalid_token");
+    for client in [&mut silent, &mut wrong] {
+        assert_eq!(client.closed().await.0, 4500);
+    }
+    let metrics = server.metrics().await;
+    assert_eq!(metrics.get(r#"ws_connections_closed_total{code="4500"}"#), 2.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn there_are_only_so_many_of_them() {
+    let server = closed_server().await;
+    let _strangers = [server.connect().await, server.connect().await];
+    let response = http::ask(server.addr(), "GET", "/ws", &raw::handshake_headers()).await;
+    assert_eq!((response.status, response.error_code().as_str()), (503, "overloaded"));
+    assert!(response.header("retry-after").is_some());
+    connect(&server, "ann", &json!({})).await;
+    let metrics = server.metrics().await;
+    assert_eq!(metrics.get(r#"ws_handshakes_refused_total{reason="unauthenticated"}"#), 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn their_messages_are_small() {
+    let server = closed_server().await;
+    let message = |bytes: usize| json!({"message": "x".repeat(bytes)});
+    let mut stranger = server.connect().await;
+    assert_eq!(stranger.refusal("echo", message(15_000)).await, "unauthenticated");
+    authenticate(&mut stranger, &token::of("ann", &json!({}))).await;
+    assert_eq!(stranger.ask("echo", message(60_000)).await["echo"].as_str().map(str::len), Some(60_000));
+    let mut stranger = server.connect().await;
+    stranger
+        .text(json!({"id": "1", "type": "request", "action": "echo", "payload": message(17_000)}).to_string())
+        .await;
+    assert_eq!(stranger.closed().await.0, 1009);
+    let mut pipelined = server.connect().await;
+    let request = |action: &str, payload: Value| {
+        json!({"id": action, "type": "request", "action": action, "payload": payload}).to_string()
+    };
+    let token = token::of("bob", &json!({}));
+    pipelined.texts([request("authenticate", json!({"token": token})), request("echo", message(60_000))]).await;
+    assert_eq!(pipelined.answer("authenticate").await["data"]["user"], "bob");
+    assert_eq!(pipelined.answer("echo").await["type"], "response", "the limit follows at once");
+}
