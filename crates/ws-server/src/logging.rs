@@ -3,7 +3,11 @@
 use std::ffi::OsStr;
 use std::io::{IsTerminal, stderr};
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, Mistake, Source, Sources, nearest};
 
@@ -28,6 +32,11 @@ pub fn filter(sources: &Sources) -> Result<Filter, Vec<Mistake>> {
         return Err(mistake(format!("{word:?}"), Some(format!("did you mean {level}?"))));
     }
     Filter::builder().parse(text).map_err(|error| mistake(format!("{text:?}, {error}"), None))
+}
+
+/// At `trace`, tungstenite writes down whole messages, with the tokens in them: that is left out, whatever the filter.
+fn is_discreet(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() != Level::TRACE || !metadata.target().starts_with("tungstenite")
 }
 
 fn mistake(found: String, hint: Option<String>) -> Vec<Mistake> {
@@ -58,8 +67,8 @@ pub fn start(format: LogFormat, filter: Filter) {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     // Only a second call fails, as when tests start several servers in one process.
     let _ = match format {
-        LogFormat::Text => log.with_ansi(colors).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Text => log.with_ansi(colors).finish().with(filter_fn(is_discreet)).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).finish().with(filter_fn(is_discreet)).try_init(),
     };
 }
 
