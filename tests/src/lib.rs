@@ -3,6 +3,7 @@
 //! * [`server`]: a server in this process or in one of its own, on a port that the system chooses.
 //! * [`client`]: a WebSocket client that reads with deadlines. [`raw`]: bytes on a socket, for what no client would send.
 //! * [`http`]: requests and answers, and the metrics among them. [`chromium`]: the test page in a browser.
+//! * [`tls`]: certificates, and clients that trust them.
 //! * [`token`]: tokens, and servers that take them.
 //! * [`wait`]: every wait has a deadline and a name. [`require`]: programs that may be missing.
 //!
@@ -16,6 +17,7 @@ pub mod process;
 pub mod raw;
 pub mod require;
 pub mod server;
+pub mod tls;
 pub mod token;
 pub mod wait;
 

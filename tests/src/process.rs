@@ -25,6 +25,8 @@ pub enum Signal {
     Term,
     /// SIGINT.
     Int,
+    /// SIGHUP.
+    Hup,
 }
 
 impl Process {
@@ -71,6 +73,7 @@ impl Process {
         let name = match signal {
             Signal::Term => "-TERM",
             Signal::Int => "-INT",
+            Signal::Hup => "-HUP",
         };
         let id = self.id().to_string();
         let sent = Command::new("kill").args([name, &id]).status().await.expect("there is a kill");

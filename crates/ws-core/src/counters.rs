@@ -30,6 +30,8 @@ pub struct Counters {
     pub connections_opened: Count,
     /// Connections that ended without a close frame of ours.
     pub connections_lost: Count,
+    /// TLS handshakes that failed.
+    pub tls_failures: Count,
     /// Tasks that panicked; each ended its own connection only.
     pub panics: Count,
     /// Messages from clients.

@@ -11,6 +11,12 @@ pub trait Outlet: Send {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when it takes none for now; anything else: the socket is gone.
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Whether it has taken bytes that the socket has not: it encrypts, for example, and a record is sent as a whole.
+    /// It then tries to send them before it takes more; [`try_write`](Self::try_write) with nothing does only that.
+    fn has_unsent(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]
@@ -20,6 +26,37 @@ pub(crate) mod tests {
     use parking_lot::Mutex;
 
     use super::*;
+
+    /// A socket that has taken up to `BLOCK` bytes before it sends any, and sends them only as a whole.
+    #[derive(Debug, Clone, Default)]
+    pub(crate) struct Blocks {
+        pub(crate) pipe: Pipe,
+        inside: Arc<Mutex<Vec<u8>>>,
+    }
+
+    pub(crate) const BLOCK: usize = 16;
+
+    impl Outlet for Blocks {
+        fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+            let mut inside = self.inside.lock();
+            let send = |inside: &mut Vec<u8>| {
+                let sent = if inside.is_empty() { Ok(0) } else { self.pipe.try_write(inside) };
+                inside.drain(..*sent.as_ref().unwrap_or(&0));
+                inside.is_empty()
+            };
+            if !send(&mut inside) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let taken = bytes.len().min(BLOCK);
+            inside.extend_from_slice(&bytes[..taken]);
+            send(&mut inside);
+            Ok(taken)
+        }
+
+        fn has_unsent(&self) -> bool {
+            !self.inside.lock().is_empty()
+        }
+    }
 
     /// A socket that takes `room` bytes and keeps what it took.
     #[derive(Debug, Clone, Default)]

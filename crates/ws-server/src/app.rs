@@ -13,7 +13,7 @@ use ws_core::{
     Authenticator, ChannelOptions, Engine, Heartbeat, Hub, HubOptions, MemoryEngine, MemoryLimits, Namespaces,
 };
 use ws_engine_sqlite::{OpenError, SqliteEngine, SqliteOptions};
-use ws_transport::{AllowedOrigin, BindError, DrainOptions, Drained, Transport, TransportOptions};
+use ws_transport::{AllowedOrigin, BindError, DrainOptions, Drained, Tls, TlsError, Transport, TransportOptions};
 
 use crate::auth;
 use crate::config::{self, Channels, Config, EngineType, Fsync, Mistake};
@@ -35,12 +35,13 @@ pub struct App {
     transport: Transport,
     engine: Arc<dyn Engine>,
     grace: Duration,
+    tls: Option<Tls>,
     _follows: Follows,
 }
 
-/// The task that fetches published keys; it ends with the server.
+/// The tasks that follow published keys and the certificate; they end with the server.
 #[derive(Debug)]
-struct Follows(Option<JoinHandle<()>>);
+struct Follows(Vec<JoinHandle<()>>);
 
 impl Drop for Follows {
     fn drop(&mut self) {
@@ -62,6 +63,9 @@ pub enum StartError {
         /// Why not.
         error: FetchError,
     },
+    /// The certificate cannot be used. No port was bound.
+    #[error("the certificate cannot be used: {0}")]
+    Tls(#[from] TlsError),
     /// The engine cannot be opened. No port was bound.
     #[error(transparent)]
     Engine(#[from] OpenError),
@@ -79,6 +83,7 @@ impl App {
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
         let verifier = auth::verifier(config, auth::keys(config).map_err(StartError::Keys)?);
         let key_set = key_set(config, verifier.as_ref()).await?;
+        let tls = tls(config)?;
         let engine = engine(config)?;
         let hub_options = HubOptions {
             limits: limits(config),
@@ -95,13 +100,16 @@ impl App {
         let options = TransportOptions {
             allowed_origins: config.auth.allowed_origins.clone(),
             handshake_timeout: config.limits.handshake_timeout,
+            tls: tls.clone(),
             version: VERSION,
             drain: DrainOptions { grace: config.drain.grace, reconnect_spread: config.drain.reconnect_spread },
         };
         let counters = hub.counters().clone();
         let transport = Transport::bind(&config.addr, hub, options)?;
         let follows = key_set.map(|source| tokio::spawn(source.follow(counters)));
-        Ok(App { transport, engine, grace: config.drain.grace, _follows: Follows(follows) })
+        let watches = tls.clone().map(|tls| tokio::spawn(tls.watch()));
+        let follows = Follows(follows.into_iter().chain(watches).collect());
+        Ok(App { transport, engine, grace: config.drain.grace, tls, _follows: follows })
     }
 
     /// The addresses that are bound, with the ports that the system chose for 0.
@@ -143,11 +151,23 @@ async fn close(engine: &dyn Engine, within: Duration) {
 /// When an address cannot be bound, or signals cannot be had.
 pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
     let _survived = signal(SignalKind::from_raw(SIGXFSZ))?;
     let app = App::bind(config).await?;
+    let scheme = if app.tls.is_some() { "https" } else { "http" };
     for addr in app.local_addrs() {
-        tracing::info!(%addr, "listening; the test page is at http://{}/", reachable(addr));
+        tracing::info!(%addr, "listening; the test page is at {scheme}://{}/", reachable(addr));
     }
+    let reload = app.tls.clone();
+    let _reloads = Follows(vec![tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            match reload.as_ref().map(Tls::reload) {
+                Some(Ok(())) => tracing::info!("SIGHUP: the certificate was read again"),
+                Some(Err(error)) => tracing::error!(%error, "SIGHUP: the certificate from before stays"),
+                None => tracing::info!("SIGHUP: there is no certificate to read again"),
+            }
+        }
+    })]);
     tell_engine(config);
     if config.auth.allowed_origins.contains(&AllowedOrigin::Any) {
         tracing::warn!("any origin is allowed: every page in a browser that reaches the server may connect");
@@ -254,6 +274,12 @@ async fn key_set(config: &Config, verifier: Option<&Arc<Verifier>>) -> Result<Op
     let source = KeySource::new(url.as_str(), config.auth.jwks_refresh, verifier.clone()).map_err(refused)?;
     source.fetch().await.map_err(refused)?;
     Ok(Some(source))
+}
+
+/// The certificate, where there is one.
+fn tls(config: &Config) -> Result<Option<Tls>, TlsError> {
+    let files = config.tls.cert_file.as_ref().zip(config.tls.key_file.as_ref());
+    files.map(|(cert_file, key_file)| Tls::load(cert_file, key_file)).transpose()
 }
 
 /// An interval of zero turns heartbeats off, and the timeout with it.

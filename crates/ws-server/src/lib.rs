@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod database;
 pub mod file_limit;
+pub mod files;
 pub mod key_set;
 pub mod logging;
 pub mod token;

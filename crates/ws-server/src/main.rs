@@ -13,7 +13,7 @@ use ws_proto::PROTOCOL_VERSION;
 use ws_server::cli::{Cli, Command};
 use ws_server::config::{self, Config, Loaded, Mistake, Sources};
 use ws_server::logging::{self, Filter};
-use ws_server::{app, auth, database, file_limit, token};
+use ws_server::{app, database, file_limit, files, token};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -55,9 +55,9 @@ fn main() -> ExitCode {
 
 /// Everything that can be wrong before the start, together.
 fn read(sources: &Sources) -> Result<(Loaded, Filter), Vec<Mistake>> {
-    let loaded = config::load(sources).and_then(|loaded| match auth::keys(&loaded.config) {
-        Ok(_) => Ok(loaded),
-        Err(mistakes) => Err(loaded.located(mistakes)),
+    let loaded = config::load(sources).and_then(|loaded| match files::check(&loaded.config) {
+        none if none.is_empty() => Ok(loaded),
+        mistakes => Err(loaded.located(mistakes)),
     });
     match (loaded, logging::filter(sources)) {
         (Ok(loaded), Ok(filter)) => Ok((loaded, filter)),

@@ -16,10 +16,13 @@ mod limits;
 mod listener;
 mod plain;
 mod socket;
+mod stream;
+mod tls;
 mod transport;
 
 pub use endpoint::Endpoint;
 pub use http::AllowedOrigin;
 pub use listener::BindError;
 pub use plain::{Plain, PlainOptions};
+pub use tls::{Tls, TlsError};
 pub use transport::{DrainOptions, Drained, Transport, TransportOptions};

@@ -8,6 +8,15 @@ pub(crate) const READ_BYTES_MAX: usize = 64 * 1024;
 /// Largest message of a connection that has to authenticate first, in bytes: twice the longest token.
 pub(crate) const STRANGER_MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
+/// Bytes that a TLS session holds of what was written and has not gone out, and that it takes over at once.
+pub(crate) const TLS_BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// TLS sessions that can be resumed without a ticket (TLS 1.2).
+pub(crate) const TLS_SESSIONS_MAX: usize = 1024;
+
+/// How often the files of a certificate are looked at.
+pub(crate) const TLS_LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Chunk in which tungstenite takes over a message that did not arrive in one read, in bytes.
 pub(crate) const READ_CHUNK_BYTES: usize = 4 * 1024;
 

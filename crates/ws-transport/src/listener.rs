@@ -14,6 +14,8 @@ use crate::endpoint::Endpoint;
 use crate::http::{self, Routes, Upgraded};
 use crate::limits::{ACCEPT_PAUSE, HTTP_SOCKETS_MAX, LISTEN_BACKLOG};
 use crate::socket::{self, Socket, SocketOptions};
+use crate::stream::Stream;
+use crate::tls::Tls;
 use ws_core::{Connection, HeartbeatMode};
 
 /// An address that could not be listened on.
@@ -43,6 +45,8 @@ pub(crate) struct Server<R, O> {
     pub(crate) opens: Arc<O>,
     pub(crate) options: Arc<SocketOptions>,
     pub(crate) handshake_timeout: Duration,
+    /// Nothing where sockets are not encrypted.
+    pub(crate) tls: Option<Tls>,
     /// The WebSockets that are open.
     pub(crate) sockets: TaskTracker,
     pub(crate) http_sockets: Arc<AtomicUsize>,
@@ -55,6 +59,7 @@ impl<R, O> Clone for Server<R, O> {
             opens: self.opens.clone(),
             options: self.options.clone(),
             handshake_timeout: self.handshake_timeout,
+            tls: self.tls.clone(),
             sockets: self.sockets.clone(),
             http_sockets: self.http_sockets.clone(),
         }
@@ -108,11 +113,25 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
 
     /// Ends with the handshake: the WebSocket gets a task of its own, without room for all this.
     async fn serve(self, stream: TcpStream, peer: IpAddr, count: HttpSocket) {
+        let Some(stream) = self.encrypted(stream).await else { return };
         let upgraded = http::serve(stream, peer, self.routes.clone(), self.handshake_timeout).await;
         drop(count);
         if let Some(upgraded) = upgraded {
             self.start(upgraded);
         }
+    }
+
+    /// The socket inside of TLS, where that is asked for; nothing where the peer does not manage it in time.
+    async fn encrypted(&self, stream: TcpStream) -> Option<Stream> {
+        let Some(tls) = &self.tls else { return Some(Stream::Plain(stream)) };
+        let error = match tokio::time::timeout(self.handshake_timeout, tls.accept(stream)).await {
+            Ok(Ok(stream)) => return Some(Stream::Tls(Box::new(stream))),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it took too long".to_owned(),
+        };
+        self.options.counters.tls_failures.add(1);
+        tracing::debug!(error, "a TLS handshake failed");
+        None
     }
 
     fn start(&self, upgraded: Upgraded<R::Agreed>) {

@@ -63,6 +63,7 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Plain<F> {
             opens: Arc::new(Make(self.make)),
             options: Arc::new(options),
             handshake_timeout: self.options.handshake_timeout,
+            tls: None,
             sockets: Default::default(),
             http_sockets: Arc::default(),
         };

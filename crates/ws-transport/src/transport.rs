@@ -15,14 +15,17 @@ use crate::http::{Accepted, AllowedOrigin, HubRoutes, Metrics};
 use crate::limits::DRAIN_NOTICE;
 use crate::listener::{self, BindError, Opens, Server};
 use crate::socket::SocketOptions;
+use crate::tls::Tls;
 
 /// What an operator sets for the sockets.
 #[derive(Debug, Clone)]
 pub struct TransportOptions {
     /// Where pages may connect from; empty: from the server itself, and from this machine.
     pub allowed_origins: Vec<AllowedOrigin>,
-    /// Time for a complete request head.
+    /// Time for a complete TLS handshake, and then for a complete request head.
     pub handshake_timeout: Duration,
+    /// Encrypts all addresses; nothing: none.
+    pub tls: Option<Tls>,
     /// Version of the product, for `/health`, `/metrics` and the `connected` event.
     pub version: &'static str,
     /// How it goes away.
@@ -111,6 +114,7 @@ fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubOpens> 
             counters: hub.counters().clone(),
         }),
         handshake_timeout: options.handshake_timeout,
+        tls: options.tls.clone(),
         sockets: Default::default(),
         http_sockets: Arc::default(),
     }

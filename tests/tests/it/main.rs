@@ -20,6 +20,7 @@ mod recovery;
 mod seed;
 mod slow;
 mod tidy;
+mod tls;
 
 /// The server's own binary.
 const SERVER: &str = env!("CARGO_BIN_EXE_ws-server-tested");

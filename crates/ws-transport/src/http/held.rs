@@ -7,24 +7,25 @@ use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+
+use crate::stream::Stream;
 
 const SWITCHING: &[u8] = b"HTTP/1.1 101 ";
 
 /// The socket under hyper.
 #[derive(Debug)]
 pub(super) struct HeldIo {
-    io: TokioIo<TcpStream>,
+    io: TokioIo<Stream>,
     held: Vec<u8>,
 }
 
 impl HeldIo {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: Stream) -> Self {
         HeldIo { io: TokioIo::new(stream), held: Vec::new() }
     }
 
     /// The socket, and what has to be written to it first.
-    pub(super) fn into_parts(self) -> (TcpStream, Vec<u8>) {
+    pub(super) fn into_parts(self) -> (Stream, Vec<u8>) {
         (self.io.into_inner(), self.held)
     }
 }

@@ -108,6 +108,7 @@ impl HubMetrics {
         let counts: &[(&str, &str, &Count)] = &[
             ("ws_connections_opened", "Connections that were opened", &counters.connections_opened),
             ("ws_connections_lost", "Connections that ended without a close frame", &counters.connections_lost),
+            ("ws_tls_failures", "TLS handshakes that failed, or took too long", &counters.tls_failures),
             ("ws_panics", "Connections that ended because of a mistake of the server's", &counters.panics),
             ("ws_messages_received", "Messages from clients", &counters.messages_received),
             ("ws_received_bytes", "Bytes from clients, framing included", &counters.bytes_received),

@@ -24,11 +24,11 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioTimer;
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use ws_core::{Claims, HeartbeatMode, Permit};
 use ws_proto::ErrorBody;
 
 use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX};
+use crate::stream::Stream;
 
 pub(crate) use self::handshake::plain_handshake;
 use self::held::HeldIo;
@@ -65,7 +65,7 @@ pub(crate) struct Accepted {
 
 /// A socket whose handshake is done.
 pub(crate) struct Upgraded<A> {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     /// The answer to the handshake: to be written before anything else.
     pub(crate) answer: Vec<u8>,
     /// Bytes that came right behind the request.
@@ -98,7 +98,7 @@ impl<R: Routes> Service<Request<Incoming>> for Http<R> {
 
 /// Serves HTTP on `stream` until it ends, or becomes a WebSocket.
 pub(crate) async fn serve<R: Routes>(
-    stream: TcpStream,
+    stream: Stream,
     peer: IpAddr,
     routes: Arc<R>,
     head_timeout: Duration,

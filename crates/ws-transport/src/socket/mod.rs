@@ -4,8 +4,10 @@
 //! Each time it is woken it takes one [`Event`] after the other until there is none. All that a read
 //! brings is answered with one write.
 
+mod input;
 mod outlet;
 mod reader;
+mod tls;
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -13,19 +15,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use ws_core::{Clock, Connection, Counters, Flow, HeartbeatMode};
 use ws_proto::CloseCode;
 
-use self::outlet::TcpOutlet;
+pub(crate) use self::input::Input;
 use self::reader::{Reader, Stop};
 use crate::endpoint::Endpoint;
 use crate::limits::{CLOSE_TIMEOUT, READ_BYTES_MAX, READ_CHUNK_BYTES, WRITE_BATCH_BYTES_MAX};
+use crate::stream::Stream;
 
 /// What all connections of a server have in common.
 #[derive(Debug, Clone)]
@@ -43,7 +44,7 @@ pub(crate) struct SocketOptions {
 /// The task of one connection.
 #[derive(Debug)]
 pub(crate) struct Socket<E> {
-    read: OwnedReadHalf,
+    read: Input,
     connection: Arc<Connection>,
     options: Arc<SocketOptions>,
     /// Gone as soon as the closing begins.
@@ -94,20 +95,15 @@ thread_local! {
 }
 
 /// Makes the hub's side of a connection, and what is needed to run it.
-pub(crate) fn open(
-    stream: TcpStream,
-    mode: HeartbeatMode,
-    options: &SocketOptions,
-) -> (OwnedReadHalf, Arc<Connection>) {
-    let (read, write) = stream.into_split();
-    let outlet = Box::new(TcpOutlet(write));
+pub(crate) fn open(stream: Stream, mode: HeartbeatMode, options: &SocketOptions) -> (Input, Arc<Connection>) {
+    let (read, outlet) = Input::split(stream);
     (read, Connection::new(outlet, mode, options.counters.clone(), options.clock.now_ms()))
 }
 
 impl<E: Endpoint> Socket<E> {
     /// `early`: bytes that came right behind the handshake.
     pub(crate) fn new(
-        read: OwnedReadHalf,
+        read: Input,
         connection: Arc<Connection>,
         endpoint: E,
         early: &[u8],
@@ -144,7 +140,7 @@ impl<E: Endpoint> Socket<E> {
                 }
             }
         }
-        if attention.blocked && self.read.as_ref().poll_write_ready(cx).is_ready() {
+        if attention.blocked && self.read.poll_write_ready(cx).is_ready() {
             return Poll::Ready(Event::Writable);
         }
         let has_room = attention.outbox_bytes < self.options.outbox_bytes_max;
@@ -155,7 +151,7 @@ impl<E: Endpoint> Socket<E> {
             return Poll::Ready(Event::Input(0));
         }
         let mut buffer = ReadBuf::new(input);
-        match Pin::new(&mut self.read).poll_read(cx, &mut buffer) {
+        match self.read.poll_read(cx, &mut buffer) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) if !buffer.filled().is_empty() => Poll::Ready(Event::Input(buffer.filled().len())),
             Poll::Ready(_) => Poll::Ready(Event::Eof),

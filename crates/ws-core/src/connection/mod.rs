@@ -179,14 +179,14 @@ impl Connection {
         Attention {
             close: out.close,
             lost: out.lost,
-            blocked: out.waiting || !out.outbox.is_empty(),
+            blocked: out.waiting || !out.is_clear(),
             outbox_bytes: out.outbox.len(),
         }
     }
 
-    /// Whether nothing waits in the outbox.
+    /// Whether nothing waits for the socket.
     pub fn has_sent_all(&self) -> bool {
-        self.out.lock().outbox.is_empty()
+        self.out.lock().is_clear()
     }
 
     /// Writes what waits in the outbox. True when the fan-out waits for this connection and it is ready
@@ -194,7 +194,7 @@ impl Connection {
     pub fn flush(&self, now_ms: u64) -> bool {
         let mut out = self.out.lock();
         self.write_outbox(&mut out, now_ms);
-        out.outbox.is_empty() && std::mem::take(&mut out.waiting)
+        out.is_clear() && std::mem::take(&mut out.waiting)
     }
 
     /// Gives up the outlet, and with it the socket's writing half.
@@ -250,6 +250,7 @@ impl Connection {
         }
         let taken = if self.unload(&mut out, now_ms) { self.write(&mut out, run.bytes, now_ms) } else { 0 };
         if taken == run.bytes.len() {
+            out.wake_if_unclear();
             return Delivered::All;
         }
         let frames = run.begun(taken);
@@ -271,6 +272,7 @@ impl Connection {
         let taken = if self.unload(&mut out, now_ms) { self.write(&mut out, frames, now_ms) } else { 0 };
         out.outbox.push(&frames[taken..]);
         out.ended |= last;
+        out.wake_if_unclear();
         self.counters.bytes_sent.add(taken as u64);
     }
 
@@ -287,7 +289,7 @@ impl Connection {
         let taken = self.write(out, outbox.unsent(), now_ms);
         outbox.advance(taken);
         out.outbox = outbox;
-        if out.outbox.is_empty() {
+        if out.is_clear() {
             self.full_since_ms.store(NEVER, Ordering::Relaxed);
         }
         self.counters.bytes_sent.add(taken as u64);
@@ -295,7 +297,10 @@ impl Connection {
 
     /// Writes what the socket takes, and keeps the books on a full one.
     fn write(&self, out: &mut Out, bytes: &[u8], now_ms: u64) -> usize {
-        let Some(outlet) = out.outlet.as_ref().filter(|_| !bytes.is_empty() && !out.lost) else { return 0 };
+        let Some(outlet) = out.outlet.as_ref().filter(|_| !out.lost) else { return 0 };
+        if bytes.is_empty() && !outlet.has_unsent() {
+            return 0;
+        }
         let taken = match outlet.try_write(bytes) {
             Ok(taken) => taken,
             Err(error) => {
@@ -307,12 +312,26 @@ impl Connection {
             self.spoke_ms.store(now_ms, Ordering::Relaxed);
         }
         let was_full = self.full_since_ms.load(Ordering::Relaxed) != NEVER;
-        if taken == bytes.len() {
+        if taken == bytes.len() && !outlet.has_unsent() {
             self.full_since_ms.store(NEVER, Ordering::Relaxed);
         } else if taken > 0 || !was_full {
             self.full_since_ms.store(now_ms, Ordering::Relaxed);
         }
         taken
+    }
+}
+
+impl Out {
+    /// Whether all has gone out that was to.
+    fn is_clear(&self) -> bool {
+        self.outbox.is_empty() && !self.outlet.as_ref().is_some_and(|outlet| outlet.has_unsent())
+    }
+
+    /// What has not gone out goes on when the socket is writable, which the connection's task waits for.
+    fn wake_if_unclear(&mut self) {
+        if !self.is_clear() {
+            self.task.take().into_iter().for_each(Waker::wake);
+        }
     }
 }
 
@@ -327,105 +346,4 @@ impl std::fmt::Debug for Out {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::log::FrameEnd;
-    use crate::outlet::tests::Pipe;
-
-    fn connect(pipe: &Pipe) -> Arc<Connection> {
-        Connection::new(Box::new(pipe.clone()), HeartbeatMode::Ping, Arc::default(), 0)
-    }
-
-    fn attention(connection: &Connection) -> Attention {
-        connection.attention(Waker::noop())
-    }
-
-    const ENDS: [FrameEnd; 3] = [end(13), end(15), end(19)];
-    const RUN: Run<'static> = Run { bytes: b"aaabbcccc", ends: &ENDS, base: 10 };
-
-    const fn end(end: usize) -> FrameEnd {
-        FrameEnd { end, offset: 0 }
-    }
-
-    #[test]
-    fn a_run_is_taken_frame_by_frame() {
-        let check = |room: usize, expect: Delivered, rest: &str| {
-            let pipe = Pipe::with_room(room);
-            let connection = connect(&pipe);
-            assert_eq!(connection.deliver(RUN, 0, 0), expect, "room {room}");
-            pipe.take();
-            pipe.make_room(100);
-            connection.flush(0);
-            assert_eq!(String::from_utf8_lossy(&pipe.take()), rest, "room {room}");
-        };
-        check(100, Delivered::All, "");
-        check(9, Delivered::All, "");
-        check(8, Delivered::Blocked(3), "c");
-        check(6, Delivered::Blocked(3), "ccc");
-        check(5, Delivered::Blocked(2), "");
-        check(4, Delivered::Blocked(2), "b");
-        check(1, Delivered::Blocked(1), "aa");
-        check(0, Delivered::Blocked(0), "");
-    }
-
-    #[test]
-    fn replies_and_the_log_never_cut_each_other() {
-        let pipe = Pipe::with_room(4);
-        let connection = connect(&pipe);
-        connection.send(b"reply1", 0);
-        assert_eq!(connection.deliver(RUN, 0, 0), Delivered::Blocked(0));
-        connection.send(b"reply2", 0);
-        assert_eq!(attention(&connection).outbox_bytes, 8);
-        pipe.make_room(3);
-        assert!(!connection.flush(0), "not empty yet");
-        pipe.make_room(100);
-        assert!(connection.flush(0), "the fan-out waits");
-        assert!(!connection.flush(0), "and is told once");
-        assert_eq!(connection.deliver(RUN, 0, 0), Delivered::All);
-        assert_eq!(pipe.take(), b"reply1reply2aaabbcccc");
-    }
-
-    #[test]
-    fn a_full_socket_is_timed_from_its_last_progress() {
-        let pipe = Pipe::with_room(2);
-        let connection = connect(&pipe);
-        connection.send(b"abcd", 5);
-        assert_eq!(connection.full_since_ms(), Some(5));
-        connection.flush(9);
-        assert_eq!(connection.full_since_ms(), Some(5));
-        pipe.make_room(1);
-        connection.flush(11);
-        assert_eq!(connection.full_since_ms(), Some(11));
-        pipe.make_room(1);
-        connection.flush(12);
-        assert_eq!(connection.full_since_ms(), None);
-    }
-
-    #[test]
-    fn nothing_follows_the_last_frame() {
-        let pipe = Pipe::with_room(100);
-        let connection = connect(&pipe);
-        connection.send_last(b"close", 0);
-        assert_eq!(connection.deliver(RUN, 0, 0), Delivered::Ended);
-        assert_eq!(pipe.take(), b"close");
-    }
-
-    #[test]
-    fn nothing_follows_the_end_of_a_subscription() {
-        let pipe = Pipe::with_room(100);
-        let connection = connect(&pipe);
-        let before = connection.changes();
-        connection.change();
-        assert_eq!(connection.deliver(RUN, before, 0), Delivered::Changed);
-        assert_eq!(connection.deliver(RUN, connection.changes(), 0), Delivered::All);
-        assert_eq!(pipe.take(), RUN.bytes);
-    }
-
-    #[test]
-    fn the_first_reason_to_close_stays() {
-        let connection = connect(&Pipe::with_room(0));
-        connection.close(CloseCode::GoingAway);
-        connection.close(CloseCode::TooSlow);
-        assert_eq!(attention(&connection).close, Some(CloseCode::GoingAway));
-    }
-}
+mod tests;

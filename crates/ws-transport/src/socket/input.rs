@@ -1,0 +1,56 @@
+//! Where a connection reads from: a socket, or TLS over it.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+use ws_core::Outlet;
+
+use super::outlet::TcpOutlet;
+use super::tls::{self, TlsInput};
+use crate::stream::Stream;
+
+/// The reading half of a socket.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Plain(OwnedReadHalf),
+    Tls(Box<TlsInput>),
+}
+
+impl Input {
+    /// Takes a socket apart.
+    pub(super) fn split(stream: Stream) -> (Self, Box<dyn Outlet>) {
+        match stream {
+            Stream::Plain(socket) => {
+                let (read, write) = socket.into_split();
+                (Input::Plain(read), Box::new(TcpOutlet(write)))
+            }
+            Stream::Tls(stream) => {
+                let (socket, session) = stream.into_inner();
+                let (read, write) = tls::split(socket, session);
+                (Input::Tls(Box::new(read)), Box::new(write))
+            }
+        }
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Input::Plain(read) => read.as_ref(),
+            Input::Tls(read) => read.socket(),
+        }
+    }
+
+    pub(super) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket().poll_write_ready(cx)
+    }
+
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Input::Plain(read) => Pin::new(read).poll_read(cx, buffer),
+            Input::Tls(read) => read.poll_read(cx, buffer),
+        }
+    }
+}
