@@ -32,6 +32,8 @@ pub(crate) enum Scenario {
     Slow(Slow),
     /// Publishers that wait for their acknowledgements: publishes per second and latency
     Publish(Publish),
+    /// Clients that mean harm, in turns, beside others that do not: what the others notice of it
+    Attack(Attack),
 }
 
 impl Scenario {
@@ -45,6 +47,7 @@ impl Scenario {
             Scenario::Recover(recover) => &recover.common,
             Scenario::Slow(slow) => &slow.common,
             Scenario::Publish(publish) => &publish.common,
+            Scenario::Attack(attack) => &attack.common,
         }
     }
 }
@@ -54,7 +57,7 @@ pub(crate) struct Common {
     /// Server to load: ws://HOST:PORT/PATH
     #[arg(default_value = "ws://127.0.0.1:3000/ws", value_name = "URL")]
     pub(crate) target: Target,
-    /// How long to measure (ms, s, m); `slow`: in each of four turns; `--sweep`: for each row; `recover`: of no meaning
+    /// How long to measure (ms, s, m); `slow`, `attack`: in each of their turns; `--sweep`: for each row; `recover`: of no meaning
     #[arg(long, default_value = "5s", value_parser = positive)]
     pub(crate) duration: Duration,
     /// Load before the measurement begins; `idle`, `channels`: rest before each reading of memory
@@ -227,6 +230,33 @@ pub(crate) struct Publish {
     pub(crate) msg_ids: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Attack {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Clients that send an echo from time to time
+    #[arg(long, default_value_t = 1000, value_parser = count)]
+    pub(crate) clients: usize,
+    /// Requests per second of all of them together
+    #[arg(long, default_value_t = 2000.0, value_parser = rate)]
+    pub(crate) rate: f64,
+    /// Length of the message in bytes
+    #[arg(long, default_value_t = 128, value_parser = payload)]
+    pub(crate) payload: usize,
+    /// Attackers that open a socket and say nothing
+    #[arg(long, default_value_t = 2000, value_parser = any_count)]
+    pub(crate) half_open: usize,
+    /// Attackers that send a handshake byte by byte
+    #[arg(long, default_value_t = 1000, value_parser = any_count)]
+    pub(crate) slow_drip: usize,
+    /// Attackers that send what is no message, as much as they can, until they are closed
+    #[arg(long, default_value_t = 500, value_parser = any_count)]
+    pub(crate) malformed: usize,
+    /// Rest of such an attacker before it connects again
+    #[arg(long, default_value = "1s", value_parser = duration)]
+    pub(crate) malformed_pause: Duration,
+}
+
 fn within(text: &str, min: usize, max: usize) -> Result<usize, String> {
     let number: usize = text.parse().map_err(|_| "not a whole number".to_owned())?;
     if (min..=max).contains(&number) { Ok(number) } else { Err(format!("must be {min} to {max}")) }
@@ -234,6 +264,10 @@ fn within(text: &str, min: usize, max: usize) -> Result<usize, String> {
 
 fn count(text: &str) -> Result<usize, String> {
     within(text, 1, 10_000_000)
+}
+
+fn any_count(text: &str) -> Result<usize, String> {
+    within(text, 0, 10_000_000)
 }
 
 fn window(text: &str) -> Result<usize, String> {

@@ -26,6 +26,8 @@ pub(crate) enum Value {
     /// Of one CPU: 1.0 is one core, busy all the time.
     Cores(f64),
     Latency(Quantiles),
+    /// Of two figures of the same kind.
+    Ratio(f64),
     Word(&'static str),
     Flag(bool),
 }
@@ -138,6 +140,7 @@ impl Serialize for Report {
                 | Value::Micros(x)
                 | Value::Kib(x)
                 | Value::Bytes(x)
+                | Value::Ratio(x)
                 | Value::Cores(x) => {
                     map.serialize_entry(key, &((x * 1e4).round() / 1e4))?;
                 }
@@ -163,6 +166,7 @@ fn shown(value: &Value) -> String {
         Value::Bytes(bytes) => format!("{bytes:.0} bytes"),
         Value::Cores(cores) => format!("{:.0} % of one core", cores * 100.0),
         Value::Latency(q) => q.named().map(|(name, us)| format!("{name} {}", micros(us))).join("   "),
+        Value::Ratio(ratio) => format!("{ratio:.2} ×"),
         Value::Word(word) => (*word).to_owned(),
         Value::Flag(flag) => if *flag { "yes" } else { "no" }.to_owned(),
     }

@@ -14,6 +14,7 @@ use crate::process::{Interval, Mark, Process};
 use crate::progress::Progress;
 use crate::report::Report;
 
+mod attack;
 mod board;
 mod channels;
 mod connect;
@@ -52,6 +53,7 @@ pub(crate) fn run(cli: Cli) -> Result<Report, Failure> {
             Scenario::Recover(options) => recover::run(options, stage).await,
             Scenario::Slow(options) => slow::run(options, stage).await,
             Scenario::Publish(options) => publish::run(options, stage).await,
+            Scenario::Attack(options) => attack::run(options, stage).await,
         }
     })
 }

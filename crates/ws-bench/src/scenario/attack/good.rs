@@ -1,0 +1,114 @@
+//! Clients that mean well: each sends an echo at its own fixed times, and waits for the answer.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::ready;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::frame;
+use crate::lanes::Shared;
+use crate::measure::{Clock, Complaints, Latencies};
+use crate::message::{self, Incoming, PONG};
+use crate::request::Template;
+use crate::socket::{Ended, Socket};
+
+/// Timers are about so exact. Who wakes up this late and not later has sent in time.
+const TIMER_NS: u64 = 3_000_000;
+
+/// What all good clients share.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) clock: Clock,
+    pub(super) request: Template,
+    /// Between two requests of one client.
+    pub(super) every_ns: u64,
+}
+
+/// What those of one lane count together.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) latencies: Latencies,
+    pub(super) open: u64,
+    pub(super) unanswered: u64,
+    pub(super) stopping: bool,
+    pub(super) ended: Complaints,
+    pub(super) errors: Complaints,
+}
+
+impl Tally {
+    pub(super) fn new() -> Tally {
+        Tally {
+            latencies: Latencies::new(),
+            open: 0,
+            unanswered: 0,
+            stopping: false,
+            ended: Complaints::default(),
+            errors: Complaints::default(),
+        }
+    }
+}
+
+/// One client, whose first request is due at `due_ns`. Its latencies count from when a request was sent; from when it
+/// was due, where an earlier answer has come too late for that.
+pub(super) async fn run(mut socket: Socket, seat: Shared<Tally>, plan: Arc<Plan>, mut due_ns: u64) {
+    let mut number = 0;
+    let ended = loop {
+        let now_ns = plan.clock.now_ns();
+        if now_ns < due_ns {
+            sleep(Duration::from_nanos(due_ns - now_ns)).await;
+        }
+        match ask(&mut socket, &seat, &plan, number, due_ns).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(ended) => break ended,
+        }
+        number += 1;
+        due_ns += plan.every_ns;
+    };
+    let tally = &mut seat.lock().state;
+    tally.open -= 1;
+    tally.ended.note(ended);
+}
+
+/// One request and its answer. False when no more is asked.
+async fn ask(socket: &mut Socket, seat: &Shared<Tally>, plan: &Plan, number: u64, due_ns: u64) -> Result<bool, Ended> {
+    let sent_ns = {
+        let seat = &mut *seat.lock();
+        if seat.state.stopping {
+            return Ok(false);
+        }
+        seat.out.clear();
+        plan.request.write(&mut seat.out, number);
+        seat.state.unanswered += 1;
+        socket.send(&seat.out)?;
+        plan.clock.now_ns()
+    };
+    let from_ns = if sent_ns - due_ns.min(sent_ns) <= TIMER_NS { sent_ns } else { due_ns };
+    poll_fn(|cx| {
+        loop {
+            let seat = &mut *seat.lock();
+            let bytes = ready!(socket.poll_read(cx, &mut seat.buffer))?;
+            let now_ns = plan.clock.now_ns();
+            let (tally, mut answered, mut pinged) = (&mut seat.state, false, false);
+            socket.texts(&seat.buffer[..bytes], |text| match Incoming::read(text) {
+                Incoming::Response { id, .. } => answered |= message::number(id.as_bytes()) == Some(number),
+                Incoming::Error { text, .. } => tally.errors.note(text),
+                Incoming::Ping => pinged = true,
+                _ => {}
+            })?;
+            if pinged {
+                let mut pong = Vec::new();
+                frame::text(&mut pong, PONG);
+                socket.send(&pong)?;
+            }
+            if answered {
+                tally.unanswered -= 1;
+                tally.latencies.record(now_ns.saturating_sub(from_ns));
+                return std::task::Poll::Ready(Ok(true));
+            }
+        }
+    })
+    .await
+}
