@@ -21,7 +21,7 @@ pub fn keys(config: &Config) -> Result<Vec<Key>, Vec<Mistake>> {
     if mistakes.is_empty() {
         Ok(keys.into_iter().flatten().collect())
     } else {
-        Err(mistakes.into_iter().filter_map(Result::err).collect())
+        Err(mistakes.into_iter().filter_map(Result::err).map(|mistake| *mistake).collect())
     }
 }
 
@@ -36,14 +36,11 @@ pub fn verifier(config: &Config, keys: Vec<Key>) -> Option<Arc<Verifier>> {
     Some(Arc::new(Verifier::new(VerifierOptions { keys, audience, issuer, leeway: auth.leeway })))
 }
 
-fn key_of(number: usize, key: &AuthKey) -> Result<Key, Mistake> {
+fn key_of(number: usize, key: &AuthKey) -> Result<Key, Box<Mistake>> {
     let (algorithm, kid) = (key.algorithm, key.kid.clone());
-    let mistake = |name: &str, found: String, allowed: &str| Mistake {
-        source: Source::Key(format!("auth.keys.{number}.{name}")),
-        key: String::new(),
-        found,
-        allowed: allowed.to_owned(),
-        hint: None,
+    let mistake = |name: &str, found: String, allowed: &str| {
+        let source = Source::Key(format!("auth.keys.{number}.{name}"));
+        Box::new(Mistake { source, key: String::new(), found, allowed: allowed.to_owned(), hint: None })
     };
     let file = |name: &str, path: &Path| {
         read(path).map_err(|why| mistake(name, format!("{path:?}, which {why}"), "a file with a key, of at most 64KiB"))

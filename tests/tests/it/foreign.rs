@@ -20,14 +20,18 @@ fn node() -> Option<PathBuf> {
 
 fn python() -> Option<PathBuf> {
     let chosen = std::env::var("WS_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let found = require::program(&[&chosen, "python"], &["-c", "import websockets.sync.client"]);
+    let found = require::program(&[&chosen, "python"], &["-c", "import jwt, websockets.sync.client"]);
     require::or_skip(found, "Python (WS_TEST_PYTHON, python3) with the packages of tests/py/requirements.txt")
 }
 
 /// Runs a script with the server's URL and these arguments, and returns what it says. All its connections end; `clean` of
 /// them with a goodbye.
 async fn run(program: PathBuf, script: &str, arguments: &[String], clean: u32) -> String {
-    let server = Server::start().await;
+    run_against(&Server::start().await, program, script, arguments, clean).await
+}
+
+/// The same, against a server that is there.
+async fn run_against(server: &Server, program: PathBuf, script: &str, arguments: &[String], clean: u32) -> String {
     let command = Command::new(program)
         .arg(folder(script))
         .arg(format!("ws://{}/ws", server.addr()))
@@ -86,4 +90,17 @@ async fn python_websockets() {
 async fn python_websockets_recovers() {
     let Some(python) = python() else { return };
     recovery(python, "py/channels.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn python_jwt() {
+    let Some(python) = python() else { return };
+    let server = Server::with(|config| {
+        token::accept(config);
+        let granted = ws_server::config::Channels { subscribe: ws_core::Access::Granted, ..config.channels.clone() };
+        config.namespaces.insert("room".to_owned(), granted);
+    })
+    .await;
+    let said = run_against(&server, python, "py/identity.py", &[token::SECRET.to_owned()], 2).await;
+    assert_eq!(said, "7 tokens");
 }

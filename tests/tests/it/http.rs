@@ -315,3 +315,15 @@ async fn half_a_head_is_given_up() {
     let mut client = server.connect().await;
     assert_eq!(client.count().await, 1);
 }
+
+/// `printf … | nc -N`: what comes behind the request, and with it, is the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_nothing_more_gets_the_answer() {
+    let server = Server::start().await;
+    for _ in 0..50 {
+        let mut raw = Raw::connect(server.addr()).await;
+        raw.write(raw::request("GET", "/health", &[("Host", "localhost")]).as_bytes()).await;
+        raw.finish().await;
+        assert!(raw.rest().await.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    }
+}

@@ -10,6 +10,7 @@ mod durable;
 mod envelope;
 mod flood;
 mod foreign;
+mod fuzz;
 mod guard;
 mod heartbeat;
 mod http;

@@ -110,7 +110,8 @@ pub(crate) async fn serve<R: Routes>(
         .max_buf_size(HTTP_HEAD_BYTES_MAX)
         .max_headers(HTTP_HEADERS_MAX)
         .keep_alive(true)
-        .half_close(false)
+        // Who says nothing more may still wait for the answer.
+        .half_close(true)
         .serve_connection(HeldIo::new(stream), http);
     let served = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
     if let Err(error) = served {

@@ -1,6 +1,7 @@
 //! The test page in a real browser: what a person does with it works, in both languages, without a word on the console.
 
 mod channels;
+mod identity;
 
 use ws_tests::chromium::{self, Browser, Page, PageOptions};
 use ws_tests::prelude::*;

@@ -1,0 +1,90 @@
+//! Whatever text comes: it is decoded or refused, and what is decoded is encoded to the same.
+
+use serde_json::value::RawValue;
+use ws_proto::action::{
+    Authenticate, Broadcast, Echo, GetConnections, GetHistory, GetPresence, Publish, Subscribe, Unsubscribe,
+};
+use ws_proto::{ChannelName, ClientMessage, ErrorBody, Request, ServerMessage, encode_error, encode_request};
+
+/// An error is small, however long what caused it.
+const ERROR_BYTES_MAX: usize = 1024;
+
+/// One text.
+pub fn run(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    match ClientMessage::decode(text) {
+        Ok(ClientMessage::Request(request)) => payloads(&request),
+        Ok(ClientMessage::Ping | ClientMessage::Pong) => {}
+        Err(rejection) => {
+            is_small(&rejection.error);
+            let mut out = Vec::new();
+            encode_error(rejection.id, &rejection.error, &mut out);
+            let text = String::from_utf8(out).expect("JSON");
+            assert!(matches!(ServerMessage::decode(&text), Ok(ServerMessage::Error { .. })), "{text}");
+        }
+    }
+    if let Err(error) = ServerMessage::decode(text) {
+        assert!(error.to_string().len() <= ERROR_BYTES_MAX);
+    }
+    name(text);
+}
+
+/// Reads the payload as one of this type; what can be read is the same again when it has been written.
+macro_rules! again {
+    ($request:ident, $payload:ty) => {
+        match $request.payload::<$payload>() {
+            Ok(payload) => {
+                let text = encode_request("1", &payload).expect("it was read");
+                let Ok(ClientMessage::Request(again)) = ClientMessage::decode(&text) else { panic!("{text}") };
+                assert_eq!(again.payload::<$payload>().ok().as_ref(), Some(&payload), "{text}");
+            }
+            Err(error) => is_small(&error),
+        }
+    };
+}
+
+fn payloads(request: &Request<'_>) {
+    let unread = [
+        request.payload::<Echo<&RawValue>>().err(),
+        request.payload::<Broadcast<&RawValue>>().err(),
+        request.payload::<Authenticate<'_>>().err(),
+    ];
+    unread.into_iter().flatten().for_each(|error| is_small(&error));
+    again!(request, GetConnections);
+    again!(request, Subscribe<'_>);
+    again!(request, Unsubscribe<'_>);
+    again!(request, GetHistory<'_>);
+    again!(request, GetPresence<'_>);
+    publish(request);
+}
+
+/// Its data is kept as it was written; as a value, a number could come back as its neighbour.
+fn publish(request: &Request<'_>) {
+    let read = request.payload::<Publish<'_, &RawValue>>();
+    let Ok(publish) = read.inspect_err(is_small) else { return };
+    let text = encode_request("1", &publish).expect("it was read");
+    let Ok(ClientMessage::Request(again)) = ClientMessage::decode(&text) else { panic!("{text}") };
+    let again = again.payload::<Publish<'_, &RawValue>>().expect("it was written");
+    assert_eq!(again.data.get(), publish.data.get());
+    assert_eq!((again.channel, again.msg_id, again.tags), (publish.channel, publish.msg_id, publish.tags));
+}
+
+fn is_small(error: &ErrorBody) {
+    assert!(error.message.len() <= ERROR_BYTES_MAX, "{} bytes", error.message.len());
+}
+
+/// What a name may be, said in other words than the parser's.
+fn name(text: &str) {
+    match ChannelName::parse(text) {
+        Ok(name) => {
+            assert!((1..=255).contains(&text.len()) && name.as_str() == text);
+            assert!(!text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '*'));
+            assert_eq!(name.namespace(), text.split_once(':').map(|(namespace, _)| namespace));
+            assert_ne!(name.namespace(), Some(""));
+            let listed = text.split_once('#').map(|(_, users)| users.split(',').collect::<Vec<_>>());
+            assert_eq!(name.users().map(Iterator::collect), listed);
+            assert_eq!(name.is_for(None), listed.is_none());
+        }
+        Err(error) => is_small(&error),
+    }
+}

@@ -1,0 +1,125 @@
+//! Any bytes at the beginning of a connection to a server that listens: it answers in HTTP, or not at all, and serves
+//! the next one.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock, mpsc};
+use std::time::Duration;
+
+use ws_core::{
+    Access, Actions, Auth, ChannelOptions, Counters, Heartbeat, Hub, HubOptions, Limits, MemoryEngine, MemoryLimits,
+    Namespaces, OnLag,
+};
+use ws_transport::{DrainOptions, Transport, TransportOptions};
+
+/// So often it is asked whether the server is well.
+const LOOK_EVERY: u32 = 64;
+
+/// The server, on a thread of its own for as long as the process lasts.
+static SERVER: LazyLock<(SocketAddr, Arc<Counters>)> = LazyLock::new(|| {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let hub = hub();
+            let options = TransportOptions {
+                allowed_origins: Vec::new(),
+                handshake_timeout: Duration::from_millis(500),
+                tls: None,
+                version: "0",
+                drain: DrainOptions { grace: Duration::from_secs(1), reconnect_spread: Duration::ZERO },
+            };
+            let counters = hub.counters().clone();
+            let any = SocketAddr::from(([127, 0, 0, 1], 0));
+            let transport = Transport::bind(&[any], hub, options).expect("port 0");
+            sender.send((transport.local_addrs()[0], counters)).expect("somebody waits");
+            transport.serve(std::future::pending()).await;
+        });
+    });
+    receiver.recv().expect("a server")
+});
+
+fn hub() -> Hub {
+    let limits = Limits {
+        connections_max: 0,
+        connections_per_ip_max: 0,
+        connections_per_user_max: 0,
+        unauthenticated_max: 0,
+        handshakes_per_second: 0,
+        requests_per_second: 0,
+        requests_burst: 0,
+        message_bytes_max: 1024,
+        channels_per_connection_max: 4,
+        outbox_bytes_max: 4096,
+        broadcast_log_bytes_max: 64 << 10,
+        channel_log_bytes_max: 64 << 10,
+        channel_logs_bytes_max: 1 << 20,
+        errors_max: 3,
+        errors_window: Duration::from_secs(10),
+        write_timeout: Duration::from_secs(1),
+    };
+    let channels = ChannelOptions {
+        history_size: 10,
+        history_ttl: Duration::from_secs(1),
+        presence: true,
+        join_leave: true,
+        join_leave_max: 2,
+        on_lag: OnLag::Gap,
+        subscribe: Access::Anyone,
+        publish: Access::Anyone,
+        read_history: Access::Anyone,
+        read_presence: Access::Anyone,
+    };
+    let options = HubOptions {
+        limits,
+        heartbeat: Heartbeat { interval_ms: 1000, timeout_ms: 1000 },
+        namespaces: Namespaces { default: Arc::new(channels), named: Default::default() },
+        actions: Actions { broadcast: Access::Anyone, get_connections: Access::Anyone },
+        auth: Auth::none(),
+        shards: 1,
+    };
+    Hub::start(options, Arc::new(MemoryEngine::new(MemoryLimits { history_bytes_max: 1 << 20, idle_channels_max: 10 })))
+}
+
+/// One connection: these bytes, and then nothing more. Where the first byte is even, a handshake that is in order goes
+/// before the others.
+pub fn run(data: &[u8]) {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let Some((kind, rest)) = data.split_first() else { return };
+    let mut first = Vec::new();
+    if kind % 2 == 0 {
+        first.extend_from_slice(
+            b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n\
+              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        );
+    }
+    first.extend_from_slice(rest);
+    let answer = ask(&first);
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "{:?}", String::from_utf8_lossy(&answer));
+    if answer.starts_with(b"HTTP/1.1 101") {
+        let sent = String::from_utf8_lossy(&first).to_ascii_lowercase();
+        assert!(sent.contains("sec-websocket-key") && sent.contains("websocket"), "{sent:?}");
+    }
+    assert_eq!(SERVER.1.panics.get(), 0);
+    if RUNS.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOK_EVERY) {
+        let health = ask(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        assert!(health.starts_with(b"HTTP/1.1 200 OK"), "{:?}", String::from_utf8_lossy(&health));
+    }
+}
+
+/// All that comes back.
+fn ask(bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(SERVER.0).expect("the server listens");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
+    // It may have refused before it has read all.
+    let _ = stream.write_all(bytes);
+    let _ = stream.shutdown(Shutdown::Write);
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("the connection does not end: {error}"),
+    }
+    answer
+}

@@ -1,0 +1,55 @@
+//! The panel of the identity: a token before and after connecting, and what the page says of it.
+
+use ws_tests::chromium::PageOptions;
+use ws_tests::prelude::*;
+
+use super::{browser, open, quiet, shows, text_of};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_names_the_user_of_the_page() {
+    let Some(browser) = browser().await else { return };
+    let server = Server::with(|config| {
+        token::accept(config);
+        config.auth.expiry_notice = Duration::from_secs(600);
+    })
+    .await;
+    let page = open(&browser, &server, &PageOptions::default()).await;
+    assert_eq!(text_of(&page, "#token-state").await, "anonymous");
+    let type_token = async |token: &str| {
+        page.eval("document.querySelector('#token').value = ''").await.expect("a field");
+        page.click("#token").await.expect("a field");
+        page.type_text(token).await.expect("a keyboard");
+    };
+    let result = async |status: &str| {
+        shows(&page, &format!("document.querySelector('#token-result').dataset.status === '{status}'")).await;
+        text_of(&page, "#token-result").await
+    };
+
+    type_token("nonsense").await;
+    page.click("#authenticate").await.expect("a button");
+    assert!(result("error").await.contains("invalid_token"));
+    type_token(&token::of("ann", &json!({"exp": token::in_seconds(3600.0), "channels": ["lobby"]}))).await;
+    page.click("#authenticate").await.expect("a button");
+    assert!(result("ok").await.contains("ann"));
+    assert_eq!(text_of(&page, "#user").await, "ann");
+    assert!(text_of(&page, "#token-state").await.starts_with("ann · until "));
+    shows(&page, "document.querySelector('#channel-list li[data-channel=lobby][data-state=live]') !== null").await;
+
+    // With the next connection it goes along.
+    type_token(&token::of("bob", &json!({"exp": token::in_seconds(60.0)}))).await;
+    page.click("#connect").await.expect("a button");
+    shows(&page, "document.querySelector('#state').dataset.state === 'disconnected'").await;
+    page.click("#connect").await.expect("a button");
+    shows(&page, "document.querySelector('#user').textContent === 'bob'").await;
+    shows(&page, "document.querySelector('#token-state').dataset.status === 'expiring'").await;
+    quiet(&page);
+
+    type_token("nonsense").await;
+    page.click("#connect").await.expect("a button");
+    shows(&page, "document.querySelector('#state').dataset.state === 'disconnected'").await;
+    page.click("#connect").await.expect("a button");
+    shows(&page, "document.querySelector('#close-info').dataset.code === '4501'").await;
+    assert!(result("error").await.contains("invalid_token"), "the error in place of the greeting is shown");
+    let advice = page.eval("document.querySelector('#close-info').dataset.reconnect").await.expect("a value");
+    assert_eq!(advice, "false");
+}

@@ -1,0 +1,53 @@
+//! Inputs that fuzzers have found, and some by hand, through the same functions as there (`tests/fuzz`).
+
+use std::fs;
+use std::path::Path;
+
+#[allow(unreachable_pub)]
+#[path = "../../fuzz/src/codec.rs"]
+mod codec;
+#[allow(unreachable_pub)]
+#[path = "../../fuzz/src/session.rs"]
+mod session;
+#[allow(unreachable_pub)]
+#[path = "../../fuzz/src/token.rs"]
+mod token;
+#[allow(unreachable_pub)]
+#[path = "../../fuzz/src/upgrade.rs"]
+mod upgrade;
+
+/// Runs all seeds of a target, each by its name where it fails.
+fn seeds(target: &str, run: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut count = 0;
+    for file in files {
+        let path = file.expect("readable").path();
+        let data = fs::read(&path).expect("readable");
+        if std::panic::catch_unwind(|| run(&data)).is_err() {
+            panic!("{}", path.display());
+        }
+        count += 1;
+    }
+    assert!(count > 5, "there are seeds: {count}");
+}
+
+#[test]
+fn codec_seeds() {
+    seeds("codec", codec::run);
+}
+
+#[test]
+fn session_seeds() {
+    seeds("session", session::run);
+}
+
+#[test]
+fn token_seeds() {
+    seeds("token", token::run);
+}
+
+#[test]
+fn upgrade_seeds() {
+    seeds("upgrade", upgrade::run);
+}
