@@ -45,9 +45,13 @@ fn publish_fails_on_errors_and_wrong_answers() {
 
 #[test]
 fn an_offset_given_to_two_publishers_is_found_in_the_end() {
-    let run = run_until(20, "publish --publishers 2", Fault::Stay);
-    assert_eq!(run.code, Some(1));
-    assert!(run.problems().contains("publishes were acknowledged, with offsets 1 to "), "{}", run.problems());
+    // Which of the two gets the offset again is chance; where it is the one that had it, that is found at once.
+    let was_found = (0..50).any(|_| {
+        let run = run_until(20, "publish --publishers 2", Fault::Stay);
+        assert_eq!(run.code, Some(1), "{}", run.problems());
+        run.problems().contains("publishes were acknowledged, with offsets 1 to ")
+    });
+    assert!(was_found, "in none of the runs");
 }
 
 #[test]

@@ -63,10 +63,9 @@ impl Attack {
     /// Attacks until the turn is over. `index` tells the attackers apart.
     pub(super) async fn run(self: Arc<Self>, kind: Kind, index: usize, seat: Shared<()>) {
         let again = async {
-            let mut rests = (1..).map(|nth| rest(self.pause, index as u64, nth));
+            let mut rests = (0..).map(|nth| rest(self.pause, index as u64, nth));
             // Not all in one moment, or what is measured is the length of that queue.
-            let first = if matches!(kind, Kind::Malformed) { self.pause } else { DRIP_EVERY };
-            sleep(rest(first, index as u64, 0)).await;
+            sleep(rests.next().unwrap_or_default()).await;
             loop {
                 let done = match kind {
                     Kind::HalfOpen => self.half_open().await,
