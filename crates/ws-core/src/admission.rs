@@ -18,14 +18,19 @@ use crate::shard::Notice;
 #[derive(Debug)]
 pub struct Permit {
     shared: Arc<Shared>,
-    /// Where it is counted, if that is limited.
-    address: Option<Box<IpAddr>>,
-    /// As whose connection it is counted, if that is limited.
-    user: Option<Arc<str>>,
+    /// Nothing where neither is limited.
+    quotas: Option<Box<Quotas>>,
     /// It is counted as a stranger.
     is_stranger: bool,
     /// It is counted as a connection.
     counts: bool,
+}
+
+/// What a connection counts against.
+#[derive(Debug, Default)]
+struct Quotas {
+    address: Option<IpAddr>,
+    user: Option<Arc<str>>,
 }
 
 /// Why there is no room.
@@ -89,8 +94,7 @@ impl Permit {
         }
         let before = shared.admitted.fetch_add(1, Ordering::AcqRel);
         // From here on dropping it gives back what it has taken.
-        let mut permit =
-            Permit { shared: shared.clone(), address: None, user: None, is_stranger: false, counts: false };
+        let mut permit = Permit { shared: shared.clone(), quotas: None, is_stranger: false, counts: false };
         if is_reached(before, shared.limits.connections_max) {
             return Err(Refusal::Full);
         }
@@ -102,7 +106,7 @@ impl Permit {
             }
         }
         let address = shared.addresses.enter(&network(peer)).map_err(|Exhausted| Refusal::Address)?;
-        permit.address = address.map(Box::new);
+        permit.quotas = address.map(|address| Box::new(Quotas { address: Some(address), user: None }));
         let now_ms = shared.clock.now_ms();
         let take = |bucket| shared.handshake_rate.take(bucket, now_ms).ok();
         // Last, so that who is refused anyway takes nothing from the others.
@@ -129,7 +133,9 @@ impl Permit {
 
     /// Counts it as a connection of this user.
     pub(crate) fn name(&mut self, user: &Arc<str>) -> Result<(), Exhausted> {
-        self.user = self.shared.users.enter(user)?;
+        if let Some(user) = self.shared.users.enter(user)? {
+            self.quotas.get_or_insert_default().user = Some(user);
+        }
         Ok(())
     }
 }
@@ -140,8 +146,10 @@ impl Drop for Permit {
         shared.admitted.fetch_sub(1, Ordering::AcqRel);
         shared.connections.fetch_sub(usize::from(self.counts), Ordering::AcqRel);
         shared.strangers.fetch_sub(usize::from(self.is_stranger), Ordering::AcqRel);
-        self.address.iter().for_each(|address| shared.addresses.leave(address));
-        self.user.iter().for_each(|user| shared.users.leave(user));
+        if let Some(quotas) = &self.quotas {
+            quotas.address.iter().for_each(|address| shared.addresses.leave(address));
+            quotas.user.iter().for_each(|user| shared.users.leave(user));
+        }
     }
 }
 

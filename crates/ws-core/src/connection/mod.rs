@@ -54,6 +54,8 @@ struct Out {
     /// Gone when the connection has ended, so that the socket closes with its task.
     outlet: Option<Box<dyn Outlet>>,
     outbox: Outbox,
+    /// The outlet had bytes that the socket had not, when it was last written to.
+    unsent: bool,
     /// The fan-out has something for this connection and waits to be resumed.
     waiting: bool,
     /// A close frame is out or the socket is gone: no more data.
@@ -297,10 +299,9 @@ impl Connection {
 
     /// Writes what the socket takes, and keeps the books on a full one.
     fn write(&self, out: &mut Out, bytes: &[u8], now_ms: u64) -> usize {
-        let Some(outlet) = out.outlet.as_ref().filter(|_| !out.lost) else { return 0 };
-        if bytes.is_empty() && !outlet.has_unsent() {
+        let Some(outlet) = out.outlet.as_ref().filter(|_| !out.lost && (!bytes.is_empty() || out.unsent)) else {
             return 0;
-        }
+        };
         let taken = match outlet.try_write(bytes) {
             Ok(taken) => taken,
             Err(error) => {
@@ -308,11 +309,12 @@ impl Connection {
                 0
             }
         };
+        out.unsent = outlet.has_unsent();
         if taken > 0 {
             self.spoke_ms.store(now_ms, Ordering::Relaxed);
         }
         let was_full = self.full_since_ms.load(Ordering::Relaxed) != NEVER;
-        if taken == bytes.len() && !outlet.has_unsent() {
+        if taken == bytes.len() && !out.unsent {
             self.full_since_ms.store(NEVER, Ordering::Relaxed);
         } else if taken > 0 || !was_full {
             self.full_since_ms.store(now_ms, Ordering::Relaxed);
@@ -324,7 +326,7 @@ impl Connection {
 impl Out {
     /// Whether all has gone out that was to.
     fn is_clear(&self) -> bool {
-        self.outbox.is_empty() && !self.outlet.as_ref().is_some_and(|outlet| outlet.has_unsent())
+        self.outbox.is_empty() && !self.unsent
     }
 
     /// What has not gone out goes on when the socket is writable, which the connection's task waits for.

@@ -19,12 +19,12 @@ pub(super) struct Attached {
     /// Nothing where the engine need not be asked.
     position: Option<Pending<History>>,
     /// The token that it was asked for with.
-    pass: Option<Pass>,
+    pass: Option<Box<Pass>>,
 }
 
 impl Attached {
     /// Asks the engine, if it has to be asked.
-    pub(super) fn new(session: &Session, subscription: Arc<Subscription>, pass: Option<Pass>) -> Self {
+    pub(super) fn new(session: &Session, subscription: Arc<Subscription>, pass: Option<Box<Pass>>) -> Self {
         let position = needs_position(subscription.channel()).then(|| ask(session, &subscription));
         Attached { subscription, position, pass }
     }
@@ -69,7 +69,7 @@ impl Attached {
                 out.clear();
                 session.membership.follow(self.subscription.clone(), &begun);
                 if let Some(pass) = self.pass.take() {
-                    session.keep_pass(self.subscription.channel().name(), pass);
+                    session.keep_pass(self.subscription.channel().name(), *pass);
                 }
                 return Ok(None);
             }

@@ -36,7 +36,7 @@ fn attach(
     let options = session.options(channel)?;
     let pass = token.map(|token| pass(session, channel, token, now_ms)).transpose()?;
     let wish = Wish { right: Right::Subscribe, channel: Some(channel), access: options.subscribe };
-    session.check_with(wish, pass.as_ref().map(Pass::grants))?;
+    session.check_with(wish, pass.as_deref().map(Pass::grants))?;
     if !options.has_history() && *from != From::Now {
         let message = "this channel keeps no history, so neither `since` nor `rewind` is possible";
         return Err(ErrorBody::new(ErrorCode::NotAvailable, message));
@@ -46,11 +46,11 @@ fn attach(
 }
 
 /// What a subscription token grants.
-fn pass(session: &Session, channel: ChannelName<'_>, token: &str, now_ms: u64) -> Result<Pass, ErrorBody> {
+fn pass(session: &Session, channel: ChannelName<'_>, token: &str, now_ms: u64) -> Result<Box<Pass>, ErrorBody> {
     let identity = session.connection().identity();
     let user = identity.as_ref().map(|identity| &**identity.user());
     let claims = session.auth().subscribe(token, channel.as_str(), user)?;
-    Ok(Pass::new(claims, channel.as_str(), now_ms))
+    Ok(Box::new(Pass::new(claims, channel.as_str(), now_ms)))
 }
 
 fn from<'a>(payload: &Subscribe<'a>) -> Result<From<'a>, ErrorBody> {
