@@ -2,12 +2,13 @@
 //! the server's own protocol. It is what the Autobahn suite is run against (`cargo xtask conformance`).
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 use ws_core::Flow;
 use ws_core::frame::{self, Opcode};
-use ws_transport::{Endpoint, Plain, PlainOptions};
+use ws_transport::{Endpoint, Plain, PlainOptions, Tls};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -24,6 +25,12 @@ struct Args {
     /// Bytes that may wait for a slow client before nothing more is read from it.
     #[arg(long, default_value_t = 1024 * 1024)]
     outbox_bytes_max: usize,
+    /// Certificate of a server that speaks TLS (PEM).
+    #[arg(long, requires = "key_file")]
+    cert_file: Option<PathBuf>,
+    /// Its key (PEM).
+    #[arg(long, requires = "cert_file")]
+    key_file: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -44,13 +51,19 @@ impl Endpoint for Echo {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
+    let tls = match (&args.cert_file, &args.key_file) {
+        (Some(cert_file), Some(key_file)) => Some(Tls::load(cert_file, key_file)?),
+        _ => None,
+    };
+    let scheme = if tls.is_some() { "wss" } else { "ws" };
     let options = PlainOptions {
         message_bytes_max: args.message_bytes_max,
         outbox_bytes_max: args.outbox_bytes_max,
         handshake_timeout: Duration::from_secs(10),
+        tls,
     };
     let server = Plain::bind(args.addr, options, || Echo)?;
-    println!("listening on ws://{}", server.local_addr()?);
+    println!("listening on {scheme}://{}", server.local_addr()?);
     server.serve().await;
     Ok(())
 }

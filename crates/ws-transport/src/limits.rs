@@ -11,10 +11,14 @@ pub(crate) const STRANGER_MESSAGE_BYTES_MAX: usize = 16 * 1024;
 /// Bytes that a TLS session holds of what was written and has not gone out, and that it takes over at once.
 pub(crate) const TLS_BUFFER_BYTES_MAX: usize = 64 * 1024;
 
-/// TLS sessions that can be resumed without a ticket (TLS 1.2).
-pub(crate) const TLS_SESSIONS_MAX: usize = 1024;
+/// Bytes of records read from a socket in one system call; what is in them, and in one record more, fits into the buffer
+/// behind it ([`READ_BYTES_MAX`]).
+pub(crate) const TLS_READ_BYTES_MAX: usize = 32 * 1024;
 
-/// How often the files of a certificate are looked at.
+/// Size of a certificate's or key's file.
+pub(crate) const TLS_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Time between two looks at whether these files have changed.
 pub(crate) const TLS_LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Chunk in which tungstenite takes over a message that did not arrive in one read, in bytes.

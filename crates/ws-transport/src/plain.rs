@@ -13,16 +13,19 @@ use crate::endpoint::Endpoint;
 use crate::http::{Answer, Routes, plain_handshake};
 use crate::listener::{self, BindError, Opens, Server};
 use crate::socket::SocketOptions;
+use crate::tls::Tls;
 
 /// Limits of a [`Plain`] server.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PlainOptions {
     /// Largest message from a peer, in bytes; over it: close 1009.
     pub message_bytes_max: usize,
     /// Answers that may wait for a slow peer, in bytes; at it, nothing more is read from the peer.
     pub outbox_bytes_max: usize,
-    /// Time for a complete request head.
+    /// Time for a complete TLS handshake, and then for a complete request head.
     pub handshake_timeout: Duration,
+    /// Encrypts the sockets; nothing: they are not.
+    pub tls: Option<Tls>,
 }
 
 /// A server of one kind of endpoint.
@@ -63,7 +66,7 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Plain<F> {
             opens: Arc::new(Make(self.make)),
             options: Arc::new(options),
             handshake_timeout: self.options.handshake_timeout,
-            tls: None,
+            tls: self.options.tls,
             sockets: Default::default(),
             http_sockets: Arc::default(),
         };

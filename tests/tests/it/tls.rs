@@ -182,12 +182,12 @@ async fn a_certificate_that_cannot_be_used_ends_the_start() {
         String::from_utf8(output.stderr).expect("UTF-8")
     };
     let swapped = told(&first.key_file(), &first.cert_file()).await;
-    assert!(swapped.contains("has no certificate in it"), "{swapped}");
+    assert!(swapped.contains("no certificate in it, but PRIVATE KEY"), "{swapped}");
     let missing = told("/nowhere.pem".as_ref(), &first.key_file()).await;
     assert!(
         missing.contains("WS_SERVER__TLS__CERT_FILE: tls.cert_file") && missing.contains("cannot be read"),
         "{missing}"
     );
     let mixed = told(&first.cert_file(), &second.key_file()).await;
-    assert!(mixed.contains("do not go together"), "{mixed}");
+    assert!(mixed.contains("not the key of the first certificate"), "{mixed}");
 }

@@ -271,10 +271,14 @@ impl Connection {
         if out.ended {
             return;
         }
+        let was_clear = out.is_clear();
         let taken = if self.unload(&mut out, now_ms) { self.write(&mut out, frames, now_ms) } else { 0 };
         out.outbox.push(&frames[taken..]);
         out.ended |= last;
-        out.wake_if_unclear();
+        if was_clear {
+            // Once: a task that finds itself woken by what it does itself would never rest.
+            out.wake_if_unclear();
+        }
         self.counters.bytes_sent.add(taken as u64);
     }
 
@@ -302,21 +306,28 @@ impl Connection {
         let Some(outlet) = out.outlet.as_ref().filter(|_| !out.lost && (!bytes.is_empty() || out.unsent)) else {
             return 0;
         };
-        let taken = match outlet.try_write(bytes) {
-            Ok(taken) => taken,
-            Err(error) => {
-                out.lost = error.kind() != io::ErrorKind::WouldBlock;
-                0
+        let mut sent = 0;
+        if out.unsent {
+            match outlet.try_flush() {
+                Ok(flushed) => sent = flushed,
+                Err(error) => out.lost = error.kind() != io::ErrorKind::WouldBlock,
             }
-        };
-        out.unsent = outlet.has_unsent();
-        if taken > 0 {
+            out.unsent = outlet.has_unsent();
+        }
+        let mut taken = 0;
+        if !out.unsent && !out.lost && !bytes.is_empty() {
+            match outlet.try_write(bytes) {
+                Ok(written) => (taken, out.unsent) = (written, outlet.has_unsent()),
+                Err(error) => out.lost = error.kind() != io::ErrorKind::WouldBlock,
+            }
+        }
+        if sent + taken > 0 {
             self.spoke_ms.store(now_ms, Ordering::Relaxed);
         }
         let was_full = self.full_since_ms.load(Ordering::Relaxed) != NEVER;
         if taken == bytes.len() && !out.unsent {
             self.full_since_ms.store(NEVER, Ordering::Relaxed);
-        } else if taken > 0 || !was_full {
+        } else if sent + taken > 0 || !was_full {
             self.full_since_ms.store(now_ms, Ordering::Relaxed);
         }
         taken

@@ -150,3 +150,48 @@ fn what_does_not_fit_into_the_outlet_follows() {
     }
     assert!(arrived == bytes && connection.has_sent_all() && !attention(&connection).blocked);
 }
+
+/// Counts how often it is woken.
+#[derive(Debug, Default)]
+struct Woken(AtomicU32);
+
+impl std::task::Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A task that sends nothing, again and again, because it waits for something else, would never rest otherwise.
+#[test]
+fn the_task_is_woken_once_when_the_socket_becomes_full() {
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    let connection = connect(&Pipe::with_room(0));
+    connection.attention(&waker);
+    connection.send(b"abc", 1);
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    for _ in 0..3 {
+        connection.attention(&waker);
+        connection.send(b"", 2);
+        connection.send(b"def", 3);
+    }
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    let open = connect(&Pipe::with_room(1 << 10));
+    open.attention(&waker);
+    open.send(b"abc", 1);
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1, "nor when all has gone out");
+}
+
+/// Bytes that go out at last are progress, also when nothing new is taken.
+#[test]
+fn what_the_outlet_sends_late_is_progress() {
+    let blocks = Blocks::default();
+    let connection = connect_over(&blocks);
+    connection.send(&[7; BLOCK], 5);
+    assert_eq!(connection.full_since_ms(), Some(5));
+    connection.flush(50);
+    assert_eq!(connection.full_since_ms(), Some(5), "nothing has gone out");
+    blocks.pipe.make_room(1);
+    connection.flush(90);
+    assert_eq!(connection.full_since_ms(), Some(90));
+}

@@ -27,7 +27,7 @@ use tokio::io::AsyncWriteExt;
 use ws_core::{Claims, HeartbeatMode, Permit};
 use ws_proto::ErrorBody;
 
-use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX};
+use crate::limits::{CLOSE_TIMEOUT, HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX};
 use crate::stream::Stream;
 
 pub(crate) use self::handshake::plain_handshake;
@@ -124,7 +124,7 @@ pub(crate) async fn serve<R: Routes>(
         Some(agreed) => Some(Upgraded { stream, answer, early: parts.read_buf, agreed }),
         None => {
             // The peer may be gone already, and then there is nobody to say goodbye to.
-            let _ = stream.shutdown().await;
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, stream.shutdown()).await;
             None
         }
     }

@@ -4,18 +4,25 @@
 //!
 //! The lock comes after that of the connection.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice, Read, Write};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use parking_lot::Mutex;
 use rustls::ServerConnection;
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use ws_core::Outlet;
 
-use crate::limits::TLS_BUFFER_BYTES_MAX;
+use crate::limits::{TLS_BUFFER_BYTES_MAX, TLS_READ_BYTES_MAX};
+
+thread_local! {
+    /// Records on their way from a socket into a session, which come whole or in parts.
+    static RECORDS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// The reading half.
 #[derive(Debug)]
@@ -48,36 +55,65 @@ impl TlsInput {
 
     /// Reads what has been sent, decrypted; nothing: the peer has ended it, in order or not.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            match self.read_now(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
-            }
-            ready!(self.socket().poll_read_ready(cx))?;
-        }
+        let mut records = RECORDS.take();
+        records.resize(TLS_READ_BYTES_MAX, 0);
+        let polled = self.poll_records(cx, buffer, &mut records);
+        RECORDS.set(records);
+        polled
     }
 
-    fn read_now(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+    fn poll_records(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+        records: &mut [u8],
+    ) -> Poll<io::Result<()>> {
+        // What came with the handshake has been decrypted already.
+        let mut is_over = take_plain(&mut self.session.lock(), buffer)?;
+        while buffer.filled().is_empty() && !is_over {
+            let mut read = ReadBuf::new(records);
+            ready!(Pin::new(&mut self.socket).poll_read(cx, &mut read))?;
+            // Without a goodbye. Messages have their own ends, so nothing can be cut off unnoticed.
+            is_over = read.filled().is_empty() || self.decrypt(read.filled(), buffer)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Decrypts records, or parts of them. Whether the peer has said goodbye.
+    fn decrypt(&mut self, mut records: &[u8], buffer: &mut ReadBuf<'_>) -> io::Result<bool> {
         let mut session = self.session.lock();
-        loop {
-            match session.reader().read(buffer.initialize_unfilled()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // Without a goodbye. Messages have their own ends, so nothing can be cut off unnoticed.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
-                read => return read.map(|bytes| buffer.advance(bytes)),
-            }
-            session.read_tls(&mut Now(self.socket.as_ref()))?;
+        let mut is_over = false;
+        while !records.is_empty() && !is_over {
+            session.read_tls(&mut records)?;
             let processed = session.process_new_packets();
             // Answers to what was read, an alert among them.
             send(&mut session, self.socket.as_ref()).or_else(would_block)?;
             processed.map_err(io::Error::other)?;
+            is_over = take_plain(&mut session, buffer)?;
+        }
+        // When it begins to read, it gives back what a large record has needed.
+        let _ = session.read_tls(&mut Nothing);
+        Ok(is_over)
+    }
+}
+
+/// Takes what is decrypted. Whether the peer has said goodbye.
+fn take_plain(session: &mut ServerConnection, buffer: &mut ReadBuf<'_>) -> io::Result<bool> {
+    while buffer.remaining() > 0 {
+        match session.reader().read(buffer.initialize_unfilled()) {
+            Ok(0) => return Ok(true),
+            Ok(bytes) => buffer.advance(bytes),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
         }
     }
+    Ok(false)
 }
 
 impl Outlet for TlsOutlet {
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut session = self.session.lock();
+        // What reading has left to be said.
         send(&mut session, self.socket.as_ref())?;
         let mut taken = 0;
         while taken < bytes.len() && !session.wants_write() {
@@ -86,6 +122,19 @@ impl Outlet for TlsOutlet {
             send(&mut session, self.socket.as_ref()).or_else(would_block)?;
         }
         Ok(taken)
+    }
+
+    fn try_flush(&self) -> io::Result<usize> {
+        let mut session = self.session.lock();
+        let mut sent = 0;
+        while session.wants_write() {
+            match session.write_tls(&mut Now(self.socket.as_ref())) {
+                Ok(bytes) => sent += bytes,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && sent > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sent)
     }
 
     fn has_unsent(&self) -> bool {
@@ -118,9 +167,12 @@ fn would_block(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::WouldBlock { Ok(()) } else { Err(error) }
 }
 
-impl Read for Now<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(buffer)
+/// Has no bytes.
+struct Nothing;
+
+impl Read for Nothing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
     }
 }
 
