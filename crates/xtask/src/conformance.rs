@@ -103,13 +103,19 @@ fn executable(line: &str) -> Option<PathBuf> {
     is_it.then(|| message["executable"].as_str().map(PathBuf::from))?
 }
 
+/// Installs the suite, unless an earlier run has done so to its end.
 async fn install(suite: &Path, env: &Path) -> Result<(), Error> {
-    if env.join("py3/bin/python").exists() {
+    let done = env.join("installed");
+    if done.exists() {
         return Ok(());
     }
     let mut install = command(suite.join("install"));
+    // Suites port Python packages in place. Compiled files that pip made a moment earlier are then told from
+    // their sources by second and size, which may both be the same; with this set they hold a checksum.
+    install.env("SOURCE_DATE_EPOCH", "315532800");
     let status = within(INSTALL_MAX, "installing the suite", install.arg(env).status()).await?;
-    succeeded("installing the suite", status.map_err(at(suite.join("install")))?)
+    succeeded("installing the suite", status.map_err(at(suite.join("install")))?)?;
+    std::fs::write(&done, "").map_err(at(&done))
 }
 
 /// Starts `server`, runs the suite against it, and stops it.
@@ -195,15 +201,23 @@ mod tests {
 
     use super::*;
 
-    /// A suite and a server of shell scripts, in a folder of their own.
-    async fn outcome(name: &str, server: &str, suite: &str) -> (Result<(), String>, PathBuf) {
+    fn folder(name: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("xtask-conformance-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
-        for (program, script) in [("server", server), ("run", suite)] {
-            let path = folder.join(program);
-            std::fs::write(&path, format!("#!/bin/sh\ncd {:?}\n{script}\n", folder)).expect("a script");
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
-        }
+        folder
+    }
+
+    fn script(folder: &Path, program: &str, script: &str) {
+        let path = folder.join(program);
+        std::fs::write(&path, format!("#!/bin/sh\ncd {folder:?}\n{script}\n")).expect("a script");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    }
+
+    /// A suite and a server of shell scripts, in a folder of their own.
+    async fn outcome(name: &str, server: &str, suite: &str) -> (Result<(), String>, PathBuf) {
+        let folder = folder(name);
+        script(&folder, "server", server);
+        script(&folder, "run", suite);
         let mut server = Command::new("/bin/sh");
         server.arg(folder.join("server")).stdin(Stdio::null()).kill_on_drop(true);
         let done = test(server, &folder, Path::new("ENV"), &["1.*".to_owned()]).await;
@@ -222,9 +236,24 @@ mod tests {
     /// One test: a program cannot be started while another thread, just forked, still has it open for writing.
     #[tokio::test]
     async fn suites_and_servers() {
+        an_install_that_failed_is_made_again().await;
         status_and_count_must_agree().await;
         a_server_that_does_not_start_is_told().await;
         the_server_is_stopped_and_the_suite_gets_its_arguments().await;
+    }
+
+    async fn an_install_that_failed_is_made_again() {
+        let folder = folder("install");
+        script(&folder, "install", "mkdir -p $1; echo >>$1/tries; [ $(wc -l <$1/tries) = 2 ]");
+        let env = folder.join("env");
+        let mut outcomes = Vec::new();
+        for _ in 0..3 {
+            outcomes.push(install(&folder, &env).await.map_err(|error| error.to_string()));
+        }
+        let tries = std::fs::read_to_string(env.join("tries")).expect("tries");
+        std::fs::remove_dir_all(folder).expect("removes");
+        assert_eq!(outcomes, [Err("installing the suite failed: exit status: 1".to_owned()), Ok(()), Ok(())]);
+        assert_eq!(tries.lines().count(), 2);
     }
 
     async fn status_and_count_must_agree() {
