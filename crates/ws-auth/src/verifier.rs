@@ -6,6 +6,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use ws_core::{Authenticator, Claims, TokenError};
 
+use crate::algorithm::Algorithm;
 use crate::claims::{Raw, Terms};
 use crate::header::{Header, part};
 use crate::key::Key;
@@ -51,7 +52,10 @@ impl Verifier {
         let fits = |key: &&Key| key.algorithm().as_str() == header.alg && has_name(key);
         let mut fitting = self.options.keys.iter().chain(published.iter()).filter(fits).peekable();
         if fitting.peek().is_none() {
-            return Err(invalid("no key is known for its algorithm and key id (`alg`, `kid`)"));
+            let why = not_valid("no key is known for its algorithm and key id (`alg`, `kid`)");
+            let may_be_published = header.kid.is_some()
+                && Algorithm::from_name(&header.alg).is_some_and(|algorithm| !algorithm.is_symmetric());
+            return Err(if may_be_published { TokenError::UnknownKey(why) } else { TokenError::Invalid(why) });
         }
         match fitting.any(|key| key.verifies(signature, message.as_bytes())) {
             true => Ok(()),
@@ -85,11 +89,15 @@ impl Authenticator for Verifier {
         };
         claims.judge(&terms).map_err(|error| match error {
             TokenError::Invalid(why) => invalid(why),
-            expired @ TokenError::Expired => expired,
+            other @ (TokenError::UnknownKey(_) | TokenError::Expired) => other,
         })
     }
 }
 
 fn invalid(why: impl std::fmt::Display) -> TokenError {
-    TokenError::Invalid(format!("the token is not valid: {why}"))
+    TokenError::Invalid(not_valid(why))
+}
+
+fn not_valid(why: impl std::fmt::Display) -> String {
+    format!("the token is not valid: {why}")
 }

@@ -8,6 +8,21 @@ use ws_proto::{ErrorBody, ErrorCode};
 use crate::clock::Clock;
 use crate::identity::{Authenticator, Claims, TokenError};
 
+/// Why a token does not do.
+#[derive(Debug)]
+pub(crate) struct Unfit {
+    /// What its sender is told.
+    pub(crate) error: ErrorBody,
+    /// It may do once newer keys have been looked for.
+    pub(crate) has_unknown_key: bool,
+}
+
+impl From<Unfit> for ErrorBody {
+    fn from(unfit: Unfit) -> Self {
+        unfit.error
+    }
+}
+
 /// The terms of a hub.
 #[derive(Debug, Clone)]
 pub struct Auth {
@@ -36,23 +51,33 @@ impl Auth {
     }
 
     /// What a token says.
-    fn check(&self, token: &str) -> Result<Claims, ErrorBody> {
+    fn check(&self, token: &str) -> Result<Claims, Unfit> {
         let Some(authenticator) = &self.authenticator else {
-            let message = "this server has no keys to check tokens with; its operator configures them (auth.keys)";
-            return Err(ErrorBody::new(ErrorCode::InvalidToken, message));
+            return Err(invalid(
+                "this server has no keys to check tokens with; its operator configures them (auth.keys)",
+            ));
         };
         authenticator.check(token, Clock::unix_ms()).map_err(|error| {
             tracing::debug!(%error, "a token was refused");
             let code = if error == TokenError::Expired { ErrorCode::TokenExpired } else { ErrorCode::InvalidToken };
-            ErrorBody::new(code, error.to_string())
+            let has_unknown_key = matches!(error, TokenError::UnknownKey(_));
+            Unfit { error: ErrorBody::new(code, error.to_string()), has_unknown_key }
         })
+    }
+
+    /// Looks for newer keys, and calls `done` when that is over.
+    pub(crate) fn renew_keys(&self, done: Box<dyn FnOnce() + Send>) {
+        match &self.authenticator {
+            Some(authenticator) => authenticator.renew_keys(done),
+            None => done(),
+        }
     }
 
     /// What a token says that logs in.
     ///
     /// # Errors
     /// `invalid_token`, `token_expired`.
-    pub(crate) fn log_in(&self, token: &str) -> Result<Claims, ErrorBody> {
+    pub(crate) fn log_in(&self, token: &str) -> Result<Claims, Unfit> {
         let claims = self.check(token)?;
         if claims.channel.is_some() {
             return Err(invalid("a subscription token cannot log in; it goes with `subscribe`"));
@@ -64,7 +89,7 @@ impl Auth {
     ///
     /// # Errors
     /// `invalid_token`, `token_expired`.
-    pub(crate) fn subscribe(&self, token: &str, channel: &str, user: Option<&str>) -> Result<Claims, ErrorBody> {
+    pub(crate) fn subscribe(&self, token: &str, channel: &str, user: Option<&str>) -> Result<Claims, Unfit> {
         let claims = self.check(token)?;
         match &claims.channel {
             None => Err(invalid("this is no subscription token; it logs in with `authenticate`")),
@@ -75,8 +100,8 @@ impl Auth {
     }
 }
 
-fn invalid(message: &'static str) -> ErrorBody {
-    ErrorBody::new(ErrorCode::InvalidToken, message)
+fn invalid(message: &'static str) -> Unfit {
+    Unfit { error: ErrorBody::new(ErrorCode::InvalidToken, message), has_unknown_key: false }
 }
 
 #[cfg(test)]
@@ -105,20 +130,21 @@ mod tests {
     #[test]
     fn logging_in() {
         let check = |token: &str, expect: Result<&str, ErrorCode>| {
-            let result = auth().log_in(token).map(|claims| claims.user).map_err(|error| error.code);
+            let result = auth().log_in(token).map(|claims| claims.user).map_err(|unfit| unfit.error.code);
             assert_eq!(result, expect.map(str::to_owned), "{token}");
         };
         check("ann", Ok("ann"));
         check("", Err(ErrorCode::InvalidToken));
         check("old", Err(ErrorCode::TokenExpired));
         check("ann/a", Err(ErrorCode::InvalidToken));
-        assert_eq!(Auth::none().log_in("ann").err().map(|error| error.code), Some(ErrorCode::InvalidToken));
+        assert_eq!(Auth::none().log_in("ann").err().map(|unfit| unfit.error.code), Some(ErrorCode::InvalidToken));
     }
 
     #[test]
     fn subscribing() {
         let check = |token: &str, user: Option<&str>, expect: Option<ErrorCode>| {
-            assert_eq!(auth().subscribe(token, "a", user).err().map(|error| error.code), expect, "{token} {user:?}");
+            let code = auth().subscribe(token, "a", user).err().map(|unfit| unfit.error.code);
+            assert_eq!(code, expect, "{token} {user:?}");
         };
         let invalid = Some(ErrorCode::InvalidToken);
         check("ann/a", Some("ann"), None);

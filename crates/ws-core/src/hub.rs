@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use ws_proto::{CloseCode, ErrorBody};
 
@@ -142,12 +143,23 @@ impl Hub {
         Permit::take(&self.shared, peer, has_token)
     }
 
-    /// What a token says that logs in: for [`Session::open`](crate::Session::open).
+    /// What a token says that logs in: for [`Session::open`](crate::Session::open). It waits for nothing, unless the
+    /// token names a key that is not at hand: then for newer keys.
     ///
     /// # Errors
     /// `invalid_token`, `token_expired`.
-    pub fn log_in(&self, token: &str) -> Result<Claims, ErrorBody> {
-        self.shared.auth.log_in(token)
+    pub async fn log_in(&self, token: &str) -> Result<Claims, ErrorBody> {
+        let auth = &self.shared.auth;
+        match auth.log_in(token) {
+            Err(unfit) if unfit.has_unknown_key => {
+                let (over, is_over) = oneshot::channel::<()>();
+                // Dropping the one end readies the other.
+                auth.renew_keys(Box::new(move || drop(over)));
+                let _ = is_over.await;
+                Ok(auth.log_in(token)?)
+            }
+            checked => Ok(checked?),
+        }
     }
 
     /// How many connections there are, less those that have to authenticate first.

@@ -67,6 +67,10 @@ pub enum TokenError {
     /// the token or of a key.
     #[error("{0}")]
     Invalid(String),
+    /// It names a key that is not at hand. Where keys are published, there may be newer ones: see
+    /// [`Authenticator::renew_keys`]. The text is as with `Invalid`, which it is where none are found.
+    #[error("{0}")]
+    UnknownKey(String),
     /// All is in order, but it has run out.
     #[error("the token has expired")]
     Expired,
@@ -81,4 +85,10 @@ pub trait Authenticator: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// The token is not in order, is not meant for this server, has no valid signature, or has run out.
     fn check(&self, token: &str, unix_ms: u64) -> Result<Claims, TokenError>;
+
+    /// Looks for newer keys, because a token names one that is not at hand. `done` is called when that is over,
+    /// whatever has come of it: within the call where there is nobody to ask, or where that was done a moment ago.
+    fn renew_keys(&self, done: Box<dyn FnOnce() + Send>) {
+        done();
+    }
 }

@@ -93,7 +93,7 @@ impl App {
                 broadcast: config.actions.broadcast,
                 get_connections: config.actions.get_connections,
             },
-            auth: auth_terms(config, verifier.clone()),
+            auth: auth_terms(config, authenticator(verifier, key_set.as_ref())),
             shards: available_parallelism().map_or(1, usize::from),
         };
         let hub = Hub::start(hub_options, engine.clone());
@@ -256,14 +256,22 @@ fn limits(config: &Config) -> ws_core::Limits {
 }
 
 /// On what terms connections authenticate.
-fn auth_terms(config: &Config, verifier: Option<Arc<Verifier>>) -> ws_core::Auth {
+fn auth_terms(config: &Config, authenticator: Option<Arc<dyn Authenticator>>) -> ws_core::Auth {
     let auth = &config.auth;
     ws_core::Auth {
-        authenticator: verifier.map(|verifier| verifier as Arc<dyn Authenticator>),
+        authenticator,
         anonymous: auth.anonymous,
         authenticate_within: auth.authenticate_within,
         expiry_notice: auth.expiry_notice,
         expiry_grace: auth.expiry_grace,
+    }
+}
+
+/// What checks tokens, if there are keys.
+fn authenticator(verifier: Option<Arc<Verifier>>, key_set: Option<&KeySource>) -> Option<Arc<dyn Authenticator>> {
+    match key_set {
+        Some(source) => Some(Arc::new(source.authenticator())),
+        None => Some(verifier?),
     }
 }
 

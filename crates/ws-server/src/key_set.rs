@@ -1,5 +1,5 @@
 //! The key set that an identity provider publishes (`auth.jwks_url`, RFC 7517): fetched before the server listens, and
-//! again from time to time, for providers change their keys.
+//! again from time to time and when a token names a key that is not in it, for providers change their keys.
 //!
 //! What was fetched last and is in order stays until there is something newer: a provider that is away locks nobody
 //! out. The answer has a time and a size that it must keep to, and redirects are not followed.
@@ -12,8 +12,10 @@ use reqwest::{Client, StatusCode};
 use ws_auth::{KEY_SET_BYTES_MAX, KeySetError, Verifier, read_key_set};
 use ws_core::Counters;
 
-/// Time for one fetch, from the name of the host to the last byte.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::renewal::{Renewals, Renewing};
+
+/// Time for one fetch, from the name of the host to the last byte. Handshakes may wait for it.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Pause after a fetch that failed; it doubles with each, up to the time between two fetches.
 const RETRY_MIN: Duration = Duration::from_secs(1);
@@ -48,6 +50,7 @@ pub struct KeySource {
     url: String,
     every: Duration,
     verifier: Arc<Verifier>,
+    renewals: Arc<Renewals>,
 }
 
 impl KeySource {
@@ -63,7 +66,12 @@ impl KeySource {
             .redirect(Policy::none())
             .user_agent(concat!("ws-server/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(KeySource { client, url: url.to_owned(), every, verifier })
+        Ok(KeySource { client, url: url.to_owned(), every, verifier, renewals: Arc::default() })
+    }
+
+    /// What checks tokens with these keys, and lets them be fetched out of turn.
+    pub(crate) fn authenticator(&self) -> Renewing {
+        Renewing { verifier: self.verifier.clone(), renewals: self.renewals.clone() }
     }
 
     /// Fetches the key set once, and hands it over.
@@ -96,7 +104,10 @@ impl KeySource {
         let mut failures = 0;
         loop {
             let pause = pause(failures, self.every);
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.renewals.asked() => {}
+            }
             counters.key_set_fetches.add(1);
             failures = match self.fetch().await {
                 Ok(()) => 0,
@@ -106,6 +117,7 @@ impl KeySource {
                     failures + 1
                 }
             };
+            self.renewals.fetched();
         }
     }
 }

@@ -12,4 +12,5 @@ pub mod file_limit;
 pub mod files;
 pub mod key_set;
 pub mod logging;
+mod renewal;
 pub mod token;

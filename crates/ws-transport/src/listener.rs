@@ -35,7 +35,12 @@ pub(crate) trait Opens<A>: Send + Sync + 'static {
     fn heartbeat(&self, agreed: &A) -> HeartbeatMode;
 
     /// Leaves in the outbox what goes out first: the answer to the handshake, and what the server says behind it.
-    fn open(&self, agreed: A, connection: &Arc<Connection>, answer: Vec<u8>) -> Self::Endpoint;
+    fn open(
+        &self,
+        agreed: A,
+        connection: &Arc<Connection>,
+        answer: Vec<u8>,
+    ) -> impl Future<Output = Self::Endpoint> + Send;
 }
 
 /// Serves sockets: HTTP by `routes`, WebSockets by what `opens` makes.
@@ -115,10 +120,10 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
     async fn serve(self, stream: TcpStream, peer: IpAddr, count: HttpSocket) {
         let Some(stream) = self.encrypted(stream).await else { return };
         let upgraded = http::serve(stream, peer, self.routes.clone(), self.handshake_timeout).await;
-        drop(count);
         if let Some(upgraded) = upgraded {
-            self.start(upgraded);
+            self.start(upgraded).await;
         }
+        drop(count);
     }
 
     /// The socket inside of TLS, where that is asked for; nothing where the peer does not manage it in time.
@@ -134,10 +139,10 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
         None
     }
 
-    fn start(&self, upgraded: Upgraded<R::Agreed>) {
+    async fn start(&self, upgraded: Upgraded<R::Agreed>) {
         let Upgraded { stream, answer, early, agreed } = upgraded;
         let (read, connection) = socket::open(stream, self.opens.heartbeat(&agreed), &self.options);
-        let mut endpoint = self.opens.open(agreed, &connection, answer);
+        let mut endpoint = self.opens.open(agreed, &connection, answer).await;
         if connection.flush(self.options.clock.now_ms()) {
             endpoint.writable();
         }

@@ -96,7 +96,7 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Opens<()> for Ma
         HeartbeatMode::Ping
     }
 
-    fn open(&self, (): (), connection: &Arc<Connection>, answer: Vec<u8>) -> E {
+    async fn open(&self, (): (), connection: &Arc<Connection>, answer: Vec<u8>) -> E {
         connection.queue(&answer);
         (self.0)()
     }

@@ -106,7 +106,7 @@ fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubOpens> 
             origins: options.allowed_origins.clone(),
             version: options.version,
         }),
-        opens: Arc::new(HubOpens { server: format!("ws-server/{}", options.version) }),
+        opens: Arc::new(HubOpens { hub: hub.clone(), server: format!("ws-server/{}", options.version) }),
         options: Arc::new(SocketOptions {
             message_bytes_max: limits.message_bytes_max,
             outbox_bytes_max: limits.outbox_bytes_max,
@@ -123,6 +123,7 @@ fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubOpens> 
 /// Opens sessions of a hub.
 #[derive(Debug)]
 struct HubOpens {
+    hub: Hub,
     /// Product and version.
     server: String,
 }
@@ -134,8 +135,14 @@ impl Opens<Accepted> for HubOpens {
         agreed.heartbeat
     }
 
-    fn open(&self, agreed: Accepted, connection: &Arc<Connection>, answer: Vec<u8>) -> SessionEndpoint {
-        let opened = Session::open(agreed.permit, connection, agreed.login, &self.server, answer);
+    async fn open(&self, agreed: Accepted, connection: &Arc<Connection>, answer: Vec<u8>) -> SessionEndpoint {
+        let Accepted { permit, token, .. } = agreed;
+        // A browser cannot read the status of a handshake: a bad token is refused on the socket.
+        let login = match token {
+            Some(token) => Some(self.hub.log_in(&token).await),
+            None => None,
+        };
+        let opened = Session::open(permit, connection, login, &self.server, answer);
         SessionEndpoint(opened.inspect_err(|code| connection.close(*code)).ok())
     }
 }

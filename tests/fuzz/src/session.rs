@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -109,7 +111,7 @@ impl Client {
         pipe.0.lock().expect("no panic while locked").0 = room;
         let outlet = Box::new(pipe.clone());
         let connection = Connection::new(outlet, HeartbeatMode::App, hub.counters().clone(), hub.clock().now_ms());
-        let login = token.map(|token| hub.log_in(token));
+        let login = token.map(|token| at_once(hub.log_in(token)));
         let session = Session::open(permit, &connection, login, "fuzz", Vec::new()).ok()?;
         let is_stranger = session.is_stranger();
         let (due, answered, channels) = (0, 0, Vec::new());
@@ -358,5 +360,13 @@ fn request(input: &mut Input<'_>) -> String {
 async fn settle() {
     for _ in 0..60 {
         tokio::task::yield_now().await;
+    }
+}
+
+/// What a future gives that waits for nothing.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use ws_auth::{Algorithm, Key};
-use ws_core::Authenticator;
+use ws_core::{Authenticator, TokenError};
 
 use crate::keys::{pair, signed};
 use crate::{SECRET, check, outcome, secret, token, verifier};
@@ -65,6 +65,26 @@ fn several_keys_and_names() {
     assert_eq!(outcome(&verifier(keys()), &token(&json!({}))), Ok("ann".to_owned()), "without a name, each is tried");
     assert_eq!(outcome(&verifier(vec![secret(None)]), &with("any")), Ok("ann".to_owned()), "a key without a name");
     assert_eq!(outcome(&verifier(vec![]), &with("new")), no_key);
+}
+
+/// A name that is not known is worth looking for where keys are published, which secrets never are.
+#[test]
+fn keys_that_may_be_published_by_now() {
+    let verifier = verifier(vec![secret(Some("old"))]);
+    let kind = |header: serde_json::Value| {
+        let header = crate::keys::base64url(header.to_string());
+        check(&verifier, &format!("{header}.{}.AAAA", crate::keys::base64url("{}"))).map_err(|error| match error {
+            TokenError::UnknownKey(_) => "unknown",
+            TokenError::Invalid(_) => "invalid",
+            TokenError::Expired => "expired",
+        })
+    };
+    for algorithm in Algorithm::ALL {
+        let expect = if algorithm.is_symmetric() { "invalid" } else { "unknown" };
+        assert_eq!(kind(json!({"alg": algorithm.as_str(), "kid": "new"})).err(), Some(expect), "{algorithm:?}");
+        assert_eq!(kind(json!({"alg": algorithm.as_str()})).err(), Some("invalid"), "{algorithm:?} without a name");
+    }
+    assert_eq!(kind(json!({"alg": "none", "kid": "new"})).err(), Some("invalid"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::identity::{Claims, Identity};
 
 pub(super) fn run(session: &mut Session, request: &Request<'_>, now_ms: u64, out: &mut Vec<u8>) -> Result<(), Stop> {
     let Authenticate { token } = request.payload()?;
-    let mut claims = session.auth().log_in(&token)?;
+    let mut claims = session.claims(|auth| auth.log_in(&token))?;
     let listed = std::mem::take(&mut claims.channels);
     let identity = identify(session, claims)?;
     let data = AuthenticateData { user: (&**identity.user()).into(), expires_at: identity.expires_at_ms() };

@@ -8,6 +8,7 @@
 mod attached;
 mod authenticate;
 mod broadcast;
+mod claims;
 mod echo;
 mod get_connections;
 mod get_history;
@@ -35,6 +36,7 @@ use self::login::Login;
 use self::unanswered::{Answered, Unanswered};
 use crate::access::Wish;
 use crate::admission::Membership;
+use crate::auth::Unfit;
 use crate::budget::ErrorBudget;
 use crate::connection::Connection;
 use crate::engine::{Done, Engine, EngineError, History, Pending};
@@ -47,7 +49,7 @@ use crate::options::ChannelOptions;
 pub struct Session {
     membership: Membership,
     errors: ErrorBudget,
-    /// What the engine was asked for the frame that is held.
+    /// What was asked for the frame that is held.
     asked: Option<Asked>,
     unanswered: Unanswered,
     /// Nothing while there are no tokens.
@@ -58,9 +60,11 @@ pub struct Session {
     paid: bool,
 }
 
-/// A question to the engine whose answer has not come within the call.
+/// A question whose answer has not come within the call.
 #[derive(Debug)]
 enum Asked {
+    /// For keys that are newer than those at hand.
+    Keys(Pending<()>),
     Position(Attached),
     History(Pending<History>),
 }
@@ -85,6 +89,12 @@ enum Stop {
     Last(ErrorBody, CloseCode),
     /// It cannot be taken yet.
     Hold,
+}
+
+impl From<Unfit> for Stop {
+    fn from(unfit: Unfit) -> Self {
+        Stop::Error(unfit.error)
+    }
 }
 
 impl From<ErrorBody> for Stop {

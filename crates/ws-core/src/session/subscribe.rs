@@ -15,7 +15,10 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, now_ms: u64, out
     let channel = session.channel(&payload.channel)?;
     let attached = match session.asked.take() {
         Some(Asked::Position(attached)) => attached,
-        _ => attach(session, channel, &from, payload.token.as_deref(), now_ms)?,
+        asked => {
+            session.asked = asked;
+            attach(session, channel, &from, payload.token.as_deref(), now_ms)?
+        }
     };
     match attached.go_on(session, &from, |data, out| respond(request.id, data, out), out)? {
         None => Ok(()),
@@ -27,29 +30,29 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, now_ms: u64, out
 }
 
 fn attach(
-    session: &Session,
+    session: &mut Session,
     channel: ChannelName<'_>,
     from: &From<'_>,
     token: Option<&str>,
     now_ms: u64,
-) -> Result<Attached, ErrorBody> {
+) -> Result<Attached, Stop> {
     let options = session.options(channel)?;
     let pass = token.map(|token| pass(session, channel, token, now_ms)).transpose()?;
     let wish = Wish { right: Right::Subscribe, channel: Some(channel), access: options.subscribe };
     session.check_with(wish, pass.as_deref().map(Pass::grants))?;
     if !options.has_history() && *from != From::Now {
         let message = "this channel keeps no history, so neither `since` nor `rewind` is possible";
-        return Err(ErrorBody::new(ErrorCode::NotAvailable, message));
+        return Err(ErrorBody::new(ErrorCode::NotAvailable, message).into());
     }
     let subscription = session.membership.attach(channel, &options)?;
     Ok(Attached::new(session, subscription, pass))
 }
 
 /// What a subscription token grants.
-fn pass(session: &Session, channel: ChannelName<'_>, token: &str, now_ms: u64) -> Result<Box<Pass>, ErrorBody> {
+fn pass(session: &mut Session, channel: ChannelName<'_>, token: &str, now_ms: u64) -> Result<Box<Pass>, Stop> {
     let identity = session.connection().identity();
     let user = identity.as_ref().map(|identity| &**identity.user());
-    let claims = session.auth().subscribe(token, channel.as_str(), user)?;
+    let claims = session.claims(|auth| auth.subscribe(token, channel.as_str(), user))?;
     Ok(Box::new(Pass::new(claims, channel.as_str(), now_ms)))
 }
 

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -119,6 +120,14 @@ fn socket(hub: &Hub, room: usize, mode: HeartbeatMode) -> (Pipe, Arc<Connection>
     (pipe, connection)
 }
 
+/// What a future gives that waits for nothing.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Client {
     hub: Hub,
@@ -150,7 +159,7 @@ impl Client {
     pub(crate) fn connect_with(hub: &Hub, room: usize, token: Option<&str>) -> Result<Self, (CloseCode, Value)> {
         let permit = hub.admit(LOCAL, token.is_some()).expect("room for one more");
         let (pipe, connection) = socket(hub, room, HeartbeatMode::Ping);
-        let login = token.map(|token| hub.log_in(token));
+        let login = token.map(|token| at_once(hub.log_in(token)));
         let opened = Session::open(permit, &connection, login, "test", Vec::new());
         let opened = opened.map(|session| Client {
             hub: hub.clone(),

@@ -35,9 +35,7 @@ pub(super) fn answer(
     let refused = |refusal| Reply::refusal(ErrorCode::Overloaded, &format!("{refusal}; try again later"));
     let token = token(request.headers(), query);
     let permit = hub.admit(peer, token.is_some()).map_err(refused)?;
-    // A browser cannot read the status of a handshake: a bad token is refused on the socket.
-    let login = token.map(|token| hub.log_in(token));
-    Ok(Answer::Switch(switching, Accepted { permit, heartbeat, login }))
+    Ok(Answer::Switch(switching, Accepted { permit, heartbeat, token: token.map(Into::into) }))
 }
 
 /// A page has to be of an origin that may connect; who is no browser sends no `Origin`.

@@ -24,8 +24,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioTimer;
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
-use ws_core::{Claims, HeartbeatMode, Permit};
-use ws_proto::ErrorBody;
+use ws_core::{HeartbeatMode, Permit};
 
 use crate::limits::{CLOSE_TIMEOUT, HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX};
 use crate::stream::Stream;
@@ -59,8 +58,8 @@ pub(crate) trait Routes: Send + Sync + 'static {
 pub(crate) struct Accepted {
     pub(crate) permit: Permit,
     pub(crate) heartbeat: HeartbeatMode,
-    /// What the token says that came along, or why it is none.
-    pub(crate) login: Option<Result<Claims, ErrorBody>>,
+    /// The token that came along.
+    pub(crate) token: Option<Box<str>>,
 }
 
 /// A socket whose handshake is done.

@@ -1,13 +1,19 @@
 //! Keys that an identity provider publishes: fetched before the server listens, and again.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use ws_server::app::{App, StartError};
 use ws_server::config::{Config, SecureUrl};
 use ws_tests::prelude::*;
+use ws_tests::tls::Certificate;
+
+use super::operator::run;
+use crate::SERVER;
 
 /// An identity provider: answers every request with what it is told to.
 #[derive(Debug)]
@@ -18,18 +24,26 @@ struct Provider {
 
 impl Provider {
     async fn start(status: u16, body: &str) -> Self {
+        Self::with(status, body, None).await
+    }
+
+    /// Over TLS where there is something to show a certificate with.
+    async fn with(status: u16, body: &str, acceptor: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("port 0");
         let addr = listener.local_addr().expect("bound");
         let answer = Arc::new(Mutex::new((status, body.to_owned())));
         let answers = answer.clone();
         tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let (status, body) = answers.lock().expect("no panic while locked").clone();
-                let mut request = [0; 4096];
-                let _ = stream.read(&mut request).await;
-                let length = body.len();
-                let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
-                let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+            while let Ok((stream, _)) = listener.accept().await {
+                let answer = answers.lock().expect("no panic while locked").clone();
+                // A client that does not trust it goes away.
+                let _ = match &acceptor {
+                    None => say(stream, answer).await,
+                    Some(acceptor) => match acceptor.accept(stream).await {
+                        Ok(stream) => say(stream, answer).await,
+                        Err(error) => Err(error),
+                    },
+                };
             }
         });
         Provider { addr, answer }
@@ -43,6 +57,21 @@ impl Provider {
         config.auth.jwks_url = SecureUrl::parse(&format!("http://{}/keys", self.addr));
         config.auth.jwks_refresh = Duration::from_millis(50);
     }
+
+    /// The same, but it is never the turn of the next fetch.
+    fn configure_once(&self, config: &mut Config) {
+        self.configure(config);
+        config.auth.jwks_refresh = Duration::from_secs(86_400);
+    }
+}
+
+/// Answers one request.
+async fn say(mut stream: impl AsyncRead + AsyncWrite + Unpin, (status, body): (u16, String)) -> io::Result<()> {
+    let mut request = [0; 4096];
+    let _ = stream.read(&mut request).await?;
+    let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    stream.write_all(format!("{head}{body}").as_bytes()).await?;
+    stream.shutdown().await
 }
 
 /// A key pair of the tests of ws-auth: its public half as a key set, and a token that the private half has signed.
@@ -90,6 +119,41 @@ async fn keys_are_followed_and_the_last_good_ones_stay() {
     }
 }
 
+/// A provider that signs with a new key as soon as it has published it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_with_a_new_key_lets_the_set_be_fetched() {
+    let ((first, _), (second, second_token)) = (pair("es256"), pair("rs256"));
+    for in_handshake in [true, false] {
+        let provider = Provider::start(200, &first).await;
+        let server = Server::with(|config| provider.configure_once(config)).await;
+        provider.set(200, &second);
+        if in_handshake {
+            assert_eq!(user(&server, &second_token).await.as_deref(), Some("rs256"));
+        } else {
+            let mut client = server.connect().await;
+            let data = client.ask("authenticate", json!({"token": second_token})).await;
+            assert_eq!(data, json!({"user": "rs256"}));
+        }
+        assert_eq!(server.metrics().await.get("ws_key_set_fetches_total"), 1.0);
+    }
+}
+
+/// Anybody can make up the name of a key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_with_made_up_keys_are_refused_and_cost_one_fetch() {
+    let provider = Provider::start(200, &pair("es256").0).await;
+    let server = Server::with(|config| provider.configure_once(config)).await;
+    let (_, unknown) = pair("rs256");
+    let attempts: Vec<_> = (0..50).map(|_| Client::unread(server.addr(), "/ws", Some(&unknown))).collect();
+    for mut client in futures_util::future::join_all(attempts).await {
+        let (code, before) = client.closed().await;
+        assert_eq!((code, &before[0]["error"]["code"]), (4501, &json!("invalid_token")));
+    }
+    assert_eq!(server.metrics().await.get("ws_key_set_fetches_total"), 1.0);
+    provider.set(500, "");
+    assert_eq!(user(&server, &pair("es256").1).await.as_deref(), Some("es256"), "known keys need no provider");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_key_set_the_server_does_not_start() {
     let start = async |provider: &Provider| {
@@ -110,4 +174,22 @@ async fn without_a_key_set_the_server_does_not_start() {
     let gone = Provider { addr: SocketAddr::from(([127, 0, 0, 1], 1)), answer: Arc::default() };
     let told = start(&gone).await;
     assert!(told.starts_with("cannot be fetched: ") && told.contains("refused"), "{told}");
+}
+
+/// Who stands in for the provider without a certificate that the system trusts has no keys for us.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_is_known_by_its_certificate() {
+    let (keys, token) = pair("es256");
+    let certificate = Certificate::new();
+    let provider = Provider::with(200, &keys, Some(certificate.acceptor())).await;
+    let url = format!("https://localhost:{}/keys", provider.addr.port());
+    let url = ("WS_SERVER__AUTH__JWKS_URL", url.as_str());
+    let file = certificate.cert_file();
+    let trusted = ("SSL_CERT_FILE", file.to_str().expect("UTF-8"));
+    let server = Process::start(SERVER, &[url, trusted]).await;
+    assert_eq!(Client::with_token(server.addr(), &token).await.connected["user"], "es256");
+
+    let (status, _, told) = run(&["--addr", "127.0.0.1:0"], &[url]).await;
+    assert_eq!(status, 1, "{told}");
+    assert!(told.contains("cannot be fetched") && told.contains("certificate"), "{told}");
 }

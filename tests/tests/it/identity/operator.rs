@@ -9,7 +9,7 @@ use ws_tests::process::Signal;
 use crate::SERVER;
 
 /// Exit code, standard output and standard error of the server's binary.
-async fn run(args: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
+pub(super) async fn run(args: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
     let command = Command::new(SERVER).args(args).envs(variables.iter().copied()).stdin(Stdio::null()).output();
     let output = within("the command to end", command).await.expect("the server's binary starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");

@@ -1,5 +1,6 @@
 //! Tokens: who is let in with one and without, what it grants, and what happens when it runs out.
 
+mod keys;
 mod strangers;
 
 use std::sync::Arc;
