@@ -1,10 +1,12 @@
 //! A server in the test's own process.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use ws_core::Engine;
 use ws_server::app::App;
 use ws_server::config::Config;
 
@@ -28,10 +30,17 @@ impl Server {
 
     /// The same with some of the configuration changed.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config { addr: vec![SocketAddr::from(([127, 0, 0, 1], 0))], ..Config::default() };
-        config.drain.reconnect_spread = Duration::from_secs(1);
+        let mut config = config();
         change(&mut config);
-        let app = App::bind(&config).await.expect("port 0 can be bound");
+        Self::run(App::bind(&config).await.expect("port 0 can be bound"))
+    }
+
+    /// The same over an engine of the test's own.
+    pub async fn over(engine: Arc<dyn Engine>) -> Self {
+        Self::run(App::bind_with(&config(), |_| Ok(engine)).await.expect("port 0 can be bound"))
+    }
+
+    fn run(app: App) -> Self {
         let addr = *app.local_addrs().first().expect("one address");
         let (shutdown, asked) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
@@ -86,6 +95,12 @@ impl Server {
         self.begin_drain();
         within("the server to drain", &mut self.task).await.expect("the server's task ends well")
     }
+}
+
+fn config() -> Config {
+    let mut config = Config { addr: vec![SocketAddr::from(([127, 0, 0, 1], 0))], ..Config::default() };
+    config.drain.reconnect_spread = Duration::from_secs(1);
+    config
 }
 
 impl Drop for Server {

@@ -81,6 +81,17 @@ impl App {
     /// # Errors
     /// When keys cannot be read or fetched, the engine cannot be opened, or an address cannot be bound.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
+        Self::bind_with(config, engine).await
+    }
+
+    /// The same over another engine than the configured one, for tests of what engines can do to a server.
+    ///
+    /// # Errors
+    /// Those of [`bind`](Self::bind).
+    pub async fn bind_with(
+        config: &Config,
+        engine: impl FnOnce(&Config) -> Result<Arc<dyn Engine>, OpenError>,
+    ) -> Result<Self, StartError> {
         let verifier = auth::verifier(config, auth::keys(config).map_err(StartError::Keys)?);
         let key_set = key_set(config, verifier.as_ref()).await?;
         let tls = tls(config)?;

@@ -22,6 +22,11 @@ pub trait Endpoint: Send + 'static {
         false
     }
 
+    /// Whether what it took goes on elsewhere, and its sender has to be told what came of it.
+    fn owes_answers(&self) -> bool {
+        false
+    }
+
     /// Appends the answers that have come since. `now_ms` is the hub's clock.
     fn answers(&mut self, _now_ms: u64, _out: &mut Vec<u8>) {}
 
@@ -50,6 +55,10 @@ impl Endpoint for SessionEndpoint {
 
     fn is_waiting(&self) -> bool {
         self.0.as_ref().is_some_and(Session::is_waiting)
+    }
+
+    fn owes_answers(&self) -> bool {
+        self.0.as_ref().is_some_and(Session::owes_answers)
     }
 
     fn answers(&mut self, now_ms: u64, out: &mut Vec<u8>) {

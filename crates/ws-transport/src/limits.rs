@@ -47,5 +47,8 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Time between the notice of a drain and the closing of the connections, for requests under way.
 pub(crate) const DRAIN_NOTICE: Duration = Duration::from_millis(500);
 
+/// Time at the end of a drain for what an engine still owes: then the connection closes without it.
+pub(crate) const ANSWERS_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What a client that is refused for want of room is told to wait, in seconds.
 pub(crate) const RETRY_AFTER_S: u32 = 5;

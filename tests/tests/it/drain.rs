@@ -1,5 +1,9 @@
 //! The end of a server: everybody is told when to come back, and the process ends well (ARCHITECTURE, invariant 8).
 
+mod held;
+
+use std::sync::Arc;
+
 use ws_tests::prelude::*;
 use ws_tests::process::Signal;
 
@@ -76,6 +80,30 @@ async fn who_never_answers_is_cut_off() {
     let (_, drained) = tokio::join!(goodbye(client), server.stop());
     assert_eq!(drained, (2, 1));
     drop((silent, half));
+}
+
+/// A publisher has to know what is stored and what is not, also of a disk that takes a while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_accepted_is_answered_before_the_close() {
+    const PUBLISHED: usize = 40;
+    let engine = Arc::new(held::Held::new());
+    let mut server = Server::over(engine.clone()).await;
+    let mut client = server.connect().await;
+    let mut idle = server.connect().await;
+    let publish = |id: usize| json!({"id": id.to_string(), "type": "request", "action": "publish", "payload": {"channel": "a", "data": id}});
+    client.texts((1..=PUBLISHED).map(|id| publish(id).to_string())).await;
+    until("all to be accepted", async || (engine.held() == PUBLISHED).then_some(())).await;
+    server.begin_drain();
+    // When others are closed, it would have been too.
+    assert_eq!(idle.closed().await.0, 1001);
+    assert_eq!(client.event("draining").await["event"], "draining");
+    client.text(publish(0).to_string()).await;
+    engine.let_go();
+    let (code, before) = client.closed().await;
+    assert_eq!(code, 1001);
+    let answered: Vec<_> = before.iter().map(|frame| frame["data"]["offset"].as_u64()).collect();
+    assert_eq!(answered, (1..=PUBLISHED as u64).map(Some).collect::<Vec<_>>(), "and nothing more was taken");
+    assert_eq!(server.stop().await, (2, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -121,7 +121,7 @@ impl Session {
     }
 
     /// Whether the engine owes answers to requests that were taken.
-    fn owes_answers(&self) -> bool {
+    pub fn owes_answers(&self) -> bool {
         !self.unanswered.is_empty()
     }
 

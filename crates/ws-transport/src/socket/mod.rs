@@ -25,7 +25,7 @@ use ws_proto::CloseCode;
 pub(crate) use self::input::Input;
 use self::reader::{Reader, Stop};
 use crate::endpoint::Endpoint;
-use crate::limits::{CLOSE_TIMEOUT, READ_BYTES_MAX, READ_CHUNK_BYTES, WRITE_BATCH_BYTES_MAX};
+use crate::limits::{ANSWERS_TIMEOUT, CLOSE_TIMEOUT, READ_BYTES_MAX, READ_CHUNK_BYTES, WRITE_BATCH_BYTES_MAX};
 use crate::stream::Stream;
 
 /// What all connections of a server have in common.
@@ -60,6 +60,8 @@ pub(crate) struct Socket<E> {
 #[derive(Debug)]
 enum Phase {
     Open,
+    /// The server goes away: nothing more is read, and what the endpoint owes comes before our close frame.
+    Leaving(Pin<Box<Sleep>>),
     /// Our close frame is out; the peer's has to come.
     Closing(Pin<Box<Sleep>>),
     /// Both are; what the outbox holds has to go.
@@ -134,6 +136,11 @@ impl<E: Endpoint> Socket<E> {
                     return Poll::Ready(Event::Close(code));
                 }
             }
+            Phase::Leaving(timeout) => {
+                if !owes_answers(&self.endpoint) || timeout.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Event::Close(CloseCode::GoingAway));
+                }
+            }
             Phase::Closing(timeout) | Phase::Flushing(timeout) | Phase::Lingering(timeout) => {
                 if timeout.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Event::Timeout);
@@ -144,7 +151,7 @@ impl<E: Endpoint> Socket<E> {
             return Poll::Ready(Event::Writable);
         }
         let has_room = attention.outbox_bytes < self.options.outbox_bytes_max;
-        if !has_room || self.held.is_some() || matches!(self.phase, Phase::Flushing(_)) {
+        if !has_room || self.held.is_some() || matches!(self.phase, Phase::Leaving(_) | Phase::Flushing(_)) {
             return Poll::Pending;
         }
         if std::mem::take(&mut self.backlog) {
@@ -162,7 +169,7 @@ impl<E: Endpoint> Socket<E> {
         match event {
             Event::Input(bytes) => self.on_input(&scratch.input[..bytes], &mut scratch.out),
             Event::Eof => {
-                if matches!(self.phase, Phase::Open) {
+                if self.is_open() {
                     self.options.counters.connections_lost.add(1);
                 }
                 ControlFlow::Break(())
@@ -176,6 +183,10 @@ impl<E: Endpoint> Socket<E> {
                 self.go_on_closing()
             }
             Event::Close(code) => {
+                if code == CloseCode::GoingAway && matches!(self.phase, Phase::Open) && owes_answers(&self.endpoint) {
+                    self.phase = Phase::Leaving(Box::pin(tokio::time::sleep(ANSWERS_TIMEOUT)));
+                    return ControlFlow::Continue(());
+                }
                 self.start_closing(code, &mut scratch.out);
                 self.go_on_closing()
             }
@@ -211,7 +222,7 @@ impl<E: Endpoint> Socket<E> {
                 Ok(message) => self.take_message(message, now_ms, out),
                 Err(Stop::Starved) => return self.connection.send(out, now_ms),
                 Err(Stop::Closed) => return self.peer_closed(now_ms, out),
-                Err(Stop::Failed(code)) if matches!(self.phase, Phase::Open) => Flow::Close(code),
+                Err(Stop::Failed(code)) if self.is_open() => Flow::Close(code),
                 // Our close frame is out already, and what comes instead of the peer's is no answer to it.
                 Err(Stop::Failed(_)) => return self.phase = Phase::Lingering(close_timer()),
             };
@@ -223,6 +234,11 @@ impl<E: Endpoint> Socket<E> {
         }
         self.backlog = true;
         self.connection.send(out, now_ms);
+    }
+
+    /// Whether nobody has begun to close.
+    fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Leaving(_))
     }
 
     /// Largest message that is taken now, in bytes.
@@ -246,7 +262,7 @@ impl<E: Endpoint> Socket<E> {
 
     /// The peer's close frame came, and ours is in `out`, or went out before.
     fn peer_closed(&mut self, now_ms: u64, out: &[u8]) {
-        if matches!(self.phase, Phase::Open) {
+        if self.is_open() {
             self.options.counters.closed(CloseCode::Normal).add(1);
         }
         // Before the peer can see that it is closed: then it finds itself counted out.
@@ -325,6 +341,10 @@ impl<E> Drop for Socket<E> {
         // Others may still hold the connection for a moment; the socket closes now.
         self.connection.end();
     }
+}
+
+fn owes_answers(endpoint: &Option<impl Endpoint>) -> bool {
+    endpoint.as_ref().is_some_and(Endpoint::owes_answers)
 }
 
 fn close_timer() -> Pin<Box<Sleep>> {

@@ -1,0 +1,82 @@
+//! An engine whose answers to publishers are held back until the test says so, as those of a slow disk.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use ws_core::engine::{
+    Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, History, HistoryQuery, MemoryEngine, MemoryLimits,
+};
+use ws_proto::action::Ack;
+
+type Answer = Box<dyn FnOnce() + Send>;
+
+/// See the module.
+pub(super) struct Held {
+    memory: MemoryEngine,
+    answers: Arc<Mutex<Vec<Answer>>>,
+}
+
+impl Held {
+    pub(super) fn new() -> Self {
+        let memory = MemoryEngine::new(MemoryLimits { history_bytes_max: 1 << 20, idle_channels_max: 100 });
+        Held { memory, answers: Arc::default() }
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.answers.lock().expect("no panic while locked").len()
+    }
+
+    pub(super) fn let_go(&self) {
+        let answers = std::mem::take(&mut *self.answers.lock().expect("no panic while locked"));
+        answers.into_iter().for_each(|answer| answer());
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Held({})", self.held())
+    }
+}
+
+impl Engine for Held {
+    fn name(&self) -> &'static str {
+        "held"
+    }
+
+    fn ack(&self) -> Ack {
+        self.memory.ack()
+    }
+
+    fn start(&self, sink: Arc<dyn EngineSink>) {
+        self.memory.start(sink);
+    }
+
+    fn append(&self, append: Append<'_>, done: Done<Appended>) {
+        let answers = self.answers.clone();
+        let hold = move |result| {
+            let answer: Answer = Box::new(move || done(result));
+            answers.lock().expect("no panic while locked").push(answer);
+        };
+        self.memory.append(append, Box::new(hold));
+    }
+
+    fn history(&self, query: HistoryQuery<'_>, done: Done<History>) {
+        self.memory.history(query, done);
+    }
+
+    fn remove(&self, channel: &str, done: Done<Epoch>) {
+        self.memory.remove(channel, done);
+    }
+
+    fn interest(&self, channel: &str, interested: bool) {
+        self.memory.interest(channel, interested);
+    }
+
+    fn stats(&self) -> EngineStats {
+        self.memory.stats()
+    }
+
+    fn close(&self, done: Done<()>) {
+        self.memory.close(done);
+    }
+}
