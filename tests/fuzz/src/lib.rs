@@ -4,6 +4,7 @@
 //! Each target is a function of bytes that panics when something does not hold.
 
 pub mod codec;
+pub mod frames;
 pub mod session;
 pub mod token;
 pub mod upgrade;

@@ -3,18 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-#[allow(unreachable_pub)]
-#[path = "../../fuzz/src/codec.rs"]
-mod codec;
-#[allow(unreachable_pub)]
-#[path = "../../fuzz/src/session.rs"]
-mod session;
-#[allow(unreachable_pub)]
-#[path = "../../fuzz/src/token.rs"]
-mod token;
-#[allow(unreachable_pub)]
-#[path = "../../fuzz/src/upgrade.rs"]
-mod upgrade;
+#[expect(unreachable_pub, reason = "it is a library for the fuzzer")]
+#[path = "../../fuzz/src/lib.rs"]
+mod targets;
 
 /// Runs all seeds of a target, each by its name where it fails.
 fn seeds(target: &str, run: fn(&[u8])) {
@@ -34,20 +25,20 @@ fn seeds(target: &str, run: fn(&[u8])) {
 
 #[test]
 fn codec_seeds() {
-    seeds("codec", codec::run);
+    seeds("codec", targets::codec::run);
 }
 
 #[test]
 fn session_seeds() {
-    seeds("session", session::run);
+    seeds("session", targets::session::run);
 }
 
 #[test]
 fn token_seeds() {
-    seeds("token", token::run);
+    seeds("token", targets::token::run);
 }
 
 #[test]
 fn upgrade_seeds() {
-    seeds("upgrade", upgrade::run);
+    seeds("upgrade", targets::upgrade::run);
 }

@@ -136,7 +136,8 @@ impl Stage {
         self.pass(name, STAGE_TIME_MAX, unit, look).await
     }
 
-    /// Warms up, calls `begin`, measures.
+    /// Warms up, calls `begin`, measures. Without a warm-up nothing has to be forgotten: what was counted while this
+    /// thread was on its way is part of the measurement, and `begin` is not called.
     async fn measure(
         &mut self,
         unit: &str,
@@ -147,7 +148,9 @@ impl Stage {
         if self.interrupted {
             return Err(Failure::Interrupted);
         }
-        begin();
+        if !self.warmup.is_zero() {
+            begin();
+        }
         let from = Mark::now(self.server.as_ref());
         self.pass("measuring", self.duration, unit, &mut look).await?;
         Ok(from.until(&Mark::now(self.server.as_ref())))

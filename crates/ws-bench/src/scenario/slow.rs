@@ -108,6 +108,8 @@ async fn turn(with_slow: bool, stage: &mut Stage, lanes: &Lanes<Tally>, plan: &P
         stream::look(lanes, plan)
     };
     let begin = || lanes.each(|tally| tally.latencies.reset());
+    // Whatever comes before it, no turn counts what was another's.
+    begin();
     let interval = stage.measure("deliveries", begin, look).await?;
     lanes.each(|tally| latencies.add(&tally.latencies));
     Ok(Turn { with_slow, latencies, interval, rss_max_kib })

@@ -109,6 +109,8 @@ async fn turn(attack: Option<Arc<Attack>>, stage: &mut Stage, lanes: &Lanes<Tall
         Look { count: lanes.sum(|tally| tally.latencies.count()), over: lanes.sum(|tally| tally.open) == 0 }
     };
     let begin = || lanes.each(|tally| tally.latencies.reset());
+    // Whatever comes before it, no turn counts what was another's.
+    begin();
     let interval = stage.measure("requests", begin, look).await?;
     lanes.each(|tally| latencies.add(&tally.latencies));
     Ok(Turn { attack, latencies, interval, rss_max_kib })
