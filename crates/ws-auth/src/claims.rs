@@ -2,23 +2,24 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use ws_core::{Claims, Grants, TokenError};
+use ws_core::{Claims, Grants};
 
-use crate::limits::USER_BYTES_MAX;
+use crate::limits::{SECONDS_MAX, USER_BYTES_MAX};
 
-/// The claims that are looked at, as they came. Others are ignored; null is as good as absent.
+/// The claims that are looked at, as they came. Others are ignored. A list, `info`, `aud` or `iss` that is null is as good
+/// as absent; what limits a token is not, or it would be without limit.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Raw {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "as_it_is")]
     sub: Option<Value>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "as_it_is")]
     exp: Option<Value>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "as_it_is")]
     nbf: Option<Value>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "as_it_is")]
     iat: Option<Value>,
     #[serde(default)]
     aud: Option<Value>,
@@ -38,7 +39,7 @@ pub(crate) struct Raw {
     history: Option<Value>,
     #[serde(default)]
     actions: Option<Value>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "as_it_is")]
     channel: Option<Value>,
 }
 
@@ -53,16 +54,11 @@ pub(crate) struct Terms<'a> {
 }
 
 impl Raw {
-    /// Judges the claims. Only what is in order in all else has expired.
-    pub(crate) fn judge(self, terms: &Terms<'_>) -> Result<Claims, TokenError> {
-        let (claims, expires_at_ms) = self.read(terms).map_err(TokenError::Invalid)?;
-        if expires_at_ms.is_some_and(|at_ms| terms.now_ms >= at_ms.saturating_add(terms.leeway_ms())) {
-            return Err(TokenError::Expired);
-        }
-        Ok(claims)
-    }
-
-    fn read(self, terms: &Terms<'_>) -> Result<(Claims, Option<u64>), String> {
+    /// Judges the claims.
+    ///
+    /// # Errors
+    /// What is wrong with them. That they have expired is not.
+    pub(crate) fn judge(self, terms: &Terms<'_>) -> Result<Claims, String> {
         let expires_at_ms = time(self.exp.as_ref(), "exp")?;
         for (claim, name) in [(&self.nbf, "nbf"), (&self.iat, "iat")] {
             let from_ms = time(claim.as_ref(), name)?;
@@ -72,10 +68,11 @@ impl Raw {
         }
         check_audience(self.aud.as_ref(), terms.audience)?;
         check_issuer(self.iss.as_ref(), terms.issuer)?;
-        let claims = Claims {
+        Ok(Claims {
             user: user(self.sub.as_ref())?,
             info: self.info.filter(|info| info.get() != "null"),
             expires_at_ms,
+            has_expired: expires_at_ms.is_some_and(|at_ms| terms.now_ms >= at_ms.saturating_add(terms.leeway_ms())),
             channels: list(self.channels.as_ref(), "channels")?,
             grants: Grants {
                 subscribe: list(self.subscribe.as_ref(), "subscribe")?.into_iter().collect(),
@@ -85,12 +82,11 @@ impl Raw {
                 actions: list(self.actions.as_ref(), "actions")?.into_iter().collect(),
             },
             channel: match self.channel.as_ref() {
-                None | Some(Value::Null) => None,
+                None => None,
                 Some(Value::String(channel)) => Some(channel.clone()),
                 Some(_) => return Err("`channel` must be a string".to_owned()),
             },
-        };
-        Ok((claims, expires_at_ms))
+        })
     }
 }
 
@@ -100,15 +96,22 @@ impl Terms<'_> {
     }
 }
 
+/// A claim that is there, null or not.
+fn as_it_is<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
 /// Seconds since 1970, whole or not, as milliseconds.
 fn time(claim: Option<&Value>, name: &str) -> Result<Option<u64>, String> {
-    let Some(claim) = claim.filter(|claim| !claim.is_null()) else { return Ok(None) };
-    let whole = claim.as_u64().and_then(|seconds| seconds.checked_mul(1000));
-    // What is above is no time that anybody means, and could not be told exactly.
-    const MS_MAX: f64 = 9e15;
-    let fraction = || claim.as_f64().map(|seconds| seconds * 1000.0).filter(|ms| (0.0..MS_MAX).contains(ms));
-    let ms = whole.filter(|ms| *ms < MS_MAX as u64).or_else(|| fraction().map(|ms| ms as u64));
-    ms.map(Some).ok_or_else(|| format!("`{name}` must be a number of seconds since 1970"))
+    let Some(claim) = claim else { return Ok(None) };
+    match claim.as_f64().filter(|seconds| *seconds >= 0.0) {
+        None => Err(format!("`{name}` must be a number of seconds since 1970")),
+        // Milliseconds, most likely: the token would be good for thousands of years.
+        Some(seconds) if seconds > SECONDS_MAX => {
+            Err(format!("`{name}` must be in seconds, and is after the year 9999"))
+        }
+        Some(seconds) => Ok(Some((seconds * 1000.0) as u64)),
+    }
 }
 
 fn check_audience(claim: Option<&Value>, audience: Option<&str>) -> Result<(), String> {

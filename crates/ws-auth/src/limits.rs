@@ -9,6 +9,9 @@ pub const KEY_SET_BYTES_MAX: usize = 64 * 1024;
 /// Most keys of a published set that are used.
 pub(crate) const KEY_SET_KEYS_MAX: usize = 64;
 
+/// Latest time in a claim, in seconds since 1970: the end of the year 9999.
+pub(crate) const SECONDS_MAX: f64 = 253_402_300_799.0;
+
 /// Longest name of a user, in bytes.
 pub(crate) const USER_BYTES_MAX: usize = 255;
 

@@ -87,10 +87,7 @@ impl Authenticator for Verifier {
             leeway: self.options.leeway,
             now_ms: unix_ms,
         };
-        claims.judge(&terms).map_err(|error| match error {
-            TokenError::Invalid(why) => invalid(why),
-            other @ (TokenError::UnknownKey(_) | TokenError::Expired) => other,
-        })
+        claims.judge(&terms).map_err(invalid)
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Permit {
     shared: Arc<Shared>,
     /// Nothing where neither is limited.
     quotas: Option<Box<Quotas>>,
+    /// It has one of the places that `connections_max` is about.
+    has_place: bool,
     /// It is counted as a stranger.
     is_stranger: bool,
     /// It is counted as a connection.
@@ -92,18 +94,20 @@ impl Permit {
         if shared.is_draining() {
             return Err(Refusal::Draining);
         }
-        let before = shared.admitted.fetch_add(1, Ordering::AcqRel);
+        shared.admitted.fetch_add(1, Ordering::AcqRel);
         // From here on dropping it gives back what it has taken.
-        let mut permit = Permit { shared: shared.clone(), quotas: None, is_stranger: false, counts: false };
-        if is_reached(before, shared.limits.connections_max) {
-            return Err(Refusal::Full);
-        }
+        let mut permit =
+            Permit { shared: shared.clone(), quotas: None, has_place: false, is_stranger: false, counts: false };
         if !shared.auth.anonymous && !has_token {
             permit.is_stranger = true;
             let before = shared.strangers.fetch_add(1, Ordering::AcqRel);
             if is_reached(before, shared.limits.unauthenticated_max) {
                 return Err(Refusal::Strangers);
             }
+        }
+        // Strangers that have a limit of their own take nobody's place.
+        if !permit.is_stranger || shared.limits.unauthenticated_max == 0 {
+            permit.take_place()?;
         }
         let address = shared.addresses.enter(&network(peer)).map_err(|Exhausted| Refusal::Address)?;
         permit.quotas = address.map(|address| Box::new(Quotas { address: Some(address), user: None }));
@@ -131,6 +135,19 @@ impl Permit {
         &self.shared
     }
 
+    /// Takes one of the places that there are, unless it has one.
+    pub(crate) fn take_place(&mut self) -> Result<(), Refusal> {
+        if !std::mem::replace(&mut self.has_place, true) {
+            let before = self.shared.places.fetch_add(1, Ordering::AcqRel);
+            if is_reached(before, self.shared.limits.connections_max) {
+                self.has_place = false;
+                self.shared.places.fetch_sub(1, Ordering::AcqRel);
+                return Err(Refusal::Full);
+            }
+        }
+        Ok(())
+    }
+
     /// Counts it as a connection of this user.
     pub(crate) fn name(&mut self, user: &Arc<str>) -> Result<(), Exhausted> {
         if let Some(user) = self.shared.users.enter(user)? {
@@ -144,6 +161,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let shared = &self.shared;
         shared.admitted.fetch_sub(1, Ordering::AcqRel);
+        shared.places.fetch_sub(usize::from(self.has_place), Ordering::AcqRel);
         shared.connections.fetch_sub(usize::from(self.counts), Ordering::AcqRel);
         shared.strangers.fetch_sub(usize::from(self.is_stranger), Ordering::AcqRel);
         if let Some(quotas) = &self.quotas {
@@ -182,9 +200,9 @@ impl Membership {
         self.permit.counts
     }
 
-    /// Counts it as a connection of this user.
-    pub(crate) fn name(&mut self, user: &Arc<str>) -> Result<(), Exhausted> {
-        self.permit.name(user)
+    /// What it has of the room that there is.
+    pub(crate) fn permit(&mut self) -> &mut Permit {
+        &mut self.permit
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

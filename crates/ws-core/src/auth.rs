@@ -59,9 +59,8 @@ impl Auth {
         };
         authenticator.check(token, Clock::unix_ms()).map_err(|error| {
             tracing::debug!(%error, "a token was refused");
-            let code = if error == TokenError::Expired { ErrorCode::TokenExpired } else { ErrorCode::InvalidToken };
             let has_unknown_key = matches!(error, TokenError::UnknownKey(_));
-            Unfit { error: ErrorBody::new(code, error.to_string()), has_unknown_key }
+            Unfit { error: ErrorBody::new(ErrorCode::InvalidToken, error.to_string()), has_unknown_key }
         })
     }
 
@@ -73,31 +72,40 @@ impl Auth {
         }
     }
 
-    /// What a token says that logs in.
+    /// What a token says that logs in, or that takes the place of the one that `user` logged in with.
     ///
     /// # Errors
-    /// `invalid_token`, `token_expired`.
-    pub(crate) fn log_in(&self, token: &str) -> Result<Claims, Unfit> {
+    /// `invalid_token`; `token_expired` where nothing else is wrong with it.
+    pub(crate) fn log_in(&self, token: &str, user: Option<&str>) -> Result<Claims, Unfit> {
         let claims = self.check(token)?;
         if claims.channel.is_some() {
             return Err(invalid("a subscription token cannot log in; it goes with `subscribe`"));
         }
-        Ok(claims)
+        if user.is_some_and(|user| user != claims.user) {
+            return Err(invalid("the token is for another user; a connection keeps the one that it has"));
+        }
+        if claims.has_expired { Err(expired()) } else { Ok(claims) }
     }
 
     /// What a token says that `user` subscribes to `channel` with.
     ///
     /// # Errors
-    /// `invalid_token`, `token_expired`.
+    /// `invalid_token`; `token_expired` where nothing else is wrong with it.
     pub(crate) fn subscribe(&self, token: &str, channel: &str, user: Option<&str>) -> Result<Claims, Unfit> {
         let claims = self.check(token)?;
         match &claims.channel {
             None => Err(invalid("this is no subscription token; it logs in with `authenticate`")),
             Some(named) if named != channel => Err(invalid("the subscription token is for another channel")),
             Some(_) if user != Some(&claims.user) => Err(invalid("the subscription token is for another user")),
+            // The subscription would end at once, however much clocks may differ.
+            Some(_) if claims.expires_at_ms.is_some_and(|at_ms| at_ms <= Clock::unix_ms()) => Err(expired()),
             Some(_) => Ok(claims),
         }
     }
+}
+
+fn expired() -> Unfit {
+    Unfit { error: ErrorBody::new(ErrorCode::TokenExpired, "the token has expired"), has_unknown_key: false }
 }
 
 fn invalid(message: &'static str) -> Unfit {
@@ -108,17 +116,18 @@ fn invalid(message: &'static str) -> Unfit {
 mod tests {
     use super::*;
 
-    /// A token is `user`, or `user/channel`, or `old`.
+    /// A token is `user`, or `user/channel`; one of old has expired.
     #[derive(Debug)]
     struct Plain;
 
     impl Authenticator for Plain {
         fn check(&self, token: &str, _: u64) -> Result<Claims, TokenError> {
             let (user, channel) = token.split_once('/').map_or((token, None), |(user, channel)| (user, Some(channel)));
+            let has_expired = user == "old";
+            let (channel, expires_at_ms) = (channel.map(Into::into), has_expired.then_some(1));
             match user {
-                "old" => Err(TokenError::Expired),
                 "" => Err(TokenError::Invalid("it is empty".to_owned())),
-                _ => Ok(Claims { user: user.into(), channel: channel.map(Into::into), ..Claims::default() }),
+                _ => Ok(Claims { user: user.into(), channel, has_expired, expires_at_ms, ..Claims::default() }),
             }
         }
     }
@@ -129,15 +138,19 @@ mod tests {
 
     #[test]
     fn logging_in() {
-        let check = |token: &str, expect: Result<&str, ErrorCode>| {
-            let result = auth().log_in(token).map(|claims| claims.user).map_err(|unfit| unfit.error.code);
+        let check = |token: &str, user: Option<&str>, expect: Result<&str, ErrorCode>| {
+            let result = auth().log_in(token, user).map(|claims| claims.user).map_err(|unfit| unfit.error.code);
             assert_eq!(result, expect.map(str::to_owned), "{token}");
         };
-        check("ann", Ok("ann"));
-        check("", Err(ErrorCode::InvalidToken));
-        check("old", Err(ErrorCode::TokenExpired));
-        check("ann/a", Err(ErrorCode::InvalidToken));
-        assert_eq!(Auth::none().log_in("ann").err().map(|unfit| unfit.error.code), Some(ErrorCode::InvalidToken));
+        check("ann", None, Ok("ann"));
+        check("ann", Some("ann"), Ok("ann"));
+        check("ann", Some("bob"), Err(ErrorCode::InvalidToken));
+        check("", None, Err(ErrorCode::InvalidToken));
+        check("old", None, Err(ErrorCode::TokenExpired));
+        check("old", Some("ann"), Err(ErrorCode::InvalidToken));
+        check("ann/a", None, Err(ErrorCode::InvalidToken));
+        check("old/a", None, Err(ErrorCode::InvalidToken));
+        assert_eq!(Auth::none().log_in("ann", None).err().map(|unfit| unfit.error.code), Some(ErrorCode::InvalidToken));
     }
 
     #[test]
@@ -153,5 +166,8 @@ mod tests {
         check("ann/b", Some("ann"), invalid);
         check("ann", Some("ann"), invalid);
         check("old/a", Some("old"), Some(ErrorCode::TokenExpired));
+        check("old/a", Some("ann"), invalid);
+        check("old/b", Some("old"), invalid);
+        check("old", Some("old"), invalid);
     }
 }

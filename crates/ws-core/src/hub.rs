@@ -83,6 +83,8 @@ pub(crate) struct Shared {
     pub(crate) next_shard: AtomicUsize,
     /// Connections that are let in.
     pub(crate) admitted: AtomicUsize,
+    /// Those of them that `connections_max` is about.
+    pub(crate) places: AtomicUsize,
     /// Those of them that count.
     pub(crate) connections: AtomicUsize,
     /// Those of them that have to authenticate first.
@@ -125,6 +127,7 @@ impl Hub {
             shards: (0..shards).map(|_| Shard::default()).collect(),
             next_shard: AtomicUsize::new(0),
             admitted: AtomicUsize::new(0),
+            places: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             strangers: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
@@ -150,13 +153,13 @@ impl Hub {
     /// `invalid_token`, `token_expired`.
     pub async fn log_in(&self, token: &str) -> Result<Claims, ErrorBody> {
         let auth = &self.shared.auth;
-        match auth.log_in(token) {
+        match auth.log_in(token, None) {
             Err(unfit) if unfit.has_unknown_key => {
                 let (over, is_over) = oneshot::channel::<()>();
                 // Dropping the one end readies the other.
                 auth.renew_keys(Box::new(move || drop(over)));
                 let _ = is_over.await;
-                Ok(auth.log_in(token)?)
+                Ok(auth.log_in(token, None)?)
             }
             checked => Ok(checked?),
         }

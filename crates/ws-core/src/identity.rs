@@ -52,6 +52,8 @@ pub struct Claims {
     pub info: Option<Box<RawValue>>,
     /// `exp`: when it runs out, in milliseconds since 1970.
     pub expires_at_ms: Option<u64>,
+    /// It has run out, longer ago than clocks may differ.
+    pub has_expired: bool,
     /// `channels`: what the server subscribes the connection to.
     pub channels: Vec<String>,
     /// `subscribe`, `publish`, `presence`, `history`, `actions`.
@@ -71,19 +73,17 @@ pub enum TokenError {
     /// [`Authenticator::renew_keys`]. The text is as with `Invalid`, which it is where none are found.
     #[error("{0}")]
     UnknownKey(String),
-    /// All is in order, but it has run out.
-    #[error("the token has expired")]
-    Expired,
 }
 
 /// Checks tokens.
 ///
 /// Called within a handshake and within a request, so it must not wait for anything.
 pub trait Authenticator: std::fmt::Debug + Send + Sync {
-    /// What a token says. `unix_ms` is the time, in milliseconds since 1970.
+    /// What a token says, also of one that has run out: whether it is wrong besides, others know. `unix_ms` is the
+    /// time, in milliseconds since 1970.
     ///
     /// # Errors
-    /// The token is not in order, is not meant for this server, has no valid signature, or has run out.
+    /// The token is not in order, is not meant for this server, or has no valid signature.
     fn check(&self, token: &str, unix_ms: u64) -> Result<Claims, TokenError>;
 
     /// Looks for newer keys, because a token names one that is not at hand. `done` is called when that is over,

@@ -5,13 +5,13 @@ use std::time::Duration;
 /// Limits that an operator sets; `ws-server` has their defaults and ranges.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Most WebSocket connections at once; 0: no limit.
+    /// Most WebSocket connections at once, less those that `unauthenticated_max` is about; 0: no limit.
     pub connections_max: usize,
     /// Most of them from one address, or from one /64 network of IPv6; 0: no limit.
     pub connections_per_ip_max: usize,
     /// Most of them of one user; 0: no limit.
     pub connections_per_user_max: usize,
-    /// Most of them that have to authenticate and have not yet; 0: no limit.
+    /// Most connections that have to authenticate and have not yet; 0: they are among those of `connections_max`.
     pub unauthenticated_max: usize,
     /// Handshakes that are let in per second, all together; 0: no limit.
     pub handshakes_per_second: u32,
@@ -40,6 +40,19 @@ pub struct Limits {
     /// A full socket that takes nothing for so long is closed with 4001; zero: never.
     pub write_timeout: Duration,
 }
+
+impl Limits {
+    /// Largest message of a connection that has to authenticate first, in bytes.
+    pub(crate) fn stranger_message_bytes_max(&self) -> usize {
+        self.message_bytes_max.min(STRANGER_MESSAGE_BYTES_MAX)
+    }
+}
+
+/// Largest message of a connection that has to authenticate first, in bytes: twice the longest token.
+pub(crate) const STRANGER_MESSAGE_BYTES_MAX: usize = 16 * 1024;
+
+/// When to authenticate again that there was no place for, in milliseconds.
+pub(crate) const RETRY_PLACE_MS: u64 = 1_000;
 
 /// Writes of the fan-out before it lets other tasks run, so that new publications join the round.
 pub(crate) const FANOUT_WRITES_PER_TURN: usize = 32;

@@ -112,6 +112,18 @@ impl Membership {
         self.notify(Notice::Subscribe(subscription, begun.start));
     }
 
+    /// Where the stream of a channel is that the connection is subscribed to.
+    pub(crate) fn position<'a>(&self, name: &'a str) -> SubscribeData<'a> {
+        let mut data = SubscribeData { channel: name.into(), ..SubscribeData::default() };
+        let subscriptions = self.connection().subscriptions.lock();
+        if let Some(subscription) = subscriptions.as_ref().and_then(|subscriptions| subscriptions.get(name)) {
+            let state = subscription.channel().lock();
+            data.epoch = state.epoch.map(|epoch| epoch.to_string().into());
+            data.offset = state.epoch.map(|_| state.end.offset);
+        }
+        data
+    }
+
     /// Ends the subscription to a channel. When it returns, nothing of the channel is delivered any more.
     pub(crate) fn unsubscribe(&self, name: &str) -> bool {
         let mut subscriptions = self.connection().subscriptions.lock();

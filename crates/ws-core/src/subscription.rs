@@ -83,6 +83,10 @@ impl Subscriptions {
         self.0.contains(channel)
     }
 
+    pub(crate) fn get(&self, channel: &str) -> Option<&Arc<Subscription>> {
+        self.0.get(channel).map(|found| &found.0)
+    }
+
     pub(crate) fn insert(&mut self, subscription: Arc<Subscription>) {
         self.0.insert(ByChannel(subscription));
     }

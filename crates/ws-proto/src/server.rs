@@ -345,12 +345,16 @@ mod tests {
             server: "ws-server/0.1.0".to_owned(),
             user: None,
             heartbeat: HeartbeatTerms { interval_ms: 25_000, timeout_ms: 10_000 },
-            limits: LimitTerms { message_bytes_max: 65_536, channels_max: 128 },
+            limits: LimitTerms {
+                message_bytes_max: 65_536,
+                channels_max: 128,
+                unauthenticated_message_bytes_max: Some(16_384),
+            },
         };
         let json = concat!(
             r#""connection_id":"00000000-0000-0000-0000-000000000007","protocol":1,"server":"ws-server/0.1.0","#,
             r#""user":null,"heartbeat":{"interval_ms":25000,"timeout_ms":10000},"#,
-            r#""limits":{"message_bytes_max":65536,"channels_max":128}"#
+            r#""limits":{"message_bytes_max":65536,"channels_max":128,"unauthenticated_message_bytes_max":16384}"#
         );
         round(&connected, json, |event| assert!(matches!(event, Event::Connected(read) if *read == connected)));
 

@@ -4,6 +4,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 use ws_auth::{Key, mint};
+use ws_core::Authenticator;
 use ws_proto::ChannelName;
 
 use crate::auth;
@@ -50,7 +51,7 @@ const RIGHTS: [(&str, &str); 5] = [
 /// The token, signed with the first secret of the configuration.
 ///
 /// # Errors
-/// A sentence: what is wrong with the arguments, or that there is no secret to sign with.
+/// A sentence: what is wrong with the arguments or with what they make, or that there is no secret to sign with.
 pub fn make(args: &TokenArgs, config: &Config, unix_s: u64) -> Result<String, String> {
     let mut claims = claims(args, unix_s)?;
     for (name, value) in [("aud", &config.auth.audience), ("iss", &config.auth.issuer)] {
@@ -60,7 +61,11 @@ pub fn make(args: &TokenArgs, config: &Config, unix_s: u64) -> Result<String, St
     let secret = keys.iter().find(|key: &&Key| key.algorithm().is_symmetric());
     let secret = secret
         .ok_or("there is no secret to sign with; set one in [[auth.keys]], or in WS_SERVER__AUTH__KEYS__0__SECRET")?;
-    mint(secret, &claims).map_err(|error| error.to_string())
+    let token = mint(secret, &claims).map_err(|error| error.to_string())?;
+    // Whatever the arguments are: a token that comes out is one that the server takes.
+    let verifier = auth::verifier(config, keys).ok_or("there are no keys")?;
+    verifier.check(&token, unix_s.saturating_mul(1000)).map_err(|error| error.to_string())?;
+    Ok(token)
 }
 
 fn claims(args: &TokenArgs, unix_s: u64) -> Result<Value, String> {
@@ -101,8 +106,6 @@ fn push(claims: &mut Value, claim: &str, item: &str) {
 
 #[cfg(test)]
 mod tests {
-    use ws_core::Authenticator;
-
     use super::*;
     use crate::config::{AuthKey, Secret};
 
@@ -161,6 +164,6 @@ mod tests {
         let token = make(&args("ann"), &config, 1000).expect("a secret");
         let verifier = auth::verifier(&config, auth::keys(&config).expect("keys")).expect("a verifier");
         assert_eq!(verifier.check(&token, 1_000_000).map(|claims| claims.user), Ok("ann".to_owned()));
-        assert!(verifier.check(&token, 9_000_000).is_err());
+        assert!(verifier.check(&token, 9_000_000).is_ok_and(|claims| claims.has_expired));
     }
 }

@@ -3,8 +3,6 @@
 use ws_core::{Flow, Session};
 use ws_proto::CloseCode;
 
-use crate::limits::STRANGER_MESSAGE_BYTES_MAX;
-
 /// Deals with the messages of one connection. Dropped when the closing begins.
 ///
 /// Encoded frames (`ws_core::frame`) are appended to `out`, and sent before the next message is given.
@@ -66,8 +64,7 @@ impl Endpoint for SessionEndpoint {
     }
 
     fn message_bytes_max(&self, configured: usize) -> usize {
-        let is_stranger = self.0.as_ref().is_some_and(Session::is_stranger);
-        if is_stranger { configured.min(STRANGER_MESSAGE_BYTES_MAX) } else { configured }
+        self.0.as_ref().map_or(configured, Session::message_bytes_max)
     }
 
     fn writable(&mut self) {

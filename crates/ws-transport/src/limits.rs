@@ -5,9 +5,6 @@ use std::time::Duration;
 /// Bytes read from a socket in one system call, into a buffer that each thread has once.
 pub(crate) const READ_BYTES_MAX: usize = 64 * 1024;
 
-/// Largest message of a connection that has to authenticate first, in bytes: twice the longest token.
-pub(crate) const STRANGER_MESSAGE_BYTES_MAX: usize = 16 * 1024;
-
 /// Bytes that a TLS session holds of what was written and has not gone out, and that it takes over at once.
 pub(crate) const TLS_BUFFER_BYTES_MAX: usize = 64 * 1024;
 

@@ -260,6 +260,7 @@ async fn subprotocols() {
     for (offered, selected) in [
         ("ws.json.v1", Some("ws.json.v1")),
         ("chat, ws.json.v1", Some("ws.json.v1")),
+        ("WS.JSON.V1", None),
         ("chat", None),
         ("ws.json.v2", None),
     ] {

@@ -76,7 +76,6 @@ fn keys_that_may_be_published_by_now() {
         check(&verifier, &format!("{header}.{}.AAAA", crate::keys::base64url("{}"))).map_err(|error| match error {
             TokenError::UnknownKey(_) => "unknown",
             TokenError::Invalid(_) => "invalid",
-            TokenError::Expired => "expired",
         })
     };
     for algorithm in Algorithm::ALL {

@@ -33,10 +33,14 @@ fn check(verifier: &Verifier, token: &str) -> Result<Claims, TokenError> {
 
 /// The user that a token names, or why it is none, without the words that all have in common.
 fn outcome(verifier: &Verifier, token: &str) -> Result<String, String> {
-    check(verifier, token).map(|claims| claims.user).map_err(|error| {
-        let text = error.to_string();
-        text.strip_prefix("the token is not valid: ").unwrap_or(&text).to_owned()
-    })
+    match check(verifier, token) {
+        Ok(claims) if claims.has_expired => Err("the token has expired".to_owned()),
+        Ok(claims) => Ok(claims.user),
+        Err(error) => {
+            let text = error.to_string();
+            Err(text.strip_prefix("the token is not valid: ").unwrap_or(&text).to_owned())
+        }
+    }
 }
 
 /// A token for ann, with these claims besides.

@@ -6,11 +6,15 @@ use ws_proto::action::{Authenticate, AuthenticateData};
 use ws_proto::{CloseCode, ErrorBody, ErrorCode, Request};
 
 use super::{Session, Stop, respond};
+use crate::admission::Refusal;
 use crate::identity::{Claims, Identity};
+use crate::limits::RETRY_PLACE_MS;
 
 pub(super) fn run(session: &mut Session, request: &Request<'_>, now_ms: u64, out: &mut Vec<u8>) -> Result<(), Stop> {
     let Authenticate { token } = request.payload()?;
-    let mut claims = session.claims(|auth| auth.log_in(&token))?;
+    let before = session.connection().identity();
+    let before = before.as_ref().map(|identity| &**identity.user());
+    let mut claims = session.claims(|auth| auth.log_in(&token, before))?;
     let listed = std::mem::take(&mut claims.channels);
     let identity = identify(session, claims)?;
     let data = AuthenticateData { user: (&**identity.user()).into(), expires_at: identity.expires_at_ms() };
@@ -26,24 +30,28 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, now_ms: u64, out
     Ok(())
 }
 
-/// The user is named once; a later token is one of the same user.
+/// The user is named once; a later token is of the same one.
 fn identify(session: &mut Session, claims: Claims) -> Result<Arc<Identity>, Stop> {
-    let before = session.connection().identity();
     let identity = Arc::new(Identity::new(claims));
-    match before {
-        Some(before) if before.user() != identity.user() => {
-            let message = "the token is for another user; a connection keeps the one that it has";
-            return Err(ErrorBody::new(ErrorCode::InvalidToken, message).into());
-        }
-        Some(_) => session.connection().standing().identify(identity.clone()),
-        None => {
-            let named = session.membership.name(identity.user());
-            named.map_err(|_| Stop::Last(too_many(), CloseCode::UserConnectionLimit))?;
-            session.connection().standing().identify(identity.clone());
-            session.membership.name_subscriptions(identity.user());
-        }
+    let is_new = session.connection().identity().is_none();
+    if is_new {
+        let permit = session.membership.permit();
+        permit.take_place().map_err(|refusal| full(&refusal))?;
+        let named = permit.name(identity.user());
+        named.map_err(|_| Stop::Last(too_many(), CloseCode::UserConnectionLimit))?;
+    }
+    session.connection().standing().identify(identity.clone());
+    if is_new {
+        session.membership.name_subscriptions(identity.user());
     }
     Ok(identity)
+}
+
+/// What a connection is told that there is no place for yet. Until its time to authenticate is over, it may ask again.
+fn full(refusal: &Refusal) -> ErrorBody {
+    let mut error = ErrorBody::new(ErrorCode::Overloaded, refusal.to_string());
+    error.retry_after_ms = Some(RETRY_PLACE_MS);
+    error
 }
 
 /// What the one connection too many is told.

@@ -167,9 +167,11 @@ impl Session {
     }
 }
 
-/// A moment since 1970 on the hub's clock, which goes on by itself from now.
+/// A moment since 1970 on the hub's clock, which goes on by itself from now. One that has gone by counts too: what is
+/// due some time after it is not due later for that.
 fn on_our_clock(unix_ms: u64, now_ms: u64) -> u64 {
-    now_ms.saturating_add(unix_ms.saturating_sub(Clock::unix_ms()))
+    let unix_now_ms = Clock::unix_ms();
+    now_ms.saturating_add(unix_ms.saturating_sub(unix_now_ms)).saturating_sub(unix_now_ms.saturating_sub(unix_ms))
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

@@ -114,6 +114,12 @@ impl Session {
         !self.membership.counts()
     }
 
+    /// Largest message that it takes now, in bytes.
+    pub fn message_bytes_max(&self) -> usize {
+        let limits = &self.membership.shared().limits;
+        if self.is_stranger() { limits.stranger_message_bytes_max() } else { limits.message_bytes_max }
+    }
+
     /// Whether [`answers`](Self::answers) has something to do, or to wait for.
     pub fn is_waiting(&self) -> bool {
         let is_joining = self.login.as_ref().is_some_and(|login| !login.joining.is_empty());
@@ -179,17 +185,18 @@ impl Session {
     }
 
     fn request(&mut self, request: &Request<'_>, now_ms: u64, out: &mut Vec<u8>) -> Flow {
-        let Some(action) = ActionName::from_name(&request.action) else {
+        let action = ActionName::from_name(&request.action);
+        if self.is_stranger() && action != Some(ActionName::Authenticate) {
+            let message = "this connection has to authenticate first: with the action `authenticate`, and a token";
+            return self.refuse(Some(request.id), &ErrorBody::new(ErrorCode::Unauthenticated, message), now_ms, out);
+        }
+        let Some(action) = action else {
             let known = ActionName::ALL.map(ActionName::as_str).join(", ");
             let message = format!("no action {:?}; there are: {known}", clip(&request.action));
             return self.refuse(Some(request.id), &ErrorBody::new(ErrorCode::UnknownAction, message), now_ms, out);
         };
         if action != ActionName::Publish && self.owes_answers() {
             return Flow::Hold;
-        }
-        if self.is_stranger() && action != ActionName::Authenticate {
-            let message = "this connection has to authenticate first: with the action `authenticate`, and a token";
-            return self.refuse(Some(request.id), &ErrorBody::new(ErrorCode::Unauthenticated, message), now_ms, out);
         }
         let done = match action {
             ActionName::Echo => echo::run(request, out),

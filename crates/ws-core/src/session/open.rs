@@ -72,6 +72,7 @@ impl Session {
 }
 
 fn greet(shared: &Shared, connection: &Connection, server: &str, out: &mut Vec<u8>) {
+    let is_stranger = !shared.auth.anonymous && connection.identity().is_none();
     let connected = Connected {
         connection_id: connection.id(),
         protocol: PROTOCOL_VERSION,
@@ -84,6 +85,7 @@ fn greet(shared: &Shared, connection: &Connection, server: &str, out: &mut Vec<u
         limits: LimitTerms {
             message_bytes_max: shared.limits.message_bytes_max as u64,
             channels_max: shared.limits.channels_per_connection_max as u64,
+            unauthenticated_message_bytes_max: is_stranger.then(|| shared.limits.stranger_message_bytes_max() as u64),
         },
     };
     append_event(&connected, out);

@@ -1,5 +1,7 @@
 //! `subscribe`: a cursor in a channel's stream.
 
+use std::sync::Arc;
+
 use ws_proto::action::Subscribe;
 use ws_proto::{ChannelName, ErrorBody, ErrorCode, Request};
 
@@ -7,17 +9,21 @@ use super::attached::Attached;
 use super::login::Pass;
 use super::{Asked, Session, Stop, respond};
 use crate::access::{Right, Wish};
+use crate::options::ChannelOptions;
 use crate::subscribing::From;
 
 pub(super) fn run(session: &mut Session, request: &Request<'_>, now_ms: u64, out: &mut Vec<u8>) -> Result<(), Stop> {
     let payload = request.payload::<Subscribe<'_>>()?;
     let from = from(&payload)?;
     let channel = session.channel(&payload.channel)?;
+    if renews(session, channel, &payload) {
+        return renew(session, request, channel, &payload, now_ms, out);
+    }
     let attached = match session.asked.take() {
         Some(Asked::Position(attached)) => attached,
         asked => {
             session.asked = asked;
-            attach(session, channel, &from, payload.token.as_deref(), now_ms)?
+            attach(session, channel, &payload, now_ms)?
         }
     };
     match attached.go_on(session, &from, |data, out| respond(request.id, data, out), out)? {
@@ -29,23 +35,57 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, now_ms: u64, out
     }
 }
 
+/// Whether it is only about the time and the rights of a subscription that there is: it has a token of its own, which is
+/// to be replaced.
+fn renews(session: &Session, channel: ChannelName<'_>, payload: &Subscribe<'_>) -> bool {
+    payload.token.is_some()
+        && payload.since.is_none()
+        && payload.rewind.is_none()
+        && session.pass(channel.as_str()).is_some()
+}
+
+fn renew(
+    session: &mut Session,
+    request: &Request<'_>,
+    channel: ChannelName<'_>,
+    payload: &Subscribe<'_>,
+    now_ms: u64,
+    out: &mut Vec<u8>,
+) -> Result<(), Stop> {
+    let (_, pass) = right(session, channel, payload, now_ms)?;
+    pass.into_iter().for_each(|pass| session.keep_pass(channel.as_str(), *pass));
+    respond(request.id, &session.membership.position(channel.as_str()), out);
+    Ok(())
+}
+
 fn attach(
     session: &mut Session,
     channel: ChannelName<'_>,
-    from: &From<'_>,
-    token: Option<&str>,
+    payload: &Subscribe<'_>,
     now_ms: u64,
 ) -> Result<Attached, Stop> {
-    let options = session.options(channel)?;
-    let pass = token.map(|token| pass(session, channel, token, now_ms)).transpose()?;
-    let wish = Wish { right: Right::Subscribe, channel: Some(channel), access: options.subscribe };
-    session.check_with(wish, pass.as_deref().map(Pass::grants))?;
-    if !options.has_history() && *from != From::Now {
+    let (options, pass) = right(session, channel, payload, now_ms)?;
+    let asks_for_history = payload.since.is_some() || payload.rewind.is_some();
+    if !options.has_history() && asks_for_history {
         let message = "this channel keeps no history, so neither `since` nor `rewind` is possible";
         return Err(ErrorBody::new(ErrorCode::NotAvailable, message).into());
     }
     let subscription = session.membership.attach(channel, &options)?;
     Ok(Attached::new(session, subscription, pass))
+}
+
+/// Whether the connection may subscribe, and what the token grants that it has sent along.
+fn right(
+    session: &mut Session,
+    channel: ChannelName<'_>,
+    payload: &Subscribe<'_>,
+    now_ms: u64,
+) -> Result<(Arc<ChannelOptions>, Option<Box<Pass>>), Stop> {
+    let options = session.options(channel)?;
+    let pass = payload.token.as_deref().map(|token| pass(session, channel, token, now_ms)).transpose()?;
+    let wish = Wish { right: Right::Subscribe, channel: Some(channel), access: options.subscribe };
+    session.check_with(wish, pass.as_deref().map(Pass::grants))?;
+    Ok((options, pass))
 }
 
 /// What a subscription token grants.

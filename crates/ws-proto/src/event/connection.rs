@@ -42,6 +42,9 @@ pub struct LimitTerms {
     pub message_bytes_max: u64,
     /// Most subscriptions of one connection.
     pub channels_max: u64,
+    /// Where the connection has to authenticate first: the largest message until it has, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unauthenticated_message_bytes_max: Option<u64>,
 }
 
 /// Who sent something.

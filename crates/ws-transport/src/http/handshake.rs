@@ -1,5 +1,6 @@
 //! The opening handshake of a WebSocket (RFC 6455, section 4.2).
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use hyper::body::Incoming;
@@ -13,6 +14,7 @@ use ws_core::{HeartbeatMode, Hub, Refusal};
 use ws_proto::{ErrorCode, SUBPROTOCOL};
 
 use super::origin::may_connect;
+use super::query::option;
 use super::token::token;
 use super::{Accepted, AllowedOrigin, Answer, Reply};
 
@@ -29,13 +31,14 @@ pub(super) fn answer(
     check_origin(hub, origins, request)?;
     let query = request.uri().query().unwrap_or_default();
     let heartbeat = heartbeat_mode(query)?;
-    if has_token(request.headers(), SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
+    // Names of subprotocols differ by case (RFC 6455, section 4.2.2): the client looks for the one that it has sent.
+    if items(request.headers(), SEC_WEBSOCKET_PROTOCOL).any(|item| item == SUBPROTOCOL) {
         switching.set(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
     }
     let refused = |refusal| Reply::refusal(ErrorCode::Overloaded, &format!("{refusal}; try again later"));
     let token = token(request.headers(), query);
     let permit = hub.admit(peer, token.is_some()).map_err(refused)?;
-    Ok(Answer::Switch(switching, Accepted { permit, heartbeat, token: token.map(Into::into) }))
+    Ok(Answer::Switch(switching, Accepted { permit, heartbeat, token: token.map(Cow::into_owned).map(Into::into) }))
 }
 
 /// A page has to be of an origin that may connect; who is no browser sends no `Origin`.
@@ -89,17 +92,18 @@ fn is_key(key: &[u8]) -> bool {
 
 /// Whether a header that is a list has `token` in it, in any case.
 fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|item| item.trim().eq_ignore_ascii_case(token))
+    items(headers, name).any(|item| item.eq_ignore_ascii_case(token))
+}
+
+/// What is in a header that is a list.
+fn items(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
 /// The query option `heartbeat` (PROTOCOL section 2). Options that are not known are ignored.
 fn heartbeat_mode(query: &str) -> Result<HeartbeatMode, Reply> {
-    match query.split('&').find_map(|option| option.strip_prefix("heartbeat=")) {
+    match option(query, "heartbeat") {
         None => Ok(HeartbeatMode::Ping),
         Some("app") => Ok(HeartbeatMode::App),
         Some(_) => Err(Reply::refusal(ErrorCode::InvalidRequest, "`heartbeat` in the query can only be `app`")),
@@ -134,7 +138,7 @@ mod tests {
         headers.append(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("a"));
         headers.append(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("b ,ws.json.v1"));
         assert!(has_token(&headers, CONNECTION, "upgrade"));
-        assert!(has_token(&headers, SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL));
+        assert!(items(&headers, SEC_WEBSOCKET_PROTOCOL).eq(["a", "b", SUBPROTOCOL]));
         assert!(!has_token(&headers, UPGRADE, "websocket"));
     }
 
@@ -146,5 +150,7 @@ mod tests {
         check("", Some(HeartbeatMode::Ping));
         check("x=1&heartbeat=app", Some(HeartbeatMode::App));
         check("heartbeat=off", None);
+        check("heartbeat", None);
+        check("heartbeats=off", Some(HeartbeatMode::Ping));
     }
 }

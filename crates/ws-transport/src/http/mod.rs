@@ -5,6 +5,7 @@ mod held;
 mod metrics;
 mod origin;
 mod pages;
+mod query;
 mod reply;
 mod routes;
 mod token;

@@ -1,14 +1,24 @@
 //! The token of a handshake (PROTOCOL section 7).
 
+use std::borrow::Cow;
+
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use percent_encoding::percent_decode_str;
+
+use super::query::option;
 
 const SCHEME: &str = "bearer";
 
 /// The token in `Authorization: Bearer`, else in the query as `token=`. One that is empty, or no text, is a bad one, not
 /// none: whoever sends it does not mean to be anonymous. Other schemes than `Bearer` are for others on the way.
-pub(super) fn token<'a>(headers: &'a HeaderMap, query: &'a str) -> Option<&'a str> {
-    let header = headers.get_all(AUTHORIZATION).iter().find_map(bearer);
-    header.or_else(|| query.split('&').find_map(|option| option.strip_prefix("token=")))
+pub(super) fn token<'a>(headers: &'a HeaderMap, query: &'a str) -> Option<Cow<'a, str>> {
+    let header = headers.get_all(AUTHORIZATION).iter().find_map(bearer).map(Cow::Borrowed);
+    header.or_else(|| option(query, "token").map(decoded))
+}
+
+/// A token needs no `%`, but there are builders of URLs that write it for what need not be escaped.
+fn decoded(value: &str) -> Cow<'_, str> {
+    percent_decode_str(value).decode_utf8().unwrap_or_default()
 }
 
 fn bearer(value: &HeaderValue) -> Option<&str> {
@@ -27,13 +37,14 @@ mod tests {
         header.iter().for_each(|header| {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(header).expect("a header"));
         });
-        assert_eq!(token(&headers, query), expect);
+        assert_eq!(token(&headers, query).as_deref(), expect);
     }
 
     #[test]
     fn the_header_wins_over_the_query() {
         check(None, "", None);
         check(None, "heartbeat=app&token=a.b.c", Some("a.b.c"));
+        check(None, "token=a%2Eb%2ec", Some("a.b.c"));
         check(Some(b"Bearer x.y.z"), "token=a.b.c", Some("x.y.z"));
         check(Some(b"bEARER  x.y.z "), "", Some("x.y.z"));
         check(Some(b"Basic dTpw"), "token=a.b.c", Some("a.b.c"));
@@ -44,6 +55,8 @@ mod tests {
     #[test]
     fn an_empty_token_is_a_bad_one() {
         check(None, "token=", Some(""));
+        check(None, "token", Some(""));
+        check(None, "token=%ff", Some(""));
         check(Some(b"Bearer"), "token=a.b.c", Some(""));
         check(Some(b"Bearer "), "", Some(""));
         check(Some(b"Bearer \xff\xfe"), "token=a.b.c", Some(""));

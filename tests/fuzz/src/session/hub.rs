@@ -151,9 +151,6 @@ impl Authenticator for Believer {
         if written.user.is_empty() {
             return Err(TokenError::Invalid("there is no user".to_owned()));
         }
-        if written.within.is_some_and(|within| within < 0) {
-            return Err(TokenError::Expired);
-        }
         let patterns = || written.granted.iter().map(String::as_str).collect();
         let grants = Grants {
             subscribe: patterns(),
@@ -166,6 +163,7 @@ impl Authenticator for Believer {
         Ok(Claims {
             user: written.user,
             info: written.info,
+            has_expired: within_ms.is_some_and(|within_ms| within_ms < 0),
             expires_at_ms: within_ms.map(|within_ms| unix_ms.saturating_add_signed(within_ms)),
             channels: written.channels,
             grants,

@@ -119,6 +119,7 @@ async fn permissions_come_before_features_and_features_before_the_state() {
         ("get_presence", json!({"channel": "shut:a"}), "permission_denied"),
         ("subscribe", json!({"channel": "bare:a", "since": since}), "not_available"),
         ("subscribe", json!({"channel": "bare:a", "rewind": 1}), "not_available"),
+        ("subscribe", json!({"channel": "bare:a", "rewind": 0}), "not_available"),
         ("get_history", json!({"channel": "bare:a", "since": since}), "not_available"),
         ("get_presence", json!({"channel": "bare:a"}), "not_available"),
     ])

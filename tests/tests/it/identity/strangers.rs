@@ -20,6 +20,7 @@ async fn who_has_not_authenticated_gets_nothing_and_counts_nowhere() {
     let server = closed_server().await;
     let mut stranger = server.connect().await;
     assert_eq!(stranger.connected["user"], Value::Null);
+    assert_eq!(stranger.connected["limits"]["unauthenticated_message_bytes_max"], 16_384);
     for action in ["echo", "broadcast", "get_connections", "subscribe", "publish", "get_history", "get_presence"] {
         let payload = json!({"message": 1, "channel": "a", "data": 1});
         assert_eq!(stranger.refusal(action, payload).await, "unauthenticated", "{action}");

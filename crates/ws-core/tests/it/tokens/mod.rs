@@ -40,13 +40,11 @@ struct Written {
 impl Authenticator for Believer {
     fn check(&self, token: &str, unix_ms: u64) -> Result<Claims, TokenError> {
         let written: Written = serde_json::from_str(token).map_err(|error| TokenError::Invalid(error.to_string()))?;
-        if written.within.is_some_and(|within| within < 0) {
-            return Err(TokenError::Expired);
-        }
         Ok(Claims {
             user: written.user,
             info: written.info,
             expires_at_ms: written.within.map(|within| unix_ms.saturating_add_signed(within)),
+            has_expired: written.within.is_some_and(|within| within < -LEEWAY_MS),
             channels: written.channels,
             grants: Grants {
                 subscribe: written.subscribe.into_iter().collect(),
@@ -57,6 +55,9 @@ impl Authenticator for Believer {
         })
     }
 }
+
+/// How far the clocks of the tests differ.
+const LEEWAY_MS: i64 = 5_000;
 
 const NOTICE: Duration = Duration::from_secs(30);
 const GRACE: Duration = Duration::from_secs(25);
@@ -196,7 +197,7 @@ async fn a_bad_token_in_the_handshake_ends_it() {
         (code, error["error"]["code"].as_str().expect("a code").to_owned())
     };
     assert_eq!(refused("nonsense"), (CloseCode::InvalidToken, "invalid_token".to_owned()));
-    assert_eq!(refused(r#"{"user":"ann","within":-1}"#), (CloseCode::TokenExpired, "token_expired".to_owned()));
+    assert_eq!(refused(r#"{"user":"ann","within":-6000}"#), (CloseCode::TokenExpired, "token_expired".to_owned()));
     let for_a_channel = r#"{"user":"ann","channel":"a"}"#;
     assert_eq!(refused(for_a_channel), (CloseCode::InvalidToken, "invalid_token".to_owned()));
     assert_eq!((hub.connections(), hub.admitted()), (0, 0));
@@ -255,7 +256,7 @@ async fn a_refresh_is_of_the_same_user() {
     ann.read();
     assert_eq!(ann.authenticate(&json!({"user": "bob"})), Err("invalid_token".to_owned()));
     assert_eq!(ann.authenticate(&json!({"user": "ann", "channel": "a"})), Err("invalid_token".to_owned()));
-    assert_eq!(ann.authenticate(&json!({"user": "ann", "within": -5})), Err("token_expired".to_owned()));
+    assert_eq!(ann.authenticate(&json!({"user": "ann", "within": -6_000})), Err("token_expired".to_owned()));
     assert_eq!(ann.request("authenticate", &json!({})), Flow::Continue);
     assert_eq!(ann.read()[0]["error"]["code"], "invalid_payload");
     assert_eq!(ann.authenticate(&json!({"user": "ann"})), Ok(json!({"user": "ann"})));
@@ -340,6 +341,49 @@ async fn a_token_that_is_short_of_the_notice_is_told_of_at_once() {
     ann.is_closed_with(None);
     pass(Duration::from_secs(5), &mut ann).await;
     ann.is_closed_with(Some(CloseCode::TokenExpired));
+}
+
+/// Clocks may differ, but the grace is counted from the end of the token.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_has_just_run_out_does_not_live_longer_for_that() {
+    let hub = hub();
+    let mut other = connect(&hub, &json!({"user": "bob"}));
+    pass(Duration::from_secs(10), &mut other).await;
+    let mut ann = connect(&hub, &json!({"user": "ann", "within": -4_000}));
+    pass(Duration::from_secs(20), &mut ann).await;
+    assert_eq!(ann.events(), ["connected", "token_expiring"]);
+    ann.is_closed_with(None);
+    pass(Duration::from_secs(2), &mut ann).await;
+    ann.is_closed_with(Some(CloseCode::TokenExpired));
+}
+
+/// Nothing is interrupted: others see no leave and no join, and what is published goes on.
+#[tokio::test(start_paused = true)]
+async fn a_subscription_token_is_renewed_by_subscribing_again() {
+    let hub = hub();
+    let mut ann = connect(&hub, &json!({"user": "ann"}));
+    let with = |within: i64| {
+        let token = json!({"user": "ann", "channel": "granted:a", "within": within});
+        json!({"channel": "granted:a", "token": token.to_string()})
+    };
+    let begun = ann.ask("subscribe", &with(20_000)).expect("it is in order");
+    assert_eq!(begun["offset"], 0);
+    assert_eq!(ann.subscribe("granted:a"), Err("permission_denied".to_owned()), "not without a token");
+    pass(Duration::from_secs(10), &mut ann).await;
+    assert_eq!(ann.ask("subscribe", &with(30_000)), Ok(begun.clone()));
+    assert_eq!(ann.ask("subscribe", &with(-1)), Err("token_expired".to_owned()), "and the one before stays");
+    let mut since = with(30_000);
+    since["since"] = json!({"epoch": begun["epoch"], "offset": 0});
+    assert_eq!(ann.ask("subscribe", &since), Err("already_subscribed".to_owned()), "a place is no matter of time");
+    pass(Duration::from_secs(20), &mut ann).await;
+    assert_eq!(ann.events(), [""; 0]);
+    pass(Duration::from_secs(12), &mut ann).await;
+    assert_eq!(ann.events(), ["unsubscribed granted:a token_expired true"]);
+
+    ann.subscribe("lobby").expect("everybody may");
+    let token = json!({"user": "ann", "channel": "lobby", "within": 5_000}).to_string();
+    let refused = ann.ask("subscribe", &json!({"channel": "lobby", "token": token}));
+    assert_eq!(refused, Err("already_subscribed".to_owned()), "one without a token does not get an end by it");
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,8 @@ async fn strangers_get_nothing_and_count_nowhere() {
     assert_eq!((hub.connections(), hub.strangers(), hub.admitted()), (1, 1, 2));
     assert_eq!(ann.ask("get_connections", &json!({})), Ok(json!({"count": 1})));
     assert_eq!(ann.ask("broadcast", &json!({"message": "first"})), Ok(json!({"recipients": 1})));
-    for action in ["echo", "broadcast", "get_connections", "subscribe", "publish", "get_history", "get_presence"] {
+    for action in ["fly", "echo", "broadcast", "get_connections", "subscribe", "publish", "get_history", "get_presence"]
+    {
         let refused = stranger.ask(action, &json!({"message": 1, "channel": "a", "data": 1}));
         assert_eq!(refused, Err("unauthenticated".to_owned()), "{action}");
     }
@@ -43,7 +44,7 @@ async fn strangers_get_nothing_and_count_nowhere() {
 async fn strangers_have_so_much_time() {
     let hub = hub_in(terms(false), limits());
     let mut stranger = Client::connect_greeted(&hub, 1 << 20);
-    assert_eq!(stranger.authenticate(&json!({"user": "ann", "within": -1})), Err("token_expired".to_owned()));
+    assert_eq!(stranger.authenticate(&json!({"user": "ann", "within": -6_000})), Err("token_expired".to_owned()));
     pass(Duration::from_secs(9), &mut stranger).await;
     stranger.is_closed_with(None);
     pass(Duration::from_secs(2), &mut stranger).await;
@@ -51,6 +52,34 @@ async fn strangers_have_so_much_time() {
     let mut known = connect(&hub, &json!({"user": "ann"}));
     pass(Duration::from_secs(20), &mut known).await;
     known.is_closed_with(None);
+}
+
+/// A flood of strangers leaves the door open, and who comes in as one finds out whether there is a place.
+#[tokio::test(start_paused = true)]
+async fn strangers_take_nobodys_place() {
+    let limits = Limits { connections_max: 1, unauthenticated_max: 2, ..limits() };
+    let hub = hub_in(terms(false), limits);
+    let mut strangers = [(); 2].map(|()| Client::connect_greeted(&hub, 1 << 20));
+    let ann = connect(&hub, &json!({"user": "ann"}));
+    assert_eq!(hub.admit(LOCAL, true).err(), Some(Refusal::Full));
+    assert_eq!((hub.connections(), hub.strangers(), hub.admitted()), (1, 2, 3));
+    strangers[0].request("authenticate", &json!({"token": r#"{"user":"bob"}"#}));
+    let refused = strangers[0].read().pop().expect("an answer");
+    assert_eq!((&refused["error"]["code"], &refused["error"]["retry_after_ms"]), (&json!("overloaded"), &json!(1000)));
+    assert!(strangers[0].session.is_stranger());
+    drop(ann);
+    let bob = json!({"user": "bob"});
+    assert!(strangers[0].authenticate(&bob).is_ok(), "there is a place now");
+    assert_eq!(strangers[1].authenticate(&bob), Err("overloaded".to_owned()));
+    assert!(strangers[0].authenticate(&bob).is_ok(), "a refresh takes no other place");
+    drop(strangers);
+    assert_eq!((hub.connections(), hub.strangers(), hub.admitted()), (0, 0, 0));
+    drop(connect(&hub, &bob));
+
+    let hub = hub_in(terms(false), Limits { unauthenticated_max: 0, ..limits });
+    let mut only = Client::connect_greeted(&hub, 1 << 20);
+    assert_eq!(hub.admit(LOCAL, true).err(), Some(Refusal::Full), "without a limit of their own");
+    assert!(only.authenticate(&bob).is_ok(), "it has its place");
 }
 
 #[tokio::test(start_paused = true)]
