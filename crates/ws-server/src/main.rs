@@ -55,13 +55,13 @@ fn main() -> ExitCode {
 
 /// Everything that can be wrong before the start, together.
 fn read(sources: &Sources) -> Result<(Loaded, Filter), Vec<Mistake>> {
-    let loaded = config::load(sources).and_then(|loaded| match files::check(&loaded.config) {
-        none if none.is_empty() => Ok(loaded),
-        mistakes => Err(loaded.located(mistakes)),
-    });
-    match (loaded, logging::filter(sources)) {
-        (Ok(loaded), Ok(filter)) => Ok((loaded, filter)),
-        (loaded, filter) => Err(loaded.err().into_iter().chain(filter.err()).flatten().collect()),
+    let (loaded, mut mistakes) = config::load_with(sources, files::check);
+    match logging::filter(sources) {
+        Ok(filter) if mistakes.is_empty() => Ok((loaded, filter)),
+        filter => {
+            mistakes.extend(filter.err().into_iter().flatten());
+            Err(mistakes)
+        }
     }
 }
 

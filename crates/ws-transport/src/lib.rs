@@ -24,5 +24,5 @@ pub use endpoint::Endpoint;
 pub use http::AllowedOrigin;
 pub use listener::BindError;
 pub use plain::{Plain, PlainOptions};
-pub use tls::{Tls, TlsError};
+pub use tls::{Tls, TlsError, TlsFile};
 pub use transport::{DrainOptions, Drained, Transport, TransportOptions};

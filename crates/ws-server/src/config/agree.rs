@@ -56,7 +56,7 @@ fn leave_room(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
 }
 
 /// `--data-dir` and its variable are the whole configuration of a durable server: they choose the engine, too, over
-/// what the file says. Whoever chose another one as late as that contradicts himself.
+/// what comes before them. Of two variables neither is later: whoever chose another engine by one contradicts himself.
 fn turn_sqlite_on(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
     let (dir, engine) = (KeyName::new("engine.sqlite", "dir"), KeyName::new("engine", "type"));
     let source = match loaded.origins.get(&dir) {
@@ -66,7 +66,7 @@ fn turn_sqlite_on(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
     };
     let chosen = &mut loaded.config.engine.r#type;
     match loaded.origins.get(&engine) {
-        Some(other @ (Source::Variable(_) | Source::Flag(_))) if *chosen != EngineType::Sqlite => {
+        Some(other @ Source::Variable(_)) if *chosen != EngineType::Sqlite && matches!(source, Source::Variable(_)) => {
             mistakes.push(Mistake {
                 source: other.clone(),
                 key: engine.to_string(),
@@ -182,9 +182,10 @@ mod tests {
         engine(&[(long, "/d")], None, Ok((Memory, "/d")));
         engine(&[(long, "/d"), (chosen, "sqlite")], None, Ok((Sqlite, "/d")));
         engine(&[(chosen, "sqlite")], None, Ok((Sqlite, "./data")));
-        let contradiction = "WS_SERVER__ENGINE__TYPE: engine.type: found \"memory\", while --data-dir asks for sqlite | \
-                             allowed: \"sqlite\", or no data directory";
-        engine(&[(chosen, "memory")], Some("/d"), Err(contradiction));
+        engine(&[(chosen, "memory")], Some("/d"), Ok((Sqlite, "/d")));
+        let contradiction = "WS_SERVER__ENGINE__TYPE: engine.type: found \"memory\", while WS_SERVER_DATA_DIR asks for \
+                             sqlite | allowed: \"sqlite\", or no data directory";
+        engine(&[(chosen, "memory"), (short, "/d")], None, Err(contradiction));
         let empty = "--data-dir: engine.sqlite.dir: found \"\" | allowed: a path";
         engine(&[], Some(""), Err(empty));
     }

@@ -93,6 +93,7 @@ impl Loaded {
     pub(crate) fn source(&self, name: &KeyName) -> Source {
         let in_section = || self.origins.iter().find(|(other, _)| other.section == name.section);
         let origin = self.origins.get(name).or_else(|| in_section().map(|(_, source)| source));
+        let origin = origin.or_else(|| self.opened.get(&name.section));
         origin.cloned().unwrap_or_else(|| Source::Key(name.section.to_string()))
     }
 }

@@ -19,6 +19,13 @@ pub struct Mistake {
     pub hint: Option<String>,
 }
 
+impl Mistake {
+    /// The section of its key.
+    pub(crate) fn section(&self) -> &str {
+        self.key.rsplit_once('.').map_or("", |(section, _)| section)
+    }
+}
+
 impl std::error::Error for Mistake {}
 
 impl fmt::Display for Mistake {

@@ -58,17 +58,27 @@ impl Config {
 ///
 /// As [`Config::load`].
 pub fn load(sources: &Sources) -> Result<Loaded, Vec<Mistake>> {
+    let (loaded, mistakes) = load_with(sources, |_| Vec::new());
+    if mistakes.is_empty() { Ok(loaded) } else { Err(mistakes) }
+}
+
+/// Loads the configuration and looks at it with `check`, which finds mistakes beyond what is written. What it finds in
+/// a section that has other mistakes is left out: it may follow from them.
+pub fn load_with(sources: &Sources, check: impl FnOnce(&Config) -> Vec<Mistake>) -> (Loaded, Vec<Mistake>) {
     let mut mistakes = Vec::new();
     let mut given = file::read(sources, &mut mistakes);
     given.extend(env::read(sources, &mut mistakes));
     given.extend(flags(sources));
     let loaded = settle::settle(given, &mut mistakes);
+    let mut beyond = loaded.located(check(&loaded.config));
+    beyond.retain(|one| mistakes.iter().all(|other| !other.key.is_empty() && other.section() != one.section()));
+    mistakes.extend(beyond);
     // The two stages find mistakes in turns; people read a file from top to bottom.
     mistakes.sort_by_key(|mistake| match mistake.source {
         Source::File(_, line) => (false, line),
         _ => (true, None),
     });
-    if mistakes.is_empty() { Ok(loaded) } else { Err(mistakes) }
+    (loaded, mistakes)
 }
 
 /// The flags that set a key; clap has refused all others.

@@ -66,7 +66,8 @@ section! {
 section! {
     /// What the server and one connection may use.
     pub struct Limits {
-        /// Connections open at the same time; over it, a handshake gets 503 with `Retry-After`.
+        /// Connections open at the same time; over it, a handshake gets 503 with `Retry-After`. Those that
+        /// `auth.unauthenticated_max` is about come on top.
         connections_max: usize = "100_000", count(1, 10_000_000).zero("no limit");
         /// Connections from one address (IPv6: from one /64 network); over it, a handshake gets 503. Behind a proxy all
         /// come from that.
@@ -114,8 +115,8 @@ section! {
         /// Where `anonymous` is false: the time in which a connection has to authenticate, or it is closed with 4500.
         authenticate_within: Duration = "10s", time(MS, DAY);
         /// Where `anonymous` is false: connections that have not authenticated yet; over it, a handshake without a token
-        /// gets 503.
-        unauthenticated_max: usize = "10_000", count(1, 10_000_000).zero("no limit");
+        /// gets 503. They take no places of `limits.connections_max`, unless this is 0.
+        unauthenticated_max: usize = "10_000", count(1, 10_000_000).zero("no limit of their own");
         /// Origins of pages that may connect, with scheme: `https://app.example.org`, `https://*.example.org`, `null`;
         /// `*` is any. An empty list: the server's own origin, and loopback. Who sends no `Origin` is no page, and passes.
         allowed_origins: Vec<AllowedOrigin> = "", Origins;

@@ -1,7 +1,7 @@
 //! From what was typed to what is meant: every given value goes to its key, the later over the earlier,
 //! and then `agree` sees whether the values fit together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Config;
 use super::agree::agree;
@@ -21,12 +21,13 @@ pub struct Loaded {
     /// What the server works with.
     pub config: Config,
     pub(crate) origins: BTreeMap<KeyName, Source>,
+    /// Where sections were first named.
+    pub(crate) opened: BTreeMap<SectionPath, Source>,
 }
 
 /// Applies `given` in its order. What cannot be applied goes to `mistakes`.
 pub(crate) fn settle(mut given: Vec<Given>, mistakes: &mut Vec<Mistake>) -> Loaded {
-    let mut loaded = Loaded { config: Config::default(), origins: BTreeMap::new() };
-    let mut opened = BTreeSet::new();
+    let mut loaded = Loaded { config: Config::default(), origins: BTreeMap::new(), opened: BTreeMap::new() };
     // What inherits comes last: whatever sets what it inherits, and wherever, is settled by then.
     given.sort_by_key(|given| owner(&section_of(given)).is_some_and(|section| section.inherits().is_some()));
     for given in given {
@@ -35,11 +36,12 @@ pub(crate) fn settle(mut given: Vec<Given>, mistakes: &mut Vec<Mistake>) -> Load
             mistakes.extend((given.typed != Typed::Section).then(|| unknown_key(given.source, &given.name)));
             continue;
         };
-        if opened.insert(path.clone())
+        if !loaded.opened.contains_key(&path)
             && let Err(bad) = section.open(&mut loaded.config, &path)
         {
             mistakes.push(bad_name(given.source.clone(), &path, bad));
         }
+        loaded.opened.entry(path).or_insert_with(|| given.source.clone());
         if given.typed != Typed::Section {
             set(section, given, &mut loaded, mistakes);
         }

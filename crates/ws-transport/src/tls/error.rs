@@ -5,6 +5,30 @@ use std::path::PathBuf;
 
 use crate::limits::TLS_FILE_BYTES_MAX;
 
+/// One of the two files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFile {
+    /// The certificate's.
+    Certificate,
+    /// The key's.
+    Key,
+}
+
+impl TlsError {
+    /// The file that it is about, of two that can be read.
+    pub(super) fn file(&self) -> TlsFile {
+        match self {
+            TlsError::Key { .. } | TlsError::Encrypted { .. } | TlsError::Mismatch { .. } => TlsFile::Key,
+            TlsError::Unreadable { .. }
+            | TlsError::TooLarge { .. }
+            | TlsError::Damaged { .. }
+            | TlsError::Missing { .. }
+            | TlsError::Certificate { .. }
+            | TlsError::Unavailable { .. } => TlsFile::Certificate,
+        }
+    }
+}
+
 /// What is wrong with a certificate or its key: which file, what is in it, what is allowed.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {

@@ -16,7 +16,7 @@ use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-pub use self::error::TlsError;
+pub use self::error::{TlsError, TlsFile};
 use self::watch::Stamps;
 use crate::limits::TLS_BUFFER_BYTES_MAX;
 
@@ -52,6 +52,19 @@ impl Tls {
             config: RwLock::new(Arc::new(config)),
             stamps: Mutex::new(stamps),
         })))
+    }
+
+    /// All that is wrong with the files, each mistake with the one that it is about; nothing where
+    /// [`load`](Self::load) succeeds. Blocks like it.
+    pub fn check(cert_file: &Path, key_file: &Path) -> Vec<(TlsFile, TlsError)> {
+        let cert = files::certificates(cert_file).err().map(|error| (TlsFile::Certificate, error));
+        let key = files::key(key_file).err().map(|error| (TlsFile::Key, error));
+        let mistakes: Vec<_> = cert.into_iter().chain(key).collect();
+        if !mistakes.is_empty() {
+            return mistakes;
+        }
+        let together = config::read(cert_file, key_file).err();
+        together.into_iter().map(|error| (error.file(), error)).collect()
     }
 
     /// Reads both files again: handshakes from now on use what is in them, connections that are open go on. Tickets

@@ -46,6 +46,31 @@ async fn keys_that_cannot_be_used_end_the_start() {
     assert!(!shown.contains(token::SECRET));
 }
 
+/// Whatever is wrong, in the text or in the files that it names, is told in one go, each with its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mistakes_in_files_are_told_with_the_others() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = dir.path().join("ws.toml");
+    let text = "bogus = 1\n[[auth.keys]]\nsecret_file = \"/nowhere/1\"\n[[auth.keys]]\n[tls]\ncert_file = \"/nowhere/2\"\n\
+                key_file = \"/nowhere/3\"\n[auth]\njwks_url = \"https://me:swordfish@id.example\"\n";
+    std::fs::write(&config, text).expect("room");
+    let config = config.to_str().expect("UTF-8");
+    let (status, _, told) = run(&["--config", config, "check-config"], &[]).await;
+    assert_eq!(status, 78);
+    let places: Vec<_> = told.lines().filter_map(|line| line.strip_prefix(config)).collect();
+    let places: Vec<_> = places.iter().filter_map(|place| place.split(": found").next()).collect();
+    let expect = [
+        ":1: bogus",
+        ":3: auth.keys.0.secret_file",
+        ":4: auth.keys.1.algorithm",
+        ":6: tls.cert_file",
+        ":7: tls.key_file",
+        ":9: auth.jwks_url",
+    ];
+    assert_eq!(places, expect, "{told}");
+    assert!(!told.contains("swordfish"), "{told}");
+}
+
 /// A token is in no line of the log, however much is logged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_keeps_secrets() {

@@ -48,6 +48,10 @@ impl Setting for SecureUrl {
     fn read((): &(), typed: &Typed) -> Result<Self, Wrong> {
         let text = typed.text().ok_or_else(|| typed.wrong())?;
         SecureUrl::parse(text).ok_or_else(|| match text.starts_with("http://") {
+            // It may be a password.
+            _ if text.contains('@') => {
+                Wrong { found: "a URL with a name or password, which is not shown".to_owned(), hint: None }
+            }
             true => typed.wrong_because("over http, anybody on the way could put keys of his own in"),
             false => typed.wrong(),
         })
