@@ -44,6 +44,9 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Time between the notice of a drain and the closing of the connections, for requests under way.
 pub(crate) const DRAIN_NOTICE: Duration = Duration::from_millis(500);
 
+/// Time in which close frames go out and are answered, however short the grace period is.
+pub(crate) const DRAIN_CLOSE_MIN: Duration = Duration::from_millis(250);
+
 /// Time at the end of a drain for what an engine still owes: then the connection closes without it.
 pub(crate) const ANSWERS_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -12,7 +12,7 @@ use ws_proto::CloseCode;
 
 use crate::endpoint::SessionEndpoint;
 use crate::http::{Accepted, AllowedOrigin, HubRoutes, Metrics};
-use crate::limits::DRAIN_NOTICE;
+use crate::limits::{DRAIN_CLOSE_MIN, DRAIN_NOTICE};
 use crate::listener::{self, BindError, Opens, Server};
 use crate::socket::SocketOptions;
 use crate::tls::Tls;
@@ -91,7 +91,8 @@ impl Transport {
         }
         hub.close_all(CloseCode::GoingAway);
         server.sockets.close();
-        // A late end cuts off what is left; the process, or the runtime of a test, drops it.
+        // What is left then is cut off: the process, or the runtime of a test, drops it.
+        let end = end.max(Instant::now() + DRAIN_CLOSE_MIN);
         let _ = tokio::time::timeout_at(end, server.sockets.wait()).await;
         Drained { connections, cut_off: server.sockets.len() }
     }

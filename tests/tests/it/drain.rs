@@ -107,6 +107,14 @@ async fn what_was_accepted_is_answered_before_the_close() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_grace_there_is_still_a_close() {
+    let server = Server::with(|config| config.drain.grace = Duration::ZERO).await;
+    let clients = server.connect_many(50).await;
+    let (_, drained) = tokio::join!(goodbyes(clients), server.stop());
+    assert_eq!(drained, (50, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_without_clients_ends_at_once() {
     let server = Server::start().await;
     assert_eq!(server.stop().await, (0, 0));
