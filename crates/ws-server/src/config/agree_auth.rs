@@ -79,12 +79,12 @@ impl Loaded {
     /// Mistakes that were found in what the values stand for, such as files, with the place of the value.
     #[must_use]
     pub fn located(&self, mistakes: Vec<Mistake>) -> Vec<Mistake> {
-        let located = |mistake: Mistake| {
-            let by_name = self.origins.iter().find(|(name, _)| Source::Key(name.to_string()) == mistake.source);
-            match by_name {
-                Some((name, source)) => Mistake { source: source.clone(), key: name.to_string(), ..mistake },
-                None => mistake,
+        let located = |mistake: Mistake| match &mistake.source {
+            Source::Key(key) => {
+                let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+                Mistake { source: self.source(&KeyName::new(section, name)), key: key.clone(), ..mistake }
             }
+            _ => mistake,
         };
         mistakes.into_iter().map(located).collect()
     }

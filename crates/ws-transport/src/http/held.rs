@@ -90,6 +90,7 @@ fn with_body(answer: &[u8]) -> Option<Vec<u8>> {
         _ => ("malformed", "this is not a request in HTTP/1.1"),
     };
     let body = json!({ "error": { "code": code, "message": message } }).to_string();
-    let length = format!("content-type: application/json\r\ncache-control: no-store\r\ncontent-length: {}\r\n", body.len());
+    let length =
+        format!("content-type: application/json\r\ncache-control: no-store\r\ncontent-length: {}\r\n", body.len());
     head.contains(EMPTY).then(|| (head.replace(EMPTY, &length) + &body).into_bytes())
 }
