@@ -83,10 +83,10 @@ impl Write for HeldIo {
 
 /// An answer of hyper's own as one of ours; nothing for those that are.
 fn with_body(answer: &[u8]) -> Option<Vec<u8>> {
+    let status = answer.strip_prefix(b"HTTP/1.1 4")?.get(..2)?;
     let head = str::from_utf8(answer).ok()?;
-    let status = head.strip_prefix("HTTP/1.1 4")?.get(..2)?;
     let (code, message) = match status {
-        "14" | "31" => ("too_large", TOO_LARGE),
+        b"14" | b"31" => ("too_large", TOO_LARGE),
         _ => ("malformed", "this is not a request in HTTP/1.1"),
     };
     let body = json!({ "error": { "code": code, "message": message } }).to_string();
