@@ -23,7 +23,7 @@ fn decoded(value: &str) -> Cow<'_, str> {
 
 fn bearer(value: &HeaderValue) -> Option<&str> {
     let (scheme, token) = value.as_bytes().split_at_checked(SCHEME.len())?;
-    let is_bearer = scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) && matches!(token, [] | [b' ', ..]);
+    let is_bearer = scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) && matches!(token, [] | [b' ' | b'\t', ..]);
     is_bearer.then(|| str::from_utf8(token).unwrap_or_default().trim())
 }
 
@@ -49,6 +49,7 @@ mod tests {
         check(Some(b"bEARER  x.y.z "), "", Some("x.y.z"));
         check(Some(b"Basic dTpw"), "token=a.b.c", Some("a.b.c"));
         check(Some(b"Basic dTpw"), "", None);
+        check(Some(b"Bearer\tx.y.z"), "", Some("x.y.z"));
         check(Some(b"Bearerx.y.z"), "", None);
     }
 
