@@ -50,17 +50,19 @@ impl Verifier {
         // A key without a name can be the one that a name stands for.
         let has_name = |key: &Key| header.kid.as_deref().is_none_or(|kid| key.kid().is_none_or(|known| known == kid));
         let fits = |key: &&Key| key.algorithm().as_str() == header.alg && has_name(key);
-        let mut fitting = self.options.keys.iter().chain(published.iter()).filter(fits).peekable();
-        if fitting.peek().is_none() {
-            let why = not_valid("no key is known for its algorithm and key id (`alg`, `kid`)");
-            let may_be_published = header.kid.is_some()
-                && Algorithm::from_name(&header.alg).is_some_and(|algorithm| !algorithm.is_symmetric());
-            return Err(if may_be_published { TokenError::UnknownKey(why) } else { TokenError::Invalid(why) });
+        let fitting: Vec<_> = self.options.keys.iter().chain(published.iter()).filter(fits).collect();
+        if fitting.iter().any(|key| key.verifies(signature, message.as_bytes())) {
+            return Ok(());
         }
-        match fitting.any(|key| key.verifies(signature, message.as_bytes())) {
-            true => Ok(()),
-            false => Err(invalid("its signature is not valid")),
-        }
+        let why = match fitting.is_empty() {
+            true => not_valid("no key is known for its algorithm and key id (`alg`, `kid`)"),
+            false => not_valid("its signature is not valid"),
+        };
+        // One without a name fits every name, but it need not be the one that is meant.
+        let is_named = header.kid.is_some() && fitting.iter().all(|key| key.kid().is_none());
+        let may_be_published =
+            is_named && Algorithm::from_name(&header.alg).is_some_and(|algorithm| !algorithm.is_symmetric());
+        Err(if may_be_published { TokenError::UnknownKey(why) } else { TokenError::Invalid(why) })
     }
 }
 

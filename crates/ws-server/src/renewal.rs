@@ -1,6 +1,6 @@
 //! Newer keys, when a token names one that is not at hand: providers sign with a new key as soon as they publish it, and
 //! the next fetch in turn may be minutes away. Who sends such a token waits for a fetch out of turn. Anybody can make up
-//! the names of keys, so there is a rest between two fetches; in it nobody waits.
+//! the names of keys, so there is a rest between two fetches; who comes in it waits until it is over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use ws_auth::Verifier;
 use ws_core::{Authenticator, Claims, TokenError};
 
 /// Least time from the end of a fetch to one that is out of turn.
-const REST: Duration = Duration::from_secs(10);
+const REST: Duration = Duration::from_secs(5);
 
 /// Checks tokens by a verifier whose published keys are renewed.
 #[derive(Debug)]
@@ -40,27 +40,25 @@ pub(crate) struct Renewals {
 
 #[derive(Default)]
 struct State {
-    /// At most one for each connection: it reads nothing more until it is called.
+    /// One for each connection, which reads nothing more until it is called; of one that has gone, until the next fetch.
     waiting: Vec<Box<dyn FnOnce() + Send>>,
     rests_until: Option<Instant>,
 }
 
 impl Renewals {
     fn ask(&self, done: Box<dyn FnOnce() + Send>) {
-        let mut state = self.state.lock();
-        if state.rests_until.is_some_and(|until| Instant::now() < until) {
-            drop(state);
-            return done();
-        }
-        state.waiting.push(done);
-        drop(state);
+        self.state.lock().waiting.push(done);
         self.asked.notify_one();
     }
 
-    /// Ready when somebody waits.
+    /// Ready when somebody waits, and the rest is over.
     pub(crate) async fn asked(&self) {
         while self.state.lock().waiting.is_empty() {
             self.asked.notified().await;
+        }
+        let rests_until = self.state.lock().rests_until;
+        if let Some(until) = rests_until {
+            tokio::time::sleep_until(until).await;
         }
     }
 
@@ -91,7 +89,7 @@ mod tests {
     const MOMENT: Duration = Duration::from_millis(1);
 
     #[tokio::test(start_paused = true)]
-    async fn all_wait_for_one_fetch_and_nobody_in_the_rest_behind_it() {
+    async fn all_wait_for_one_fetch_and_the_rest_behind_it() {
         let (renewals, called) = (Renewals::default(), Arc::new(AtomicUsize::new(0)));
         let ask = || {
             let counts = called.clone();
@@ -107,9 +105,11 @@ mod tests {
         renewals.fetched();
         assert_eq!(called.load(Ordering::Relaxed), 3);
         assert!(timeout(MOMENT, renewals.asked()).await.is_err(), "all have been served");
-        assert_eq!([ask(), ask()], [4, 5], "it is not fetched again at once");
-        advance(REST).await;
-        assert_eq!(ask(), 5);
+        assert_eq!(ask(), 3);
+        assert!(timeout(REST - 2 * MOMENT, renewals.asked()).await.is_err(), "it is not fetched again at once");
+        advance(2 * MOMENT).await;
         timeout(MOMENT, renewals.asked()).await.expect("somebody waits");
+        renewals.fetched();
+        assert_eq!(called.load(Ordering::Relaxed), 4);
     }
 }

@@ -3,6 +3,8 @@
 use ws_core::{Flow, Session};
 use ws_proto::CloseCode;
 
+use crate::limits::REFUSED_MESSAGE_BYTES_MAX;
+
 /// Deals with the messages of one connection. Dropped when the closing begins.
 ///
 /// Encoded frames (`ws_core::frame`) are appended to `out`, and sent before the next message is given.
@@ -64,7 +66,7 @@ impl Endpoint for SessionEndpoint {
     }
 
     fn message_bytes_max(&self, configured: usize) -> usize {
-        self.0.as_ref().map_or(configured, Session::message_bytes_max)
+        self.0.as_ref().map_or(configured.min(REFUSED_MESSAGE_BYTES_MAX), Session::message_bytes_max)
     }
 
     fn writable(&mut self) {

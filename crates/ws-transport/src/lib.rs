@@ -14,6 +14,7 @@ mod endpoint;
 mod http;
 mod limits;
 mod listener;
+mod outside;
 mod plain;
 mod socket;
 mod stream;

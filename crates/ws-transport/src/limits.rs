@@ -32,8 +32,12 @@ pub(crate) const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// See [`HTTP_HEAD_BYTES_MAX`].
 pub(crate) const HTTP_HEADERS_MAX: usize = 64;
 
-/// Sockets that have not become a WebSocket (yet); further ones are closed at once.
-pub(crate) const HTTP_SOCKETS_MAX: usize = 16 * 1024;
+/// Sockets that are not a WebSocket (yet), or not any more, as they are being closed. Further ones are closed at once:
+/// new ones without an answer, those that are being closed without waiting for the peer's.
+pub(crate) const OUTSIDE_SOCKETS_MAX: usize = 16 * 1024;
+
+/// Largest message of a peer that has been refused, in bytes; it is thrown away.
+pub(crate) const REFUSED_MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
 /// Connections that the kernel completes before they are accepted. It may allow fewer.
 pub(crate) const LISTEN_BACKLOG: u32 = 4096;

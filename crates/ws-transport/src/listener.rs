@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -12,7 +11,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::endpoint::Endpoint;
 use crate::http::{self, Routes, Upgraded};
-use crate::limits::{ACCEPT_PAUSE, HTTP_SOCKETS_MAX, LISTEN_BACKLOG};
+use crate::limits::{ACCEPT_PAUSE, LISTEN_BACKLOG};
+use crate::outside::Place;
 use crate::socket::{self, Socket, SocketOptions};
 use crate::stream::Stream;
 use crate::tls::Tls;
@@ -54,7 +54,6 @@ pub(crate) struct Server<R, O> {
     pub(crate) tls: Option<Tls>,
     /// The WebSockets that are open.
     pub(crate) sockets: TaskTracker,
-    pub(crate) http_sockets: Arc<AtomicUsize>,
 }
 
 impl<R, O> Clone for Server<R, O> {
@@ -66,17 +65,7 @@ impl<R, O> Clone for Server<R, O> {
             handshake_timeout: self.handshake_timeout,
             tls: self.tls.clone(),
             sockets: self.sockets.clone(),
-            http_sockets: self.http_sockets.clone(),
         }
-    }
-}
-
-/// Counts a socket that speaks HTTP, for as long as it does.
-struct HttpSocket(Arc<AtomicUsize>);
-
-impl Drop for HttpSocket {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -106,24 +95,22 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
     }
 
     fn take(&self, stream: TcpStream, peer: IpAddr) {
-        let count = HttpSocket(self.http_sockets.clone());
-        if count.0.fetch_add(1, Ordering::AcqRel) >= HTTP_SOCKETS_MAX {
-            tracing::debug!("too many sockets without a WebSocket: closing one");
-            return;
-        }
+        let Some(place) = self.options.outside.enter() else {
+            return tracing::debug!("too many sockets without a WebSocket: closing one");
+        };
         // Small frames must not wait for each other; it fails only on a socket that is gone.
         let _ = stream.set_nodelay(true);
-        tokio::spawn(self.clone().serve(stream, peer, count));
+        tokio::spawn(self.clone().serve(stream, peer, place));
     }
 
     /// Ends with the handshake: the WebSocket gets a task of its own, without room for all this.
-    async fn serve(self, stream: TcpStream, peer: IpAddr, count: HttpSocket) {
+    async fn serve(self, stream: TcpStream, peer: IpAddr, place: Place) {
         let Some(stream) = self.encrypted(stream).await else { return };
         let upgraded = http::serve(stream, peer, self.routes.clone(), self.handshake_timeout).await;
         if let Some(upgraded) = upgraded {
             self.start(upgraded).await;
         }
-        drop(count);
+        drop(place);
     }
 
     /// The socket inside of TLS, where that is asked for; nothing where the peer does not manage it in time.
@@ -141,13 +128,15 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
 
     async fn start(&self, upgraded: Upgraded<R::Agreed>) {
         let Upgraded { stream, answer, early, agreed } = upgraded;
+        // A drain waits for who is on the way in, too.
+        let token = self.sockets.token();
         let (read, connection) = socket::open(stream, self.opens.heartbeat(&agreed), &self.options);
         let mut endpoint = self.opens.open(agreed, &connection, answer).await;
         if connection.flush(self.options.clock.now_ms()) {
             endpoint.writable();
         }
         let socket = Socket::new(read, connection, endpoint, &early, self.options.clone());
-        tokio::spawn(Tracked { socket, _token: self.sockets.token() });
+        tokio::spawn(Tracked { socket, _token: token });
     }
 }
 

@@ -12,6 +12,7 @@ use ws_core::{Clock, Connection, HeartbeatMode};
 use crate::endpoint::Endpoint;
 use crate::http::{Answer, Routes, plain_handshake};
 use crate::listener::{self, BindError, Opens, Server};
+use crate::outside::Outside;
 use crate::socket::SocketOptions;
 use crate::tls::Tls;
 
@@ -60,6 +61,7 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Plain<F> {
             outbox_bytes_max: self.options.outbox_bytes_max,
             clock: Clock::start(),
             counters: Arc::default(),
+            outside: Outside::default(),
         };
         let server = Server {
             routes: Arc::new(AnyPath),
@@ -68,7 +70,6 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Plain<F> {
             handshake_timeout: self.options.handshake_timeout,
             tls: self.options.tls,
             sockets: Default::default(),
-            http_sockets: Arc::default(),
         };
         server.accept(self.listener).await;
     }

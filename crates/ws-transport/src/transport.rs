@@ -14,6 +14,7 @@ use crate::endpoint::SessionEndpoint;
 use crate::http::{Accepted, AllowedOrigin, HubRoutes, Metrics};
 use crate::limits::{DRAIN_CLOSE_MIN, DRAIN_NOTICE};
 use crate::listener::{self, BindError, Opens, Server};
+use crate::outside::Outside;
 use crate::socket::SocketOptions;
 use crate::tls::Tls;
 
@@ -113,11 +114,11 @@ fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubOpens> 
             outbox_bytes_max: limits.outbox_bytes_max,
             clock: hub.clock(),
             counters: hub.counters().clone(),
+            outside: Outside::default(),
         }),
         handshake_timeout: options.handshake_timeout,
         tls: options.tls.clone(),
         sockets: Default::default(),
-        http_sockets: Arc::default(),
     }
 }
 

@@ -319,6 +319,24 @@ async fn half_a_head_is_given_up() {
     assert_eq!(client.count().await, 1);
 }
 
+/// Who asks for much and takes nothing gives up its socket in time, as who says half a request does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_takes_no_answers_is_given_up() {
+    let server = Server::with(|config| config.limits.handshake_timeout = Duration::from_millis(300)).await;
+    let mut raw = Raw::connect(server.addr()).await;
+    let many = raw::request("GET", "/schema/asyncapi.json", &[("Host", "localhost")]).repeat(300);
+    raw.write(many.as_bytes()).await;
+    // It takes what the system had taken already, and then no more comes: it was cut off in the middle.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut stream = raw.into_inner();
+    let (mut taken, mut buffer) = (0, vec![0; 1 << 20]);
+    while let Ok(read @ 1..) = within("the end", tokio::io::AsyncReadExt::read(&mut stream, &mut buffer)).await {
+        taken += read;
+    }
+    let whole = 300 * http::get(server.addr(), "/schema/asyncapi.json").await.body.len();
+    assert!(taken < whole / 2, "{taken} of {whole} bytes");
+}
+
 /// `printf … | nc -N`: what comes behind the request, and with it, is the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_says_nothing_more_gets_the_answer() {

@@ -59,6 +59,11 @@ impl Attached {
                     return Err(unavailable(&error));
                 }
             };
+            let now_ms = session.membership.shared().clock.now_ms();
+            if self.pass.as_ref().is_some_and(|pass| pass.has_ended(now_ms)) {
+                session.membership.unsubscribe(self.channel());
+                return Err(ErrorBody::new(ErrorCode::TokenExpired, "the token has expired in the meantime"));
+            }
             if let Some((begun, data)) = session.membership.begin(&self.subscription, from, history.as_ref()) {
                 let counters = &session.membership.shared().counters;
                 counters.recovered.add(u64::from(data.recovered == Some(true)));

@@ -58,6 +58,11 @@ impl Pass {
     pub(super) fn grants(&self) -> &Grants {
         &self.grants
     }
+
+    /// Whether the token has run out.
+    pub(super) fn has_ended(&self, now_ms: u64) -> bool {
+        self.ends_ms.is_some_and(|ends_ms| ends_ms <= now_ms)
+    }
 }
 
 impl End {
@@ -81,8 +86,8 @@ impl Login {
 
     /// A pass that has run out, and its channel.
     fn take_ended(&mut self, now_ms: u64) -> Option<Box<str>> {
-        let has_ended = |pass: &Pass| pass.ends_ms.is_some_and(|ends_ms| ends_ms <= now_ms);
-        let channel = self.passes.iter().find(|(_, pass)| has_ended(pass)).map(|(channel, _)| channel.clone())?;
+        let channel =
+            self.passes.iter().find(|(_, pass)| pass.has_ended(now_ms)).map(|(channel, _)| channel.clone())?;
         self.passes.remove(&channel);
         Some(channel)
     }
@@ -132,11 +137,11 @@ impl Session {
         let Some(login) = &mut self.login else { return };
         let auth = &self.membership.shared().auth;
         if login.authenticate_by_ms.is_some_and(|by_ms| by_ms <= now_ms) {
-            return self.membership.connection().close(CloseCode::NotAuthenticated);
+            return self.end(CloseCode::NotAuthenticated);
         }
         if let Some(end) = login.token.as_mut().filter(|end| end.next_ms(auth) <= now_ms) {
             if end.told || auth.expiry_notice.is_zero() {
-                return self.membership.connection().close(CloseCode::TokenExpired);
+                return self.end(CloseCode::TokenExpired);
             }
             end.told = true;
             append_event(&TokenExpiring { expires_at: end.expires_at_ms }, out);
@@ -146,6 +151,11 @@ impl Session {
             self.revoke(&channel, ErrorCode::TokenExpired, reason, true, out);
         }
         self.schedule();
+    }
+
+    fn end(&mut self, code: CloseCode) {
+        self.over = Some(code);
+        self.connection().close(code);
     }
 
     /// Ends a subscription that the client did not ask to end, and says so.

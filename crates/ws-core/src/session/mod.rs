@@ -54,6 +54,8 @@ pub struct Session {
     unanswered: Unanswered,
     /// Nothing while there are no tokens.
     login: Option<Box<Login>>,
+    /// The connection is being closed for its tokens: nothing more is done.
+    over: Option<CloseCode>,
     /// The bucket of the rate of requests.
     pace: u64,
     /// The frame that is held was taken out of it.
@@ -147,6 +149,9 @@ impl Session {
     /// Deals with one text frame: appends its answer to `out`, as an encoded frame.
     pub fn text(&mut self, text: &str, now_ms: u64, out: &mut Vec<u8>) -> Flow {
         self.answers(now_ms, out);
+        if let Some(code) = self.over {
+            return Flow::Close(code);
+        }
         let message = ClientMessage::decode(text);
         let flow = match message {
             Ok(ClientMessage::Request(request)) => match self.pay(now_ms) {

@@ -61,6 +61,7 @@ impl Session {
             asked: None,
             unanswered: Default::default(),
             login: None,
+            over: None,
             pace: 0,
             paid: false,
         };

@@ -155,7 +155,12 @@ impl<'a> Walk<'a> {
         self.mistakes.push(Mistake {
             source: self.source(value.span().start),
             key: path.to_string(),
-            found: typed(value.get_ref()).to_string(),
+            found: match value.get_ref() {
+                DeValue::Table(_) => typed(value.get_ref()).to_string(),
+                // A list of sections is one of keys, and what somebody wrote there may be one.
+                _ if is_list(path) => "something that is no section".to_owned(),
+                other => typed(other).to_string(),
+            },
             allowed: format!("a section: {}", sections_at(path)),
             hint: None,
         });
@@ -288,14 +293,17 @@ mod tests {
         );
         check(
             "auth.keys = 5",
-            &["f:1 auth = a section", "f:1: auth.keys: found 5 | allowed: a section: [[auth.keys]]"],
+            &[
+                "f:1 auth = a section",
+                "f:1: auth.keys: found something that is no section | allowed: a section: [[auth.keys]]",
+            ],
         );
         check(
             "auth.keys = [1, {}]",
             &[
                 "f:1 auth = a section",
                 "f:1 auth.keys.1 = a section",
-                "f:1: auth.keys: found 1 | allowed: a section: [[auth.keys]]",
+                "f:1: auth.keys: found something that is no section | allowed: a section: [[auth.keys]]",
             ],
         );
         check("namespaces = []", &["f:1: namespaces: found a list of 0 | allowed: a section: [namespaces.NAME]"]);

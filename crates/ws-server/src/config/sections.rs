@@ -99,7 +99,7 @@ section! {
         errors_max: u32 = "20", count(1, 1_000_000).zero("never closed for errors");
         /// The time in which `errors_max` counts.
         errors_window: Duration = "10s", time(MS, DAY);
-        /// Time from accepting a socket to a complete request head.
+        /// Time for a TLS handshake, then for a complete request head, and for taking an answer over HTTP.
         handshake_timeout: Duration = "10s", time(MS, DAY);
         /// Time without progress on a socket that is full, until the connection is closed with 4001.
         write_timeout: Duration = "30s", time(MS, DAY);

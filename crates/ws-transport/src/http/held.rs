@@ -5,10 +5,12 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
+use tokio::time::Sleep;
 
 use crate::stream::Stream;
 
@@ -26,16 +28,32 @@ pub(super) struct HeldIo {
     held: Vec<u8>,
     /// What has been written here and not there.
     unsent: Vec<u8>,
+    /// Time for the peer to take an answer.
+    answer_timeout: Duration,
+    /// Runs since the peer has taken only a part of one.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl HeldIo {
-    pub(super) fn new(stream: Stream) -> Self {
-        HeldIo { io: TokioIo::new(stream), held: Vec::new(), unsent: Vec::new() }
+    /// `answer_timeout`: the time that the peer has for taking the whole of an answer; hyper has none.
+    pub(super) fn new(stream: Stream, answer_timeout: Duration) -> Self {
+        let (held, unsent) = (Vec::new(), Vec::new());
+        HeldIo { io: TokioIo::new(stream), held, unsent, answer_timeout, deadline: None }
     }
 
     /// The socket, and what has to be written to it first.
     pub(super) fn into_parts(self) -> (Stream, Vec<u8>) {
         (self.io.into_inner(), self.held)
+    }
+
+    /// Where `poll` is pending: until the peer's time is over.
+    fn in_time<T>(&mut self, poll: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if poll.is_pending() {
+            let timeout = self.answer_timeout;
+            ready!(self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout))).as_mut().poll(cx));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        poll
     }
 
     fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -62,17 +80,23 @@ impl Write for HeldIo {
             self.held.extend_from_slice(bytes);
             return Poll::Ready(Ok(bytes.len()));
         }
-        ready!(self.poll_unsent(cx))?;
+        let unsent = self.poll_unsent(cx);
+        ready!(self.in_time(unsent, cx))?;
         if let Some(answer) = with_body(bytes) {
             self.unsent = answer;
             return Poll::Ready(Ok(bytes.len()));
         }
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.in_time(written, cx)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_unsent(cx))?;
-        Pin::new(&mut self.io).poll_flush(cx)
+        let unsent = self.poll_unsent(cx);
+        ready!(self.in_time(unsent, cx))?;
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        ready!(self.in_time(flushed, cx))?;
+        self.deadline = None;
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -112,7 +112,7 @@ pub(crate) async fn serve<R: Routes>(
         .keep_alive(true)
         // Who says nothing more may still wait for the answer.
         .half_close(true)
-        .serve_connection(HeldIo::new(stream), http);
+        .serve_connection(HeldIo::new(stream, head_timeout), http);
     let served = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
     if let Err(error) = served {
         tracing::debug!(%error, "http connection ended");

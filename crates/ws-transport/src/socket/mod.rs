@@ -14,6 +14,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::ReadBuf;
 use tokio::time::Sleep;
@@ -26,6 +27,7 @@ pub(crate) use self::input::Input;
 use self::reader::{Reader, Stop};
 use crate::endpoint::Endpoint;
 use crate::limits::{ANSWERS_TIMEOUT, CLOSE_TIMEOUT, READ_BYTES_MAX, READ_CHUNK_BYTES, WRITE_BATCH_BYTES_MAX};
+use crate::outside::{Outside, Place};
 use crate::stream::Stream;
 
 /// What all connections of a server have in common.
@@ -39,6 +41,8 @@ pub(crate) struct SocketOptions {
     pub(crate) clock: Clock,
     /// Where connections are counted.
     pub(crate) counters: Arc<Counters>,
+    /// Where they are counted while they are being closed.
+    pub(crate) outside: Outside,
 }
 
 /// The task of one connection.
@@ -55,6 +59,8 @@ pub(crate) struct Socket<E> {
     /// The reader may have more messages, which the outbox had no room to answer.
     backlog: bool,
     phase: Phase,
+    /// While it is being closed.
+    place: Option<Place>,
 }
 
 #[derive(Debug)]
@@ -122,6 +128,7 @@ impl<E: Endpoint> Socket<E> {
             held: None,
             backlog: !early.is_empty(),
             phase: Phase::Open,
+            place: None,
         }
     }
 
@@ -184,7 +191,7 @@ impl<E: Endpoint> Socket<E> {
             }
             Event::Close(code) => {
                 if code == CloseCode::GoingAway && matches!(self.phase, Phase::Open) && owes_answers(&self.endpoint) {
-                    self.phase = Phase::Leaving(Box::pin(tokio::time::sleep(ANSWERS_TIMEOUT)));
+                    self.phase = Phase::Leaving(timer(ANSWERS_TIMEOUT));
                     return ControlFlow::Continue(());
                 }
                 self.start_closing(code, &mut scratch.out);
@@ -224,7 +231,7 @@ impl<E: Endpoint> Socket<E> {
                 Err(Stop::Closed) => return self.peer_closed(now_ms, out),
                 Err(Stop::Failed(code)) if self.is_open() => Flow::Close(code),
                 // Our close frame is out already, and what comes instead of the peer's is no answer to it.
-                Err(Stop::Failed(_)) => return self.phase = Phase::Lingering(close_timer()),
+                Err(Stop::Failed(_)) => return self.phase = Phase::Lingering(self.close_timer()),
             };
             match flow {
                 Flow::Continue => {}
@@ -268,7 +275,8 @@ impl<E: Endpoint> Socket<E> {
         // Before the peer can see that it is closed: then it finds itself counted out.
         self.endpoint = None;
         self.connection.send_last(out, now_ms);
-        self.phase = Phase::Flushing(close_timer());
+        self.place = self.options.outside.enter();
+        self.phase = Phase::Flushing(self.close_timer());
     }
 
     fn start_closing(&mut self, code: CloseCode, out: &mut Vec<u8>) {
@@ -284,10 +292,18 @@ impl<E: Endpoint> Socket<E> {
         self.held = None;
         self.reader.close(code, &config(self.options.message_bytes_max), out);
         self.connection.send_last(out, self.options.clock.now_ms());
+        self.place = self.options.outside.enter();
         self.phase = match code {
-            CloseCode::Protocol | CloseCode::InvalidUtf8 | CloseCode::TooBig => Phase::Lingering(close_timer()),
-            _ => Phase::Closing(close_timer()),
+            CloseCode::Protocol | CloseCode::InvalidUtf8 | CloseCode::TooBig => Phase::Lingering(self.close_timer()),
+            // At a drain all are closed at once, and it has an end of its own.
+            CloseCode::GoingAway => Phase::Closing(timer(CLOSE_TIMEOUT)),
+            _ => Phase::Closing(self.close_timer()),
         };
+    }
+
+    /// Time for the peer: none where too many are being closed already.
+    fn close_timer(&self) -> Pin<Box<Sleep>> {
+        timer(if self.place.is_some() { CLOSE_TIMEOUT } else { Duration::ZERO })
     }
 
     /// When everything has gone out: ends, or sends the FIN and waits for the peer's.
@@ -347,8 +363,8 @@ fn owes_answers(endpoint: &Option<impl Endpoint>) -> bool {
     endpoint.as_ref().is_some_and(Endpoint::owes_answers)
 }
 
-fn close_timer() -> Pin<Box<Sleep>> {
-    Box::pin(tokio::time::sleep(CLOSE_TIMEOUT))
+fn timer(duration: Duration) -> Pin<Box<Sleep>> {
+    Box::pin(tokio::time::sleep(duration))
 }
 
 /// tungstenite's configuration, every field of it set by us. Its write buffer only passes bytes on.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::TlsError;
@@ -51,15 +51,26 @@ fn is_encrypted(pem: &[u8]) -> bool {
     text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || text.contains("Proc-Type: 4,ENCRYPTED")
 }
 
+/// In words of our own: the library's quote the file, and it may hold a key.
 fn damaged(file: &Path, error: &rustls::pki_types::pem::Error) -> TlsError {
-    TlsError::Damaged { file: file.to_owned(), reason: error.to_string() }
+    let reason = match error {
+        pem::Error::MissingSectionEnd { .. } => "a section has no end line of its own (are the line breaks gone?)",
+        pem::Error::IllegalSectionStart { .. } => "a line that begins a section does not end in five dashes",
+        pem::Error::Base64Decode(_) => "a section is not base64",
+        pem::Error::SectionTooLarge => "a section is too large",
+        _ => "it cannot be read to its end",
+    };
+    TlsError::Damaged { file: file.to_owned(), reason: reason.to_owned() }
 }
 
 /// Says what is there instead: the labels of its sections, nothing of what is in them.
 fn missing(file: &Path, pem: &[u8], wanted: &'static str, allowed: &'static str) -> TlsError {
     let text = String::from_utf8_lossy(pem);
-    let labels: Vec<_> =
-        text.lines().filter_map(|line| line.strip_prefix(BEGIN)?.trim_end().strip_suffix("-----")).collect();
+    // Without line breaks, all of a key may stand where a label should.
+    let is_label =
+        |label: &&str| label.bytes().all(|byte| byte.is_ascii_uppercase() || b"0123456789 #".contains(&byte));
+    let labels = text.lines().filter_map(|line| line.strip_prefix(BEGIN)?.trim_end().strip_suffix("-----"));
+    let labels: Vec<_> = labels.filter(is_label).collect();
     let found = match labels.as_slice() {
         [] if pem.is_empty() => "nothing at all".to_owned(),
         [] => "nothing that is PEM".to_owned(),

@@ -44,3 +44,23 @@ fn both_may_be_one_file() {
     let both = files.write("both.pem", &(good.signing_key.serialize_pem() + &good.cert.pem()));
     Tls::load(&both, &both).expect("a certificate and its key");
 }
+
+/// A key whose line breaks have become `\n`, as they do in variables, is in no error: not as text, and not as numbers.
+#[test]
+fn nothing_of_a_key_is_told() {
+    let files = Files::new();
+    let good = pair();
+    let key = good.signing_key.serialize_pem();
+    let secret = key.lines().nth(1).expect("base64");
+    let numbers: Vec<_> = secret.bytes().take(8).map(|byte| byte.to_string()).collect();
+    let one_line = key.replace('\n', "\\n");
+    let files = [files.write("cert.pem", &good.cert.pem()), files.write("key.pem", &one_line)];
+    for text in [one_line.trim_end_matches("\\n").to_owned(), one_line.clone(), one_line.replace("-----\\n", "----\\n")]
+    {
+        std::fs::write(&files[1], text).expect("room");
+        for cert_file in &files {
+            let error = Tls::load(cert_file, &files[1]).expect_err("it is none").to_string();
+            assert!(!error.contains(secret) && !error.contains(&numbers.join(", ")), "{error}");
+        }
+    }
+}

@@ -49,6 +49,9 @@ async fn strangers_have_so_much_time() {
     stranger.is_closed_with(None);
     pass(Duration::from_secs(2), &mut stranger).await;
     stranger.is_closed_with(Some(CloseCode::NotAuthenticated));
+    let late = r#"{"id":"1","type":"request","action":"authenticate","payload":{"token":"{\"user\":\"ann\"}"}}"#;
+    assert_eq!(stranger.say(late), Flow::Close(CloseCode::NotAuthenticated), "it comes too late");
+    assert_eq!(hub.connections(), 0);
     let mut known = connect(&hub, &json!({"user": "ann"}));
     pass(Duration::from_secs(20), &mut known).await;
     known.is_closed_with(None);
