@@ -85,9 +85,12 @@ pub(crate) const FANOUT_LARGE_CHANNEL: usize = 8;
 /// Most publications of one connection whose answers the engine still owes.
 pub(crate) const PUBLICATIONS_UNANSWERED_MAX: usize = 64;
 
-/// Most questions to the engine that a shard has unanswered at a time, for readers that catch up: each answer
+/// Most questions to the engine that a shard has open at a time, for readers that catch up: each answer
 /// is a page in memory until its reader is served.
-pub(crate) const FANOUT_ASKED_MAX: usize = 32;
+pub(crate) const FANOUT_QUESTIONS_MAX: usize = 32;
+
+/// Most of those questions for one connection.
+pub(crate) const FANOUT_QUESTIONS_PER_MEMBER_MAX: usize = 2;
 
 /// Most publications that are read from the history at once, for a subscriber that catches up.
 pub(crate) const CATCH_UP_PUBLICATIONS_MAX: usize = 512;

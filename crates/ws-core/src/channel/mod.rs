@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 
 use self::places::Places;
-pub(crate) use self::places::{Mark, NO_LOCAL, Shards};
+pub(crate) use self::places::{Mark, Shards};
 pub(crate) use self::presence::Presence;
 use self::tail::Tail;
 use crate::connection::Connection;

@@ -4,7 +4,7 @@ use crate::channel::{Channel, Kind, State};
 use crate::gate::Gate;
 
 /// [`Place::local`] before the shard has met the channel.
-pub(crate) const NO_LOCAL: u32 = u32::MAX;
+const NO_LOCAL: u32 = u32::MAX;
 
 /// A moment in the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -117,10 +117,11 @@ impl State {
         }
     }
 
-    /// The shard has let a reader go.
-    pub(crate) fn detach(&mut self, channel: &Channel, shard: usize, gate: &Gate) {
+    /// The shard has let a reader go; `is_blocked`: whether others there may be behind.
+    pub(crate) fn detach(&mut self, channel: &Channel, shard: usize, is_blocked: bool, gate: &Gate) {
         let Some(place) = self.places.of(shard) else { return };
         place.subscriptions -= 1;
+        place.keep &= is_blocked;
         if place.subscriptions == 0 {
             self.places.0 = self.places.0.iter().filter(|place| place.subscriptions > 0).copied().collect();
         }

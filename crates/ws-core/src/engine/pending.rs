@@ -45,6 +45,11 @@ impl<T: Send + 'static> Pending<T> {
         }
     }
 
+    /// Whether the answer is there to be [taken](Self::take).
+    pub(crate) fn is_answered(&self) -> bool {
+        self.0.lock().result.is_some()
+    }
+
     /// The answer, if it has come.
     pub(crate) fn take(&self) -> Option<Result<T, EngineError>> {
         self.0.lock().result.take()

@@ -19,12 +19,11 @@ impl Fanout {
     /// Tells every member of a drain that has not been told yet.
     pub(super) async fn announce(&mut self) {
         let Some(plan) = self.drain.clone() else { return };
-        let untold: Vec<_> =
-            self.all.members.iter().filter(|(_, member)| !member.told).map(|(index, _)| index).collect();
+        let untold: Vec<_> = self.all.members.iter().filter(|(_, member)| !member.told).map(|(id, _)| id).collect();
         for slice in untold.chunks(FANOUT_WRITES_PER_TURN) {
             let now_ms = self.shared.clock.now_ms();
-            for index in slice {
-                let Some(member) = self.all.members.get_mut(*index) else { continue };
+            for id in slice {
+                let Some(member) = self.all.members.get_mut(*id) else { continue };
                 member.told = true;
                 notify(&member.connection, &Draining { reconnect_after_ms: plan.slot() }, now_ms);
             }
@@ -36,7 +35,7 @@ impl Fanout {
     pub(super) fn sweep(&mut self) {
         let now_ms = self.shared.clock.now_ms();
         let write_timeout_ms = millis(self.shared.limits.write_timeout);
-        for (_, member) in &mut self.all.members {
+        for (_, member) in self.all.members.iter_mut() {
             let full_since_ms = member.connection.full_since_ms();
             if write_timeout_ms > 0 && full_since_ms.is_some_and(|since| now_ms - since.min(now_ms) >= write_timeout_ms)
             {
@@ -49,7 +48,7 @@ impl Fanout {
                 member.check_at_ms = beat(&self.shared, member, now_ms);
             }
         }
-        std::mem::take(&mut self.failed).into_iter().for_each(|reader| self.answered(reader));
+        std::mem::take(&mut self.failed).into_iter().for_each(|reader| self.retry(reader));
         if self.shard == 0 && now_ms - self.counts_paid_ms >= millis(PRESENCE_COUNTS_INTERVAL) {
             self.counts_paid_ms = now_ms;
             self.shared.pay_counts();

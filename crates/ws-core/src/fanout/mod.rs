@@ -7,28 +7,31 @@
 //! resumes it. The same task looks after heartbeats and write timeouts of its connections, so that an idle
 //! connection costs no timer.
 
+mod arena;
 mod care;
+mod list;
 mod next;
 mod past;
+mod questions;
 mod readers;
 mod visit;
 mod window;
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use ws_proto::CloseCode;
 
+use self::arena::Id;
 use self::past::Past;
-use self::readers::{Member, NONE, Place, Readers, Work};
+use self::questions::Questions;
+use self::readers::{Local, Member, Place, Reader, Readers, Work};
 use self::visit::Visit;
 use self::window::Window;
-use crate::channel::{Channel, NO_LOCAL};
+use crate::channel::Channel;
 use crate::connection::Connection;
 use crate::drain::DrainPlan;
-use crate::engine::{History, Pending};
 use crate::hub::Shared;
 use crate::limits::{FANOUT_MARKS_PER_SLICE, FANOUT_SKIPS_PER_TURN, FANOUT_WRITES_PER_TURN};
 use crate::log::Cursor;
@@ -47,12 +50,10 @@ pub(crate) struct Fanout {
     late: Window,
     /// For readers that read the history.
     past: Past,
-    /// Questions to the engine by reader, each with the place that it was asked from.
-    asked: HashMap<u32, (Place, Pending<History>)>,
-    /// Readers that have to ask, when it has answered others.
-    to_ask: VecDeque<u32>,
+    /// What the engine has been asked for readers that catch up.
+    questions: Questions,
     /// Readers whose question the engine could not answer: asked again with the next sweep.
-    failed: Vec<u32>,
+    failed: Vec<Id<Reader>>,
     visit: Visit,
     drain: Option<Arc<DrainPlan>>,
     /// Some member does not know of the drain.
@@ -84,8 +85,7 @@ impl Fanout {
             live: Window::default(),
             late: Window::default(),
             past: Past::default(),
-            asked: HashMap::new(),
-            to_ask: VecDeque::new(),
+            questions: Questions::default(),
             failed: Vec::new(),
             visit: Visit::default(),
             drain: None,
@@ -134,6 +134,8 @@ impl Fanout {
             }
             turn.skips += 1;
         }
+        // What was answered has been used: there may be room for more questions.
+        self.ask_on();
         self.count(&turn);
     }
 
@@ -160,7 +162,7 @@ impl Fanout {
                 Notice::Subscribe(subscription, start) => self.subscribe(subscription, start),
                 Notice::Unsubscribe(subscription) => self.unsubscribe(&subscription),
                 Notice::Dirty(channel) => self.round(&channel),
-                Notice::Answered(reader) => self.answered(reader),
+                Notice::Answered(reader) => self.answered(Id::from_raw(reader)),
                 Notice::Drain(plan) => (self.drain, self.untold) = (Some(plan), true),
                 Notice::Close(code) => {
                     self.closing = Some(code);
@@ -175,53 +177,56 @@ impl Fanout {
             connection.close(code);
         }
         self.untold |= self.drain.is_some();
-        let slot = self.all.members.vacant_key() as u32;
-        connection.slot.store(slot, Ordering::Relaxed);
-        self.all.members.insert(Member::new(connection, self.shared.clock.now_ms()));
+        let id = self.all.members.insert(Member::new(connection, self.shared.clock.now_ms()));
+        self.all.members[id].connection.slot.store(id.raw(), Ordering::Relaxed);
     }
 
     fn broadcasts(&mut self, connection: &Connection, cursor: Cursor) {
-        let slot = connection.slot.load(Ordering::Relaxed);
+        let member = member_of(connection);
         let broadcasts = self.shared.broadcasts.clone();
         let place = Place { generation: 0, offset: cursor.offset, live: cursor };
-        self.all.members[slot as usize].broadcasts = self.read(&broadcasts, None, slot, place);
+        self.all.members[member].broadcasts = self.read(&broadcasts, None, member, place);
     }
 
     fn resume(&mut self, connection: &Connection) {
-        let slot = connection.slot.load(Ordering::Relaxed);
-        if slot == NONE {
+        let member = member_of(connection);
+        if member.is_none() {
             return;
         }
-        for local in self.all.resume(slot) {
+        for local in self.all.unblock(member) {
             // So that the log gives up what was kept.
-            let channel = self.all.locals[local as usize].channel.clone();
+            let channel = self.all.locals[local].channel.clone();
             self.round(&channel);
         }
+        self.line_up(member);
     }
 
     fn leave(&mut self, connection: &Connection) {
-        let slot = connection.slot.swap(NONE, Ordering::Relaxed);
-        if let Some(member) = self.all.members.get(slot as usize) {
+        let id = Id::from_raw(connection.slot.swap(Id::<Member>::NONE.raw(), Ordering::Relaxed));
+        if let Some(member) = self.all.members.get(id) {
             let broadcasts = member.broadcasts;
-            if broadcasts != NONE {
+            if !broadcasts.is_none() {
                 self.forget_reader(broadcasts);
             }
-            self.all.remove_member(slot);
+            self.leave_line(id);
+            self.all.remove_member(id);
         }
     }
 
     fn subscribe(&mut self, subscription: Arc<Subscription>, start: Start) {
-        let member = subscription.connection().slot.load(Ordering::Relaxed);
+        let member = member_of(subscription.connection());
         let channel = subscription.channel().clone();
         let reader = self.read(&channel, Some(subscription.clone()), member, Place::new(start));
-        subscription.slot.store(reader, Ordering::Relaxed);
+        subscription.slot.store(reader.raw(), Ordering::Relaxed);
     }
 
     fn unsubscribe(&mut self, subscription: &Subscription) {
-        match subscription.slot.swap(NONE, Ordering::Relaxed) {
-            // It was never begun.
-            NONE => subscription.channel().lock().detach(subscription.channel(), self.shard, &self.shared.gate),
-            reader => self.forget_reader(reader),
+        let reader = Id::<Reader>::from_raw(subscription.slot.swap(Id::<Reader>::NONE.raw(), Ordering::Relaxed));
+        if reader.is_none() {
+            // It was never begun, so nothing is known here of others that are blocked.
+            subscription.channel().lock().detach(subscription.channel(), self.shard, true, &self.shared.gate);
+        } else {
+            self.forget_reader(reader);
         }
     }
 
@@ -230,15 +235,16 @@ impl Fanout {
         &mut self,
         channel: &Arc<Channel>,
         subscription: Option<Arc<Subscription>>,
-        member: u32,
+        member: Id<Member>,
         place: Place,
-    ) -> u32 {
+    ) -> Id<Reader> {
         let mut state = channel.lock();
         state.arrive(self.shard);
-        let (mut local, mark) = state.local(self.shard);
-        if local == NO_LOCAL {
+        let (local, mark) = state.local(self.shard);
+        let mut local = Id::from_raw(local);
+        if local.is_none() {
             local = self.all.add_local(channel.clone(), mark);
-            state.set_local(self.shard, local);
+            state.set_local(self.shard, local.raw());
         }
         drop(state);
         let reader = self.all.add_reader(subscription, member, local, place);
@@ -247,15 +253,12 @@ impl Fanout {
         reader
     }
 
-    fn forget_reader(&mut self, reader: u32) {
-        let found = &self.all.readers[reader as usize];
-        let (local, asked) = (found.local, found.asked);
-        if asked && self.asked.remove(&reader).is_none() {
-            self.to_ask.retain(|other| *other != reader);
-        }
-        let channel = self.all.locals[local as usize].channel.clone();
-        self.all.remove_reader(reader);
-        channel.lock().detach(&channel, self.shard, &self.shared.gate);
+    fn forget_reader(&mut self, id: Id<Reader>) {
+        let local = self.all.readers[id].local;
+        self.all.remove_reader(id);
+        self.close_question(id);
+        let Local { channel, blocked, .. } = &self.all.locals[local];
+        channel.lock().detach(channel, self.shard, *blocked > 0, &self.shared.gate);
         self.forget_unused(local);
     }
 
@@ -263,7 +266,8 @@ impl Fanout {
     fn round(&mut self, channel: &Arc<Channel>) {
         let mut state = channel.lock();
         let (local, mark) = state.local(self.shard);
-        if local == NO_LOCAL {
+        let local = Id::from_raw(local);
+        if local.is_none() {
             // Nobody here but readers that are still to come.
             state.settle(channel, self.shard, mark, false, &self.shared.gate);
         } else {
@@ -273,30 +277,35 @@ impl Fanout {
     }
 
     /// A round may be over.
-    fn settle(&mut self, local: u32) {
+    fn settle(&mut self, local: Id<Local>) {
         if !self.all.is_over(local) {
             return;
         }
-        let found = &self.all.locals[local as usize];
+        let found = &self.all.locals[local];
         let mut next = None;
         // Without readers the channel may already stand for others, who are not known here yet.
         if !found.readers.is_empty() {
             let channel = &found.channel;
-            let behind = found.behind > 0;
-            next = channel.lock().settle(channel, self.shard, found.offered, behind, &self.shared.gate);
+            let is_blocked = found.blocked > 0;
+            next = channel.lock().settle(channel, self.shard, found.offered, is_blocked, &self.shared.gate);
         }
         self.all.end_round(local, next);
         self.forget_unused(local);
     }
 
-    fn forget_unused(&mut self, local: u32) {
+    fn forget_unused(&mut self, local: Id<Local>) {
         if !self.all.is_unused(local) {
             return;
         }
-        let channel = self.all.locals.remove(local as usize).channel;
+        let channel = self.all.locals.remove(local).channel;
         let mut state = channel.lock();
-        if state.local(self.shard).0 == local {
-            state.set_local(self.shard, NO_LOCAL);
+        if state.local(self.shard).0 == local.raw() {
+            state.set_local(self.shard, Id::<Local>::NONE.raw());
         }
     }
+}
+
+/// Which member a connection is; none before it has joined and after it has left.
+fn member_of(connection: &Connection) -> Id<Member> {
+    Id::from_raw(connection.slot.load(Ordering::Relaxed))
 }

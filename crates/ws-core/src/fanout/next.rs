@@ -1,4 +1,4 @@
-//! What a reader gets next: out of the log, out of the history behind which it is, or the news that
+//! What a reader gets next: out of the log, out of the history, or the news that
 //! something is gone.
 
 use std::sync::Arc;
@@ -7,14 +7,16 @@ use ws_proto::event::{BroadcastGap, ChannelGap, Notify};
 use ws_proto::{CloseCode, encode_notification};
 
 use super::Fanout;
+use super::arena::Id;
 use super::past::query;
-use super::readers::Place;
+use super::questions::Question;
+use super::readers::{Member, Place, Reader, State};
 use super::visit::{Note, Source};
 use crate::channel::{Channel, Kind};
 use crate::engine::{History, Pending};
 use crate::frame::{self, Opcode};
 use crate::hub::Shared;
-use crate::limits::{FANOUT_ASKED_MAX, FANOUT_LARGE_CHANNEL, FANOUT_WRITES_PER_TURN};
+use crate::limits::{FANOUT_LARGE_CHANNEL, FANOUT_WRITES_PER_TURN};
 use crate::log::Cursor;
 use crate::options::OnLag;
 use crate::registry::Named;
@@ -27,68 +29,151 @@ enum Step {
     Moved(Place),
     /// Nothing for now: it is marked when there is something.
     Nothing,
-    /// Nothing before it is woken.
-    Parked,
-    /// Nothing before the engine has answered others.
-    Queued,
-    /// The engine has not said; ask it again later.
+    /// Nothing before the engine has answered.
+    Asked,
+    /// Nothing before there is room to ask the engine.
+    ToAsk,
+    /// The engine could not say; ask it again later.
     Failed,
-    /// Its connection is too slow for this channel.
+    /// Nothing any more: its subscription has ended.
+    Ended,
+    /// Nothing any more: its connection is too slow for this channel.
     TooSlow,
 }
 
 impl Fanout {
     /// What a reader gets next, if there is something.
-    pub(super) fn next(&mut self, index: u32) -> Option<Source> {
+    pub(super) fn next(&mut self, id: Id<Reader>) -> Option<Source> {
         loop {
-            match self.look(index) {
+            let step = self.look(id);
+            let reader = &mut self.all.readers[id];
+            match step {
                 Step::Found(source) => return Some(source),
-                Step::Moved(place) => self.all.readers[index as usize].place = place,
-                Step::Nothing => return None,
-                step => {
-                    let reader = &mut self.all.readers[index as usize];
-                    reader.asked = true;
-                    match step {
-                        Step::Failed => self.failed.push(index),
-                        Step::Queued => self.to_ask.push_back(index),
-                        Step::TooSlow => self.all.members[reader.member as usize].connection.close(CloseCode::TooSlow),
-                        _ => {}
-                    }
-                    return None;
+                Step::Moved(place) => {
+                    reader.place = place;
+                    continue;
+                }
+                Step::Nothing => {}
+                Step::Asked => reader.state = State::Asked,
+                Step::ToAsk => {
+                    let member = reader.member;
+                    self.all.has_to_ask(id);
+                    self.line_up(member);
+                }
+                Step::Failed => {
+                    reader.state = State::Failed;
+                    self.failed.push(id);
+                }
+                Step::Ended => {
+                    reader.state = State::Stopped;
+                    self.close_question(id);
+                }
+                Step::TooSlow => {
+                    reader.state = State::Stopped;
+                    self.all.members[reader.member].connection.close(CloseCode::TooSlow);
                 }
             }
+            return None;
         }
     }
 
-    /// Lets readers look again that would have asked the engine when it had been asked enough: what it has
-    /// answered since may be what they need, for many are often at the same place.
+    /// Lets members ask that found no room, as far as there is some now. A reader that finds what it needs in the
+    /// page at hand needs none: many are often at the same place.
     pub(super) fn ask_on(&mut self) {
-        let n = if self.asked.len() < FANOUT_ASKED_MAX { FANOUT_WRITES_PER_TURN } else { 0 };
-        for _ in 0..n.min(self.to_ask.len()) {
-            self.to_ask.pop_front().into_iter().for_each(|reader| self.answered(reader));
+        for _ in 0..FANOUT_WRITES_PER_TURN {
+            let Some(member) = self.questions.first() else { break };
+            let next = self.all.members[member].to_ask.iter(&self.all.readers).next();
+            let is_served = next.is_some_and(|id| {
+                let reader = &self.all.readers[id];
+                self.past.find(&self.all.locals[reader.local].channel, &reader.place).is_some()
+            });
+            if !is_served && !self.questions.has_room() {
+                break;
+            }
+            self.leave_line(member);
+            if let Some(id) = self.all.take_to_ask(member) {
+                if !is_served {
+                    self.ask(id);
+                }
+                // For one that has asked, once it is answered.
+                self.all.mark(id);
+            }
+            self.line_up(member);
         }
     }
 
-    /// The engine has answered for a reader, or is to be asked again.
-    pub(super) fn answered(&mut self, index: u32) {
-        if let Some(reader) = self.all.readers.get_mut(index as usize) {
-            reader.asked = false;
-            self.all.mark(index);
+    /// Asks the engine for a reader.
+    fn ask(&mut self, id: Id<Reader>) {
+        let reader = &mut self.all.readers[id];
+        let (member, from, channel) = (reader.member, reader.place, &self.all.locals[reader.local].channel);
+        let pending = ask(&self.shared, self.shard, id, channel, &from);
+        if !pending.is_answered() {
+            reader.state = State::Asked;
+        }
+        self.questions.open(id, Question { member, from, pending });
+    }
+
+    /// The engine has answered for a reader.
+    pub(super) fn answered(&mut self, id: Id<Reader>) {
+        let Some(reader) = self.all.readers.get_mut(id).filter(|reader| reader.state == State::Asked) else { return };
+        reader.state = State::Idle;
+        if self.all.members[reader.member].waiting {
+            self.close_question(id);
+        }
+        self.all.mark(id);
+    }
+
+    /// A reader asks again what the engine could not answer.
+    pub(super) fn retry(&mut self, id: Id<Reader>) {
+        if let Some(reader) = self.all.readers.get_mut(id).filter(|reader| reader.state == State::Failed) {
+            reader.state = State::Idle;
+            self.all.mark(id);
         }
     }
 
-    fn look(&mut self, index: u32) -> Step {
-        let reader = &mut self.all.readers[index as usize];
+    /// The socket of a member is full: it keeps no answer that it cannot use, and lets others ask.
+    pub(super) fn block(&mut self, member: Id<Member>) {
+        self.all.block(member);
+        self.leave_line(member);
+        let answered = |id: &Id<Reader>| self.all.readers[*id].state == State::Blocked;
+        let unused: Vec<_> = self.questions.of(member).filter(answered).collect();
+        unused.into_iter().for_each(|id| drop(self.close_question(id)));
+    }
+
+    /// Takes back a reader's question; another of its member's readers may ask then.
+    pub(super) fn close_question(&mut self, id: Id<Reader>) -> Option<Question> {
+        let question = self.questions.close(id)?;
+        self.line_up(question.member);
+        Some(question)
+    }
+
+    /// Puts a member into the line of those that have to ask, if it may ask and is not in it.
+    pub(super) fn line_up(&mut self, id: Id<Member>) {
+        let member = &mut self.all.members[id];
+        if member.ticket == 0 && !member.waiting && !member.to_ask.is_empty() && self.questions.has_room_for(id) {
+            member.ticket = self.questions.wait(id);
+        }
+    }
+
+    /// Takes a member out of that line.
+    pub(super) fn leave_line(&mut self, id: Id<Member>) {
+        self.questions.leave(std::mem::take(&mut self.all.members[id].ticket));
+    }
+
+    fn look(&mut self, id: Id<Reader>) -> Step {
+        let reader = &mut self.all.readers[id];
         if reader.subscription.as_ref().is_some_and(|subscription| subscription.has_ended()) {
-            return Step::Parked;
+            return Step::Ended;
         }
-        let (place, local) = (reader.place, &self.all.locals[reader.local as usize]);
+        let (place, local) = (reader.place, &self.all.locals[reader.local]);
         let channel = &local.channel;
         if place.generation != channel.generation() {
-            return new_stream(channel, place);
+            let news = new_stream(channel, place);
+            self.close_question(id);
+            return news;
         }
         if place.offset < place.live.offset {
-            return self.catch_up(index);
+            return self.catch_up(id);
         }
         reader.fresh = false;
         let seq = place.live.seq;
@@ -109,22 +194,22 @@ impl Fanout {
     }
 
     /// What the history has for a reader that is behind what the log had when it came there.
-    fn catch_up(&mut self, index: u32) -> Step {
-        let reader = &self.all.readers[index as usize];
-        let (place, channel) = (reader.place, &self.all.locals[reader.local as usize].channel);
-        let asked = self.asked.remove(&index);
+    fn catch_up(&mut self, id: Id<Reader>) -> Step {
+        let question = self.close_question(id);
+        let Reader { member, place, fresh, local, .. } = self.all.readers[id];
+        let channel = &self.all.locals[local].channel;
         if let Some(range) = self.past.find(channel, &place) {
             return Step::Found(Source::Past(range));
         }
-        let pending = match asked {
+        let pending = match question {
             // What was asked from another place says nothing about this one.
-            Some((from, pending)) if from == place => pending,
-            _ if self.asked.len() >= FANOUT_ASKED_MAX => return Step::Queued,
-            _ => ask(&self.shared, self.shard, index, channel, &place),
+            Some(question) if question.from == place => question.pending,
+            _ if self.may_ask(member) => ask(&self.shared, self.shard, id, channel, &place),
+            _ => return Step::ToAsk,
         };
         let Some(result) = pending.take() else {
-            self.asked.insert(index, (place, pending));
-            return Step::Parked;
+            self.questions.open(id, Question { member, from: place, pending });
+            return Step::Asked;
         };
         let Ok(history) = result else { return Step::Failed };
         let epoch = channel.lock().epoch;
@@ -138,16 +223,21 @@ impl Fanout {
         let first = history.publications.first().and_then(|first| first.offset).filter(|first| *first > place.offset);
         match first.map_or(place.live.offset, |first| first - 1).min(place.live.offset) {
             // Who has just been told where it begins is not slow: it is told, whatever others are.
-            to if to > place.offset && reader.fresh => gap(channel, place, to),
+            to if to > place.offset && fresh => gap(channel, place, to),
             to if to > place.offset => lag(&self.shared, channel, place, to),
             // It is in the page now.
             _ => Step::Moved(place),
         }
     }
+
+    /// Whether a member may ask right away: there is room, and nobody waits for it.
+    fn may_ask(&self, member: Id<Member>) -> bool {
+        self.questions.is_line_empty() && self.questions.has_room() && self.questions.has_room_for(member)
+    }
 }
 
-fn ask(shared: &Arc<Shared>, shard: usize, reader: u32, channel: &Channel, place: &Place) -> Pending<History> {
-    let waker = shared.clone();
+fn ask(shared: &Arc<Shared>, shard: usize, reader: Id<Reader>, channel: &Channel, place: &Place) -> Pending<History> {
+    let (waker, reader) = (shared.clone(), reader.raw());
     Pending::start(
         |done| shared.engine.history(query(channel, place), done),
         move || waker.shards[shard].notify(Notice::Answered(reader)),

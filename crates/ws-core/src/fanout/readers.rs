@@ -4,27 +4,30 @@
 //! the queue of work once. A channel with something new goes *round*: all its readers are marked, in slices,
 //! and when all that were marked have been visited, the channel is settled; only then it is looked at again.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use slab::Slab;
-
+use super::arena::{Arena, Id};
+use super::list::{Link, List};
+use super::questions::Ticket;
 use crate::channel::{Channel, Mark};
 use crate::connection::Connection;
 use crate::log::Cursor;
 use crate::shard::Start;
 use crate::subscription::Subscription;
 
-/// The end of a list.
-pub(super) const NONE: u32 = u32::MAX;
-
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) connection: Arc<Connection>,
-    /// Its reader of broadcasts; `NONE` while it gets none.
-    pub(super) broadcasts: u32,
-    /// The first of its pending readers.
-    pub(super) pending: u32,
+    /// Its reader of broadcasts; none while it gets none.
+    pub(super) broadcasts: Id<Reader>,
+    /// Its readers that are pending or blocked.
+    pub(super) pending: List,
+    /// Its readers that have to ask the engine.
+    pub(super) to_ask: List,
+    /// Its place in the line of those that have to ask; 0: it is not in it.
+    pub(super) ticket: Ticket,
     /// It waits to be visited.
     pub(super) queued: bool,
     /// Its socket is full: out of the round until it is resumed.
@@ -43,22 +46,47 @@ pub(super) struct Member {
 pub(super) struct Reader {
     /// `None` for broadcasts, which nobody subscribes to.
     pub(super) subscription: Option<Arc<Subscription>>,
-    pub(super) member: u32,
-    pub(super) local: u32,
+    pub(super) member: Id<Member>,
+    pub(super) local: Id<Local>,
     /// Where it stands among the readers of its channel.
     at: u32,
-    /// The next pending reader of the member.
-    next: u32,
-    pending: bool,
-    /// It is pending while its member waits.
-    behind: bool,
-    /// It is no longer there, and forgotten when its member is visited.
-    gone: bool,
-    /// It waits for the engine.
-    pub(super) asked: bool,
+    /// Where it stands in a list of its member.
+    pub(super) link: Link,
+    pub(super) state: State,
     /// It has not come to where the log was when it began.
     pub(super) fresh: bool,
     pub(super) place: Place,
+}
+
+/// What a reader waits for.
+///
+/// ```text
+///              something new               visited
+///   ┌─► Idle ────────────────► Pending ──────────────► Idle, when all is read
+///   │                           ▲  │ socket full ▲
+///   │            socket drained │  ▼             │ the engine answered, or the sweep came
+///   │                          Blocked           │
+///   │   the log no longer has it                 │
+///   └── (visited) ─► ToAsk ────► Asked ──────────┤
+///                    no room     in flight       │
+///                                Failed ─────────┘
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// For something new in its channel, or it is being visited.
+    Idle,
+    /// For its member to be visited: it is in the member's list of pending readers.
+    Pending,
+    /// The same, while its member's socket is full: the log keeps what it can for it.
+    Blocked,
+    /// To ask the engine: it is in its member's list of those.
+    ToAsk,
+    /// For the engine's answer.
+    Asked,
+    /// For the next sweep, to ask again what the engine could not answer.
+    Failed,
+    /// For its end: its subscription is over, or its connection is to be closed.
+    Stopped,
 }
 
 /// Where a reader is in its stream.
@@ -76,43 +104,45 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Local {
     pub(super) channel: Arc<Channel>,
-    pub(super) readers: Vec<u32>,
+    pub(super) readers: Vec<Id<Reader>>,
     /// It goes round.
     rounding: bool,
     /// Where the round began: when it is over, every live reader has been offered what lies before.
     pub(super) offered: Mark,
-    /// Somebody has still to be offered some of that, and is visited behind the end of the round.
+    /// Somebody has still to be offered some of that, and is visited after the end of the round.
     late: bool,
-    /// Readers that are behind.
-    pub(super) behind: u32,
+    /// Readers that are blocked.
+    pub(super) blocked: u32,
 }
 
 /// What is to be done next.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Work {
     /// Write to a member.
-    Visit(u32),
+    Visit(Id<Member>),
     /// Mark the readers of a channel from this one on.
-    Mark(u32, usize),
+    Mark(Id<Local>, usize),
     /// All that were marked in this channel have been visited.
-    Settle(u32),
+    Settle(Id<Local>),
 }
 
 /// All of them.
 #[derive(Debug, Default)]
 pub(super) struct Readers {
-    pub(super) members: Slab<Member>,
-    pub(super) readers: Slab<Reader>,
-    pub(super) locals: Slab<Local>,
-    pub(super) work: std::collections::VecDeque<Work>,
+    pub(super) members: Arena<Member>,
+    pub(super) readers: Arena<Reader>,
+    pub(super) locals: Arena<Local>,
+    pub(super) work: VecDeque<Work>,
 }
 
 impl Member {
     pub(super) fn new(connection: Arc<Connection>, now_ms: u64) -> Self {
         Member {
             connection,
-            broadcasts: NONE,
-            pending: NONE,
+            broadcasts: Id::NONE,
+            pending: List::EMPTY,
+            to_ask: List::EMPTY,
+            ticket: 0,
             queued: false,
             waiting: false,
             gone: false,
@@ -136,47 +166,45 @@ impl Place {
 
 impl Readers {
     /// A channel is read here for the first time.
-    pub(super) fn add_local(&mut self, channel: Arc<Channel>, offered: Mark) -> u32 {
-        let local = Local { channel, readers: Vec::new(), rounding: false, offered, late: false, behind: 0 };
-        self.locals.insert(local) as u32
+    pub(super) fn add_local(&mut self, channel: Arc<Channel>, offered: Mark) -> Id<Local> {
+        self.locals.insert(Local { channel, readers: Vec::new(), rounding: false, offered, late: false, blocked: 0 })
     }
 
     pub(super) fn add_reader(
         &mut self,
         subscription: Option<Arc<Subscription>>,
-        member: u32,
-        local: u32,
+        member: Id<Member>,
+        local: Id<Local>,
         place: Place,
-    ) -> u32 {
-        let readers = &mut self.locals[local as usize].readers;
-        let at = readers.len() as u32;
-        let (next, pending, behind, gone, asked, fresh) = (NONE, false, false, false, false, true);
-        let reader = Reader { subscription, member, local, at, next, pending, behind, gone, asked, fresh, place };
-        let index = self.readers.insert(reader) as u32;
+    ) -> Id<Reader> {
+        let readers = &mut self.locals[local].readers;
+        let (at, link, state, fresh) = (readers.len() as u32, Link::NONE, State::Idle, true);
+        let id = self.readers.insert(Reader { subscription, member, local, at, link, state, fresh, place });
         if readers.is_empty() {
             readers.reserve_exact(1);
         }
-        readers.push(index);
-        index
+        readers.push(id);
+        id
     }
 
-    /// Takes a reader out of its channel.
-    pub(super) fn remove_reader(&mut self, index: u32) {
-        self.set_behind(index, false);
-        let reader = &mut self.readers[index as usize];
-        let (local, at) = (reader.local, reader.at as usize);
-        reader.gone = true;
-        if !reader.pending {
-            self.readers.remove(index as usize);
+    /// Takes a reader out of its channel and its member's lists.
+    pub(super) fn remove_reader(&mut self, id: Id<Reader>) {
+        let Reader { member, local, state, at, .. } = self.readers[id];
+        match state {
+            State::Pending | State::Blocked => self.members[member].pending.remove(id, &mut self.readers),
+            State::ToAsk => self.members[member].to_ask.remove(id, &mut self.readers),
+            State::Idle | State::Asked | State::Failed | State::Stopped => {}
         }
-        let local = &mut self.locals[local as usize];
-        local.readers.swap_remove(at);
+        self.readers.remove(id);
+        let local = &mut self.locals[local];
+        local.blocked -= u32::from(state == State::Blocked);
+        local.readers.swap_remove(at as usize);
         if local.readers.len() < local.readers.capacity() / 4 {
             local.readers.shrink_to_fit();
         }
-        if let Some(moved) = local.readers.get(at).copied() {
+        if let Some(moved) = local.readers.get(at as usize).copied() {
             let rounding = local.rounding;
-            self.readers[moved as usize].at = at as u32;
+            self.readers[moved].at = at;
             // It may have moved from what is to be marked to what is marked.
             if rounding {
                 self.mark(moved);
@@ -184,65 +212,79 @@ impl Readers {
         }
     }
 
-    /// A member has left, and all its readers with it.
-    pub(super) fn remove_member(&mut self, index: u32) {
-        self.take_pending(index).for_each(drop);
-        let member = &mut self.members[index as usize];
+    /// A member has left, after all its readers.
+    pub(super) fn remove_member(&mut self, id: Id<Member>) {
+        let member = &mut self.members[id];
+        debug_assert!(member.pending.is_empty() && member.to_ask.is_empty(), "its readers have been removed");
         member.gone = true;
         if !member.queued {
-            self.members.remove(index as usize);
+            self.members.remove(id);
         }
     }
 
     /// Gives back what was needed by many who are all gone.
     pub(super) fn give_back(&mut self) {
-        if self.members.is_empty() && self.members.capacity() > 0 {
-            self.members = Slab::new();
+        if self.members.is_empty() {
             self.work.shrink_to_fit();
         }
-        if self.readers.is_empty() && self.readers.capacity() > 0 {
-            self.readers = Slab::new();
-        }
-        if self.locals.is_empty() && self.locals.capacity() > 0 {
-            self.locals = Slab::new();
-        }
+        self.members.give_back();
+        self.readers.give_back();
+        self.locals.give_back();
     }
 
-    /// Has a reader looked at, if there is something for it.
-    pub(super) fn mark(&mut self, index: u32) {
-        let reader = &mut self.readers[index as usize];
-        // The channel of one that is gone may be forgotten.
-        if reader.pending || reader.asked || reader.gone {
+    /// Has a reader that waits for something new looked at, if there is something for it.
+    pub(super) fn mark(&mut self, id: Id<Reader>) {
+        let reader = &self.readers[id];
+        if reader.state != State::Idle || !reader.place.is_behind(&self.locals[reader.local].channel) {
             return;
         }
-        if !reader.place.is_behind(&self.locals[reader.local as usize].channel) {
-            return;
-        }
-        let member_index = reader.member;
-        let member = &mut self.members[member_index as usize];
-        reader.pending = true;
-        reader.next = std::mem::replace(&mut member.pending, index);
-        if member.waiting {
-            self.set_behind(index, true);
+        let (member_id, local) = (reader.member, reader.local);
+        let member = &mut self.members[member_id];
+        let state = if member.waiting { State::Blocked } else { State::Pending };
+        member.pending.push_back(id, &mut self.readers);
+        self.readers[id].state = state;
+        if state == State::Blocked {
+            self.locals[local].blocked += 1;
         } else {
-            self.queue(member_index);
-            self.note_late(index);
+            self.queue(member_id);
+            self.note_late(id);
         }
     }
 
-    /// A reader has been put into the queue, perhaps behind the end of a round.
-    fn note_late(&mut self, index: u32) {
-        let reader = &self.readers[index as usize];
-        let local = &mut self.locals[reader.local as usize];
+    /// The next pending reader of a member, which is being visited from now on.
+    pub(super) fn take_pending(&mut self, member: Id<Member>) -> Option<Id<Reader>> {
+        let id = self.members[member].pending.pop_front(&mut self.readers)?;
+        self.readers[id].state = State::Idle;
+        Some(id)
+    }
+
+    /// A reader that is being visited has to ask the engine, and there is no room.
+    pub(super) fn has_to_ask(&mut self, id: Id<Reader>) {
+        let member = self.readers[id].member;
+        self.members[member].to_ask.push_back(id, &mut self.readers);
+        self.readers[id].state = State::ToAsk;
+    }
+
+    /// The first of a member's readers that have to ask, and no longer do.
+    pub(super) fn take_to_ask(&mut self, member: Id<Member>) -> Option<Id<Reader>> {
+        let id = self.members[member].to_ask.pop_front(&mut self.readers)?;
+        self.readers[id].state = State::Idle;
+        Some(id)
+    }
+
+    /// A reader has been put into the queue, perhaps after the end of a round.
+    fn note_late(&mut self, id: Id<Reader>) {
+        let reader = &self.readers[id];
+        let local = &mut self.locals[reader.local];
         local.late |= local.rounding && reader.place.live.seq < local.offered.seq;
     }
 
     /// Marks the next slice of a channel's readers. Returns how many.
-    pub(super) fn mark_slice(&mut self, local: u32, from: usize, max: usize) -> usize {
-        let len = self.locals[local as usize].readers.len();
+    pub(super) fn mark_slice(&mut self, local: Id<Local>, from: usize, max: usize) -> usize {
+        let len = self.locals[local].readers.len();
         let to = len.min(from + max);
         for at in from..to {
-            self.mark(self.locals[local as usize].readers[at]);
+            self.mark(self.locals[local].readers[at]);
         }
         if to < len {
             self.work.push_front(Work::Mark(local, to));
@@ -253,8 +295,8 @@ impl Readers {
     }
 
     /// Lets a channel go round from `now` on, unless it does already and will look again at its end.
-    pub(super) fn round(&mut self, local: u32, now: Mark) {
-        let found = &mut self.locals[local as usize];
+    pub(super) fn round(&mut self, local: Id<Local>, now: Mark) {
+        let found = &mut self.locals[local];
         if std::mem::replace(&mut found.rounding, true) {
             return;
         }
@@ -269,97 +311,74 @@ impl Readers {
 
     /// Whether a round is over: all that were to be offered something have been visited. If not, it is
     /// looked at again.
-    pub(super) fn is_over(&mut self, local: u32) -> bool {
-        let is_late = self.locals[local as usize].late;
+    pub(super) fn is_over(&mut self, local: Id<Local>) -> bool {
+        let is_late = self.locals[local].late;
         if is_late {
             self.push_settle(local);
         }
         !is_late
     }
 
-    /// The round ends behind all that is in the queue now.
-    fn push_settle(&mut self, local: u32) {
-        self.locals[local as usize].late = false;
+    /// The round ends after all that is in the queue now.
+    fn push_settle(&mut self, local: Id<Local>) {
+        self.locals[local].late = false;
         self.work.push_back(Work::Settle(local));
     }
 
     /// A round is over; the next one, if there is one.
-    pub(super) fn end_round(&mut self, local: u32, next: Option<Mark>) {
-        self.locals[local as usize].rounding = false;
+    pub(super) fn end_round(&mut self, local: Id<Local>, next: Option<Mark>) {
+        self.locals[local].rounding = false;
         if let Some(now) = next {
             self.round(local, now);
         }
     }
 
     /// Whether nobody reads a channel here any more, and nothing waits for it.
-    pub(super) fn is_unused(&self, local: u32) -> bool {
-        let local = &self.locals[local as usize];
+    pub(super) fn is_unused(&self, local: Id<Local>) -> bool {
+        let local = &self.locals[local];
         local.readers.is_empty() && !local.rounding
     }
 
     /// Has a member visited.
-    pub(super) fn queue(&mut self, index: u32) {
-        let member = &mut self.members[index as usize];
+    pub(super) fn queue(&mut self, id: Id<Member>) {
+        let member = &mut self.members[id];
         if !std::mem::replace(&mut member.queued, true) {
-            self.work.push_back(Work::Visit(index));
+            self.work.push_back(Work::Visit(id));
         }
     }
 
     /// The socket of a member is full.
-    pub(super) fn wait(&mut self, index: u32) {
-        self.members[index as usize].waiting = true;
+    pub(super) fn block(&mut self, id: Id<Member>) {
+        self.members[id].waiting = true;
+        self.set_pending(id, State::Blocked, |local, _| local.blocked += 1);
     }
 
-    /// The socket of a member takes bytes again. Returns the channels that nobody is behind in any more.
-    pub(super) fn resume(&mut self, index: u32) -> Vec<u32> {
-        let member = &mut self.members[index as usize];
-        member.waiting = false;
-        let mut next = member.pending;
-        if next != NONE {
-            self.queue(index);
-        }
+    /// The socket of a member takes bytes again. Returns the channels in which nobody is blocked any more.
+    pub(super) fn unblock(&mut self, id: Id<Member>) -> Vec<Id<Local>> {
+        self.members[id].waiting = false;
         let mut freed = Vec::new();
-        while next != NONE {
-            let reader = &self.readers[next as usize];
-            let (local, following) = (reader.local, reader.next);
-            // A reader that is gone has been taken out of the count, and its channel may be forgotten.
-            if !reader.gone && self.set_behind(next, false) {
-                self.note_late(next);
-                if self.locals[local as usize].behind == 0 {
-                    freed.push(local);
-                }
+        self.set_pending(id, State::Pending, |local, id| {
+            local.blocked -= 1;
+            if local.blocked == 0 {
+                freed.push(id);
             }
-            next = following;
+        });
+        if !self.members[id].pending.is_empty() {
+            self.queue(id);
         }
         freed
     }
 
-    /// Takes the pending readers of a member out of its list; those that are gone are forgotten.
-    pub(super) fn take_pending(&mut self, index: u32) -> impl Iterator<Item = u32> {
-        let mut next = std::mem::replace(&mut self.members[index as usize].pending, NONE);
-        std::iter::from_fn(move || {
-            while next != NONE {
-                let index = next;
-                let reader = &mut self.readers[index as usize];
-                next = std::mem::replace(&mut reader.next, NONE);
-                reader.pending = false;
-                if !reader.gone {
-                    return Some(index);
-                }
-                self.readers.remove(index as usize);
+    /// Puts the readers in a member's list of pending ones into this state.
+    fn set_pending(&mut self, id: Id<Member>, state: State, mut each: impl FnMut(&mut Local, Id<Local>)) {
+        let pending: Vec<_> = self.members[id].pending.iter(&self.readers).collect();
+        for id in pending {
+            self.readers[id].state = state;
+            let local = self.readers[id].local;
+            each(&mut self.locals[local], local);
+            if state == State::Pending {
+                self.note_late(id);
             }
-            None
-        })
-    }
-
-    /// Whether it changed.
-    fn set_behind(&mut self, index: u32, behind: bool) -> bool {
-        let reader = &mut self.readers[index as usize];
-        if std::mem::replace(&mut reader.behind, behind) == behind {
-            return false;
         }
-        let local = &mut self.locals[reader.local as usize];
-        local.behind = if behind { local.behind + 1 } else { local.behind - 1 };
-        true
     }
 }

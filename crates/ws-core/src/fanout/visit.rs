@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::readers::{NONE, Place};
+use super::arena::Id;
+use super::readers::{Member, Place, Reader};
 use super::{Fanout, Turn};
 use crate::connection::Delivered;
 use crate::limits::FANOUT_WRITE_BYTES_MAX;
@@ -11,7 +12,8 @@ use crate::log::{Run, Stretch};
 /// What a visit collects; its memory serves the next one.
 #[derive(Debug, Default)]
 pub(super) struct Visit {
-    readers: Vec<u32>,
+    /// Those that were looked at.
+    readers: Vec<Id<Reader>>,
     portions: Vec<Portion>,
     /// The frames of all portions, unless there is only one that can be written from where it is.
     frames: Stretch,
@@ -20,7 +22,7 @@ pub(super) struct Visit {
 /// What one reader gets.
 #[derive(Debug)]
 struct Portion {
-    reader: u32,
+    reader: Id<Reader>,
     source: Source,
     frames: usize,
     /// How many of the frames were written.
@@ -32,9 +34,9 @@ struct Portion {
 /// Where the frames of a reader are.
 #[derive(Debug)]
 pub(super) enum Source {
-    /// In the log, behind the live window.
+    /// In the log, through the live window.
     Live(Range<usize>),
-    /// In the log, behind the other window.
+    /// In the log, through the other window.
     Late(Range<usize>),
     /// In the page of the history.
     Past(Range<usize>),
@@ -54,36 +56,43 @@ pub(super) struct Note {
 
 impl Fanout {
     /// Writes to a member once.
-    pub(super) fn visit(&mut self, index: u32, turn: &mut Turn) {
-        let member = &mut self.all.members[index as usize];
+    pub(super) fn visit(&mut self, id: Id<Member>, turn: &mut Turn) {
+        let member = &mut self.all.members[id];
         member.queued = false;
         if member.gone {
-            self.all.members.remove(index as usize);
+            self.all.members.remove(id);
             return;
         }
-        if member.waiting || member.pending == NONE {
+        if member.waiting || member.pending.is_empty() {
             return;
         }
         // Before looking at what there is: a subscription that ends from here on is noticed.
         let changes = member.connection.changes();
         let mut visit = std::mem::take(&mut self.visit);
-        visit.readers.extend(self.all.take_pending(index));
-        self.collect(&mut visit);
-        if !visit.portions.is_empty() && self.write(index, changes, &mut visit, turn) {
-            self.all.wait(index);
+        self.collect(id, &mut visit);
+        if !visit.portions.is_empty() && self.write(id, changes, &mut visit, turn) {
+            self.block(id);
         }
         visit.portions.drain(..).filter(|portion| portion.taken > 0).for_each(|portion| self.advance(portion, turn));
         visit.frames.clear();
+        // After those that were not looked at: two channels with much to read do not keep out a third.
         visit.readers.drain(..).for_each(|reader| self.all.mark(reader));
         self.visit = visit;
+        let member = &self.all.members[id];
+        if !member.waiting && !member.pending.is_empty() {
+            self.all.queue(id);
+        }
     }
 
     /// Collects what the readers get next, as much as goes out in one write.
-    fn collect(&mut self, visit: &mut Visit) {
-        let alone = visit.readers.len() == 1;
-        for reader in &visit.readers {
-            let Some(source) = self.next(*reader) else { continue };
-            let offset = self.all.readers[*reader as usize].place.offset;
+    fn collect(&mut self, id: Id<Member>, visit: &mut Visit) {
+        while visit.frames.bytes.len() < FANOUT_WRITE_BYTES_MAX
+            && let Some(reader) = self.all.take_pending(id)
+        {
+            let alone = visit.readers.is_empty() && self.all.members[id].pending.is_empty();
+            visit.readers.push(reader);
+            let Some(source) = self.next(reader) else { continue };
+            let offset = self.all.readers[reader].place.offset;
             let frames = match &source {
                 Source::Live(range) | Source::Late(range) | Source::Past(range) => range.len(),
                 Source::Note(_) => 1,
@@ -94,20 +103,17 @@ impl Fanout {
                 _ if !alone => visit.frames.extend(self.run_of(&source)),
                 _ => {}
             }
-            visit.portions.push(Portion { reader: *reader, source, frames, taken: 0, offset });
-            if visit.frames.bytes.len() >= FANOUT_WRITE_BYTES_MAX {
-                break;
-            }
+            visit.portions.push(Portion { reader, source, frames, taken: 0, offset });
         }
     }
 
     /// Writes what was collected, and notes how much of each portion was taken. Whether the member can take
     /// nothing more for now.
-    fn write(&self, index: u32, changes: u32, visit: &mut Visit, turn: &mut Turn) -> bool {
+    fn write(&self, id: Id<Member>, changes: u32, visit: &mut Visit, turn: &mut Turn) -> bool {
         let whole = visit.frames.ends.len();
         let run = if whole == 0 { self.run_of(&visit.portions[0].source) } else { visit.frames.run(0..whole) };
         turn.writes += 1;
-        let delivered = self.all.members[index as usize].connection.deliver(run, changes, turn.now_ms);
+        let delivered = self.all.members[id].connection.deliver(run, changes, turn.now_ms);
         let mut taken = match delivered {
             Delivered::All => run.ends.len(),
             Delivered::Blocked(frames) => frames,
@@ -131,7 +137,7 @@ impl Fanout {
 
     /// A reader has got its portion, or the beginning of it.
     fn advance(&mut self, portion: Portion, turn: &mut Turn) {
-        let place = &mut self.all.readers[portion.reader as usize].place;
+        let place = &mut self.all.readers[portion.reader].place;
         match portion.source {
             Source::Live(_) | Source::Late(_) => {
                 place.live.seq += portion.taken as u64;

@@ -1,0 +1,190 @@
+//! Many readers that catch up from an engine that answers late: nobody holds what it cannot use, everybody gets
+//! a turn, and nobody waits for the sweep. No time passes in these tests.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use ws_core::engine::Engine;
+use ws_core::{ChannelOptions, Flow, Hub};
+
+use super::record::Record;
+use crate::client::{Client, hub_with, limits, options, settle};
+
+const PLENTY: usize = 1 << 30;
+
+/// More than a shard may ask for at a time, in one connection.
+const CHANNELS: usize = 40;
+
+/// Publications in each of them.
+const STORED: u64 = 3;
+
+struct World {
+    record: Arc<Record>,
+    hub: Hub,
+}
+
+impl World {
+    /// All calls to the engine wait.
+    async fn new() -> Self {
+        let record = Arc::new(Record::new(4));
+        let passing = ChannelOptions { history_size: 0, ..options() };
+        let hub = hub_with(limits(), &[("", options()), ("pass", passing)], record.clone());
+        let world = World { record, hub };
+        let mut publisher = Client::connect(&world.hub, PLENTY);
+        for _ in 0..STORED {
+            for nth in 0..CHANNELS {
+                world.request(&mut publisher, "publish", json!({"channel": name(nth), "data": "x".repeat(1000)}));
+            }
+        }
+        world.answer_all().await;
+        world
+    }
+
+    /// Sends a request, and again while it is held for the engine.
+    fn request(&self, client: &mut Client, action: &str, payload: Value) {
+        let request = json!({"id": "1", "type": "request", "action": action, "payload": payload}).to_string();
+        while client.say(&request) == Flow::Hold {
+            self.record.let_go();
+        }
+    }
+
+    fn subscribe(&self, client: &mut Client, channel: &str) {
+        let history = json!({"channel": channel, "rewind": STORED});
+        let passing = json!({"channel": channel});
+        self.request(client, "subscribe", if channel.starts_with("pass:") { passing } else { history });
+    }
+
+    fn publish(&self, client: &mut Client, channel: &str, bytes: usize) {
+        self.request(client, "publish", json!({"channel": channel, "data": "x".repeat(bytes)}));
+    }
+
+    /// A client that takes so many bytes, subscribed to all channels from their beginning.
+    fn subscribed(&self, room: usize) -> Client {
+        let mut client = Client::connect(&self.hub, room);
+        (0..CHANNELS).for_each(|nth| self.subscribe(&mut client, &name(nth)));
+        client
+    }
+
+    /// Lets the engine answer whatever it is asked.
+    async fn answer_all(&self) {
+        for _ in 0..1000 {
+            settle().await;
+            if !self.record.let_go() {
+                return;
+            }
+        }
+        panic!("it is asked again and again");
+    }
+}
+
+fn name(nth: usize) -> String {
+    format!("c{nth}")
+}
+
+/// The channels of the publications that have arrived.
+fn publications(client: &mut Client) -> Vec<String> {
+    let events = client.read().into_iter().map(|frame| frame["data"].clone());
+    let publications = events.filter(|data| data["event"] == "publication");
+    publications.map(|data| data["channel"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// One for each shard, and one more.
+async fn check_that_others_catch_up(world: &World) {
+    for nth in 0..3 {
+        let mut reader = world.subscribed(PLENTY);
+        world.answer_all().await;
+        assert_eq!(publications(&mut reader).len(), CHANNELS * STORED as usize, "reader {nth}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_do_not_read_keep_nobody_from_catching_up() {
+    let world = World::new().await;
+    let slow: Vec<_> = (0..6).map(|_| world.subscribed(0)).collect();
+    world.answer_all().await;
+    check_that_others_catch_up(&world).await;
+    // Their questions are asked again when they can use the answers.
+    for mut client in slow {
+        client.make_room(PLENTY);
+        world.answer_all().await;
+        assert_eq!(publications(&mut client).len(), CHANNELS * STORED as usize);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_leave_with_questions_open_give_them_back() {
+    let world = World::new().await;
+    for room in [0, PLENTY] {
+        for _ in 0..50 {
+            drop(world.subscribed(room));
+        }
+        // Answered for readers that are blocked, and then gone.
+        let blocked: Vec<_> = (0..6).map(|_| world.subscribed(room)).collect();
+        world.answer_all().await;
+        drop(blocked);
+    }
+    check_that_others_catch_up(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_client_asks_for_little_at_a_time() {
+    let world = World::new().await;
+    let mut greedy = world.subscribed(PLENTY);
+    let mut modest = Client::connect(&world.hub, PLENTY);
+    // The same shard.
+    drop(std::mem::replace(&mut modest, Client::connect(&world.hub, PLENTY)));
+    world.subscribe(&mut modest, &name(0));
+    settle().await;
+    let mut answered = 0;
+    while publications(&mut modest).is_empty() {
+        assert!(world.record.let_go(), "it has asked");
+        answered += 1;
+        settle().await;
+    }
+    assert!(answered <= 8, "{answered} questions of another one came first");
+    world.answer_all().await;
+    assert_eq!(publications(&mut greedy).len(), CHANNELS * STORED as usize);
+}
+
+#[tokio::test(start_paused = true)]
+async fn busy_channels_do_not_starve_another_of_the_same_client() {
+    let world = World::new().await;
+    let (mut publisher, mut client) = (Client::connect(&world.hub, PLENTY), Client::connect(&world.hub, 0));
+    let channels = ["pass:a", "pass:b", "pass:c", "pass:d"];
+    channels.iter().for_each(|channel| world.subscribe(&mut client, channel));
+    settle().await;
+    for (channel, times) in channels.into_iter().zip([15, 1, 1, 15]) {
+        (0..times).for_each(|_| world.publish(&mut publisher, channel, 60_000));
+        world.answer_all().await;
+    }
+    let mut seen = Vec::new();
+    for _ in 0..16 {
+        client.make_room(128 << 10);
+        settle().await;
+        seen.extend(publications(&mut client));
+        if seen.iter().any(|channel| channel == "pass:b") && seen.iter().any(|channel| channel == "pass:c") {
+            break;
+        }
+    }
+    assert!(seen.len() <= 12, "{} came before: {seen:?}", seen.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_for_a_blocked_reader_is_given_up_when_it_leaves() {
+    let world = World::new().await;
+    let mut clients: Vec<_> = (0..4).map(|nth| Client::connect(&world.hub, if nth < 2 { 0 } else { PLENTY })).collect();
+    for client in &mut clients {
+        world.subscribe(client, "pass:a");
+    }
+    settle().await;
+    let mut publisher = Client::connect(&world.hub, PLENTY);
+    (0..3).for_each(|_| world.publish(&mut publisher, "pass:a", 10_000));
+    world.answer_all().await;
+    assert!(world.hub.log_bytes() > 20_000, "kept for those that do not read");
+    for client in &mut clients[..2] {
+        world.request(client, "unsubscribe", json!({"channel": "pass:a"}));
+    }
+    settle().await;
+    assert_eq!(world.hub.log_bytes(), 0, "others are still subscribed, and have read everything");
+    assert_eq!(world.record.stats().publications, CHANNELS as u64 * STORED);
+}
