@@ -36,8 +36,10 @@ impl Server {
     }
 
     /// The same over an engine of the test's own.
-    pub async fn over(engine: Arc<dyn Engine>) -> Self {
-        Self::run(App::bind_with(&config(), |_| Ok(engine)).await.expect("port 0 can be bound"))
+    pub async fn over(engine: Arc<dyn Engine>, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config();
+        change(&mut config);
+        Self::run(App::bind_with(&config, |_| Ok(engine)).await.expect("port 0 can be bound"))
     }
 
     fn run(app: App) -> Self {
@@ -88,6 +90,11 @@ impl Server {
     /// Begins the drain.
     pub fn begin_drain(&mut self) {
         drop(self.shutdown.take());
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(mut self) {
+        within("the server to end", &mut self.task).await.expect("the server's task ends well");
     }
 
     /// Drains, and says how many connections there were and how many were cut off.

@@ -28,6 +28,7 @@ use crate::quota::Quota;
 use crate::rate::Rate;
 use crate::registry::Registry;
 use crate::shard::{Notice, Shard};
+use crate::supervisor::Supervisor;
 
 /// A cheap handle on the hub. Its fan-out tasks, one per shard, end with the last handle.
 #[derive(Debug, Clone)]
@@ -90,6 +91,7 @@ pub(crate) struct Shared {
     /// Those of them that have to authenticate first.
     pub(crate) strangers: AtomicUsize,
     draining: AtomicBool,
+    supervisor: Supervisor,
 }
 
 #[derive(Debug)]
@@ -131,9 +133,13 @@ impl Hub {
             connections: AtomicUsize::new(0),
             strangers: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
+            supervisor: Supervisor::default(),
         });
         shared.engine.start(Arc::new(Sink::new(&shared)));
-        let tasks = (0..shards).map(|shard| tokio::spawn(Fanout::new(shared.clone(), shard).run()).abort_handle());
+        let tasks = (0..shards).map(|shard| {
+            let fanout = Fanout::new(shared.clone(), shard);
+            tokio::spawn(shared.supervisor.clone().watch("a fan-out task", fanout.run())).abort_handle()
+        });
         Hub { _tasks: Arc::new(Tasks(tasks.collect())), shared }
     }
 
@@ -193,6 +199,11 @@ impl Hub {
     /// What keeps the publications.
     pub fn engine(&self) -> &Arc<dyn Engine> {
         &self.shared.engine
+    }
+
+    /// What knows whether a task has failed that the hub, or its transport, cannot do without.
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.shared.supervisor
     }
 
     /// Counts since the start.

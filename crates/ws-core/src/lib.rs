@@ -45,6 +45,7 @@ mod shard;
 mod standing;
 mod subscribing;
 mod subscription;
+mod supervisor;
 
 pub use admission::{Membership, Permit, Refusal};
 pub use auth::Auth;
@@ -60,3 +61,4 @@ pub use limits::Limits;
 pub use options::{Access, Actions, ChannelOptions, Namespaces, OnLag};
 pub use outlet::Outlet;
 pub use session::{Flow, Session};
+pub use supervisor::{Guard, Supervisor};

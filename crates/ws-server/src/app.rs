@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use ws_auth::{Key, Verifier};
 use ws_core::{
     Authenticator, ChannelOptions, Engine, Heartbeat, Hub, HubOptions, MemoryEngine, MemoryLimits, Namespaces,
+    Supervisor,
 };
 use ws_engine_sqlite::{OpenError, SqliteEngine, SqliteOptions};
 use ws_transport::{AllowedOrigin, BindError, DrainOptions, Drained, Tls, TlsError, Transport, TransportOptions};
@@ -36,6 +37,7 @@ pub struct App {
     engine: Arc<dyn Engine>,
     grace: Duration,
     tls: Option<Tls>,
+    supervisor: Supervisor,
     _follows: Follows,
 }
 
@@ -115,12 +117,16 @@ impl App {
             version: VERSION,
             drain: DrainOptions { grace: config.drain.grace, reconnect_spread: config.drain.reconnect_spread },
         };
-        let counters = hub.counters().clone();
+        let (counters, supervisor) = (hub.counters().clone(), hub.supervisor().clone());
         let transport = Transport::bind(&config.addr, hub, options)?;
-        let follows = key_set.map(|source| tokio::spawn(source.follow(counters)));
-        let watches = tls.clone().map(|tls| tokio::spawn(tls.watch()));
+        let follows = key_set.map(|source| {
+            tokio::spawn(supervisor.clone().watch("the task that fetches published keys", source.follow(counters)))
+        });
+        let watches = tls.clone().map(|tls| {
+            tokio::spawn(supervisor.clone().watch("the task that reads the certificate again", tls.watch()))
+        });
         let follows = Follows(follows.into_iter().chain(watches).collect());
-        Ok(App { transport, engine, grace: config.drain.grace, tls, _follows: follows })
+        Ok(App { transport, engine, grace: config.drain.grace, tls, supervisor, _follows: follows })
     }
 
     /// The addresses that are bound, with the ports that the system chose for 0.
@@ -128,11 +134,16 @@ impl App {
         self.transport.local_addrs()
     }
 
-    /// Serves until `shutdown` is ready, then drains, and closes the engine.
+    /// Serves until `shutdown` is ready, or a task has failed that the server cannot do without; then drains, and
+    /// closes the engine.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
         let (began, begins) = oneshot::channel();
+        let supervisor = self.supervisor.clone();
         let shutdown = async {
-            shutdown.await;
+            tokio::select! {
+                () = shutdown => {}
+                _ = supervisor.failed() => tracing::error!("shutting down, for the server cannot go on without it"),
+            }
             // The other end waits for it below.
             let _ = began.send(Instant::now());
         };
@@ -170,7 +181,7 @@ pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
         tracing::info!(%addr, "listening; the test page is at {scheme}://{}/", reachable(addr));
     }
     let reload = app.tls.clone();
-    let _reloads = Follows(vec![tokio::spawn(async move {
+    let reloads = async move {
         while hangup.recv().await.is_some() {
             match reload.as_ref().map(Tls::reload) {
                 Some(Ok(())) => tracing::info!("SIGHUP: the certificate was read again"),
@@ -178,12 +189,15 @@ pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
                 None => tracing::info!("SIGHUP: there is no certificate to read again"),
             }
         }
-    })]);
+    };
+    let reloads = app.supervisor.clone().watch("the task that waits for SIGHUP", reloads);
+    let _reloads = Follows(vec![tokio::spawn(reloads)]);
     tell_engine(config);
     if config.auth.allowed_origins.contains(&AllowedOrigin::Any) {
         tracing::warn!("any origin is allowed: every page in a browser that reaches the server may connect");
     }
     tell_auth(config);
+    let supervisor = app.supervisor.clone();
     let drained = app
         .run(async move {
             let name = tokio::select! {
@@ -202,7 +216,7 @@ pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
         })
         .await;
     tracing::info!(connections = drained.connections, cut_off = drained.cut_off, "drained");
-    Ok(())
+    supervisor.failure().map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 /// What is open, so that nobody has to find out.

@@ -24,6 +24,9 @@ pub(crate) const READ_CHUNK_BYTES: usize = 4 * 1024;
 /// Answers of one batch that are collected before they are written, in bytes.
 pub(crate) const WRITE_BATCH_BYTES_MAX: usize = 64 * 1024;
 
+/// Most time for a drain after a task has failed that the server cannot do without.
+pub(crate) const FAILED_GRACE: Duration = Duration::from_secs(2);
+
 /// Time for the peer to finish a closing handshake, and to take what is on its way to it.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -12,7 +12,7 @@ use ws_proto::CloseCode;
 
 use crate::endpoint::SessionEndpoint;
 use crate::http::{Accepted, AllowedOrigin, HubRoutes, Metrics};
-use crate::limits::{DRAIN_CLOSE_MIN, DRAIN_NOTICE};
+use crate::limits::{DRAIN_CLOSE_MIN, DRAIN_NOTICE, FAILED_GRACE};
 use crate::listener::{self, BindError, Opens, Server};
 use crate::outside::Outside;
 use crate::socket::SocketOptions;
@@ -80,15 +80,20 @@ impl Transport {
         let server = server(&hub, &options);
         let mut accepting = JoinSet::new();
         for listener in listeners {
-            accepting.spawn(server.clone().accept(listener));
+            accepting.spawn(
+                hub.supervisor().clone().watch("the task that accepts connections", server.clone().accept(listener)),
+            );
         }
         shutdown.await;
-        let end = Instant::now() + options.drain.grace;
+        // The connections of a task that is dead cannot be told, and would only be waited for.
+        let has_failed = hub.supervisor().failure().is_some();
+        let grace = if has_failed { options.drain.grace.min(FAILED_GRACE) } else { options.drain.grace };
+        let end = Instant::now() + grace;
         let connections = hub.admitted();
         tracing::info!(connections, "draining");
         hub.drain(options.drain.reconnect_spread);
         if connections > 0 {
-            tokio::time::sleep(DRAIN_NOTICE.min(options.drain.grace / 4)).await;
+            tokio::time::sleep(DRAIN_NOTICE.min(grace / 4)).await;
         }
         hub.close_all(CloseCode::GoingAway);
         server.sockets.close();

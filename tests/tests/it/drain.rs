@@ -1,9 +1,8 @@
 //! The end of a server: everybody is told when to come back, and the process ends well (ARCHITECTURE, invariant 8).
 
-mod held;
-
 use std::sync::Arc;
 
+use crate::held::Held;
 use ws_tests::prelude::*;
 use ws_tests::process::Signal;
 
@@ -86,8 +85,8 @@ async fn who_never_answers_is_cut_off() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_accepted_is_answered_before_the_close() {
     const PUBLISHED: usize = 40;
-    let engine = Arc::new(held::Held::new());
-    let mut server = Server::over(engine.clone()).await;
+    let engine = Arc::new(Held::new());
+    let mut server = Server::over(engine.clone(), |_| {}).await;
     let mut client = server.connect().await;
     let mut idle = server.connect().await;
     let publish = |id: usize| json!({"id": id.to_string(), "type": "request", "action": "publish", "payload": {"channel": "a", "data": id}});

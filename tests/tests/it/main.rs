@@ -12,7 +12,9 @@ mod flood;
 mod foreign;
 mod fuzz;
 mod guard;
+mod half_closed;
 mod heartbeat;
+mod held;
 mod http;
 mod identity;
 mod leak;
@@ -20,6 +22,7 @@ mod limits;
 mod recovery;
 mod seed;
 mod slow;
+mod supervised;
 mod tidy;
 mod tls;
 

@@ -63,6 +63,9 @@ impl HubRoutes {
         if self.hub.is_draining() {
             return Reply::refusal(ErrorCode::Overloaded, "the server is draining");
         }
+        if let Some(failure) = self.hub.supervisor().failure() {
+            return Reply::refusal(ErrorCode::Overloaded, failure);
+        }
         match self.hub.engine().health() {
             Ok(()) => Reply::json(&json!({ "status": "ready" })),
             Err(reason) => Reply::refusal(ErrorCode::EngineUnavailable, &reason),

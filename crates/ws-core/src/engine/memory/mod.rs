@@ -20,6 +20,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::registry::{Named, Registry};
+use crate::supervisor::Supervisor;
 
 /// Limits that an operator sets.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +35,7 @@ pub struct MemoryLimits {
 #[derive(Debug)]
 pub struct MemoryEngine {
     inner: Arc<Inner>,
+    supervisor: Supervisor,
 }
 
 #[derive(Debug)]
@@ -77,7 +79,7 @@ impl MemoryEngine {
             base: Epoch::random().as_u64(),
             epochs: AtomicU64::new(0),
         };
-        MemoryEngine { inner: Arc::new(inner) }
+        MemoryEngine { inner: Arc::new(inner), supervisor: Supervisor::default() }
     }
 }
 
@@ -93,7 +95,8 @@ impl Engine for MemoryEngine {
     /// Call it within a tokio runtime.
     fn start(&self, sink: Arc<dyn EngineSink>) {
         if self.inner.sink.set(sink).is_ok() {
-            tokio::spawn(upkeep::run(Arc::downgrade(&self.inner)));
+            let upkeep = upkeep::run(Arc::downgrade(&self.inner));
+            tokio::spawn(self.supervisor.clone().watch("the upkeep of the memory engine", upkeep));
         }
     }
 
@@ -131,6 +134,10 @@ impl Engine for MemoryEngine {
             bytes: self.inner.books.bytes(),
             store: None,
         }
+    }
+
+    fn health(&self) -> Result<(), String> {
+        self.supervisor.failure().map_or(Ok(()), |failure| Err(failure.to_owned()))
     }
 
     fn close(&self, done: Done<()>) {

@@ -1,7 +1,9 @@
-//! An engine whose answers to publishers are held back until the test says so, as those of a slow disk.
+//! An engine that does to the server what the test says: its answers to publishers are held back, as those of a
+//! slow disk; it has no room; it panics.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use ws_core::engine::{
     Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, History, HistoryQuery, MemoryEngine, MemoryLimits,
@@ -14,16 +16,36 @@ type Answer = Box<dyn FnOnce() + Send>;
 pub(super) struct Held {
     memory: MemoryEngine,
     answers: Arc<Mutex<Vec<Answer>>>,
+    full: AtomicBool,
+    panics: AtomicBool,
+    sink: OnceLock<Arc<dyn EngineSink>>,
 }
 
 impl Held {
     pub(super) fn new() -> Self {
         let memory = MemoryEngine::new(MemoryLimits { history_bytes_max: 1 << 20, idle_channels_max: 100 });
-        Held { memory, answers: Arc::default() }
+        Held {
+            memory,
+            answers: Arc::default(),
+            full: AtomicBool::new(false),
+            panics: AtomicBool::new(false),
+            sink: OnceLock::new(),
+        }
     }
 
     pub(super) fn held(&self) -> usize {
         self.answers.lock().expect("no panic while locked").len()
+    }
+
+    /// Says that it has room, or has none.
+    pub(super) fn set_room(&self, room: bool) {
+        self.full.store(!room, Ordering::Release);
+        self.sink.get().filter(|_| room).iter().for_each(|sink| sink.has_room());
+    }
+
+    /// Panics when it is asked for publications from now on; not when it is asked for a position.
+    pub(super) fn panic(&self) {
+        self.panics.store(true, Ordering::Release);
     }
 
     pub(super) fn let_go(&self) {
@@ -48,7 +70,8 @@ impl Engine for Held {
     }
 
     fn start(&self, sink: Arc<dyn EngineSink>) {
-        self.memory.start(sink);
+        self.memory.start(sink.clone());
+        assert!(self.sink.set(sink).is_ok(), "it is started once");
     }
 
     fn append(&self, append: Append<'_>, done: Done<Appended>) {
@@ -61,6 +84,7 @@ impl Engine for Held {
     }
 
     fn history(&self, query: HistoryQuery<'_>, done: Done<History>) {
+        assert!(query.limit == 0 || !self.panics.load(Ordering::Acquire), "on purpose");
         self.memory.history(query, done);
     }
 
@@ -70,6 +94,10 @@ impl Engine for Held {
 
     fn interest(&self, channel: &str, interested: bool) {
         self.memory.interest(channel, interested);
+    }
+
+    fn has_room(&self) -> bool {
+        !self.full.load(Ordering::Acquire)
     }
 
     fn stats(&self) -> EngineStats {
