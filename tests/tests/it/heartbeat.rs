@@ -1,7 +1,11 @@
 //! PROTOCOL section 2, with short intervals.
 
+use std::sync::Arc;
+
 use ws_tests::prelude::*;
 use ws_tests::raw::{FIN, frame, opcode};
+
+use crate::held::Held;
 
 /// Long enough that a busy machine answers in time, short enough for a test.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -122,4 +126,39 @@ async fn off_is_off() {
     let mut client = server.connect().await;
     assert_eq!(client.connected["heartbeat"], json!({"interval_ms": 0, "timeout_ms": 0}));
     assert_eq!(client.count().await, 1);
+}
+
+/// The server reads nothing of a publisher that it holds up, so it cannot judge its silence.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publisher_that_is_held_up_is_not_taken_for_dead() {
+    let engine = Arc::new(Held::new());
+    let server = Server::over(engine.clone(), |config| {
+        config.heartbeat.interval = INTERVAL;
+        config.heartbeat.timeout = IMPATIENT;
+    })
+    .await;
+    let (mut held, mut silent) = (Raw::websocket(server.addr()).await, Raw::websocket(server.addr()).await);
+    engine.set_room(false);
+    let publish =
+        |id| json!({"id": id, "type": "request", "action": "publish", "payload": {"channel": "a", "data": 1}});
+    for socket in [&mut held, &mut silent] {
+        socket.write(&raw::text(&publish("1").to_string())).await;
+    }
+    until("both to be held", async || (server.metrics().await.get("ws_publishers_held_total") >= 2.0).then_some(()))
+        .await;
+    // Not read before there is room; of the other one there is nothing to be read.
+    held.write(&raw::text(&publish("2").to_string())).await;
+    assert_eq!(silent.closed().await, 4000);
+    server.wait_for_metric("ws_connections", 1.0).await;
+    tokio::time::sleep(2 * IMPATIENT).await;
+    engine.set_room(true);
+    until("both publications", async || (engine.held() == 2).then_some(())).await;
+    engine.let_go();
+    let mut answered = Vec::new();
+    while answered.len() < 2 {
+        let frame = held.frame().await;
+        if frame.first == FIN | opcode::TEXT {
+            answered.push(frame);
+        }
+    }
 }

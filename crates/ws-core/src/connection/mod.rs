@@ -172,6 +172,13 @@ impl Connection {
         task.into_iter().for_each(Waker::wake);
     }
 
+    /// Takes back that it is to be closed for its silence: something of it has arrived that was not read in time.
+    pub fn keep_alive(&self, now_ms: u64) {
+        self.heard_ms.store(now_ms, Ordering::Relaxed);
+        let mut out = self.out.lock();
+        out.close.take_if(|code| *code == CloseCode::HeartbeatTimeout);
+    }
+
     /// Reads what there is to do, and has `waker` called when that changes.
     pub fn attention(&self, waker: &Waker) -> Attention {
         let mut out = self.out.lock();

@@ -34,18 +34,29 @@ impl Fanout {
     /// Heartbeats, write timeouts and tokens, and what else is due.
     pub(super) fn sweep(&mut self) {
         let now_ms = self.shared.clock.now_ms();
+        let swept_ms = std::mem::replace(&mut self.swept_ms, now_ms);
+        let has_stalled = now_ms.saturating_sub(swept_ms) > stall_ms(&self.shared);
+        if has_stalled {
+            tracing::warn!(
+                stalled_ms = now_ms - swept_ms,
+                shard = self.shard,
+                "the server stood still: nobody is judged by that time"
+            );
+            self.stalled_ms = now_ms;
+        }
         let write_timeout_ms = millis(self.shared.limits.write_timeout);
         for (_, member) in self.all.members.iter_mut() {
-            let full_since_ms = member.connection.full_since_ms();
+            let full_since_ms = member.connection.full_since_ms().map(|since| since.max(self.stalled_ms));
             if write_timeout_ms > 0 && full_since_ms.is_some_and(|since| now_ms - since.min(now_ms) >= write_timeout_ms)
             {
                 member.connection.close(CloseCode::TooSlow);
             }
-            if member.connection.standing().has_come(now_ms) {
+            // After a stall, what is in the socket is read before a deadline counts.
+            if !has_stalled && member.connection.standing().has_come(now_ms) {
                 member.connection.wake();
             }
             if now_ms >= member.check_at_ms {
-                member.check_at_ms = beat(&self.shared, member, now_ms);
+                member.check_at_ms = beat(&self.shared, member, self.stalled_ms, now_ms);
             }
         }
         std::mem::take(&mut self.failed).into_iter().for_each(|reader| self.retry(reader));
@@ -56,14 +67,16 @@ impl Fanout {
     }
 }
 
-/// Does what the heartbeat asks for now, and says when to look again.
-fn beat(shared: &Arc<Shared>, member: &mut Member, now_ms: u64) -> u64 {
+/// Does what the heartbeat asks for now, and says when to look again. What the server did not hear because it stood
+/// still until `stalled_ms` counts as heard then.
+fn beat(shared: &Arc<Shared>, member: &mut Member, stalled_ms: u64, now_ms: u64) -> u64 {
     let (heard, spoke) = member.connection.last_ms();
-    match shared.heartbeat.judge(now_ms, heard, spoke, member.pinged_ms) {
+    match shared.heartbeat.judge(now_ms, heard.max(stalled_ms), spoke, member.pinged_ms) {
         Beat::Wait(until_ms) => until_ms,
         Beat::Dead => {
             member.connection.close(CloseCode::HeartbeatTimeout);
-            u64::MAX
+            // The connection's task stays open where its socket has something to read.
+            now_ms + shared.heartbeat.timeout_ms.max(millis(SWEEP_INTERVAL_MAX))
         }
         Beat::Ping => {
             member.pinged_ms = now_ms;
@@ -96,13 +109,22 @@ fn notify<E: Notify>(connection: &Connection, event: &E, now_ms: u64) {
 
 /// Often enough that what is due is done an eighth of its time late at most.
 pub(super) fn sweep_interval(shared: &Shared) -> Interval {
+    let mut interval = tokio::time::interval(sweep_period(shared));
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+fn sweep_period(shared: &Shared) -> Duration {
     let heartbeat = [shared.heartbeat.interval_ms, shared.heartbeat.timeout_ms, millis(shared.limits.write_timeout)];
     let auth = [shared.auth.authenticate_within, shared.auth.expiry_notice, shared.auth.expiry_grace].map(millis);
     let shortest = heartbeat.into_iter().chain(auth).filter(|ms| *ms > 0).min().unwrap_or(u64::MAX);
-    let period = Duration::from_millis(shortest / 8).clamp(SWEEP_INTERVAL_MIN, SWEEP_INTERVAL_MAX);
-    let mut interval = tokio::time::interval(period);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    interval
+    Duration::from_millis(shortest / 8).clamp(SWEEP_INTERVAL_MIN, SWEEP_INTERVAL_MAX)
+}
+
+/// Time between two sweeps from which on the process must have stood still: a machine that was suspended or moved, a
+/// debugger.
+fn stall_ms(shared: &Shared) -> u64 {
+    (4 * millis(sweep_period(shared))).max(shared.heartbeat.timeout_ms / 2)
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -60,6 +60,10 @@ pub(crate) struct Fanout {
     untold: bool,
     closing: Option<CloseCode>,
     counts_paid_ms: u64,
+    /// When the last sweep was.
+    swept_ms: u64,
+    /// When the server last went on after it had stood still.
+    stalled_ms: u64,
 }
 
 /// What happens between two yields.
@@ -92,11 +96,14 @@ impl Fanout {
             untold: false,
             closing: None,
             counts_paid_ms: 0,
+            swept_ms: 0,
+            stalled_ms: 0,
         }
     }
 
     pub(crate) async fn run(mut self) {
         let mut sweep = care::sweep_interval(&self.shared);
+        self.swept_ms = self.shared.clock.now_ms();
         loop {
             if self.all.work.is_empty() {
                 [&mut self.live, &mut self.late].into_iter().for_each(Window::clear);

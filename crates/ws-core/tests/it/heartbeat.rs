@@ -59,3 +59,30 @@ async fn who_only_listens_is_asked_too() {
     assert_eq!(listener.read().iter().filter(|frame| is_ping(frame)).count(), 1);
     assert_eq!(talker.read().iter().filter(|frame| is_ping(frame)).count(), 0);
 }
+
+/// The process stands still for longer than anybody may be silent: a machine that is suspended, SIGSTOP.
+#[tokio::test(start_paused = true)]
+async fn nobody_is_closed_for_a_pause_of_the_server() {
+    let hub = hub(limits());
+    let (mut talks, mut listens, mut silent) =
+        (Client::connect(&hub, PLENTY), Client::connect(&hub, PLENTY), Client::connect(&hub, PLENTY));
+    let mut full = Client::connect(&hub, 1);
+    full.broadcast(1);
+    pass(2).await;
+    tokio::time::advance(Duration::from_secs(300)).await;
+    pass(0).await;
+    for client in [&talks, &listens, &silent, &full] {
+        assert_eq!(client.attention().close, None, "what is in its socket was not read yet");
+    }
+    for _ in 0..10 {
+        talks.say(r#"{"type":"ping"}"#);
+        if listens.read().contains(&json!("Ping")) {
+            listens.say(r#"{"type":"pong"}"#);
+        }
+        pass(4).await;
+    }
+    assert_eq!((talks.attention().close, listens.attention().close), (None, None));
+    assert_eq!(silent.attention().close, Some(CloseCode::HeartbeatTimeout), "it had its time after the pause");
+    assert_eq!(full.attention().close, Some(CloseCode::TooSlow));
+    assert!(silent.read().contains(&json!("Ping")), "it was asked");
+}

@@ -1,9 +1,11 @@
 //! Where a connection reads from: a socket, or TLS over it.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
@@ -41,6 +43,12 @@ impl Input {
             Input::Plain(read) => read.as_ref(),
             Input::Tls(read) => read.socket(),
         }
+    }
+
+    /// Whether something has arrived that was not read.
+    pub(super) fn has_unread(&self) -> bool {
+        // Past tokio, which may not know of it yet.
+        SockRef::from(self.socket()).peek(&mut [MaybeUninit::uninit()]).is_ok_and(|bytes| bytes > 0)
     }
 
     pub(super) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -66,6 +66,8 @@ pub(crate) struct Socket<E> {
 #[derive(Debug)]
 enum Phase {
     Open,
+    /// The peer sends nothing more, and still gets the answers to what it has sent.
+    HalfClosed(Pin<Box<Sleep>>),
     /// The server goes away: nothing more is read, and what the endpoint owes comes before our close frame.
     Leaving(Pin<Box<Sleep>>),
     /// Our close frame is out; the peer's has to come.
@@ -81,8 +83,10 @@ enum Phase {
 enum Event {
     /// So many bytes have arrived; 0: those that had arrived before can be looked at again.
     Input(usize),
-    /// The peer will send nothing more, or is gone.
+    /// The peer will send nothing more.
     Eof,
+    /// The peer is gone.
+    Lost,
     /// A full socket takes bytes again.
     Writable,
     /// Somebody here asks for the connection to be closed.
@@ -135,12 +139,18 @@ impl<E: Endpoint> Socket<E> {
     fn next_event(&mut self, cx: &mut Context<'_>, input: &mut [u8]) -> Poll<Event> {
         let attention = self.connection.attention(cx.waker());
         if attention.lost {
-            return Poll::Ready(Event::Eof);
+            return Poll::Ready(Event::Lost);
         }
         match &mut self.phase {
             Phase::Open => {
-                if let Some(code) = attention.close {
+                if let Some(code) = attention.close.filter(|code| !self.is_unheard(*code)) {
                     return Poll::Ready(Event::Close(code));
+                }
+            }
+            Phase::HalfClosed(timeout) => {
+                let has_all = !owes_answers(&self.endpoint) && self.connection.has_sent_all();
+                if has_all || timeout.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Event::Timeout);
                 }
             }
             Phase::Leaving(timeout) => {
@@ -158,7 +168,8 @@ impl<E: Endpoint> Socket<E> {
             return Poll::Ready(Event::Writable);
         }
         let has_room = attention.outbox_bytes < self.options.outbox_bytes_max;
-        if !has_room || self.held.is_some() || matches!(self.phase, Phase::Leaving(_) | Phase::Flushing(_)) {
+        let reads = !matches!(self.phase, Phase::HalfClosed(_) | Phase::Leaving(_) | Phase::Flushing(_));
+        if !has_room || self.held.is_some() || !reads {
             return Poll::Pending;
         }
         if std::mem::take(&mut self.backlog) {
@@ -168,18 +179,34 @@ impl<E: Endpoint> Socket<E> {
         match self.read.poll_read(cx, &mut buffer) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) if !buffer.filled().is_empty() => Poll::Ready(Event::Input(buffer.filled().len())),
-            Poll::Ready(_) => Poll::Ready(Event::Eof),
+            Poll::Ready(Ok(())) => Poll::Ready(Event::Eof),
+            Poll::Ready(Err(_)) => Poll::Ready(Event::Lost),
         }
+    }
+
+    /// Whether a connection that is to be closed for its silence has said something that was not read yet: the server
+    /// stood still, or had no room for it. Then it stays.
+    fn is_unheard(&self, code: CloseCode) -> bool {
+        let is_unheard = code == CloseCode::HeartbeatTimeout && self.read.has_unread();
+        if is_unheard {
+            self.connection.keep_alive(self.options.clock.now_ms());
+        }
+        is_unheard
     }
 
     fn on_event(&mut self, event: Event, scratch: &mut Scratch) -> ControlFlow<()> {
         match event {
             Event::Input(bytes) => self.on_input(&scratch.input[..bytes], &mut scratch.out),
-            Event::Eof => {
+            Event::Eof | Event::Lost => {
                 if self.is_open() {
                     self.options.counters.connections_lost.add(1);
                 }
-                ControlFlow::Break(())
+                let is_owed = owes_answers(&self.endpoint) || !self.connection.has_sent_all();
+                if !matches!((&event, &self.phase), (Event::Eof, Phase::Open)) || !is_owed {
+                    return ControlFlow::Break(());
+                }
+                self.phase = Phase::HalfClosed(timer(ANSWERS_TIMEOUT));
+                ControlFlow::Continue(())
             }
             Event::Writable => {
                 if self.connection.flush(self.options.clock.now_ms())

@@ -153,7 +153,8 @@ impl Client {
 async fn pass(time: Duration, client: &mut Client) {
     let mut left = time;
     while !left.is_zero() {
-        let step = left.min(Duration::from_secs(10));
+        // No longer than the hub takes for a pause of the machine.
+        let step = left.min(Duration::from_secs(2));
         client.say(r#"{"type":"pong"}"#);
         advance(step).await;
         settle().await;
