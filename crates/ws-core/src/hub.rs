@@ -201,7 +201,23 @@ impl Hub {
         &self.shared.engine
     }
 
-    /// What knows whether a task has failed that the hub, or its transport, cannot do without.
+    /// What has failed that the server cannot do without, here or in the engine.
+    pub fn failure(&self) -> Option<&str> {
+        self.shared.supervisor.failure().or_else(|| self.shared.engine.supervisor()?.failure())
+    }
+
+    /// Ready when there is such a [`failure`](Self::failure).
+    pub async fn failed(&self) {
+        match self.shared.engine.supervisor() {
+            None => _ = self.shared.supervisor.failed().await,
+            Some(engine) => tokio::select! {
+                _ = self.shared.supervisor.failed() => {}
+                _ = engine.failed() => {}
+            },
+        }
+    }
+
+    /// What watches the tasks that the hub, or its transport, cannot do without.
     pub fn supervisor(&self) -> &Supervisor {
         &self.shared.supervisor
     }

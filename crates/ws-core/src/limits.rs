@@ -70,6 +70,9 @@ pub(crate) const FANOUT_SKIPS_PER_TURN: usize = 8 * 1024;
 pub(crate) const SWEEP_INTERVAL_MIN: Duration = Duration::from_millis(10);
 pub(crate) const SWEEP_INTERVAL_MAX: Duration = Duration::from_secs(1);
 
+/// A pause of the process that is logged.
+pub(crate) const STALL_LOGGED_MIN: Duration = Duration::from_secs(1);
+
 /// Buffers that have grown over this are given back when they are empty, in bytes.
 pub(crate) const IDLE_BUFFER_BYTES_MAX: usize = 256 * 1024;
 

@@ -11,7 +11,6 @@ use tokio::task::JoinHandle;
 use ws_auth::{Key, Verifier};
 use ws_core::{
     Authenticator, ChannelOptions, Engine, Heartbeat, Hub, HubOptions, MemoryEngine, MemoryLimits, Namespaces,
-    Supervisor,
 };
 use ws_engine_sqlite::{OpenError, SqliteEngine, SqliteOptions};
 use ws_transport::{AllowedOrigin, BindError, DrainOptions, Drained, Tls, TlsError, Transport, TransportOptions};
@@ -34,10 +33,9 @@ const CLOSE_ENGINE_MIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct App {
     transport: Transport,
-    engine: Arc<dyn Engine>,
+    hub: Hub,
     grace: Duration,
     tls: Option<Tls>,
-    supervisor: Supervisor,
     _follows: Follows,
 }
 
@@ -109,7 +107,7 @@ impl App {
             auth: auth_terms(config, authenticator(verifier, key_set.as_ref())),
             shards: available_parallelism().map_or(1, usize::from),
         };
-        let hub = Hub::start(hub_options, engine.clone());
+        let hub = Hub::start(hub_options, engine);
         let options = TransportOptions {
             allowed_origins: config.auth.allowed_origins.clone(),
             handshake_timeout: config.limits.handshake_timeout,
@@ -118,7 +116,7 @@ impl App {
             drain: DrainOptions { grace: config.drain.grace, reconnect_spread: config.drain.reconnect_spread },
         };
         let (counters, supervisor) = (hub.counters().clone(), hub.supervisor().clone());
-        let transport = Transport::bind(&config.addr, hub, options)?;
+        let transport = Transport::bind(&config.addr, hub.clone(), options)?;
         let follows = key_set.map(|source| {
             tokio::spawn(supervisor.clone().watch("the task that fetches published keys", source.follow(counters)))
         });
@@ -126,7 +124,7 @@ impl App {
             tokio::spawn(supervisor.clone().watch("the task that reads the certificate again", tls.watch()))
         });
         let follows = Follows(follows.into_iter().chain(watches).collect());
-        Ok(App { transport, engine, grace: config.drain.grace, tls, supervisor, _follows: follows })
+        Ok(App { transport, hub, grace: config.drain.grace, tls, _follows: follows })
     }
 
     /// The addresses that are bound, with the ports that the system chose for 0.
@@ -138,18 +136,19 @@ impl App {
     /// closes the engine.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
         let (began, begins) = oneshot::channel();
-        let supervisor = self.supervisor.clone();
+        let hub = self.hub.clone();
         let shutdown = async {
             tokio::select! {
                 () = shutdown => {}
-                _ = supervisor.failed() => tracing::error!("shutting down, for the server cannot go on without it"),
+                () = hub.failed() => tracing::error!("shutting down: the server cannot go on without it"),
             }
             // The other end waits for it below.
             let _ = began.send(Instant::now());
         };
         let drained = self.transport.serve(shutdown).await;
         let spent = begins.await.map_or(Duration::ZERO, |began| began.elapsed());
-        close(&*self.engine, self.grace.saturating_sub(spent).max(CLOSE_ENGINE_MIN)).await;
+        let grace = if self.hub.failure().is_some() { Duration::ZERO } else { self.grace };
+        close(&**self.hub.engine(), grace.saturating_sub(spent).max(CLOSE_ENGINE_MIN)).await;
         drained
     }
 }
@@ -190,33 +189,33 @@ pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     };
-    let reloads = app.supervisor.clone().watch("the task that waits for SIGHUP", reloads);
+    let reloads = app.hub.supervisor().clone().watch("the task that waits for SIGHUP", reloads);
     let _reloads = Follows(vec![tokio::spawn(reloads)]);
     tell_engine(config);
     if config.auth.allowed_origins.contains(&AllowedOrigin::Any) {
         tracing::warn!("any origin is allowed: every page in a browser that reaches the server may connect");
     }
     tell_auth(config);
-    let supervisor = app.supervisor.clone();
-    let drained = app
-        .run(async move {
-            let name = tokio::select! {
+    let (signals, signalled) = oneshot::channel::<()>();
+    // A task of its own: a second signal ends the process whatever it does then.
+    tokio::spawn(async move {
+        let mut next = async || {
+            tokio::select! {
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
-            };
-            tracing::info!(signal = name, "shutting down; a second signal ends at once");
-            tokio::spawn(async move {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-                tracing::warn!("ended by a second signal");
-                std::process::exit(1);
-            });
-        })
-        .await;
+            }
+        };
+        let signal = next().await;
+        tracing::info!(signal, "shutting down; a second signal ends at once");
+        drop(signals);
+        let signal = next().await;
+        tracing::warn!(signal, "ended by a second signal");
+        std::process::exit(1);
+    });
+    let hub = app.hub.clone();
+    let drained = app.run(async { drop(signalled.await) }).await;
     tracing::info!(connections = drained.connections, cut_off = drained.cut_off, "drained");
-    supervisor.failure().map_or(Ok(()), |failure| Err(failure.into()))
+    hub.failure().map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 /// What is open, so that nobody has to find out.

@@ -85,21 +85,22 @@ impl Transport {
             );
         }
         shutdown.await;
-        // The connections of a task that is dead cannot be told, and would only be waited for.
-        let has_failed = hub.supervisor().failure().is_some();
-        let grace = if has_failed { options.drain.grace.min(FAILED_GRACE) } else { options.drain.grace };
-        let end = Instant::now() + grace;
+        let began = Instant::now();
         let connections = hub.admitted();
         tracing::info!(connections, "draining");
         hub.drain(options.drain.reconnect_spread);
         if connections > 0 {
-            tokio::time::sleep(DRAIN_NOTICE.min(grace / 4)).await;
+            tokio::time::sleep(DRAIN_NOTICE.min(options.drain.grace / 4)).await;
         }
         hub.close_all(CloseCode::GoingAway);
         server.sockets.close();
         // What is left then is cut off: the process, or the runtime of a test, drops it.
-        let end = end.max(Instant::now() + DRAIN_CLOSE_MIN);
-        let _ = tokio::time::timeout_at(end, server.sockets.wait()).await;
+        tokio::select! {
+            () = server.sockets.wait() => {}
+            () = tokio::time::sleep_until((began + options.drain.grace).max(Instant::now() + DRAIN_CLOSE_MIN)) => {}
+            // The connections of a task that is dead cannot be told.
+            () = async { hub.failed().await; tokio::time::sleep_until(began + FAILED_GRACE).await } => {}
+        }
         Drained { connections, cut_off: server.sockets.len() }
     }
 }

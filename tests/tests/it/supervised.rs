@@ -28,5 +28,6 @@ async fn a_server_whose_fan_out_has_panicked_says_so_and_ends() {
     })
     .await;
     assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("a fan-out task has panicked"), "{}", ready.text());
     server.ended().await;
 }

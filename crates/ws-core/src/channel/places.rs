@@ -117,11 +117,11 @@ impl State {
         }
     }
 
-    /// The shard has let a reader go; `is_blocked`: whether others there may be behind.
-    pub(crate) fn detach(&mut self, channel: &Channel, shard: usize, is_blocked: bool, gate: &Gate) {
+    /// The shard has let a reader go; `is_behind`: whether others there may be behind.
+    pub(crate) fn detach(&mut self, channel: &Channel, shard: usize, is_behind: bool, gate: &Gate) {
         let Some(place) = self.places.of(shard) else { return };
         place.subscriptions -= 1;
-        place.keep &= is_blocked;
+        place.keep &= is_behind;
         if place.subscriptions == 0 {
             self.places.0 = self.places.0.iter().filter(|place| place.subscriptions > 0).copied().collect();
         }

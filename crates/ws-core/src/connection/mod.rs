@@ -163,10 +163,13 @@ impl Connection {
         self.put(frames, now_ms, true);
     }
 
-    /// Asks the connection's task to close it; the first code that was asked for stays.
+    /// Asks the connection's task to close it. The first code that was asked for stays, unless it is 4000, which
+    /// [`keep_alive`](Self::keep_alive) may take back.
     pub fn close(&self, code: CloseCode) {
         let mut out = self.out.lock();
-        out.close.get_or_insert(code);
+        if out.close.is_none_or(|code| code == CloseCode::HeartbeatTimeout) {
+            out.close = Some(code);
+        }
         let task = out.task.take();
         drop(out);
         task.into_iter().for_each(Waker::wake);

@@ -195,3 +195,18 @@ fn what_the_outlet_sends_late_is_progress() {
     connection.flush(90);
     assert_eq!(connection.full_since_ms(), Some(90));
 }
+
+#[test]
+fn only_silence_is_forgiven() {
+    let connection = connect(&Pipe::default());
+    let close = || connection.attention(Waker::noop()).close;
+    connection.close(CloseCode::HeartbeatTimeout);
+    assert_eq!(close(), Some(CloseCode::HeartbeatTimeout));
+    connection.keep_alive(1);
+    assert_eq!(close(), None);
+    connection.close(CloseCode::HeartbeatTimeout);
+    connection.close(CloseCode::GoingAway);
+    connection.close(CloseCode::HeartbeatTimeout);
+    connection.keep_alive(1);
+    assert_eq!(close(), Some(CloseCode::GoingAway));
+}

@@ -21,6 +21,8 @@ use ws_proto::action::Ack;
 pub use memory::{MemoryEngine, MemoryLimits};
 pub(crate) use pending::Pending;
 
+use crate::supervisor::Supervisor;
+
 /// Takes the result of a call: at once, within the call, or later, on any thread. It never blocks. An
 /// engine that is closed calls it too, with [`EngineError::Unavailable`].
 pub type Done<T> = Box<dyn FnOnce(Result<T, EngineError>) + Send>;
@@ -72,6 +74,11 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// Why not, in words for an operator. It goes on trying by itself.
     fn health(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// What watches the tasks and threads that it cannot do without, if it has some.
+    fn supervisor(&self) -> Option<&Supervisor> {
+        None
     }
 
     /// Ends it: what is acknowledged is safe when `done` is called.

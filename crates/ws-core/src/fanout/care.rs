@@ -13,7 +13,9 @@ use crate::connection::Connection;
 use crate::frame::{self, Opcode};
 use crate::heartbeat::{Beat, HeartbeatMode};
 use crate::hub::Shared;
-use crate::limits::{FANOUT_WRITES_PER_TURN, PRESENCE_COUNTS_INTERVAL, SWEEP_INTERVAL_MAX, SWEEP_INTERVAL_MIN};
+use crate::limits::{
+    FANOUT_WRITES_PER_TURN, PRESENCE_COUNTS_INTERVAL, STALL_LOGGED_MIN, SWEEP_INTERVAL_MAX, SWEEP_INTERVAL_MIN,
+};
 
 impl Fanout {
     /// Tells every member of a drain that has not been told yet.
@@ -35,14 +37,14 @@ impl Fanout {
     pub(super) fn sweep(&mut self) {
         let now_ms = self.shared.clock.now_ms();
         let swept_ms = std::mem::replace(&mut self.swept_ms, now_ms);
-        let has_stalled = now_ms.saturating_sub(swept_ms) > stall_ms(&self.shared);
-        if has_stalled {
-            tracing::warn!(
-                stalled_ms = now_ms - swept_ms,
-                shard = self.shard,
-                "the server stood still: nobody is judged by that time"
-            );
+        let late_ms = now_ms.saturating_sub(swept_ms);
+        // Once: a server that is late at every sweep still finds who is gone.
+        self.has_stalled = late_ms > stall_ms(&self.shared) && !self.has_stalled;
+        if self.has_stalled {
             self.stalled_ms = now_ms;
+            if late_ms > millis(STALL_LOGGED_MIN) {
+                tracing::warn!(late_ms, shard = self.shard, "the server stood still; no client is blamed for it");
+            }
         }
         let write_timeout_ms = millis(self.shared.limits.write_timeout);
         for (_, member) in self.all.members.iter_mut() {
@@ -52,7 +54,7 @@ impl Fanout {
                 member.connection.close(CloseCode::TooSlow);
             }
             // After a stall, what is in the socket is read before a deadline counts.
-            if !has_stalled && member.connection.standing().has_come(now_ms) {
+            if !self.has_stalled && member.connection.standing().has_come(now_ms) {
                 member.connection.wake();
             }
             if now_ms >= member.check_at_ms {
@@ -121,10 +123,10 @@ fn sweep_period(shared: &Shared) -> Duration {
     Duration::from_millis(shortest / 8).clamp(SWEEP_INTERVAL_MIN, SWEEP_INTERVAL_MAX)
 }
 
-/// Time between two sweeps from which on the process must have stood still: a machine that was suspended or moved, a
-/// debugger.
+/// Time between two sweeps from which on the process must have stood still: stopped, moved to another machine, in a
+/// debugger. It is at most half of the shortest time that is swept for.
 fn stall_ms(shared: &Shared) -> u64 {
-    (4 * millis(sweep_period(shared))).max(shared.heartbeat.timeout_ms / 2)
+    4 * millis(sweep_period(shared))
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -62,7 +62,9 @@ pub(crate) struct Fanout {
     counts_paid_ms: u64,
     /// When the last sweep was.
     swept_ms: u64,
-    /// When the server last went on after it had stood still.
+    /// The last sweep came after the server had stood still.
+    has_stalled: bool,
+    /// When that was the last time.
     stalled_ms: u64,
 }
 
@@ -97,6 +99,7 @@ impl Fanout {
             closing: None,
             counts_paid_ms: 0,
             swept_ms: 0,
+            has_stalled: false,
             stalled_ms: 0,
         }
     }
@@ -201,7 +204,6 @@ impl Fanout {
             return;
         }
         for local in self.all.unblock(member) {
-            // So that the log gives up what was kept.
             let channel = self.all.locals[local].channel.clone();
             self.round(&channel);
         }
@@ -261,11 +263,14 @@ impl Fanout {
     }
 
     fn forget_reader(&mut self, id: Id<Reader>) {
-        let local = self.all.readers[id].local;
+        let Reader { member, local, .. } = self.all.readers[id];
         self.all.remove_reader(id);
         self.close_question(id);
-        let Local { channel, blocked, .. } = &self.all.locals[local];
-        channel.lock().detach(channel, self.shard, *blocked > 0, &self.shared.gate);
+        if self.all.members[member].to_ask.is_empty() {
+            self.leave_line(member);
+        }
+        let found = &self.all.locals[local];
+        found.channel.lock().detach(&found.channel, self.shard, found.is_behind(), &self.shared.gate);
         self.forget_unused(local);
     }
 

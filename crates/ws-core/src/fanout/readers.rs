@@ -164,6 +164,14 @@ impl Place {
     }
 }
 
+impl Local {
+    /// Whether a reader may need what every live reader has been offered: it is blocked, or was a moment ago and is
+    /// caught up with before the end of the round.
+    pub(super) fn is_behind(&self) -> bool {
+        self.blocked > 0 || self.rounding
+    }
+}
+
 impl Readers {
     /// A channel is read here for the first time.
     pub(super) fn add_local(&mut self, channel: Arc<Channel>, offered: Mark) -> Id<Local> {
@@ -353,20 +361,19 @@ impl Readers {
         self.set_pending(id, State::Blocked, |local, _| local.blocked += 1);
     }
 
-    /// The socket of a member takes bytes again. Returns the channels in which nobody is blocked any more.
+    /// The socket of a member takes bytes again. Returns the channels in which it was blocked: a round there has to
+    /// follow, at whose end what was kept for it is given up.
     pub(super) fn unblock(&mut self, id: Id<Member>) -> Vec<Id<Local>> {
         self.members[id].waiting = false;
-        let mut freed = Vec::new();
+        let mut unblocked = Vec::new();
         self.set_pending(id, State::Pending, |local, id| {
             local.blocked -= 1;
-            if local.blocked == 0 {
-                freed.push(id);
-            }
+            unblocked.push(id);
         });
-        if !self.members[id].pending.is_empty() {
+        if !unblocked.is_empty() {
             self.queue(id);
         }
-        freed
+        unblocked
     }
 
     /// Puts the readers in a member's list of pending ones into this state.

@@ -161,3 +161,22 @@ async fn what_is_queued_goes_out_before_anything_else() {
     assert_eq!(frames[0]["data"]["event"], "connected");
     assert_eq!(frames[1..].iter().map(|frame| &frame["data"]["message"]).collect::<Vec<_>>(), [1]);
 }
+
+/// What is kept for a slow reader stays until it has read it, whoever else leaves just then.
+#[tokio::test(start_paused = true)]
+async fn who_leaves_takes_nothing_from_a_reader_that_goes_on() {
+    for room_of_the_other in [PLENTY, 0] {
+        let hub = hub(limits());
+        let mut publisher = Client::connect(&hub, PLENTY);
+        let mut slow = Client::connect(&hub, 0);
+        let _third = Client::connect(&hub, PLENTY);
+        // In the shard of the slow one.
+        let other = Client::connect(&hub, room_of_the_other);
+        (0..100).for_each(|n| _ = publisher.broadcast(n));
+        settle().await;
+        slow.make_room(PLENTY);
+        drop(other);
+        settle().await;
+        assert_eq!(slow.read_broadcasts(), (0..100).collect::<Vec<_>>());
+    }
+}

@@ -60,11 +60,11 @@ impl HubRoutes {
     }
 
     fn ready(&self) -> Reply {
+        if let Some(failure) = self.hub.failure() {
+            return Reply::refusal(ErrorCode::Overloaded, failure);
+        }
         if self.hub.is_draining() {
             return Reply::refusal(ErrorCode::Overloaded, "the server is draining");
-        }
-        if let Some(failure) = self.hub.supervisor().failure() {
-            return Reply::refusal(ErrorCode::Overloaded, failure);
         }
         match self.hub.engine().health() {
             Ok(()) => Reply::json(&json!({ "status": "ready" })),
