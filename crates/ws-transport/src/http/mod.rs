@@ -2,6 +2,7 @@
 
 mod handshake;
 mod held;
+mod host;
 mod metrics;
 mod origin;
 mod pages;

@@ -8,6 +8,7 @@ use serde_json::json;
 use ws_core::Hub;
 use ws_proto::ErrorCode;
 
+use super::host::check_host;
 use super::{Accepted, AllowedOrigin, Answer, Metrics, Reply, Routes, handshake, pages};
 
 /// The paths of a hub.
@@ -27,7 +28,9 @@ impl Routes for HubRoutes {
     fn answer(&self, request: &Request<Incoming>, peer: IpAddr) -> Answer<Accepted> {
         match request.uri().path() {
             "/ws" => handshake::answer(&self.hub, &self.origins, request, peer).unwrap_or_else(Answer::Reply),
-            path => Answer::Reply(self.reply(path, request.method())),
+            path => {
+                Answer::Reply(check_host(request).map_or_else(|refused| refused, |()| self.reply(path, request.method())))
+            }
         }
     }
 }
