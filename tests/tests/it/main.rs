@@ -17,9 +17,11 @@ mod http;
 mod identity;
 mod leak;
 mod limits;
+mod logs;
 mod recovery;
 mod seed;
 mod slow;
+mod start;
 mod tidy;
 mod tls;
 

@@ -42,6 +42,26 @@ async fn a_running_server_is_inspected_and_exported() {
     assert!(err.contains("no channel \"nobody\""), "{err}");
 }
 
+/// Data is kept as it was published, line breaks and all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publication_is_one_line_of_an_export() {
+    let dir = directory("lines");
+    let server = start(host(), &dir).await;
+    let mut client = connect(&server).await;
+    let data = "{\n  \"a\": [1,\r\n 2],\r \"b\": \"x\\ny\"\n}";
+    let publish = r#"{"id":"p","type":"request","action":"publish","payload":{"channel":"log","data":DATA}}"#;
+    client.text(publish.replace("DATA", data)).await;
+    assert_eq!(client.answer("p").await["type"], "response");
+    let (code, out, _) = run(&["export", path(&dir), "log"]);
+    assert_eq!((code, out.matches('\n').count(), out.matches('\r').count()), (Some(0), 1, 0), "{out:?}");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux");
+    let ran = Command::new(SERVER).args(["export", path(&dir), "log"]).stdout(full).output().expect("it starts");
+    let told = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.code() == Some(1) && told.contains("the output cannot be written"), "{told}");
+    let entry: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(entry["data"], json!({"a": [1, 2], "b": "x\ny"}), "{out}");
+}
+
 #[test]
 fn a_directory_without_a_database_is_told() {
     let (code, _, err) = run(&["inspect", path(&directory("nothing"))]);
