@@ -1,6 +1,6 @@
 //! Headless Chromium over the DevTools protocol: what the test page really does in a browser.
 //!
-//! Order of calls: [`find`] (skip the test where it is `None`), [`Browser::launch`], [`Browser::open`], then the methods of
+//! Order of calls: [`Browser::launch`], [`Browser::open`], then the methods of
 //! [`Page`]. Every page has its own browser context, so nothing of one page (storage, cache) is seen by another.
 //!
 //! Every wait is bounded and says what it waited for. Errors are sentences for a test's output, hence `String`.
@@ -19,8 +19,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::connect_async;
 
 use crate::devtools::{Call, DevTools, exception_text, shortened, text_of};
+use crate::require;
 
-const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const LAUNCH_WITHIN: Duration = Duration::from_secs(30);
 const LOAD_WITHIN: Duration = Duration::from_secs(20);
 const POLL_EVERY: Duration = Duration::from_millis(20);
@@ -41,14 +41,6 @@ const FLAGS: [&str; 12] = [
     "--remote-debugging-port=0",
 ];
 
-/// The first Chromium or Chrome on `PATH`; `None` where there is none.
-#[must_use]
-pub fn find() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    NAMES.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name))).find(|program| program.is_file())
-}
-
 /// A browser process with a profile of its own. Dropping it kills the process and removes the profile.
 #[derive(Debug)]
 pub struct Browser {
@@ -57,12 +49,12 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts the browser that [`find`] finds.
+    /// Starts the browser that [`require::chromium`] finds.
     ///
     /// # Errors
     /// When there is none, when it does not start, or when it does not name its DevTools address within 30 s.
     pub async fn launch() -> Result<Self, String> {
-        let program = find().ok_or("no Chromium on PATH")?;
+        let program = require::chromium().ok_or("no Chromium on PATH")?;
         let (process, address) = Process::start(&program)?;
         let address = timeout(LAUNCH_WITHIN, address)
             .await

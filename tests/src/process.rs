@@ -99,6 +99,11 @@ impl Process {
         .await
     }
 
+    /// What holds the reading end of the log: while it is kept, nobody reads; when it is dropped, the reader is gone.
+    pub fn take_log(&mut self) -> impl Sized + use<> {
+        self.log.take()
+    }
+
     /// Reads the rest of the log while the process runs, and to its end.
     pub fn follow_log(&mut self) -> JoinHandle<Vec<String>> {
         let mut log = self.log.take().expect("nobody else reads the log");

@@ -1,24 +1,62 @@
-//! Programs that a machine may not have. A test that needs one is skipped, and says so; with `WS_TEST_REQUIRE=all` in the
-//! environment it fails instead, so that CI cannot skip it unseen.
+//! Programs that a machine may not have. Tests that need one are ignored where it is missing, with the reason, so that
+//! `cargo test` shows it: `tests/build.rs` looks when the tests are built, and sets `cfg(found = "…")` for each that is
+//! there. With `WS_TEST_REQUIRE=all` none is ignored: what is missing fails.
+//!
+//! Part of the build script too, so it uses the standard library alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What was found; `None` means: skip the test.
+/// How a program is looked for.
+pub type Find = fn() -> Option<PathBuf>;
+
+/// All of them: the name in `cfg(found = "…")`, and how it is looked for.
+pub const PROGRAMS: [(&str, Find); 5] = [
+    ("chromium", chromium),
+    ("node", node),
+    ("prlimit", || program(&["prlimit"], &["--version"])),
+    ("python", python),
+    ("sqlite3", || program(&["python3"], &["-c", "import sqlite3"])),
+];
+
+/// Names under which Chromium and Chrome are installed.
+const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/// The program that a test needs.
 ///
 /// # Panics
-/// When nothing was found and `WS_TEST_REQUIRE` is `all`.
-pub fn or_skip<T>(found: Option<T>, what: &str) -> Option<T> {
-    if found.is_none() {
-        let all = std::env::var_os("WS_TEST_REQUIRE").is_some_and(|value| value == "all");
-        assert!(!all, "{what} is missing, and WS_TEST_REQUIRE=all forbids to skip");
-        eprintln!("skipped: {what} is missing");
-    }
-    found
+/// When it is missing: the test is one that `WS_TEST_REQUIRE=all` forbids to ignore, or lacks its `cfg(found = "…")`.
+#[must_use]
+pub fn found(name: &str) -> PathBuf {
+    let find = PROGRAMS.iter().find(|(known, _)| *known == name).map(|(_, find)| find());
+    find.flatten().unwrap_or_else(|| panic!("{name} is missing, and this test cannot do without (docs/TESTING.md)"))
+}
+
+/// The first Chromium or Chrome on `PATH`.
+#[must_use]
+pub fn chromium() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    CHROMIUM
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
+        .find(|program| program.is_file())
+}
+
+/// Node.js, with what `npm ci` brings.
+fn node() -> Option<PathBuf> {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("js/node_modules/ws");
+    program(&["node"], &["--version"]).filter(|_| package.is_dir())
+}
+
+/// Python (`WS_TEST_PYTHON`, python3, python) with the packages of `tests/py/requirements.txt`.
+fn python() -> Option<PathBuf> {
+    let chosen = std::env::var("WS_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    program(&[&chosen, "python"], &["-c", "import jwt, websockets.sync.client"])
 }
 
 /// The first of these programs that runs with `args` and says that all is well.
-pub fn program(names: &[&str], args: &[&str]) -> Option<PathBuf> {
+fn program(names: &[&str], args: &[&str]) -> Option<PathBuf> {
     let runs = |name: &&&str| Command::new(name).args(args).output().is_ok_and(|output| output.status.success());
     names.iter().find(runs).map(PathBuf::from)
 }

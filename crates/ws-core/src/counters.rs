@@ -12,6 +12,11 @@ use crate::admission::Refusal;
 pub struct Count(AtomicU64);
 
 impl Count {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Count(AtomicU64::new(0))
+    }
+
     /// Adds `n`.
     pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);

@@ -6,12 +6,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use ws_core::LogLimit;
 
 use crate::database::quick_check;
 use crate::health::reason;
-use crate::limits::{KEEPER_INTERVAL, WAL_PAGES};
+use crate::limits::{KEEPER_INTERVAL, LOGGED_FAILURES_PER_SECOND, WAL_PAGES};
 use crate::options::Fsync;
 use crate::shared::Shared;
+
+/// What fails is tried again at once.
+static FAILURES: LogLimit = LogLimit::new(LOGGED_FAILURES_PER_SECOND);
 
 /// Keeps the database until `ended` says so.
 pub(crate) fn run(shared: &Shared, connection: &Connection, ended: &Receiver<()>) {
@@ -48,7 +52,11 @@ fn move_pages(shared: &Shared, connection: &Connection, moved: &mut u64) {
     if pages >= *moved + WAL_PAGES {
         match connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(2)) {
             Ok(done) => *moved = done.unsigned_abs(),
-            Err(error) => tracing::warn!(%error, "a checkpoint failed: {}", reason(&error)),
+            Err(error) => {
+                if let Some(left_out) = FAILURES.pass(Instant::now()) {
+                    tracing::warn!(%error, left_out, "a checkpoint failed: {}", reason(&error));
+                }
+            }
         }
     }
 }
@@ -61,6 +69,10 @@ fn sync(shared: &Shared, synced: &mut (u64, Instant), interval: Duration) {
     }
     match File::open(shared.directory.wal()).and_then(|wal| wal.sync_data()) {
         Ok(()) => *synced = (commits, Instant::now()),
-        Err(error) => tracing::error!(%error, "what was committed could not be forced to the disk"),
+        Err(error) => {
+            if let Some(left_out) = FAILURES.pass(Instant::now()) {
+                tracing::error!(%error, left_out, "what was committed could not be forced to the disk");
+            }
+        }
     }
 }

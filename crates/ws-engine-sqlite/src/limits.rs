@@ -60,3 +60,6 @@ pub(crate) const KEEPER_INTERVAL: Duration = Duration::from_millis(250);
 /// Publications that [`export`](crate::export()) reads at once, and where it stops before, in bytes.
 pub(crate) const EXPORT_PAGE: usize = 1_000;
 pub(crate) const EXPORT_PAGE_BYTES: usize = 4 << 20;
+
+/// Lines in the log about histories that cannot be read; and about what the keeper cannot do.
+pub(crate) const LOGGED_FAILURES_PER_SECOND: u32 = 1;

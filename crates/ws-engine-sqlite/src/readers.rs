@@ -2,15 +2,17 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 use rusqlite::{Connection, ErrorCode};
+use ws_core::LogLimit;
 use ws_core::engine::{EngineError, History, HistoryQuery};
 
 use crate::answer::Answer;
 use crate::health::reason;
 use crate::history::read;
-use crate::limits::QUESTIONS_MAX;
+use crate::limits::{LOGGED_FAILURES_PER_SECOND, QUESTIONS_MAX};
 use crate::shared::Shared;
 use crate::streams::Stream;
 
@@ -89,9 +91,14 @@ pub(crate) fn run(questions: &Questions, mut connection: Connection, shared: &Sh
     }
 }
 
+/// Clients ask as often as they like.
+static FAILURES: LogLimit = LogLimit::new(LOGGED_FAILURES_PER_SECOND);
+
 fn failed(shared: &Shared, error: &rusqlite::Error) -> EngineError {
     let reason = reason(error);
-    tracing::warn!(%error, "a history cannot be read: {reason}");
+    if let Some(left_out) = FAILURES.pass(Instant::now()) {
+        tracing::warn!(%error, left_out, "a history cannot be read: {reason}");
+    }
     if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) {
         shared.health.damaged(reason.clone());
     }

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-use ws_auth::{Key, Verifier};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use ws_auth::Verifier;
 use ws_core::{
     Authenticator, ChannelOptions, Engine, Heartbeat, Hub, HubOptions, MemoryEngine, MemoryLimits, Namespaces,
 };
 use ws_engine_sqlite::{OpenError, SqliteEngine, SqliteOptions};
-use ws_transport::{AllowedOrigin, BindError, DrainOptions, Drained, Tls, TlsError, Transport, TransportOptions};
+use ws_transport::{BindError, DrainOptions, Drained, Tls, TlsError, Transport, TransportOptions};
 
-use crate::auth;
 use crate::config::{self, Channels, Config, EngineType, Fsync, Mistake};
 use crate::key_set::{FetchError, KeySource};
+use crate::{auth, logging};
 
 /// Version of the product.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -69,14 +69,17 @@ pub enum StartError {
     /// The engine cannot be opened. No port was bound.
     #[error(transparent)]
     Engine(#[from] OpenError),
+    /// The start was cut off.
+    #[error("the engine was not opened: {0}")]
+    CutOff(#[from] JoinError),
     /// An address cannot be bound; then none is.
     #[error(transparent)]
     Bind(#[from] BindError),
 }
 
 impl App {
-    /// Fetches published keys, opens the engine, builds the server and binds its addresses. It blocks the runtime for
-    /// as long as reading files and opening a database takes.
+    /// Fetches published keys, opens the engine, builds the server and binds its addresses. Where the future is dropped,
+    /// nothing is bound; an engine that is being opened is opened all the same, and closed again.
     ///
     /// # Errors
     /// When keys cannot be read or fetched, the engine cannot be opened, or an address cannot be bound.
@@ -90,12 +93,14 @@ impl App {
     /// Those of [`bind`](Self::bind).
     pub async fn bind_with(
         config: &Config,
-        engine: impl FnOnce(&Config) -> Result<Arc<dyn Engine>, OpenError>,
+        engine: impl FnOnce(&Config) -> Result<Arc<dyn Engine>, OpenError> + Send + 'static,
     ) -> Result<Self, StartError> {
         let verifier = auth::verifier(config, auth::keys(config).map_err(StartError::Keys)?);
         let key_set = key_set(config, verifier.as_ref()).await?;
         let tls = tls(config)?;
-        let engine = engine(config)?;
+        let of_engine = config.clone();
+        // It may take long, and signals are to be obeyed meanwhile.
+        let engine = spawn_blocking(move || engine(&of_engine)).await??;
         let hub_options = HubOptions {
             limits: limits(config),
             heartbeat: heartbeat(config),
@@ -113,6 +118,8 @@ impl App {
             handshake_timeout: config.limits.handshake_timeout,
             tls: tls.clone(),
             version: VERSION,
+            log_connections: config.log_connections,
+            log_lines_dropped: &logging::LINES_DROPPED,
             drain: DrainOptions { grace: config.drain.grace, reconnect_spread: config.drain.reconnect_spread },
         };
         let (counters, supervisor) = (hub.counters().clone(), hub.supervisor().clone());
@@ -165,16 +172,42 @@ async fn close(engine: &dyn Engine, within: Duration) {
     }
 }
 
-/// Runs the server until SIGTERM or SIGINT, says what is bound and what is open, and drains. A second
-/// signal ends the process at once.
+/// SIGTERM and SIGINT.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    fn new() -> std::io::Result<Self> {
+        Ok(Ends { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next one.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Runs the server until SIGTERM or SIGINT, says what is bound, and drains. A second signal ends the process at once; so
+/// does the first while the server is being started, and then there is nothing to drain.
 ///
 /// # Errors
 /// When an address cannot be bound, or signals cannot be had.
 pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut ends = Ends::new()?;
     let mut hangup = signal(SignalKind::hangup())?;
     let _survived = signal(SignalKind::from_raw(SIGXFSZ))?;
-    let app = App::bind(config).await?;
+    let app = tokio::select! {
+        app = App::bind(config) => app?,
+        name = ends.next() => {
+            tracing::info!(signal = name, "ended during the start");
+            return Ok(());
+        }
+    };
     let scheme = if app.tls.is_some() { "https" } else { "http" };
     for addr in app.local_addrs() {
         tracing::info!(%addr, "listening; the test page is at {scheme}://{}/", reachable(addr));
@@ -192,24 +225,15 @@ pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let reloads = app.hub.supervisor().clone().watch("the task that waits for SIGHUP", reloads);
     let _reloads = Follows(vec![tokio::spawn(reloads)]);
     tell_engine(config);
-    if config.auth.allowed_origins.contains(&AllowedOrigin::Any) {
-        tracing::warn!("any origin is allowed: every page in a browser that reaches the server may connect");
-    }
-    tell_auth(config);
     let (signals, signalled) = oneshot::channel::<()>();
     // A task of its own: a second signal ends the process whatever it does then.
     tokio::spawn(async move {
-        let mut next = async || {
-            tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "SIGINT",
-            }
-        };
-        let signal = next().await;
+        let signal = ends.next().await;
         tracing::info!(signal, "shutting down; a second signal ends at once");
         drop(signals);
-        let signal = next().await;
+        let signal = ends.next().await;
         tracing::warn!(signal, "ended by a second signal");
+        logging::flush();
         std::process::exit(1);
     });
     let hub = app.hub.clone();
@@ -218,37 +242,17 @@ pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     hub.failure().map_or(Ok(()), |failure| Err(failure.into()))
 }
 
-/// What is open, so that nobody has to find out.
-fn tell_auth(config: &Config) {
-    let terms = &config.auth;
-    let has_keys = !terms.keys.is_empty() || terms.jwks_url.is_some();
-    match (has_keys, terms.anonymous) {
-        (false, true) => {
-            tracing::warn!("no authentication: whoever reaches the server may connect, publish and broadcast");
-        }
-        (false, false) => tracing::warn!("nobody can connect: anonymous is false, and there are no keys for tokens"),
-        (true, true) => {
-            tracing::warn!("anonymous connections are allowed (auth.anonymous): the modes decide what they may")
-        }
-        (true, false) => {}
-    }
-    if auth::keys(config).is_ok_and(|keys| keys.iter().any(Key::is_short)) {
-        tracing::warn!("a secret in [[auth.keys]] has less than 32 bytes: it can be guessed from a token");
-    }
-}
-
 fn tell_engine(config: &Config) {
     let sqlite = &config.engine.sqlite;
+    let dir = sqlite.dir.display();
     match (config.engine.r#type, sqlite.fsync) {
         (EngineType::Memory, _) => tracing::info!("engine: memory; the history of channels ends with the process"),
         (EngineType::Sqlite, Fsync::Commit) => {
-            tracing::info!(dir = %sqlite.dir.display(), "engine: sqlite; what is acknowledged is on the disk");
+            tracing::info!(%dir, "engine: sqlite; what is acknowledged is on the disk")
         }
-        (EngineType::Sqlite, Fsync::Interval) => tracing::warn!(
-            dir = %sqlite.dir.display(),
-            "engine: sqlite; a power failure may lose what was acknowledged in the last {:?}",
-            sqlite.fsync_interval
-        ),
+        (EngineType::Sqlite, Fsync::Interval) => {
+            tracing::info!(%dir, "engine: sqlite; the disk is forced at intervals")
+        }
     }
 }
 
@@ -302,8 +306,8 @@ fn authenticator(verifier: Option<Arc<Verifier>>, key_set: Option<&KeySource>) -
 /// What follows the published keys, which have been fetched once.
 async fn key_set(config: &Config, verifier: Option<&Arc<Verifier>>) -> Result<Option<KeySource>, StartError> {
     let Some((url, verifier)) = config.auth.jwks_url.as_ref().zip(verifier) else { return Ok(None) };
-    let refused = |error| StartError::KeySet { url: url.as_str().to_owned(), error };
-    let source = KeySource::new(url.as_str(), config.auth.jwks_refresh, verifier.clone()).map_err(refused)?;
+    let refused = |error| StartError::KeySet { url: url.to_string(), error };
+    let source = KeySource::new(url, config.auth.jwks_refresh, verifier.clone()).map_err(refused)?;
     source.fetch().await.map_err(refused)?;
     Ok(Some(source))
 }

@@ -11,6 +11,9 @@ use crate::config::{AuthKey, Config, Mistake, Source};
 /// Longest file with a key, in bytes.
 const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
 
+/// The audience that is any, said on purpose.
+pub(crate) const ANY: &str = "*";
+
 /// Reads the keys of `[[auth.keys]]`.
 ///
 /// # Errors
@@ -32,7 +35,8 @@ pub fn verifier(config: &Config, keys: Vec<Key>) -> Option<Arc<Verifier>> {
     if keys.is_empty() && auth.jwks_url.is_none() {
         return None;
     }
-    let (audience, issuer) = (auth.audience.clone(), auth.issuer.clone());
+    let audience = auth.audience.clone().filter(|audience| audience != ANY);
+    let issuer = auth.issuer.clone();
     Some(Arc::new(Verifier::new(VerifierOptions { keys, audience, issuer, leeway: auth.leeway })))
 }
 

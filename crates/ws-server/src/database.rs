@@ -6,6 +6,8 @@ use std::path::Path;
 use ws_engine_sqlite::{OpenError, StoredChannel};
 use ws_proto::publication::encode_history_entry;
 
+use crate::output::quiet;
+
 /// Why it cannot be done.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
@@ -43,7 +45,7 @@ pub fn inspect(dir: &Path, out: &mut impl Write) -> Result<(), Failed> {
         "{channels} channels, {publications} publications of {bytes} bytes; {} bytes on the disk",
         sums.disk_bytes
     );
-    quiet(written.and_then(|()| out.flush()))
+    Ok(quiet(written.and_then(|()| out.flush()))?)
 }
 
 fn line(out: &mut impl Write, channel: &StoredChannel) -> io::Result<()> {
@@ -52,7 +54,8 @@ fn line(out: &mut impl Write, channel: &StoredChannel) -> io::Result<()> {
     writeln!(out, "{publications:>12} {bytes:>12} {top:>12} {:>8}  {ttl:<9}  {epoch}  {name}", retention.size)
 }
 
-/// Writes the history of a channel behind an offset, as JSON lines: each is an entry of `get_history`.
+/// Writes the history of a channel behind an offset, as JSON lines: each is an entry of `get_history`. Data may have line
+/// breaks between its parts, as it was published; within the strings of JSON there are none.
 ///
 /// # Errors
 /// When the database cannot be read or does not know the channel, or the output not be written.
@@ -62,6 +65,7 @@ pub fn export(dir: &Path, channel: &str, after: u64, out: &mut impl Write) -> Re
     let exported = ws_engine_sqlite::export(dir, channel, after, |publication| {
         entry.clear();
         encode_history_entry(publication.offset.unwrap_or_default(), &publication.body, &mut entry);
+        entry.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
         entry.push(b'\n');
         written = out.write_all(&entry);
         written.is_ok()
@@ -76,12 +80,4 @@ pub fn export(dir: &Path, channel: &str, after: u64, out: &mut impl Write) -> Re
 /// When there is no database, or it is in use or damaged.
 pub fn renew_epochs(dir: &Path) -> Result<(), Failed> {
     Ok(ws_engine_sqlite::renew_epochs(dir)?)
-}
-
-/// A reader that has seen enough is no failure of ours.
-fn quiet(written: io::Result<()>) -> Result<(), Failed> {
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
 }

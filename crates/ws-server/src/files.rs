@@ -1,14 +1,16 @@
-//! Files that the configuration names: whether they are what they should be, before a port is bound.
+//! What the configuration stands for: files with keys and certificates, secrets, the limit of open files. Whether they
+//! are what they should be, before a port is bound.
 
+use ws_auth::Key;
 use ws_transport::{Tls, TlsFile};
 
-use crate::auth;
-use crate::config::{Config, Mistake, Source};
+use crate::config::{AuthKey, Config, Doubt, Mistake, Source};
+use crate::{auth, file_limit};
 
-/// All mistakes in the files with keys and certificates.
+/// All mistakes in what it stands for.
 #[must_use]
 pub fn check(config: &Config) -> Vec<Mistake> {
-    let keys = auth::keys(config).err().unwrap_or_default();
+    let keys = auth::keys(config).map_or_else(|mistakes| mistakes, |keys| short_secrets(config, &keys));
     let files = config.tls.cert_file.as_ref().zip(config.tls.key_file.as_ref());
     let tls = files.map(|(cert_file, key_file)| Tls::check(cert_file, key_file)).unwrap_or_default();
     let tls = tls.into_iter().map(|(file, error)| {
@@ -19,5 +21,48 @@ pub fn check(config: &Config) -> Vec<Mistake> {
         let (source, allowed) = (Source::Key(key.to_owned()), allowed.to_owned());
         Mistake { source, key: String::new(), found: error.to_string(), allowed, hint: None }
     });
-    keys.into_iter().chain(tls).collect()
+    keys.into_iter().chain(tls).chain(file_limit::check(config).0).collect()
+}
+
+/// What the start warns of when it reads the certificate.
+#[must_use]
+pub fn doubts(config: &Config) -> Option<Doubt> {
+    let cert_file = config.tls.cert_file.as_ref()?;
+    Tls::doubt(cert_file).map(|doubt| Doubt::new(None, format!("tls.cert_file: {doubt}")))
+}
+
+/// Whoever has seen a token can try out secrets, as fast as his machines hash.
+fn short_secrets(config: &Config, keys: &[Key]) -> Vec<Mistake> {
+    let short = keys.iter().enumerate().filter(|(_, key)| key.is_short());
+    let mistake = |(number, _): (usize, &Key)| {
+        let keys: &[AuthKey] = &config.auth.keys;
+        let name = if keys[number].secret.is_some() { "secret" } else { "secret_file" };
+        Mistake {
+            source: Source::Key(format!("auth.keys.{number}.{name}")),
+            key: String::new(),
+            found: "a secret that can be guessed from a token".to_owned(),
+            allowed: "at least 32 bytes from a random source".to_owned(),
+            hint: Some("openssl rand -hex 32 makes one".to_owned()),
+        }
+    };
+    short.map(mistake).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+
+    #[test]
+    fn short_secrets_are_mistakes() {
+        let check = |bytes: usize| {
+            let mut config = Config::default();
+            let long = AuthKey { secret: Some(Secret::new("x".repeat(32))), ..AuthKey::default() };
+            config.auth.keys =
+                vec![long, AuthKey { secret: Some(Secret::new("x".repeat(bytes))), ..AuthKey::default() }];
+            super::check(&config).iter().map(|mistake| mistake.source.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(check(31), ["auth.keys.1.secret"]);
+        assert_eq!(check(32), Vec::<String>::new());
+    }
 }

@@ -12,6 +12,7 @@ use reqwest::{Client, StatusCode};
 use ws_auth::{KEY_SET_BYTES_MAX, KeySetError, Verifier, read_key_set};
 use ws_core::Counters;
 
+use crate::config::SecureUrl;
 use crate::renewal::{Renewals, Renewing};
 
 /// Time for one fetch, from the name of the host to the last byte. Handshakes may wait for it.
@@ -23,9 +24,9 @@ const RETRY_MIN: Duration = Duration::from_secs(1);
 /// Why there is no key set.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The provider cannot be reached, or does not answer in time.
+    /// The provider cannot be reached, or does not answer in time. Without the URL, which may have a secret in it.
     #[error("cannot be fetched: {}", causes(.0))]
-    Http(#[from] reqwest::Error),
+    Http(reqwest::Error),
     /// It answers with something else.
     #[error("cannot be fetched: the answer is {0}")]
     Status(StatusCode),
@@ -43,11 +44,17 @@ pub enum FetchError {
     },
 }
 
+impl From<reqwest::Error> for FetchError {
+    fn from(error: reqwest::Error) -> Self {
+        FetchError::Http(error.without_url())
+    }
+}
+
 /// Keeps the published keys of a verifier up to date.
 #[derive(Debug)]
 pub struct KeySource {
     client: Client,
-    url: String,
+    url: SecureUrl,
     every: Duration,
     verifier: Arc<Verifier>,
     renewals: Arc<Renewals>,
@@ -58,7 +65,7 @@ impl KeySource {
     ///
     /// # Errors
     /// The system has no roots of trust, for example.
-    pub fn new(url: &str, every: Duration, verifier: Arc<Verifier>) -> Result<Self, FetchError> {
+    pub fn new(url: &SecureUrl, every: Duration, verifier: Arc<Verifier>) -> Result<Self, FetchError> {
         // Another part of the process may have done so; it is the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
@@ -66,9 +73,9 @@ impl KeySource {
             .redirect(Policy::none())
             .user_agent(concat!("ws-server/", env!("CARGO_PKG_VERSION")));
         // In clear it is for this machine alone, whatever proxy the environment names.
-        let is_here = url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
+        let is_here = url.reveal().get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
         let client = if is_here { client.no_proxy() } else { client }.build()?;
-        Ok(KeySource { client, url: url.to_owned(), every, verifier, renewals: Arc::default() })
+        Ok(KeySource { client, url: url.clone(), every, verifier, renewals: Arc::default() })
     }
 
     /// What checks tokens with these keys, and lets them be fetched out of turn.
@@ -81,7 +88,7 @@ impl KeySource {
     /// # Errors
     /// See [`FetchError`]; the keys from before stay.
     pub async fn fetch(&self) -> Result<(), FetchError> {
-        let mut response = self.client.get(&self.url).header("accept", "application/json").send().await?;
+        let mut response = self.client.get(self.url.reveal()).header("accept", "application/json").send().await?;
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status(response.status()));
         }
@@ -96,7 +103,7 @@ impl KeySource {
         if set.keys.is_empty() {
             return Err(FetchError::Useless { passed_over: set.passed_over });
         }
-        tracing::info!(url = self.url, keys = set.keys.len(), passed_over = set.passed_over, "key set fetched");
+        tracing::info!(url = %self.url, keys = set.keys.len(), passed_over = set.passed_over, "key set fetched");
         self.verifier.set_published(set.keys);
         Ok(())
     }
@@ -115,7 +122,7 @@ impl KeySource {
                 Ok(()) => 0,
                 Err(error) => {
                     counters.key_set_failures.add(1);
-                    tracing::warn!(url = self.url, "the key set {error}; the one from before stays");
+                    tracing::warn!(url = %self.url, "the key set {error}; the one from before stays");
                     failures + 1
                 }
             };

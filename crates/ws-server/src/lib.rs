@@ -11,6 +11,8 @@ pub mod database;
 pub mod file_limit;
 pub mod files;
 pub mod key_set;
+mod limits;
 pub mod logging;
+pub mod output;
 mod renewal;
 pub mod token;

@@ -4,16 +4,16 @@
 //! port is bound; 1 for what goes wrong after that.
 
 use std::env;
-use std::io::{Write, stdout};
+use std::io::{IsTerminal, stderr, stdout};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Parser;
 use ws_proto::PROTOCOL_VERSION;
 use ws_server::cli::{Cli, Command};
-use ws_server::config::{self, Config, Loaded, Mistake, Sources};
+use ws_server::config::{self, Doubt, Loaded, Mistake, Sources};
 use ws_server::logging::{self, Filter};
-use ws_server::{app, database, file_limit, files, token};
+use ws_server::{app, database, file_limit, files, output, token};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -21,8 +21,20 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// `EX_CONFIG` of sysexits.h.
 const BAD_CONFIG: u8 = 78;
 
+const BAD_USAGE: u8 = 2;
+
+/// What the configuration gives.
+struct Read {
+    loaded: Loaded,
+    filter: Filter,
+    doubts: Vec<Doubt>,
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
     match &cli.command {
         Some(Command::Version) => return say(&format!("ws-server {}, protocol {PROTOCOL_VERSION}\n", app::VERSION)),
         Some(Command::Inspect { dir }) => return done(database::inspect(dir, &mut stdout().lock())),
@@ -32,32 +44,50 @@ fn main() -> ExitCode {
         Some(Command::RenewEpochs { dir }) => return done(database::renew_epochs(dir)),
         Some(Command::CheckConfig | Command::PrintConfig | Command::Token(_)) | None => {}
     }
-    let (loaded, filter) = match read(&cli.sources(env::vars_os())) {
+    let read = match read(&cli.sources(env::vars_os())) {
         Ok(read) => read,
         Err(mistakes) => {
-            eprint!("{}", config::report(&mistakes));
+            output::complain(config::report(&mistakes));
             return ExitCode::from(BAD_CONFIG);
         }
     };
     match cli.command {
-        Some(Command::CheckConfig) => say("configuration is fine\n"),
-        Some(Command::PrintConfig) => say(&loaded.to_toml()),
-        Some(Command::Token(args)) => match token::make(&args, &loaded.config, unix_s()) {
+        Some(Command::CheckConfig) => {
+            let doubts = read.doubts.into_iter().chain(files::doubts(&read.loaded.config));
+            output::complain(doubts.map(|doubt| format!("warning: {doubt}\n")).collect());
+            say("configuration is fine\n")
+        }
+        Some(Command::PrintConfig) => say(&read.loaded.to_toml()),
+        Some(Command::Token(args)) => match token::make(&args, &read.loaded.config, unix_s()) {
             Ok(token) => say(&format!("{token}\n")),
-            Err(why) => {
-                eprintln!("ws-server: {why}");
-                ExitCode::FAILURE
-            }
+            Err(why) => done(Err(why)),
         },
-        _ => serve(loaded.config, filter),
+        _ => serve(read),
     }
 }
 
+/// Help and version are what was asked for; all else is a mistake on the command line.
+fn usage(error: &clap::Error) -> ExitCode {
+    let text = |is_terminal: bool| match is_terminal {
+        true => error.render().ansi().to_string(),
+        false => error.render().to_string(),
+    };
+    if error.use_stderr() {
+        output::complain(text(stderr().is_terminal()));
+        return ExitCode::from(BAD_USAGE);
+    }
+    say(&text(stdout().is_terminal()))
+}
+
 /// Everything that can be wrong before the start, together.
-fn read(sources: &Sources) -> Result<(Loaded, Filter), Vec<Mistake>> {
+fn read(sources: &Sources) -> Result<Read, Vec<Mistake>> {
     let (loaded, mut mistakes) = config::load_with(sources, files::check);
     match logging::filter(sources) {
-        Ok(filter) if mistakes.is_empty() => Ok((loaded, filter)),
+        Ok((filter, of_filter)) if mistakes.is_empty() => {
+            let doubts =
+                loaded.doubts().into_iter().chain(of_filter).chain(file_limit::check(&loaded.config).1).collect();
+            Ok(Read { loaded, filter, doubts })
+        }
         filter => {
             mistakes.extend(filter.err().into_iter().flatten());
             Err(mistakes)
@@ -69,37 +99,42 @@ fn unix_s() -> u64 {
     SystemTime::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs())
 }
 
-fn serve(config: Config, filter: Filter) -> ExitCode {
-    logging::start(config.log_format, filter);
-    file_limit::raise(config.limits.connections_max);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(%error, "the runtime could not be started");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(app::run(&config)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error}");
-            ExitCode::FAILURE
-        }
+fn serve(read: Read) -> ExitCode {
+    let config = read.loaded.config;
+    if let Err(error) = logging::start(config.log_format, read.filter) {
+        return done(Err(format!("the log could not be started: {error}")));
     }
+    read.doubts.iter().for_each(|doubt| tracing::warn!("{doubt}"));
+    file_limit::raise();
+    let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let ran = runtime.block_on(app::run(&config));
+            // What still runs ends with the process: a database that is being opened, say.
+            runtime.shutdown_background();
+            ran.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
+        }
+        Err(error) => failed(&format!("the runtime could not be started: {error}")),
+    };
+    logging::flush();
+    code
 }
 
-fn done(result: Result<(), database::Failed>) -> ExitCode {
+fn failed(why: &dyn std::fmt::Display) -> ExitCode {
+    tracing::error!("{why}");
+    ExitCode::FAILURE
+}
+
+fn done<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failed) => {
-            eprintln!("ws-server: {failed}");
+        Err(why) => {
+            output::complain(format!("ws-server: {why}\n"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// To standard output; a reader that went away is no failure of ours.
+/// To standard output. What is lost on the way is a failure.
 fn say(text: &str) -> ExitCode {
-    let _ = stdout().write_all(text.as_bytes());
-    ExitCode::SUCCESS
+    done(output::say(text).map_err(|error| format!("the output cannot be written: {error}")))
 }

@@ -4,8 +4,9 @@
 use clap::Args;
 use serde_json::{Value, json};
 use ws_auth::{Key, mint};
-use ws_core::Authenticator;
+use ws_core::{Authenticator, Patterns};
 use ws_proto::ChannelName;
+use ws_proto::action::ActionName;
 
 use crate::auth;
 use crate::config::{Config, duration};
@@ -48,15 +49,18 @@ const RIGHTS: [(&str, &str); 5] = [
     ("action", "actions"),
 ];
 
+/// The actions that a token can grant: those that are no channel's, and have a mode.
+const GRANTED: [ActionName; 2] = [ActionName::Broadcast, ActionName::GetConnections];
+
 /// The token, signed with the first secret of the configuration.
 ///
 /// # Errors
 /// A sentence: what is wrong with the arguments or with what they make, or that there is no secret to sign with.
 pub fn make(args: &TokenArgs, config: &Config, unix_s: u64) -> Result<String, String> {
     let mut claims = claims(args, unix_s)?;
-    for (name, value) in [("aud", &config.auth.audience), ("iss", &config.auth.issuer)] {
-        value.iter().for_each(|value| claims[name] = json!(value));
-    }
+    let audience = config.auth.audience.iter().filter(|audience| *audience != auth::ANY);
+    audience.for_each(|audience| claims["aud"] = json!(audience));
+    config.auth.issuer.iter().for_each(|issuer| claims["iss"] = json!(issuer));
     let keys = auth::keys(config).map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<String>())?;
     let secret = keys.iter().find(|key: &&Key| key.algorithm().is_symmetric());
     let secret = secret
@@ -81,6 +85,7 @@ fn claims(args: &TokenArgs, unix_s: u64) -> Result<Value, String> {
             let known = RIGHTS.map(|(right, _)| right).join(", ");
             format!("--grant {grant:?}: RIGHT:PATTERN, such as subscribe:chat:*; the rights are {known}")
         })?;
+        check_pattern(claim, pattern).map_err(|why| format!("--grant {grant:?}: it can never match: {why}"))?;
         push(&mut claims, claim, pattern);
     }
     for channel in &args.join {
@@ -95,6 +100,19 @@ fn claims(args: &TokenArgs, unix_s: u64) -> Result<Value, String> {
         claims["info"] = serde_json::from_str(info).map_err(|error| format!("--info: not JSON: {error}"))?;
     }
     Ok(claims)
+}
+
+/// Refuses a pattern that covers nothing there can be.
+fn check_pattern(claim: &str, pattern: &str) -> Result<(), String> {
+    if claim == "actions" {
+        let patterns: Patterns = [pattern].into_iter().collect();
+        let known = GRANTED.map(ActionName::as_str);
+        let covers = known.iter().any(|action| patterns.cover(action));
+        return if covers { Ok(()) } else { Err(format!("the actions are {}", known.join(", "))) };
+    }
+    // What a name begins with goes on somehow.
+    let name = pattern.strip_suffix('*').map_or(pattern.to_owned(), |start| format!("{start}x"));
+    ChannelName::parse(&name).map(drop).map_err(|error| error.message.into_owned())
 }
 
 fn push(claims: &mut Value, claim: &str, item: &str) {
@@ -148,6 +166,17 @@ mod tests {
         check(TokenArgs { ttl: "soon".to_owned(), ..args("a") }, "--ttl \"soon\": a duration");
         for wrong in ["subscribe", "subscribe:", "fly:x", ":x", ""] {
             check(TokenArgs { grant: vec![wrong.to_owned()], ..args("a") }, "--grant");
+        }
+        for never in
+            ["subscribe:**", "publish:a b", "history:chat:*:a", "action:broadcst", "action:publish", "action:x*"]
+        {
+            check(
+                TokenArgs { grant: vec![never.to_owned()], ..args("a") },
+                &format!("--grant {never:?}: it can never match"),
+            );
+        }
+        for some in ["subscribe:*", "publish:chat:*", "presence:a#*", "action:*", "action:get_*"] {
+            assert!(claims(&TokenArgs { grant: vec![some.to_owned()], ..args("a") }, 0).is_ok(), "{some}");
         }
         check(TokenArgs { join: vec!["a b".to_owned()], ..args("a") }, "--join: channel name");
         check(TokenArgs { channel: Some(String::new()), ..args("a") }, "--channel: channel name");

@@ -232,6 +232,71 @@ fn exit_codes() {
 }
 
 #[test]
+fn doubts_are_warnings() {
+    let open = "warning: no authentication: whoever reaches the server may connect, publish and broadcast\n";
+    check_exit(&[], &["check-config"], 0, "configuration is fine\n", open);
+    let env = [("RUST_LOG", "info,my_app=debug"), ("WS_SERVER__HEARTBEAT__INTERVAL", "0s")];
+    let filter = "warning: RUST_LOG: nothing here logs as my_app\n";
+    check_exit(&env, &["check-config"], 0, "configuration is fine\n", filter);
+    check_exit(&env, &["print-config"], 0, &run(&env, &["print-config"]).out, "");
+}
+
+#[test]
+fn what_cannot_work_is_a_mistake() {
+    for (name, value, told) in [
+        ("WS_SERVER__AUTH__KEYS__0__SECRET", "swordfish", "a secret that can be guessed from a token"),
+        ("WS_SERVER__AUTH__ANONYMOUS", "false", "nobody could connect"),
+        ("WS_SERVER__CHANNELS__PUBLISH", "granted", "it would be nobody"),
+        ("WS_SERVER__ENGINE__SQLITE__FSYNC", "commit", "a section that does nothing"),
+        ("WS_SERVER__LIMITS__REQUESTS_BURST", "7", "without a rate, nothing is limited"),
+        ("WS_SERVER__AUTH__JWKS_URL", "https://id.example/keys", "found none, while auth.jwks_url is set"),
+        ("RUST_LOG", "nonsense", "under which nothing is logged at all"),
+        ("RUST_LOG", "ws_core=loud", "error parsing level filter"),
+    ] {
+        for args in [&["check-config"][..], &[]] {
+            check_exit(&[(name, value)], args, 78, "", told);
+        }
+        check_exit(&[(name, "")], &["check-config"], 0, "configuration is fine\n", "");
+    }
+    let nothing = [("WS_SERVER_CONFIG", ""), ("WEBSOCKET_ADDR", ""), ("WS_SERVER_DATA_DIR", ""), ("RUST_LOG", "")];
+    check_exit(&nothing, &["check-config"], 0, "configuration is fine\n", "");
+}
+
+/// The exit code and standard error under this limit of open files.
+fn run_under(files: u32, args: &str) -> (Option<i32>, String) {
+    let script = format!("ulimit -n {files} && exec \"$0\" {args}");
+    let output = Command::new("sh").args(["-c", &script, env!("CARGO_BIN_EXE_ws-server")]).env_clear().output();
+    let output = output.expect("there is a shell");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn there_is_room_for_a_connection() {
+    for args in ["check-config", "--addr 127.0.0.1:0"] {
+        let (code, told) = run_under(64, args);
+        assert_eq!(code, Some(78), "{told}");
+        assert!(told.contains("limits.connections_max: found a limit of 64 open files"), "{told}");
+    }
+    let (code, told) = run_under(65, "check-config");
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("warning: limits.connections_max is 100000, and 1 connections fit"), "{told}");
+}
+
+#[test]
+fn a_secret_in_a_url_is_not_shown() {
+    let keys = "https://id.example/keys?api_key=swordfish";
+    let env = [("WS_SERVER__AUTH__JWKS_URL", keys), ("WS_SERVER__AUTH__AUDIENCE", "chat")];
+    let ran = run(&env, &["print-config"]);
+    let line = "# jwks_url = \"https://id.example/keys?…\" is not shown whole  # from WS_SERVER__AUTH__JWKS_URL\n";
+    assert!(ran.out.contains(line) && !ran.out.contains("swordfish"), "{}", ran.out);
+    for wrong in ["http://id.example/keys?swordfish", "https://ann:swordfish@id.example", "id.example/?swordfish"] {
+        let ran = run(&[("WS_SERVER__AUTH__JWKS_URL", wrong)], &["check-config"]);
+        assert_eq!(ran.code, Some(78));
+        assert!(ran.err.contains("auth.jwks_url: found") && !ran.err.contains("swordfish"), "{}", ran.err);
+    }
+}
+
+#[test]
 fn every_key_is_documented() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/OPERATIONS.md");
     let text = fs::read_to_string(path).unwrap_or_default();

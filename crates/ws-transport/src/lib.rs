@@ -10,6 +10,7 @@
 //!
 //! Deliberately absent: engines, configuration files, what requests mean.
 
+mod connection_log;
 mod endpoint;
 mod http;
 mod limits;
@@ -21,6 +22,7 @@ mod stream;
 mod tls;
 mod transport;
 
+pub use connection_log::LogConnections;
 pub use endpoint::Endpoint;
 pub use http::AllowedOrigin;
 pub use listener::BindError;

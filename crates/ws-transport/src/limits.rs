@@ -57,5 +57,11 @@ pub(crate) const DRAIN_CLOSE_MIN: Duration = Duration::from_millis(250);
 /// Time at the end of a drain for what an engine still owes: then the connection closes without it.
 pub(crate) const ANSWERS_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Lines in the log about connections that failed, with `log_connections = "failures"`.
+pub(crate) const LOGGED_FAILURES_PER_SECOND: u32 = 20;
+
+/// Lines in the log about sockets that the system does not give.
+pub(crate) const LOGGED_ACCEPT_ERRORS_PER_SECOND: u32 = 1;
+
 /// What a client that is refused for want of room is told to wait, in seconds.
 pub(crate) const RETRY_AFTER_S: u32 = 5;

@@ -87,7 +87,7 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
             match listener.accept().await {
                 Ok((stream, peer)) => self.take(stream, peer.ip()),
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    self.options.log.accept_failed(&error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -96,7 +96,7 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
 
     fn take(&self, stream: TcpStream, peer: IpAddr) {
         let Some(place) = self.options.outside.enter() else {
-            return tracing::debug!("too many sockets without a WebSocket: closing one");
+            return self.options.log.refused(peer, None, "too many sockets without a WebSocket");
         };
         // Small frames must not wait for each other; it fails only on a socket that is gone.
         let _ = stream.set_nodelay(true);
@@ -127,15 +127,16 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
     }
 
     async fn start(&self, upgraded: Upgraded<R::Agreed>) {
-        let Upgraded { stream, answer, early, agreed } = upgraded;
+        let Upgraded { stream, peer, answer, early, agreed } = upgraded;
         // A drain waits for who is on the way in, too.
         let token = self.sockets.token();
         let (read, connection) = socket::open(stream, self.opens.heartbeat(&agreed), &self.options);
         let mut endpoint = self.opens.open(agreed, &connection, answer).await;
+        self.options.log.opened(&connection, peer);
         if connection.flush(self.options.clock.now_ms()) {
             endpoint.writable();
         }
-        let socket = Socket::new(read, connection, endpoint, &early, self.options.clone());
+        let socket = Socket::new(read, connection, peer, endpoint, &early, self.options.clone());
         tokio::spawn(Tracked { socket, _token: token });
     }
 }

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use ws_core::{Clock, Connection, HeartbeatMode};
 
+use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::endpoint::Endpoint;
 use crate::http::{Answer, Routes, plain_handshake};
 use crate::listener::{self, BindError, Opens, Server};
@@ -62,6 +63,7 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Plain<F> {
             clock: Clock::start(),
             counters: Arc::default(),
             outside: Outside::default(),
+            log: ConnectionLog::new(LogConnections::Off),
         };
         let server = Server {
             routes: Arc::new(AnyPath),

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use ws_core::{Connection, HeartbeatMode, Hub, Session};
+use ws_core::{Connection, Count, HeartbeatMode, Hub, Session};
 use ws_proto::CloseCode;
 
+use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::endpoint::SessionEndpoint;
 use crate::http::{Accepted, AllowedOrigin, HubRoutes, Metrics};
 use crate::limits::{DRAIN_CLOSE_MIN, DRAIN_NOTICE, FAILED_GRACE};
@@ -29,6 +30,10 @@ pub struct TransportOptions {
     pub tls: Option<Tls>,
     /// Version of the product, for `/health`, `/metrics` and the `connected` event.
     pub version: &'static str,
+    /// Which connections are logged.
+    pub log_connections: LogConnections,
+    /// Lines that the log of the process has lost, for `/metrics`.
+    pub log_lines_dropped: &'static Count,
     /// How it goes away.
     pub drain: DrainOptions,
 }
@@ -107,21 +112,24 @@ impl Transport {
 
 fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubOpens> {
     let limits = hub.limits();
+    let socket_options = Arc::new(SocketOptions {
+        message_bytes_max: limits.message_bytes_max,
+        outbox_bytes_max: limits.outbox_bytes_max,
+        clock: hub.clock(),
+        counters: hub.counters().clone(),
+        outside: Outside::default(),
+        log: ConnectionLog::new(options.log_connections),
+    });
     Server {
         routes: Arc::new(HubRoutes {
             hub: hub.clone(),
-            metrics: Metrics::new(hub.clone(), options.version),
+            metrics: Metrics::new(hub.clone(), options.version, options.log_lines_dropped),
+            sockets: socket_options.clone(),
             origins: options.allowed_origins.clone(),
             version: options.version,
         }),
         opens: Arc::new(HubOpens { hub: hub.clone(), server: format!("ws-server/{}", options.version) }),
-        options: Arc::new(SocketOptions {
-            message_bytes_max: limits.message_bytes_max,
-            outbox_bytes_max: limits.outbox_bytes_max,
-            clock: hub.clock(),
-            counters: hub.counters().clone(),
-            outside: Outside::default(),
-        }),
+        options: socket_options.clone(),
         handshake_timeout: options.handshake_timeout,
         tls: options.tls.clone(),
         sockets: Default::default(),

@@ -8,13 +8,15 @@ use std::sync::{Arc, LazyLock, mpsc};
 use std::time::Duration;
 
 use ws_core::{
-    Access, Actions, Auth, ChannelOptions, Counters, Heartbeat, Hub, HubOptions, Limits, MemoryEngine, MemoryLimits,
-    Namespaces, OnLag,
+    Access, Actions, Auth, ChannelOptions, Count, Counters, Heartbeat, Hub, HubOptions, Limits, MemoryEngine,
+    MemoryLimits, Namespaces, OnLag,
 };
-use ws_transport::{DrainOptions, Transport, TransportOptions};
+use ws_transport::{DrainOptions, LogConnections, Transport, TransportOptions};
 
 /// So often it is asked whether the server is well.
 const LOOK_EVERY: u32 = 64;
+
+static LINES_DROPPED: Count = Count::new();
 
 /// The server, on a thread of its own for as long as the process lasts.
 static SERVER: LazyLock<(SocketAddr, Arc<Counters>)> = LazyLock::new(|| {
@@ -28,6 +30,8 @@ static SERVER: LazyLock<(SocketAddr, Arc<Counters>)> = LazyLock::new(|| {
                 handshake_timeout: Duration::from_millis(500),
                 tls: None,
                 version: "0",
+                log_connections: LogConnections::Off,
+                log_lines_dropped: &LINES_DROPPED,
                 drain: DrainOptions { grace: Duration::from_secs(1), reconnect_spread: Duration::ZERO },
             };
             let counters = hub.counters().clone();

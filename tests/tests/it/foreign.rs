@@ -13,17 +13,6 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-fn node() -> Option<PathBuf> {
-    let found = require::program(&["node"], &["--version"]).filter(|_| folder("js/node_modules/ws").is_dir());
-    require::or_skip(found, "node with `npm ci` done in tests/js")
-}
-
-fn python() -> Option<PathBuf> {
-    let chosen = std::env::var("WS_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let found = require::program(&[&chosen, "python"], &["-c", "import jwt, websockets.sync.client"]);
-    require::or_skip(found, "Python (WS_TEST_PYTHON, python3) with the packages of tests/py/requirements.txt")
-}
-
 /// Runs a script with the server's URL and these arguments, and returns what it says. All its connections end; `clean` of
 /// them with a goodbye.
 async fn run(program: PathBuf, script: &str, arguments: &[String], clean: u32) -> String {
@@ -69,38 +58,38 @@ async fn recovery(program: PathBuf, script: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "node"), ignore = "Node.js is missing, or npm ci in tests/js")]
 async fn npm_ws() {
-    let Some(node) = node() else { return };
-    seed(node, "js/seed.mjs").await;
+    seed(require::found("node"), "js/seed.mjs").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "node"), ignore = "Node.js is missing, or npm ci in tests/js")]
 async fn npm_ws_recovers() {
-    let Some(node) = node() else { return };
-    recovery(node, "js/channels.mjs").await;
+    recovery(require::found("node"), "js/channels.mjs").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "python"), ignore = "Python is missing, or the packages of tests/py/requirements.txt")]
 async fn python_websockets() {
-    let Some(python) = python() else { return };
-    seed(python, "py/seed.py").await;
+    seed(require::found("python"), "py/seed.py").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "python"), ignore = "Python is missing, or the packages of tests/py/requirements.txt")]
 async fn python_websockets_recovers() {
-    let Some(python) = python() else { return };
-    recovery(python, "py/channels.py").await;
+    recovery(require::found("python"), "py/channels.py").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "python"), ignore = "Python is missing, or the packages of tests/py/requirements.txt")]
 async fn python_jwt() {
-    let Some(python) = python() else { return };
     let server = Server::with(|config| {
         token::accept(config);
         let granted = ws_server::config::Channels { subscribe: ws_core::Access::Granted, ..config.channels.clone() };
         config.namespaces.insert("room".to_owned(), granted);
     })
     .await;
-    let said = run_against(&server, python, "py/identity.py", &[token::SECRET.to_owned()], 2).await;
+    let said = run_against(&server, require::found("python"), "py/identity.py", &[token::SECRET.to_owned()], 2).await;
     assert_eq!(said, "7 tokens");
 }

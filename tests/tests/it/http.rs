@@ -324,7 +324,7 @@ async fn half_a_head_is_given_up() {
 async fn who_takes_no_answers_is_given_up() {
     let server = Server::with(|config| config.limits.handshake_timeout = Duration::from_millis(300)).await;
     let mut raw = Raw::connect(server.addr()).await;
-    let many = raw::request("GET", "/schema/asyncapi.json", &[("Host", "localhost")]).repeat(300);
+    let many = raw::request("GET", "/schema/asyncapi.json", &[]).repeat(300);
     raw.write(many.as_bytes()).await;
     // It takes what the system had taken already, and then no more comes: it was cut off in the middle.
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -343,8 +343,32 @@ async fn who_says_nothing_more_gets_the_answer() {
     let server = Server::start().await;
     for _ in 0..50 {
         let mut raw = Raw::connect(server.addr()).await;
-        raw.write(raw::request("GET", "/health", &[("Host", "localhost")]).as_bytes()).await;
+        raw.write(raw::request("GET", "/health", &[]).as_bytes()).await;
         raw.finish().await;
         assert!(raw.rest().await.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    }
+}
+
+/// RFC 9112, section 3.2.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_has_one_host_and_a_valid_one() {
+    let server = Server::start().await;
+    let check = async |head: &str, expect: u16| {
+        let mut raw = Raw::connect(server.addr()).await;
+        raw.write(format!("GET {head}\r\n\r\n").as_bytes()).await;
+        let answer = raw.response(true).await;
+        assert_eq!(answer.status, expect, "{head:?}: {answer:?}");
+        if expect == 400 {
+            assert_eq!(answer.error_code(), "invalid_request", "{head:?}");
+        }
+    };
+    check("/health HTTP/1.1\r\nHost: a.example:3000", 200).await;
+    check("/health HTTP/1.1\r\nHost: [::1]:3000", 200).await;
+    for path in ["/health", "/ws", "/nothing"] {
+        check(&format!("{path} HTTP/1.1"), 400).await;
+        check(&format!("{path} HTTP/1.1\r\nHost: a\r\nHost: a"), 400).await;
+        check(&format!("{path} HTTP/1.1\r\nHost: a b"), 400).await;
+        check(&format!("{path} HTTP/1.1\r\nHost: ann@a.example"), 400).await;
+        check(&format!("{path} HTTP/1.1\r\nHost:"), 400).await;
     }
 }

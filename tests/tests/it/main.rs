@@ -19,10 +19,12 @@ mod http;
 mod identity;
 mod leak;
 mod limits;
+mod logs;
 mod recovery;
 mod seed;
 mod slow;
 mod supervised;
+mod start;
 mod tidy;
 mod tls;
 

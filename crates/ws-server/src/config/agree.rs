@@ -1,6 +1,7 @@
 //! Whether the values fit together: what follows from another key, and what contradicts one.
 
 use super::agree_auth::agree_auth;
+use super::agree_use::agree_use;
 use super::channels::{Channels, Namespaces};
 use super::mistake::Mistake;
 use super::name::{KeyName, SectionPath};
@@ -16,6 +17,8 @@ pub(crate) fn agree(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
     let found = contradictions(loaded, mistakes);
     mistakes.extend(found);
     let found = agree_auth(loaded, mistakes);
+    mistakes.extend(found);
+    let found = agree_use(loaded, mistakes);
     mistakes.extend(found);
 }
 
@@ -179,7 +182,7 @@ mod tests {
         engine(&[], Some("/d"), Ok((Sqlite, "/d")));
         engine(&[(short, "/d")], None, Ok((Sqlite, "/d")));
         engine(&[(short, "/d")], Some("/e"), Ok((Sqlite, "/e")));
-        engine(&[(long, "/d")], None, Ok((Memory, "/d")));
+        engine(&[(long, "/d"), (chosen, "memory")], None, Ok((Memory, "/d")));
         engine(&[(long, "/d"), (chosen, "sqlite")], None, Ok((Sqlite, "/d")));
         engine(&[(chosen, "sqlite")], None, Ok((Sqlite, "./data")));
         engine(&[(chosen, "memory")], Some("/d"), Ok((Sqlite, "/d")));

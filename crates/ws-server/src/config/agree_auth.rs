@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn the_key_set_comes_securely() {
-        check(&[("AUTH__JWKS_URL", "https://id.example/keys")], &[]);
+        check(&[("AUTH__JWKS_URL", "https://id.example/keys"), ("AUTH__AUDIENCE", "chat")], &[]);
         check(
             &[("AUTH__JWKS_URL", "http://id.example/keys")],
             &[

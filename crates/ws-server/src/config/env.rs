@@ -14,11 +14,11 @@ use super::value::Typed;
 
 const PREFIX: &str = "WS_SERVER__";
 
-/// The long names, then the short ones.
+/// The long names, then the short ones. A variable that is set to nothing counts as not set.
 pub(crate) fn read(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Vec<Given> {
     let mut given = Vec::new();
     for (name, value) in &sources.env {
-        let Some(name) = name.to_str() else { continue };
+        let Some(name) = name.to_str().filter(|_| !value.is_empty()) else { continue };
         match name.strip_prefix(PREFIX) {
             Some(path) => given.extend(variable(name, key_name(path), value, mistakes)),
             None => mistakes.extend(underscore_missing(name)),
@@ -125,7 +125,9 @@ mod tests {
     fn names() {
         check(&[("WS_SERVER__ADDR", "a")], &["WS_SERVER__ADDR addr = \"a\""]);
         check(&[("WEBSOCKET_ADDR", "a")], &["WEBSOCKET_ADDR addr = \"a\""]);
-        check(&[("WS_SERVER__A__B__C_D", "")], &["WS_SERVER__A__B__C_D a.b.c_d = \"\""]);
+        check(&[("WS_SERVER__A__B__C_D", "7")], &["WS_SERVER__A__B__C_D a.b.c_d = \"7\""]);
+        check(&[("WS_SERVER__A__B__C_D", ""), ("WEBSOCKET_ADDR", ""), ("WS_SERVER_ADDR", "")], &[]);
+        check(&[("WEBSOCKET_ADDR", ""), ("WS_SERVER__ADDR", "a")], &["WS_SERVER__ADDR addr = \"a\""]);
         check(&[("WS_SERVER__addr", "a")], &["WS_SERVER__addr ADDR = \"a\""]);
         check(&[("PATH", "/bin"), ("WS_SERVER_PORT", "tcp://10.0.0.1:80"), ("WS_SERVER_CONFIG", "x")], &[]);
     }

@@ -37,6 +37,8 @@ pub(crate) struct Key<S: 'static> {
     pub(crate) set: fn(&mut S, &Typed) -> Result<(), Wrong>,
     /// The value as TOML.
     pub(crate) show: fn(&S) -> String,
+    /// Whether what is shown is not all of the value, as a part of it is secret.
+    pub(crate) conceals: fn(&S) -> bool,
 }
 
 /// A name without what makes a Rust keyword a name: `type` for `r#type`.
@@ -92,6 +94,7 @@ macro_rules! section {
                         Ok(())
                     },
                     show: |part| $crate::config::value::Setting::show(&part.$name, &$rule),
+                    conceals: |part| $crate::config::value::Setting::conceals(&part.$name),
                 },
             )* ];
         }

@@ -8,8 +8,10 @@
 
 mod agree;
 mod agree_auth;
+mod agree_use;
 mod auth_keys;
 mod channels;
+mod doubts;
 mod env;
 mod file;
 mod key;
@@ -25,6 +27,7 @@ mod value;
 
 pub use auth_keys::AuthKey;
 pub use channels::{Access, Channels, OnLag};
+pub use doubts::Doubt;
 pub use mistake::{Mistake, report};
 pub(crate) use nearest::nearest;
 pub use sections::{

@@ -5,8 +5,17 @@ use super::key::{Facts, Key};
 use super::name::{KeyName, SectionPath};
 use super::value::{Typed, Wrong};
 
-/// The keys of a section, each with its value as TOML.
-pub(crate) type Shown = Vec<(&'static Facts, String)>;
+/// The keys of a section, each with its value.
+pub(crate) type Shown = Vec<Value>;
+
+/// A key with its value.
+#[derive(Debug)]
+pub(crate) struct Value {
+    pub(crate) facts: &'static Facts,
+    pub(crate) toml: String,
+    /// A part of it is secret and left out.
+    pub(crate) is_partial: bool,
+}
 
 /// A section as the loader sees it: [`Fixed`], or one that is there once for every name that is given to it,
 /// or for every entry of a list.
@@ -89,5 +98,7 @@ pub(crate) fn set<S>(keys: &[Key<S>], part: &mut S, name: &KeyName, typed: &Type
 
 /// [`Section::show`], for one part.
 pub(crate) fn show<S>(keys: &'static [Key<S>], part: &S) -> Shown {
-    keys.iter().map(|key| (&key.facts, (key.show)(part))).collect()
+    let value =
+        |key: &'static Key<S>| Value { facts: &key.facts, toml: (key.show)(part), is_partial: (key.conceals)(part) };
+    keys.iter().map(value).collect()
 }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ws_transport::AllowedOrigin;
+use ws_transport::{AllowedOrigin, LogConnections};
 
 use super::auth_keys::{AuthKey, AuthKeys};
 use super::channels::{Access, Channels, Namespaces};
@@ -31,6 +31,11 @@ impl Choice for LogFormat {
     const ALL: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
 }
 
+impl Choice for LogConnections {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("off", Self::Off), ("failures", Self::Failures), ("all", Self::All)];
+}
+
 section! {
     /// The effective configuration: every value is within its bounds.
     pub struct Config {
@@ -40,6 +45,9 @@ section! {
         /// How the log is written to standard error.
         log_format: LogFormat = "text", words(),
             flag: Some("--log-format");
+        /// Which connections are in the log, with id, user, address, code and duration. `all`: every open, close and refusal.
+        /// `failures`: refusals, and what the server closed for another reason than its own end; at most 20 lines a second.
+        log_connections: LogConnections = "failures", words();
     }
     parts {
         /// What the server and one connection may use.
@@ -93,7 +101,7 @@ section! {
         channel_logs_bytes_max: usize = "128MiB", bytes(MIB, 64 * GIB);
         /// Requests that one connection may send per second; over it, they get `rate_limited` and count as errors.
         requests_per_second: u32 = "0", count(1, 1_000_000).zero("no limit");
-        /// Requests that one connection may send at once.
+        /// Requests that one connection may send at once, with `requests_per_second`.
         requests_burst: u32 = "0", count(1, 1_000_000).zero("as many as requests_per_second");
         /// Errors that one connection may cause within `errors_window`; the one after that closes it with 4504.
         errors_max: u32 = "20", count(1, 1_000_000).zero("never closed for errors");
@@ -120,7 +128,8 @@ section! {
         /// Origins of pages that may connect, with scheme: `https://app.example.org`, `https://*.example.org`, `null`;
         /// `*` is any. An empty list: the server's own origin, and loopback. Who sends no `Origin` is no page, and passes.
         allowed_origins: Vec<AllowedOrigin> = "", Origins;
-        /// What `aud` of a token must contain. None: it is not looked at.
+        /// What `aud` of a token must contain. None, or `*`: it is not looked at. With `jwks_url` it must be set: a provider
+        /// signs for others too.
         audience: Option<String> = "", text(256);
         /// What `iss` of a token must be. None: it is not looked at.
         issuer: Option<String> = "", text(256);
@@ -138,6 +147,14 @@ section! {
     parts {
         /// The keys that tokens are checked with.
         keys: Vec<AuthKey>;
+    }
+}
+
+impl Auth {
+    /// Whether there is something to check tokens with.
+    #[must_use]
+    pub fn has_keys(&self) -> bool {
+        !self.keys.is_empty() || self.jwks_url.is_some()
     }
 }
 

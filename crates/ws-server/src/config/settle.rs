@@ -129,7 +129,7 @@ pub(crate) mod tests {
 
     #[test]
     fn unknown_keys() {
-        let allowed = "found an unknown key | allowed: addr, log_format, and the sections [limits], [auth], [[auth.keys]], [actions], [heartbeat], [drain], \
+        let allowed = "found an unknown key | allowed: addr, log_format, log_connections, and the sections [limits], [auth], [[auth.keys]], [actions], [heartbeat], [drain], \
              [channels], [namespaces.NAME], [engine], [engine.memory], [engine.sqlite], [tls]";
         check(&[("PORT", "1")], &[&format!("WS_SERVER__PORT: port: {allowed}")]);
         check(

@@ -3,7 +3,7 @@
 use super::Loaded;
 use super::key::Facts;
 use super::name::KeyName;
-use super::section::Section;
+use super::section::{Section, Value};
 use super::sections::SECTIONS;
 use super::source::Source;
 
@@ -21,9 +21,9 @@ impl Loaded {
                     let title = if section.title().starts_with("[[") { section.title() } else { format!("[{path}]") };
                     out.push_str(&format!("{title}\n"));
                 }
-                for (facts, value) in keys {
-                    let origin = self.origins.get(&KeyName::new(path.clone(), facts.name));
-                    out.push_str(&line(facts, &value, origin, section.inherits()));
+                for value in keys {
+                    let origin = self.origins.get(&KeyName::new(path.clone(), value.facts.name));
+                    out.push_str(&line(&value, origin, section.inherits()));
                 }
             }
         }
@@ -31,14 +31,16 @@ impl Loaded {
     }
 }
 
-fn line(facts: &Facts, value: &str, origin: Option<&Source>, inherits: Option<&str>) -> String {
+fn line(value: &Value, origin: Option<&Source>, inherits: Option<&str>) -> String {
+    let Value { facts, toml, is_partial } = value;
     let note = match origin {
         None => inherits.map(|section| format!("  # as in [{section}]")).unwrap_or_default(),
         Some(source @ Source::Key(_)) => format!("  # raised to {source}"),
         Some(source) => format!("  # from {source}"),
     };
     match (facts.secret, origin) {
-        (false, _) => format!("{} = {value}{note}\n", facts.name),
+        (false, _) if *is_partial => format!("# {} = {toml} is not shown whole{note}\n", facts.name),
+        (false, _) => format!("{} = {toml}{note}\n", facts.name),
         (true, Some(_)) => format!("# {} is set and not shown{note}\n", facts.name),
         (true, None) => format!("# {} is not set\n", facts.name),
     }
@@ -79,10 +81,14 @@ fn row_of_all(section: &str, from: &str) -> String {
 mod tests {
     use super::*;
 
+    fn value(secret: bool, toml: &str) -> Value {
+        let facts = Box::leak(Box::new(Facts { name: "key", secret, ..Facts::PLAIN }));
+        Value { facts, toml: toml.to_owned(), is_partial: false }
+    }
+
     #[track_caller]
     fn check(secret: bool, origin: Option<&Source>, expect: &str) {
-        let facts = Facts { name: "key", secret, ..Facts::PLAIN };
-        assert_eq!(line(&facts, "\"5s\"", origin, None), expect);
+        assert_eq!(line(&value(secret, "\"5s\""), origin, None), expect);
     }
 
     #[test]
@@ -94,12 +100,16 @@ mod tests {
         check(false, Some(&Source::Key("limits.x".to_owned())), "key = \"5s\"  # raised to limits.x\n");
         check(true, Some(&variable), "# key is set and not shown  # from WS_SERVER__KEY\n");
         check(true, None, "# key is not set\n");
+        let partial = Value { is_partial: true, ..value(false, "\"https://a?…\"") };
+        assert_eq!(
+            line(&partial, Some(&variable), None),
+            "# key = \"https://a?…\" is not shown whole  # from WS_SERVER__KEY\n"
+        );
     }
 
     #[test]
     fn inherited_lines() {
-        let facts = Facts { name: "key", ..Facts::PLAIN };
-        let line = |origin| line(&facts, "1", origin, Some("channels"));
+        let line = |origin| line(&value(false, "1"), origin, Some("channels"));
         assert_eq!(line(None), "key = 1  # as in [channels]\n");
         assert_eq!(line(Some(&Source::Variable("A".to_owned()))), "key = 1  # from A\n");
     }

@@ -31,8 +31,9 @@ impl Sources {
         self
     }
 
+    /// A variable; one that is set to nothing counts as not set.
     pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
-        self.env.get(OsStr::new(name)).map(OsString::as_os_str)
+        self.env.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 }
 

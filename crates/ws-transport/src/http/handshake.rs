@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use ws_core::{HeartbeatMode, Hub, Refusal};
 use ws_proto::{ErrorCode, SUBPROTOCOL};
 
+use super::host::check_host;
 use super::origin::may_connect;
 use super::query::option;
 use super::token::token;
@@ -54,6 +55,7 @@ fn check_origin(hub: &Hub, origins: &[AllowedOrigin], request: &Request<Incoming
 
 /// Checks a handshake without asking anybody, and answers it.
 pub(crate) fn plain_handshake(request: &Request<Incoming>) -> Result<Reply, Reply> {
+    check_host(request)?;
     if request.method() != Method::GET {
         return Err(Reply::method_not_allowed("GET"));
     }

@@ -26,12 +26,13 @@ pub(crate) struct Metrics {
 struct HubMetrics {
     hub: Hub,
     version: &'static str,
+    log_lines_dropped: &'static Count,
 }
 
 impl Metrics {
-    pub(crate) fn new(hub: Hub, version: &'static str) -> Self {
+    pub(crate) fn new(hub: Hub, version: &'static str, log_lines_dropped: &'static Count) -> Self {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(HubMetrics { hub, version }));
+        registry.register_collector(Box::new(HubMetrics { hub, version, log_lines_dropped }));
         Metrics { registry }
     }
 
@@ -134,6 +135,11 @@ impl HubMetrics {
             ("ws_sockets_blocked", "Times that a reader's socket was full", &counters.blocked),
             ("ws_publishers_held", "Times that a publisher had to wait for the fan-out", &counters.held),
             ("ws_pings", "Heartbeats that were sent", &counters.pings),
+            (
+                "ws_log_lines_dropped",
+                "Lines of the log that were lost, as it could not be written",
+                self.log_lines_dropped,
+            ),
         ];
         counts.iter().try_for_each(|(name, help, count)| single(encoder, name, help, counter(count.get())))
     }

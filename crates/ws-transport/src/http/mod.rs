@@ -2,6 +2,7 @@
 
 mod handshake;
 mod held;
+mod host;
 mod metrics;
 mod origin;
 mod pages;
@@ -66,6 +67,8 @@ pub(crate) struct Accepted {
 /// A socket whose handshake is done.
 pub(crate) struct Upgraded<A> {
     pub(crate) stream: Stream,
+    /// Where it comes from.
+    pub(crate) peer: IpAddr,
     /// The answer to the handshake: to be written before anything else.
     pub(crate) answer: Vec<u8>,
     /// Bytes that came right behind the request.
@@ -121,7 +124,7 @@ pub(crate) async fn serve<R: Routes>(
     let parts = connection.into_parts();
     let (mut stream, answer) = parts.io.into_parts();
     match parts.service.agreed.into_inner() {
-        Some(agreed) => Some(Upgraded { stream, answer, early: parts.read_buf, agreed }),
+        Some(agreed) => Some(Upgraded { stream, peer, answer, early: parts.read_buf, agreed }),
         None => {
             // The peer may be gone already, and then there is nobody to say goodbye to.
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, stream.shutdown()).await;

@@ -19,6 +19,10 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 #[derive(Debug)]
 pub(crate) struct Reply(Box<Response<Full<Bytes>>>);
 
+/// Why a request is refused, kept with the answer for the log.
+#[derive(Debug, Clone)]
+struct Reason(Box<str>);
+
 impl Reply {
     /// A body of this type with 200.
     pub(crate) fn ok(content_type: &'static str, body: impl Into<Bytes>) -> Self {
@@ -47,6 +51,7 @@ impl Reply {
         let mut reply = Reply::json(&serde_json::json!({ "error": { "code": code, "message": message } }));
         *reply.0.status_mut() = status;
         reply.set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        reply.0.extensions_mut().insert(Reason(message.into()));
         reply
     }
 
@@ -81,6 +86,16 @@ impl Reply {
         reply.set(UPGRADE, HeaderValue::from_static("websocket"));
         reply.set(hyper::header::SEC_WEBSOCKET_ACCEPT, accept);
         reply
+    }
+
+    /// Its status.
+    pub(crate) fn status(&self) -> u16 {
+        self.0.status().as_u16()
+    }
+
+    /// What an error says.
+    pub(crate) fn reason(&self) -> &str {
+        self.0.extensions().get::<Reason>().map_or("", |reason| &reason.0)
     }
 
     pub(crate) fn set(&mut self, name: HeaderName, value: HeaderValue) {

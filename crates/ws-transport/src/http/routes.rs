@@ -1,6 +1,7 @@
 //! Which path answers what (PROTOCOL section 9).
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request};
@@ -8,6 +9,9 @@ use serde_json::json;
 use ws_core::Hub;
 use ws_proto::ErrorCode;
 
+use crate::socket::SocketOptions;
+
+use super::host::check_host;
 use super::{Accepted, AllowedOrigin, Answer, Metrics, Reply, Routes, handshake, pages};
 
 /// The paths of a hub.
@@ -15,6 +19,8 @@ use super::{Accepted, AllowedOrigin, Answer, Metrics, Reply, Routes, handshake, 
 pub(crate) struct HubRoutes {
     pub(crate) hub: Hub,
     pub(crate) metrics: Metrics,
+    /// With the log that refused handshakes go to.
+    pub(crate) sockets: Arc<SocketOptions>,
     /// Where pages may connect from.
     pub(crate) origins: Vec<AllowedOrigin>,
     /// Of the product, for `/health`.
@@ -26,8 +32,13 @@ impl Routes for HubRoutes {
 
     fn answer(&self, request: &Request<Incoming>, peer: IpAddr) -> Answer<Accepted> {
         match request.uri().path() {
-            "/ws" => handshake::answer(&self.hub, &self.origins, request, peer).unwrap_or_else(Answer::Reply),
-            path => Answer::Reply(self.reply(path, request.method())),
+            "/ws" => handshake::answer(&self.hub, &self.origins, request, peer).unwrap_or_else(|reply| {
+                self.sockets.log.refused(peer, Some(reply.status()), reply.reason());
+                Answer::Reply(reply)
+            }),
+            path => Answer::Reply(
+                check_host(request).map_or_else(|refused| refused, |()| self.reply(path, request.method())),
+            ),
         }
     }
 }

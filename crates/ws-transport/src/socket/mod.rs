@@ -10,6 +10,7 @@ mod reader;
 mod tls;
 
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,13 +26,14 @@ use ws_proto::CloseCode;
 
 pub(crate) use self::input::Input;
 use self::reader::{Reader, Stop};
+use crate::connection_log::{ConnectionLog, Ending};
 use crate::endpoint::Endpoint;
 use crate::limits::{ANSWERS_TIMEOUT, CLOSE_TIMEOUT, READ_BYTES_MAX, READ_CHUNK_BYTES, WRITE_BATCH_BYTES_MAX};
 use crate::outside::{Outside, Place};
 use crate::stream::Stream;
 
 /// What all connections of a server have in common.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct SocketOptions {
     /// Largest message from a peer, in bytes; over it: close 1009.
     pub(crate) message_bytes_max: usize,
@@ -43,6 +45,8 @@ pub(crate) struct SocketOptions {
     pub(crate) counters: Arc<Counters>,
     /// Where they are counted while they are being closed.
     pub(crate) outside: Outside,
+    /// Where they are logged.
+    pub(crate) log: ConnectionLog,
 }
 
 /// The task of one connection.
@@ -50,6 +54,10 @@ pub(crate) struct SocketOptions {
 pub(crate) struct Socket<E> {
     read: Input,
     connection: Arc<Connection>,
+    /// Where the peer is.
+    address: IpAddr,
+    /// On the clock of all moments.
+    opened_ms: u64,
     options: Arc<SocketOptions>,
     /// Gone as soon as the closing begins.
     endpoint: Option<E>,
@@ -117,6 +125,7 @@ impl<E: Endpoint> Socket<E> {
     pub(crate) fn new(
         read: Input,
         connection: Arc<Connection>,
+        address: IpAddr,
         endpoint: E,
         early: &[u8],
         options: Arc<SocketOptions>,
@@ -126,6 +135,8 @@ impl<E: Endpoint> Socket<E> {
         Socket {
             read,
             connection,
+            address,
+            opened_ms: options.clock.now_ms(),
             options,
             endpoint: Some(endpoint),
             reader,
@@ -200,6 +211,7 @@ impl<E: Endpoint> Socket<E> {
             Event::Eof | Event::Lost => {
                 if self.is_open() {
                     self.options.counters.connections_lost.add(1);
+                    self.tell(Ending::Lost);
                 }
                 let is_owed = owes_answers(&self.endpoint) || !self.connection.has_sent_all();
                 if !matches!((&event, &self.phase), (Event::Eof, Phase::Open)) || !is_owed {
@@ -255,7 +267,7 @@ impl<E: Endpoint> Socket<E> {
             let flow = match message {
                 Ok(message) => self.take_message(message, now_ms, out),
                 Err(Stop::Starved) => return self.connection.send(out, now_ms),
-                Err(Stop::Closed) => return self.peer_closed(now_ms, out),
+                Err(Stop::Closed(code)) => return self.peer_closed(code, now_ms, out),
                 Err(Stop::Failed(code)) if self.is_open() => Flow::Close(code),
                 // Our close frame is out already, and what comes instead of the peer's is no answer to it.
                 Err(Stop::Failed(_)) => return self.phase = Phase::Lingering(self.close_timer()),
@@ -295,9 +307,10 @@ impl<E: Endpoint> Socket<E> {
     }
 
     /// The peer's close frame came, and ours is in `out`, or went out before.
-    fn peer_closed(&mut self, now_ms: u64, out: &[u8]) {
+    fn peer_closed(&mut self, code: u16, now_ms: u64, out: &[u8]) {
         if self.is_open() {
             self.options.counters.closed(CloseCode::Normal).add(1);
+            self.tell(Ending::Peer(code));
         }
         // Before the peer can see that it is closed: then it finds itself counted out.
         self.endpoint = None;
@@ -314,7 +327,7 @@ impl<E: Endpoint> Socket<E> {
     /// Sends `out` and then our close frame.
     fn close_after(&mut self, code: CloseCode, out: &mut Vec<u8>) {
         self.options.counters.closed(code).add(1);
-        tracing::debug!(connection = %self.connection.id(), code = code.as_u16(), reason = code.reason(), "closing");
+        self.tell(Ending::Server(code));
         self.endpoint = None;
         self.held = None;
         self.reader.close(code, &config(self.options.message_bytes_max), out);
@@ -326,6 +339,12 @@ impl<E: Endpoint> Socket<E> {
             CloseCode::GoingAway => Phase::Closing(timer(CLOSE_TIMEOUT)),
             _ => Phase::Closing(self.close_timer()),
         };
+    }
+
+    /// Writes the end of the connection into the log.
+    fn tell(&self, ending: Ending) {
+        let lasted = Duration::from_millis(self.options.clock.now_ms().saturating_sub(self.opened_ms));
+        self.options.log.closed(&self.connection, self.address, ending, lasted);
     }
 
     /// Time for the peer: none where too many are being closed already.
@@ -380,6 +399,8 @@ impl<E> Drop for Socket<E> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.options.counters.panics.add(1);
+            let lasted = Duration::from_millis(self.options.clock.now_ms().saturating_sub(self.opened_ms));
+            self.options.log.closed(&self.connection, self.address, Ending::Panic, lasted);
         }
         // Others may still hold the connection for a moment; the socket closes now.
         self.connection.end();

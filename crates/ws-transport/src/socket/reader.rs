@@ -12,6 +12,9 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use ws_proto::CloseCode;
 
+/// What stands for no code in a close frame (RFC 6455, section 7.4.1).
+const NO_CODE: u16 = 1005;
+
 /// The reading side of one WebSocket.
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -34,8 +37,8 @@ struct Parser {
 pub(super) enum Stop {
     /// More bytes are needed.
     Starved,
-    /// The closing handshake is complete; the peer's part of it came now, or ours went out before.
-    Closed,
+    /// The closing handshake is complete; the peer's part of it came now with this code, or ours went out before.
+    Closed(u16),
     /// The peer broke the protocol: to be closed with this code.
     Failed(CloseCode),
 }
@@ -111,9 +114,13 @@ impl Parser {
         // What the message makes tungstenite say goes out with its answer, not with the next read.
         match message {
             Message::Ping(_) => self.context.flush(&mut pipe).map_err(stop)?,
-            Message::Close(_) => {
+            Message::Close(frame) => {
                 self.closing = true;
-                return Err(self.context.flush(&mut pipe).map_or_else(stop, |()| Stop::Closed));
+                let code = frame.map_or(NO_CODE, |frame| frame.code.into());
+                return Err(self
+                    .context
+                    .flush(&mut pipe)
+                    .map_or_else(|error| stop_with(error, code), |()| Stop::Closed(code)));
             }
             _ => {}
         }
@@ -130,10 +137,15 @@ impl Parser {
 }
 
 fn stop(error: Error) -> Stop {
+    stop_with(error, NO_CODE)
+}
+
+/// The same, where the peer has closed with this code.
+fn stop_with(error: Error, code: u16) -> Stop {
     match error {
         Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => Stop::Starved,
-        Error::ConnectionClosed | Error::AlreadyClosed => Stop::Closed,
-        Error::Protocol(ProtocolError::ReceivedAfterClosing) => Stop::Closed,
+        Error::ConnectionClosed | Error::AlreadyClosed => Stop::Closed(code),
+        Error::Protocol(ProtocolError::ReceivedAfterClosing) => Stop::Closed(code),
         Error::Capacity(CapacityError::MessageTooLong { .. }) => Stop::Failed(CloseCode::TooBig),
         Error::Utf8(_) => Stop::Failed(CloseCode::InvalidUtf8),
         _ => Stop::Failed(CloseCode::Protocol),

@@ -24,7 +24,7 @@ pub(super) fn read(cert_file: &Path, key_file: &Path) -> Result<ServerConfig, Tl
     let key = files::key(key_file)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     if let Some(own) = chain.first() {
-        warn_of_dates(cert_file, own, &provider);
+        doubt(own).into_iter().for_each(|doubt| tracing::warn!(file = %cert_file.display(), "{doubt}"));
     }
     // Newest first, as rustls takes them.
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -73,16 +73,16 @@ fn unavailable(error: Error) -> TlsError {
     TlsError::Unavailable { reason: error.to_string() }
 }
 
-/// Says so when clients will refuse the certificate for its dates.
-fn warn_of_dates(file: &Path, own: &CertificateDer<'_>, provider: &Arc<rustls::crypto::CryptoProvider>) {
-    match dates(own, provider) {
+/// Whether clients will refuse the certificate for its dates.
+pub(super) fn doubt(own: &CertificateDer<'_>) -> Option<&'static str> {
+    match dates(own, &Arc::new(rustls::crypto::ring::default_provider())) {
         Some(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            tracing::warn!(file = %file.display(), "the certificate has expired: clients will refuse it");
+            Some("the certificate has expired: clients will refuse it")
         }
         Some(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
-            tracing::warn!(file = %file.display(), "the certificate is not valid yet: clients will refuse it");
+            Some("the certificate is not valid yet: clients will refuse it")
         }
-        _ => {}
+        _ => None,
     }
 }
 

@@ -67,6 +67,11 @@ impl Tls {
         together.into_iter().map(|error| (error.file(), error)).collect()
     }
 
+    /// What [`load`](Self::load) would warn of, for who only checks.
+    pub fn doubt(cert_file: &Path) -> Option<&'static str> {
+        files::certificates(cert_file).ok()?.first().and_then(config::doubt)
+    }
+
     /// Reads both files again: handshakes from now on use what is in them, connections that are open go on. Tickets
     /// of sessions before it are no longer taken. Blocks like [`load`](Self::load).
     ///

@@ -11,12 +11,14 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use ws_core::{
-    Access, Actions, Auth, ChannelOptions, Heartbeat, Hub, HubOptions, Limits, MemoryEngine, MemoryLimits, Namespaces,
-    OnLag,
+    Access, Actions, Auth, ChannelOptions, Count, Heartbeat, Hub, HubOptions, Limits, MemoryEngine, MemoryLimits,
+    Namespaces, OnLag,
 };
-use ws_transport::{DrainOptions, Drained, Transport, TransportOptions};
+use ws_transport::{DrainOptions, Drained, LogConnections, Transport, TransportOptions};
 
 use crate::fixture::{Files, MIB, Socket, Trust, within};
+
+static LINES_DROPPED: Count = Count::new();
 
 fn hub(write_timeout: Duration) -> Hub {
     let limits = Limits {
@@ -75,6 +77,8 @@ fn serve(write_timeout: Duration) -> Server {
         handshake_timeout: Duration::from_secs(10),
         tls: Some(files.load()),
         version: "0",
+        log_connections: LogConnections::Off,
+        log_lines_dropped: &LINES_DROPPED,
         drain: DrainOptions { grace: Duration::from_secs(20), reconnect_spread: Duration::from_secs(1) },
     };
     let transport = Transport::bind(&[SocketAddr::from(([127, 0, 0, 1], 0))], hub(write_timeout), options);

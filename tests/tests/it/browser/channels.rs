@@ -64,8 +64,9 @@ async fn publish_while_away(page: &Page, server: &Server, channel: &str, count: 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
 async fn what_is_published_is_shown_as_text_with_its_offset() {
-    let Some(browser) = browser().await else { return };
+    let browser = browser().await;
     let server = Server::start().await;
     let page = open(&browser, &server, &PageOptions::default()).await;
     subscribe(&page, "news").await;
@@ -92,8 +93,9 @@ async fn what_is_published_is_shown_as_text_with_its_offset() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
 async fn a_second_page_is_seen_to_come_and_go() {
-    let Some(browser) = browser().await else { return };
+    let browser = browser().await;
     let server = Server::with(|config| config.channels.join_leave = true).await;
     let page = open(&browser, &server, &PageOptions::default()).await;
     subscribe(&page, "news").await;
@@ -121,8 +123,9 @@ async fn a_second_page_is_seen_to_come_and_go() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
 async fn the_history_is_paged_in_both_directions() {
-    let Some(browser) = browser().await else { return };
+    let browser = browser().await;
     let server = Server::start().await;
     let page = open(&browser, &server, &PageOptions::default()).await;
     publish(&mut server.connect().await, "news", 5).await;
@@ -145,8 +148,9 @@ async fn the_history_is_paged_in_both_directions() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
 async fn what_was_missed_while_away_is_recovered_and_counted() {
-    let Some(browser) = browser().await else { return };
+    let browser = browser().await;
     let server = Server::start().await;
     let page = open(&browser, &server, &PageOptions::default()).await;
     subscribe(&page, "news").await;
@@ -158,8 +162,9 @@ async fn what_was_missed_while_away_is_recovered_and_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
 async fn what_is_no_longer_retained_is_shown_as_a_gap() {
-    let Some(browser) = browser().await else { return };
+    let browser = browser().await;
     let server = Server::with(|config| config.channels.history_size = 2).await;
     let page = open(&browser, &server, &PageOptions::default()).await;
     subscribe(&page, "news").await;
@@ -173,8 +178,9 @@ async fn what_is_no_longer_retained_is_shown_as_a_gap() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
 async fn a_rewind_where_nothing_is_retained_any_more_becomes_live() {
-    let Some(browser) = browser().await else { return };
+    let browser = browser().await;
     let server = Server::with(|config| config.channels.history_ttl = Duration::from_millis(1)).await;
     let page = open(&browser, &server, &PageOptions::default()).await;
     let mut client = server.connect().await;

@@ -6,8 +6,9 @@ use ws_tests::prelude::*;
 use super::{browser, open, quiet, shows, text_of};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
 async fn a_token_names_the_user_of_the_page() {
-    let Some(browser) = browser().await else { return };
+    let browser = browser().await;
     let server = Server::with(|config| {
         token::accept(config);
         config.auth.expiry_notice = Duration::from_secs(600);

@@ -3,13 +3,12 @@
 mod channels;
 mod identity;
 
-use ws_tests::chromium::{self, Browser, Page, PageOptions};
+use ws_tests::chromium::{Browser, Page, PageOptions};
 use ws_tests::prelude::*;
 
-/// A browser, where there is one.
-async fn browser() -> Option<Browser> {
-    require::or_skip(chromium::find(), "Chromium")?;
-    Some(Browser::launch().await.expect("the browser starts"))
+/// A browser.
+async fn browser() -> Browser {
+    Browser::launch().await.expect("the browser starts")
 }
 
 /// The page of a server, connected.
@@ -45,8 +44,9 @@ fn quiet(page: &Page) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
 async fn the_three_actions_and_a_second_page() {
-    let Some(browser) = browser().await else { return };
+    let browser = browser().await;
     let server = Server::start().await;
     let page = open(&browser, &server, &PageOptions::default()).await;
     let second = open(&browser, &server, &PageOptions::default()).await;
@@ -71,8 +71,9 @@ async fn the_three_actions_and_a_second_page() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
 async fn a_raw_frame_that_is_not_json_shows_the_error() {
-    let Some(browser) = browser().await else { return };
+    let browser = browser().await;
     let server = Server::start().await;
     let page = open(&browser, &server, &PageOptions::default()).await;
     page.click("#raw-templates button[data-template=malformed]").await.expect("a button");
@@ -91,8 +92,9 @@ async fn a_raw_frame_that_is_not_json_shows_the_error() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
 async fn chinese_and_english_by_the_browsers_language() {
-    let Some(browser) = browser().await else { return };
+    let browser = browser().await;
     let server = Server::start().await;
     for (language, connected, disconnect) in [("zh-CN", "已连接", "断开"), ("en", "Connected", "Disconnect")] {
         let options = PageOptions { language, ..PageOptions::default() };
@@ -106,8 +108,9 @@ async fn chinese_and_english_by_the_browsers_language() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
 async fn a_drain_is_shown_and_the_phone_has_no_sideways_scrolling() {
-    let Some(browser) = browser().await else { return };
+    let browser = browser().await;
     let mut server = Server::start().await;
     let options = PageOptions { width: 390, height: 800, dark: true, ..PageOptions::default() };
     let page = open(&browser, &server, &options).await;

@@ -42,6 +42,26 @@ async fn a_running_server_is_inspected_and_exported() {
     assert!(err.contains("no channel \"nobody\""), "{err}");
 }
 
+/// Data is kept as it was published, line breaks and all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publication_is_one_line_of_an_export() {
+    let dir = directory("lines");
+    let server = start(host(), &dir).await;
+    let mut client = connect(&server).await;
+    let data = "{\n  \"a\": [1,\r\n 2],\r \"b\": \"x\\ny\"\n}";
+    let publish = r#"{"id":"p","type":"request","action":"publish","payload":{"channel":"log","data":DATA}}"#;
+    client.text(publish.replace("DATA", data)).await;
+    assert_eq!(client.answer("p").await["type"], "response");
+    let (code, out, _) = run(&["export", path(&dir), "log"]);
+    assert_eq!((code, out.matches('\n').count(), out.matches('\r').count()), (Some(0), 1, 0), "{out:?}");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux");
+    let ran = Command::new(SERVER).args(["export", path(&dir), "log"]).stdout(full).output().expect("it starts");
+    let told = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.code() == Some(1) && told.contains("the output cannot be written"), "{told}");
+    let entry: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(entry["data"], json!({"a": [1, 2], "b": "x\ny"}), "{out}");
+}
+
 #[test]
 fn a_directory_without_a_database_is_told() {
     let (code, _, err) = run(&["inspect", path(&directory("nothing"))]);
@@ -70,6 +90,7 @@ fn a_directory_that_cannot_be_used_is_told_before_a_port_is_bound() {
 
 /// The way that the documents name: SQLite's own, while the server runs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "sqlite3"), ignore = "python3 is missing")]
 async fn a_backup_of_a_running_server_is_a_whole_one() {
     let (dir, restored) = (directory("backed-up"), directory("restored"));
     let server = start(host(), &dir).await;
@@ -83,8 +104,8 @@ async fn a_backup_of_a_running_server_is_a_whole_one() {
     std::fs::create_dir_all(&restored).expect("a directory");
     let script = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('VACUUM INTO ?', [sys.argv[2]])";
     let files = [dir.join("ws.db"), restored.join("ws.db")];
-    let ran = Command::new("python3").args(["-c", script]).args(&files).output();
-    let Some(ran) = require::or_skip(ran.ok(), "python3") else { return };
+    let python = require::found("sqlite3");
+    let ran = Command::new(python).args(["-c", script]).args(&files).output().expect("python3 starts");
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
 
     assert_eq!(run(&["renew-epochs", path(&dir)]).0, Some(1), "it is in use");

@@ -10,16 +10,13 @@ const FILE_BYTES_MAX: u64 = 400 * 1024;
 /// Sets how large a file of the server may become, as a disk that is full and is cleared.
 fn limit_files(server: &Process, bytes: &str) {
     let limit = format!("--fsize={bytes}:unlimited");
-    let ran = Command::new("prlimit").args(["--pid", &server.id().to_string(), &limit]).status();
+    let ran = Command::new(require::found("prlimit")).args(["--pid", &server.id().to_string(), &limit]).status();
     assert!(ran.expect("util-linux has prlimit").success(), "prlimit {limit}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "prlimit"), ignore = "prlimit (util-linux) is missing")]
 async fn a_full_disk_is_told_and_survived() {
-    let found = require::program(&["prlimit"], &["--version"]);
-    if require::or_skip(found, "prlimit").is_none() {
-        return;
-    }
     let dir = directory("full");
     let server = start(host(), &dir).await;
     let mut client = connect(&server).await;

@@ -54,6 +54,7 @@ impl Provider {
     }
 
     fn configure(&self, config: &mut Config) {
+        config.auth.audience = Some("*".to_owned());
         config.auth.jwks_url = SecureUrl::parse(&format!("http://{}/keys", self.addr));
         config.auth.jwks_refresh = Duration::from_millis(50);
     }
@@ -187,10 +188,11 @@ async fn a_provider_is_known_by_its_certificate() {
     let url = ("WS_SERVER__AUTH__JWKS_URL", url.as_str());
     let file = certificate.cert_file();
     let trusted = ("SSL_CERT_FILE", file.to_str().expect("UTF-8"));
-    let server = Process::start(SERVER, &[url, trusted]).await;
+    let any = ("WS_SERVER__AUTH__AUDIENCE", "*");
+    let server = Process::start(SERVER, &[url, any, trusted]).await;
     assert_eq!(Client::with_token(server.addr(), &token).await.connected["user"], "es256");
 
-    let (status, _, told) = run(&["--addr", "127.0.0.1:0"], &[url]).await;
+    let (status, _, told) = run(&["--addr", "127.0.0.1:0"], &[url, any]).await;
     assert_eq!(status, 1, "{told}");
     assert!(told.contains("cannot be fetched") && told.contains("certificate"), "{told}");
 }

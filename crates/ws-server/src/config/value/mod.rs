@@ -98,6 +98,11 @@ pub(crate) trait Setting: Sized {
     /// As TOML that [`read`](Self::read) takes back.
     fn show(&self, rule: &Self::Rule) -> String;
 
+    /// Whether [`show`](Self::show) leaves out a part of it that is secret.
+    fn conceals(&self) -> bool {
+        false
+    }
+
     /// In words: "a whole number from 1 to 128".
     fn allowed(rule: &Self::Rule) -> String;
 }

@@ -13,6 +13,10 @@ impl<T: Setting> Setting for Option<T> {
         self.as_ref().map_or_else(|| "\"\"".to_owned(), |value| value.show(rule))
     }
 
+    fn conceals(&self) -> bool {
+        self.as_ref().is_some_and(T::conceals)
+    }
+
     fn allowed(rule: &T::Rule) -> String {
         format!("{}, or \"\" (none)", T::allowed(rule))
     }

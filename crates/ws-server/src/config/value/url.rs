@@ -1,5 +1,7 @@
 //! A URL that nobody on the way can change: https, or http on this machine.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::net::IpAddr;
 
 use super::{Setting, Typed, Wrong};
@@ -7,8 +9,9 @@ use super::{Setting, Typed, Wrong};
 /// Longest URL, in bytes.
 const BYTES_MAX: usize = 2048;
 
-/// `https://host[:port]/path`, or `http://` to loopback.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `https://host[:port]/path`, or `http://` to loopback. What is behind the path may be a secret (a key for the API that
+/// the URL is of), so it is never shown: `Display` and `Debug` end before it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct SecureUrl(String);
 
 impl SecureUrl {
@@ -26,10 +29,30 @@ impl SecureUrl {
         (is_text && is_allowed && !authority.contains('@')).then(|| SecureUrl(text.to_owned()))
     }
 
-    /// As it was written.
+    /// As it was written: for whoever fetches it, and nobody else.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+impl fmt::Display for SecureUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&without_secret(&self.0))
+    }
+}
+
+impl fmt::Debug for SecureUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", without_secret(&self.0))
+    }
+}
+
+/// `https://host/path?…`
+fn without_secret(url: &str) -> Cow<'_, str> {
+    match url.find(['?', '#']) {
+        Some(at) => format!("{}…", &url[..=at]).into(),
+        None => url.into(),
     }
 }
 
@@ -52,13 +75,20 @@ impl Setting for SecureUrl {
             _ if text.contains('@') => {
                 Wrong { found: "a URL with a name or password, which is not shown".to_owned(), hint: None }
             }
-            true => typed.wrong_because("over http, anybody on the way could put keys of his own in"),
-            false => typed.wrong(),
+            is_http => {
+                let hint = "over http, anybody on the way could put keys of his own in";
+                let shown = Typed::Bare(without_secret(text).into_owned());
+                Wrong { found: shown.to_string(), hint: is_http.then(|| hint.to_owned()) }
+            }
         })
     }
 
     fn show(&self, (): &()) -> String {
-        toml::Value::String(self.0.clone()).to_string()
+        toml::Value::String(self.to_string()).to_string()
+    }
+
+    fn conceals(&self) -> bool {
+        self.to_string() != self.0
     }
 
     fn allowed((): &()) -> String {
@@ -69,6 +99,30 @@ impl Setting for SecureUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_be_a_secret_is_not_shown() {
+        let read = |text: &str| SecureUrl::read(&(), &Typed::Quoted(text.to_owned()));
+        for url in
+            ["https://id.example/keys?key=swordfish", "https://id.example?swordfish", "https://id.example/#swordfish"]
+        {
+            let url = read(url).expect("a URL");
+            assert!(url.reveal().ends_with("swordfish") && url.conceals());
+            for shown in [url.to_string(), format!("{url:?}"), url.show(&())] {
+                assert!(shown.contains("https://id.example") && !shown.contains("swordfish"), "{shown}");
+            }
+        }
+        for wrong in [
+            "http://id.example/keys?key=swordfish",
+            "id.example?swordfish",
+            "https://ann:swordfish@id.example",
+            " ftp://x?swordfish",
+        ] {
+            let wrong = read(wrong).expect_err("no URL");
+            assert!(!wrong.found.contains("swordfish"), "{wrong:?}");
+        }
+        assert!(!read("https://id.example/keys").expect("a URL").conceals());
+    }
 
     #[test]
     fn urls() {

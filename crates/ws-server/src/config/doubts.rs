@@ -1,0 +1,270 @@
+//! What can be honoured and may not be meant: what is open to everybody, and what is set and does nothing. The server
+//! starts, and says so; `check-config` says it too.
+
+use std::fmt;
+
+use ws_transport::AllowedOrigin;
+
+use super::Config;
+use super::name::{KeyName, SectionPath};
+use super::sections::{EngineType, Fsync, SECTIONS};
+use super::settle::Loaded;
+use super::source::Source;
+
+/// A warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// Where it was typed; `None`: it follows from defaults.
+    source: Option<Source>,
+    what: String,
+}
+
+impl Doubt {
+    /// About what was typed there, or nowhere.
+    pub(crate) fn new(source: impl Into<Option<Source>>, what: impl Into<String>) -> Self {
+        Doubt { source: source.into(), what: what.into() }
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.iter().try_for_each(|source| write!(f, "{source}: "))?;
+        f.write_str(&self.what)
+    }
+}
+
+impl Loaded {
+    /// All doubts about it.
+    #[must_use]
+    pub fn doubts(&self) -> Vec<Doubt> {
+        let idle = IDLE.iter().filter(|idle| (idle.when)(&self.config)).flat_map(|idle| self.idle(idle));
+        open(&self.config).map(|what| Doubt::new(None, what)).chain(idle).collect()
+    }
+
+    /// Those keys that were set to something else than their default, and do nothing.
+    fn idle<'a>(&'a self, idle: &'a Idle) -> impl Iterator<Item = Doubt> + 'a {
+        let of_section = self.origins.iter().filter(|(name, _)| name.section == SectionPath::from(idle.section));
+        let meant = of_section.filter(|(name, _)| idle.keys.is_empty() || idle.keys.contains(&name.key.as_str()));
+        let set = meant.filter(|(name, _)| shown(&self.config, name) != shown(&Config::default(), name));
+        set.map(|(name, source)| Doubt::new(source.clone(), format!("{name} does nothing: {}", idle.why)))
+    }
+}
+
+fn shown(config: &Config, name: &KeyName) -> Option<String> {
+    let section = SECTIONS.iter().find(|section| section.owns(&name.section))?;
+    let (_, keys) = section.show(config).into_iter().find(|(path, _)| *path == name.section)?;
+    keys.into_iter().find(|value| value.facts.name == name.key).map(|value| value.toml)
+}
+
+/// What is open, so that nobody has to find out.
+fn open(config: &Config) -> impl Iterator<Item = String> {
+    let (auth, sqlite) = (&config.auth, &config.engine.sqlite);
+    let door = match (auth.has_keys(), auth.anonymous) {
+        (false, true) => "no authentication: whoever reaches the server may connect, publish and broadcast",
+        (true, true) => "anonymous connections are allowed (auth.anonymous): the modes decide what they may",
+        (_, false) => "",
+    };
+    let origins = auth.allowed_origins.contains(&AllowedOrigin::Any);
+    let origins =
+        origins.then_some("any origin is allowed: every page in a browser that reaches the server may connect");
+    let loses = config.engine.r#type == EngineType::Sqlite && sqlite.fsync == Fsync::Interval;
+    let power = loses.then(|| {
+        format!(
+            "a power failure may lose what was acknowledged in the last {:?} (engine.sqlite.fsync)",
+            sqlite.fsync_interval
+        )
+    });
+    let memory = &config.engine.memory;
+    let forgets =
+        config.engine.r#type == EngineType::Memory && memory.history_bytes_max < config.limits.message_bytes_max;
+    let small =
+        "the largest publications are not kept: engine.memory.history_bytes_max is less than limits.message_bytes_max";
+    let small = forgets.then_some(small);
+    let door = Some(door).filter(|door| !door.is_empty());
+    [door, origins, small].into_iter().flatten().map(str::to_owned).chain(power)
+}
+
+/// Keys that do nothing in some configurations.
+struct Idle {
+    section: &'static str,
+    /// None: all of them.
+    keys: &'static [&'static str],
+    when: fn(&Config) -> bool,
+    why: &'static str,
+}
+
+const IDLE: [Idle; 12] = [
+    Idle {
+        section: "auth",
+        keys: &["audience", "issuer", "leeway", "expiry_grace", "expiry_notice"],
+        when: |config| !config.auth.has_keys(),
+        why: "there are no keys for tokens",
+    },
+    Idle {
+        section: "auth",
+        keys: &["jwks_refresh"],
+        when: |config| config.auth.jwks_url.is_none(),
+        why: "there is no auth.jwks_url",
+    },
+    Idle {
+        section: "auth",
+        keys: &["authenticate_within", "unauthenticated_max"],
+        when: |config| config.auth.anonymous,
+        why: "nobody has to authenticate, as auth.anonymous is true",
+    },
+    Idle {
+        section: "limits",
+        keys: &["connections_per_user_max"],
+        when: |config| !config.auth.has_keys(),
+        why: "without keys for tokens nobody is a user",
+    },
+    Idle {
+        section: "limits",
+        keys: &["connections_per_user_max"],
+        when: |config| config.auth.has_keys() && is_over(config.limits.connections_per_user_max, config),
+        why: "it is not less than limits.connections_max",
+    },
+    Idle {
+        section: "limits",
+        keys: &["connections_per_ip_max"],
+        when: |config| config.auth.anonymous && is_over(config.limits.connections_per_ip_max, config),
+        why: "it is not less than limits.connections_max",
+    },
+    Idle {
+        section: "limits",
+        keys: &["errors_window"],
+        when: |config| config.limits.errors_max == 0,
+        why: "limits.errors_max is 0",
+    },
+    Idle {
+        section: "heartbeat",
+        keys: &["timeout"],
+        when: |config| config.heartbeat.interval.is_zero(),
+        why: "heartbeats are off",
+    },
+    Idle {
+        section: "channels",
+        keys: &["history_ttl"],
+        when: |config| config.channels.history_size == 0 && config.namespaces.values().all(|c| c.history_size == 0),
+        why: "channels.history_size is 0",
+    },
+    Idle {
+        section: "engine.sqlite",
+        keys: &["fsync_interval"],
+        when: |config| config.engine.r#type == EngineType::Sqlite && config.engine.sqlite.fsync == Fsync::Commit,
+        why: "engine.sqlite.fsync is commit",
+    },
+    Idle {
+        section: "engine.sqlite",
+        keys: &[],
+        when: |config| config.engine.r#type != EngineType::Sqlite,
+        why: "engine.type is another one",
+    },
+    Idle {
+        section: "engine.memory",
+        keys: &[],
+        when: |config| config.engine.r#type != EngineType::Memory,
+        why: "engine.type is another one",
+    },
+];
+
+fn is_over(most: usize, config: &Config) -> bool {
+    config.limits.connections_max > 0 && most >= config.limits.connections_max
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Sources, load};
+
+    /// What is doubtful under these variables, but for the open door.
+    #[track_caller]
+    fn check(env: &[(&str, &str)], expect: &[&str]) {
+        let secret = [("AUTH__KEYS__0__SECRET", "a secret that is long enough to be one")];
+        let env = env.iter().chain(&secret).map(|(name, value)| (format!("WS_SERVER__{name}").into(), value.into()));
+        let loaded = load(&Sources { env: env.collect(), ..Sources::default() }).expect("no mistake");
+        let doubts: Vec<_> = loaded.doubts().iter().map(ToString::to_string).collect();
+        let anonymous = "anonymous connections are allowed (auth.anonymous): the modes decide what they may";
+        let doubts: Vec<_> = doubts.iter().map(String::as_str).filter(|doubt| *doubt != anonymous).collect();
+        assert_eq!(doubts, expect);
+    }
+
+    #[test]
+    fn what_is_open() {
+        let doubts = load(&Sources::default()).expect("no mistake").doubts();
+        let doubts: Vec<_> = doubts.iter().map(ToString::to_string).collect();
+        assert_eq!(doubts, ["no authentication: whoever reaches the server may connect, publish and broadcast"]);
+        check(
+            &[("AUTH__ALLOWED_ORIGINS", "*")],
+            &["any origin is allowed: every page in a browser that reaches the server may connect"],
+        );
+        check(
+            &[("ENGINE__TYPE", "sqlite"), ("ENGINE__SQLITE__FSYNC", "interval")],
+            &["a power failure may lose what was acknowledged in the last 1s (engine.sqlite.fsync)"],
+        );
+        check(
+            &[("ENGINE__MEMORY__HISTORY_BYTES_MAX", "1MiB"), ("LIMITS__MESSAGE_BYTES_MAX", "2MiB")],
+            &["the largest publications are not kept: engine.memory.history_bytes_max is less than \
+               limits.message_bytes_max"],
+        );
+    }
+
+    #[test]
+    fn what_does_nothing() {
+        let line = |variable: &str, key: &str, why: &str| format!("WS_SERVER__{variable}: {key} does nothing: {why}");
+        let check_one = |variable: &str, value: &str, others: &[(&str, &str)], key: &str, why: &str| {
+            let env = [&[(variable, value)], others].concat();
+            check(&env, &[&line(variable, key, why)]);
+        };
+        check_one("AUTH__JWKS_REFRESH", "1m", &[], "auth.jwks_refresh", "there is no auth.jwks_url");
+        check_one(
+            "AUTH__UNAUTHENTICATED_MAX",
+            "7",
+            &[],
+            "auth.unauthenticated_max",
+            "nobody has to authenticate, as auth.anonymous is true",
+        );
+        check_one(
+            "LIMITS__ERRORS_WINDOW",
+            "7s",
+            &[("LIMITS__ERRORS_MAX", "0")],
+            "limits.errors_window",
+            "limits.errors_max is 0",
+        );
+        check_one(
+            "HEARTBEAT__TIMEOUT",
+            "7s",
+            &[("HEARTBEAT__INTERVAL", "0s")],
+            "heartbeat.timeout",
+            "heartbeats are off",
+        );
+        check_one(
+            "LIMITS__CONNECTIONS_PER_IP_MAX",
+            "7",
+            &[("LIMITS__CONNECTIONS_MAX", "7")],
+            "limits.connections_per_ip_max",
+            "it is not less than limits.connections_max",
+        );
+        check_one(
+            "CHANNELS__HISTORY_TTL",
+            "7s",
+            &[("CHANNELS__HISTORY_SIZE", "0")],
+            "channels.history_ttl",
+            "channels.history_size is 0",
+        );
+        check_one(
+            "ENGINE__SQLITE__FSYNC_INTERVAL",
+            "7s",
+            &[("ENGINE__TYPE", "sqlite")],
+            "engine.sqlite.fsync_interval",
+            "engine.sqlite.fsync is commit",
+        );
+        check_one(
+            "ENGINE__SQLITE__DIR",
+            "d",
+            &[("ENGINE__TYPE", "memory")],
+            "engine.sqlite.dir",
+            "engine.type is another one",
+        );
+        check(&[("ENGINE__SQLITE__DIR", "./data"), ("ENGINE__TYPE", "memory")], &[]);
+    }
+}

@@ -1,0 +1,29 @@
+//! Looks for the programs that some tests need (`src/require.rs`), so that `cargo test` lists tests that cannot run as
+//! ignored, with the reason. Looks again when something is installed in a folder of `PATH`.
+
+#[allow(dead_code, unreachable_pub)]
+#[path = "src/require.rs"]
+mod require;
+
+use std::env;
+use std::path::Path;
+
+fn main() {
+    let names: Vec<_> = require::PROGRAMS.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+    println!("cargo::rustc-check-cfg=cfg(found, values({}))", names.join(", "));
+    let all = env::var_os("WS_TEST_REQUIRE").is_some_and(|value| value == "all");
+    for (name, _) in require::PROGRAMS.iter().filter(|(_, find)| all || find().is_some()) {
+        println!("cargo::rustc-cfg=found=\"{name}\"");
+    }
+    for variable in ["PATH", "WS_TEST_PYTHON", "WS_TEST_REQUIRE"] {
+        println!("cargo::rerun-if-env-changed={variable}");
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let package = Path::new("js/node_modules/ws");
+    let node = if package.is_dir() { package } else { Path::new("js") };
+    let watched = env::split_paths(&path).chain(["build.rs".into(), "src/require.rs".into(), node.into()]);
+    // Cargo looks again every time for what is not there.
+    for path in watched.filter(|path| path.exists()) {
+        println!("cargo::rerun-if-changed={}", path.display());
+    }
+}

@@ -1,0 +1,65 @@
+//! The start of a real process: signals are obeyed, and a secret in a URL is nobody's business.
+
+use std::process::Stdio;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use ws_tests::prelude::*;
+
+use crate::SERVER;
+
+/// A server that fetches its keys from here before it listens.
+async fn starting(query: &str) -> (Child, TcpListener) {
+    let provider = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/keys{query}", provider.local_addr().expect("an address"));
+    let child = Command::new(SERVER)
+        .args(["--addr", "127.0.0.1:0"])
+        .envs([
+            ("WS_SERVER__AUTH__JWKS_URL", url.as_str()),
+            ("WS_SERVER__AUTH__AUDIENCE", "chat"),
+            ("RUST_LOG", "trace"),
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn();
+    (child.expect("the server's binary starts"), provider)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_ends_the_start() {
+    for name in ["-TERM", "-INT"] {
+        let (child, provider) = starting("").await;
+        let _unanswered = within("the server to ask for keys", provider.accept()).await.expect("a socket");
+        let id = child.id().expect("it runs").to_string();
+        assert!(Command::new("kill").args([name, &id]).status().await.expect("there is a kill").success());
+        let output = within("the process to end", child.wait_with_output()).await.expect("a child of ours");
+        let log = String::from_utf8_lossy(&output.stderr);
+        // Had it waited for the keys, it would have ended with 1.
+        assert_eq!(output.status.code(), Some(0), "{log}");
+        assert!(log.contains("ended during the start") && !log.contains("listening"), "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_in_the_url_of_the_keys_is_in_no_line() {
+    let (child, provider) = starting("?api_key=swordfish").await;
+    let (mut socket, _) = within("the server to ask for keys", provider.accept()).await.expect("a socket");
+    let mut asked = [0; 4096];
+    let bytes = within("the question", socket.read(&mut asked)).await.expect("bytes");
+    assert!(asked[..bytes].starts_with(b"GET /keys?api_key=swordfish "), "the provider gets it");
+    socket.write_all(b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n").await.expect("it is answered");
+    let output = within("the process to end", child.wait_with_output()).await.expect("a child of ours");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    assert!(log.contains("/keys?… cannot be fetched") && !log.contains("swordfish"), "{log}");
+    // The same where nobody answers, as the errors of the library name the URL.
+    drop(provider);
+    let (child, provider) = starting("?api_key=swordfish").await;
+    drop(within("the server to ask for keys", provider.accept()).await.expect("a socket"));
+    let output = within("the process to end", child.wait_with_output()).await.expect("a child of ours");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(log.contains("cannot be fetched") && !log.contains("swordfish"), "{log}");
+}
