@@ -35,6 +35,7 @@ impl Fanout {
     /// Heartbeats, write timeouts and tokens, and what else is due.
     pub(super) fn sweep(&mut self) {
         let now_ms = self.shared.clock.now_ms();
+        let unix_ms = self.shared.clock.time_of_day();
         let write_timeout_ms = millis(self.shared.limits.write_timeout);
         for (_, member) in &mut self.all.members {
             let full_since_ms = member.connection.full_since_ms();
@@ -42,7 +43,7 @@ impl Fanout {
             {
                 member.connection.close(CloseCode::TooSlow);
             }
-            if member.connection.standing().has_come(now_ms) {
+            if member.connection.standing().has_come(now_ms, unix_ms) {
                 member.connection.wake();
             }
             if now_ms >= member.check_at_ms {
