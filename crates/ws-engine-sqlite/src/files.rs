@@ -40,7 +40,16 @@ impl Files {
 
     /// The first that is gone. Costs a look at each name, and nothing on the disk.
     pub(crate) fn gone(&self) -> Option<Gone> {
-        let gone = self.0.iter().find(|file| file.is_gone())?;
+        Self::first_gone(&self.0)
+    }
+
+    /// The same of those that hold what is stored: the first two. Without the others nothing of it is lost.
+    pub(crate) fn lost(&self) -> Option<Gone> {
+        Self::first_gone(&self.0[..2])
+    }
+
+    fn first_gone(files: &[File]) -> Option<Gone> {
+        let gone = files.iter().find(|file| file.is_gone())?;
         Some(Gone { name: gone.name, can_be_saved: gone.name != DATABASE })
     }
 }

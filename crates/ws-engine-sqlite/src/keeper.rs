@@ -23,7 +23,7 @@ pub(crate) fn run(shared: &Shared, connection: &Connection, ended: &Receiver<()>
         if let Fsync::Interval(interval) = shared.options.fsync {
             sync(shared, &mut synced, interval);
         }
-        if shared.look_at_files(connection).is_ok() {
+        if shared.notice(shared.files.gone(), connection).is_ok() {
             move_pages(shared, connection, &mut moved);
         }
     }

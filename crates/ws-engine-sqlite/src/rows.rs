@@ -212,7 +212,9 @@ pub(crate) fn forget_id(connection: &Connection, row: i64, offset: u64) -> Resul
 }
 
 /// The body of a publication, and where its data lies.
-fn body(connection: &Connection, row: i64, offset: u64) -> Result<Option<(Arc<[u8]>, Range<usize>)>> {
+type Body = (Arc<[u8]>, Range<usize>);
+
+fn body(connection: &Connection, row: i64, offset: u64) -> Result<Option<Body>> {
     let sql = "SELECT data_start, data_bytes, body FROM publications WHERE channel = ?1 AND offset = ?2";
     let mut statement = connection.prepare_cached(sql)?;
     let body = statement.query_row(params![row, signed(offset)], |row| {
@@ -381,6 +383,19 @@ pub(crate) mod tests {
     /// Adds a channel.
     pub(crate) fn channel(connection: &Connection, name: &str) -> i64 {
         insert_channel(connection, name, &State::new(Epoch::random())).expect("it can be added")
+    }
+
+    #[test]
+    fn a_row_that_is_not_there_is_an_error() {
+        let connection = Connection::open_in_memory().expect("memory");
+        connection.execute_batch(include_str!("schema/1.sql")).expect("a schema");
+        let (row, state) = (channel(&connection, "a"), State::new(Epoch::random()));
+        let retention = Retention { size: 1, ttl: std::time::Duration::ZERO };
+        let store = |row| update_channel(&connection, row, &state, retention, None);
+        assert_eq!(store(row), Ok(()));
+        assert_eq!(store(row + 1), Err(rusqlite::Error::StatementChangedRows(0)));
+        assert!(forget(&connection, row).is_ok() && forget(&connection, row).is_err());
+        assert!(stay_idle(&connection, row, 1).is_err() && set_retention(&connection, row, retention, 1).is_err());
     }
 
     #[test]

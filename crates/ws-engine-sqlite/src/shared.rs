@@ -9,7 +9,7 @@ use ws_core::engine::{EngineSink, EngineStats, StoreStats};
 
 use crate::age::Age;
 use crate::directory::Directory;
-use crate::files::Files;
+use crate::files::{Files, Gone};
 use crate::health::Health;
 use crate::options::SqliteOptions;
 use crate::queue::Queue;
@@ -70,14 +70,14 @@ impl Shared {
         self.counts.commit_us.fetch_add(us, Ordering::Relaxed);
     }
 
-    /// Looks whether the files of the database are in their places.
+    /// Takes notice of a file of the database that is gone.
     ///
     /// # Errors
     /// Why nothing may be acknowledged any more. The first to notice that only the write-ahead log is gone moves what
     /// it holds into the database, by `connection`.
-    pub(crate) fn look_at_files(&self, connection: &Connection) -> Result<(), String> {
+    pub(crate) fn notice(&self, gone: Option<Gone>, connection: &Connection) -> Result<(), String> {
         self.health.gone()?;
-        let Some(gone) = self.files.gone() else { return Ok(()) };
+        let Some(gone) = gone else { return Ok(()) };
         let (is_news, reason) = self.health.lost(gone.name);
         if is_news && gone.can_be_saved {
             match connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(0)) {

@@ -105,7 +105,7 @@ impl Writer {
         shared.health.gone()?;
         let stored = self.begin().and_then(|()| commit(&mut self.connection, &shared, commands));
         let batch = stored.map_err(|error| shared.health.write_failed(&error))?;
-        shared.look_at_files(&self.connection)?;
+        shared.notice(shared.files.lost(), &self.connection)?;
         Ok(batch)
     }
 

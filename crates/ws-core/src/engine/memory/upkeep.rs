@@ -317,7 +317,7 @@ mod tests {
             ask(&other, "a");
             other.interest("a", true);
             ask(&other, "a");
-            drop(asked.send(()));
+            let _ = asked.send(());
         });
         assert_eq!(answered.recv_timeout(Duration::from_secs(10)), Ok(()));
         drop(locked);
