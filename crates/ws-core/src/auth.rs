@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use ws_proto::{ErrorBody, ErrorCode};
 
-use crate::clock::Clock;
 use crate::identity::{Authenticator, Claims, TokenError};
 
 /// Why a token does not do.
@@ -50,14 +49,14 @@ impl Auth {
         }
     }
 
-    /// What a token says.
-    fn check(&self, token: &str) -> Result<Claims, Unfit> {
+    /// What a token says, at this time of day.
+    fn check(&self, token: &str, unix_ms: u64) -> Result<Claims, Unfit> {
         let Some(authenticator) = &self.authenticator else {
             return Err(invalid(
                 "this server has no keys to check tokens with; its operator configures them (auth.keys)",
             ));
         };
-        authenticator.check(token, Clock::unix_ms()).map_err(|error| {
+        authenticator.check(token, unix_ms).map_err(|error| {
             tracing::debug!(%error, "a token was refused");
             let has_unknown_key = matches!(error, TokenError::UnknownKey(_));
             Unfit { error: ErrorBody::new(ErrorCode::InvalidToken, error.to_string()), has_unknown_key }
@@ -76,8 +75,8 @@ impl Auth {
     ///
     /// # Errors
     /// `invalid_token`; `token_expired` where nothing else is wrong with it.
-    pub(crate) fn log_in(&self, token: &str, user: Option<&str>) -> Result<Claims, Unfit> {
-        let claims = self.check(token)?;
+    pub(crate) fn log_in(&self, token: &str, user: Option<&str>, unix_ms: u64) -> Result<Claims, Unfit> {
+        let claims = self.check(token, unix_ms)?;
         if claims.channel.is_some() {
             return Err(invalid("a subscription token cannot log in; it goes with `subscribe`"));
         }
@@ -91,14 +90,20 @@ impl Auth {
     ///
     /// # Errors
     /// `invalid_token`; `token_expired` where nothing else is wrong with it.
-    pub(crate) fn subscribe(&self, token: &str, channel: &str, user: Option<&str>) -> Result<Claims, Unfit> {
-        let claims = self.check(token)?;
+    pub(crate) fn subscribe(
+        &self,
+        token: &str,
+        channel: &str,
+        user: Option<&str>,
+        unix_ms: u64,
+    ) -> Result<Claims, Unfit> {
+        let claims = self.check(token, unix_ms)?;
         match &claims.channel {
             None => Err(invalid("this is no subscription token; it logs in with `authenticate`")),
             Some(named) if named != channel => Err(invalid("the subscription token is for another channel")),
             Some(_) if user != Some(&claims.user) => Err(invalid("the subscription token is for another user")),
             // The subscription would end at once, however much clocks may differ.
-            Some(_) if claims.expires_at_ms.is_some_and(|at_ms| at_ms <= Clock::unix_ms()) => Err(expired()),
+            Some(_) if claims.expires_at_ms.is_some_and(|at_ms| at_ms <= unix_ms) => Err(expired()),
             Some(_) => Ok(claims),
         }
     }
@@ -115,6 +120,8 @@ fn invalid(message: &'static str) -> Unfit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOW_MS: u64 = 1_700_000_000_000;
 
     /// A token is `user`, or `user/channel`; one of old has expired.
     #[derive(Debug)]
@@ -139,7 +146,7 @@ mod tests {
     #[test]
     fn logging_in() {
         let check = |token: &str, user: Option<&str>, expect: Result<&str, ErrorCode>| {
-            let result = auth().log_in(token, user).map(|claims| claims.user).map_err(|unfit| unfit.error.code);
+            let result = auth().log_in(token, user, NOW_MS).map(|claims| claims.user).map_err(|unfit| unfit.error.code);
             assert_eq!(result, expect.map(str::to_owned), "{token}");
         };
         check("ann", None, Ok("ann"));
@@ -150,13 +157,16 @@ mod tests {
         check("old", Some("ann"), Err(ErrorCode::InvalidToken));
         check("ann/a", None, Err(ErrorCode::InvalidToken));
         check("old/a", None, Err(ErrorCode::InvalidToken));
-        assert_eq!(Auth::none().log_in("ann", None).err().map(|unfit| unfit.error.code), Some(ErrorCode::InvalidToken));
+        assert_eq!(
+            Auth::none().log_in("ann", None, NOW_MS).err().map(|unfit| unfit.error.code),
+            Some(ErrorCode::InvalidToken)
+        );
     }
 
     #[test]
     fn subscribing() {
         let check = |token: &str, user: Option<&str>, expect: Option<ErrorCode>| {
-            let code = auth().subscribe(token, "a", user).err().map(|unfit| unfit.error.code);
+            let code = auth().subscribe(token, "a", user, NOW_MS).err().map(|unfit| unfit.error.code);
             assert_eq!(code, expect, "{token} {user:?}");
         };
         let invalid = Some(ErrorCode::InvalidToken);

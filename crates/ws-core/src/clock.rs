@@ -1,19 +1,34 @@
 //! Time as a number: milliseconds since the hub was started, and the time of day.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// Monotonic milliseconds since a start. Follows tokio's clock, so tests can pause it.
+/// Monotonic milliseconds since a start, and the time of day. The first follows tokio's clock, so tests can pause
+/// it; the second is the system's, unless a test sets it.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     start: Instant,
+    set: Option<Set>,
+}
+
+/// A time of day that goes with the monotonic clock, and is set by a test.
+#[derive(Debug, Clone, Copy)]
+struct Set {
+    start_ms: u64,
+    by_ms: &'static AtomicI64,
 }
 
 impl Clock {
     /// A clock that shows 0 now.
     pub fn start() -> Self {
-        Clock { start: Instant::now() }
+        Clock { start: Instant::now(), set: None }
+    }
+
+    /// The same for tests: the time of day goes on with the milliseconds since the start, and is ahead by `by_ms`.
+    pub fn start_set(by_ms: &'static AtomicI64) -> Self {
+        Clock { set: Some(Set { start_ms: Clock::unix_ms(), by_ms }), ..Clock::start() }
     }
 
     /// Milliseconds since the start.
@@ -21,7 +36,17 @@ impl Clock {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Milliseconds since 1970, for what people and other programs read; it may jump.
+    /// Milliseconds since 1970, by which the validity of tokens is judged; it may jump, both ways.
+    pub fn time_of_day(&self) -> u64 {
+        match self.set {
+            None => Clock::unix_ms(),
+            Some(Set { start_ms, by_ms }) => {
+                (start_ms + self.now_ms()).saturating_add_signed(by_ms.load(Ordering::Relaxed))
+            }
+        }
+    }
+
+    /// Milliseconds since 1970 by the system's clock, for what people and other programs read; it may jump.
     pub fn unix_ms() -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

@@ -106,6 +106,11 @@ impl Drop for Tasks {
 impl Hub {
     /// Starts a hub over an engine that has not been started yet. Call it within a tokio runtime.
     pub fn start(options: HubOptions, engine: Arc<dyn Engine>) -> Self {
+        Hub::start_at(Clock::start(), options, engine)
+    }
+
+    /// The same, with this clock.
+    pub fn start_at(clock: Clock, options: HubOptions, engine: Arc<dyn Engine>) -> Self {
         let HubOptions { limits, heartbeat, namespaces, actions, auth, shards } = options;
         let shards = shards.clamp(1, SHARDS_MAX);
         let shared = Arc::new(Shared {
@@ -119,7 +124,7 @@ impl Hub {
             auth,
             addresses: Quota::new(limits.connections_per_ip_max),
             users: Quota::new(limits.connections_per_user_max),
-            clock: Clock::start(),
+            clock,
             counters: Arc::default(),
             engine,
             broadcasts: Arc::new(Channel::broadcast()),
@@ -159,13 +164,13 @@ impl Hub {
     /// `invalid_token`, `token_expired`.
     pub async fn log_in(&self, token: &str) -> Result<Claims, ErrorBody> {
         let auth = &self.shared.auth;
-        match auth.log_in(token, None) {
+        match auth.log_in(token, None, self.shared.clock.time_of_day()) {
             Err(unfit) if unfit.has_unknown_key => {
                 let (over, is_over) = oneshot::channel::<()>();
                 // Dropping the one end readies the other.
                 auth.renew_keys(Box::new(move || drop(over)));
                 let _ = is_over.await;
-                Ok(auth.log_in(token, None)?)
+                Ok(auth.log_in(token, None, self.shared.clock.time_of_day())?)
             }
             checked => Ok(checked?),
         }

@@ -3,13 +3,13 @@
 use std::cell::Cell;
 use std::sync::{Arc, Weak};
 
-use ws_proto::encode_notification;
 use ws_proto::event::Notify;
 use ws_proto::publication::encode_publication_event;
+use ws_proto::{ChannelName, encode_notification};
 
 use crate::channel::Channel;
 use crate::connection::Connection;
-use crate::engine::{EngineSink, Epoch, Publication};
+use crate::engine::{EngineSink, Epoch, Publication, Retention};
 use crate::frame::{self, Opcode};
 use crate::hub::Shared;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
@@ -69,6 +69,11 @@ impl EngineSink for Sink {
 
     fn has_room(&self) {
         self.0.upgrade().iter().for_each(|shared| shared.gate.release());
+    }
+
+    fn retention(&self, channel: &str) -> Option<Retention> {
+        let namespace = ChannelName::parse(channel).ok()?.namespace();
+        Some(self.0.upgrade()?.namespaces.get(namespace)?.retention())
     }
 }
 

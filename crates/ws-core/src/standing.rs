@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::identity::Identity;
 
-/// No moment of the hub's clock.
+/// No moment of either clock.
 const NEVER: u64 = u64::MAX;
 
 /// The standing of one connection. Its session changes it, and the fan-out of its shard looks at the time.
@@ -17,13 +17,16 @@ pub(crate) struct Standing {
     identity: Mutex<Option<Arc<Identity>>>,
     /// When the session is to be woken, on the hub's clock.
     deadline_ms: AtomicU64,
+    /// The same by the time of day, which may jump.
+    expiry_ms: AtomicU64,
     /// That moment has come, and the session has not looked yet.
     due: AtomicBool,
 }
 
 impl Default for Standing {
     fn default() -> Self {
-        Standing { identity: Mutex::default(), deadline_ms: AtomicU64::new(NEVER), due: AtomicBool::new(false) }
+        let never = || AtomicU64::new(NEVER);
+        Standing { identity: Mutex::default(), deadline_ms: never(), expiry_ms: never(), due: AtomicBool::new(false) }
     }
 }
 
@@ -36,22 +39,20 @@ impl Standing {
         *self.identity.lock() = Some(identity);
     }
 
-    /// Has the session woken at this moment of the hub's clock, in place of any other; `None`: never.
-    pub(crate) fn look_at(&self, deadline_ms: Option<u64>) {
+    /// Has the session woken at this moment of the hub's clock, and at this time of day, in place of any others;
+    /// `None`: never.
+    pub(crate) fn look_at(&self, deadline_ms: Option<u64>, expiry_ms: Option<u64>) {
         self.deadline_ms.store(deadline_ms.unwrap_or(NEVER), Ordering::Release);
+        self.expiry_ms.store(expiry_ms.unwrap_or(NEVER), Ordering::Release);
     }
 
-    /// Whether the moment has come, told once: the session is to be woken now.
-    pub(crate) fn has_come(&self, now_ms: u64) -> bool {
-        let deadline_ms = self.deadline_ms.load(Ordering::Relaxed);
-        if now_ms < deadline_ms {
-            return false;
-        }
-        let swap = self.deadline_ms.compare_exchange(deadline_ms, NEVER, Ordering::AcqRel, Ordering::Relaxed);
-        if swap.is_ok() {
+    /// Whether one of the two has come, each told once: the session is to be woken now.
+    pub(crate) fn has_come(&self, now_ms: u64, unix_ms: u64) -> bool {
+        let has_come = take(&self.deadline_ms, now_ms) | take(&self.expiry_ms, unix_ms);
+        if has_come {
             self.due.store(true, Ordering::Release);
         }
-        swap.is_ok()
+        has_come
     }
 
     /// Whether the session has to look.
@@ -65,6 +66,12 @@ impl Standing {
     }
 }
 
+/// Whether a moment has come; it does not come again.
+fn take(moment_ms: &AtomicU64, now_ms: u64) -> bool {
+    let at_ms = moment_ms.load(Ordering::Relaxed);
+    now_ms >= at_ms && moment_ms.compare_exchange(at_ms, NEVER, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,14 +79,24 @@ mod tests {
     #[test]
     fn a_moment_comes_once() {
         let standing = Standing::default();
-        assert!(!standing.has_come(u64::MAX - 1));
-        standing.look_at(Some(100));
-        assert!(!standing.has_come(99) && !standing.is_due());
-        assert!(standing.has_come(100) && standing.is_due());
-        assert!(!standing.has_come(200));
+        assert!(!standing.has_come(u64::MAX - 1, u64::MAX - 1));
+        standing.look_at(Some(100), None);
+        assert!(!standing.has_come(99, 1000) && !standing.is_due());
+        assert!(standing.has_come(100, 1000) && standing.is_due());
+        assert!(!standing.has_come(200, 1000));
         assert!(standing.take_due() && !standing.take_due());
-        standing.look_at(Some(300));
-        standing.look_at(None);
-        assert!(!standing.has_come(400));
+        standing.look_at(Some(300), Some(2000));
+        standing.look_at(None, None);
+        assert!(!standing.has_come(400, 3000));
+    }
+
+    #[test]
+    fn a_time_of_day_comes_when_the_clock_jumps() {
+        let standing = Standing::default();
+        standing.look_at(None, Some(2000));
+        assert!(!standing.has_come(500, 1999));
+        assert!(!standing.has_come(5000, 100), "it was set back");
+        assert!(standing.has_come(501, 900_000) && !standing.has_come(502, 900_001));
+        assert!(standing.take_due());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use uuid::Uuid;
 
@@ -14,24 +15,41 @@ use crate::{rows, session};
 const APPLICATION_ID: i64 = 0x7773_6462;
 
 /// How the database came to look as it does. Each step leads to the next schema; none is ever changed.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
-/// Opens the database for writing; makes it, or brings it to the newest schema.
-pub(crate) fn open(directory: &Directory, fsync: Fsync) -> Result<Connection, OpenError> {
+/// Opens the database for writing; makes it, or brings it to the newest schema. Where it cannot be written for the
+/// moment, as on a full disk, but can be read, the reason comes with it, and [`begin`] is to be tried again.
+pub(crate) fn open(directory: &Directory, fsync: Fsync) -> Result<(Connection, Option<rusqlite::Error>), OpenError> {
     let file = directory.database();
     let is_new = !file.exists();
     let mut connection = prepare(&file)?;
     migrate(&mut connection, &file, &MIGRATIONS)?;
     check(&connection, &file)?;
-    session::begin(&connection, fsync).map_err(|error| unusable(&file, error))?;
-    if let Fsync::Interval(_) = fsync {
-        let relaxed = connection.pragma_update(None, "synchronous", "normal");
-        relaxed.map_err(|error| unusable(&file, error))?;
-    }
+    let trouble = match begin(&connection, fsync) {
+        Ok(()) => None,
+        Err(error) if !is_new && is_for_the_moment(&connection, &error) => Some(error),
+        Err(error) => return Err(unusable(&file, error)),
+    };
     if is_new {
         directory.sync()?;
     }
-    Ok(connection)
+    Ok((connection, trouble))
+}
+
+/// Begins to write, which is noted before all else.
+pub(crate) fn begin(connection: &Connection, fsync: Fsync) -> rusqlite::Result<()> {
+    rows::touch(connection)?;
+    session::begin(connection, fsync)?;
+    match fsync {
+        Fsync::Commit => Ok(()),
+        Fsync::Interval(_) => connection.pragma_update(None, "synchronous", "normal"),
+    }
+}
+
+/// Whether what is there may be read although it cannot be written now: not where epochs would have to be renewed.
+fn is_for_the_moment(connection: &Connection, error: &rusqlite::Error) -> bool {
+    let full = matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure));
+    full && session::may_have_lost(connection).is_ok_and(|lost| !lost)
 }
 
 /// Gives every channel of a database that no server uses another epoch: for one that was put back to an earlier
@@ -45,8 +63,13 @@ pub fn renew_epochs(dir: &Path) -> Result<(), OpenError> {
         return Err(OpenError::Missing { dir: dir.to_owned() });
     }
     let directory = Directory::take(dir)?;
-    let connection = open(&directory, Fsync::Commit)?;
-    rows::renew_epochs(&connection).map_err(|error| unusable(&file, error))
+    let renew = |connection: &Connection| {
+        rows::renew_epochs(connection)?;
+        // Then the file is whole without the others.
+        connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+    };
+    let (connection, trouble) = open(&directory, Fsync::Commit)?;
+    trouble.map_or_else(|| renew(&connection), Err).map_err(|error| unusable(&file, error))
 }
 
 /// A connection that only reads a database that is there.
@@ -55,6 +78,7 @@ pub(crate) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
         Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     configure(&connection, READER_CACHE_KIB)?;
     connection.pragma_update(None, "query_only", true)?;
+    rows::look(&connection)?;
     Ok(connection)
 }
 
@@ -64,6 +88,7 @@ pub(crate) fn open_keeper(file: &Path) -> rusqlite::Result<Connection> {
         Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     configure(&connection, READER_CACHE_KIB)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    rows::look(&connection)?;
     Ok(connection)
 }
 
@@ -96,6 +121,9 @@ fn prepare(file: &Path) -> Result<Connection, OpenError> {
 fn configure(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // The writer empties the log at the end. The files stay: a full disk might have no room for them at the next start,
+    // and in the place of ours there may be those of somebody else by then.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     // A negative number is one of KiB.
     connection.pragma_update(None, "cache_size", -cache_kib)?;
     connection.pragma_update_and_check(None, "mmap_size", 0, |_| Ok(()))?;
@@ -149,24 +177,20 @@ fn migrate(connection: &mut Connection, file: &Path, steps: &[&str]) -> Result<(
     Ok(())
 }
 
-/// What can be checked at once: that the database can be written, and that its small tables are in order. The
-/// keeper looks through the large ones.
+/// What can be checked at once: that its small tables are in order. The large one is looked through later.
 fn check(connection: &Connection, file: &Path) -> Result<(), OpenError> {
     for table in ["meta", "channels", "removed"] {
-        let found = quick_check(connection, Some(table)).map_err(|error| unusable(file, error))?;
+        let found = quick_check(connection, table).map_err(|error| unusable(file, error))?;
         if let Some(what) = found {
             return Err(OpenError::Damaged { file: file.to_owned(), what });
         }
     }
-    rows::touch(connection).map_err(|error| unusable(file, error))
+    Ok(())
 }
 
-/// The first thing that is wrong in a table, or in all.
-pub(crate) fn quick_check(connection: &Connection, table: Option<&str>) -> rusqlite::Result<Option<String>> {
-    let said = match table {
-        Some(table) => connection.query_row(&format!("PRAGMA quick_check('{table}')"), [], |row| row.get(0)),
-        None => connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)),
-    }?;
+/// The first thing that is wrong in a table.
+fn quick_check(connection: &Connection, table: &str) -> rusqlite::Result<Option<String>> {
+    let said: String = connection.query_row(&format!("PRAGMA quick_check('{table}')"), [], |row| row.get(0))?;
     Ok(Some(said).filter(|said| said != "ok"))
 }
 
@@ -208,6 +232,31 @@ mod tests {
         assert_eq!((version(&connection), color.as_str()), (3, "red"));
         migrate(&mut connection, file, &STEPS).expect("nothing to do");
         assert_eq!(version(&connection), 3);
+    }
+
+    #[test]
+    fn times_that_were_ahead_become_those_of_now() {
+        let (mut connection, file) = (database(), Path::new("x.db"));
+        migrate(&mut connection, file, &MIGRATIONS[..1]).expect("a new one");
+        for (name, stored_ms) in [("right", 1_700_000_000_000_u64), ("ahead", 9_000_000_000_000)] {
+            let row = rows::tests::channel(&connection, name);
+            let sql = "UPDATE channels SET top = 1, newest_ms = ?2 WHERE id = ?1";
+            connection.execute(sql, rusqlite::params![row, stored_ms as i64]).expect("a row");
+            let sql = "INSERT INTO publications VALUES (?1, 1, ?2, NULL, 0, 0, x'')";
+            connection.execute(sql, rusqlite::params![row, stored_ms as i64]).expect("a row");
+        }
+        migrate(&mut connection, file, &MIGRATIONS).expect("forward");
+        let times = |sql| -> Vec<i64> {
+            let mut statement = connection.prepare(sql).expect("SQL");
+            statement.query_map([], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("numbers")
+        };
+        let now_ms = ws_core::Clock::unix_ms() as i64;
+        let is_now = |ms: i64| ms <= now_ms && ms > now_ms - 60_000;
+        for sql in ["SELECT newest_ms FROM channels ORDER BY id", "SELECT stored_ms FROM publications ORDER BY channel"]
+        {
+            let times = times(sql);
+            assert!(times[0] == 1_700_000_000_000 && is_now(times[1]), "{times:?}");
+        }
     }
 
     #[test]

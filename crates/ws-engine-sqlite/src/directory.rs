@@ -10,10 +10,13 @@ use crate::health::reason;
 pub const DATABASE: &str = "ws.db";
 
 /// SQLite's write-ahead log beside it.
-const WAL: &str = "ws.db-wal";
+pub(crate) const WAL: &str = "ws.db-wal";
+
+/// The index of that, which all who use the database share.
+pub(crate) const INDEX: &str = "ws.db-shm";
 
 /// Name of the file whose lock says that the directory is in use.
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 
 /// Why a database cannot be opened. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -106,13 +109,21 @@ impl Directory {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        sign(&lock).map_err(failed)?;
+        match sign(&lock) {
+            // It is only for the message to others.
+            Err(error) if is_full(&error) => {}
+            signed => signed.map_err(failed)?,
+        }
         Ok(Directory { path: path.to_owned(), _lock: lock })
     }
 
     /// The database's file.
     pub(crate) fn database(&self) -> PathBuf {
         self.path.join(DATABASE)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The write-ahead log's file.
@@ -143,6 +154,10 @@ fn holder(mut lock: &File) -> Option<String> {
     let mut process = String::new();
     lock.read_to_string(&mut process).ok()?;
     Some(process.trim().to_owned()).filter(|process| !process.is_empty())
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }
 
 fn sign(mut lock: &File) -> io::Result<()> {

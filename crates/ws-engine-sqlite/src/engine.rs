@@ -2,22 +2,25 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, InterruptHandle};
+use rusqlite::Connection;
 use ws_core::engine::{
     Append, Appended, Done, Engine, EngineError, EngineSink, EngineStats, Epoch, History, HistoryQuery, Publication,
 };
 use ws_proto::action::Ack;
 
+use crate::age::Age;
 use crate::answer::Answer;
+use crate::check;
 use crate::database;
 use crate::directory::{Directory, OpenError};
 use crate::history;
 use crate::keeper;
-use crate::limits::READERS;
+use crate::limits::{READERS_MAX, READERS_MIN};
 use crate::options::SqliteOptions;
 use crate::queue::{Appending, Command};
 use crate::readers::{self, Question, Questions};
@@ -53,7 +56,8 @@ impl Default for End {
 struct Others {
     questions: Arc<Questions>,
     ended: Sender<()>,
-    damage: InterruptHandle,
+    /// Nothing is to be looked through any more.
+    stopped: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -66,13 +70,14 @@ impl SqliteEngine {
     pub fn open(options: SqliteOptions) -> Result<Self, OpenError> {
         let directory = Directory::take(&options.dir)?;
         let file = directory.database();
-        let connection = database::open(&directory, options.fsync)?;
+        let (connection, trouble) = database::open(&directory, options.fsync)?;
         let failed = |error| OpenError::Database { file: file.clone(), error };
         let reader = || database::open_reader(&file).map_err(failed);
-        let readers = (0..READERS).map(|_| reader()).collect::<Result<Vec<_>, _>>()?;
+        let readers = (0..readers()).map(|_| reader()).collect::<Result<Vec<_>, _>>()?;
         let (keeper, checker) = (database::open_keeper(&file).map_err(failed)?, reader()?);
-        let shared = Arc::new(Shared::new(options, directory));
-        let writer = Writer::new(shared.clone(), connection).map_err(failed)?;
+        let age = Age::of(&connection).map_err(failed)?;
+        let shared = Arc::new(Shared::new(options, directory, age));
+        let writer = Writer::new(shared.clone(), connection, trouble).map_err(failed)?;
         let others = Others::start(&shared, readers, keeper, checker).map_err(OpenError::Threads)?;
         let (questions, closing) = (others.questions.clone(), Arc::<Closing>::default());
         let (owner, closed) = (shared.clone(), closing.clone());
@@ -112,26 +117,30 @@ impl Others {
     ) -> std::io::Result<Self> {
         let questions = Arc::<Questions>::default();
         let (ended, end) = mpsc::channel();
-        let damage = checker.get_interrupt_handle();
-        let mut others = Others { questions, ended, damage, threads: Vec::new() };
+        let mut others = Others { questions, ended, stopped: Arc::default(), threads: Vec::new() };
         for connection in readers {
             let (questions, shared) = (others.questions.clone(), shared.clone());
             others.threads.push(spawn("ws-sqlite-reader", move || readers::run(&questions, connection, &shared))?);
         }
         let owner = shared.clone();
         others.threads.push(spawn("ws-sqlite-keeper", move || keeper::run(&owner, &keeper, &end))?);
-        let owner = shared.clone();
-        others.threads.push(spawn("ws-sqlite-check", move || keeper::look_for_damage(&owner, &checker))?);
+        let (owner, stopped) = (shared.clone(), others.stopped.clone());
+        others.threads.push(spawn("ws-sqlite-check", move || check::run(&owner, &checker, &stopped))?);
         Ok(others)
     }
 
     fn end(self) {
         self.questions.close();
-        self.damage.interrupt();
+        self.stopped.store(true, Ordering::Relaxed);
         drop(self.ended);
         // A thread that has panicked has said so.
         self.threads.into_iter().for_each(|thread| drop(thread.join()));
     }
+}
+
+/// As many as can read at a time.
+fn readers() -> usize {
+    thread::available_parallelism().map_or(READERS_MIN, |n| n.get().clamp(READERS_MIN, READERS_MAX))
 }
 
 thread_local! {
@@ -174,7 +183,7 @@ impl Engine for SqliteEngine {
             return done(Err(EngineError::NoHistory));
         }
         let stream = self.shared.streams.get(query.channel);
-        match history::at_once(&stream, &query) {
+        match history::at_once(&stream, &query, self.shared.age.now_ms()) {
             Some(history) => done(Ok(history)),
             None => self.questions.push(Question::new(stream, &query, Answer::new(done))),
         }

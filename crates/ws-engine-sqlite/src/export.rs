@@ -4,6 +4,7 @@ use std::path::Path;
 
 use ws_core::engine::{Epoch, HistoryQuery, Publication};
 
+use crate::age::Age;
 use crate::directory::{DATABASE, OpenError};
 use crate::history;
 use crate::inspect::open;
@@ -36,6 +37,7 @@ pub fn export(
     let mut connection = open(dir)?;
     let failed = |error| OpenError::Database { file: dir.join(DATABASE), error };
     let Some(retention) = rows::stored_retention(&connection, channel).map_err(failed)? else { return Ok(None) };
+    let age = Age::of(&connection).map_err(failed)?;
     let stream = Streams::default().get(channel);
     let (mut after, mut publications) = (after, 0);
     loop {
@@ -48,7 +50,7 @@ pub fn export(
             limit: EXPORT_PAGE,
             bytes_max: EXPORT_PAGE_BYTES,
         };
-        let page = history::read(&mut connection, &stream, &query).map_err(failed)?;
+        let page = history::read(&mut connection, &stream, &query, age.now_ms()).map_err(failed)?;
         let wanted = page.publications.iter().take_while(|publication| each(publication)).count();
         publications += wanted as u64;
         after = page.publications.last().and_then(|last| last.offset).unwrap_or(after);

@@ -10,13 +10,34 @@ pub(crate) struct Health {
     write: Mutex<Option<String>>,
     /// Something in the database is damaged. Never over.
     damage: Mutex<Option<String>>,
+    /// Files of the database were deleted or replaced. Never over: what is stored since is not told of.
+    gone: Mutex<Option<String>>,
 }
 
 impl Health {
     /// What is wrong, if something is.
     pub(crate) fn check(&self) -> Result<(), String> {
+        self.gone()?;
         let damage = self.damage.lock().clone();
         damage.or_else(|| self.write.lock().clone()).map_or(Ok(()), Err)
+    }
+
+    /// Why nothing can be stored any more, if that is so.
+    pub(crate) fn gone(&self) -> Result<(), String> {
+        self.gone.lock().clone().map_or(Ok(()), Err)
+    }
+
+    /// A file of the database is gone. Whether that is news; why, for whoever wanted to store something.
+    pub(crate) fn lost(&self, name: &str) -> (bool, String) {
+        let reason = "the files of the database were deleted or replaced while the server runs";
+        let is_news = self.gone.lock().replace(reason.to_owned()).is_none();
+        if is_news {
+            tracing::error!(
+                name,
+                "{reason}: nothing is stored any more; save what there is and start again (docs/OPERATIONS.md)"
+            );
+        }
+        (is_news, reason.to_owned())
     }
 
     /// A write has failed; why, for whoever wanted it.
@@ -93,6 +114,15 @@ mod tests {
         health.write_failed(&error(ffi::SQLITE_CORRUPT));
         health.written();
         assert_eq!(health.check(), Err("the database is damaged: the database is damaged".to_owned()));
+    }
+
+    #[test]
+    fn files_that_are_gone_stay_so() {
+        let health = Health::default();
+        assert!(health.lost("ws.db").0 && !health.lost("ws.db-wal").0);
+        health.written();
+        let reason = health.check().expect_err("they are gone");
+        assert!(reason.contains("deleted or replaced") && !reason.contains("ws.db"), "{reason}");
     }
 
     #[test]

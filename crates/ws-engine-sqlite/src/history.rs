@@ -2,17 +2,16 @@
 //! from a snapshot of the database otherwise.
 
 use rusqlite::{Connection, TransactionBehavior};
-use ws_core::Clock;
 use ws_core::engine::{History, HistoryQuery};
 
 use crate::rows::{self, ttl_ms};
 use crate::streams::{State, Stream, is_old};
 
 /// The answer, if it is there without a look at the disk.
-pub(crate) fn at_once(stream: &Stream, query: &HistoryQuery<'_>) -> Option<History> {
+pub(crate) fn at_once(stream: &Stream, query: &HistoryQuery<'_>, now_ms: u64) -> Option<History> {
     let mut state = stream.try_lock()?;
     let state = state.as_mut()?;
-    let oldest = state.oldest(query.retention, Clock::unix_ms())?;
+    let oldest = state.oldest(query.retention, now_ms)?;
     state.first = oldest;
     let (history, span) = state.answer(query, oldest);
     (query.limit == 0 || span.from == span.to).then_some(history)
@@ -23,12 +22,15 @@ pub(crate) fn read(
     connection: &mut Connection,
     stream: &Stream,
     query: &HistoryQuery<'_>,
+    now_ms: u64,
 ) -> rusqlite::Result<History> {
     // The position first: everything up to it is in the snapshot. What is deleted is what is oldest, so the
     // snapshot may begin later than the position says, but it has no hole.
+    if query.limit == 0 {
+        stream.wait_until_told();
+    }
     let state = stream.load(connection)?;
     let snapshot = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-    let now_ms = Clock::unix_ms();
     let (oldest, alive) = match state.oldest(query.retention, now_ms) {
         Some(oldest) if oldest > state.top => (oldest, None),
         _ => find_oldest(&snapshot, &state, query, now_ms)?,

@@ -35,7 +35,8 @@ pub struct StoredChannel {
     pub publications: u64,
     /// Bytes of their bodies.
     pub bytes: u64,
-    /// When the newest one was stored, in milliseconds since 1970; 0: never.
+    /// When the newest one was stored, in milliseconds since 1970; 0: never. As the clock was then, if it was not set
+    /// since.
     pub newest_ms: u64,
     /// How much of it is kept, as the server was told last.
     pub retention: Retention,
@@ -64,9 +65,9 @@ pub fn inspect(dir: &Path, mut each: impl FnMut(&StoredChannel)) -> Result<Inspe
              ON p.channel = c.id ORDER BY c.name",
         )?;
         let mut found = statement.query([])?;
-        let mut inspected = Inspected::default();
+        let (mut inspected, ahead_ms) = (Inspected::default(), rows::ahead_ms(&connection)?);
         while let Some(row) = found.next()? {
-            let channel = stored(row)?;
+            let channel = stored(row, ahead_ms)?;
             inspected.channels += 1;
             inspected.publications += channel.publications;
             inspected.bytes += channel.bytes;
@@ -78,14 +79,14 @@ pub fn inspect(dir: &Path, mut each: impl FnMut(&StoredChannel)) -> Result<Inspe
     Ok(Inspected { disk_bytes: bytes(dir), ..inspected })
 }
 
-fn stored(row: &Row<'_>) -> rusqlite::Result<StoredChannel> {
+fn stored(row: &Row<'_>, ahead_ms: i64) -> rusqlite::Result<StoredChannel> {
     Ok(StoredChannel {
         name: row.get("name")?,
         epoch: Epoch::from_u64(rows::unsigned(row, "epoch")?),
         top: rows::unsigned(row, "top")?,
         publications: rows::unsigned(row, "n")?,
         bytes: rows::unsigned(row, "bytes")?,
-        newest_ms: rows::unsigned(row, "newest_ms")?,
+        newest_ms: rows::unsigned(row, "newest_ms")?.saturating_add_signed(ahead_ms.saturating_neg()),
         retention: rows::retention(row)?,
     })
 }

@@ -1,5 +1,5 @@
 //! The keeper: moves the write-ahead log into the database while the writer writes on, forces it to the disk where
-//! that is done at intervals, and looks through the database for damage once.
+//! that is done at intervals, and looks whether the files are in their places.
 
 use std::fs::File;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use ws_core::LogLimit;
 
-use crate::database::quick_check;
 use crate::health::reason;
 use crate::limits::{KEEPER_INTERVAL, LOGGED_FAILURES_PER_SECOND, WAL_PAGES};
 use crate::options::Fsync;
@@ -28,17 +27,9 @@ pub(crate) fn run(shared: &Shared, connection: &Connection, ended: &Receiver<()>
         if let Fsync::Interval(interval) = shared.options.fsync {
             sync(shared, &mut synced, interval);
         }
-        move_pages(shared, connection, &mut moved);
-    }
-}
-
-/// Looks through the whole database, once. It can be interrupted.
-pub(crate) fn look_for_damage(shared: &Shared, connection: &Connection) {
-    match quick_check(connection, None) {
-        Ok(None) => tracing::debug!("the database is in order"),
-        Ok(Some(what)) => shared.health.damaged(what),
-        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {}
-        Err(error) => shared.health.damaged(reason(&error)),
+        if shared.notice(shared.files.gone(), connection).is_ok() {
+            move_pages(shared, connection, &mut moved);
+        }
     }
 }
 

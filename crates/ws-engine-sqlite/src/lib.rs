@@ -13,19 +13,23 @@
 //! history is kept in memory but SQLite's page cache; what is on its way to subscribers is the hub's.
 //! Memory is bounded by the queue and by the channels that are subscribed to or were used last.
 //!
-//! Threads: one writer, two readers, and a keeper that checkpoints, syncs where the operator
-//! wants that at intervals, and looks through the database for damage once after the start.
+//! Threads: one writer, as many readers as there are CPUs (2 to 16), and a keeper that checkpoints, looks after the
+//! files, and syncs where the operator wants that at intervals; one more looks through the database for damage after
+//! the start.
 //!
-//! Lock order: the state of a stream → what the sink takes. The lock of the registry of streams is never
-//! held while another is taken. No caller of the engine waits for the disk.
+//! Lock order: the telling of a stream → what the sink takes, or its state. The locks of the registry of streams are
+//! never held while another is taken. No caller of the engine waits for the disk.
 //!
 //! Deliberately absent: sockets, tokio, frames, other engines.
 
+mod age;
 mod answer;
+mod check;
 mod database;
 mod directory;
 mod engine;
 mod export;
+mod files;
 mod health;
 mod history;
 mod inspect;

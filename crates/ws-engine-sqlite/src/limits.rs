@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// Threads that read, each with a connection of its own.
-pub(crate) const READERS: usize = 2;
+/// Threads that read, each with a connection of its own: as many as the process has CPUs, within these bounds.
+pub(crate) const READERS_MIN: usize = 2;
+pub(crate) const READERS_MAX: usize = 16;
 
 /// Questions that may wait for the readers.
 pub(crate) const QUESTIONS_MAX: usize = 100_000;
@@ -20,6 +21,9 @@ pub(crate) const STREAMS_MAX: usize = 10_000;
 /// Streams that are looked at for giving up when one is added.
 pub(crate) const STREAMS_LOOKED_AT: usize = 4;
 
+/// Parts of the registry of streams, each behind a lock of its own.
+pub(crate) const STREAMS_PARTS: usize = 64;
+
 /// Publications of one channel that are deleted in the transaction of a batch, besides as many as it has added.
 pub(crate) const TRIM_ROWS: u64 = 64;
 
@@ -27,10 +31,17 @@ pub(crate) const TRIM_ROWS: u64 = 64;
 pub(crate) const UPKEEP_ROWS: u64 = 2_000;
 
 /// Channels that one step of the upkeep looks at.
-pub(crate) const UPKEEP_CHANNELS: u64 = 64;
+pub(crate) const UPKEEP_CHANNELS: u64 = 2_000;
 
-/// Time between two steps of the upkeep: while there is more to do, and when there is nothing.
-pub(crate) const UPKEEP_PAUSE: Duration = Duration::from_millis(20);
+/// Channels besides those that are too many which are looked at for forgetting: some may be subscribed to.
+pub(crate) const UPKEEP_SPARE_CHANNELS: u64 = 64;
+
+/// Time after which a step of the upkeep begins nothing more.
+pub(crate) const UPKEEP_STEP: Duration = Duration::from_millis(10);
+
+/// Time between two steps of the upkeep: while there is more to do, as long as the last one took, but no longer than
+/// the first; when there is nothing, the second.
+pub(crate) const UPKEEP_PAUSE_MAX: Duration = Duration::from_millis(20);
 pub(crate) const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Steps of the upkeep between two counts of the channels that are idle.
@@ -45,6 +56,16 @@ pub(crate) const READER_CACHE_KIB: i64 = 2 * 1024;
 
 /// Prepared statements that a connection keeps.
 pub(crate) const STATEMENTS_MAX: usize = 32;
+
+/// A step of the system's clock that is noted, in milliseconds.
+pub(crate) const CLOCK_STEP_MS: u64 = 1_000;
+
+/// Publications of one channel, the newest ones, whose times are lowered when they were far ahead of the clock.
+pub(crate) const LIMITED_ROWS: usize = 10_000;
+
+/// Rows that the search for damage reads at once, and where it stops before, in bytes.
+pub(crate) const CHECK_ROWS: u32 = 1_000;
+pub(crate) const CHECK_BYTES: usize = 4 << 20;
 
 /// Pages in the write-ahead log from which on the keeper moves them to the database, and from which on the
 /// writer does it itself, so that the log has an end.

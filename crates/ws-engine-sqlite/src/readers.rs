@@ -84,7 +84,8 @@ impl Questions {
 pub(crate) fn run(questions: &Questions, mut connection: Connection, shared: &Shared) {
     while let Some(Question { stream, query, answer }) = questions.take() {
         let query = HistoryQuery { channel: stream.name(), ..query };
-        let result = read(&mut connection, &stream, &query).map_err(|error| failed(shared, &error));
+        let result =
+            read(&mut connection, &stream, &query, shared.age.now_ms()).map_err(|error| failed(shared, &error));
         // Before the answer: who asks again finds the stream in nobody's hands.
         drop(stream);
         answer.give(result);

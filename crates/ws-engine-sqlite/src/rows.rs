@@ -1,12 +1,14 @@
 //! The statements: what is read from and written to the tables, as functions of a connection. Their meaning
 //! is in `schema`. Numbers of the tables are signed; offsets and epochs are not, and go through [`signed`].
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params};
 use uuid::Uuid;
-use ws_core::engine::{Epoch, Publication, Retention};
+use ws_core::engine::{Epoch, Publication, Retention, time};
 
+use crate::limits::LIMITED_ROWS;
 use crate::queue::Appending;
 use crate::streams::State;
 
@@ -18,7 +20,7 @@ pub(crate) struct Known {
     pub(crate) data: Vec<u8>,
 }
 
-/// A channel in which something is to be deleted.
+/// A channel, and how much of it is kept.
 #[derive(Debug)]
 pub(crate) struct Due {
     pub(crate) name: Box<str>,
@@ -60,6 +62,7 @@ pub(crate) fn load(connection: &Connection, name: &str) -> Result<State> {
             newest_ms: unsigned(row, "newest_ms")?,
             due_ms: row.get::<_, Option<i64>>("due_ms")?.map(i64::cast_unsigned),
             alive: None,
+            shown_ms: None,
         })
     })
 }
@@ -93,6 +96,30 @@ pub(crate) fn set_session(connection: &Connection, boot_id: Option<&[u8]>) -> Re
         None => connection.execute("DELETE FROM meta WHERE name = 'session'", []),
     }
     .map(drop)
+}
+
+/// How far the times of the tables are ahead of the system's clock, as it was noted.
+pub(crate) fn ahead_ms(connection: &Connection) -> Result<i64> {
+    let sql = "SELECT value FROM meta WHERE name = 'ahead_ms'";
+    let noted = connection.query_row(sql, [], |row| row.get::<_, [u8; 8]>(0)).optional()?;
+    Ok(noted.map_or(0, i64::from_be_bytes))
+}
+
+pub(crate) fn set_ahead_ms(connection: &Connection, ahead_ms: i64) -> Result<()> {
+    let sql = "INSERT OR REPLACE INTO meta VALUES ('ahead_ms', ?1)";
+    connection.prepare_cached(sql)?.execute([ahead_ms.to_be_bytes()]).map(drop)
+}
+
+/// When the newest publication of all was stored; 0: there never was one.
+pub(crate) fn newest_ms(connection: &Connection) -> Result<u64> {
+    connection.query_row("SELECT COALESCE(MAX(newest_ms), 0) AS newest_ms FROM channels", [], |row| {
+        unsigned(row, "newest_ms")
+    })
+}
+
+/// Reads something, so that the connection opens all files now: later there may be others in their places.
+pub(crate) fn look(connection: &Connection) -> Result<()> {
+    connection.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))
 }
 
 /// Writes something, to see whether that is possible.
@@ -131,7 +158,13 @@ pub(crate) fn update_channel(
         ":due_ms": state.due_ms.map(signed),
         ":idle_ms": idle_ms.map(signed),
     });
-    changed.map(drop)
+    one(changed?)
+}
+
+/// A statement about one row that must be there. If it is not, memory and tables tell different stories, and nothing of
+/// the transaction may be stored.
+fn one(changed: usize) -> Result<()> {
+    if changed == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(changed)) }
 }
 
 /// The age at which publications are no longer kept, in milliseconds; 0: none.
@@ -140,16 +173,22 @@ pub(crate) fn ttl_ms(retention: Retention) -> u64 {
     u64::try_from(retention.ttl.as_millis()).unwrap_or(u64::MAX).min(1 << 60)
 }
 
-pub(crate) fn insert(connection: &Connection, row: i64, offset: u64, stored_ms: u64, append: &Appending) -> Result<()> {
+pub(crate) fn insert(
+    connection: &Connection,
+    row: i64,
+    publication: &Publication,
+    stored_ms: u64,
+    append: &Appending,
+) -> Result<()> {
     let mut statement = connection.prepare_cached("INSERT INTO publications VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
     let inserted = statement.execute(params![
         row,
-        signed(offset),
+        publication.offset.map(signed),
         signed(stored_ms),
         append.msg_id.as_deref(),
         append.data.start as i64,
         append.data.len() as i64,
-        &append.body[..],
+        &publication.body[..],
     ]);
     inserted.map(drop)
 }
@@ -169,7 +208,40 @@ pub(crate) fn find(connection: &Connection, row: i64, msg_id: &str) -> Result<Op
 /// Frees the id of a publication that is no longer retained.
 pub(crate) fn forget_id(connection: &Connection, row: i64, offset: u64) -> Result<()> {
     let sql = "UPDATE publications SET msg_id = NULL WHERE channel = ?1 AND offset = ?2";
-    connection.prepare_cached(sql)?.execute(params![row, signed(offset)]).map(drop)
+    one(connection.prepare_cached(sql)?.execute(params![row, signed(offset)])?)
+}
+
+/// The body of a publication, and where its data lies.
+type Body = (Arc<[u8]>, Range<usize>);
+
+fn body(connection: &Connection, row: i64, offset: u64) -> Result<Option<Body>> {
+    let sql = "SELECT data_start, data_bytes, body FROM publications WHERE channel = ?1 AND offset = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let body = statement.query_row(params![row, signed(offset)], |row| {
+        let (start, bytes) = (unsigned(row, "data_start")? as usize, unsigned(row, "data_bytes")? as usize);
+        Ok((row.get_ref("body")?.as_blob()?.into(), start..start.saturating_add(bytes)))
+    });
+    body.optional()
+}
+
+/// The time that the publication at an offset shows; 0: it is not there, or shows none.
+pub(crate) fn shown_ms(connection: &Connection, row: i64, offset: u64) -> Result<u64> {
+    let body = body(connection, row, offset)?;
+    Ok(body.and_then(|(body, data)| time::shown(&body, &data)).unwrap_or_default())
+}
+
+/// Has the publications up to an offset show no later time than this.
+pub(crate) fn limit_times(connection: &Connection, row: i64, top: u64, latest_ms: u64) -> Result<()> {
+    let sql = "UPDATE publications SET body = ?3 WHERE channel = ?1 AND offset = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    for offset in (1..=top).rev().take(LIMITED_ROWS) {
+        let Some((mut body, data)) = body(connection, row, offset)? else { break };
+        if !time::limit(&mut body, &data, latest_ms) {
+            break;
+        }
+        one(statement.execute(params![row, signed(offset), &body[..]])?)?;
+    }
+    Ok(())
 }
 
 /// When the publication at an offset was stored; `None`: there is none.
@@ -229,6 +301,24 @@ pub(crate) fn due(connection: &Connection, now_ms: u64, limit: u64) -> Result<Ve
     statement.query_map(params![signed(now_ms), signed(limit)], due)?.collect()
 }
 
+/// Channels whose numbers are behind `after`, and what each was told last to keep.
+pub(crate) fn channels(connection: &Connection, after: i64, limit: u64) -> Result<Vec<(i64, Due)>> {
+    let mut statement =
+        connection.prepare_cached("SELECT id, name, size, ttl_ms FROM channels WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+    let channel = |row: &Row<'_>| Ok((row.get("id")?, Due { name: row.get("name")?, retention: retention(row)? }));
+    statement.query_map(params![after, signed(limit)], channel)?.collect()
+}
+
+/// Another retention holds for a channel. What is stored in it is looked at.
+pub(crate) fn set_retention(connection: &Connection, row: i64, retention: Retention, now_ms: u64) -> Result<()> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE channels SET size = ?2, ttl_ms = ?3, due_ms = CASE WHEN first <= top THEN ?4 ELSE due_ms END
+         WHERE id = ?1",
+    )?;
+    let size = i64::try_from(retention.size).unwrap_or(i64::MAX);
+    one(statement.execute(params![row, size, signed(ttl_ms(retention)), signed(now_ms)])?)
+}
+
 /// The retention of a row of `channels`.
 pub(crate) fn retention(row: &Row<'_>) -> Result<Retention> {
     let size = usize::try_from(row.get::<_, i64>("size")?).unwrap_or_default();
@@ -243,7 +333,7 @@ pub(crate) fn stored_retention(connection: &Connection, name: &str) -> Result<Op
 
 /// The stream under this number is over; its publications are deleted later.
 pub(crate) fn remove(connection: &Connection, row: i64) -> Result<()> {
-    connection.prepare_cached("DELETE FROM channels WHERE id = ?1")?.execute([row])?;
+    forget(connection, row)?;
     connection.prepare_cached("INSERT INTO removed VALUES (?1)")?.execute([row]).map(drop)
 }
 
@@ -278,12 +368,12 @@ pub(crate) fn idle(connection: &Connection, limit: u64) -> Result<Vec<(i64, Box<
 /// Nothing is stored in a channel, or it is used although nothing is: others are forgotten before it.
 pub(crate) fn stay_idle(connection: &Connection, row: i64, now_ms: u64) -> Result<()> {
     let sql = "UPDATE channels SET idle_ms = ?2 WHERE id = ?1";
-    connection.prepare_cached(sql)?.execute(params![row, signed(now_ms)]).map(drop)
+    one(connection.prepare_cached(sql)?.execute(params![row, signed(now_ms)])?)
 }
 
 /// Forgets the position of a channel that has nothing stored.
 pub(crate) fn forget(connection: &Connection, row: i64) -> Result<()> {
-    connection.prepare_cached("DELETE FROM channels WHERE id = ?1")?.execute([row]).map(drop)
+    one(connection.prepare_cached("DELETE FROM channels WHERE id = ?1")?.execute([row])?)
 }
 
 #[cfg(test)]
@@ -293,6 +383,19 @@ pub(crate) mod tests {
     /// Adds a channel.
     pub(crate) fn channel(connection: &Connection, name: &str) -> i64 {
         insert_channel(connection, name, &State::new(Epoch::random())).expect("it can be added")
+    }
+
+    #[test]
+    fn a_row_that_is_not_there_is_an_error() {
+        let connection = Connection::open_in_memory().expect("memory");
+        connection.execute_batch(include_str!("schema/1.sql")).expect("a schema");
+        let (row, state) = (channel(&connection, "a"), State::new(Epoch::random()));
+        let retention = Retention { size: 1, ttl: std::time::Duration::ZERO };
+        let store = |row| update_channel(&connection, row, &state, retention, None);
+        assert_eq!(store(row), Ok(()));
+        assert_eq!(store(row + 1), Err(rusqlite::Error::StatementChangedRows(0)));
+        assert!(forget(&connection, row).is_ok() && forget(&connection, row).is_err());
+        assert!(stay_idle(&connection, row, 1).is_err() && set_retention(&connection, row, retention, 1).is_err());
     }
 
     #[test]

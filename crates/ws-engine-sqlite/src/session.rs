@@ -14,14 +14,22 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Looks at how the session before this one ended, and notes that one begins. To be forced to the disk.
 pub(crate) fn begin(connection: &Connection, fsync: Fsync) -> rusqlite::Result<()> {
-    let boot_id = std::fs::read(BOOT_ID).unwrap_or_default();
-    // The process alone has crashed if the system is still the same: then nothing is lost.
-    let may_have_lost = rows::session(connection)?.is_some_and(|before| before != boot_id || boot_id.is_empty());
-    if may_have_lost {
+    if may_have_lost(connection)? {
         tracing::warn!("the system went down before all was forced to the disk: every channel begins a new epoch");
         rows::renew_epochs(connection)?;
     }
-    rows::set_session(connection, matches!(fsync, Fsync::Interval(_)).then_some(&boot_id[..]))
+    rows::set_session(connection, matches!(fsync, Fsync::Interval(_)).then_some(&boot_id()[..]))
+}
+
+/// Whether the session before this one may have lost something. Not if the process alone has crashed: then the system
+/// is still the same.
+pub(crate) fn may_have_lost(connection: &Connection) -> rusqlite::Result<bool> {
+    let boot_id = boot_id();
+    Ok(rows::session(connection)?.is_some_and(|before| before != boot_id || boot_id.is_empty()))
+}
+
+fn boot_id() -> Vec<u8> {
+    std::fs::read(BOOT_ID).unwrap_or_default()
 }
 
 /// Everything is on the disk, or is on its way with this.

@@ -4,9 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use rusqlite::Connection;
 use ws_core::engine::{EngineSink, EngineStats, StoreStats};
 
+use crate::age::Age;
 use crate::directory::Directory;
+use crate::files::{Files, Gone};
 use crate::health::Health;
 use crate::options::SqliteOptions;
 use crate::queue::Queue;
@@ -20,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) streams: Streams,
     pub(crate) health: Health,
+    pub(crate) age: Age,
+    pub(crate) files: Files,
     pub(crate) sink: OnceLock<Arc<dyn EngineSink>>,
     /// Pages in the write-ahead log.
     pub(crate) wal_pages: AtomicU64,
@@ -35,9 +40,11 @@ struct Counts {
 }
 
 impl Shared {
-    pub(crate) fn new(options: SqliteOptions, directory: Directory) -> Self {
+    pub(crate) fn new(options: SqliteOptions, directory: Directory, age: Age) -> Self {
         Shared {
             queue: Queue::new(options.queue_bytes_max, options.batch_publications_max),
+            files: Files::of(directory.path()),
+            age,
             options,
             directory,
             streams: Streams::default(),
@@ -61,6 +68,27 @@ impl Shared {
         self.counts.commits.fetch_add(1, Ordering::Relaxed);
         self.counts.committed.fetch_add(publications as u64, Ordering::Relaxed);
         self.counts.commit_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    /// Takes notice of a file of the database that is gone.
+    ///
+    /// # Errors
+    /// Why nothing may be acknowledged any more. The first to notice that only the write-ahead log is gone moves what
+    /// it holds into the database, by `connection`.
+    pub(crate) fn notice(&self, gone: Option<Gone>, connection: &Connection) -> Result<(), String> {
+        self.health.gone()?;
+        let Some(gone) = gone else { return Ok(()) };
+        let (is_news, reason) = self.health.lost(gone.name);
+        if is_news && gone.can_be_saved {
+            match connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(0)) {
+                Ok(0) => tracing::info!("what the write-ahead log held is in the database"),
+                Ok(_) => tracing::warn!("not all that the write-ahead log held could be moved into the database"),
+                Err(error) => {
+                    tracing::warn!(%error, "what the write-ahead log held could not be moved into the database")
+                }
+            }
+        }
+        Err(reason)
     }
 
     /// A batch was not committed.

@@ -1,15 +1,16 @@
 //! The streams that are known in memory: where each is, and who of this node is interested. All of it but the
 //! interest can be read from the database again, so streams that nobody uses are given up.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
 use ws_core::engine::{Epoch, History, HistoryQuery, Retention};
 
-use crate::limits::{STREAMS_LOOKED_AT, STREAMS_MAX};
+use crate::limits::{STREAMS_LOOKED_AT, STREAMS_MAX, STREAMS_PARTS};
 use crate::rows::{self, Span, ttl_ms};
 
 /// One channel's stream.
@@ -21,7 +22,12 @@ pub(crate) struct Stream {
     interests: AtomicU32,
     /// It was looked up since it was last looked at for giving up.
     used: AtomicBool,
-    /// `None`: not read from the database yet.
+    /// Where it stands in the order of its part; used under that part's lock.
+    at: AtomicUsize,
+    /// Held from before the sink is told something until the state says so too. Who has just become interested must
+    /// not see the one without the other.
+    telling: Mutex<()>,
+    /// `None`: not read from the database yet. Never held for longer than a look, or a first look at the database.
     state: Mutex<Option<State>>,
 }
 
@@ -43,25 +49,41 @@ pub(crate) struct State {
     pub(crate) due_ms: Option<u64>,
     /// A stored publication, and when it was stored: none behind it is older.
     pub(crate) alive: Option<(u64, u64)>,
+    /// The latest time that a publication has shown; `None`: the newest one must tell.
+    pub(crate) shown_ms: Option<u64>,
 }
 
 /// All streams that are known.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Streams {
-    known: Mutex<Known>,
+    /// Each behind a lock of its own, so that threads seldom meet.
+    parts: Box<[Mutex<Known>]>,
+    hasher: RandomState,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     by_name: HashMap<Arc<str>, Arc<Stream>>,
-    /// Each of them once; the one in front is looked at next.
-    order: VecDeque<Arc<Stream>>,
+    /// Each of them once, at the place that it knows.
+    order: Vec<Arc<Stream>>,
+    /// Who of the order is looked at next.
+    hand: usize,
+}
+
+/// Streams of a part from which on those that nobody uses are given up.
+const PART_MAX: usize = STREAMS_MAX.div_ceil(STREAMS_PARTS);
+
+impl Default for Streams {
+    fn default() -> Self {
+        let parts = (0..STREAMS_PARTS).map(|_| Mutex::default()).collect();
+        Streams { parts, hasher: RandomState::new() }
+    }
 }
 
 impl State {
     /// A stream of which nothing was ever stored.
     pub(crate) fn new(epoch: Epoch) -> Self {
-        State { row: None, epoch, top: 0, first: 1, stored: 1, newest_ms: 0, due_ms: None, alive: None }
+        State { row: None, epoch, top: 0, first: 1, stored: 1, newest_ms: 0, due_ms: None, alive: None, shown_ms: None }
     }
 
     /// The lowest offset that may be retained, whatever the age.
@@ -105,9 +127,24 @@ impl Stream {
         self.interests.load(Ordering::Acquire) > 0
     }
 
-    /// The state, if nobody has it.
+    /// The state, if nobody has it, and nobody is told anything just now.
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, Option<State>>> {
+        drop(self.telling.try_lock()?);
         self.state.try_lock()
+    }
+
+    /// Tells the sink something by `tell`, and changes the state by `change` behind it. While the sink is told, the
+    /// state can be read: it is behind what the sink knows, never ahead. Who asks for the position waits.
+    pub(crate) fn tell(&self, tell: impl FnOnce(), change: impl FnOnce(&mut Option<State>)) {
+        let telling = self.telling.lock();
+        tell();
+        change(&mut self.state.lock());
+        drop(telling);
+    }
+
+    /// What the sink was told before this call, the state says behind it.
+    pub(crate) fn wait_until_told(&self) {
+        drop(self.telling.lock());
     }
 
     /// Where it is; read from the database where that is not known yet. Only the writer stores, and it loads
@@ -120,8 +157,7 @@ impl Stream {
         }
     }
 
-    /// The state, for who changes it. Who follows the stream is told under this lock: a position that anybody
-    /// sees has been told before.
+    /// The state, for who changes it.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Option<State>> {
         self.state.lock()
     }
@@ -129,19 +165,22 @@ impl Stream {
 
 impl Streams {
     pub(crate) fn get(&self, name: &str) -> Arc<Stream> {
-        let mut known = self.known.lock();
-        known.get(name)
+        self.part(name).lock().get(name)
+    }
+
+    fn part(&self, name: &str) -> &Mutex<Known> {
+        &self.parts[(self.hasher.hash_one(name) % STREAMS_PARTS as u64) as usize]
     }
 
     /// The stream, if it is known.
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Stream>> {
-        self.known.lock().by_name.get(name).cloned()
+        self.part(name).lock().by_name.get(name).cloned()
     }
 
     /// One subscriber more, or one less.
     pub(crate) fn interest(&self, name: &str, interested: bool) {
         // Under the lock: who is interested is not given up.
-        let mut known = self.known.lock();
+        let mut known = self.part(name).lock();
         let stream = known.get(name);
         let change = |n: u32| Some(if interested { n + 1 } else { n.saturating_sub(1) });
         // The closure always gives a number.
@@ -154,19 +193,18 @@ impl Streams {
 
     /// Gives up what is known of a stream. False while somebody uses it.
     pub(crate) fn give_up(&self, name: &str) -> bool {
-        let mut known = self.known.lock();
+        let mut known = self.part(name).lock();
         let Some(stream) = known.by_name.get(name).cloned() else { return true };
         // Ours, and the two of the registry.
         if stream.is_followed() || Arc::strong_count(&stream) > 3 {
             return false;
         }
-        known.by_name.remove(name);
-        known.order.retain(|other| !Arc::ptr_eq(other, &stream));
+        known.remove(&stream);
         true
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.known.lock().by_name.len()
+        self.parts.iter().map(|part| part.lock().by_name.len()).sum()
     }
 }
 
@@ -177,36 +215,52 @@ impl Known {
             return stream.clone();
         }
         self.make_room();
-        let (interests, used, state) = (AtomicU32::new(0), AtomicBool::new(false), Mutex::new(None));
         let name: Arc<str> = name.into();
-        let stream = Arc::new(Stream { name: name.clone(), interests, used, state });
+        let stream = Arc::new(Stream {
+            name: name.clone(),
+            interests: AtomicU32::new(0),
+            used: AtomicBool::new(false),
+            at: AtomicUsize::new(self.order.len()),
+            telling: Mutex::default(),
+            state: Mutex::default(),
+        });
         self.by_name.insert(name, stream.clone());
-        self.order.push_back(stream.clone());
+        self.order.push(stream.clone());
         stream
+    }
+
+    fn remove(&mut self, stream: &Stream) {
+        let at = stream.at.load(Ordering::Relaxed);
+        self.by_name.remove(stream.name());
+        self.order.swap_remove(at);
+        if let Some(moved) = self.order.get(at) {
+            moved.at.store(at, Ordering::Relaxed);
+        }
     }
 
     /// Gives back room that was needed by many who are gone.
     fn give_back(&mut self) {
-        if self.by_name.capacity() > 4 * STREAMS_MAX && self.order.capacity() > 4 * STREAMS_MAX {
-            self.by_name.shrink_to(2 * STREAMS_MAX);
-            self.order.shrink_to(2 * STREAMS_MAX);
+        if self.by_name.capacity() > 4 * PART_MAX && self.order.capacity() > 4 * PART_MAX {
+            self.by_name.shrink_to(2 * PART_MAX);
+            self.order.shrink_to(2 * PART_MAX);
         }
     }
 
     /// Gives up a few of those that nobody uses, if there are too many.
     fn make_room(&mut self) {
         for _ in 0..STREAMS_LOOKED_AT {
-            if self.by_name.len() < STREAMS_MAX {
+            if self.by_name.len() < PART_MAX {
                 return self.give_back();
             }
-            let Some(stream) = self.order.pop_front() else { return };
+            self.hand = if self.hand < self.order.len() { self.hand } else { 0 };
+            let stream = self.order[self.hand].clone();
             let was_used = stream.used.swap(false, Ordering::Relaxed);
-            // Ours, and that of the map: nobody else has it, and nobody gets it while this lock is held.
+            // Ours, and the two of this part: nobody else has it, and nobody gets it while this lock is held.
             // Who has been used since the last look gets another round.
-            if was_used || stream.is_followed() || Arc::strong_count(&stream) > 2 {
-                self.order.push_back(stream);
+            if was_used || stream.is_followed() || Arc::strong_count(&stream) > 3 {
+                self.hand += 1;
             } else {
-                self.by_name.remove(stream.name());
+                self.remove(&stream);
             }
         }
     }
@@ -283,13 +337,41 @@ mod tests {
         for i in 0..2 * STREAMS_MAX {
             streams.get(&i.to_string());
         }
-        assert_eq!(streams.len(), STREAMS_MAX);
+        assert!(streams.len() <= STREAMS_MAX + STREAMS_PARTS, "{} are left", streams.len());
         assert!(Arc::ptr_eq(&held, &streams.get("held")));
         assert!(streams.get("followed").is_followed());
         assert!(!streams.give_up("held") && !streams.give_up("followed"));
         drop(held);
         streams.interest("followed", false);
         assert!(streams.give_up("held") && streams.give_up("followed") && streams.give_up("never there"));
-        assert!(streams.len() <= STREAMS_MAX - 2, "{} are left", streams.len());
+        assert!(streams.find("held").is_none() && streams.find("followed").is_none());
+    }
+
+    #[test]
+    fn each_stream_knows_its_place() {
+        let streams = Streams::default();
+        let names: Vec<_> = (0..STREAMS_MAX / 2).map(|i| i.to_string()).collect();
+        names.iter().for_each(|name| drop(streams.get(name)));
+        assert!(names.iter().step_by(3).all(|name| streams.give_up(name)));
+        for part in &streams.parts {
+            let known = part.lock();
+            assert_eq!(known.by_name.len(), known.order.len());
+            assert!(known.order.iter().enumerate().all(|(at, stream)| stream.at.load(Ordering::Relaxed) == at));
+        }
+        assert_eq!(streams.len(), names.len() - names.len().div_ceil(3));
+    }
+
+    #[test]
+    fn while_the_sink_is_told_only_the_position_waits() {
+        let stream = Streams::default().get("a");
+        *stream.lock() = Some(state(1, 0, None));
+        stream.tell(
+            || {
+                assert!(stream.try_lock().is_none(), "who asks for the position is not answered at once");
+                assert_eq!(stream.lock().map(|state| state.top), Some(1), "others read on");
+            },
+            |state| state.iter_mut().for_each(|state| state.top = 2),
+        );
+        assert_eq!(stream.try_lock().and_then(|state| state.map(|state| state.top)), Some(2));
     }
 }

@@ -28,6 +28,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -59,6 +60,7 @@ pub struct HistoryEntry<'a, M> {
 }
 
 const DATA: &[u8] = br#""data":"#;
+const TIME: &str = r#","time":"#;
 
 /// Where the data begins in a body: it is `body[BODY_DATA_START..][..length]`, with the length that
 /// [`encode_publication_body`] returned.
@@ -78,7 +80,7 @@ pub fn encode_publication_body(
     out.reserve(data.len() + 192);
     out.extend_from_slice(DATA);
     out.extend_from_slice(data);
-    field(r#","time":"#, &time, out);
+    field(TIME, &time, out);
     if let Some(from) = from {
         field(r#","from":"#, from, out);
     }
@@ -90,6 +92,16 @@ pub fn encode_publication_body(
     }
     out.push(b'}');
     data.len()
+}
+
+/// Where the digits of the time lie in a body whose data ends at `data_end`, and the time; `None`: it is no body of
+/// [`encode_publication_body`].
+pub fn body_time(body: &[u8], data_end: usize) -> Option<(Range<usize>, u64)> {
+    let digits = body.get(data_end..)?.strip_prefix(TIME.as_bytes())?;
+    let n = digits.iter().position(|byte| !byte.is_ascii_digit())?;
+    let time = std::str::from_utf8(&digits[..n]).ok()?.parse().ok()?;
+    let from = data_end + TIME.len();
+    Some((from..from + n, time))
 }
 
 /// Appends the frame of a `publication` event around a body; `offset` is absent in a channel without history.

@@ -9,6 +9,7 @@
 pub mod conformance;
 mod memory;
 mod pending;
+pub mod time;
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -96,6 +97,12 @@ pub trait EngineSink: fmt::Debug + Send + Sync {
 
     /// [`Engine::has_room`] was false, and is no longer.
     fn has_room(&self);
+
+    /// How much is kept of a channel of this name from now on; `None`: that is not known. For what an engine has
+    /// stored while it was told otherwise.
+    fn retention(&self, _channel: &str) -> Option<Retention> {
+        None
+    }
 }
 
 /// How much of a channel is kept.

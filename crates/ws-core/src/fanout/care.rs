@@ -46,6 +46,7 @@ impl Fanout {
                 tracing::warn!(late_ms, shard = self.shard, "the server stood still; no client is blamed for it");
             }
         }
+        let unix_ms = self.shared.clock.time_of_day();
         let write_timeout_ms = millis(self.shared.limits.write_timeout);
         for (_, member) in self.all.members.iter_mut() {
             let full_since_ms = member.connection.full_since_ms().map(|since| since.max(self.stalled_ms));
@@ -54,7 +55,7 @@ impl Fanout {
                 member.connection.close(CloseCode::TooSlow);
             }
             // After a stall, what is in the socket is read before a deadline counts.
-            if !self.has_stalled && member.connection.standing().has_come(now_ms) {
+            if !self.has_stalled && member.connection.standing().has_come(now_ms, unix_ms) {
                 member.connection.wake();
             }
             if now_ms >= member.check_at_ms {

@@ -59,8 +59,7 @@ impl Attached {
                     return Err(unavailable(&error));
                 }
             };
-            let now_ms = session.membership.shared().clock.now_ms();
-            if self.pass.as_ref().is_some_and(|pass| pass.has_ended(now_ms)) {
+            if self.pass.as_ref().is_some_and(|pass| pass.has_ended(session.time_of_day())) {
                 session.membership.unsubscribe(self.channel());
                 return Err(ErrorBody::new(ErrorCode::TokenExpired, "the token has expired in the meantime"));
             }

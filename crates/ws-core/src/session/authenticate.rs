@@ -10,11 +10,12 @@ use crate::admission::Refusal;
 use crate::identity::{Claims, Identity};
 use crate::limits::RETRY_PLACE_MS;
 
-pub(super) fn run(session: &mut Session, request: &Request<'_>, now_ms: u64, out: &mut Vec<u8>) -> Result<(), Stop> {
+pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let Authenticate { token } = request.payload()?;
     let before = session.connection().identity();
     let before = before.as_ref().map(|identity| &**identity.user());
-    let mut claims = session.claims(|auth| auth.log_in(&token, before))?;
+    let unix_ms = session.time_of_day();
+    let mut claims = session.claims(|auth| auth.log_in(&token, before, unix_ms))?;
     let listed = std::mem::take(&mut claims.channels);
     let identity = identify(session, claims)?;
     let data = AuthenticateData { user: (&**identity.user()).into(), expires_at: identity.expires_at_ms() };
@@ -23,7 +24,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, now_ms: u64, out
     session.connection().queue(out);
     out.clear();
     session.membership.count();
-    session.keep_token(&identity, now_ms);
+    session.keep_token(&identity);
     session.membership.shared().counters.logins.add(1);
     session.end_lost(&identity, &listed, out);
     session.begin_listed(&listed, out);

@@ -9,7 +9,6 @@ use ws_proto::{CloseCode, ErrorCode};
 use super::attached::Attached;
 use super::{Session, append_event};
 use crate::auth::Auth;
-use crate::clock::Clock;
 use crate::grants::Grants;
 use crate::identity::{Claims, Identity};
 
@@ -31,8 +30,6 @@ pub(super) struct Login {
 struct End {
     /// In milliseconds since 1970.
     expires_at_ms: u64,
-    /// The same on the hub's clock.
-    at_ms: u64,
     /// The client has been told.
     told: bool,
 }
@@ -41,18 +38,15 @@ struct End {
 #[derive(Debug)]
 pub(super) struct Pass {
     grants: Grants,
-    /// When it ends, on the hub's clock; `None`: never.
+    /// When it ends, in milliseconds since 1970; `None`: never.
     ends_ms: Option<u64>,
 }
 
 impl Pass {
     /// Of claims that are for this channel.
-    pub(super) fn new(claims: Claims, channel: &str, now_ms: u64) -> Self {
+    pub(super) fn new(claims: Claims, channel: &str) -> Self {
         let subscribe = [channel].into_iter().collect();
-        Pass {
-            grants: Grants { subscribe, ..claims.grants },
-            ends_ms: claims.expires_at_ms.map(|expires_at_ms| on_our_clock(expires_at_ms, now_ms)),
-        }
+        Pass { grants: Grants { subscribe, ..claims.grants }, ends_ms: claims.expires_at_ms }
     }
 
     pub(super) fn grants(&self) -> &Grants {
@@ -60,34 +54,33 @@ impl Pass {
     }
 
     /// Whether the token has run out.
-    pub(super) fn has_ended(&self, now_ms: u64) -> bool {
-        self.ends_ms.is_some_and(|ends_ms| ends_ms <= now_ms)
+    pub(super) fn has_ended(&self, unix_ms: u64) -> bool {
+        self.ends_ms.is_some_and(|ends_ms| ends_ms <= unix_ms)
     }
 }
 
 impl End {
-    /// When there is something to do about it.
+    /// When there is something to do about it, in milliseconds since 1970.
     fn next_ms(self, auth: &Auth) -> u64 {
         if self.told || auth.expiry_notice.is_zero() {
-            self.at_ms.saturating_add(millis(auth.expiry_grace))
+            self.expires_at_ms.saturating_add(millis(auth.expiry_grace))
         } else {
-            self.at_ms.saturating_sub(millis(auth.expiry_notice))
+            self.expires_at_ms.saturating_sub(millis(auth.expiry_notice))
         }
     }
 }
 
 impl Login {
-    /// The earliest moment at which something is to be done.
+    /// The earliest time of day at which there is something to do about a token.
     fn next_ms(&self, auth: &Auth) -> Option<u64> {
         let passes = self.passes.values().filter_map(|pass| pass.ends_ms);
-        let token = self.token.map(|end| end.next_ms(auth));
-        passes.chain(token).chain(self.authenticate_by_ms).min()
+        passes.chain(self.token.map(|end| end.next_ms(auth))).min()
     }
 
     /// A pass that has run out, and its channel.
-    fn take_ended(&mut self, now_ms: u64) -> Option<Box<str>> {
+    fn take_ended(&mut self, unix_ms: u64) -> Option<Box<str>> {
         let channel =
-            self.passes.iter().find(|(_, pass)| pass.has_ended(now_ms)).map(|(channel, _)| channel.clone())?;
+            self.passes.iter().find(|(_, pass)| pass.has_ended(unix_ms)).map(|(channel, _)| channel.clone())?;
         self.passes.remove(&channel);
         Some(channel)
     }
@@ -102,11 +95,11 @@ impl Session {
     }
 
     /// The connection has this identity from now on.
-    pub(super) fn keep_token(&mut self, identity: &Identity, now_ms: u64) {
+    pub(super) fn keep_token(&mut self, identity: &Identity) {
         if identity.expires_at_ms().is_none() && self.login.is_none() {
             return;
         }
-        let end = |expires_at_ms| End { expires_at_ms, at_ms: on_our_clock(expires_at_ms, now_ms), told: false };
+        let end = |expires_at_ms| End { expires_at_ms, told: false };
         let login = self.login.get_or_insert_default();
         login.authenticate_by_ms = None;
         login.token = identity.expires_at_ms().map(end);
@@ -134,19 +127,20 @@ impl Session {
         if !self.connection().standing().take_due() {
             return;
         }
+        let unix_ms = self.time_of_day();
         let Some(login) = &mut self.login else { return };
         let auth = &self.membership.shared().auth;
         if login.authenticate_by_ms.is_some_and(|by_ms| by_ms <= now_ms) {
             return self.end(CloseCode::NotAuthenticated);
         }
-        if let Some(end) = login.token.as_mut().filter(|end| end.next_ms(auth) <= now_ms) {
+        if let Some(end) = login.token.as_mut().filter(|end| end.next_ms(auth) <= unix_ms) {
             if end.told || auth.expiry_notice.is_zero() {
                 return self.end(CloseCode::TokenExpired);
             }
             end.told = true;
             append_event(&TokenExpiring { expires_at: end.expires_at_ms }, out);
         }
-        while let Some(channel) = self.login.as_mut().and_then(|login| login.take_ended(now_ms)) {
+        while let Some(channel) = self.login.as_mut().and_then(|login| login.take_ended(unix_ms)) {
             let reason = "the subscription token has expired; subscribe with a fresh one";
             self.revoke(&channel, ErrorCode::TokenExpired, reason, true, out);
         }
@@ -168,20 +162,20 @@ impl Session {
     }
 
     fn schedule(&self) {
-        let next_ms = self.login.as_ref().and_then(|login| login.next_ms(self.auth()));
-        self.connection().standing().look_at(next_ms);
+        let login = self.login.as_ref();
+        let by_ms = login.and_then(|login| login.authenticate_by_ms);
+        self.connection().standing().look_at(by_ms, login.and_then(|login| login.next_ms(self.auth())));
+    }
+
+    /// The time of day: what holds for a token is judged by it at every look, so that a clock that is set, or goes on
+    /// while the machine sleeps, counts at once.
+    pub(super) fn time_of_day(&self) -> u64 {
+        self.membership.shared().clock.time_of_day()
     }
 
     pub(super) fn auth(&self) -> &Auth {
         &self.membership.shared().auth
     }
-}
-
-/// A moment since 1970 on the hub's clock, which goes on by itself from now. One that has gone by counts too: what is
-/// due some time after it is not due later for that.
-fn on_our_clock(unix_ms: u64, now_ms: u64) -> u64 {
-    let unix_now_ms = Clock::unix_ms();
-    now_ms.saturating_add(unix_ms.saturating_sub(unix_now_ms)).saturating_sub(unix_now_ms.saturating_sub(unix_ms))
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

@@ -207,12 +207,12 @@ impl Session {
             ActionName::Echo => echo::run(request, out),
             ActionName::Broadcast => broadcast::run(self, request, out),
             ActionName::GetConnections => get_connections::run(self, request, out),
-            ActionName::Subscribe => subscribe::run(self, request, now_ms, out),
+            ActionName::Subscribe => subscribe::run(self, request, out),
             ActionName::Unsubscribe => unsubscribe::run(self, request, out),
             ActionName::Publish => publish::run(self, request, out),
             ActionName::GetHistory => get_history::run(self, request, out),
             ActionName::GetPresence => get_presence::run(self, request, out),
-            ActionName::Authenticate => authenticate::run(self, request, now_ms, out),
+            ActionName::Authenticate => authenticate::run(self, request, out),
         };
         let flow = match done {
             Ok(()) => Flow::Continue,

@@ -43,7 +43,7 @@ impl Session {
         let mut session = Session::new(permit.join(connection.clone()));
         if let Some(identity) = &identity {
             session.membership.count();
-            session.keep_token(identity, shared.clock.now_ms());
+            session.keep_token(identity);
             let mut out = Vec::new();
             session.begin_listed(&listed, &mut out);
             connection.queue(&out);

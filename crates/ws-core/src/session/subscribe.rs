@@ -12,18 +12,18 @@ use crate::access::{Right, Wish};
 use crate::options::ChannelOptions;
 use crate::subscribing::From;
 
-pub(super) fn run(session: &mut Session, request: &Request<'_>, now_ms: u64, out: &mut Vec<u8>) -> Result<(), Stop> {
+pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let payload = request.payload::<Subscribe<'_>>()?;
     let from = from(&payload)?;
     let channel = session.channel(&payload.channel)?;
     if renews(session, channel, &payload) {
-        return renew(session, request, channel, &payload, now_ms, out);
+        return renew(session, request, channel, &payload, out);
     }
     let attached = match session.asked.take() {
         Some(Asked::Position(attached)) => attached,
         asked => {
             session.asked = asked;
-            attach(session, channel, &payload, now_ms)?
+            attach(session, channel, &payload)?
         }
     };
     match attached.go_on(session, &from, |data, out| respond(request.id, data, out), out)? {
@@ -49,22 +49,16 @@ fn renew(
     request: &Request<'_>,
     channel: ChannelName<'_>,
     payload: &Subscribe<'_>,
-    now_ms: u64,
     out: &mut Vec<u8>,
 ) -> Result<(), Stop> {
-    let (_, pass) = right(session, channel, payload, now_ms)?;
+    let (_, pass) = right(session, channel, payload)?;
     pass.into_iter().for_each(|pass| session.keep_pass(channel.as_str(), *pass));
     respond(request.id, &session.membership.position(channel.as_str()), out);
     Ok(())
 }
 
-fn attach(
-    session: &mut Session,
-    channel: ChannelName<'_>,
-    payload: &Subscribe<'_>,
-    now_ms: u64,
-) -> Result<Attached, Stop> {
-    let (options, pass) = right(session, channel, payload, now_ms)?;
+fn attach(session: &mut Session, channel: ChannelName<'_>, payload: &Subscribe<'_>) -> Result<Attached, Stop> {
+    let (options, pass) = right(session, channel, payload)?;
     let asks_for_history = payload.since.is_some() || payload.rewind.is_some();
     if !options.has_history() && asks_for_history {
         let message = "this channel keeps no history, so neither `since` nor `rewind` is possible";
@@ -79,21 +73,21 @@ fn right(
     session: &mut Session,
     channel: ChannelName<'_>,
     payload: &Subscribe<'_>,
-    now_ms: u64,
 ) -> Result<(Arc<ChannelOptions>, Option<Box<Pass>>), Stop> {
     let options = session.options(channel)?;
-    let pass = payload.token.as_deref().map(|token| pass(session, channel, token, now_ms)).transpose()?;
+    let pass = payload.token.as_deref().map(|token| pass(session, channel, token)).transpose()?;
     let wish = Wish { right: Right::Subscribe, channel: Some(channel), access: options.subscribe };
     session.check_with(wish, pass.as_deref().map(Pass::grants))?;
     Ok((options, pass))
 }
 
 /// What a subscription token grants.
-fn pass(session: &mut Session, channel: ChannelName<'_>, token: &str, now_ms: u64) -> Result<Box<Pass>, Stop> {
+fn pass(session: &mut Session, channel: ChannelName<'_>, token: &str) -> Result<Box<Pass>, Stop> {
     let identity = session.connection().identity();
     let user = identity.as_ref().map(|identity| &**identity.user());
-    let claims = session.claims(|auth| auth.subscribe(token, channel.as_str(), user))?;
-    Ok(Box::new(Pass::new(claims, channel.as_str(), now_ms)))
+    let unix_ms = session.time_of_day();
+    let claims = session.claims(|auth| auth.subscribe(token, channel.as_str(), user, unix_ms))?;
+    Ok(Box::new(Pass::new(claims, channel.as_str())))
 }
 
 fn from<'a>(payload: &Subscribe<'a>) -> Result<From<'a>, ErrorBody> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use ws_core::{
-    Access, Actions, Attention, Auth, ChannelOptions, Connection, Engine, Flow, Heartbeat, HeartbeatMode, Hub,
+    Access, Actions, Attention, Auth, ChannelOptions, Clock, Connection, Engine, Flow, Heartbeat, HeartbeatMode, Hub,
     HubOptions, Limits, MemoryEngine, MemoryLimits, Namespaces, OnLag, Outlet, Session,
 };
 use ws_proto::CloseCode;
@@ -89,11 +89,12 @@ pub(crate) fn hub(limits: Limits) -> Hub {
 
 /// A hub with these namespaces; the one without a name is the default.
 pub(crate) fn hub_with(limits: Limits, named: &[(&str, ChannelOptions)], engine: Arc<dyn Engine>) -> Hub {
-    hub_on_terms(limits, named, engine, Auth::none())
+    hub_at(Clock::start(), limits, named, engine, Auth::none())
 }
 
-/// The same, where connections authenticate on these terms.
-pub(crate) fn hub_on_terms(
+/// The same with this clock, where connections authenticate on these terms.
+pub(crate) fn hub_at(
+    clock: Clock,
     limits: Limits,
     named: &[(&str, ChannelOptions)],
     engine: Arc<dyn Engine>,
@@ -110,7 +111,7 @@ pub(crate) fn hub_on_terms(
         auth,
         shards: 2,
     };
-    Hub::start(options, engine)
+    Hub::start_at(clock, options, engine)
 }
 
 fn socket(hub: &Hub, room: usize, mode: HeartbeatMode) -> (Pipe, Arc<Connection>) {

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::{Connection, Result};
-use ws_core::Clock;
-use ws_core::engine::{Appended, EngineError, Epoch, Publication, Retention};
+use ws_core::engine::{Appended, EngineError, Epoch, Publication, Retention, time};
 
 use crate::limits::TRIM_ROWS;
 use crate::queue::{Appending, Command};
@@ -22,9 +21,9 @@ pub(super) struct Batch {
 }
 
 /// What came of a command.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Outcome {
-    Stored { draft: usize, row: i64, epoch: Epoch, offset: u64 },
+    Stored { draft: usize, row: i64, epoch: Epoch, offset: u64, stored_ms: u64, publication: Publication },
     Duplicate { epoch: Epoch, offset: u64 },
     Conflict,
     Removed { draft: usize, row: i64, epoch: Epoch },
@@ -44,7 +43,7 @@ struct Draft {
 impl Batch {
     /// Does the commands, within a transaction.
     pub(super) fn store(connection: &Connection, shared: &Shared, commands: &[Command]) -> Result<Self> {
-        let now_ms = Clock::unix_ms();
+        let now_ms = shared.age.now_ms();
         let mut batch = Batch { outcomes: Vec::with_capacity(commands.len()), drafts: Vec::new() };
         let mut by_name: HashMap<&str, usize> = HashMap::new();
         for command in commands {
@@ -76,9 +75,7 @@ impl Batch {
 
     /// After the commit: tells the sink and the publishers.
     pub(super) fn publish(self, shared: &Shared, commands: Vec<Command>) {
-        for (outcome, command) in self.outcomes.iter().zip(&commands) {
-            self.tell(shared, *outcome, command);
-        }
+        self.outcomes.iter().for_each(|outcome| self.tell(shared, outcome));
         self.drafts.iter().for_each(Draft::publish);
         // The last word is the publishers': each finds done what it is told, and everything before it. The last ones
         // first: who has sent several is waiting for the first, and finds all of them answered then.
@@ -93,25 +90,27 @@ impl Batch {
         }
     }
 
-    fn tell(&self, shared: &Shared, outcome: Outcome, command: &Command) {
-        match (outcome, command) {
-            (Outcome::Stored { draft, row, epoch, offset }, Command::Append(append)) => {
+    fn tell(&self, shared: &Shared, outcome: &Outcome) {
+        match *outcome {
+            Outcome::Stored { draft, row, epoch, offset, stored_ms, ref publication } => {
                 let stream = &self.drafts[draft].stream;
-                // Under the lock: whoever becomes interested now sees the position behind this publication.
-                let mut state = stream.lock();
-                if stream.is_followed() {
-                    let publication = Publication { offset: Some(offset), body: append.body.clone() };
-                    shared.tell(|sink| sink.deliver(stream.name(), &publication));
-                }
-                state.iter_mut().for_each(|state| (state.row, state.epoch, state.top) = (Some(row), epoch, offset));
+                let deliver = || {
+                    if stream.is_followed() {
+                        shared.tell(|sink| sink.deliver(stream.name(), publication));
+                    }
+                };
+                // The time with the position: without it the stream would look empty where all before has expired.
+                stream.tell(deliver, |state| {
+                    let Some(state) = state else { return };
+                    (state.row, state.epoch, state.top, state.newest_ms) = (Some(row), epoch, offset, stored_ms);
+                });
             }
-            (Outcome::Removed { draft, row, epoch }, _) => {
+            Outcome::Removed { draft, row, epoch } => {
                 let stream = &self.drafts[draft].stream;
-                let mut state = stream.lock();
-                shared.tell(|sink| sink.reset(stream.name(), epoch));
-                *state = Some(State { row: Some(row), ..State::new(epoch) });
+                let reset = || shared.tell(|sink| sink.reset(stream.name(), epoch));
+                stream.tell(reset, |state| *state = Some(State { row: Some(row), ..State::new(epoch) }));
             }
-            _ => {}
+            Outcome::Duplicate { .. } | Outcome::Conflict => {}
         }
     }
 }
@@ -123,6 +122,24 @@ impl Outcome {
             Outcome::Duplicate { epoch, offset } => Ok(Appended { position: Some((epoch, offset)), duplicate: true }),
             Outcome::Conflict | Outcome::Removed { .. } => Err(EngineError::Conflict),
         }
+    }
+}
+
+impl State {
+    /// What is stored of a publication, whose time does not go back behind those of the channel before it.
+    fn show(&mut self, connection: &Connection, row: i64, append: &Appending) -> Result<Arc<[u8]>> {
+        let before_ms = match self.shown_ms {
+            Some(shown_ms) => shown_ms,
+            None => rows::shown_ms(connection, row, self.top)?,
+        };
+        let mut body = append.body.clone();
+        if let Some((shown_ms, sets_back)) = time::follow(&mut body, &append.data, before_ms) {
+            if sets_back {
+                rows::limit_times(connection, row, self.top, shown_ms)?;
+            }
+            self.shown_ms = Some(shown_ms);
+        }
+        Ok(body)
     }
 }
 
@@ -147,14 +164,15 @@ impl Draft {
             None => rows::insert_channel(connection, self.stream.name(), state)?,
         };
         let (offset, stored_ms) = (state.top + 1, now_ms.max(state.newest_ms));
-        rows::insert(connection, row, offset, stored_ms, append)?;
+        let publication = Publication { offset: Some(offset), body: state.show(connection, row, append)? };
+        rows::insert(connection, row, &publication, stored_ms, append)?;
         if state.alive.is_none() || state.first == offset {
             state.alive = Some((offset, stored_ms));
         }
         (state.row, state.top, state.newest_ms) = (Some(row), offset, stored_ms);
         self.retention = Some(append.retention);
         self.added += 1;
-        Ok(Outcome::Stored { draft, row, epoch: state.epoch, offset })
+        Ok(Outcome::Stored { draft, row, epoch: state.epoch, offset, stored_ms, publication })
     }
 
     /// Another stream begins; what is stored of the old one is deleted later.

@@ -4,6 +4,7 @@
 //! Between batches, and when there is nothing to store, it does the upkeep in small steps.
 
 mod batch;
+mod retention;
 mod upkeep;
 
 use std::sync::Arc;
@@ -15,10 +16,10 @@ use ws_core::engine::EngineError;
 
 use self::batch::Batch;
 use self::upkeep::Upkeep;
-use crate::limits::{WAL_PAGES, WAL_PAGES_MAX};
+use crate::limits::{UPKEEP_STEP, WAL_PAGES, WAL_PAGES_MAX};
 use crate::queue::{Command, Taken};
 use crate::shared::Shared;
-use crate::{rows, session};
+use crate::{database, rows, session};
 
 /// The writer's own.
 #[derive(Debug)]
@@ -26,18 +27,27 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     connection: Connection,
     upkeep: Upkeep,
+    /// It could not be written at the start, so that its beginning is still to be noted.
+    is_to_begin: bool,
     /// Pages in the write-ahead log at which it is emptied here.
     wal_pages_max: u64,
 }
 
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, mut connection: Connection) -> rusqlite::Result<Self> {
+    /// `trouble`: why nothing can be stored at first.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        mut connection: Connection,
+        trouble: Option<rusqlite::Error>,
+    ) -> rusqlite::Result<Self> {
         let counted = shared.clone();
         connection.wal_hook(Some(move |_: &mut _, pages: i32| {
             counted.wal_pages.store(pages.unsigned_abs().into(), Ordering::Relaxed);
             Ok(())
         }))?;
-        Ok(Writer { shared, connection, upkeep: Upkeep::default(), wal_pages_max: WAL_PAGES_MAX })
+        trouble.iter().for_each(|error| drop(shared.health.write_failed(error)));
+        let (upkeep, is_to_begin) = (Upkeep::default(), trouble.is_some());
+        Ok(Writer { shared, connection, upkeep, is_to_begin, wal_pages_max: WAL_PAGES_MAX })
     }
 
     /// Stores what comes until nothing will come any more, and empties the write-ahead log.
@@ -58,7 +68,15 @@ impl Writer {
                 self.look_after();
             }
         }
-        let ended = session::end(&self.connection);
+        self.end();
+    }
+
+    fn end(&self) {
+        // What there is in the place of the files is somebody else's.
+        if self.shared.files.gone().is_some_and(|gone| !gone.can_be_saved) {
+            return;
+        }
+        let ended = if self.shared.health.gone().is_ok() { session::end(&self.connection) } else { Ok(()) };
         if let Err(error) = ended.and_then(|()| self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")) {
             tracing::warn!(%error, "the write-ahead log could not be emptied; the next start does it");
         }
@@ -67,25 +85,49 @@ impl Writer {
     /// Stores a batch and answers it.
     fn store(&mut self, commands: Vec<Command>) {
         let since = Instant::now();
-        match commit(&mut self.connection, &self.shared, &commands) {
+        match self.commit(&commands) {
             Ok(batch) => {
                 self.shared.health.written();
                 self.shared.committed(batch.stored(), since);
                 batch.publish(&self.shared, commands);
             }
-            Err(error) => {
+            Err(reason) => {
                 self.shared.failed();
-                let error = EngineError::Unavailable(self.shared.health.write_failed(&error));
+                let error = EngineError::Unavailable(reason);
                 commands.into_iter().for_each(|command| command.refuse(error.clone()));
             }
         }
     }
 
+    /// Stores a batch in files that are still in their places afterwards: else nothing of it is told.
+    fn commit(&mut self, commands: &[Command]) -> Result<Batch, String> {
+        let shared = self.shared.clone();
+        shared.health.gone()?;
+        let stored = self.begin().and_then(|()| commit(&mut self.connection, &shared, commands));
+        let batch = stored.map_err(|error| shared.health.write_failed(&error))?;
+        shared.notice(shared.files.lost(), &self.connection)?;
+        Ok(batch)
+    }
+
+    /// Notes that it begins to write, if that was not possible before.
+    fn begin(&mut self) -> rusqlite::Result<()> {
+        if self.is_to_begin {
+            database::begin(&self.connection, self.shared.options.fsync)?;
+            self.is_to_begin = false;
+        }
+        Ok(())
+    }
+
     /// A step of the upkeep; while nothing can be stored, a try whether that is over.
     fn look_after(&mut self) {
+        if self.shared.health.gone().is_err() {
+            return self.upkeep.rest();
+        }
         let failing = self.shared.health.is_failing();
-        let stepped =
-            if failing { rows::touch(&self.connection) } else { self.upkeep.step(&mut self.connection, &self.shared) };
+        let stepped = match failing {
+            true => self.begin().and_then(|()| rows::touch(&self.connection)),
+            false => self.upkeep.step(&mut self.connection, &self.shared, Instant::now() + UPKEEP_STEP),
+        };
         match stepped {
             Ok(()) if failing => self.shared.health.written(),
             Ok(()) => {}
@@ -103,7 +145,7 @@ impl Writer {
         if pages < WAL_PAGES_MAX {
             self.wal_pages_max = WAL_PAGES_MAX;
         }
-        if pages >= self.wal_pages_max {
+        if pages >= self.wal_pages_max && self.shared.health.gone().is_ok() {
             // Where somebody reads an old snapshot it does not help: not again at once.
             self.wal_pages_max = pages + WAL_PAGES;
             if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)") {

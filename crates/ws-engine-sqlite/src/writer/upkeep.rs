@@ -9,7 +9,10 @@ use uuid::Uuid;
 use ws_core::Clock;
 use ws_core::engine::Retention;
 
-use crate::limits::{IDLE_COUNT_STEPS, UPKEEP_CHANNELS, UPKEEP_INTERVAL, UPKEEP_PAUSE, UPKEEP_ROWS};
+use super::retention::Retentions;
+use crate::limits::{
+    IDLE_COUNT_STEPS, UPKEEP_CHANNELS, UPKEEP_INTERVAL, UPKEEP_PAUSE_MAX, UPKEEP_ROWS, UPKEEP_SPARE_CHANNELS,
+};
 use crate::rows::{self, Span, ttl_ms};
 use crate::shared::Shared;
 use crate::streams::{State, Stream, is_old};
@@ -20,11 +23,12 @@ pub(super) struct Upkeep {
     due: Instant,
     /// Steps until the idle channels are counted again.
     until_count: u32,
+    retentions: Retentions,
 }
 
 impl Default for Upkeep {
     fn default() -> Self {
-        Upkeep { due: Instant::now(), until_count: 0 }
+        Upkeep { due: Instant::now(), until_count: 0, retentions: Retentions::default() }
     }
 }
 
@@ -43,24 +47,32 @@ impl Upkeep {
         self.due = Instant::now() + UPKEEP_INTERVAL;
     }
 
-    /// One step, in one transaction.
-    pub(super) fn step(&mut self, connection: &mut Connection, shared: &Shared) -> Result<()> {
+    /// One step, in one transaction, which begins nothing more after `end`.
+    pub(super) fn step(&mut self, connection: &mut Connection, shared: &Shared, end: Instant) -> Result<()> {
+        let began = Instant::now();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
         let counts = self.until_count == 0;
-        let (trimmed, more_due) = trim(&transaction, shared)?;
+        let ahead_ms = shared.age.to_note(Clock::unix_ms());
+        ahead_ms.map_or(Ok(()), |ahead_ms| rows::set_ahead_ms(&transaction, ahead_ms))?;
+        let retentions = self.retentions.next(&transaction, shared)?;
+        let (trimmed, more_due) = trim(&transaction, shared, end)?;
         let more_removed = rows::purge(&transaction, UPKEEP_ROWS)?;
-        let forgotten = if counts { forget(&transaction, shared)? } else { Forgotten::default() };
+        let forgotten = if counts { forget(&transaction, shared, end)? } else { Forgotten::default() };
         transaction.commit()?;
+        ahead_ms.into_iter().for_each(|ahead_ms| shared.age.noted(ahead_ms));
+        let more_retentions = retentions.is_under_way();
+        self.retentions = retentions;
         trimmed.iter().for_each(Trimmed::publish);
         forgotten.publish(connection, shared)?;
-        let more_idle = forgotten.rows.len() as u64 == UPKEEP_ROWS;
+        let more_idle = forgotten.more;
         self.until_count = match self.until_count {
             0 if more_idle => 0,
             0 => IDLE_COUNT_STEPS,
             n => n - 1,
         };
-        if more_due || more_removed || more_idle {
-            self.due = Instant::now() + UPKEEP_PAUSE;
+        if more_due || more_removed || more_idle || more_retentions {
+            // As much time for publications as for this.
+            self.due = Instant::now() + began.elapsed().min(UPKEEP_PAUSE_MAX);
         } else {
             self.rest();
         }
@@ -80,6 +92,8 @@ struct Trimmed {
 #[derive(Debug, Default)]
 struct Forgotten {
     rows: Vec<(i64, Box<str>)>,
+    /// There are more that are too many.
+    more: bool,
 }
 
 impl Trimmed {
@@ -106,8 +120,8 @@ impl Forgotten {
 }
 
 /// Deletes what is due. Whether there may be more.
-fn trim(connection: &Connection, shared: &Shared) -> Result<(Vec<Trimmed>, bool)> {
-    let now_ms = Clock::unix_ms();
+fn trim(connection: &Connection, shared: &Shared, end: Instant) -> Result<(Vec<Trimmed>, bool)> {
+    let now_ms = shared.age.now_ms();
     let due = rows::due(connection, now_ms, UPKEEP_CHANNELS)?;
     let (mut trimmed, mut rows_left) = (Vec::new(), UPKEEP_ROWS);
     for due in &due {
@@ -117,7 +131,7 @@ fn trim(connection: &Connection, shared: &Shared) -> Result<(Vec<Trimmed>, bool)
         let after = trim_stream(connection, row, &stream, before, due.retention, now_ms, rows_left)?;
         rows_left -= after.stored - before.stored;
         trimmed.push(Trimmed { stream, stored: after.stored, due_ms: after.due_ms });
-        if rows_left == 0 {
+        if rows_left == 0 || Instant::now() >= end {
             return Ok((trimmed, true));
         }
     }
@@ -156,17 +170,17 @@ fn trim_stream(
 }
 
 /// Forgets the positions of idle channels that are too many.
-fn forget(connection: &Connection, shared: &Shared) -> Result<Forgotten> {
+fn forget(connection: &Connection, shared: &Shared, end: Instant) -> Result<Forgotten> {
     let (idle, max) = (rows::count_idle(connection)?, shared.options.idle_channels_max as u64);
     let excess = idle.saturating_sub(max).min(UPKEEP_ROWS);
     let mut forgotten = Forgotten::default();
     if excess == 0 {
         return Ok(forgotten);
     }
-    let now_ms = Clock::unix_ms();
+    let now_ms = shared.age.now_ms();
     // Some may be subscribed to.
-    for (row, name) in rows::idle(connection, excess + UPKEEP_CHANNELS)? {
-        if forgotten.rows.len() as u64 == excess {
+    for (row, name) in rows::idle(connection, excess + UPKEEP_SPARE_CHANNELS)? {
+        if forgotten.rows.len() as u64 == excess || (!forgotten.rows.is_empty() && Instant::now() >= end) {
             break;
         }
         if shared.streams.give_up(&name) {
@@ -176,7 +190,10 @@ fn forget(connection: &Connection, shared: &Shared) -> Result<Forgotten> {
             rows::stay_idle(connection, row, now_ms)?;
         }
     }
-    // Whoever knows a position of theirs must not find it in a stream that counts from 1 again.
-    rows::set_epochs(connection, Uuid::new_v4())?;
+    forgotten.more = !forgotten.rows.is_empty() && idle - forgotten.rows.len() as u64 > max;
+    if !forgotten.rows.is_empty() {
+        // Whoever knows a position of theirs must not find it in a stream that counts from 1 again.
+        rows::set_epochs(connection, Uuid::new_v4())?;
+    }
     Ok(forgotten)
 }

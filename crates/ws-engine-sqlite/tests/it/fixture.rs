@@ -1,5 +1,6 @@
 //! A directory, and the engine in it, whose calls wait for their answers.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
@@ -22,14 +23,18 @@ pub(crate) struct Database {
     engine: SqliteEngine,
 }
 
-/// Nobody listens: what a sink gets is the suite's business.
+/// Nobody listens: what a sink gets is the suite's business. It knows what is kept of channels, if anything.
 #[derive(Debug)]
-struct Nobody;
+struct Nobody(Option<Retention>);
 
 impl EngineSink for Nobody {
     fn deliver(&self, _: &str, _: &Publication) {}
     fn reset(&self, _: &str, _: Epoch) {}
     fn has_room(&self) {}
+
+    fn retention(&self, _: &str) -> Option<Retention> {
+        self.0
+    }
 }
 
 impl Dir {
@@ -57,8 +62,15 @@ impl Dir {
         let mut options = options(self.path());
         change(&mut options);
         let engine = SqliteEngine::open(options)?;
-        engine.start(Arc::new(Nobody));
+        engine.start(Arc::new(Nobody(None)));
         Ok(Database { engine })
+    }
+
+    /// A server whose configuration keeps so much of every channel.
+    pub(crate) fn open_keeping(&self, retention: Retention) -> Database {
+        let engine = SqliteEngine::open(options(self.path())).expect("it can be opened");
+        engine.start(Arc::new(Nobody(Some(retention))));
+        Database { engine }
     }
 }
 
@@ -85,6 +97,19 @@ impl Database {
     /// Appends these bytes, all of which are data. The position.
     pub(crate) fn append(&self, channel: &str, retention: Retention, data: &str) -> (Epoch, u64) {
         self.try_append(channel, retention, data, None).expect("it can be stored").position.expect("a position")
+    }
+
+    /// Appends a body whose data lies there.
+    pub(crate) fn append_body(
+        &self,
+        channel: &str,
+        retention: Retention,
+        body: &str,
+        data: Range<usize>,
+    ) -> (Epoch, u64) {
+        let append = Append { channel, retention, body: body.as_bytes().into(), data, msg_id: None };
+        let appended = answer(|done| self.engine.append(append, done)).expect("it can be stored");
+        appended.position.expect("a position")
     }
 
     /// Appends the numbers from 1 to `n`, one after the other.

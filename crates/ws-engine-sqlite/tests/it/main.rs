@@ -1,9 +1,13 @@
-//! The engine over real files: the suite that every engine runs, restarts, upkeep, damage.
+//! The engine over real files: the suite that every engine runs, restarts, upkeep, damage, and what happens around it.
 
+mod clock;
 mod conformance;
 mod damage;
 mod directory;
+mod files;
 mod fixture;
 mod offline;
 mod restart;
+mod retention;
+mod telling;
 mod upkeep;

@@ -89,6 +89,38 @@ fn positions_of_idle_channels_are_forgotten_the_oldest_first() {
 }
 
 #[test]
+fn where_nothing_is_forgotten_nothing_is_another_stream() {
+    let (dir, short) = (Dir::new(), Retention { size: 100, ttl: Duration::from_millis(1) });
+    let database = dir.open();
+    database.append("a", short, "x");
+    database.append("b", short, "x");
+    until("they are deleted", || rows(&dir) == 0);
+    let never = database.epoch("never");
+    database.close();
+    let database = dir.open_with(|options| options.idle_channels_max = 1);
+    ["a", "b"].iter().for_each(|channel| database.engine().interest(channel, true));
+    database.append("c", keep(10), "x");
+    until("they were looked at", || idle_since(&dir) > 0);
+    assert_eq!((stored(&dir).0, database.epoch("never")), (3, never));
+}
+
+/// When the idle channel was looked at that was looked at first.
+fn idle_since(dir: &Dir) -> i64 {
+    let connection = rusqlite::Connection::open(dir.file()).expect("a database");
+    let sql = "SELECT MIN(idle_ms) - MAX(newest_ms) FROM channels WHERE idle_ms IS NOT NULL";
+    connection.query_row(sql, [], |row| row.get(0)).expect("a number")
+}
+
+#[test]
+fn many_channels_that_are_used_once_expire_in_few_steps() {
+    let (dir, short) = (Dir::new(), Retention { size: 100, ttl: Duration::from_millis(1) });
+    let database = dir.open_with(|options| options.idle_channels_max = 1_000_000);
+    let answers: Vec<_> = (0..5000).map(|i| database.flood(&i.to_string(), short, 1)).collect();
+    assert!(answers.iter().all(|answer| answer.recv().is_ok_and(|result| result.is_ok())));
+    until("they are deleted", || rows(&dir) == 0);
+}
+
+#[test]
 fn who_is_subscribed_to_is_not_forgotten() {
     let (dir, short) = (Dir::new(), Retention { size: 100, ttl: Duration::from_millis(1) });
     let database = dir.open();

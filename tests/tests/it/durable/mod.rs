@@ -34,6 +34,10 @@ async fn start(addr: SocketAddr, dir: &Path) -> Process {
 }
 
 async fn start_with(addr: SocketAddr, dir: &Path, more: &[(&str, &str)]) -> Process {
+    start_program(addr, SERVER, dir, more).await
+}
+
+async fn start_program(addr: SocketAddr, program: &str, dir: &Path, more: &[(&str, &str)]) -> Process {
     let dir = dir.to_str().expect("a path in UTF-8");
     let variables = [
         ("WS_SERVER_DATA_DIR", dir),
@@ -42,7 +46,7 @@ async fn start_with(addr: SocketAddr, dir: &Path, more: &[(&str, &str)]) -> Proc
         ("WS_SERVER__CHANNELS__READ_HISTORY", "anyone"),
         ("WS_SERVER__DRAIN__RECONNECT_SPREAD", "1s"),
     ];
-    Process::start_at(addr, SERVER, &[&variables[..], more].concat()).await
+    Process::start_at(addr, program, &[&variables[..], more].concat()).await
 }
 
 async fn connect(server: &Process) -> Client {

@@ -57,6 +57,24 @@ async fn what_a_namespace_does_not_keep_is_not_durable() {
     assert_eq!(metrics.get("ws_engine_committed_total"), 0.0, "nothing was stored");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shorter_history_holds_for_channels_that_nobody_uses() {
+    let dir = directory("shorter");
+    let server = start(host(), &dir).await;
+    let mut client = connect(&server).await;
+    for n in 0..40 {
+        client.ask("publish", json!({"channel": format!("idle{}", n % 10), "data": n})).await;
+    }
+    server.kill().await;
+    let _server = start_with(host(), &dir, &[("WS_SERVER__CHANNELS__HISTORY_SIZE", "1")]).await;
+    let inspect = async || {
+        let output = std::process::Command::new(SERVER).arg("inspect").arg(&dir).output().expect("it starts");
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        out.contains("10 channels, 10 publications").then_some(())
+    };
+    until("one of each is left on the disk", inspect).await;
+}
+
 /// Most of it comes from the disk, in pages, while publishing goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_is_far_behind_catches_up() {

@@ -1,5 +1,6 @@
 //! A disk that takes nothing more: publishers are told, the server lives, and goes on when there is room.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use super::*;
@@ -57,6 +58,67 @@ async fn a_full_disk_is_told_and_survived() {
     assert_eq!(answer["offset"], stored + 1, "{answer}");
     let event = reader.event("publication").await;
     assert_eq!((&event["offset"], &event["data"]), (&json!(stored + 1), &json!("after")));
+}
+
+/// Bytes that a file may have at a restart: as much as the index of the write-ahead log needs, which has its room.
+const INDEX_BYTES: u64 = 32 * 1024;
+
+/// Starts a server whose write-ahead log may not grow, as on a disk that is full from the first moment on.
+async fn start_full(dir: &Path) -> Process {
+    let script = dir.with_extension("sh");
+    let text = format!("#!/bin/sh\nexec prlimit --fsize={INDEX_BYTES}:unlimited {SERVER} \"$@\"\n");
+    std::fs::write(&script, text).expect("a script");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("it can be made to run");
+    start_program(host(), script.to_str().expect("a path in UTF-8"), dir, &[]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_on_a_full_disk_serves_what_is_there() {
+    let found = require::program(&["prlimit"], &["--version"]);
+    if require::or_skip(found, "prlimit").is_none() {
+        return;
+    }
+    for fsync in ["commit", "interval"] {
+        let dir = directory(&format!("full-{fsync}"));
+        let variables = [("WS_SERVER__ENGINE__SQLITE__FSYNC", fsync)];
+        let server = start_with(host(), &dir, &variables).await;
+        let mut client = connect(&server).await;
+        let before = client.ask("publish", json!({"channel": "log", "data": 1})).await;
+        while std::fs::metadata(dir.join("ws.db-wal")).expect("a log").len() <= INDEX_BYTES {
+            client.ask("publish", json!({"channel": "fill", "data": 1})).await;
+        }
+        server.kill().await;
+
+        let server = start_full(&dir).await;
+        assert_eq!(http::get(server.addr(), "/ready").await.status, 503);
+        let mut client = connect(&server).await;
+        assert_eq!(history(&mut client, "log").await, [(1, json!(1))], "it is read");
+        let publish = json!({"channel": "log", "data": 2});
+        assert_eq!(client.refusal("publish", publish.clone()).await, "engine_unavailable");
+        limit_files(&server, "unlimited");
+        let is_ready = async || (http::get(server.addr(), "/ready").await.status == 200).then_some(());
+        until("the server is ready by itself", is_ready).await;
+        let after = client.ask("publish", publish).await;
+        assert_eq!((&after["epoch"], &after["offset"]), (&before["epoch"], &json!(2)), "{after}");
+        server.kill().await;
+
+        let server = start_with(host(), &dir, &variables).await;
+        assert_eq!(history(&mut connect(&server).await, "log").await.len(), 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_are_taken_away_are_told() {
+    let dir = directory("taken");
+    let server = start(host(), &dir).await;
+    let mut client = connect(&server).await;
+    client.ask("publish", json!({"channel": "log", "data": 1})).await;
+    std::fs::remove_file(dir.join("ws.db")).expect("it is there");
+    let refused = client.request("p", "publish", json!({"channel": "log", "data": 2})).await;
+    assert_eq!(refused["error"]["code"], "engine_unavailable", "not one is acknowledged: {refused}");
+    let ready = http::get(server.addr(), "/ready").await;
+    assert_eq!((ready.status, ready.error_code().as_str()), (503, "engine_unavailable"), "{ready:?}");
+    assert_eq!(history(&mut client, "log").await.len(), 1, "what is open can be read");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

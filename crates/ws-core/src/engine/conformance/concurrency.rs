@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use super::cases;
 use super::fixture::Fixture;
-use super::message::{Message, all, all_of, keep, offsets};
+use super::message::{Message, all_of, offsets};
 use super::recorder::Event;
-use crate::engine::{Appended, Engine, EngineError, HistoryQuery};
+use crate::engine::{Appended, Engine, EngineError, HistoryQuery, Retention};
 
 cases![
     concurrent_appends_have_one_order,
@@ -24,6 +25,11 @@ cases![
 ];
 
 const PUBLISHERS: u64 = 8;
+
+/// Keeps so many publications for so long that none expires meanwhile: that they have an age is to change nothing.
+fn keep(size: usize) -> Retention {
+    Retention { size, ttl: if size == 0 { Duration::ZERO } else { Duration::from_secs(3600) } }
+}
 
 /// Runs `task` once for each publisher, all at once, and gives what they return.
 async fn at_once<E: Engine, T: Send + 'static, F: Future<Output = T> + Send + 'static>(
@@ -106,7 +112,7 @@ async fn concurrent_duplicates_are_one_publication<E: Engine>(f: Fixture<E>) {
         assert_eq!(answers.iter().filter(|appended| !appended.duplicate).count(), 1, "one of them is new");
     }
     assert_eq!(f.sink.delivered("a").len(), 20, "one of each is delivered");
-    assert_eq!(f.history(all("a")).await.top, 20, "one of each is kept");
+    assert_eq!(f.history(all_of("a", keep(100))).await.top, 20, "one of each is kept");
 }
 
 async fn of_concurrent_conflicts_one_is_published<E: Engine>(f: Fixture<E>) {
@@ -156,7 +162,7 @@ async fn history_is_never_ahead_of_the_sink<E: Engine>(f: Fixture<E>) {
 
 async fn removal_among_appends_cuts_the_stream<E: Engine>(f: Fixture<E>) {
     f.follow("a");
-    let mut epoch = f.history(all("a")).await.epoch;
+    let mut epoch = f.history(all_of("a", keep(100))).await.epoch;
     let answers = at_once(&f, |f, i| async move {
         let mut positions = Vec::new();
         for n in 0..50 {
@@ -187,7 +193,7 @@ async fn removal_among_appends_cuts_the_stream<E: Engine>(f: Fixture<E>) {
 
 async fn interest_that_comes_and_goes_loses_nothing_for_who_stays<E: Engine>(f: Fixture<E>) {
     f.follow("a");
-    let epoch = f.history(all("a")).await.epoch;
+    let epoch = f.history(all_of("a", keep(100))).await.epoch;
     at_once(&f, |f, i| async move {
         for n in 0..50 {
             if i < 2 {

@@ -20,6 +20,7 @@ mod pages;
 mod recorder;
 mod removal;
 mod retention;
+mod times;
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -72,6 +73,7 @@ fn every_case<E: Engine>() -> Vec<Case<E>> {
         delivery::cases,
         channels::cases,
         retention::cases,
+        times::cases,
         history::cases,
         pages::cases,
         ids::cases,

@@ -101,7 +101,7 @@ impl Engine for MemoryEngine {
     }
 
     fn append(&self, append: Append<'_>, done: Done<Appended>) {
-        done(if append.retention.size == 0 { self.inner.pass_on(&append) } else { self.inner.append(&append) });
+        done(if append.retention.size == 0 { self.inner.pass_on(&append) } else { self.inner.append(append) });
     }
 
     fn history(&self, query: HistoryQuery<'_>, done: Done<History>) {
@@ -111,6 +111,7 @@ impl Engine for MemoryEngine {
     fn remove(&self, channel: &str, done: Done<Epoch>) {
         let epoch = self.inner.next_epoch();
         self.inner.with(channel, |cell, stream| {
+            stream.known = true;
             stream.reset(epoch, &self.inner.books);
             self.inner.emptied(cell, stream);
             self.inner.sink().reset(channel, epoch);
@@ -119,11 +120,13 @@ impl Engine for MemoryEngine {
     }
 
     fn interest(&self, channel: &str, interested: bool) {
-        self.inner.with(channel, |cell, stream| {
+        let unknown = self.inner.with(channel, |cell, stream| {
             let (more, less) = (u32::from(interested), u32::from(!interested));
             stream.interests = (stream.interests + more).saturating_sub(less);
             self.inner.emptied(cell, stream);
+            (!stream.known && stream.interests == 0).then(|| cell.clone())
         });
+        unknown.iter().for_each(|cell| self.inner.forget_unknown(cell));
         self.inner.forget_idle();
     }
 
@@ -152,11 +155,12 @@ impl Inner {
         Ok(Appended { position: None, duplicate: false })
     }
 
-    fn append(&self, append: &Append<'_>) -> Result<Appended, EngineError> {
+    fn append(&self, mut append: Append<'_>) -> Result<Appended, EngineError> {
         let now_ms = self.clock.now_ms();
         let appended = self.with(append.channel, |cell, stream| {
             let was_empty = stream.is_empty();
-            let (offset, duplicate) = match stream.append(append, now_ms, &self.books)? {
+            stream.known = true;
+            let (offset, duplicate) = match stream.append(&mut append, now_ms, &self.books)? {
                 Outcome::New(publication) => {
                     // Under the lock: in the order of the offsets.
                     if stream.interests > 0 {
@@ -179,6 +183,7 @@ impl Inner {
         }
         let now_ms = self.clock.now_ms();
         let history = self.with(query.channel, |cell, stream| {
+            stream.known = true;
             let history = stream.history(query, now_ms, &self.books);
             self.emptied(cell, stream);
             history

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::engine::{Append, EngineError, Epoch, History, HistoryQuery, Publication, Retention};
+use crate::engine::{Append, EngineError, Epoch, History, HistoryQuery, Publication, Retention, time};
 use crate::limits::MEMORY_ENTRY_BYTES;
 
 /// The stream of a channel.
@@ -21,6 +21,10 @@ pub(super) struct Stream {
     pub(super) idle: Idle,
     /// It is no longer registered: look it up again.
     pub(super) gone: bool,
+    /// Somebody was told its epoch.
+    pub(super) known: bool,
+    /// The latest time that a publication of it has shown; 0: none.
+    shown_ms: u64,
     /// Most channels are empty.
     kept: Option<Box<Kept>>,
 }
@@ -68,7 +72,17 @@ pub(super) enum Outcome {
 
 impl Stream {
     pub(super) fn new(epoch: Epoch) -> Self {
-        Stream { epoch, top: 0, interests: 0, scheduled: false, idle: Idle::No, gone: false, kept: None }
+        Stream {
+            epoch,
+            top: 0,
+            interests: 0,
+            scheduled: false,
+            idle: Idle::No,
+            gone: false,
+            known: false,
+            shown_ms: 0,
+            kept: None,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -81,13 +95,19 @@ impl Stream {
         Some(oldest.expires_ms).filter(|at| *at != u64::MAX)
     }
 
-    pub(super) fn append(&mut self, append: &Append<'_>, now_ms: u64, books: &Books) -> Result<Outcome, EngineError> {
+    pub(super) fn append(
+        &mut self,
+        append: &mut Append<'_>,
+        now_ms: u64,
+        books: &Books,
+    ) -> Result<Outcome, EngineError> {
         self.expire(now_ms, books);
         if let Some(offset) = append.msg_id.and_then(|id| self.kept.as_ref()?.ids.get(id).copied()) {
             let first = &self.kept.as_ref().map(|kept| &kept.entries[kept.at(offset, self.top)]);
             let same = first.is_some_and(|first| first.body[first.data.clone()] == append.body[append.data.clone()]);
             return if same { Ok(Outcome::Duplicate(offset)) } else { Err(EngineError::Conflict) };
         }
+        self.show(append);
         self.top += 1;
         let kept = self.kept.get_or_insert_default();
         let id: Option<Arc<str>> = append.msg_id.map(Arc::from);
@@ -100,6 +120,16 @@ impl Stream {
         kept.entries.push_back(entry);
         self.trim(append.retention, now_ms, books);
         Ok(Outcome::New(Publication { offset: Some(self.top), body: append.body.clone() }))
+    }
+
+    /// Sees to it that the times that the channel shows do not go back.
+    fn show(&mut self, append: &mut Append<'_>) {
+        let Some((shown_ms, sets_back)) = time::follow(&mut append.body, &append.data, self.shown_ms) else { return };
+        self.shown_ms = shown_ms;
+        if sets_back {
+            let mut newest_first = self.kept.iter_mut().flat_map(|kept| kept.entries.iter_mut().rev());
+            while newest_first.next().is_some_and(|entry| time::limit(&mut entry.body, &entry.data, shown_ms)) {}
+        }
     }
 
     pub(super) fn history(&mut self, query: &HistoryQuery<'_>, now_ms: u64, books: &Books) -> History {
@@ -123,7 +153,7 @@ impl Stream {
     /// Begins again.
     pub(super) fn reset(&mut self, epoch: Epoch, books: &Books) {
         self.drop_oldest(usize::MAX, books);
-        (self.epoch, self.top) = (epoch, 0);
+        (self.epoch, self.top, self.shown_ms) = (epoch, 0, 0);
     }
 
     /// Gives up what is too old.
@@ -231,8 +261,9 @@ mod tests {
 
     /// Appends so many bytes, all of which are data.
     fn append(stream: &mut Stream, books: &Books, bytes: &[u8], id: Option<&str>, now_ms: u64) -> Outcome {
-        let append = Append { channel: "a", retention: SECOND, body: bytes.into(), data: 0..bytes.len(), msg_id: id };
-        stream.append(&append, now_ms, books).expect("no conflict")
+        let mut append =
+            Append { channel: "a", retention: SECOND, body: bytes.into(), data: 0..bytes.len(), msg_id: id };
+        stream.append(&mut append, now_ms, books).expect("no conflict")
     }
 
     fn offsets(stream: &mut Stream, books: &Books, retention: Retention, now_ms: u64) -> Vec<u64> {
@@ -309,7 +340,8 @@ mod tests {
         assert!(matches!(append(&mut stream, &books, b"c", Some("c"), 5), Outcome::Duplicate(3)));
         assert!(matches!(append(&mut stream, &books, b"d", Some("d"), 5), Outcome::Duplicate(4)));
         assert!(matches!(append(&mut stream, &books, b"other", Some("a"), 5), Outcome::New(_)), "a is free");
-        let conflict = Append { channel: "a", retention: SECOND, body: b"x"[..].into(), data: 0..1, msg_id: Some("d") };
-        assert_eq!(stream.append(&conflict, 5, &books).err(), Some(EngineError::Conflict));
+        let mut conflict =
+            Append { channel: "a", retention: SECOND, body: b"x"[..].into(), data: 0..1, msg_id: Some("d") };
+        assert_eq!(stream.append(&mut conflict, 5, &books).err(), Some(EngineError::Conflict));
     }
 }

@@ -29,6 +29,24 @@ pub(super) struct Upkeep {
     /// Those without publications and subscribers, the one that has been so for longest first; each once at
     /// most. Some of them have come to life since, and some are idle again.
     idle: Mutex<VecDeque<Arc<Cell>>>,
+    /// How many those are, for who only wants to know that they are not too many.
+    idle_len: AtomicUsize,
+}
+
+impl Upkeep {
+    fn list_idle(&self, cell: Arc<Cell>) {
+        let mut idle = self.idle.lock();
+        idle.push_back(cell);
+        self.idle_len.store(idle.len(), Ordering::Relaxed);
+    }
+
+    /// The one that has been idle for longest, if there are more than so many.
+    fn take_idle(&self, max: usize) -> Option<Arc<Cell>> {
+        let mut idle = self.idle.lock();
+        let cell = if idle.len() > max { idle.pop_front() } else { None };
+        self.idle_len.store(idle.len(), Ordering::Relaxed);
+        cell
+    }
 }
 
 /// Gives up what has expired, until the engine is gone.
@@ -59,25 +77,40 @@ impl Inner {
         if !stream.is_empty() {
             return;
         }
-        let mut holders = self.upkeep.holders.lock();
-        let at = cell.at.swap(NOWHERE, Ordering::Relaxed);
-        if at != NOWHERE {
-            holders.swap_remove(at as usize);
-            if let Some(moved) = holders.get(at as usize) {
-                moved.at.store(at, Ordering::Relaxed);
-            }
+        // Others move it within the list, but only who has the stream puts it there or takes it out: most questions to
+        // an empty stream end here, without a lock that all streams share.
+        if cell.at.load(Ordering::Relaxed) != NOWHERE {
+            self.take_out(cell);
         }
-        drop(holders);
-        if stream.interests > 0 || stream.gone {
+        if stream.interests > 0 || stream.gone || !stream.known {
             return;
         }
         match stream.idle {
             Idle::No => {
                 stream.idle = Idle::Listed;
-                self.upkeep.idle.lock().push_back(cell.clone());
+                self.upkeep.list_idle(cell.clone());
             }
             Idle::Listed | Idle::Again => stream.idle = Idle::Again,
         }
+    }
+
+    /// It holds nothing any more.
+    fn take_out(&self, cell: &Cell) {
+        let mut holders = self.upkeep.holders.lock();
+        let at = cell.at.swap(NOWHERE, Ordering::Relaxed) as usize;
+        holders.swap_remove(at);
+        if let Some(moved) = holders.get(at) {
+            moved.at.store(at as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Forgets a stream that has no position which anybody was told: it takes no place among the idle ones.
+    pub(super) fn forget_unknown(&self, cell: &Arc<Cell>) {
+        self.streams.remove_if(cell, |cell| {
+            let mut stream = cell.stream.lock();
+            stream.gone = !stream.known && stream.interests == 0;
+            stream.gone
+        });
     }
 
     /// Gives up publications, of one channel after the other, until there are not too many bytes.
@@ -95,13 +128,8 @@ impl Inner {
 
     /// Forgets the positions of idle channels that are too many.
     pub(super) fn forget_idle(&self) {
-        loop {
-            let mut idle = self.upkeep.idle.lock();
-            if idle.len() <= self.limits.idle_channels_max {
-                return;
-            }
-            let Some(cell) = idle.pop_front() else { return };
-            drop(idle);
+        while self.upkeep.idle_len.load(Ordering::Relaxed) > self.limits.idle_channels_max {
+            let Some(cell) = self.upkeep.take_idle(self.limits.idle_channels_max) else { return };
             let mut is_again = false;
             self.streams.remove_if(&cell, |cell| {
                 let mut stream = cell.stream.lock();
@@ -112,7 +140,7 @@ impl Inner {
                 stream.gone
             });
             if is_again {
-                self.upkeep.idle.lock().push_back(cell);
+                self.upkeep.list_idle(cell);
             }
         }
     }
@@ -145,7 +173,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::{Append, Engine, MemoryEngine, MemoryLimits, Retention};
+    use crate::engine::{Append, Engine, HistoryQuery, MemoryEngine, MemoryLimits, Retention};
 
     /// An engine whose upkeep task does not run.
     fn engine() -> MemoryEngine {
@@ -175,6 +203,13 @@ mod tests {
 
     fn due(engine: &MemoryEngine) -> usize {
         engine.inner.upkeep.due.lock().values().map(Vec::len).sum()
+    }
+
+    fn ask(engine: &MemoryEngine, channel: &str) {
+        let retention = Retention { size: 10, ttl: Duration::from_secs(5) };
+        let (after, before, limit, bytes_max) = (0, None, 0, 0);
+        let query = HistoryQuery { channel, retention, after, before, reverse: false, limit, bytes_max };
+        engine.history(query, Box::new(|history| assert!(history.is_ok())));
     }
 
     fn idle(engine: &MemoryEngine) -> usize {
@@ -226,6 +261,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_idle_stream_is_listed_once() {
         let engine = engine();
+        ask(&engine, "b");
         for _ in 0..3 {
             remove(&engine, "a");
             engine.interest("b", true);
@@ -243,14 +279,47 @@ mod tests {
         let engine = engine();
         let cells = |engine: &MemoryEngine| ["a", "b", "c"].map(|name| engine.inner.streams.get(name).is_some());
         ["a", "b"].iter().for_each(|channel| engine.interest(channel, true));
+        ["a", "b"].iter().for_each(|channel| ask(&engine, channel));
         ["a", "b"].iter().for_each(|channel| engine.interest(channel, false));
         engine.interest("a", true);
         engine.interest("a", false);
         for n in 0..98 {
-            engine.interest(&format!("other {n}"), false);
+            ask(&engine, &format!("other {n}"));
         }
         assert_eq!(cells(&engine), [true, true, false], "as many as there may be");
-        engine.interest("c", false);
+        ask(&engine, "c");
         assert_eq!(cells(&engine), [true, false, true], "b has been idle for longest");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn channels_without_history_displace_no_position() {
+        let engine = engine();
+        ask(&engine, "kept");
+        for n in 0..1000 {
+            let channel = format!("passing {n}");
+            engine.interest(&channel, true);
+            engine.interest(&channel, true);
+            engine.interest(&channel, false);
+            engine.interest(&channel, false);
+        }
+        assert_eq!((engine.stats().channels, idle(&engine)), (1, 1));
+        assert!(engine.inner.streams.get("kept").is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_to_an_empty_stream_takes_no_lock_of_all_streams() {
+        let engine = Arc::new(engine());
+        ask(&engine, "a");
+        let locked = (engine.inner.upkeep.holders.lock(), engine.inner.upkeep.idle.lock());
+        let (asked, answered) = std::sync::mpsc::channel();
+        let other = engine.clone();
+        std::thread::spawn(move || {
+            ask(&other, "a");
+            other.interest("a", true);
+            ask(&other, "a");
+            let _ = asked.send(());
+        });
+        assert_eq!(answered.recv_timeout(Duration::from_secs(10)), Ok(()));
+        drop(locked);
     }
 }

@@ -1,19 +1,21 @@
 //! Tokens: who is let in with one and without, what it grants, and what happens when it runs out.
 
+mod clock;
 mod keys;
 mod strangers;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::advance;
-use ws_core::{Access, Auth, Authenticator, ChannelOptions, Claims, Flow, Grants, Hub, Limits, TokenError};
+use ws_core::{Access, Auth, Authenticator, ChannelOptions, Claims, Clock, Flow, Grants, Hub, Limits, TokenError};
 use ws_proto::CloseCode;
 
-use crate::client::{Client, hub_on_terms, limits, memory, options, settle};
+use crate::client::{Client, hub_at, limits, memory, options, settle};
 
 /// Takes claims in JSON for a token, and believes them.
 #[derive(Debug)]
@@ -83,8 +85,11 @@ fn hub_in(auth: Auth, limits: Limits) -> Hub {
         ("users", mode(Access::Authenticated, Access::Authenticated)),
         ("server", mode(Access::Nobody, Access::Nobody)),
     ];
-    hub_on_terms(limits, &namespaces, memory(), auth)
+    hub_at(Clock::start_set(&NOT_SET), limits, &namespaces, memory(), auth)
 }
+
+/// The time of day goes with the test's.
+static NOT_SET: AtomicI64 = AtomicI64::new(0);
 
 fn hub() -> Hub {
     hub_in(terms(true), limits())

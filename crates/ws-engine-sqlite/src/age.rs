@@ -1,0 +1,106 @@
+//! The time by which publications age, in milliseconds: that of the system's clock, but for the jumps of that.
+//!
+//! While the engine runs it goes on with the monotonic clock, so a clock that is set back or forward makes nothing
+//! younger or older, and times never fall. Between two runs it goes on with the system's clock, so that age goes on
+//! while no server runs. How far it is ahead of that clock is noted in the database whenever it changes: so a clock
+//! that was wrong at one start and is right at the next one changes nothing either. Only a clock that is found ahead
+//! at the start cannot be told from a server that did not run for so long.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
+
+use rusqlite::Connection;
+use ws_core::Clock;
+
+use crate::limits::CLOCK_STEP_MS;
+use crate::rows;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Age {
+    start: Instant,
+    start_ms: u64,
+    /// How far it is ahead of the system's clock, as it is noted.
+    noted_ms: AtomicI64,
+}
+
+impl Age {
+    /// Goes on where the database left off.
+    pub(crate) fn of(connection: &Connection) -> rusqlite::Result<Self> {
+        Ok(Age::resume(rows::ahead_ms(connection)?, rows::newest_ms(connection)?, Clock::unix_ms()))
+    }
+
+    /// `ahead_ms` was noted, and nothing is newer than `newest_ms`.
+    fn resume(ahead_ms: i64, newest_ms: u64, unix_ms: u64) -> Self {
+        let start_ms = unix_ms.saturating_add_signed(ahead_ms).max(newest_ms);
+        Age { start: Instant::now(), start_ms, noted_ms: AtomicI64::new(ahead_ms) }
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        let since = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.start_ms.saturating_add(since)
+    }
+
+    /// How far it is ahead of a clock that shows `unix_ms`, if that is to be noted.
+    pub(crate) fn to_note(&self, unix_ms: u64) -> Option<i64> {
+        let ahead_ms = self.now_ms().cast_signed().saturating_sub(unix_ms.cast_signed());
+        let noted_ms = self.noted_ms.load(Ordering::Relaxed);
+        (ahead_ms.abs_diff(noted_ms) > CLOCK_STEP_MS).then_some(ahead_ms)
+    }
+
+    /// It is noted.
+    pub(crate) fn noted(&self, ahead_ms: i64) {
+        self.noted_ms.store(ahead_ms, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: u64 = 1_700_000_000_000;
+    const DAY: u64 = 86_400_000;
+
+    /// What the next start shows, by a clock that shows `next_ms`, after one that showed `unix_ms` while it ran.
+    fn next(age: &Age, unix_ms: u64, next_ms: u64) -> u64 {
+        let noted = age.to_note(unix_ms).unwrap_or_else(|| age.noted_ms.load(Ordering::Relaxed));
+        Age::resume(noted, age.now_ms(), next_ms).now_ms()
+    }
+
+    #[track_caller]
+    fn check(shown: u64, expect: u64) {
+        assert!(shown.abs_diff(expect) < 2 * CLOCK_STEP_MS, "{shown} is not {expect}");
+    }
+
+    #[test]
+    fn it_goes_on_while_nothing_runs() {
+        let age = Age::resume(0, NOON - DAY, NOON);
+        check(age.now_ms(), NOON);
+        assert_eq!(age.to_note(NOON), None);
+        check(next(&age, NOON, NOON + DAY), NOON + DAY);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_while_it_runs_changes_nothing() {
+        let age = Age::resume(0, 0, NOON);
+        for unix_ms in [NOON + 3650 * DAY, NOON - 3650 * DAY, 0] {
+            check(age.now_ms(), NOON);
+            check(next(&age, unix_ms, unix_ms + DAY), NOON + DAY);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_and_is_right_at_the_next_start() {
+        let age = Age::resume(0, 0, NOON + DAY);
+        check(next(&age, NOON + DAY, NOON), NOON + DAY);
+        let age = Age::resume(0, NOON + DAY, NOON);
+        check(next(&age, NOON, NOON + 5 * DAY), NOON + 6 * DAY);
+    }
+
+    #[test]
+    fn a_clock_that_begins_in_1970_and_is_set_later() {
+        let age = Age::resume(0, NOON, 5_000);
+        check(age.now_ms(), NOON);
+        check(next(&age, NOON + DAY, NOON + 2 * DAY), NOON + DAY);
+    }
+}

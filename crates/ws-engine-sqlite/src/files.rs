@@ -1,0 +1,72 @@
+//! Whether the files of the database are still those that were opened. A file that was deleted or replaced can be
+//! written and read on, but nothing of it is there at the next start: what is stored in it must not be acknowledged.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use crate::directory::{DATABASE, INDEX, LOCK, WAL};
+
+/// The files that a running engine needs in their places.
+#[derive(Debug)]
+pub(crate) struct Files([File; 4]);
+
+#[derive(Debug)]
+struct File {
+    name: &'static str,
+    path: PathBuf,
+    /// Device and number; `None`: it was not there.
+    identity: Option<(u64, u64)>,
+}
+
+/// A file that is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gone {
+    pub(crate) name: &'static str,
+    /// The database itself is in its place, so what only the write-ahead log holds can be saved.
+    pub(crate) can_be_saved: bool,
+}
+
+impl Files {
+    /// Those of a directory in which the database is open.
+    pub(crate) fn of(dir: &std::path::Path) -> Self {
+        Files([DATABASE, WAL, INDEX, LOCK].map(|name| {
+            let path = dir.join(name);
+            let identity = fs::metadata(&path).ok().map(|found| identity(&found));
+            File { name, path, identity }
+        }))
+    }
+
+    /// The first that is gone. Costs a look at each name, and nothing on the disk.
+    pub(crate) fn gone(&self) -> Option<Gone> {
+        Self::first_gone(&self.0)
+    }
+
+    /// The same of those that hold what is stored: the first two. Without the others nothing of it is lost.
+    pub(crate) fn lost(&self) -> Option<Gone> {
+        Self::first_gone(&self.0[..2])
+    }
+
+    fn first_gone(files: &[File]) -> Option<Gone> {
+        let gone = files.iter().find(|file| file.is_gone())?;
+        Some(Gone { name: gone.name, can_be_saved: gone.name != DATABASE })
+    }
+}
+
+impl File {
+    fn is_gone(&self) -> bool {
+        match fs::metadata(&self.path) {
+            Ok(found) => self.identity.is_some_and(|opened| opened != identity(&found)),
+            // That it cannot be looked at for another reason says nothing about it.
+            Err(error) => {
+                self.identity.is_some()
+                    && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+            }
+        }
+    }
+}
+
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}

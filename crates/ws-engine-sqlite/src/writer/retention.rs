@@ -1,0 +1,37 @@
+//! What the channels of the database are to keep from now on: the configuration may have changed since they were told
+//! last. Publications that are too old or too many then are deleted in channels that nobody uses, too.
+
+use rusqlite::{Connection, Result};
+
+use crate::limits::UPKEEP_CHANNELS;
+use crate::rows;
+use crate::shared::Shared;
+
+/// How far the channels have been gone through, once after the start.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Retentions {
+    /// Number of the last channel that was looked at.
+    last: i64,
+    is_done: bool,
+    is_begun: bool,
+}
+
+impl Retentions {
+    pub(super) fn is_under_way(self) -> bool {
+        self.is_begun && !self.is_done
+    }
+
+    /// Goes through some channels more, within a transaction: to be kept when it is committed.
+    pub(super) fn next(self, connection: &Connection, shared: &Shared) -> Result<Self> {
+        let Some(sink) = shared.sink.get().filter(|_| !self.is_done) else { return Ok(self) };
+        let channels = rows::channels(connection, self.last, UPKEEP_CHANNELS)?;
+        let now_ms = shared.age.now_ms();
+        for (row, channel) in &channels {
+            if let Some(retention) = sink.retention(&channel.name).filter(|now| *now != channel.retention) {
+                rows::set_retention(connection, *row, retention, now_ms)?;
+            }
+        }
+        let last = channels.last().map_or(self.last, |(row, _)| *row);
+        Ok(Retentions { last, is_begun: true, is_done: (channels.len() as u64) < UPKEEP_CHANNELS })
+    }
+}
