@@ -85,6 +85,13 @@ pub(crate) const FANOUT_LARGE_CHANNEL: usize = 8;
 /// Most publications of one connection whose answers the engine still owes.
 pub(crate) const PUBLICATIONS_UNANSWERED_MAX: usize = 64;
 
+/// Most bytes of publications whose publishers are woken at once when the engine has room again; the others follow as
+/// these have asked.
+pub(crate) const ENGINE_WOKEN_BYTES_MAX: u64 = 256 * 1024;
+
+/// What a frame has besides the body of its publication and the name of its channel, at most, in bytes.
+pub(crate) const PUBLICATION_ENVELOPE_BYTES: usize = 128;
+
 /// Most questions to the engine that a shard has unanswered at a time, for readers that catch up: each answer
 /// is a page in memory until its reader is served.
 pub(crate) const FANOUT_ASKED_MAX: usize = 32;

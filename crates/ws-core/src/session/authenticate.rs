@@ -14,7 +14,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, now_ms: u64, out
     let Authenticate { token } = request.payload()?;
     let before = session.connection().identity();
     let before = before.as_ref().map(|identity| &**identity.user());
-    let mut claims = session.claims(|auth| auth.log_in(&token, before))?;
+    let mut claims = session.claims(request, |auth| auth.log_in(&token, before))?;
     let listed = std::mem::take(&mut claims.channels);
     let identity = identify(session, claims)?;
     let data = AuthenticateData { user: (&**identity.user()).into(), expires_at: identity.expires_at_ms() };

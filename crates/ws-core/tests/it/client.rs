@@ -134,6 +134,8 @@ pub(crate) struct Client {
     pub(crate) connection: Arc<Connection>,
     pub(crate) session: Session,
     pub(crate) pipe: Pipe,
+    /// The text that was said last is held.
+    holds: bool,
     /// Bytes of a frame that has not arrived whole.
     partial: Vec<u8>,
 }
@@ -147,7 +149,7 @@ impl Client {
         let permit = hub.admit(LOCAL, false).expect("room for one more");
         let (pipe, connection) = socket(hub, room, mode);
         let session = Session::new(permit.join(connection.clone()));
-        Client { hub: hub.clone(), connection, session, pipe, partial: Vec::new() }
+        Client { hub: hub.clone(), connection, session, pipe, holds: false, partial: Vec::new() }
     }
 
     /// A client whose greeting is still in its outbox when it joins, as the transport does it.
@@ -166,6 +168,7 @@ impl Client {
             connection: connection.clone(),
             session,
             pipe: pipe.clone(),
+            holds: false,
             partial: Vec::new(),
         });
         opened.map_err(|code| {
@@ -175,20 +178,26 @@ impl Client {
         })
     }
 
+    /// A text arrives. As long as it is held, the same text again lets the session go on with it.
     pub(crate) fn say(&mut self, text: &str) -> Flow {
         let (mut out, now_ms) = (Vec::new(), self.hub.clock().now_ms());
-        self.connection.heard(now_ms, text.len());
-        let flow = self.session.text(text, now_ms, &mut out);
+        let mut flow = self.session.go_on(now_ms, &mut out);
+        if flow == Flow::Continue && !self.holds {
+            self.connection.heard(now_ms, text.len());
+            flow = self.session.text(text, now_ms, &mut out);
+        }
+        self.holds = flow == Flow::Hold;
         self.connection.send(&out, now_ms);
         flow
     }
 
-    /// What the connection's task does when it is woken while answers are owed.
-    pub(crate) fn answers(&mut self) {
+    /// What the connection's task does when it is woken.
+    pub(crate) fn go_on(&mut self) -> Flow {
         let mut out = Vec::new();
         let now_ms = self.hub.clock().now_ms();
-        self.session.answers(now_ms, &mut out);
+        let flow = self.session.go_on(now_ms, &mut out);
         self.connection.send(&out, now_ms);
+        flow
     }
 
     pub(crate) fn broadcast(&mut self, message: impl std::fmt::Display) -> Flow {
