@@ -89,17 +89,22 @@ struct Place {
 
 impl Waiter {
     /// Takes `bytes` of `room` if some are free. Otherwise the result is false, and what `waker` gives is woken when it
-    /// is time to ask again. A place in the queue of another room is given up.
+    /// is time to ask again. It waits in one queue at a time: who needs several rooms asks for one after the other, each
+    /// time from the first one on. A place in the queue of another is given up when this one is full.
     pub(crate) fn enter<R: Room + 'static>(&mut self, room: &Arc<R>, bytes: u64, waker: impl Fn() -> Waker) -> bool {
-        if self.0.as_ref().is_some_and(|place| !place.is_in(room)) {
+        let is_elsewhere = self.0.as_ref().is_some_and(|place| !place.is_in(room));
+        if is_elsewhere {
+            if room.try_take(bytes) {
+                return true;
+            }
             self.0 = None;
         }
-        let may_enter = self.0.as_ref().is_none_or(|place| !room.waiters().has(place.ticket));
-        if may_enter && room.try_take(bytes) {
+        let has_turn = self.0.as_ref().is_none_or(|place| !room.waiters().has(place.ticket));
+        if has_turn && room.try_take(bytes) {
             self.0 = None;
             return true;
         }
-        if may_enter {
+        if has_turn {
             self.join(room, bytes, waker());
         }
         self.look_again(room, bytes, waker)

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -128,6 +129,15 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+#[derive(Debug, Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Client {
     hub: Hub,
@@ -136,6 +146,7 @@ pub(crate) struct Client {
     pub(crate) pipe: Pipe,
     /// The text that was said last is held.
     holds: bool,
+    woken: Arc<Woken>,
     /// Bytes of a frame that has not arrived whole.
     partial: Vec<u8>,
 }
@@ -149,7 +160,7 @@ impl Client {
         let permit = hub.admit(LOCAL, false).expect("room for one more");
         let (pipe, connection) = socket(hub, room, mode);
         let session = Session::new(permit.join(connection.clone()));
-        Client { hub: hub.clone(), connection, session, pipe, holds: false, partial: Vec::new() }
+        Client { hub: hub.clone(), connection, session, pipe, holds: false, woken: Arc::default(), partial: Vec::new() }
     }
 
     /// A client whose greeting is still in its outbox when it joins, as the transport does it.
@@ -169,6 +180,7 @@ impl Client {
             session,
             pipe: pipe.clone(),
             holds: false,
+            woken: Arc::default(),
             partial: Vec::new(),
         });
         opened.map_err(|code| {
@@ -202,6 +214,13 @@ impl Client {
 
     pub(crate) fn broadcast(&mut self, message: impl std::fmt::Display) -> Flow {
         self.say(&format!(r#"{{"id":"b","type":"request","action":"broadcast","payload":{{"message":{message}}}}}"#))
+    }
+
+    /// Whether the connection's task has been woken since it was asked last.
+    pub(crate) fn is_woken(&self) -> bool {
+        let was_woken = self.woken.0.swap(false, Ordering::Relaxed);
+        self.connection.attention(&self.woken.clone().into());
+        was_woken
     }
 
     pub(crate) fn attention(&self) -> Attention {

@@ -154,3 +154,26 @@ impl std::task::Wake for Noted {
         self.1.lock().expect("no panic").push(self.0);
     }
 }
+
+/// Whoever needs both waits for one after the other, whichever has room first.
+#[test]
+fn who_needs_two_rooms_is_woken_by_each() {
+    model(|| {
+        let engine = Arc::new(Engine { full: AtomicU64::new(1), waiters: Waiters::default() });
+        let room = Arc::new(ByteRoom::new(1));
+        room.take(1);
+        let publishing = {
+            let (engine, room) = (engine.clone(), room.clone());
+            thread::spawn(move || {
+                let (mut waiter, task) = (Waiter::default(), Task::new());
+                let mut both = || waiter.enter(&engine, 1, || task.waker()) && waiter.enter(&room, 1, || task.waker());
+                task.until(|| both().then_some(()));
+            })
+        };
+        let giving = thread::spawn(move || room.give(1));
+        engine.full.store(0, Ordering::Release);
+        engine.wake_waiters();
+        giving.join().expect("no panic");
+        publishing.join().expect("no panic");
+    });
+}

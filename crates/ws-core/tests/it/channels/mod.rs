@@ -1,6 +1,7 @@
 //! Channels under random clients, sockets, orders and answers of the engine, against the simplest model
 //! there is: lists of all publications. Invariants 2, 3 and 5 of the architecture.
 
+mod ahead;
 mod late;
 mod reader;
 mod record;
