@@ -382,3 +382,6 @@ fn config(message_bytes_max: usize) -> WebSocketConfig {
         .max_frame_size(Some(message_bytes_max))
         .accept_unmasked_frames(false)
 }
+
+#[cfg(test)]
+mod tests;
