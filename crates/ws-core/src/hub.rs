@@ -188,7 +188,8 @@ impl Hub {
         self.shared.channels.len()
     }
 
-    /// Bytes that are kept for subscribers who have not been offered them yet, or are behind.
+    /// Bytes that are kept for subscribers who have not been offered them yet, or are behind, and those that the engine is
+    /// still to deliver to subscribers.
     pub fn log_bytes(&self) -> u64 {
         self.shared.gate.bytes()
     }
