@@ -13,13 +13,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::channel::Kind;
 use crate::engine::Engine;
-use crate::limits::{ENGINE_WOKEN_BYTES_MAX, Limits};
+use crate::limits::{ENGINE_WOKEN_BYTES_MAX, Limits, MESSAGE_ENVELOPE_BYTES};
 use crate::room::ByteRoom;
 use crate::waiter::{Room, Waiters};
 
 /// The bytes of all logs.
 #[derive(Debug)]
 pub(crate) struct Gate {
+    message_bytes_max: usize,
     broadcast_log_bytes_max: usize,
     channel_log_bytes_max: usize,
     half_bytes: u64,
@@ -52,6 +53,7 @@ impl Gate {
     pub(crate) fn new(limits: &Limits) -> Self {
         let half_bytes = limits.channel_logs_bytes_max as u64 / 2;
         Gate {
+            message_bytes_max: limits.message_bytes_max,
             broadcast_log_bytes_max: limits.broadcast_log_bytes_max,
             channel_log_bytes_max: limits.channel_log_bytes_max,
             half_bytes,
@@ -65,9 +67,13 @@ impl Gate {
         if kind == Kind::Broadcast { self.broadcast_log_bytes_max } else { self.channel_log_bytes_max }
     }
 
-    /// How much may be ahead in one channel.
+    /// Room for what is ahead in one channel: half of its log, and never so much that the largest message does not fit
+    /// behind it.
     pub(crate) fn room(&self, kind: Kind) -> ByteRoom {
-        ByteRoom::new(self.log_bytes_max(kind) as u64 / 2)
+        let log_bytes_max = self.log_bytes_max(kind);
+        let before_last = log_bytes_max.saturating_sub(self.message_bytes_max + MESSAGE_ENVELOPE_BYTES);
+        // A log that does not hold two messages is not for messages of that size.
+        ByteRoom::new((log_bytes_max / 2).min(before_last).max(log_bytes_max / 8) as u64)
     }
 
     /// What is ahead in all channels together.

@@ -92,6 +92,9 @@ pub(crate) const ENGINE_WOKEN_BYTES_MAX: u64 = 256 * 1024;
 /// What a frame has besides the body of its publication and the name of its channel, at most, in bytes.
 pub(crate) const PUBLICATION_ENVELOPE_BYTES: usize = 128;
 
+/// What the frame of a message has besides what its sender sent, in bytes.
+pub(crate) const MESSAGE_ENVELOPE_BYTES: usize = 1024;
+
 /// Most questions to the engine that a shard has unanswered at a time, for readers that catch up: each answer
 /// is a page in memory until its reader is served.
 pub(crate) const FANOUT_ASKED_MAX: usize = 32;

@@ -55,8 +55,7 @@ pub(crate) trait Room: fmt::Debug + Send + Sync {
 pub(crate) struct Waiters {
     /// In the queue: so that who makes room takes no lock where nobody waits. Changed under the lock.
     count: AtomicUsize,
-    /// `None` before somebody waits.
-    #[expect(clippy::box_collection, reason = "every channel has one, and few are ever used")]
+    /// `None` before somebody waits, as in nearly all channels.
     queue: Mutex<Option<Box<Queue>>>,
 }
 
@@ -108,6 +107,13 @@ impl Waiter {
             self.join(room, bytes, waker());
         }
         self.look_again(room, bytes, waker)
+    }
+
+    /// Leaves its turn, if it has come, to the next one: it cannot be used now. It is asked for again from the back.
+    pub(crate) fn pass(&mut self) {
+        if self.0.as_ref().is_some_and(|place| !place.room.waiters().has(place.ticket)) {
+            self.0 = None;
+        }
     }
 
     /// It is in the queue. What was free before it was has woken nobody.

@@ -209,6 +209,7 @@ impl Connection {
         let mut out = self.out.lock();
         // The waker would keep the task alive, and the task this connection.
         let ended = std::mem::replace(&mut *out, Out { ended: true, ..Out::default() });
+        self.outbox_bytes.store(0, Ordering::Relaxed);
         drop(out);
         drop(ended);
     }

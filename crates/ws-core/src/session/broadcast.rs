@@ -16,7 +16,7 @@ use crate::waiter::Waiter;
 pub(super) struct Held {
     id: OwnedRequestId,
     message: Box<RawValue>,
-    waiter: Waiter,
+    pub(super) waiter: Waiter,
 }
 
 pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {

@@ -33,6 +33,15 @@ impl Held {
         matches!(self, Held::Turn(..) | Held::Refusal(..))
     }
 
+    /// It cannot go on for want of room in the outbox: if it was its turn to publish, that is others' now.
+    pub(super) fn pass(&mut self) {
+        match self {
+            Held::Publish(held) => held.waiter.pass(),
+            Held::Broadcast(held) => held.waiter.pass(),
+            Held::Turn(_) | Held::Refusal(..) | Held::Keys(..) | Held::Subscribe(_) | Held::History(_) => {}
+        }
+    }
+
     /// Goes on.
     ///
     /// # Errors

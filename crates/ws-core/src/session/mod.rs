@@ -202,6 +202,7 @@ impl Session {
 
     fn go_on_with_held(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Flow {
         if self.over.is_some() || !self.has_room(out) {
+            self.held.iter_mut().for_each(|held| held.pass());
             return self.flow();
         }
         match self.held.take() {

@@ -25,7 +25,7 @@ pub(super) struct Held {
     msg_id: Option<Box<str>>,
     tags: Option<Tags<'static>>,
     options: Arc<ChannelOptions>,
-    waiter: Waiter,
+    pub(super) waiter: Waiter,
 }
 
 /// Gives the publication to the engine. An answer that comes within the call is given at once; one that
@@ -93,11 +93,11 @@ fn give(
     let (channel, draft) = (draft.channel, Draft { from: Some(&sender), ..draft });
     let shared = session.membership.shared();
     let Some(publishing) = shared.publish(&draft, waiter, || session.waker()) else { return Ok(false) };
-    if session.unanswered.is_empty() {
-        if let Some(result) = publishing.poll(|| session.waker()) {
-            respond(id, &published(shared, channel, result)?, out);
-            return Ok(true);
-        }
+    if session.unanswered.is_empty()
+        && let Some(result) = publishing.poll(|| session.waker())
+    {
+        respond(id, &published(shared, channel, result)?, out);
+        return Ok(true);
     }
     session.unanswered.push(id.into(), channel.into(), publishing);
     Ok(true)

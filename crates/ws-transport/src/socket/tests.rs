@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpSocket, TcpStream};
 use ws_core::engine::{Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, History, HistoryQuery};
 use ws_core::frame::{self, Opcode};

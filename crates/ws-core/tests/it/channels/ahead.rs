@@ -140,3 +140,28 @@ async fn who_waits_for_room_in_a_channel_is_not_woken_by_another() {
     assert!(publishers[0].is_woken() && publishers[0].go_on() == Flow::Continue);
     assert!(publishers[1].go_on() == Flow::Continue);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_cannot_be_answered_leaves_its_turn_to_the_next() {
+    let (record, hub) = late(limits());
+    let mut waiting: Vec<_> = [0, PLENTY].into_iter().map(|room| Client::connect(&hub, room)).collect();
+    record.set_room(false);
+    for client in &mut waiting {
+        client.is_woken();
+        assert_eq!(publish(client, "short:a"), Flow::Hold);
+    }
+    // As much as may wait.
+    waiting[0].connection.queue(&vec![0; hub.limits().outbox_bytes_max]);
+    (0..3).for_each(|_| waiting.push(Client::connect(&hub, PLENTY)));
+    for client in &mut waiting[2..] {
+        client.is_woken();
+        assert_eq!(publish(client, "short:a"), Flow::Hold);
+    }
+    record.set_room(true);
+    let woken = |waiting: &[Client]| waiting.iter().map(Client::is_woken).collect::<Vec<_>>();
+    assert_eq!(woken(&waiting), [true, true, true, true, false]);
+    assert_eq!(waiting[0].go_on(), Flow::Hold, "there is no room for its answer");
+    assert_eq!(woken(&waiting), [false, false, false, false, true]);
+    waiting[0].make_room(PLENTY);
+    assert_eq!(waiting[0].go_on(), Flow::Continue);
+}
