@@ -18,7 +18,7 @@ use crate::counters::Counters;
 use crate::drain::DrainPlan;
 use crate::engine::Engine;
 use crate::fanout::Fanout;
-use crate::gate::Gate;
+use crate::gate::{EngineRoom, Gate};
 use crate::heartbeat::Heartbeat;
 use crate::identity::Claims;
 use crate::limits::{Limits, SHARDS_MAX};
@@ -78,6 +78,7 @@ pub(crate) struct Shared {
     /// Those with subscribers.
     pub(crate) channels: Registry<Channel>,
     pub(crate) gate: Gate,
+    pub(crate) engine_room: Arc<EngineRoom>,
     /// Channels that owe their subscribers counts; each once.
     pub(crate) counts_due: Mutex<Vec<Arc<Channel>>>,
     pub(crate) shards: Box<[Shard]>,
@@ -113,6 +114,7 @@ impl Hub {
     pub fn start_at(clock: Clock, options: HubOptions, engine: Arc<dyn Engine>) -> Self {
         let HubOptions { limits, heartbeat, namespaces, actions, auth, shards } = options;
         let shards = shards.clamp(1, SHARDS_MAX);
+        let gate = Gate::new(&limits);
         let shared = Arc::new(Shared {
             limits,
             heartbeat,
@@ -126,10 +128,11 @@ impl Hub {
             users: Quota::new(limits.connections_per_user_max),
             clock,
             counters: Arc::default(),
+            engine_room: Arc::new(EngineRoom::new(engine.clone())),
             engine,
-            broadcasts: Arc::new(Channel::broadcast()),
+            broadcasts: Arc::new(Channel::broadcast(&gate)),
             channels: Registry::new(),
-            gate: Gate::new(&limits),
+            gate,
             counts_due: Mutex::default(),
             shards: (0..shards).map(|_| Shard::default()).collect(),
             next_shard: AtomicUsize::new(0),
@@ -196,7 +199,8 @@ impl Hub {
         self.shared.channels.len()
     }
 
-    /// Bytes that are kept for subscribers who have not been offered them yet, or are behind.
+    /// Bytes that are kept for subscribers who have not been offered them yet, or are behind, and those that the engine is
+    /// still to deliver to subscribers.
     pub fn log_bytes(&self) -> u64 {
         self.shared.gate.bytes()
     }

@@ -7,7 +7,7 @@
 //! out unasked, the hub writes by itself, through the outlet.
 //!
 //! Lock order: a connection's subscriptions → a stream of the memory engine → a registry → a channel → a
-//! shard's inbox or a list of waiting publishers → a connection. No lock is held across an `.await`; the
+//! shard's inbox, a queue of waiters or an engine's answer → a connection. No lock is held across an `.await`; the
 //! connection's alone is held across a system call, one that never waits.
 //!
 //! Deliberately absent: sockets (addresses of peers are values here), files, HTTP, WebSocket parsing, databases, the making
@@ -41,12 +41,15 @@ mod publishing;
 mod quota;
 mod rate;
 mod registry;
+mod room;
 mod session;
 mod shard;
 mod standing;
 mod subscribing;
 mod subscription;
 mod supervisor;
+mod sync;
+mod waiter;
 
 pub use admission::{Membership, Permit, Refusal};
 pub use auth::Auth;

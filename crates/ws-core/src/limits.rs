@@ -88,6 +88,16 @@ pub(crate) const FANOUT_LARGE_CHANNEL: usize = 8;
 /// Most publications of one connection whose answers the engine still owes.
 pub(crate) const PUBLICATIONS_UNANSWERED_MAX: usize = 64;
 
+/// Most bytes of publications whose publishers are woken at once when the engine has room again; the others follow as
+/// these have asked.
+pub(crate) const ENGINE_WOKEN_BYTES_MAX: u64 = 256 * 1024;
+
+/// What a frame has besides the body of its publication and the name of its channel, at most, in bytes.
+pub(crate) const PUBLICATION_ENVELOPE_BYTES: usize = 128;
+
+/// What the frame of a message has besides what its sender sent, in bytes.
+pub(crate) const MESSAGE_ENVELOPE_BYTES: usize = 1024;
+
 /// Most questions to the engine that a shard has open at a time, for readers that catch up: each answer
 /// is a page in memory until its reader is served.
 pub(crate) const FANOUT_QUESTIONS_MAX: usize = 32;

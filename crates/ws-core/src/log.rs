@@ -85,10 +85,6 @@ impl Log {
         }
     }
 
-    pub(crate) fn bytes_max(&self) -> usize {
-        self.bytes_max
-    }
-
     /// Bytes of the frames that are held.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

@@ -1,19 +1,26 @@
 //! How a publication gets into the logs: through the engine to its channel, or at once to everybody.
+//!
+//! Whoever publishes, a session or anybody else, brings a [`Waiter`]: where there is no room yet, it is woken when it is
+//! time to ask again.
 
 use std::cell::Cell;
 use std::sync::{Arc, Weak};
+use std::task::Waker;
 
-use ws_proto::event::Notify;
-use ws_proto::publication::encode_publication_event;
+use serde_json::value::RawValue;
+use ws_proto::event::{Notify, Sender};
+use ws_proto::publication::{BODY_DATA_START, Tags, encode_publication_body, encode_publication_event};
 use ws_proto::{ChannelName, encode_notification};
 
 use crate::channel::Channel;
-use crate::connection::Connection;
-use crate::engine::{EngineSink, Epoch, Publication, Retention};
+use crate::clock::Clock;
+use crate::engine::{Append, Appended, EngineSink, Epoch, Pending, Publication, Retention};
 use crate::frame::{self, Opcode};
+use crate::gate::Logs;
 use crate::hub::Shared;
-use crate::limits::IDLE_BUFFER_BYTES_MAX;
+use crate::limits::{IDLE_BUFFER_BYTES_MAX, PUBLICATION_ENVELOPE_BYTES};
 use crate::options::ChannelOptions;
+use crate::waiter::{Room, Waiter};
 
 thread_local! {
     /// Where a thread encodes what it publishes.
@@ -68,7 +75,7 @@ impl EngineSink for Sink {
     }
 
     fn has_room(&self) {
-        self.0.upgrade().iter().for_each(|shared| shared.gate.release());
+        self.0.upgrade().iter().for_each(|shared| shared.engine_room.wake_waiters());
     }
 
     fn retention(&self, channel: &str) -> Option<Retention> {
@@ -77,11 +84,106 @@ impl EngineSink for Sink {
     }
 }
 
+/// A publication whose publisher may publish it.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    pub(crate) channel: &'a str,
+    pub(crate) options: &'a ChannelOptions,
+    pub(crate) data: &'a RawValue,
+    pub(crate) from: Option<&'a Sender>,
+    pub(crate) msg_id: Option<&'a str>,
+    pub(crate) tags: Option<&'a Tags<'a>>,
+}
+
+/// The answer to a publication.
+pub(crate) type Publishing = Pending<Appended, Ahead>;
+
+/// Room that a publication takes from the moment on when it is let in until it is delivered: in its channel, and, when
+/// the engine delivers it later than in the call, in all logs together.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    /// `None` where nobody is subscribed.
+    channel: Option<Arc<Channel>>,
+    logs: Option<Arc<Logs>>,
+    bytes: u64,
+}
+
+impl Ahead {
+    /// The engine has not answered within the call.
+    fn stays(mut self, logs: &Arc<Logs>) -> Self {
+        if self.channel.is_some() {
+            logs.take(self.bytes);
+            self.logs = Some(logs.clone());
+        }
+        self
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.channel.iter().for_each(|channel| channel.give(self.bytes));
+        self.logs.iter().for_each(|logs| logs.give(self.bytes));
+    }
+}
+
 impl Shared {
-    /// Appends an event to the log that everybody reads. Only after [`may_broadcast`](Self::may_broadcast).
-    pub(crate) fn broadcast<E: Notify>(&self, event: &E) {
-        self.counters.broadcasts.add(1);
+    /// Gives a publication to the engine. `None` when there is no room for it: then what `waker` gives is woken when to
+    /// ask again, with the same waiter.
+    pub(crate) fn publish(
+        &self,
+        draft: &Draft<'_>,
+        waiter: &mut Waiter,
+        waker: impl Fn() -> Waker,
+    ) -> Option<Publishing> {
+        // What is not retained does not wait for the engine.
+        let engine = draft.options.has_history().then_some(&self.engine_room);
+        let mut data = 0;
+        let encode = |out: &mut Vec<u8>| {
+            // Now, and not when it began to wait: nothing that is older follows in the channel.
+            let time = Clock::unix_ms();
+            data = encode_publication_body(draft.data, time, draft.from, draft.msg_id, draft.tags, out);
+        };
+        let entered = encoded(encode, |body| {
+            let bytes = (body.len() + draft.channel.len() + PUBLICATION_ENVELOPE_BYTES) as u64;
+            let may_go = waiter.enter(self.gate.logs(), bytes, &waker)
+                && engine.is_none_or(|engine| waiter.enter(engine, bytes, &waker));
+            let channel = if may_go { self.channels.get(draft.channel) } else { None };
+            let may_go = may_go && channel.as_ref().is_none_or(|channel| waiter.enter(channel, bytes, &waker));
+            may_go.then(|| (Ahead { channel, logs: None, bytes }, Arc::<[u8]>::from(body)))
+        });
+        let Some((ahead, body)) = entered else {
+            self.counters.held.add(1);
+            return None;
+        };
+        let append = Append {
+            channel: draft.channel,
+            retention: draft.options.retention(),
+            body,
+            data: BODY_DATA_START..BODY_DATA_START + data,
+            msg_id: draft.msg_id,
+        };
+        let publishing = Pending::call(|done| self.engine.append(append, done));
+        publishing.keep(|| ahead.stays(self.gate.logs()));
+        Some(publishing)
+    }
+
+    /// Appends an event of about `bytes` bytes to the log that everybody reads. False when there is no room for it: then
+    /// what `waker` gives is woken when to ask again, with the same waiter.
+    pub(crate) fn broadcast<E: Notify>(
+        &self,
+        event: &E,
+        bytes: usize,
+        waiter: &mut Waiter,
+        waker: impl Fn() -> Waker,
+    ) -> bool {
         let channel = &self.broadcasts;
+        let bytes = bytes as u64;
+        if !waiter.enter(channel, bytes, waker) {
+            self.counters.held.add(1);
+            return false;
+        }
+        let _ahead = Ahead { channel: Some(channel.clone()), logs: None, bytes };
+        self.counters.broadcasts.add(1);
         encoded(
             |out| frame::append(Opcode::Text, out, |out| encode_notification(event, out)),
             |frame| {
@@ -92,23 +194,6 @@ impl Shared {
                 self.tell(channel, told);
             },
         );
-    }
-
-    /// Whether something may be broadcast now. Otherwise `connection` is woken when to ask again.
-    pub(crate) fn may_broadcast(&self, connection: &Arc<Connection>) -> bool {
-        self.or_held(self.broadcasts.may_append(connection))
-    }
-
-    /// Whether something may be published in a channel now. Otherwise `connection` is woken when to ask again.
-    pub(crate) fn may_publish(&self, channel: &str, options: &ChannelOptions, connection: &Arc<Connection>) -> bool {
-        let may_append = |channel: Arc<Channel>| channel.may_append(connection);
-        // What is not retained does not wait for the engine.
-        let engine = options.has_history().then_some(&*self.engine);
-        self.or_held(self.channels.get(channel).is_none_or(may_append) && self.gate.may_pass(connection, engine))
-    }
-
-    fn or_held(&self, open: bool) -> bool {
-        self.counters.held.add(u64::from(!open));
-        open
+        true
     }
 }

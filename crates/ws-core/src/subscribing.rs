@@ -166,6 +166,15 @@ impl Membership {
 }
 
 impl From<'_> {
+    /// The same, whatever becomes of the frame that it came in.
+    pub(crate) fn into_owned(self) -> From<'static> {
+        match self {
+            From::Now => From::Now,
+            From::Since { epoch, offset } => From::Since { epoch: epoch.into_owned().into(), offset },
+            From::Last(n) => From::Last(n),
+        }
+    }
+
     /// The offset behind which the subscription begins (PROTOCOL section 5).
     fn place<'a>(&self, history: &History, top: u64, data: &mut SubscribeData<'a>) -> u64
     where
@@ -193,7 +202,7 @@ impl From<'_> {
 impl Shared {
     fn attach(&self, name: &str, options: &Arc<ChannelOptions>, shard: usize) -> Arc<Channel> {
         loop {
-            let channel = self.channels.get_or_insert(name, || Channel::new(name, options.clone()));
+            let channel = self.channels.get_or_insert(name, || Channel::new(name, options.clone(), &self.gate));
             let mut state = channel.lock();
             if !state.gone {
                 state.attach(shard);

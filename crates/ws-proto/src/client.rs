@@ -135,6 +135,31 @@ impl From<RequestId<'_>> for OwnedRequestId {
     }
 }
 
+/// A [`Request`] that outlives its frame, for one whose turn comes later.
+#[derive(Debug, Clone)]
+pub struct OwnedRequest {
+    id: OwnedRequestId,
+    action: Box<str>,
+    payload: Option<Box<RawValue>>,
+}
+
+impl OwnedRequest {
+    /// The request.
+    pub fn as_request(&self) -> Request<'_> {
+        Request { id: self.id.as_id(), action: Cow::Borrowed(&self.action), payload: self.payload.as_deref() }
+    }
+}
+
+impl From<&Request<'_>> for OwnedRequest {
+    fn from(request: &Request<'_>) -> Self {
+        OwnedRequest {
+            id: request.id.into(),
+            action: (&*request.action).into(),
+            payload: request.payload.map(RawValue::to_owned),
+        }
+    }
+}
+
 impl<'a> RequestId<'a> {
     fn new(id: &'a RawValue) -> Result<Self, &'static str> {
         match raw::string(id) {

@@ -75,7 +75,8 @@ mod server;
 pub use action::Action;
 pub use channel::ChannelName;
 pub use client::{
-    ClientMessage, OwnedRequestId, Rejection, Request, RequestId, encode_ping, encode_pong, encode_request,
+    ClientMessage, OwnedRequest, OwnedRequestId, Rejection, Request, RequestId, encode_ping, encode_pong,
+    encode_request,
 };
 pub use close::CloseCode;
 pub use error::{ErrorBody, ErrorCode};

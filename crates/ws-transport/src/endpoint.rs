@@ -7,8 +7,9 @@ use crate::limits::REFUSED_MESSAGE_BYTES_MAX;
 
 /// Deals with the messages of one connection. Dropped when the closing begins.
 ///
-/// Encoded frames (`ws_core::frame`) are appended to `out`, and sent before the next message is given.
-/// With [`Flow::Hold`] the message counts as not taken, and comes again when the task is woken.
+/// Encoded frames (`ws_core::frame`) are appended to `out`. Before each message [`go_on`](Self::go_on) is called; with
+/// [`Flow::Hold`] of either no further message is given before it continues. A message is given only while there is room
+/// in the outbox, and then brings one answer at most.
 pub trait Endpoint: Send + 'static {
     /// A text message. `now_ms` is the hub's clock.
     fn text(&mut self, text: &str, now_ms: u64, out: &mut Vec<u8>) -> Flow;
@@ -16,8 +17,7 @@ pub trait Endpoint: Send + 'static {
     /// A binary message.
     fn binary(&mut self, bytes: &[u8], now_ms: u64, out: &mut Vec<u8>) -> Flow;
 
-    /// Whether it owes answers to messages that it took: then [`answers`](Self::answers) is called whenever the
-    /// task is woken.
+    /// Whether [`go_on`](Self::go_on) has something to do, or to wait for: then it is called whenever the task is woken.
     fn is_waiting(&self) -> bool {
         false
     }
@@ -27,8 +27,11 @@ pub trait Endpoint: Send + 'static {
         false
     }
 
-    /// Appends the answers that have come since. `now_ms` is the hub's clock.
-    fn answers(&mut self, _now_ms: u64, _out: &mut Vec<u8>) {}
+    /// Appends the answers that have come since, and goes on with the message that is held, as long as there is room.
+    /// `now_ms` is the hub's clock.
+    fn go_on(&mut self, _now_ms: u64, _out: &mut Vec<u8>) -> Flow {
+        Flow::Continue
+    }
 
     /// Largest message that it takes now, in bytes; `configured` is what the operator allows.
     fn message_bytes_max(&self, configured: usize) -> usize {
@@ -61,8 +64,8 @@ impl Endpoint for SessionEndpoint {
         self.0.as_ref().is_some_and(Session::owes_answers)
     }
 
-    fn answers(&mut self, now_ms: u64, out: &mut Vec<u8>) {
-        self.0.iter_mut().for_each(|session| session.answers(now_ms, out));
+    fn go_on(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Flow {
+        self.0.as_mut().map_or(Flow::Continue, |session| session.go_on(now_ms, out))
     }
 
     fn message_bytes_max(&self, configured: usize) -> usize {

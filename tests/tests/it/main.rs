@@ -23,8 +23,8 @@ mod logs;
 mod recovery;
 mod seed;
 mod slow;
-mod supervised;
 mod start;
+mod supervised;
 mod tidy;
 mod tls;
 

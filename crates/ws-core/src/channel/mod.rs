@@ -20,12 +20,13 @@ use self::places::Places;
 pub(crate) use self::places::{Mark, Shards};
 pub(crate) use self::presence::Presence;
 use self::tail::Tail;
-use crate::connection::Connection;
 use crate::engine::Epoch;
 use crate::gate::Gate;
 use crate::log::{Cursor, Stretch};
 use crate::options::ChannelOptions;
 use crate::registry::Named;
+use crate::room::ByteRoom;
+use crate::waiter::{Room, Waiters};
 
 /// A channel.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(crate) struct Channel {
     end: AtomicU64,
     /// How many streams it has had, for readers without the lock: a new epoch is another stream.
     generation: AtomicU32,
+    /// For what is ahead of the fan-out: publishers take room here before they publish.
+    ahead: ByteRoom,
     state: Mutex<State>,
 }
 
@@ -75,14 +78,24 @@ impl Named for Channel {
 }
 
 impl Channel {
-    pub(crate) fn new(name: &str, options: Arc<ChannelOptions>) -> Self {
+    pub(crate) fn new(name: &str, options: Arc<ChannelOptions>, gate: &Gate) -> Self {
         let kind = if options.has_history() { Kind::Kept } else { Kind::Passing };
+        Channel::of_kind(kind, name, options, gate)
+    }
+
+    /// The channel of all broadcasts.
+    pub(crate) fn broadcast(gate: &Gate) -> Self {
+        Channel::of_kind(Kind::Broadcast, "", Arc::new(ChannelOptions::broadcast()), gate)
+    }
+
+    fn of_kind(kind: Kind, name: &str, options: Arc<ChannelOptions>, gate: &Gate) -> Self {
         Channel {
             name: name.into(),
             kind,
             options,
             end: AtomicU64::new(0),
             generation: AtomicU32::new(0),
+            ahead: gate.room(kind),
             state: Mutex::new(State {
                 gone: false,
                 counts_due: false,
@@ -94,12 +107,6 @@ impl Channel {
                 places: Places::default(),
             }),
         }
-    }
-
-    /// The channel of all broadcasts.
-    pub(crate) fn broadcast() -> Self {
-        let options = Arc::new(ChannelOptions::broadcast());
-        Channel { kind: Kind::Broadcast, ..Channel::new("", options) }
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -153,10 +160,9 @@ impl Channel {
         told
     }
 
-    /// Whether `connection` may publish now; otherwise it is woken when to ask again.
-    pub(crate) fn may_append(&self, connection: &Arc<Connection>) -> bool {
-        let mut state = self.lock();
-        state.tail.as_mut().is_none_or(|tail| tail.is_open() || tail.wait(connection))
+    /// Gives back what a publisher took: it has been delivered, or never will be.
+    pub(crate) fn give(&self, bytes: u64) {
+        self.ahead.give(bytes);
     }
 
     /// Copies frames out of the log from `seq` on; see [`Log::read`](crate::log::Log::read). Returns the
@@ -164,6 +170,20 @@ impl Channel {
     pub(crate) fn read(&self, seq: u64, bytes_max: usize, into: &mut Stretch) -> Cursor {
         let state = self.lock();
         state.tail.as_ref().map_or(state.end, |tail| tail.log.read(seq, bytes_max, into))
+    }
+}
+
+impl Room for Channel {
+    fn free_bytes(&self) -> u64 {
+        self.ahead.free_bytes()
+    }
+
+    fn try_take(&self, bytes: u64) -> bool {
+        self.ahead.try_take(bytes)
+    }
+
+    fn waiters(&self) -> &Waiters {
+        self.ahead.waiters()
     }
 }
 

@@ -8,8 +8,8 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::task::Waker;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
 
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -39,13 +39,13 @@ pub struct Connection {
     full_since_ms: AtomicU64,
     /// Where the fan-out of the shard keeps it; that task alone uses it.
     pub(crate) slot: AtomicU32,
-    /// Whether it waits to publish.
-    held: AtomicBool,
     /// How many of its subscriptions have ended.
     changes: AtomicU32,
     standing: Standing,
     /// Taken before the locks of channels. Most connections have few, and many none.
     pub(crate) subscriptions: Mutex<Option<Box<Subscriptions>>>,
+    /// What the outbox holds, for its session without the lock.
+    outbox_bytes: AtomicUsize,
     out: Mutex<Out>,
 }
 
@@ -104,7 +104,7 @@ impl Connection {
             spoke_ms: AtomicU64::new(now_ms),
             full_since_ms: AtomicU64::new(NEVER),
             slot: AtomicU32::new(u32::MAX),
-            held: AtomicBool::new(false),
+            outbox_bytes: AtomicUsize::new(0),
             changes: AtomicU32::new(0),
             standing: Standing::default(),
             subscriptions: Mutex::default(),
@@ -144,7 +144,7 @@ impl Connection {
     }
 
     /// Sends whole frames: at once what the socket takes, the rest through the outbox. Never waits; the
-    /// caller bounds the outbox by not reading requests while [`Attention::outbox_bytes`] is too high.
+    /// caller bounds the outbox by answering no requests while [`outbox_bytes`](Self::outbox_bytes) is too high.
     pub fn send(&self, frames: &[u8], now_ms: u64) {
         self.put(frames, now_ms, false);
     }
@@ -154,8 +154,13 @@ impl Connection {
     pub fn queue(&self, frames: &[u8]) {
         let mut out = self.out.lock();
         if !out.ended {
-            out.outbox.push(frames);
+            self.push(&mut out, frames);
         }
+    }
+
+    /// Bytes that wait for the socket. Who answers requests looks at this before each: one answer may go over the bound.
+    pub fn outbox_bytes(&self) -> usize {
+        self.outbox_bytes.load(Ordering::Relaxed)
     }
 
     /// Sends whole frames that end with a close frame: nothing follows.
@@ -214,6 +219,7 @@ impl Connection {
         let mut out = self.out.lock();
         // The waker would keep the task alive, and the task this connection.
         let ended = std::mem::replace(&mut *out, Out { ended: true, ..Out::default() });
+        self.outbox_bytes.store(0, Ordering::Relaxed);
         drop(out);
         drop(ended);
     }
@@ -222,17 +228,6 @@ impl Connection {
     pub(crate) fn wake(&self) {
         let task = self.out.lock().task.take();
         task.into_iter().for_each(Waker::wake);
-    }
-
-    /// Notes that it waits to publish. False when it does already.
-    pub(crate) fn hold(&self) -> bool {
-        !self.held.swap(true, Ordering::AcqRel)
-    }
-
-    /// It need not wait any longer.
-    pub(crate) fn release(&self) {
-        self.held.store(false, Ordering::Release);
-        self.wake();
     }
 
     /// How many of its subscriptions have ended: what is delivered must have been looked for after the last.
@@ -267,7 +262,7 @@ impl Connection {
         }
         let frames = run.begun(taken);
         if frames > 0 {
-            out.outbox.push(&run.bytes[taken..run.ends[frames - 1].end - run.base]);
+            self.push(&mut out, &run.bytes[taken..run.ends[frames - 1].end - run.base]);
         }
         out.waiting = true;
         let task = out.task.take();
@@ -283,13 +278,20 @@ impl Connection {
         }
         let was_clear = out.is_clear();
         let taken = if self.unload(&mut out, now_ms) { self.write(&mut out, frames, now_ms) } else { 0 };
-        out.outbox.push(&frames[taken..]);
+        self.push(&mut out, &frames[taken..]);
         out.ended |= last;
         if was_clear {
             // Once: a task that finds itself woken by what it does itself would never rest.
             out.wake_if_unclear();
         }
         self.counters.bytes_sent.add(taken as u64);
+    }
+
+    fn push(&self, out: &mut Out, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            out.outbox.push(bytes);
+            self.outbox_bytes.store(out.outbox.len(), Ordering::Relaxed);
+        }
     }
 
     /// Sends what was only queued. Whether nothing is in the outbox then.
@@ -305,6 +307,7 @@ impl Connection {
         let taken = self.write(out, outbox.unsent(), now_ms);
         outbox.advance(taken);
         out.outbox = outbox;
+        self.outbox_bytes.store(out.outbox.len(), Ordering::Relaxed);
         if out.is_clear() {
             self.full_since_ms.store(NEVER, Ordering::Relaxed);
         }
@@ -341,6 +344,13 @@ impl Connection {
             self.full_since_ms.store(now_ms, Ordering::Relaxed);
         }
         taken
+    }
+}
+
+/// Its task is what is woken, where somebody is to ask again.
+impl Wake for Connection {
+    fn wake(self: Arc<Self>) {
+        Connection::wake(&self);
     }
 }
 

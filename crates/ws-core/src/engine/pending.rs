@@ -1,48 +1,58 @@
 //! A call to an engine that may be answered within the call, or later.
+//!
+//! No answer is lost between looking and going to sleep: [`poll`](Pending::poll) looks and leaves the waker under one
+//! lock, which the answer takes too.
 
 use std::fmt;
 use std::sync::Arc;
-
-use parking_lot::Mutex;
+use std::task::Waker;
 
 use super::{Done, EngineError};
+use crate::sync::Mutex;
 
-/// The answer, once it is there.
-pub(crate) struct Pending<T>(Arc<Mutex<Answer<T>>>);
+/// The answer, once it is there. What is [kept](Pending::keep) meanwhile is dropped when it comes.
+pub(crate) struct Pending<T, K = ()>(Arc<Mutex<Answer<T, K>>>);
 
-struct Answer<T> {
+struct Answer<T, K> {
     result: Option<Result<T, EngineError>>,
-    wake: Option<Box<dyn FnOnce() + Send>>,
+    wake: Option<Wake>,
+    kept: Option<K>,
 }
 
-impl<T: Send + 'static> Pending<T> {
-    /// Makes the call. `wake` is called when the answer comes later than that.
-    pub(crate) fn start(call: impl FnOnce(Done<T>), wake: impl FnOnce() + Send + 'static) -> Self {
-        let pending = Pending::quietly(call);
-        pending.watch(wake);
-        pending
-    }
+enum Wake {
+    Task(Waker),
+    Call(Box<dyn FnOnce() + Send>),
+}
 
-    /// Makes the call; who wants to be woken says so by [`watch`](Self::watch).
-    pub(crate) fn quietly(call: impl FnOnce(Done<T>)) -> Self {
-        let answer = Arc::new(Mutex::new(Answer { result: None, wake: None }));
+impl<T: Send + 'static, K: Send + 'static> Pending<T, K> {
+    /// Makes the call.
+    pub(crate) fn call(call: impl FnOnce(Done<T>)) -> Self {
+        let answer = Arc::new(Mutex::new(Answer { result: None, wake: None, kept: None }));
         let slot = answer.clone();
         call(Box::new(move |result| {
             let mut answer = slot.lock();
             answer.result = Some(result);
-            let wake = answer.wake.take();
+            let (wake, kept) = (answer.wake.take(), answer.kept.take());
             drop(answer);
-            wake.into_iter().for_each(|wake| wake());
+            drop(kept);
+            match wake {
+                Some(Wake::Task(waker)) => waker.wake(),
+                Some(Wake::Call(wake)) => wake(),
+                None => {}
+            }
         }));
         Pending(answer)
     }
 
-    /// `wake` is called when the answer comes, unless it is there.
-    pub(crate) fn watch(&self, wake: impl FnOnce() + Send + 'static) {
-        let mut answer = self.0.lock();
+    /// Makes the call. `wake` is called when the answer comes later than that; it is to be looked for after this.
+    pub(crate) fn start(call: impl FnOnce(Done<T>), wake: impl FnOnce() + Send + 'static) -> Self {
+        let pending = Pending::call(call);
+        let mut answer = pending.0.lock();
         if answer.result.is_none() {
-            answer.wake = Some(Box::new(wake));
+            answer.wake = Some(Wake::Call(Box::new(wake)));
         }
+        drop(answer);
+        pending
     }
 
     /// Whether the answer is there to be [taken](Self::take).
@@ -50,13 +60,30 @@ impl<T: Send + 'static> Pending<T> {
         self.0.lock().result.is_some()
     }
 
-    /// The answer, if it has come.
+    /// The answer, if it has come; otherwise what `waker` gives is woken when it comes.
+    pub(crate) fn poll(&self, waker: impl FnOnce() -> Waker) -> Option<Result<T, EngineError>> {
+        let mut answer = self.0.lock();
+        if answer.result.is_none() {
+            answer.wake = Some(Wake::Task(waker()));
+        }
+        answer.result.take()
+    }
+
+    /// The answer, if it has come. Nobody is woken for one that comes later.
     pub(crate) fn take(&self) -> Option<Result<T, EngineError>> {
         self.0.lock().result.take()
     }
+
+    /// Keeps something until the answer comes: not at all, if it has come.
+    pub(crate) fn keep(&self, kept: impl FnOnce() -> K) {
+        let mut answer = self.0.lock();
+        if answer.result.is_none() {
+            answer.kept = Some(kept());
+        }
+    }
 }
 
-impl<T> fmt::Debug for Pending<T> {
+impl<T, K> fmt::Debug for Pending<T, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pending").field("answered", &self.0.lock().result.is_some()).finish()
     }

@@ -112,7 +112,7 @@ mod tests {
         /// A log with one reader, who never reads.
         fn new(bytes_max: usize, frames: &[&'static str]) -> Self {
             let gate = Gate::new(&Limits { broadcast_log_bytes_max: bytes_max, ..LIMITS });
-            let stream = Stream { channel: Arc::new(Channel::broadcast()), gate };
+            let stream = Stream { channel: Arc::new(Channel::broadcast(&gate)), gate };
             stream.channel.lock().attach(0);
             stream.channel.lock().begin(0);
             frames.iter().for_each(|frame| stream.append(frame.as_bytes()));

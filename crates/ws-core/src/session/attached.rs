@@ -50,7 +50,7 @@ impl Attached {
             return Err(ErrorBody::new(ErrorCode::NotSubscribed, message));
         }
         loop {
-            let history = match self.position.as_ref().map(Pending::take) {
+            let history = match self.position.as_ref().map(|position| position.poll(|| session.waker())) {
                 None => None,
                 Some(None) => return Ok(Some(self)),
                 Some(Some(Ok(history))) => Some(history),

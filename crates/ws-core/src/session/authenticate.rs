@@ -15,7 +15,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
     let before = session.connection().identity();
     let before = before.as_ref().map(|identity| &**identity.user());
     let unix_ms = session.time_of_day();
-    let mut claims = session.claims(|auth| auth.log_in(&token, before, unix_ms))?;
+    let mut claims = session.claims(request, |auth| auth.log_in(&token, before, unix_ms))?;
     let listed = std::mem::take(&mut claims.channels);
     let identity = identify(session, claims)?;
     let data = AuthenticateData { user: (&**identity.user()).into(), expires_at: identity.expires_at_ms() };

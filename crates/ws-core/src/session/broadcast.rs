@@ -1,22 +1,53 @@
 //! `broadcast`: the value goes to every connection.
 
 use serde_json::value::RawValue;
-use ws_proto::Request;
 use ws_proto::action::{Broadcast, BroadcastData};
 use ws_proto::event::BroadcastEvent;
+use ws_proto::{OwnedRequestId, Request, RequestId};
 
+use super::held::Ended;
 use super::{Session, Stop, respond};
 use crate::access::{Right, Wish};
+use crate::limits::PUBLICATION_ENVELOPE_BYTES;
+use crate::waiter::Waiter;
+
+/// A broadcast that waits for room.
+#[derive(Debug)]
+pub(super) struct Held {
+    id: OwnedRequestId,
+    message: Box<RawValue>,
+    pub(super) waiter: Waiter,
+}
 
 pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let Broadcast { message } = request.payload::<Broadcast<&RawValue>>()?;
-    let shared = session.membership.shared();
-    session.check(Wish { right: Right::Broadcast, channel: None, access: shared.actions.broadcast })?;
-    if !shared.may_broadcast(session.connection()) {
-        return Err(Stop::Hold);
+    let access = session.membership.shared().actions.broadcast;
+    session.check(Wish { right: Right::Broadcast, channel: None, access })?;
+    let mut waiter = Waiter::default();
+    if give(session, request.id, message, &mut waiter, out) {
+        return Ok(());
     }
+    Err(super::Held::Broadcast(Held { id: request.id.into(), message: message.to_owned(), waiter }).into())
+}
+
+impl Held {
+    pub(super) fn go_on(mut self, session: &Session, out: &mut Vec<u8>) -> Result<(), Ended> {
+        if give(session, self.id.as_id(), &self.message, &mut self.waiter, out) {
+            return Ok(());
+        }
+        Err(Ended::held(super::Held::Broadcast(self)))
+    }
+}
+
+/// False when it has to wait.
+fn give(session: &Session, id: RequestId<'_>, message: &RawValue, waiter: &mut Waiter, out: &mut Vec<u8>) -> bool {
+    let shared = session.membership.shared();
     let recipients = shared.connections() as u64;
-    shared.broadcast(&BroadcastEvent { message, from: Some(session.sender()) });
-    respond(request.id, &BroadcastData { recipients }, out);
-    Ok(())
+    let bytes = message.get().len() + PUBLICATION_ENVELOPE_BYTES;
+    let event = BroadcastEvent { message, from: Some(session.sender()) };
+    let given = shared.broadcast(&event, bytes, waiter, || session.waker());
+    if given {
+        respond(id, &BroadcastData { recipients }, out);
+    }
+    given
 }

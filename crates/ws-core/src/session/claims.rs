@@ -1,8 +1,10 @@
 //! What a token says. One that names a key which is not at hand is held, once, until newer keys have been looked for.
 
-use super::{Asked, Session, Stop};
+use ws_proto::Request;
+
+use super::{Held, Session, Stop};
 use crate::auth::{Auth, Unfit};
-use crate::engine::Pending;
+use crate::engine::{Done, Pending};
 use crate::identity::Claims;
 
 impl Session {
@@ -10,16 +12,16 @@ impl Session {
     ///
     /// # Errors
     /// It does not do, or the frame has to be held.
-    pub(super) fn claims(&mut self, check: impl Fn(&Auth) -> Result<Claims, Unfit>) -> Result<Claims, Stop> {
-        let has_looked = match self.asked.take() {
-            Some(Asked::Keys(keys)) if keys.take().is_none() => return Err(self.wait_for_keys(keys)),
-            asked => matches!(asked, Some(Asked::Keys(_))),
-        };
+    pub(super) fn claims(
+        &mut self,
+        request: &Request<'_>,
+        check: impl Fn(&Auth) -> Result<Claims, Unfit>,
+    ) -> Result<Claims, Stop> {
         match check(self.auth()) {
-            Err(unfit) if unfit.has_unknown_key && !has_looked => {
+            Err(unfit) if unfit.has_unknown_key && !self.has_looked_for_keys => {
                 let keys = self.renew_keys();
-                if keys.take().is_none() {
-                    return Err(self.wait_for_keys(keys));
+                if keys.poll(|| self.waker()).is_none() {
+                    return Err(Held::Keys(request.into(), keys).into());
                 }
                 check(self.auth()).map_err(Stop::from)
             }
@@ -27,14 +29,7 @@ impl Session {
         }
     }
 
-    fn wait_for_keys(&mut self, keys: Pending<()>) -> Stop {
-        self.asked = Some(Asked::Keys(keys));
-        Stop::Hold
-    }
-
     fn renew_keys(&self) -> Pending<()> {
-        let connection = self.connection().clone();
-        let look = |done: crate::engine::Done<()>| self.auth().renew_keys(Box::new(move || done(Ok(()))));
-        Pending::start(look, move || connection.wake())
+        Pending::call(|done: Done<()>| self.auth().renew_keys(Box::new(move || done(Ok(())))))
     }
 }

@@ -3,36 +3,64 @@
 use serde_json::value::RawValue;
 use ws_proto::action::{GetHistory, HistoryData};
 use ws_proto::publication::encode_history_entry;
-use ws_proto::{ErrorBody, ErrorCode, Request};
+use ws_proto::{ErrorBody, ErrorCode, OwnedRequestId, Request, RequestId};
 
-use super::{Asked, Session, Stop, page, respond, unavailable};
+use super::held::Ended;
+use super::{Session, Stop, page, respond, unavailable};
 use crate::access::{Right, Wish};
-use crate::engine::{Epoch, History, HistoryQuery, Pending, Publication};
+use crate::engine::{EngineError, Epoch, History, HistoryQuery, Pending, Publication};
 use crate::options::ChannelOptions;
+
+/// A page that the engine has been asked for.
+#[derive(Debug)]
+pub(super) struct Held {
+    id: OwnedRequestId,
+    channel: Box<str>,
+    /// The epoch that the client believes in.
+    epoch: Option<Box<str>>,
+    pending: Pending<History>,
+}
 
 pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let payload = request.payload::<GetHistory<'_>>()?;
     let limit = page::limit(payload.limit)?;
     let channel = session.channel(&payload.channel)?;
-    let pending = match session.asked.take() {
-        Some(Asked::History(pending)) => pending,
-        _ => {
-            let options = session.options(channel)?;
-            session.check(Wish { right: Right::ReadHistory, channel: Some(channel), access: options.read_history })?;
-            if !options.has_history() {
-                return Err(ErrorBody::new(ErrorCode::NotAvailable, "this channel keeps no history").into());
-            }
-            ask(session, &payload, limit, &options)
-        }
-    };
-    let Some(result) = pending.take() else {
-        session.asked = Some(Asked::History(pending));
-        return Err(Stop::Hold);
-    };
+    let options = session.options(channel)?;
+    session.check(Wish { right: Right::ReadHistory, channel: Some(channel), access: options.read_history })?;
+    if !options.has_history() {
+        return Err(ErrorBody::new(ErrorCode::NotAvailable, "this channel keeps no history").into());
+    }
+    let pending = ask(session, &payload, limit, &options);
+    let epoch = payload.since.as_ref().map(|since| &*since.epoch);
+    if let Some(result) = pending.poll(|| session.waker()) {
+        return Ok(answer(session, request.id, channel.as_str(), epoch, result, out)?);
+    }
+    let (id, channel, epoch) = (request.id.into(), channel.as_str().into(), epoch.map(Into::into));
+    Err(super::Held::History(Held { id, channel, epoch, pending }).into())
+}
+
+impl Held {
+    pub(super) fn go_on(self, session: &Session, out: &mut Vec<u8>) -> Result<(), Ended> {
+        let Some(result) = self.pending.poll(|| session.waker()) else {
+            return Err(Ended::held(super::Held::History(self)));
+        };
+        answer(session, self.id.as_id(), &self.channel, self.epoch.as_deref(), result, out)
+            .map_err(|error| Ended::new(self.id, error))
+    }
+}
+
+fn answer(
+    session: &Session,
+    id: RequestId<'_>,
+    channel: &str,
+    epoch: Option<&str>,
+    result: Result<History, EngineError>,
+    out: &mut Vec<u8>,
+) -> Result<(), ErrorBody> {
     let history = result.map_err(|error| unavailable(&error))?;
-    if payload.since.as_ref().is_some_and(|since| Epoch::parse(&since.epoch) != Some(history.epoch)) {
+    if epoch.is_some_and(|epoch| Epoch::parse(epoch) != Some(history.epoch)) {
         let message = format!("payload: `since` is in another epoch; the channel is in {}", history.epoch);
-        return Err(ErrorBody::new(ErrorCode::StalePosition, message).into());
+        return Err(ErrorBody::new(ErrorCode::StalePosition, message));
     }
     let mut publications = entries(&history)?;
     let lengths = publications.iter().map(|entry| entry.get().len());
@@ -40,13 +68,13 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
     let more = history.more || fitting < publications.len();
     publications.truncate(fitting);
     let data = HistoryData {
-        channel: channel.as_str().into(),
+        channel: channel.into(),
         epoch: history.epoch.to_string().into(),
         offset: history.top,
         publications,
         more,
     };
-    respond(request.id, &data, out);
+    respond(id, &data, out);
     Ok(())
 }
 

@@ -39,11 +39,17 @@ impl Session {
         Ok(Attached::new(self, subscription, None))
     }
 
-    /// Goes on with those whose position the engine has found in the meantime.
+    /// Goes on with those whose position the engine has found in the meantime, as long as there is room.
     pub(super) fn go_on_joining(&mut self, out: &mut Vec<u8>) {
         let Some(login) = &mut self.login else { return };
         let joining = std::mem::take(&mut login.joining);
-        joining.into_iter().for_each(|attached| self.go_on_with(attached, out));
+        for attached in joining {
+            if self.has_room(out) {
+                self.go_on_with(attached, out);
+            } else {
+                self.login.get_or_insert_default().joining.push(attached);
+            }
+        }
     }
 
     fn go_on_with(&mut self, attached: Attached, out: &mut Vec<u8>) {

@@ -1,9 +1,11 @@
 //! The session: what a connection has said and what it is answered. A state machine driven by values:
 //! frames and times come in, encoded frames are appended to a buffer. It does no I/O and never waits.
 //!
-//! Call order: [`Session::open`] when the handshake is done; then [`Session::text`] for each
-//! text frame, and the bytes it appended are sent before the next frame is read. [`Flow`] says how to go on.
-//! While [`Session::is_waiting`], [`Session::answers`] is called whenever the connection's task is woken.
+//! Call order: [`Session::open`] when the handshake is done. Then, as long as [`Connection::outbox_bytes`] and what is to
+//! be sent stay below the bound of the outbox: [`Session::go_on`], and where that continues [`Session::text`] for one text
+//! frame, over and over; what they append is sent before the task waits. [`Flow`] says how to go on. While
+//! [`Session::is_waiting`], [`Session::go_on`] is called whenever the task is woken. Each of the two appends one answer
+//! at most when there is no room for more, so the outbox never goes over its bound by more than that.
 
 mod attached;
 mod authenticate;
@@ -14,6 +16,7 @@ mod get_connections;
 mod get_history;
 mod get_presence;
 mod granted;
+mod held;
 mod login;
 mod open;
 mod page;
@@ -23,15 +26,16 @@ mod unanswered;
 mod unsubscribe;
 
 use std::sync::Arc;
+use std::task::Waker;
 
 use ws_proto::action::ActionName;
 use ws_proto::event::{Notify, Sender};
 use ws_proto::{
-    ChannelName, ClientMessage, CloseCode, ErrorBody, ErrorCode, Rejection, Request, RequestId, encode_error,
-    encode_notification, encode_pong, encode_response,
+    ChannelName, ClientMessage, CloseCode, ErrorBody, ErrorCode, OwnedRequestId, Rejection, Request, RequestId,
+    encode_error, encode_notification, encode_pong, encode_response,
 };
 
-use self::attached::Attached;
+use self::held::{Ended, Held};
 use self::login::Login;
 use self::unanswered::{Answered, Unanswered};
 use crate::access::Wish;
@@ -39,7 +43,7 @@ use crate::admission::Membership;
 use crate::auth::Unfit;
 use crate::budget::ErrorBudget;
 use crate::connection::Connection;
-use crate::engine::{Done, Engine, EngineError, History, Pending};
+use crate::engine::{Done, Engine, EngineError, Pending};
 use crate::frame::{self, Opcode};
 use crate::grants::Grants;
 use crate::options::ChannelOptions;
@@ -49,8 +53,8 @@ use crate::options::ChannelOptions;
 pub struct Session {
     membership: Membership,
     errors: ErrorBudget,
-    /// What was asked for the frame that is held.
-    asked: Option<Asked>,
+    /// The frame that cannot be answered yet.
+    held: Option<Box<Held>>,
     unanswered: Unanswered,
     /// Nothing while there are no tokens.
     login: Option<Box<Login>>,
@@ -58,17 +62,8 @@ pub struct Session {
     over: Option<CloseCode>,
     /// The bucket of the rate of requests.
     pace: u64,
-    /// The frame that is held was taken out of it.
-    paid: bool,
-}
-
-/// A question whose answer has not come within the call.
-#[derive(Debug)]
-enum Asked {
-    /// For keys that are newer than those at hand.
-    Keys(Pending<()>),
-    Position(Attached),
-    History(Pending<History>),
+    /// Newer keys have been looked for, for the frame that runs.
+    has_looked_for_keys: bool,
 }
 
 /// How to go on after a frame.
@@ -76,10 +71,9 @@ enum Asked {
 pub enum Flow {
     /// The frame is dealt with.
     Continue,
-    /// The frame was **not** taken: keep it, read nothing more, and give it again when the connection's
-    /// task is woken.
+    /// The frame is taken and cannot be answered yet: give no other one before [`Session::go_on`] has continued.
     Hold,
-    /// The frame is dealt with; send what was appended, then close with this code.
+    /// Send what was appended, then close with this code.
     Close(CloseCode),
 }
 
@@ -89,8 +83,14 @@ enum Stop {
     Error(ErrorBody),
     /// It is refused, and the connection is to be closed.
     Last(ErrorBody, CloseCode),
-    /// It cannot be taken yet.
-    Hold,
+    /// It cannot be answered yet.
+    Hold(Box<Held>),
+}
+
+impl From<Held> for Stop {
+    fn from(held: Held) -> Self {
+        Stop::Hold(Box::new(held))
+    }
 }
 
 impl From<Unfit> for Stop {
@@ -122,10 +122,10 @@ impl Session {
         if self.is_stranger() { limits.stranger_message_bytes_max() } else { limits.message_bytes_max }
     }
 
-    /// Whether [`answers`](Self::answers) has something to do, or to wait for.
+    /// Whether [`go_on`](Self::go_on) has something to do, or to wait for.
     pub fn is_waiting(&self) -> bool {
         let is_joining = self.login.as_ref().is_some_and(|login| !login.joining.is_empty());
-        self.owes_answers() || is_joining || self.connection().standing().is_due()
+        self.owes_answers() || self.is_holding() || is_joining || self.connection().standing().is_due()
     }
 
     /// Whether the engine owes answers to requests that were taken.
@@ -133,30 +133,36 @@ impl Session {
         !self.unanswered.is_empty()
     }
 
-    /// Appends the answers that have come since, as far as it is their turn, and what the connection has to be told
-    /// of its tokens. Where one has run out, it asks for the connection to be closed.
-    pub fn answers(&mut self, now_ms: u64, out: &mut Vec<u8>) {
-        self.go_on_joining(out);
-        self.look_at_tokens(now_ms, out);
-        while let Some(Answered { id, channel, result }) = self.unanswered.pop(self.membership.connection()) {
-            match publish::published(self.membership.shared(), &channel, result) {
-                Ok(data) => respond(id.as_id(), &data, out),
-                Err(error) => self.tell(Some(id.as_id()), &error, out),
-            }
+    /// Whether a frame is held: no other one may be given.
+    pub fn is_holding(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Appends the answers that have come since, in their turn, and goes on with the frame that is held, as long as they
+    /// have room; and what the connection has to be told of its tokens. Where one has run out, it asks for the connection
+    /// to be closed. What does not have its answer yet wakes the connection's task.
+    pub fn go_on(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Flow {
+        if self.is_waiting() {
+            self.look_at_tokens(now_ms, out);
+            self.go_on_joining(out);
+            self.give_answers(out);
+            self.go_on_with_held(now_ms, out)
+        } else {
+            self.flow()
         }
     }
 
-    /// Deals with one text frame: appends its answer to `out`, as an encoded frame.
+    /// Deals with one text frame: appends its answer to `out`, as an encoded frame. Not while one is held.
     pub fn text(&mut self, text: &str, now_ms: u64, out: &mut Vec<u8>) -> Flow {
-        self.answers(now_ms, out);
         if let Some(code) = self.over {
             return Flow::Close(code);
         }
-        let message = ClientMessage::decode(text);
-        let flow = match message {
+        debug_assert!(!self.is_holding(), "one after the other");
+        self.membership.shared().counters.messages_received.add(1);
+        match ClientMessage::decode(text) {
             Ok(ClientMessage::Request(request)) => match self.pay(now_ms) {
                 Ok(()) => self.request(&request, now_ms, out),
-                Err(error) => self.refuse(Some(request.id), &error, now_ms, out),
+                Err(error) => self.refuse(Some(request.id), error, now_ms, out),
             },
             Ok(ClientMessage::Ping) => {
                 append(out, |out| out.extend_from_slice(encode_pong().as_bytes()));
@@ -164,28 +170,64 @@ impl Session {
             }
             Ok(ClientMessage::Pong) => Flow::Continue,
             Err(Rejection { id, error }) => match self.pay(now_ms) {
-                Ok(()) => self.refuse(id, &error, now_ms, out),
-                Err(error) => self.refuse(id, &error, now_ms, out),
+                Ok(()) => self.refuse(id, error, now_ms, out),
+                Err(error) => self.refuse(id, error, now_ms, out),
             },
-        };
-        if flow != Flow::Hold {
-            self.paid = false;
-            self.membership.shared().counters.messages_received.add(1);
         }
-        flow
     }
 
-    /// Takes a request out of the rate, once though it may be held and come again.
-    fn pay(&mut self, now_ms: u64) -> Result<(), ErrorBody> {
-        if !self.paid {
-            let rate = self.membership.shared().request_rate;
-            self.pace = rate.take(self.pace, now_ms).map_err(|wait_ms| {
-                let mut error = ErrorBody::new(ErrorCode::RateLimited, "more requests than this connection may send");
-                error.retry_after_ms = Some(wait_ms);
-                error
-            })?;
-            self.paid = true;
+    fn flow(&self) -> Flow {
+        match self.over {
+            Some(code) => Flow::Close(code),
+            None if self.is_holding() => Flow::Hold,
+            None => Flow::Continue,
         }
+    }
+
+    /// Whether one more answer may follow what is to be sent.
+    fn has_room(&self, out: &[u8]) -> bool {
+        self.connection().outbox_bytes() + out.len() < self.membership.shared().limits.outbox_bytes_max
+    }
+
+    fn give_answers(&mut self, out: &mut Vec<u8>) {
+        while self.has_room(out)
+            && let Some(Answered { id, channel, result }) = self.unanswered.pop(|| waker(self.membership.connection()))
+        {
+            match publish::published(self.membership.shared(), &channel, result) {
+                Ok(data) => respond(id.as_id(), &data, out),
+                Err(error) => self.tell(Some(id.as_id()), &error, out),
+            }
+        }
+    }
+
+    fn go_on_with_held(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Flow {
+        if self.over.is_some() || !self.has_room(out) {
+            self.held.iter_mut().for_each(|held| held.pass());
+            return self.flow();
+        }
+        match self.held.take() {
+            None => Flow::Continue,
+            Some(held) if held.is_in_turn() && self.owes_answers() => self.hold(held),
+            Some(held) => match held.go_on(self, out) {
+                Ok(()) => Flow::Continue,
+                Err(Ended { id, stop }) => self.end_request(id.as_ref().map(OwnedRequestId::as_id), stop, now_ms, out),
+            },
+        }
+    }
+
+    fn hold(&mut self, held: Box<Held>) -> Flow {
+        self.held = Some(held);
+        Flow::Hold
+    }
+
+    /// Takes a request out of the rate.
+    fn pay(&mut self, now_ms: u64) -> Result<(), ErrorBody> {
+        let rate = self.membership.shared().request_rate;
+        self.pace = rate.take(self.pace, now_ms).map_err(|wait_ms| {
+            let mut error = ErrorBody::new(ErrorCode::RateLimited, "more requests than this connection may send");
+            error.retry_after_ms = Some(wait_ms);
+            error
+        })?;
         Ok(())
     }
 
@@ -193,48 +235,53 @@ impl Session {
         let action = ActionName::from_name(&request.action);
         if self.is_stranger() && action != Some(ActionName::Authenticate) {
             let message = "this connection has to authenticate first: with the action `authenticate`, and a token";
-            return self.refuse(Some(request.id), &ErrorBody::new(ErrorCode::Unauthenticated, message), now_ms, out);
+            return self.refuse(Some(request.id), ErrorBody::new(ErrorCode::Unauthenticated, message), now_ms, out);
         }
-        let Some(action) = action else {
-            let known = ActionName::ALL.map(ActionName::as_str).join(", ");
-            let message = format!("no action {:?}; there are: {known}", clip(&request.action));
-            return self.refuse(Some(request.id), &ErrorBody::new(ErrorCode::UnknownAction, message), now_ms, out);
-        };
-        if action != ActionName::Publish && self.owes_answers() {
-            return Flow::Hold;
-        }
-        let done = match action {
-            ActionName::Echo => echo::run(request, out),
-            ActionName::Broadcast => broadcast::run(self, request, out),
-            ActionName::GetConnections => get_connections::run(self, request, out),
-            ActionName::Subscribe => subscribe::run(self, request, out),
-            ActionName::Unsubscribe => unsubscribe::run(self, request, out),
-            ActionName::Publish => publish::run(self, request, out),
-            ActionName::GetHistory => get_history::run(self, request, out),
-            ActionName::GetPresence => get_presence::run(self, request, out),
-            ActionName::Authenticate => authenticate::run(self, request, out),
-        };
-        let flow = match done {
-            Ok(()) => Flow::Continue,
-            Err(Stop::Hold) => Flow::Hold,
-            Err(Stop::Error(error)) => self.refuse(Some(request.id), &error, now_ms, out),
-            Err(Stop::Last(error, code)) => {
-                self.tell(Some(request.id), &error, out);
-                Flow::Close(code)
-            }
-        };
-        if flow != Flow::Hold {
+        if let Some(action) = action {
             self.membership.shared().counters.requests(action).add(1);
         }
-        flow
+        if action != Some(ActionName::Publish) && self.owes_answers() {
+            return self.hold(Box::new(Held::Turn(request.into())));
+        }
+        match self.run(request, out) {
+            Ok(()) => Flow::Continue,
+            Err(stop) => self.end_request(Some(request.id), stop, now_ms, out),
+        }
+    }
+
+    fn run(&mut self, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
+        match ActionName::from_name(&request.action) {
+            Some(ActionName::Echo) => echo::run(request, out),
+            Some(ActionName::Broadcast) => broadcast::run(self, request, out),
+            Some(ActionName::GetConnections) => get_connections::run(self, request, out),
+            Some(ActionName::Subscribe) => subscribe::run(self, request, out),
+            Some(ActionName::Unsubscribe) => unsubscribe::run(self, request, out),
+            Some(ActionName::Publish) => publish::run(self, request, out),
+            Some(ActionName::GetHistory) => get_history::run(self, request, out),
+            Some(ActionName::GetPresence) => get_presence::run(self, request, out),
+            Some(ActionName::Authenticate) => authenticate::run(self, request, out),
+            None => Err(unknown(&request.action).into()),
+        }
+    }
+
+    /// What becomes of a request that has given no response.
+    fn end_request(&mut self, id: Option<RequestId<'_>>, stop: Stop, now_ms: u64, out: &mut Vec<u8>) -> Flow {
+        match stop {
+            Stop::Hold(held) => self.hold(held),
+            Stop::Error(error) => self.refuse(id, error, now_ms, out),
+            Stop::Last(error, code) => {
+                self.tell(id, &error, out);
+                Flow::Close(code)
+            }
+        }
     }
 
     /// Answers with an error, which may be one too many. Held while others are to be answered before.
-    fn refuse(&mut self, id: Option<RequestId<'_>>, error: &ErrorBody, now_ms: u64, out: &mut Vec<u8>) -> Flow {
+    fn refuse(&mut self, id: Option<RequestId<'_>>, error: ErrorBody, now_ms: u64, out: &mut Vec<u8>) -> Flow {
         if self.owes_answers() {
-            return Flow::Hold;
+            return self.hold(Box::new(Held::Refusal(id.map(OwnedRequestId::from), error)));
         }
-        self.tell(id, error, out);
+        self.tell(id, &error, out);
         let shared = self.membership.shared();
         let (max, window) = (shared.limits.errors_max, shared.limits.errors_window);
         let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
@@ -292,15 +339,23 @@ impl Session {
         })
     }
 
-    /// Asks the engine. When it answers later, the connection's task is woken.
+    /// Asks the engine.
     fn ask<T: Send + 'static>(&self, call: impl FnOnce(&dyn Engine, Done<T>)) -> Pending<T> {
-        let (engine, connection) = (&self.membership.shared().engine, self.connection().clone());
-        Pending::start(|done| call(&**engine, done), move || connection.wake())
+        Pending::call(|done| call(&*self.membership.shared().engine, done))
+    }
+
+    /// What wakes the connection's task.
+    fn waker(&self) -> Waker {
+        waker(self.connection())
     }
 
     fn connection(&self) -> &Arc<Connection> {
         self.membership.connection()
     }
+}
+
+fn waker(connection: &Arc<Connection>) -> Waker {
+    connection.clone().into()
 }
 
 fn respond<D: serde::Serialize>(id: RequestId<'_>, data: &D, out: &mut Vec<u8>) {
@@ -319,6 +374,11 @@ fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
 fn unavailable(error: &EngineError) -> ErrorBody {
     let code = if *error == EngineError::Overloaded { ErrorCode::Overloaded } else { ErrorCode::EngineUnavailable };
     ErrorBody::new(code, error.to_string())
+}
+
+fn unknown(action: &str) -> ErrorBody {
+    let known = ActionName::ALL.map(ActionName::as_str).join(", ");
+    ErrorBody::new(ErrorCode::UnknownAction, format!("no action {:?}; there are: {known}", clip(action)))
 }
 
 /// The beginning of a text that a client sent, short enough to be quoted back.

@@ -58,12 +58,12 @@ impl Session {
         let mut session = Session {
             membership,
             errors: Default::default(),
-            asked: None,
+            held: None,
             unanswered: Default::default(),
             login: None,
             over: None,
             pace: 0,
-            paid: false,
+            has_looked_for_keys: false,
         };
         if has_to_authenticate {
             session.expect_token(now_ms);

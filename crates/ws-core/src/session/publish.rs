@@ -1,41 +1,106 @@
 //! `publish`: one publication more in a channel.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 use ws_proto::action::{Ack, Publish, PublishData};
-use ws_proto::publication::{BODY_DATA_START, encode_publication_body};
-use ws_proto::{ErrorBody, ErrorCode, Request, limits};
+use ws_proto::publication::Tags;
+use ws_proto::{ErrorBody, ErrorCode, OwnedRequestId, Request, RequestId, limits};
 
-use super::unanswered::Publishing;
+use super::held::Ended;
 use super::{Session, Stop, respond, unavailable};
 use crate::access::{Right, Wish};
-use crate::clock::Clock;
-use crate::engine::{Append, Appended, EngineError, Pending};
+use crate::engine::{Appended, EngineError};
 use crate::hub::Shared;
 use crate::options::ChannelOptions;
-use crate::publishing::encoded;
+use crate::publishing::Draft;
+use crate::waiter::Waiter;
+
+/// A publication that waits for room, or for the answers to others.
+#[derive(Debug)]
+pub(super) struct Held {
+    id: OwnedRequestId,
+    channel: Box<str>,
+    data: Box<RawValue>,
+    msg_id: Option<Box<str>>,
+    tags: Option<Tags<'static>>,
+    options: Arc<ChannelOptions>,
+    pub(super) waiter: Waiter,
+}
 
 /// Gives the publication to the engine. An answer that comes within the call is given at once; one that
-/// comes later, in its turn, by [`Session::answers`]: the next publication need not wait for it.
+/// comes later, in its turn, by [`Session::go_on`]: the next publication need not wait for it.
 pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let payload = request.payload::<Publish<'_, &RawValue>>()?;
     check_id(payload.msg_id.as_deref())?;
     let channel = session.channel(&payload.channel)?;
     let options = session.options(channel)?;
     session.check(Wish { right: Right::Publish, channel: Some(channel), access: options.publish })?;
-    let shared = session.membership.shared();
-    if session.unanswered.is_full() || !shared.may_publish(channel.as_str(), &options, session.connection()) {
-        return Err(Stop::Hold);
-    }
-    let pending = append(session, &payload, &options);
-    if session.unanswered.is_empty()
-        && let Some(result) = pending.take()
-    {
-        respond(request.id, &published(shared, channel.as_str(), result)?, out);
+    let draft = Draft {
+        channel: &payload.channel,
+        options: &options,
+        data: payload.data,
+        from: None,
+        msg_id: payload.msg_id.as_deref(),
+        tags: payload.tags.as_ref(),
+    };
+    let mut waiter = Waiter::default();
+    if give(session, request.id, draft, &mut waiter, out)? {
         return Ok(());
     }
-    let (id, channel) = (request.id.into(), channel.as_str().into());
-    session.unanswered.push(Publishing { id, channel, pending }, session.membership.connection());
-    Ok(())
+    let held = Held {
+        id: request.id.into(),
+        channel: payload.channel.into(),
+        data: payload.data.to_owned(),
+        msg_id: payload.msg_id.map(Into::into),
+        tags: payload.tags.map(owned),
+        options,
+        waiter,
+    };
+    Err(super::Held::Publish(held).into())
+}
+
+impl Held {
+    pub(super) fn go_on(mut self, session: &mut Session, out: &mut Vec<u8>) -> Result<(), Ended> {
+        let draft = Draft {
+            channel: &self.channel,
+            options: &self.options,
+            data: &self.data,
+            from: None,
+            msg_id: self.msg_id.as_deref(),
+            tags: self.tags.as_ref(),
+        };
+        match give(session, self.id.as_id(), draft, &mut self.waiter, out) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Ended::held(super::Held::Publish(self))),
+            Err(error) => Err(Ended::new(self.id, error)),
+        }
+    }
+}
+
+/// False when it has to wait.
+fn give(
+    session: &mut Session,
+    id: RequestId<'_>,
+    draft: Draft<'_>,
+    waiter: &mut Waiter,
+    out: &mut Vec<u8>,
+) -> Result<bool, ErrorBody> {
+    if session.unanswered.is_full() {
+        return Ok(false);
+    }
+    let sender = session.sender();
+    let (channel, draft) = (draft.channel, Draft { from: Some(&sender), ..draft });
+    let shared = session.membership.shared();
+    let Some(publishing) = shared.publish(&draft, waiter, || session.waker()) else { return Ok(false) };
+    if session.unanswered.is_empty()
+        && let Some(result) = publishing.poll(|| session.waker())
+    {
+        respond(id, &published(shared, channel, result)?, out);
+        return Ok(true);
+    }
+    session.unanswered.push(id.into(), channel.into(), publishing);
+    Ok(true)
 }
 
 /// The answer to a publication, as the engine's result has it.
@@ -71,19 +136,6 @@ fn check_id(msg_id: Option<&str>) -> Result<(), ErrorBody> {
     Ok(())
 }
 
-fn append(session: &Session, payload: &Publish<'_, &RawValue>, options: &ChannelOptions) -> Pending<Appended> {
-    let (time, sender, msg_id) = (Clock::unix_ms(), session.sender(), payload.msg_id.as_deref());
-    let mut data = 0;
-    let encode = |out: &mut Vec<u8>| {
-        data = encode_publication_body(payload.data, time, Some(&sender), msg_id, payload.tags.as_ref(), out);
-    };
-    let body = encoded(encode, |body| body.into());
-    let append = Append {
-        channel: &payload.channel,
-        retention: options.retention(),
-        body,
-        data: BODY_DATA_START..BODY_DATA_START + data,
-        msg_id,
-    };
-    Pending::quietly(|done| session.membership.shared().engine.append(append, done))
+fn owned(tags: Tags<'_>) -> Tags<'static> {
+    tags.into_iter().map(|(name, value)| (name.into_owned().into(), value.into_owned().into())).collect()
 }

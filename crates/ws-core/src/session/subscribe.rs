@@ -3,14 +3,23 @@
 use std::sync::Arc;
 
 use ws_proto::action::Subscribe;
-use ws_proto::{ChannelName, ErrorBody, ErrorCode, Request};
+use ws_proto::{ChannelName, ErrorBody, ErrorCode, OwnedRequestId, Request};
 
 use super::attached::Attached;
+use super::held::Ended;
 use super::login::Pass;
-use super::{Asked, Session, Stop, respond};
+use super::{Session, Stop, respond};
 use crate::access::{Right, Wish};
 use crate::options::ChannelOptions;
 use crate::subscribing::From;
+
+/// A subscription whose place the engine has been asked for.
+#[derive(Debug)]
+pub(super) struct Held {
+    id: OwnedRequestId,
+    from: From<'static>,
+    attached: Attached,
+}
 
 pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let payload = request.payload::<Subscribe<'_>>()?;
@@ -19,18 +28,23 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
     if renews(session, channel, &payload) {
         return renew(session, request, channel, &payload, out);
     }
-    let attached = match session.asked.take() {
-        Some(Asked::Position(attached)) => attached,
-        asked => {
-            session.asked = asked;
-            attach(session, channel, &payload)?
-        }
-    };
+    let attached = attach(session, request, channel, &payload)?;
     match attached.go_on(session, &from, |data, out| respond(request.id, data, out), out)? {
         None => Ok(()),
         Some(attached) => {
-            session.asked = Some(Asked::Position(attached));
-            Err(Stop::Hold)
+            let held = Held { id: request.id.into(), from: from.into_owned(), attached };
+            Err(super::Held::Subscribe(held).into())
+        }
+    }
+}
+
+impl Held {
+    pub(super) fn go_on(self, session: &mut Session, out: &mut Vec<u8>) -> Result<(), Ended> {
+        let Held { id, from, attached } = self;
+        match attached.go_on(session, &from, |data, out| respond(id.as_id(), data, out), out) {
+            Ok(None) => Ok(()),
+            Ok(Some(attached)) => Err(Ended::held(super::Held::Subscribe(Held { id, from, attached }))),
+            Err(error) => Err(Ended::new(id, error)),
         }
     }
 }
@@ -51,14 +65,19 @@ fn renew(
     payload: &Subscribe<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), Stop> {
-    let (_, pass) = right(session, channel, payload)?;
+    let (_, pass) = right(session, request, channel, payload)?;
     pass.into_iter().for_each(|pass| session.keep_pass(channel.as_str(), *pass));
     respond(request.id, &session.membership.position(channel.as_str()), out);
     Ok(())
 }
 
-fn attach(session: &mut Session, channel: ChannelName<'_>, payload: &Subscribe<'_>) -> Result<Attached, Stop> {
-    let (options, pass) = right(session, channel, payload)?;
+fn attach(
+    session: &mut Session,
+    request: &Request<'_>,
+    channel: ChannelName<'_>,
+    payload: &Subscribe<'_>,
+) -> Result<Attached, Stop> {
+    let (options, pass) = right(session, request, channel, payload)?;
     let asks_for_history = payload.since.is_some() || payload.rewind.is_some();
     if !options.has_history() && asks_for_history {
         let message = "this channel keeps no history, so neither `since` nor `rewind` is possible";
@@ -71,22 +90,28 @@ fn attach(session: &mut Session, channel: ChannelName<'_>, payload: &Subscribe<'
 /// Whether the connection may subscribe, and what the token grants that it has sent along.
 fn right(
     session: &mut Session,
+    request: &Request<'_>,
     channel: ChannelName<'_>,
     payload: &Subscribe<'_>,
 ) -> Result<(Arc<ChannelOptions>, Option<Box<Pass>>), Stop> {
     let options = session.options(channel)?;
-    let pass = payload.token.as_deref().map(|token| pass(session, channel, token)).transpose()?;
+    let pass = payload.token.as_deref().map(|token| pass(session, request, channel, token)).transpose()?;
     let wish = Wish { right: Right::Subscribe, channel: Some(channel), access: options.subscribe };
     session.check_with(wish, pass.as_deref().map(Pass::grants))?;
     Ok((options, pass))
 }
 
 /// What a subscription token grants.
-fn pass(session: &mut Session, channel: ChannelName<'_>, token: &str) -> Result<Box<Pass>, Stop> {
+fn pass(
+    session: &mut Session,
+    request: &Request<'_>,
+    channel: ChannelName<'_>,
+    token: &str,
+) -> Result<Box<Pass>, Stop> {
     let identity = session.connection().identity();
     let user = identity.as_ref().map(|identity| &**identity.user());
     let unix_ms = session.time_of_day();
-    let claims = session.claims(|auth| auth.subscribe(token, channel.as_str(), user, unix_ms))?;
+    let claims = session.claims(request, |auth| auth.subscribe(token, channel.as_str(), user, unix_ms))?;
     Ok(Box::new(Pass::new(claims, channel.as_str())))
 }
 

@@ -2,24 +2,25 @@
 //! several, so that one publisher alone fills the batches of an engine that stores many at once.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::task::Waker;
 
 use ws_proto::OwnedRequestId;
 
-use crate::connection::Connection;
-use crate::engine::{Appended, EngineError, Pending};
+use crate::engine::{Appended, EngineError};
 use crate::limits::PUBLICATIONS_UNANSWERED_MAX;
+use crate::publishing::Publishing;
 
-/// The unanswered publications of one connection.
+/// The unanswered publications of one connection. Whoever is about to wait calls [`pop`](Self::pop) until it gives
+/// nothing: then it is woken by the first one's answer.
 #[derive(Debug, Default)]
-pub(super) struct Unanswered(VecDeque<Publishing>);
+pub(super) struct Unanswered(VecDeque<Given>);
 
 /// A publication that the engine has been given.
 #[derive(Debug)]
-pub(super) struct Publishing {
-    pub(super) id: OwnedRequestId,
-    pub(super) channel: Box<str>,
-    pub(super) pending: Pending<Appended>,
+struct Given {
+    id: OwnedRequestId,
+    channel: Box<str>,
+    publishing: Publishing,
 }
 
 /// What came of it.
@@ -39,29 +40,19 @@ impl Unanswered {
         self.0.len() >= PUBLICATIONS_UNANSWERED_MAX
     }
 
-    /// Adds one. The connection's task is woken when the first of all is answered.
-    pub(super) fn push(&mut self, publishing: Publishing, connection: &Arc<Connection>) {
-        self.0.push_back(publishing);
-        if self.0.len() == 1 {
-            self.watch(connection);
-        }
+    /// Adds one.
+    pub(super) fn push(&mut self, id: OwnedRequestId, channel: Box<str>, publishing: Publishing) {
+        self.0.push_back(Given { id, channel, publishing });
     }
 
-    /// The first one, if its answer has come.
-    pub(super) fn pop(&mut self, connection: &Arc<Connection>) -> Option<Answered> {
-        let result = self.0.front()?.pending.take()?;
-        let Publishing { id, channel, .. } = self.0.pop_front()?;
-        self.watch(connection);
+    /// The first one, if its answer has come; otherwise what `waker` gives is woken when it comes.
+    pub(super) fn pop(&mut self, waker: impl FnOnce() -> Waker) -> Option<Answered> {
+        let result = self.0.front()?.publishing.poll(waker)?;
+        let Given { id, channel, .. } = self.0.pop_front()?;
         if self.0.is_empty() {
             // An idle connection keeps no buffer.
             self.0 = VecDeque::new();
         }
         Some(Answered { id, channel, result })
-    }
-
-    fn watch(&self, connection: &Arc<Connection>) {
-        let Some(first) = self.0.front() else { return };
-        let connection = connection.clone();
-        first.pending.watch(move || connection.wake());
     }
 }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -129,12 +130,24 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+#[derive(Debug, Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Client {
     hub: Hub,
     pub(crate) connection: Arc<Connection>,
     pub(crate) session: Session,
     pub(crate) pipe: Pipe,
+    /// The text that was said last is held.
+    holds: bool,
+    woken: Arc<Woken>,
     /// Bytes of a frame that has not arrived whole.
     partial: Vec<u8>,
 }
@@ -148,7 +161,7 @@ impl Client {
         let permit = hub.admit(LOCAL, false).expect("room for one more");
         let (pipe, connection) = socket(hub, room, mode);
         let session = Session::new(permit.join(connection.clone()));
-        Client { hub: hub.clone(), connection, session, pipe, partial: Vec::new() }
+        Client { hub: hub.clone(), connection, session, pipe, holds: false, woken: Arc::default(), partial: Vec::new() }
     }
 
     /// A client whose greeting is still in its outbox when it joins, as the transport does it.
@@ -167,6 +180,8 @@ impl Client {
             connection: connection.clone(),
             session,
             pipe: pipe.clone(),
+            holds: false,
+            woken: Arc::default(),
             partial: Vec::new(),
         });
         opened.map_err(|code| {
@@ -176,24 +191,37 @@ impl Client {
         })
     }
 
+    /// A text arrives. As long as it is held, the same text again lets the session go on with it.
     pub(crate) fn say(&mut self, text: &str) -> Flow {
         let (mut out, now_ms) = (Vec::new(), self.hub.clock().now_ms());
-        self.connection.heard(now_ms, text.len());
-        let flow = self.session.text(text, now_ms, &mut out);
+        let mut flow = self.session.go_on(now_ms, &mut out);
+        if flow == Flow::Continue && !self.holds {
+            self.connection.heard(now_ms, text.len());
+            flow = self.session.text(text, now_ms, &mut out);
+        }
+        self.holds = flow == Flow::Hold;
         self.connection.send(&out, now_ms);
         flow
     }
 
-    /// What the connection's task does when it is woken while answers are owed.
-    pub(crate) fn answers(&mut self) {
+    /// What the connection's task does when it is woken.
+    pub(crate) fn go_on(&mut self) -> Flow {
         let mut out = Vec::new();
         let now_ms = self.hub.clock().now_ms();
-        self.session.answers(now_ms, &mut out);
+        let flow = self.session.go_on(now_ms, &mut out);
         self.connection.send(&out, now_ms);
+        flow
     }
 
     pub(crate) fn broadcast(&mut self, message: impl std::fmt::Display) -> Flow {
         self.say(&format!(r#"{{"id":"b","type":"request","action":"broadcast","payload":{{"message":{message}}}}}"#))
+    }
+
+    /// Whether the connection's task has been woken since it was asked last.
+    pub(crate) fn is_woken(&self) -> bool {
+        let was_woken = self.woken.0.swap(false, Ordering::Relaxed);
+        self.connection.attention(&self.woken.clone().into());
+        was_woken
     }
 
     pub(crate) fn attention(&self) -> Attention {

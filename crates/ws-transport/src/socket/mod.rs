@@ -62,9 +62,9 @@ pub(crate) struct Socket<E> {
     /// Gone as soon as the closing begins.
     endpoint: Option<E>,
     reader: Reader,
-    /// A message that the endpoint could not take yet.
-    held: Option<Box<Message>>,
-    /// The reader may have more messages, which the outbox had no room to answer.
+    /// The endpoint holds a message, and takes no other one.
+    holds: bool,
+    /// The endpoint may have more answers, or the reader more messages, which the outbox had no room for.
     backlog: bool,
     phase: Phase,
     /// While it is being closed.
@@ -140,7 +140,7 @@ impl<E: Endpoint> Socket<E> {
             options,
             endpoint: Some(endpoint),
             reader,
-            held: None,
+            holds: false,
             backlog: !early.is_empty(),
             phase: Phase::Open,
             place: None,
@@ -159,7 +159,8 @@ impl<E: Endpoint> Socket<E> {
                 }
             }
             Phase::HalfClosed(timeout) => {
-                let has_all = !owes_answers(&self.endpoint) && self.connection.has_sent_all();
+                let is_owed = self.backlog || owes_answers(&self.endpoint);
+                let has_all = !is_owed && self.connection.has_sent_all();
                 if has_all || timeout.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Event::Timeout);
                 }
@@ -179,12 +180,14 @@ impl<E: Endpoint> Socket<E> {
             return Poll::Ready(Event::Writable);
         }
         let has_room = attention.outbox_bytes < self.options.outbox_bytes_max;
-        let reads = !matches!(self.phase, Phase::HalfClosed(_) | Phase::Leaving(_) | Phase::Flushing(_));
-        if !has_room || self.held.is_some() || !reads {
+        if !has_room || matches!(self.phase, Phase::Flushing(_)) {
             return Poll::Pending;
         }
         if std::mem::take(&mut self.backlog) {
             return Poll::Ready(Event::Input(0));
+        }
+        if self.holds || matches!(self.phase, Phase::HalfClosed(_) | Phase::Leaving(_)) {
+            return Poll::Pending;
         }
         let mut buffer = ReadBuf::new(input);
         match self.read.poll_read(cx, &mut buffer) {
@@ -253,33 +256,39 @@ impl<E: Endpoint> Socket<E> {
         self.go_on_closing()
     }
 
-    /// Gives the endpoint what has been read, as long as the answers have room, and sends those, after the ones
-    /// that it still owed.
+    /// Gives the endpoint what has been read, each message after the answers that it still owed, and sends what it
+    /// answers. It goes on only while the outbox, with what is to be sent, is below its bound: one answer may go over it.
     fn take_messages(&mut self, now_ms: u64, out: &mut Vec<u8>) {
         out.clear();
-        self.endpoint.iter_mut().for_each(|endpoint| endpoint.answers(now_ms, out));
-        let room = self.options.outbox_bytes_max.min(WRITE_BATCH_BYTES_MAX);
-        while out.len() < room {
-            let message = match self.held.take() {
-                Some(message) => Ok(*message),
-                None => self.reader.next(self.message_bytes_max(), out),
-            };
-            let flow = match message {
-                Ok(message) => self.take_message(message, now_ms, out),
-                Err(Stop::Starved) => return self.connection.send(out, now_ms),
-                Err(Stop::Closed(code)) => return self.peer_closed(code, now_ms, out),
-                Err(Stop::Failed(code)) if self.is_open() => Flow::Close(code),
-                // Our close frame is out already, and what comes instead of the peer's is no answer to it.
-                Err(Stop::Failed(_)) => return self.phase = Phase::Lingering(self.close_timer()),
-            };
+        loop {
+            let mut flow = self.endpoint.as_mut().map_or(Flow::Continue, |endpoint| endpoint.go_on(now_ms, out));
+            self.holds = false;
+            let has_room = self.has_room(out);
+            self.backlog |= !has_room;
+            if flow == Flow::Continue && has_room {
+                flow = match self.reader.next(self.message_bytes_max(), out) {
+                    Ok(message) => self.take_message(&message, now_ms, out),
+                    Err(Stop::Starved) => return self.connection.send(out, now_ms),
+                    Err(Stop::Closed(code)) => return self.peer_closed(code, now_ms, out),
+                    Err(Stop::Failed(code)) if self.is_open() => Flow::Close(code),
+                    // Our close frame is out already, and what comes instead of the peer's is no answer to it.
+                    Err(Stop::Failed(_)) => return self.phase = Phase::Lingering(self.close_timer()),
+                };
+            }
             match flow {
-                Flow::Continue => {}
-                Flow::Hold => return self.connection.send(out, now_ms),
+                Flow::Continue if has_room => {}
+                Flow::Continue | Flow::Hold => {
+                    self.holds = flow == Flow::Hold;
+                    return self.connection.send(out, now_ms);
+                }
                 Flow::Close(code) => return self.close_after(code, out),
             }
         }
-        self.backlog = true;
-        self.connection.send(out, now_ms);
+    }
+
+    /// Whether one more answer may follow `out` in one write.
+    fn has_room(&self, out: &[u8]) -> bool {
+        out.len() < WRITE_BATCH_BYTES_MAX && self.connection.outbox_bytes() + out.len() < self.options.outbox_bytes_max
     }
 
     /// Whether nobody has begun to close.
@@ -293,17 +302,13 @@ impl<E: Endpoint> Socket<E> {
         self.endpoint.as_ref().map_or(configured, |endpoint| endpoint.message_bytes_max(configured))
     }
 
-    fn take_message(&mut self, message: Message, now_ms: u64, out: &mut Vec<u8>) -> Flow {
+    fn take_message(&mut self, message: &Message, now_ms: u64, out: &mut Vec<u8>) -> Flow {
         let Some(endpoint) = &mut self.endpoint else { return Flow::Continue };
-        let flow = match &message {
+        match message {
             Message::Text(text) => endpoint.text(text, now_ms, out),
             Message::Binary(bytes) => endpoint.binary(bytes, now_ms, out),
             _ => Flow::Continue,
-        };
-        if flow == Flow::Hold {
-            self.held = Some(Box::new(message));
         }
-        flow
     }
 
     /// The peer's close frame came, and ours is in `out`, or went out before.
@@ -329,7 +334,7 @@ impl<E: Endpoint> Socket<E> {
         self.options.counters.closed(code).add(1);
         self.tell(Ending::Server(code));
         self.endpoint = None;
-        self.held = None;
+        self.holds = false;
         self.reader.close(code, &config(self.options.message_bytes_max), out);
         self.connection.send_last(out, self.options.clock.now_ms());
         self.place = self.options.outside.enter();
@@ -372,9 +377,9 @@ impl<E: Endpoint + Unpin> Future for Socket<E> {
         let socket = self.get_mut();
         let mut scratch = SCRATCH.take();
         scratch.input.resize(READ_BYTES_MAX, 0);
-        if socket.held.is_some() || socket.endpoint.as_ref().is_some_and(Endpoint::is_waiting) {
-            // The gate may be open now, or an answer be there; if not, the endpoint holds the message again. The
-            // waker is in place before the endpoint looks, or what happens right behind its look would wake nobody.
+        if socket.endpoint.as_ref().is_some_and(Endpoint::is_waiting) {
+            // There may be room now, or an answer. The waker is in place before the endpoint looks, or what happens
+            // right after its look would wake nobody.
             socket.connection.attention(cx.waker());
             socket.take_messages(socket.options.clock.now_ms(), &mut scratch.out);
         }
@@ -425,3 +430,6 @@ fn config(message_bytes_max: usize) -> WebSocketConfig {
         .max_frame_size(Some(message_bytes_max))
         .accept_unmasked_frames(false)
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,7 +51,7 @@ pub(super) struct Client {
     pipe: Pipe,
     /// Bytes of a frame that has not arrived whole.
     partial: Vec<u8>,
-    /// A text that could not be taken yet.
+    /// The text that the session holds.
     held: Option<String>,
     view: View,
     /// Its socket is to be closed.
@@ -138,12 +138,15 @@ impl Client {
         self.held.is_none() && self.view.owed() == 0
     }
 
-    /// Gives the session what it owes an answer, and the text that is held.
+    /// Lets the session go on, and gives it the text, unless it holds it already.
     fn take(&mut self) {
         let (mut out, now_ms) = (Vec::new(), self.hub.clock().now_ms());
-        self.session.answers(now_ms, &mut out);
+        let holds = self.session.is_holding();
+        let mut flow = self.session.go_on(now_ms, &mut out);
         if let Some(text) = self.held.take() {
-            let flow = self.session.text(&text, now_ms, &mut out);
+            if flow == Flow::Continue && !holds {
+                flow = self.session.text(&text, now_ms, &mut out);
+            }
             match flow {
                 Flow::Hold => self.held = Some(text),
                 Flow::Continue => self.view.said(&text),

@@ -73,11 +73,8 @@ async fn start_full(dir: &Path) -> Process {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "prlimit"), ignore = "prlimit is missing")]
 async fn a_restart_on_a_full_disk_serves_what_is_there() {
-    let found = require::program(&["prlimit"], &["--version"]);
-    if require::or_skip(found, "prlimit").is_none() {
-        return;
-    }
     for fsync in ["commit", "interval"] {
         let dir = directory(&format!("full-{fsync}"));
         let variables = [("WS_SERVER__ENGINE__SQLITE__FSYNC", fsync)];

@@ -28,10 +28,14 @@ fn publish(client: &mut Client, id: u64) -> Flow {
 
 /// The ids of what was answered, errors with a minus.
 fn answered(client: &mut Client) -> Vec<i64> {
-    client.answers();
+    client.go_on();
+    ids(&client.read())
+}
+
+fn ids(frames: &[Value]) -> Vec<i64> {
     let id = |frame: &Value| frame["id"].as_str().and_then(|id| id.parse::<i64>().ok());
     let sign = |frame: &Value| if frame["type"] == "error" { -1 } else { 1 };
-    client.read().iter().filter_map(|frame| Some(id(frame)? * sign(frame))).collect()
+    frames.iter().filter_map(|frame| Some(id(frame)? * sign(frame))).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -54,24 +58,29 @@ async fn a_publisher_goes_on_while_others_are_stored() {
 #[tokio::test(start_paused = true)]
 async fn nothing_overtakes_an_unanswered_publication() {
     let (record, hub) = late();
+    let turns = [
+        (request(2, "echo", json!({"message": 1})), 2),
+        (request(2, "nonsense", json!({})), -2),
+        (request(2, "publish", json!({"channel": "", "data": 1})), -2),
+        ("no JSON".to_owned(), 0),
+    ];
+    for (text, expect) in &turns {
+        let mut client = Client::connect(&hub, 1 << 20);
+        publish(&mut client, 1);
+        assert_eq!(client.say(r#"{"type":"ping"}"#), Flow::Continue, "a ping is no request");
+        assert_eq!(client.say(text), Flow::Hold, "{text}");
+        assert!(answered(&mut client).is_empty(), "{text}");
+        while record.let_go() {}
+        assert_eq!(client.go_on(), Flow::Continue, "{text}");
+        let answers = client.read();
+        assert_eq!(answers.len(), 2, "{text}");
+        assert_eq!(ids(&answers), [1, *expect].into_iter().filter(|id| *id != 0).collect::<Vec<_>>(), "{text}");
+    }
     let mut client = Client::connect(&hub, 1 << 20);
     publish(&mut client, 1);
-    let held = [
-        request(2, "echo", json!({"message": 1})),
-        request(2, "nonsense", json!({})),
-        request(2, "publish", json!({"channel": "", "data": 1})),
-        "no JSON".to_owned(),
-    ];
-    for text in &held {
-        assert_eq!(client.say(text), Flow::Hold, "{text}");
-    }
-    assert_eq!(client.say(r#"{"type":"ping"}"#), Flow::Continue, "a ping is no request");
     assert_eq!(client.say(&request(2, "publish", json!({"channel": "pass:a", "data": 1}))), Flow::Continue);
-    assert!(answered(&mut client).is_empty());
     while record.let_go() {}
     assert_eq!(answered(&mut client), [1, 2]);
-    assert_eq!(client.say(&held[1]), Flow::Continue);
-    assert_eq!(answered(&mut client), [-2]);
 }
 
 /// Two ask for pages from different places, and the first page serves both for a while.
@@ -121,11 +130,13 @@ async fn who_finds_no_room_in_the_engine_waits_for_it() {
     let (record, hub) = late();
     let mut client = Client::connect(&hub, 1 << 20);
     record.set_room(false);
-    assert_eq!(publish(&mut client, 1), Flow::Hold);
     let passing = request(1, "publish", json!({"channel": "pass:a", "data": 1}));
     assert_eq!(client.say(&passing), Flow::Continue, "what is not kept needs no room");
-    record.set_room(true);
-    assert_eq!(publish(&mut client, 2), Flow::Continue);
+    assert_eq!(publish(&mut client, 2), Flow::Hold);
     while record.let_go() {}
-    assert_eq!(answered(&mut client), [1, 2]);
+    assert_eq!(answered(&mut client), [1]);
+    record.set_room(true);
+    assert_eq!(client.go_on(), Flow::Continue);
+    while record.let_go() {}
+    assert_eq!(answered(&mut client), [2]);
 }

@@ -1,6 +1,7 @@
 //! Channels under random clients, sockets, orders and answers of the engine, against the simplest model
 //! there is: lists of all publications. Invariants 2, 3 and 5 of the architecture.
 
+mod ahead;
 mod catch_up;
 mod late;
 mod reader;

@@ -90,7 +90,7 @@ impl Reader {
 
     /// Takes the answers that are owed, and gives the server what it has not taken.
     pub(super) fn go_on(&mut self) {
-        self.client.answers();
+        self.client.go_on();
         while let Some(text) = self.held.front() {
             match self.client.say(text) {
                 Flow::Continue => drop(self.held.pop_front()),

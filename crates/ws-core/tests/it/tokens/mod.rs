@@ -130,7 +130,7 @@ impl Client {
     /// What the connection's task does when it is woken.
     fn wake(&mut self) {
         if self.session.is_waiting() {
-            self.answers();
+            self.go_on();
         }
     }
 
