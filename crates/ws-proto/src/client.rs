@@ -7,9 +7,9 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::action::Action;
-use crate::culprit::culprit;
 use crate::error::{ErrorBody, ErrorCode};
 use crate::limits::{DEPTH_MAX, ID_BYTES_MAX};
+use crate::offending::offending_field;
 use crate::{nesting, raw};
 
 /// One frame from a client, borrowed from its text.
@@ -152,7 +152,7 @@ impl<'a> Request<'a> {
     pub fn payload<P: Deserialize<'a>>(&self) -> Result<P, ErrorBody> {
         let text = self.payload.map_or("{}", RawValue::get);
         raw::object(text).map_err(|reason| {
-            let message = match culprit::<P>(text) {
+            let message = match offending_field::<P>(text) {
                 Some(field) => format!("`payload.{field}`: {reason}"),
                 None => format!("`payload`: {reason}"),
             };

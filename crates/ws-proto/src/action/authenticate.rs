@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
-
 /// `authenticate`: the connection gets the user that a token names, and what the token grants; or a fresh token for
 /// the user that it has already, without connecting again.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,11 +23,6 @@ pub struct AuthenticateData<'a> {
     /// When the token runs out, in milliseconds since 1970; absent where it never does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
-}
-
-impl Action for Authenticate<'_> {
-    const NAME: &'static str = "authenticate";
-    type Response<M> = AuthenticateData<'static>;
 }
 
 /// A token is a secret, and does not get into logs.

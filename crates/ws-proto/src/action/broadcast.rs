@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
-
 /// `broadcast`: every connection, the sender's too, gets the value in a `broadcast` event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -18,9 +16,4 @@ pub struct Broadcast<M> {
 pub struct BroadcastData {
     /// How many connections it is on its way to.
     pub recipients: u64,
-}
-
-impl<S> Action for Broadcast<S> {
-    const NAME: &'static str = "broadcast";
-    type Response<M> = BroadcastData;
 }

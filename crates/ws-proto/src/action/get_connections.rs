@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
-
 /// `get_connections`: how many clients are connected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -15,9 +13,4 @@ pub struct GetConnections {}
 pub struct ConnectionsData {
     /// Connections of the whole cluster, the asking one too.
     pub count: u64,
-}
-
-impl Action for GetConnections {
-    const NAME: &'static str = "get_connections";
-    type Response<M> = ConnectionsData;
 }

@@ -1,16 +1,14 @@
 //! `get_history`: the retained part of a channel's stream, page by page.
 //!
-//! [`HistoryData`] is generic over how an entry is held: [`HistoryEntry`] for a client, `&RawValue` for a
+//! [`HistoryData`] is generic over how an entry is held: [`crate::publication::HistoryEntry`] for a client, `&RawValue` for a
 //! server that has encoded it with [`crate::publication::encode_history_entry`].
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
 use crate::borrowed;
 use crate::position::Position;
-use crate::publication::HistoryEntry;
 
 /// `get_history`: publications that a channel retains, between two exclusive bounds: ascending from the
 /// lower one, or descending from the upper one.
@@ -50,9 +48,4 @@ pub struct HistoryData<'a, P> {
     pub publications: Vec<P>,
     /// Whether there is more within the bounds, in this direction.
     pub more: bool,
-}
-
-impl Action for GetHistory<'_> {
-    const NAME: &'static str = "get_history";
-    type Response<M> = HistoryData<'static, HistoryEntry<'static, M>>;
 }

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Action;
 use crate::borrowed;
 
 /// `get_presence`: the connections that are subscribed to a channel.
@@ -52,9 +51,4 @@ pub struct PresenceClient<M> {
     pub user: Option<String>,
     /// What its token says of the user, or null.
     pub info: Option<M>,
-}
-
-impl Action for GetPresence<'_> {
-    const NAME: &'static str = "get_presence";
-    type Response<M> = PresenceData<'static, M>;
 }

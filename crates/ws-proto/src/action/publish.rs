@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
 use crate::borrowed;
 use crate::publication::Tags;
 
@@ -59,7 +58,28 @@ pub enum Ack {
     Replicated,
 }
 
-impl<S> Action for Publish<'_, S> {
-    const NAME: &'static str = "publish";
-    type Response<M> = PublishData<'static>;
+impl Ack {
+    /// Every level.
+    pub const ALL: [Ack; 3] = [Ack::Memory, Ack::Durable, Ack::Replicated];
+
+    /// Name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Ack::Memory => "memory",
+            Ack::Durable => "durable",
+            Ack::Replicated => "replicated",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_ack_are_the_ones_serde_writes() {
+        for ack in Ack::ALL {
+            assert_eq!(serde_json::to_value(ack).ok(), Some(ack.as_str().into()));
+        }
+    }
 }

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
 use crate::borrowed;
 use crate::position::Position;
 
@@ -67,9 +66,4 @@ pub enum Gap<'a> {
         /// The epoch asked for.
         epoch: Cow<'a, str>,
     },
-}
-
-impl Action for Subscribe<'_> {
-    const NAME: &'static str = "subscribe";
-    type Response<M> = SubscribeData<'static>;
 }

@@ -2,9 +2,9 @@
 
 mod channel;
 mod connection;
+mod notify;
 mod subscription;
 
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::action::SubscribeData;
@@ -13,6 +13,7 @@ pub use channel::{ChannelGap, Join, Leave, Presence, PublicationEvent};
 pub use connection::{
     BroadcastEvent, BroadcastGap, Connected, Draining, HeartbeatTerms, LimitTerms, Sender, TokenExpiring,
 };
+pub use notify::Notify;
 pub use subscription::Unsubscribed;
 
 /// A notification as a client sees it. `event` on the wire is the variant in `snake_case`; both gaps are `gap`.
@@ -51,12 +52,6 @@ pub enum Event<'a> {
         /// The whole `data` object.
         data: &'a RawValue,
     },
-}
-
-/// An event that the server can send: its name, and `data` less the name.
-pub trait Notify: Serialize {
-    /// `event` on the wire.
-    const EVENT: &'static str;
 }
 
 /// Names of all events of this version. `gap` is one name for two events, of broadcasts and of a channel.

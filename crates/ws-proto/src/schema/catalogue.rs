@@ -4,10 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::action::{
-    Action, Authenticate, Broadcast, Echo, GetConnections, GetHistory, GetPresence, Publish, Subscribe, SubscribeData,
-    Unsubscribe,
-};
+use crate::action::{Action, ActionVisitor, SubscribeData, visit_actions};
 use crate::error::{ErrorBody, ErrorCode};
 use crate::event::{
     BroadcastEvent, BroadcastGap, ChannelGap, Connected, Draining, Join, Leave, Notify, Presence, PublicationEvent,
@@ -47,15 +44,7 @@ impl Catalogue {
             results: settings.for_serialize().into_generator(),
         };
         catalogue.envelope();
-        catalogue.exchange::<Echo<Value>>();
-        catalogue.exchange::<Broadcast<Value>>();
-        catalogue.exchange::<GetConnections>();
-        catalogue.exchange::<Subscribe<'static>>();
-        catalogue.exchange::<Unsubscribe<'static>>();
-        catalogue.exchange::<Publish<'static, Value>>();
-        catalogue.exchange::<GetHistory<'static>>();
-        catalogue.exchange::<GetPresence<'static>>();
-        catalogue.exchange::<Authenticate<'static>>();
+        visit_actions(&mut catalogue);
         catalogue.notification::<Connected>("Connected");
         catalogue.notification::<BroadcastEvent<Value>>("Broadcast");
         catalogue.notification::<BroadcastGap>("BroadcastGap");
@@ -99,33 +88,6 @@ impl Catalogue {
         self.add("Error", frame(description, "error", json!({ "id": id, "error": error }), &["error"]));
     }
 
-    /// The request and the response of one action.
-    fn exchange<A: Action + JsonSchema>(&mut self)
-    where
-        A::Response<Value>: JsonSchema,
-    {
-        let action = A::NAME;
-        let (request, response) = (format!("{}Request", pascal(action)), format!("{}Response", pascal(action)));
-        let payload = A::json_schema(&mut self.payloads).to_value();
-        let mut data = A::Response::<Value>::json_schema(&mut self.results).to_value();
-        absent_not_null(&mut data);
-        let id = self.reference("RequestId");
-
-        let description = payload["description"].as_str().unwrap_or_default().to_owned();
-        // Where all fields may be left out, so may the payload.
-        let (payload, required): (_, &[&str]) = match payload.get("required") {
-            Some(_) => (payload, &["id", "action", "payload"]),
-            None => (json!({ "anyOf": [payload, { "type": "null" }] }), &["id", "action"]),
-        };
-        let fields = json!({ "id": id, "action": { "type": "string", "const": action }, "payload": payload });
-        self.add(&request, frame(&description, "request", fields, required));
-
-        let description = format!("The `{action}` request with this id succeeded.");
-        let fields = json!({ "id": id, "data": data });
-        self.add(&response, frame(&description, "response", fields, &["id", "data"]));
-        self.exchanges.push(Exchange { action, request, response });
-    }
-
     /// The frame of one event.
     fn notification<E: Notify + JsonSchema>(&mut self, name: &str) {
         let mut data = E::json_schema(&mut self.results).to_value();
@@ -163,6 +125,35 @@ impl Catalogue {
     fn any_of<'a>(&self, description: &str, names: impl Iterator<Item = &'a str>) -> Value {
         let kinds: Vec<_> = names.chain(["Ping", "Pong"]).map(|name| self.reference(name)).collect();
         json!({ "description": description, "anyOf": kinds })
+    }
+}
+
+impl ActionVisitor for Catalogue {
+    /// The request and the response of one action.
+    fn visit<A: Action + JsonSchema>(&mut self)
+    where
+        A::Response<Value>: JsonSchema,
+    {
+        let action = A::NAME;
+        let (request, response) = (format!("{}Request", pascal(action)), format!("{}Response", pascal(action)));
+        let payload = A::json_schema(&mut self.payloads).to_value();
+        let mut data = A::Response::<Value>::json_schema(&mut self.results).to_value();
+        absent_not_null(&mut data);
+        let id = self.reference("RequestId");
+
+        let description = payload["description"].as_str().unwrap_or_default().to_owned();
+        // Where all fields may be left out, so may the payload.
+        let (payload, required): (_, &[&str]) = match payload.get("required") {
+            Some(_) => (payload, &["id", "action", "payload"]),
+            None => (json!({ "anyOf": [payload, { "type": "null" }] }), &["id", "action"]),
+        };
+        let fields = json!({ "id": id, "action": { "type": "string", "const": action }, "payload": payload });
+        self.add(&request, frame(&description, "request", fields, required));
+
+        let description = format!("The `{action}` request with this id succeeded.");
+        let fields = json!({ "id": id, "data": data });
+        self.add(&response, frame(&description, "response", fields, &["id", "data"]));
+        self.exchanges.push(Exchange { action, request, response });
     }
 }
 
