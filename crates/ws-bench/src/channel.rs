@@ -3,9 +3,9 @@
 //! Names and data carry the run's mark and eight digits, so that what others do on the same server
 //! is told apart. A [`PublicationShape`] knows what an earlier publication looked like and takes
 //! channel, offset and number out of the next one by comparison; whatever it does not recognise is
-//! for [`Incoming`](crate::message::Incoming).
+//! for [`decode`](crate::message::decode).
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::message::{DIGITS, digits, number};
 
@@ -41,8 +41,9 @@ impl Names {
     }
 
     /// A publication of this run; `None` for one of somebody else.
-    pub(crate) fn publication(&self, channel: &str, offset: Option<u64>, data: &Value) -> Option<Publication> {
-        let digits = data.as_str()?.strip_prefix(&self.mark)?.as_bytes().get(..DIGITS)?;
+    pub(crate) fn publication(&self, channel: &str, offset: Option<u64>, data: &RawValue) -> Option<Publication> {
+        let data: &str = serde_json::from_str(data.get()).ok()?;
+        let digits = data.strip_prefix(&self.mark)?.as_bytes().get(..DIGITS)?;
         Some(Publication { channel: self.channel(channel)?, offset, number: number(digits)? })
     }
 }
@@ -115,7 +116,6 @@ pub(crate) fn decimal(text: &[u8]) -> Option<(u64, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     const MARK: &str = "cafe0000";
 
@@ -164,14 +164,15 @@ mod tests {
     #[test]
     fn only_what_belongs_to_this_run_is_a_publication() {
         let names = Names::new(Some("n"), MARK);
-        let read = |channel: &str, data| names.publication(channel, Some(1), &data);
+        let read =
+            |channel: &str, data: &str| names.publication(channel, Some(1), serde_json::from_str(data).expect("JSON"));
         let own = names.name(3);
         assert_eq!(own, "n:cafe0000-00000003");
         let expect = Publication { channel: 3, offset: Some(1), number: 0xa };
-        assert_eq!(read(&own, json!("cafe00000000000axx")), Some(expect));
-        assert_eq!(read(&own, json!("beef00000000000a")), None);
-        assert_eq!(read(&own, json!({"a": 1})), None);
-        assert_eq!(read(&own, json!("cafe0000")), None);
-        assert_eq!(read("cafe0000-00000003", json!("cafe00000000000a")), None);
+        assert_eq!(read(&own, r#""cafe00000000000axx""#), Some(expect));
+        assert_eq!(read(&own, r#""beef00000000000a""#), None);
+        assert_eq!(read(&own, r#"{"a":1}"#), None);
+        assert_eq!(read(&own, r#""cafe0000""#), None);
+        assert_eq!(read("cafe0000-00000003", r#""cafe00000000000a""#), None);
     }
 }

@@ -3,6 +3,8 @@
 
 use std::io;
 
+use ws_proto::ErrorCode;
+
 use crate::socket::ConnectError;
 
 /// Ends the program with exit code 1. Usage errors (exit code 2) are clap's.
@@ -40,12 +42,15 @@ pub(crate) enum Failure {
 
 /// What to do about errors that a run of this kind meets easily.
 fn hint(why: &str) -> &'static str {
-    match why.split(':').next() {
-        Some("limit_exceeded") => {
-            " (raise limits.channels_per_connection_max of the server, or lower --per-connection)"
-        }
-        Some("rate_limited") => " (set limits.requests_per_second of the server to 0 for this run)",
-        Some("unknown_namespace") => " (configure the namespace on the server, or leave --namespace out)",
-        _ => "",
+    let code = why.split(':').next();
+    let is = |expect: ErrorCode| code == Some(expect.as_str());
+    if is(ErrorCode::LimitExceeded) {
+        " (raise limits.channels_per_connection_max of the server, or lower --per-connection)"
+    } else if is(ErrorCode::RateLimited) {
+        " (set limits.requests_per_second of the server to 0 for this run)"
+    } else if is(ErrorCode::UnknownNamespace) {
+        " (configure the namespace on the server, or leave out --namespace)"
+    } else {
+        ""
     }
 }

@@ -22,6 +22,7 @@ mod report;
 mod request;
 mod scenario;
 mod socket;
+mod stage;
 mod target;
 
 #[global_allocator]

@@ -9,8 +9,8 @@ use tokio::time::sleep;
 
 use crate::failure::Failure;
 use crate::lanes::Lanes;
-use crate::scenario::{LOOK_EVERY, Stage};
 use crate::socket::{ConnectError, Socket};
+use crate::stage::{LOOK_EVERY, Stage};
 use crate::target::Server;
 
 /// Handshakes in progress where it does not matter how many.

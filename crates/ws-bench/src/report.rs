@@ -7,30 +7,14 @@ use std::fmt::Write;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::measure::{Complaints, Quantiles};
+use crate::measure::Complaints;
 use crate::process::Interval;
 pub(crate) use rows::Column;
-use rows::Rows;
+use value::shown;
+pub(crate) use value::{Value, grouped};
 
 mod rows;
-
-/// One value with its unit.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value {
-    Count(u64),
-    PerSecond(f64),
-    Seconds(f64),
-    Micros(f64),
-    Kib(f64),
-    Bytes(f64),
-    /// Of one CPU: 1.0 is one core, busy all the time.
-    Cores(f64),
-    Latency(Quantiles),
-    /// Of two figures of the same kind.
-    Ratio(f64),
-    Word(&'static str),
-    Flag(bool),
-}
+mod value;
 
 #[derive(Debug)]
 struct Figure {
@@ -44,7 +28,8 @@ pub(crate) struct Report {
     scenario: String,
     url: String,
     figures: Vec<Figure>,
-    rows: Rows,
+    columns: &'static [Column],
+    rows: Vec<Report>,
     notes: Vec<String>,
     problems: Vec<String>,
 }
@@ -71,6 +56,20 @@ impl Report {
     /// A problem, if there were any complaints: `what` says of what kind.
     pub(crate) fn complaints(&mut self, complaints: &Complaints, what: &str) {
         self.problems.extend(complaints.sentence(what));
+    }
+
+    /// Shows `rows`, each with its name, in these columns. Their notes and problems become this report's.
+    pub(crate) fn rows(&mut self, columns: &'static [Column], rows: Vec<(String, Report)>) {
+        self.columns = columns;
+        for (name, row) in rows {
+            self.notes.extend(row.notes.iter().map(|note| format!("{name}: {note}")));
+            self.problems.extend(row.problems.iter().map(|problem| format!("{name}: {problem}")));
+            self.rows.push(row);
+        }
+    }
+
+    fn value(&self, key: &str) -> Option<&Value> {
+        self.figures.iter().find(|figure| figure.key == key).map(|figure| &figure.value)
     }
 
     pub(crate) fn ok(&self) -> bool {
@@ -113,7 +112,7 @@ impl Report {
         for Figure { label, value, .. } in &self.figures {
             let _ = writeln!(out, "  {label:width$}  {}", shown(value));
         }
-        out.push_str(&self.rows.table());
+        out.push_str(&rows::table(self.columns, self.rows.len(), |row, key| self.rows[row].value(key)));
         for (kind, lines) in [("note", &self.notes), ("PROBLEM", &self.problems)] {
             for line in lines {
                 let _ = writeln!(out, "  {kind}: {line}");
@@ -147,7 +146,7 @@ impl Serialize for Report {
             }
         }
         if !self.rows.is_empty() {
-            map.serialize_entry("rows", self.rows.reports())?;
+            map.serialize_entry("rows", &self.rows)?;
         }
         map.serialize_entry("notes", &self.notes)?;
         map.serialize_entry("problems", &self.problems)?;
@@ -155,50 +154,10 @@ impl Serialize for Report {
     }
 }
 
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Count(count) => grouped(*count),
-        Value::PerSecond(rate) if *rate < 100.0 => format!("{rate:.2}/s"),
-        Value::PerSecond(rate) => format!("{}/s", grouped(rate.round() as u64)),
-        Value::Seconds(seconds) => format!("{seconds:.2} s"),
-        Value::Micros(us) => micros(*us),
-        Value::Kib(kib) => format!("{kib:.2} KiB"),
-        Value::Bytes(bytes) => format!("{bytes:.0} bytes"),
-        Value::Cores(cores) => format!("{:.0} % of one core", cores * 100.0),
-        Value::Latency(q) => q.named().map(|(name, us)| format!("{name} {}", micros(us))).join("   "),
-        Value::Ratio(ratio) => format!("{ratio:.2} ×"),
-        Value::Word(word) => (*word).to_owned(),
-        Value::Flag(flag) => if *flag { "yes" } else { "no" }.to_owned(),
-    }
-}
-
-/// Three digits or so, in the unit that suits.
-fn micros(us: f64) -> String {
-    let (value, unit) = match us {
-        us if us < 1e3 => (us, "µs"),
-        us if us < 1e6 => (us / 1e3, "ms"),
-        us => (us / 1e6, "s"),
-    };
-    let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
-    format!("{value:.decimals$} {unit}")
-}
-
-/// 1234567 as `1,234,567`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::Quantiles;
 
     fn interval() -> Interval {
         Interval { seconds: 2.0, server_cpu_us: Some(1_000_000.0), client_cpu_us: Some(1_800_000.0) }
@@ -237,11 +196,6 @@ mod tests {
         assert_eq!((&json["latency_us"]["p99.9"], &json["server_cpu_us_per_request"]), (&2e6.into(), &0.25.into()));
         assert_eq!(json["problems"], serde_json::json!(["lost 1"]));
         assert!(report.json().find("\"requests\"") < report.json().find("\"latency_us\""));
-    }
-
-    #[test]
-    fn numbers_are_grouped_in_thousands() {
-        assert_eq!([0, 999, 1000, 123_456, 1_234_567].map(grouped), ["0", "999", "1,000", "123,456", "1,234,567"]);
     }
 
     #[test]

@@ -4,7 +4,9 @@
 use std::process;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use ws_proto::action::{Broadcast, Echo, Publish, Subscribe, Unsubscribe};
+use ws_proto::{Action, Position, encode_request};
 
 use crate::channel::Names;
 use crate::frame;
@@ -32,10 +34,9 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    fn new(action: &str, payload: &Value) -> Template {
-        let request = json!({"id": PLACE, "type": "request", "action": action, "payload": payload});
+    fn new(payload: &(impl Action + Serialize)) -> Template {
         let mut bytes = Vec::new();
-        frame::text(&mut bytes, request.to_string().as_bytes());
+        append(&mut bytes, PLACE, payload);
         let all = |place: &str| {
             let windows = bytes.windows(DIGITS).enumerate();
             windows.filter(|(_, window)| *window == place.as_bytes()).map(|(at, _)| at).collect()
@@ -45,32 +46,31 @@ impl Template {
     }
 
     pub(crate) fn echo(message: &str) -> Template {
-        Template::new("echo", &json!({"message": message}))
+        Template::new(&Echo { message })
     }
 
     /// Broadcasts `run`, the request's number and filling: `payload` bytes in all.
     pub(crate) fn broadcast(run: &str, payload: usize) -> Template {
-        Template::new("broadcast", &json!({"message": stamped(run, payload)}))
+        Template::new(&Broadcast { message: stamped(run, payload) })
     }
 
     pub(crate) fn subscribe(names: &Names) -> Template {
-        Template::new("subscribe", &json!({"channel": names.with(CHANNEL_PLACE)}))
+        Template::new(&Subscribe { channel: names.with(CHANNEL_PLACE).into(), ..Subscribe::default() })
     }
 
     pub(crate) fn unsubscribe(names: &Names) -> Template {
-        Template::new("unsubscribe", &json!({"channel": names.with(CHANNEL_PLACE)}))
+        Template::new(&Unsubscribe { channel: names.with(CHANNEL_PLACE).into() })
     }
 
     /// Publishes the run's mark, the request's number and filling: `payload` bytes in all.
     pub(crate) fn publish(names: &Names, payload: usize) -> Template {
-        let data = stamped(names.mark(), payload);
-        Template::new("publish", &json!({"channel": names.with(CHANNEL_PLACE), "data": data}))
+        Template::new(&publication(names, payload))
     }
 
     /// As [`Template::publish`], with a `msg_id` made of the run's mark and the request's number.
     pub(crate) fn publish_with_msg_id(names: &Names, payload: usize) -> Template {
-        let (data, msg_id) = (stamped(names.mark(), payload), stamped(names.mark(), 0));
-        Template::new("publish", &json!({"channel": names.with(CHANNEL_PLACE), "data": data, "msg_id": msg_id}))
+        let msg_id = Some(stamped(names.mark(), 0).into());
+        Template::new(&Publish { msg_id, ..publication(names, payload) })
     }
 
     /// Appends the frame of request `number`.
@@ -96,16 +96,26 @@ fn stamped(mark: &str, payload: usize) -> String {
     format!("{mark}{PLACE}{filling}")
 }
 
-/// Appends the frame that subscribes to everything behind a position.
-pub(crate) fn subscribe_since(out: &mut Vec<u8>, channel: &str, epoch: &str, offset: u64) {
-    let since = json!({"epoch": epoch, "offset": offset});
-    let payload = json!({"channel": channel, "since": since});
-    let request = json!({"id": "since", "type": "request", "action": "subscribe", "payload": payload});
-    frame::text(out, request.to_string().as_bytes());
+fn publication(names: &Names, payload: usize) -> Publish<'static, String> {
+    let channel = names.with(CHANNEL_PLACE).into();
+    Publish { channel, data: stamped(names.mark(), payload), msg_id: None, tags: None }
+}
+
+/// Appends the frame that subscribes to everything after a position.
+pub(crate) fn subscribe_since(out: &mut Vec<u8>, channel: &str, since: &Position<'_>) {
+    let subscribe = Subscribe { channel: channel.into(), since: Some(since.clone()), ..Subscribe::default() };
+    append(out, "since", &subscribe);
+}
+
+fn append(out: &mut Vec<u8>, id: &str, payload: &(impl Action + Serialize)) {
+    let request = encode_request(id, payload).expect("payloads of the protocol serialize");
+    frame::text(out, request.as_bytes());
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     /// The request in a frame with a 7-bit or 16-bit length.
@@ -146,7 +156,7 @@ mod tests {
     #[test]
     fn a_position_travels_as_since() {
         let mut out = Vec::new();
-        subscribe_since(&mut out, "c", "e", 7);
+        subscribe_since(&mut out, "c", &Position { epoch: "e".into(), offset: 7 });
         assert_eq!(request(&out)["payload"], json!({"channel": "c", "since": {"epoch": "e", "offset": 7}}));
     }
 }

@@ -17,10 +17,10 @@ use crate::measure::Latencies;
 use crate::opening::{CONCURRENCY, open};
 use crate::process::{Interval, Mark};
 use crate::report::{Report, Value};
+use crate::stage::{AFTERMATH, Look, Stage};
 
 use super::pace::Pace;
 use super::stream::{self, Layout, Plan, Tally};
-use super::{AFTERMATH, Look, Stage};
 
 /// Resident memory of the server, in KiB, at the moments that matter.
 #[derive(Debug, Default)]

@@ -16,9 +16,8 @@ use crate::measure::{Clock, Complaints, Latencies};
 use crate::process::Interval;
 use crate::report::{Report, Value};
 use crate::socket::Socket;
+use crate::stage::{Look, Stage};
 use crate::target::Server;
-
-use super::{Look, Stage};
 
 /// After a handshake that failed, so that a server that refuses is not hammered.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);

@@ -9,20 +9,22 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use ws_proto::ServerMessage;
+use ws_proto::action::EchoData;
+
 use crate::cli::Echo;
 use crate::failure::Failure;
 use crate::frame;
 use crate::lanes::{Lanes, Shared};
 use crate::limits;
 use crate::measure::{Clock, Complaints, Latencies};
-use crate::message::{self, Incoming, PONG, Shape};
+use crate::message::{self, PONG, Shape};
 use crate::opening::open_all;
 use crate::process::Interval;
 use crate::report::{Report, Value};
 use crate::request::Template;
 use crate::socket::{Ended, Socket};
-
-use super::{Look, Stage};
+use crate::stage::{Look, Stage};
 
 /// What all connections of the run share and none changes.
 #[derive(Debug)]
@@ -194,10 +196,11 @@ impl Tally {
     /// Looks closely at a message that is not the expected answer in the known shape:
     /// whether it answers a request.
     fn unusual(&mut self, text: &[u8], expected: u64, plan: &Plan, out: &mut Vec<u8>) -> bool {
-        match Incoming::read(text) {
-            Incoming::Response { id, answer } => {
+        match message::decode(text) {
+            Some(ServerMessage::Response { id, data }) => {
                 let in_turn = message::number(id.as_bytes()) == Some(expected);
-                let same = answer.echo.as_ref().and_then(|echo| echo.as_str()) == Some(&plan.message);
+                let same =
+                    serde_json::from_str(data.get()).is_ok_and(|data: EchoData<String>| data.echo == plan.message);
                 match (in_turn, same) {
                     (true, true) => self.shape.learn(text, b"\"id\":\""),
                     (false, _) => self.wrong.note(format!("out of turn: {}", String::from_utf8_lossy(text))),
@@ -205,15 +208,15 @@ impl Tally {
                 }
                 true
             }
-            Incoming::Error { text, .. } => {
-                self.errors.note(text);
+            Some(ServerMessage::Error { error, .. }) => {
+                self.errors.note(error);
                 true
             }
-            Incoming::Unreadable => {
+            None => {
                 self.wrong.note(String::from_utf8_lossy(text));
                 false
             }
-            Incoming::Ping => {
+            Some(ServerMessage::Ping) => {
                 frame::text(out, PONG);
                 false
             }
@@ -242,7 +245,11 @@ mod tests {
         check(r#"{"type":"response","data":{"echo":"hi"},"id":"0000000a"}"#, true, (0, 0));
         check(r#"{"id":"0000000a","type":"response","data":{"echo":"ho"}}"#, true, (0, 1));
         check(r#"{"id":"0000000b","type":"response","data":{"echo":"hi"}}"#, true, (0, 1));
-        check(r#"{"id":"0000000a","type":"error","error":{"code":"overloaded","message":""}}"#, true, (1, 0));
+        check(
+            r#"{"id":"0000000a","type":"error","error":{"code":"overloaded","message":"","retryable":true}}"#,
+            true,
+            (1, 0),
+        );
         check(r#"{"type":"notification","data":{"event":"draining"}}"#, false, (0, 0));
         check("?", false, (0, 1));
     }

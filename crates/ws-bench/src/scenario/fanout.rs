@@ -19,11 +19,11 @@ use crate::process::Interval;
 use crate::report::{Report, Value};
 use crate::request::{Template, run_mark};
 use crate::socket::Socket;
+use crate::stage::{AFTERMATH, Look, Stage};
 
 use super::board::Board;
 use super::order::Faults;
 use super::pace::{self, Pace};
-use super::{AFTERMATH, Look, Stage};
 use publisher::Publisher;
 use reader::{Plan, Reader, Tally};
 

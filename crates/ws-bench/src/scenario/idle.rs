@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use ws_proto::ServerMessage;
 
 use crate::cli::Idle;
 use crate::failure::Failure;
@@ -14,14 +15,13 @@ use crate::frame;
 use crate::lanes::{Lanes, Shared};
 use crate::limits;
 use crate::measure::Complaints;
-use crate::message::{Incoming, PONG};
+use crate::message::{self, PONG};
 use crate::opening::{CONCURRENCY, open};
 use crate::process::{Interval, Mark};
 use crate::report::{Report, Value};
 use crate::request::Template;
 use crate::socket::{Ended, Socket};
-
-use super::{Look, Stage};
+use crate::stage::{Look, Stage};
 
 /// The one request that each connection sends.
 const MESSAGE: &str = "hello";
@@ -203,13 +203,13 @@ fn poll_texts(socket: &mut Socket, seat: &Shared<Tally>, cx: &mut Context<'_>) -
     let bytes = ready!(socket.poll_read(cx, &mut seat.buffer))?;
     let (tally, out, mut answered) = (&mut seat.state, &mut seat.out, false);
     out.clear();
-    let pings = socket.texts(&seat.buffer[..bytes], |text| match Incoming::read(text) {
-        Incoming::Response { .. } => answered = true,
-        Incoming::Error { text, .. } => {
-            tally.errors.note(text);
+    let pings = socket.texts(&seat.buffer[..bytes], |text| match message::decode(text) {
+        Some(ServerMessage::Response { .. }) => answered = true,
+        Some(ServerMessage::Error { error, .. }) => {
+            tally.errors.note(error);
             answered = true;
         }
-        Incoming::Ping => {
+        Some(ServerMessage::Ping) => {
             tally.pings += 1;
             frame::text(out, PONG);
         }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::PATIENCE;
 use super::board::{Board, OUTSTANDING_MAX};
 use crate::measure::Clock;
+use crate::stage::PATIENCE;
 
 /// How often a publisher looks whether anything still comes through.
 pub(super) const STALL_CHECK_EVERY: Duration = Duration::from_millis(100);

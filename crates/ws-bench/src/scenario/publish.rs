@@ -11,25 +11,28 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ws_proto::action::Ack;
+
 use crate::channel::Names;
 use crate::cli::Publish;
 use crate::failure::Failure;
 use crate::lanes::Lanes;
 use crate::limits;
-use crate::measure::{Clock, Complaints, Latencies};
-use crate::message::Ack;
+use crate::measure::{Complaints, Latencies};
 use crate::opening::open_all;
 use crate::process::Interval;
 use crate::report::{Column, Report, Value};
-use crate::request::{Template, run_mark};
+use crate::request::run_mark;
+use crate::stage::{Look, Stage};
 
-use super::{Look, Stage};
 use offsets::Offsets;
+use plan::Plan;
 use publisher::Publisher;
 use tally::Tally;
 
 mod answer;
 mod offsets;
+mod plan;
 mod publisher;
 mod tally;
 
@@ -44,43 +47,6 @@ const COLUMNS: &[Column] = &[
     ("server_cpu_cores", "server CPU"),
     ("server_rss_kib_after", "RSS"),
 ];
-
-/// What all publishers of a row share.
-#[derive(Debug)]
-struct Plan {
-    clock: Clock,
-    request: Template,
-    publishers: u64,
-    in_flight: usize,
-    first_channel: u64,
-    /// Those that have a publisher.
-    channels: u64,
-}
-
-impl Plan {
-    fn new(options: &Publish, names: &Names, row: u64, publishers: usize) -> Plan {
-        let template = if options.msg_ids { Template::publish_with_msg_id } else { Template::publish };
-        Plan {
-            clock: Clock::start(),
-            request: template(names, options.payload),
-            publishers: publishers as u64,
-            in_flight: options.in_flight,
-            first_channel: row * options.channels as u64,
-            channels: options.channels.min(publishers) as u64,
-        }
-    }
-
-    /// That of a publisher's `nth` publish, as it comes back: eight digits.
-    #[inline]
-    fn number(&self, publisher: u64, nth: u64) -> u64 {
-        u64::from((nth * self.publishers + publisher) as u32)
-    }
-
-    #[inline]
-    fn channel(&self, publisher: u64) -> u64 {
-        self.first_channel + publisher % self.channels
-    }
-}
 
 /// What the measured interval brought.
 struct Measured {
@@ -198,14 +164,14 @@ fn report(options: &Publish, lanes: &Lanes<Tally>, plan: &Plan, names: &Names, m
 /// The level of all acknowledgements; if they differ, how many had which.
 fn acks(report: &mut Report, acks: &[u64; Ack::ALL.len()]) {
     let given = || Ack::ALL.into_iter().zip(acks).filter(|(_, count)| **count > 0);
-    let mut levels = given().map(|(ack, _)| ack.name());
+    let mut levels = given().map(|(ack, _)| ack.as_str());
     match (levels.next(), levels.next()) {
         (None, _) => {}
         (Some(level), None) => report.figure("ack", "ack", Value::Word(level)),
         (Some(_), Some(_)) => {
             report.figure("ack", "ack", Value::Word("mixed"));
             for (ack, count) in given() {
-                let name = ack.name();
+                let name = ack.as_str();
                 report.figure(format!("acks_{name}"), format!("  {name}"), Value::Count(*count));
             }
         }

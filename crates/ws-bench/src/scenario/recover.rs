@@ -5,13 +5,12 @@
 //! Client `c` is in channel `c % channels`. The time runs from the first handshake of the return to
 //! the last client that caught up; that of one client from its `subscribe` to its last publication.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-use crate::channel::{Names, PublicationShape};
+use crate::channel::Names;
 use crate::cli::Recover;
 use crate::failure::Failure;
 use crate::lanes::Lanes;
@@ -22,70 +21,20 @@ use crate::process::{Interval, Mark};
 use crate::report::{Report, Value};
 use crate::request::run_mark;
 use crate::socket::Socket;
+use crate::stage::{AFTERMATH, Look, Stage};
 
-use super::{AFTERMATH, Look, Stage};
-use catch_up::{CatchUp, Verdict};
+use catch_up::Verdict;
+use plan::Plan;
+use tally::Tally;
 
 mod catch_up;
+mod plan;
 mod publish;
+mod tally;
 mod visit;
 
 /// Connections that are closed at a time.
 const LEAVING: usize = 256;
-
-/// What all clients share.
-#[derive(Debug)]
-struct Plan {
-    clock: Clock,
-    names: Names,
-    channels: u64,
-    /// To each channel.
-    publications: u64,
-    /// Turns to close a connection of the first visit.
-    leaving: Semaphore,
-}
-
-/// Where a client was in its channel when it left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Position {
-    epoch: String,
-    offset: u64,
-}
-
-/// What the clients of one lane count together.
-#[derive(Debug)]
-struct Tally {
-    /// By client.
-    positions: HashMap<usize, Position>,
-    left: u64,
-    errors: Complaints,
-    ended: Complaints,
-    /// One for each client that came back.
-    returned: Vec<CatchUp>,
-    delivered: u64,
-    /// Clients that caught up, or never will.
-    settled: u64,
-    latencies: Latencies,
-    last_caught_up_ns: u64,
-    shape: PublicationShape,
-}
-
-impl Tally {
-    fn new() -> Tally {
-        Tally {
-            positions: HashMap::new(),
-            left: 0,
-            errors: Complaints::default(),
-            ended: Complaints::default(),
-            returned: Vec::new(),
-            delivered: 0,
-            settled: 0,
-            latencies: Latencies::new(),
-            last_caught_up_ns: 0,
-            shape: PublicationShape::default(),
-        }
-    }
-}
 
 /// How the return went.
 struct Measured {

@@ -11,22 +11,23 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
+use ws_proto::ServerMessage;
 
 use crate::cli::Slow;
 use crate::failure::Failure;
 use crate::lanes::{Lanes, Shared};
 use crate::limits;
 use crate::measure::Latencies;
-use crate::message::Incoming;
+use crate::message;
 use crate::opening::{CONCURRENCY, open};
 use crate::process::Interval;
 use crate::report::{Report, Value};
 use crate::request::Template;
 use crate::socket::{Ended, Socket};
+use crate::stage::{AFTERMATH, Stage};
 
 use super::pace::{self, Pace};
 use super::stream::{self, Layout, Plan, Tally};
-use super::{AFTERMATH, Stage};
 
 const TURNS: usize = 4;
 /// The kernel doubles it. A few publications fill it.
@@ -142,7 +143,7 @@ async fn stay(mut socket: Socket, seat: Shared<Tally>, slow_ones: &SlowOnes) -> 
             let bytes = std::task::ready!(socket.poll_read(cx, &mut seat.buffer))?;
             let mut answered = false;
             socket.texts(&seat.buffer[..bytes], |text| {
-                answered |= matches!(Incoming::read(text), Incoming::Response { .. });
+                answered |= matches!(message::decode(text), Some(ServerMessage::Response { .. }));
             })?;
             std::task::Poll::Ready(Ok::<_, Ended>(answered))
         })

@@ -6,11 +6,12 @@ use std::task::ready;
 use std::time::Duration;
 
 use tokio::time::sleep;
+use ws_proto::ServerMessage;
 
 use crate::frame;
 use crate::lanes::Shared;
 use crate::measure::{Clock, Complaints, Latencies};
-use crate::message::{self, Incoming, PONG};
+use crate::message::{self, PONG};
 use crate::request::Template;
 use crate::socket::{Ended, Socket};
 
@@ -92,10 +93,10 @@ async fn ask(socket: &mut Socket, seat: &Shared<Tally>, plan: &Plan, number: u64
             let bytes = ready!(socket.poll_read(cx, &mut seat.buffer))?;
             let now_ns = plan.clock.now_ns();
             let (tally, mut answered, mut pinged) = (&mut seat.state, false, false);
-            socket.texts(&seat.buffer[..bytes], |text| match Incoming::read(text) {
-                Incoming::Response { id, .. } => answered |= message::number(id.as_bytes()) == Some(number),
-                Incoming::Error { text, .. } => tally.errors.note(text),
-                Incoming::Ping => pinged = true,
+            socket.texts(&seat.buffer[..bytes], |text| match message::decode(text) {
+                Some(ServerMessage::Response { id, .. }) => answered |= message::number(id.as_bytes()) == Some(number),
+                Some(ServerMessage::Error { error, .. }) => tally.errors.note(error),
+                Some(ServerMessage::Ping) => pinged = true,
                 _ => {}
             })?;
             if pinged {

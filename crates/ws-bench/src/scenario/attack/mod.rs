@@ -22,8 +22,7 @@ use crate::opening::open_all;
 use crate::process::Interval;
 use crate::report::{Report, Value};
 use crate::request::Template;
-
-use super::{Look, Stage};
+use crate::stage::{Look, Stage};
 
 /// Calm and attacked, each so often, one after the other.
 const PAIRS: usize = 3;

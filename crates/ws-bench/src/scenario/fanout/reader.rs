@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use ws_proto::{Event, ServerMessage};
+
 use crate::frame;
 use crate::lanes::Shared;
 use crate::measure::{Clock, Complaints, Latencies};
-use crate::message::{self, DIGITS, Incoming, PONG, Shape};
+use crate::message::{self, DIGITS, PONG, Shape};
 use crate::socket::{Ended, Socket};
 
 use super::super::board::Board;
@@ -120,30 +122,29 @@ impl Tally {
     }
 
     fn unusual(&mut self, text: &[u8], place: usize, now_ns: u64, plan: &Plan, out: &mut Vec<u8>) {
-        match Incoming::read(text) {
-            Incoming::Broadcast { message } => {
-                let number = message.as_str().and_then(|message| number_of(message, &plan.run));
+        match message::decode(text) {
+            Some(ServerMessage::Notification(Event::Broadcast(event))) => {
+                let message: Option<&str> = serde_json::from_str(event.message.get()).ok();
+                let number = message.and_then(|message| number_of(message, &plan.run));
                 // Somebody else's broadcast is none of ours.
                 if let Some(number) = number {
                     self.shape.learn(text, plan.run.as_bytes());
                     self.delivery(place, number, now_ns, plan);
                 }
             }
-            Incoming::Gap { missed } => self.orders[place].gap(missed, &mut self.faults),
-            Incoming::Error { id, text } => {
-                self.errors.note(text);
+            Some(ServerMessage::Notification(Event::BroadcastGap(gap))) => {
+                self.orders[place].gap(gap.missed, &mut self.faults);
+            }
+            Some(ServerMessage::Error { id, error }) => {
+                self.errors.note(error);
                 // Only the publisher asks for anything; its ids are the numbers of the publishes.
                 if let Some(number) = id.and_then(|id| message::number(id.as_bytes())) {
                     plan.board.refuse(number);
                 }
             }
-            Incoming::Unreadable => self.unreadable.note(String::from_utf8_lossy(text)),
-            Incoming::Ping => frame::text(out, PONG),
-            Incoming::Response { .. }
-            | Incoming::Publication { .. }
-            | Incoming::ChannelGap { .. }
-            | Incoming::Connected
-            | Incoming::Other => {}
+            None => self.unreadable.note(String::from_utf8_lossy(text)),
+            Some(ServerMessage::Ping) => frame::text(out, PONG),
+            _ => {}
         }
     }
 }

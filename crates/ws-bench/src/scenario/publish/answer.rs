@@ -1,8 +1,10 @@
 //! An answer to a publish, read quickly: by comparison with an earlier one of the same connection,
 //! from which it may differ in its number and its offset alone.
 
+use ws_proto::action::Ack;
+
 use crate::channel::{decimal, end_of};
-use crate::message::{Ack, DIGITS, number};
+use crate::message::{DIGITS, number};
 
 /// What the server said of a publish that it accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use crate::lanes::Shared;
 use crate::socket::{Ended, Socket};
 
-use super::Plan;
 use super::answer::AnswerShape;
+use super::plan::Plan;
 use super::tally::{Read, Tally};
 
 /// Answers come in the order of the requests (PROTOCOL, section 3).

@@ -1,8 +1,11 @@
 //! What the publishers of one lane count together, and how an answer is judged.
 
+use ws_proto::ServerMessage;
+use ws_proto::action::{Ack, PublishData};
+
 use crate::frame;
 use crate::measure::{Complaints, Latencies};
-use crate::message::{self, Ack, Answer, Incoming, PONG};
+use crate::message::{self, PONG};
 
 use super::answer::{Accepted, AnswerShape};
 use super::offsets::Offsets;
@@ -84,11 +87,11 @@ impl Tally {
 
     /// Looks closely at a message that is not the expected answer in the known shape.
     pub(super) fn unusual(&mut self, text: &[u8], expected: u64, shape: &mut AnswerShape, out: &mut Vec<u8>) -> Read {
-        match Incoming::read(text) {
-            Incoming::Response { id, answer } => {
+        match message::decode(text) {
+            Some(ServerMessage::Response { id, data }) => {
                 let in_turn = message::number(id.as_bytes()) == Some(expected);
-                match answer {
-                    Answer { ack: Some(ack), duplicate: Some(false), offset, .. } if in_turn => {
+                match serde_json::from_str(data.get()) {
+                    Ok(PublishData { ack, duplicate: false, offset, .. }) if in_turn => {
                         let accepted = Accepted { ack, offset };
                         shape.learn(text, accepted);
                         Read::Accepted(accepted)
@@ -100,15 +103,15 @@ impl Tally {
                     }
                 }
             }
-            Incoming::Error { text, .. } => {
-                self.errors.note(text);
+            Some(ServerMessage::Error { error, .. }) => {
+                self.errors.note(error);
                 Read::Failed
             }
-            Incoming::Unreadable => {
+            None => {
                 self.wrong.note(String::from_utf8_lossy(text));
                 Read::Aside
             }
-            Incoming::Ping => {
+            Some(ServerMessage::Ping) => {
                 frame::text(out, PONG);
                 Read::Aside
             }
@@ -148,7 +151,11 @@ mod tests {
         ] {
             check(&wrong, Read::Failed, (0, 1));
         }
-        check(r#"{"id":"0000000a","type":"error","error":{"code":"overloaded"}}"#, Read::Failed, (1, 0));
+        check(
+            r#"{"id":"0000000a","type":"error","error":{"code":"overloaded","message":"","retryable":true}}"#,
+            Read::Failed,
+            (1, 0),
+        );
         check(r#"{"type":"notification","data":{"event":"draining"}}"#, Read::Aside, (0, 0));
         check("?", Read::Aside, (0, 1));
     }

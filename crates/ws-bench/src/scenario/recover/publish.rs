@@ -3,13 +3,15 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
+use ws_proto::ServerMessage;
+
 use crate::failure::Failure;
 use crate::frame;
-use crate::message::{Incoming, PONG};
+use crate::message::{self, PONG};
 use crate::request::Template;
 use crate::socket::{Ended, Socket};
 
-use super::Plan;
+use super::plan::Plan;
 
 /// Publications that are unanswered at a time.
 const WINDOW: u64 = 64;
@@ -48,10 +50,10 @@ fn poll_answers(
 ) -> Poll<Result<(u64, Option<String>), Ended>> {
     let bytes = ready!(socket.poll_read(cx, buffer))?;
     let (mut accepted, mut refused, mut out) = (0, None, Vec::new());
-    socket.texts(&buffer[..bytes], |text| match Incoming::read(text) {
-        Incoming::Response { .. } => accepted += 1,
-        Incoming::Error { text, .. } => drop(refused.get_or_insert(text)),
-        Incoming::Ping => frame::text(&mut out, PONG),
+    socket.texts(&buffer[..bytes], |text| match message::decode(text) {
+        Some(ServerMessage::Response { .. }) => accepted += 1,
+        Some(ServerMessage::Error { error, .. }) => drop(refused.get_or_insert(error.to_string())),
+        Some(ServerMessage::Ping) => frame::text(&mut out, PONG),
         _ => {}
     })?;
     socket.send(&out)?;

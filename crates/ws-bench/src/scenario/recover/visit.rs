@@ -6,14 +6,18 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use ws_proto::action::SubscribeData;
+use ws_proto::{Event, Position, ServerMessage};
+
 use crate::frame;
 use crate::lanes::{Lanes, Shared};
-use crate::message::{Answer, Incoming, PONG};
+use crate::message::{self, PONG};
 use crate::request::{Template, subscribe_since};
 use crate::socket::{Ended, Socket};
 
 use super::catch_up::CatchUp;
-use super::{Plan, Position, Tally};
+use super::plan::Plan;
+use super::tally::Tally;
 
 /// Enough to receive what a server says before it hangs up.
 const CLOSING_BUFFER_BYTES: usize = 1024;
@@ -64,15 +68,15 @@ fn poll_position(
     let bytes = ready!(socket.poll_read(cx, &mut seat.buffer))?;
     let (tally, out) = (&mut seat.state, &mut seat.out);
     out.clear();
-    socket.texts(&seat.buffer[..bytes], |text| match Incoming::read(text) {
-        Incoming::Response { answer: Answer { epoch: Some(epoch), offset: Some(offset), .. }, .. } => {
-            tally.positions.insert(index, Position { epoch, offset });
-        }
-        Incoming::Response { .. } => {
-            tally.errors.note("the answer has no epoch and offset: a namespace without history?");
-        }
-        Incoming::Error { text, .. } => tally.errors.note(text),
-        Incoming::Ping => frame::text(out, PONG),
+    socket.texts(&seat.buffer[..bytes], |text| match message::decode(text) {
+        Some(ServerMessage::Response { data, .. }) => match serde_json::from_str(data.get()) {
+            Ok(SubscribeData { epoch: Some(epoch), offset: Some(offset), .. }) => {
+                tally.positions.insert(index, Position { epoch, offset });
+            }
+            _ => tally.errors.note("the answer has no epoch and offset: a namespace without history?"),
+        },
+        Some(ServerMessage::Error { error, .. }) => tally.errors.note(error),
+        Some(ServerMessage::Ping) => frame::text(out, PONG),
         _ => {}
     })?;
     Poll::Ready(socket.send(out))
@@ -110,10 +114,9 @@ pub(super) async fn second(socket: Socket, seat: Shared<Tally>, plan: Arc<Plan>,
 }
 
 impl Returned {
-    async fn catch_up(&mut self, position: &Position) -> Result<std::convert::Infallible, Ended> {
+    async fn catch_up(&mut self, position: &Position<'_>) -> Result<std::convert::Infallible, Ended> {
         let mut request = Vec::new();
-        let Position { epoch, offset } = position;
-        subscribe_since(&mut request, &self.plan.names.name(self.channel), epoch, *offset);
+        subscribe_since(&mut request, &self.plan.names.name(self.channel), position);
         self.subscribed_ns = self.plan.clock.now_ns();
         self.socket.send(&request)?;
         loop {
@@ -148,23 +151,26 @@ impl Returned {
 impl Tally {
     fn unusual(&mut self, text: &[u8], place: usize, channel: u64, plan: &Plan, out: &mut Vec<u8>) {
         let client = &mut self.returned[place];
-        match Incoming::read(text) {
-            Incoming::Publication { channel: name, offset, data } => {
-                match plan.names.publication(&name, offset, &data) {
+        match message::decode(text) {
+            Some(ServerMessage::Notification(Event::Publication(event))) => {
+                match plan.names.publication(&event.channel, event.offset, event.data) {
                     Some(found) if found.channel == channel => {
                         self.shape.learn(text, &plan.names);
                         self.delivered += 1;
-                        client.publication(offset, found.number / plan.channels);
+                        client.publication(event.offset, found.number / plan.channels);
                     }
-                    _ => client.fail(format!("a publication of another channel or run: {name}")),
+                    _ => client.fail(format!("a publication of another channel or run: {}", event.channel)),
                 }
             }
-            Incoming::Response { answer, .. } => client.answer(&answer),
-            Incoming::ChannelGap { hole, .. } => client.gap(&hole),
-            Incoming::Error { text, .. } => client.fail(text),
-            Incoming::Unreadable => client.fail(format!("not understood: {}", String::from_utf8_lossy(text))),
-            Incoming::Ping => frame::text(out, PONG),
-            Incoming::Gap { .. } | Incoming::Broadcast { .. } | Incoming::Connected | Incoming::Other => {}
+            Some(ServerMessage::Response { data, .. }) => match serde_json::from_str(data.get()) {
+                Ok(answer) => client.answer(&answer),
+                Err(error) => client.fail(format!("answer not understood: {error}: {data}")),
+            },
+            Some(ServerMessage::Notification(Event::ChannelGap(gap))) => client.gap(gap.from.zip(gap.to)),
+            Some(ServerMessage::Error { error, .. }) => client.fail(error.to_string()),
+            None => client.fail(format!("not understood: {}", String::from_utf8_lossy(text))),
+            Some(ServerMessage::Ping) => frame::text(out, PONG),
+            _ => {}
         }
     }
 }

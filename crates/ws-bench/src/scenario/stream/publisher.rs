@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::time::{MissedTickBehavior, interval};
+use ws_proto::ServerMessage;
 
 use crate::frame;
 use crate::lanes::Shared;
-use crate::message::{self, Incoming, PONG};
+use crate::message::{self, PONG};
 use crate::socket::{Ended, Socket};
 
 use super::super::pace::{STALL_CHECK_EVERY, Stalls};
-use super::{Plan, Tally};
+use super::plan::Plan;
+use super::reader::Tally;
 
 pub(super) struct Publisher {
     socket: Socket,
@@ -72,16 +74,16 @@ impl Publisher {
         let bytes = ready!(self.socket.poll_read(cx, &mut seat.buffer))?;
         let (tally, out, board) = (&mut seat.state, &mut seat.out, &self.plan.board);
         out.clear();
-        self.socket.texts(&seat.buffer[..bytes], |text| match Incoming::read(text) {
-            Incoming::Error { id, text } => {
-                tally.errors.note(text);
+        self.socket.texts(&seat.buffer[..bytes], |text| match message::decode(text) {
+            Some(ServerMessage::Error { id, error }) => {
+                tally.errors.note(error);
                 // The ids are the numbers of the publications.
                 if let Some(number) = id.and_then(|id| message::number(id.as_bytes())) {
                     board.refuse(number);
                 }
             }
-            Incoming::Unreadable => tally.unreadable.note(String::from_utf8_lossy(text)),
-            Incoming::Ping => frame::text(out, PONG),
+            None => tally.unreadable.note(String::from_utf8_lossy(text)),
+            Some(ServerMessage::Ping) => frame::text(out, PONG),
             _ => {}
         })?;
         self.socket.send(out)?;

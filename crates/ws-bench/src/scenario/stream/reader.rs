@@ -8,16 +8,21 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use serde_json::value::RawValue;
+use ws_proto::action::SubscribeData;
+use ws_proto::event::ChannelGap;
+use ws_proto::{Event, ServerMessage};
+
 use crate::channel::{Publication, PublicationShape};
 use crate::frame;
 use crate::lanes::Shared;
 use crate::measure::{Complaints, Latencies};
-use crate::message::{self, Answer, Hole, Incoming, PONG};
+use crate::message::{self, PONG};
 use crate::request::Template;
 use crate::socket::{Ended, Socket};
 
 use super::super::order::{Faults, Order};
-use super::Plan;
+use super::plan::Plan;
 
 /// Requests that one connection has unanswered at a time. More would fill the server's outbox and
 /// count as memory of subscriptions.
@@ -211,39 +216,40 @@ impl Tally {
     }
 
     fn unusual(&mut self, text: &[u8], view: &mut View, now_ns: u64, plan: &Plan, out: &mut Vec<u8>) {
-        match Incoming::read(text) {
-            Incoming::Publication { channel, offset, data } => {
-                if let Some(publication) = plan.names.publication(&channel, offset, &data) {
+        match message::decode(text) {
+            Some(ServerMessage::Notification(Event::Publication(event))) => {
+                if let Some(publication) = plan.names.publication(&event.channel, event.offset, event.data) {
                     self.shape.learn(text, &plan.names);
                     self.delivery(&publication, view, now_ns, plan);
                 }
             }
-            Incoming::ChannelGap { channel, hole } => {
-                let channel = plan.names.channel(&channel);
+            Some(ServerMessage::Notification(Event::ChannelGap(gap))) => {
+                let channel = plan.names.channel(&gap.channel);
                 if let Some(place) = channel.and_then(|channel| view.place_of(channel, plan.layout.channels)) {
-                    self.gap(place, &hole, plan);
+                    self.gap(place, &gap, plan);
                 }
             }
-            Incoming::Response { id, answer } => {
-                self.answer(message::number(id.as_bytes()), &answer, view);
-            }
-            Incoming::Error { text, .. } => {
-                self.errors.note(text);
+            Some(ServerMessage::Response { id, data }) => self.answer(message::number(id.as_bytes()), data, view),
+            Some(ServerMessage::Error { error, .. }) => {
+                self.errors.note(error);
                 view.answered += 1;
             }
-            Incoming::Unreadable => self.unreadable.note(String::from_utf8_lossy(text)),
-            Incoming::Ping => frame::text(out, PONG),
-            Incoming::Gap { .. } | Incoming::Broadcast { .. } | Incoming::Connected | Incoming::Other => {}
+            None => self.unreadable.note(String::from_utf8_lossy(text)),
+            Some(ServerMessage::Ping) => frame::text(out, PONG),
+            _ => {}
         }
     }
 
-    fn answer(&mut self, id: Option<u64>, answer: &Answer, view: &mut View) {
+    fn answer(&mut self, id: Option<u64>, data: &RawValue, view: &mut View) {
         // Answers come in the order of the requests (PROTOCOL, section 3).
         if id != Some(view.answered) {
             self.wrong.note(format!("answer {id:?} instead of {}", view.answered));
         }
         if view.subscribing {
-            self.tracks[view.place + view.answered as usize].base = answer.offset;
+            match serde_json::from_str::<SubscribeData<'_>>(data.get()) {
+                Ok(answer) => self.tracks[view.place + view.answered as usize].base = answer.offset,
+                Err(error) => self.wrong.note(format!("answer not understood: {error}: {data}")),
+            }
             self.subscribed += 1;
         } else {
             self.unsubscribed += 1;
@@ -251,10 +257,9 @@ impl Tally {
         view.answered += 1;
     }
 
-    fn gap(&mut self, place: usize, hole: &Hole, plan: &Plan) {
+    fn gap(&mut self, place: usize, gap: &ChannelGap<'_>, plan: &Plan) {
         let track = &mut self.tracks[place];
-        let missed =
-            hole.offsets().map_or(0, |offsets| offsets.end().saturating_add(1).saturating_sub(*offsets.start()));
+        let missed = gap.from.zip(gap.to).map_or(0, |(from, to)| to.saturating_add(1).saturating_sub(from));
         track.order.gap(missed, &mut self.faults);
         track.settle(plan);
     }
@@ -272,9 +277,10 @@ impl Track {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Layout;
-    use super::*;
     use serde_json::json;
+
+    use super::super::plan::Layout;
+    use super::*;
 
     /// A subscription to each of two channels, both at offset 7, and `published` publications.
     fn subscribed(published: u64) -> (Tally, View, Plan) {
@@ -286,7 +292,8 @@ mod tests {
         for channel in 0..2 {
             tally.tracks.push(Track { channel, order: Order::default(), base: None, settled: 0 });
             let id = format!("{channel:08x}");
-            let response = json!({"id": id, "type": "response", "data": {"epoch": "e", "offset": 7}}).to_string();
+            let response =
+                json!({"id": id, "type": "response", "data": {"channel": "c", "epoch": "e", "offset": 7}}).to_string();
             tally.unusual(response.as_bytes(), &mut view, 1, &plan, &mut Vec::new());
         }
         assert_eq!((tally.subscribed, tally.wrong.count), (2, 0));
@@ -304,7 +311,8 @@ mod tests {
         let (mut tally, mut view, plan) = subscribed(published);
         for (number, channel, offset) in deliveries {
             let data = format!("{}{number:08x}", plan.names.mark());
-            let text = event("publication", &plan.names.name(*channel), json!({"offset": offset, "data": data}));
+            let text =
+                event("publication", &plan.names.name(*channel), json!({"offset": offset, "data": data, "time": 1}));
             tally.unusual(&text, &mut view, 1, &plan, &mut Vec::new());
         }
         (tally, view, plan)
