@@ -37,6 +37,7 @@ mod readers;
 mod rows;
 mod session;
 mod shared;
+mod state;
 mod streams;
 mod writer;
 

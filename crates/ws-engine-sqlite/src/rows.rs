@@ -8,7 +8,8 @@ use uuid::Uuid;
 use ws_core::engine::{Epoch, Publication, Retention};
 
 use crate::queue::Appending;
-use crate::streams::State;
+use crate::state::State;
+pub(crate) use crate::state::{Span, ttl_ms};
 
 /// A stored publication under a message id.
 #[derive(Debug)]
@@ -23,13 +24,6 @@ pub(crate) struct Known {
 pub(crate) struct Due {
     pub(crate) name: Box<str>,
     pub(crate) retention: Retention,
-}
-
-/// A part of a stream: offsets from `from` up to but not including `to`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) from: u64,
-    pub(crate) to: u64,
 }
 
 pub(crate) fn signed(number: u64) -> i64 {
@@ -132,12 +126,6 @@ pub(crate) fn update_channel(
         ":idle_ms": idle_ms.map(signed),
     });
     changed.map(drop)
-}
-
-/// The age at which publications are no longer kept, in milliseconds; 0: none.
-pub(crate) fn ttl_ms(retention: Retention) -> u64 {
-    // So many years that a sum with a time does not overflow.
-    u64::try_from(retention.ttl.as_millis()).unwrap_or(u64::MAX).min(1 << 60)
 }
 
 pub(crate) fn insert(connection: &Connection, row: i64, offset: u64, stored_ms: u64, append: &Appending) -> Result<()> {
