@@ -250,7 +250,7 @@ mod tests {
             true,
             (1, 0),
         );
-        check(r#"{"type":"notification","data":{"event":"draining"}}"#, false, (0, 0));
+        check(r#"{"type":"notification","data":{"event":"draining","reconnect_after_ms":[0,1]}}"#, false, (0, 0));
         check("?", false, (0, 1));
     }
 }

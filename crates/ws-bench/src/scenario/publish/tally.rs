@@ -156,7 +156,7 @@ mod tests {
             Read::Failed,
             (1, 0),
         );
-        check(r#"{"type":"notification","data":{"event":"draining"}}"#, Read::Aside, (0, 0));
+        check(r#"{"type":"notification","data":{"event":"draining","reconnect_after_ms":[0,1]}}"#, Read::Aside, (0, 0));
         check("?", Read::Aside, (0, 1));
     }
 
