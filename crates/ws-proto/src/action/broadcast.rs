@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// `broadcast`: every connection, the sender's too, gets the value in a `broadcast` event.
+/// `broadcast`: every connection, including the sender's, gets the value in a `broadcast` event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Broadcast<M> {
@@ -14,6 +14,6 @@ pub struct Broadcast<M> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BroadcastData {
-    /// How many connections it is on its way to.
+    /// How many connections it is sent to.
     pub recipients: u64,
 }

@@ -11,6 +11,6 @@ pub struct GetConnections {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConnectionsData {
-    /// Connections of the whole cluster, the asking one too.
+    /// Connections of the whole cluster, including this one.
     pub count: u64,
 }

@@ -1,13 +1,14 @@
-//! What can be asked for: one type per action, for its payload, and one for the data of its response
-//! (PROTOCOL section 4).
+//! Actions: for each one a type for its payload and one for the data of its response (PROTOCOL section 4).
 //!
-//! Types that carry JSON of any shape are generic over how it is held: `&RawValue` for a server that
-//! passes it on, `serde_json::Value` or any `Serialize` type for a client. Strings can be borrowed by who
-//! writes them; read, those of a payload are borrowed from the frame where they have no escapes, and those
-//! of a response are its own, so that it can outlive the frame.
+//! Types that carry arbitrary JSON are generic over its type: `&RawValue` for a server that passes it on,
+//! `serde_json::Value` or any `Serialize` type for a client. Strings may be borrowed. After decoding, the strings of
+//! a payload are borrowed from the frame unless they have escapes; those of a response are owned, so that it can
+//! outlive the frame.
 //!
-//! Not in here: the limits within a payload (how long a name, how large a page), which are the server's
-//! to check; [`crate::limits`] has their numbers.
+//! To add an action: a file with its two types, and a line in `actions!` below.
+//!
+//! Not here: limits within a payload, such as the length of a name or the size of a page. The server checks those;
+//! [`crate::limits`] has the numbers.
 
 mod authenticate;
 mod broadcast;
@@ -31,11 +32,11 @@ pub use unsubscribe::{Unsubscribe, UnsubscribeData};
 
 use crate::publication::HistoryEntry;
 
-/// A payload that names its action and the data of its response.
+/// The payload of an action, with the name of the action and the data of its response.
 pub trait Action {
     /// Name of the action on the wire.
     const NAME: &'static str;
-    /// Data of the response; `M` is the type that holds JSON of any shape.
+    /// Data of the response; `M` is the type of arbitrary JSON in it.
     type Response<M>;
 }
 
@@ -47,8 +48,8 @@ pub(crate) trait ActionVisitor {
         A::Response<serde_json::Value>: schemars::JsonSchema;
 }
 
-/// Declares the actions: payload = name on the wire, data of the response. In the response, `M` is the type that
-/// holds JSON of any shape.
+/// Declares the actions: payload = name on the wire, data of the response. In the response, `M` is the type of
+/// arbitrary JSON.
 macro_rules! actions {
     (@value $json:ident) => { serde_json::Value };
     ($($action:ident $(<$($a:lifetime)? $(,)? $($json:ident)?>)? = $name:literal, response: $response:ty;)*) => {

@@ -1,8 +1,8 @@
-//! What makes a type an event.
+//! The trait of all events.
 
 use serde::Serialize;
 
-/// An event that the server can send: its name, and `data` less the name.
+/// An event that the server can send. It serializes as `data` without the name.
 pub trait Notify: Serialize {
     /// `event` on the wire.
     const EVENT: &'static str;
