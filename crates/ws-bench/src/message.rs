@@ -6,7 +6,7 @@
 
 use ws_proto::{Event, ServerMessage, encode_pong, event};
 
-/// Numbers travel as eight hexadecimal digits: their frames are all of one length.
+/// Numbers are written as eight hexadecimal digits, so that all frames have the same length.
 pub(crate) const DIGITS: usize = 8;
 
 pub(crate) fn digits(number: u64) -> [u8; DIGITS] {
@@ -23,29 +23,29 @@ pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     (digits.len() == DIGITS).then(|| digits.iter().try_fold(0, hex)).flatten()
 }
 
-/// A message seen before: what stands before and behind the eight digits that differ.
+/// A message seen before: what is before and after the eight digits that differ.
 #[derive(Debug, Default)]
 pub(crate) struct Shape {
-    head: Vec<u8>,
-    tail: Vec<u8>,
+    prefix: Vec<u8>,
+    suffix: Vec<u8>,
 }
 
 impl Shape {
     /// Remembers `text`, whose digits follow the first occurrence of `mark`.
     pub(crate) fn learn(&mut self, text: &[u8], mark: &[u8]) {
         let Some(at) = text.windows(mark.len()).position(|window| window == mark) else { return };
-        let Some(tail) = text.get(at + mark.len() + DIGITS..) else { return };
-        self.head.clear();
-        self.head.extend_from_slice(&text[..at + mark.len()]);
-        self.tail.clear();
-        self.tail.extend_from_slice(tail);
+        let Some(suffix) = text.get(at + mark.len() + DIGITS..) else { return };
+        self.prefix.clear();
+        self.prefix.extend_from_slice(&text[..at + mark.len()]);
+        self.suffix.clear();
+        self.suffix.extend_from_slice(suffix);
     }
 
-    /// The number in `text`, if all the rest is as it was.
+    /// The number in `text`, if everything else is the same.
     #[inline]
     pub(crate) fn number_in(&self, text: &[u8]) -> Option<u64> {
-        let rest = text.strip_prefix(self.head.as_slice())?;
-        let digits = rest.strip_suffix(self.tail.as_slice())?;
+        let rest = text.strip_prefix(self.prefix.as_slice())?;
+        let digits = rest.strip_suffix(self.suffix.as_slice())?;
         number(digits)
     }
 }

@@ -1,7 +1,7 @@
-//! The outcome of a run, as a table for people or one JSON object for programs.
+//! The result of a run, as a table for people or one JSON object for programs.
 //!
 //! A report is a list of figures; a figure has a key (JSON, unit last) and a label (table). It may have
-//! rows: reports of runs that differ in one thing, shown one below the other.
+//! rows: the reports of several runs that differ in one setting.
 
 use std::fmt::Write;
 
@@ -43,22 +43,22 @@ impl Report {
         self.figures.push(Figure { key: key.into(), label: label.into(), value });
     }
 
-    /// Something to know when reading the figures.
+    /// Adds something to know when reading the figures.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
 
-    /// Something that makes the run a failed one.
+    /// Adds something that makes the run fail.
     pub(crate) fn problem(&mut self, problem: impl Into<String>) {
         self.problems.push(problem.into());
     }
 
-    /// A problem, if there were any complaints: `what` says of what kind.
+    /// Adds a problem if there are any complaints; `what` says of what kind.
     pub(crate) fn complaints(&mut self, complaints: &Complaints, what: &str) {
         self.problems.extend(complaints.sentence(what));
     }
 
-    /// Shows `rows`, each with its name, in these columns. Their notes and problems become this report's.
+    /// Adds rows, each with its name. Their notes and problems become those of this report.
     pub(crate) fn rows(&mut self, columns: &'static [Column], rows: Vec<(String, Report)>) {
         self.columns = columns;
         for (name, row) in rows {
@@ -76,14 +76,14 @@ impl Report {
         self.problems.is_empty()
     }
 
-    /// How much was measured, and at what rate: `count` of `unit`s (plural) in `interval`.
+    /// Adds a count and a rate: `count` of `unit` (plural) in `interval`.
     pub(crate) fn rate(&mut self, unit: &str, count: u64, interval: &Interval) {
         let per_second = count as f64 / interval.seconds.max(f64::MIN_POSITIVE);
         self.figure(unit, format!("{unit}, total"), Value::Count(count));
         self.figure(format!("{unit}_per_s"), unit, Value::PerSecond(per_second));
     }
 
-    /// CPU time of the server per `unit` (singular), and that of both sides in all.
+    /// Adds the CPU time of the server per `unit` (singular), and the total of both sides.
     pub(crate) fn cpu(&mut self, unit: &str, count: u64, interval: &Interval, threads: usize) {
         let wall_us = (interval.seconds * 1e6).max(1.0);
         if let Some(us) = interval.server_cpu_us {
@@ -97,7 +97,9 @@ impl Report {
             self.figure("client_cpu_cores", "client CPU", Value::Cores(us / wall_us));
             self.figure("client_threads", "client threads", Value::Count(threads as u64));
             if us / wall_us > 0.85 * threads as f64 {
-                self.note("the client was busy nearly all the time: it, not the server, may be the limit (--threads)");
+                self.note(
+                    "the client was busy nearly all the time: it may be the bottleneck, not the server (--threads)",
+                );
             }
         }
     }
@@ -182,7 +184,7 @@ mod tests {
   server CPU              50 % of one core
   client CPU              90 % of one core
   client threads          1
-  note: the client was busy nearly all the time: it, not the server, may be the limit (--threads)
+  note: the client was busy nearly all the time: it may be the bottleneck, not the server (--threads)
 ";
         assert_eq!(report().table(), expect);
     }

@@ -1,4 +1,4 @@
-//! The stages of a run: each ends after its time, when nothing more can happen, or with Ctrl-C.
+//! The stages of a run. A stage ends after a fixed time, when nothing more can happen, or on Ctrl-C.
 
 use std::future::Future;
 use std::io;
@@ -13,20 +13,20 @@ use crate::process::{Interval, Mark, Process};
 use crate::progress::Progress;
 use crate::report::Report;
 
-/// How often the main thread looks at the lanes.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often the main thread polls the lanes.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long to wait without progress for answers that are still missing, before they count as lost.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PROGRESS_TIMEOUT: Duration = Duration::from_secs(2);
 /// After the last delivery: time for a duplicate to show up.
-pub(crate) const AFTERMATH: Duration = Duration::from_millis(50);
+pub(crate) const DUPLICATES_WAIT: Duration = Duration::from_millis(50);
 /// Longest time for a stage that ends by itself.
 const STAGE_TIME_MAX: Duration = Duration::from_secs(600);
 /// Longest time such a stage may go without progress.
-const STANDSTILL_TIME_MAX: Duration = Duration::from_secs(10);
+const STALL_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// What a lane has counted so far, for progress and for ending early.
+/// What the lanes have counted so far: for progress, and to end a stage early.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Look {
+pub(crate) struct Status {
     pub(crate) count: u64,
     /// Nothing more can happen.
     pub(crate) over: bool,
@@ -68,54 +68,53 @@ impl Stage {
         }
     }
 
-    /// Lets the lanes work for `whole`; ends early with Ctrl-C, or when `look` says that it is over.
-    pub(crate) async fn pass(
+    /// Lets the lanes work for `whole`. Ends early on Ctrl-C, or when `look` says that it is over.
+    pub(crate) async fn run_for(
         &mut self,
         name: &str,
         whole: Duration,
         unit: &str,
-        mut look: impl FnMut() -> Look,
+        mut look: impl FnMut() -> Status,
     ) -> io::Result<()> {
         let start = Instant::now();
         self.progress.begin(look().count);
         loop {
             let elapsed = start.elapsed();
-            let Look { count, over } = look();
+            let Status { count, over } = look();
             if elapsed >= whole || over || self.interrupted {
                 return Ok(());
             }
-            self.progress.tell(name, elapsed, whole, count, unit);
-            self.unless_interrupted(sleep(LOOK_EVERY.min(whole - elapsed))).await?;
+            self.progress.show(name, elapsed, whole, count, unit);
+            self.unless_interrupted(sleep(POLL_INTERVAL.min(whole - elapsed))).await?;
         }
     }
 
-    /// Lets the lanes work until `look` says that it is over, or until nothing moves any more.
-    pub(crate) async fn until_over(
+    /// Lets the lanes work until `look` says that it is over, or until there is no more progress.
+    pub(crate) async fn run_until_over(
         &mut self,
         name: &str,
         unit: &str,
-        mut look: impl FnMut() -> Look,
+        mut look: impl FnMut() -> Status,
     ) -> io::Result<()> {
         let (mut last, mut since) = (0, Instant::now());
         let look = || {
-            let Look { count, over } = look();
+            let Status { count, over } = look();
             if count != last {
                 (last, since) = (count, Instant::now());
             }
-            Look { count, over: over || since.elapsed() >= STANDSTILL_TIME_MAX }
+            Status { count, over: over || since.elapsed() >= STALL_TIME_MAX }
         };
-        self.pass(name, STAGE_TIME_MAX, unit, look).await
+        self.run_for(name, STAGE_TIME_MAX, unit, look).await
     }
 
-    /// Warms up, calls `begin`, measures. Without a warm-up nothing has to be forgotten: what was counted while this
-    /// thread was on its way is part of the measurement, and `begin` is not called.
+    /// Warms up, calls `begin` and measures. Without a warm-up there is nothing to reset, and `begin` is not called.
     pub(crate) async fn measure(
         &mut self,
         unit: &str,
         begin: impl FnOnce(),
-        mut look: impl FnMut() -> Look,
+        mut look: impl FnMut() -> Status,
     ) -> Result<Interval, Failure> {
-        self.pass("warming up", self.warmup, unit, &mut look).await?;
+        self.run_for("warming up", self.warmup, unit, &mut look).await?;
         if self.interrupted {
             return Err(Failure::Interrupted);
         }
@@ -123,15 +122,15 @@ impl Stage {
             begin();
         }
         let from = Mark::now(self.server.as_ref());
-        self.pass("measuring", self.duration, unit, &mut look).await?;
+        self.run_for("measuring", self.duration, unit, &mut look).await?;
         Ok(from.until(&Mark::now(self.server.as_ref())))
     }
 
-    /// Waits until `left` says that nothing is outstanding, for as long as that makes progress.
+    /// Waits until `left` returns 0, as long as there is progress.
     pub(crate) async fn drain(&mut self, mut left: impl FnMut() -> u64) {
         self.progress.clear();
         let (mut last, mut since) = (left(), Instant::now());
-        while last > 0 && since.elapsed() < PATIENCE {
+        while last > 0 && since.elapsed() < PROGRESS_TIMEOUT {
             sleep(Duration::from_millis(5)).await;
             let now = left();
             if now < last {
@@ -140,15 +139,15 @@ impl Stage {
         }
     }
 
-    /// Resident memory of the server, if it was named and can be read.
+    /// Resident memory of the server, if `--pid` was given and it can be read.
     pub(crate) fn rss_kib(&self) -> Option<u64> {
         self.server.as_ref().and_then(|server| server.rss_kib().ok())
     }
 
-    /// What every report ends with.
+    /// Adds the notes that every report ends with.
     pub(crate) fn finish(&self, report: &mut Report) {
         if self.interrupted {
-            report.note("interrupted: the figures are of the time until then");
+            report.note("interrupted: the figures cover the time until then");
         }
         let gone = self.server.as_ref().is_some_and(|server| server.cpu_ns().is_err());
         if gone {

@@ -95,7 +95,7 @@ fn a_token_does_not_bring_its_key() {
 #[test]
 fn too_long() {
     let padding = |bytes: usize| token(&json!({"info": "x".repeat(bytes)}));
-    refused(&padding(TOKEN_BYTES_MAX), &format!("it has {} bytes, more than 8192", padding(TOKEN_BYTES_MAX).len()));
+    refused(&padding(TOKEN_BYTES_MAX), &format!("it is {} bytes long, more than 8192", padding(TOKEN_BYTES_MAX).len()));
     let verifier = verifier(vec![secret(None)]);
     assert_eq!(outcome(&verifier, &padding(6_000)), Ok("ann".to_owned()));
     refused(&"a".repeat(8_193), "it is 8193 bytes long, more than 8192");

@@ -1,7 +1,7 @@
-//! Reports of runs that differ in one thing, as a table with one line for each.
+//! Reports of several runs that differ in one setting, as a table with one line per run.
 //!
-//! A column shows the figure with its key; that of a latency is five columns. The table has the
-//! columns that it was given, where any row has such a figure; in JSON a row is a report in full.
+//! A column shows the figure with its key; a latency takes five columns. Columns for which no row has a figure are left
+//! out. In JSON a row is a complete report.
 
 use super::value::{Value, micros, shown};
 
@@ -25,7 +25,7 @@ pub(super) fn table<'a>(columns: &[Column], rows: usize, value: impl Fn(usize, &
     (0..lines).map(line).collect()
 }
 
-/// From the heading down: no column, one or several.
+/// The cells of a column from the heading down: no column, one or several.
 fn cells(heading: &str, values: &[Option<&Value>]) -> Vec<Vec<String>> {
     let down = |heading: &str, cell: &dyn Fn(&Value) -> String| {
         let cells = values.iter().map(|value| value.map_or_else(|| "-".to_owned(), cell));

@@ -1,4 +1,4 @@
-//! The value of a figure, and how people read it.
+//! The value of a figure, and how it is shown.
 
 use crate::measure::Quantiles;
 
@@ -11,16 +11,16 @@ pub(crate) enum Value {
     Micros(f64),
     Kib(f64),
     Bytes(f64),
-    /// Of one CPU: 1.0 is one core, busy all the time.
+    /// 1.0 is one core that is busy all the time.
     Cores(f64),
     Latency(Quantiles),
-    /// Of two figures of the same kind.
+    /// One figure divided by another of the same kind.
     Ratio(f64),
     Word(&'static str),
     Flag(bool),
 }
 
-/// As it stands in a table.
+/// The value in a table.
 pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Count(count) => grouped(*count),
@@ -38,7 +38,7 @@ pub(super) fn shown(value: &Value) -> String {
     }
 }
 
-/// Three digits or so, in the unit that suits.
+/// About three digits, in a suitable unit.
 pub(super) fn micros(us: f64) -> String {
     let (value, unit) = match us {
         us if us < 1e3 => (us, "µs"),

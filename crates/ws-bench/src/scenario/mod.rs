@@ -21,7 +21,7 @@ mod recover;
 mod slow;
 mod stream;
 
-/// Carries out what the command line says. The calling thread only looks on; lanes do the work.
+/// Runs the scenario of the command line. The lanes do the work; the calling thread only watches.
 pub(crate) fn run(cli: Cli) -> Result<Report, Failure> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

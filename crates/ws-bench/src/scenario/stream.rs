@@ -1,5 +1,5 @@
-//! What `channels` and `slow` have in common: connections that hold subscriptions, one connection
-//! that publishes round the channels, and a judgement of what arrived.
+//! What `channels` and `slow` share: connections with subscriptions, one connection that publishes to the channels in
+//! turn, and checks of what arrives.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::opening::CONCURRENCY;
 use crate::process::{Interval, Mark};
 use crate::report::Report;
 use crate::socket::Socket;
-use crate::stage::{Look, Stage};
+use crate::stage::{Stage, Status};
 
 use super::order::Faults;
 pub(super) use plan::{Layout, Plan};
@@ -24,22 +24,22 @@ mod plan;
 mod publisher;
 mod reader;
 
-/// What puts a new connection to work, on its lane's thread.
+/// Starts the task of a new connection, on the thread of its lane.
 pub(super) fn clients(lanes: &Lanes<Tally>, plan: &Arc<Plan>) -> impl Fn(usize, Socket) + Send + Sync + 'static {
-    let seats: Vec<_> = (0..lanes.count()).map(|lane| lanes.seat(lane).clone()).collect();
+    let shared: Vec<_> = (0..lanes.count()).map(|lane| lanes.shared(lane).clone()).collect();
     let plan = plan.clone();
     move |index, socket| {
-        let (seat, plan) = (seats[index % seats.len()].clone(), plan.clone());
+        let (shared, plan) = (shared[index % shared.len()].clone(), plan.clone());
         if index < plan.layout.connections() {
-            let held = plan.layout.held_by(index);
-            tokio::spawn(Reader::new(socket, seat, plan, held).run());
+            let subscriptions = plan.layout.subscriptions_of(index);
+            tokio::spawn(Reader::new(socket, shared, plan, subscriptions).run());
         } else {
-            tokio::spawn(Publisher::new(socket, seat, plan).run());
+            tokio::spawn(Publisher::new(socket, shared, plan).run());
         }
     }
 }
 
-/// Makes every subscription; how long that took, to the last answer.
+/// Makes every subscription. Returns how long that took, to the last response.
 pub(super) async fn subscribe(stage: &mut Stage, lanes: &Lanes<Tally>, plan: &Plan) -> Result<Interval, Failure> {
     let asking = Asking { name: "subscribing", unit: "subscriptions", action: "subscribe" };
     asking.all(stage, lanes, plan, &plan.subscribing, |tally| tally.subscribed).await
@@ -51,7 +51,7 @@ pub(super) async fn unsubscribe(stage: &mut Stage, lanes: &Lanes<Tally>, plan: &
     asking.all(stage, lanes, plan, &plan.unsubscribing, |tally| tally.unsubscribed).await
 }
 
-/// A stage in which every subscription asks for something once.
+/// A stage that sends one request for every subscription.
 struct Asking {
     name: &'static str,
     unit: &'static str,
@@ -72,9 +72,9 @@ impl Asking {
         turns.add_permits(CONCURRENCY);
         let look = || {
             let count = lanes.sum(&count);
-            Look { count, over: count >= wanted || !is_healthy(lanes) }
+            Status { count, over: count >= wanted || !is_healthy(lanes) }
         };
-        stage.until_over(self.name, self.unit, look).await?;
+        stage.run_until_over(self.name, self.unit, look).await?;
         let mut interval = from.until(&Mark::now(stage.server.as_ref()));
         interval.seconds = seconds_to_last_read(lanes, start_ns);
         let done = lanes.sum(&count);
@@ -86,14 +86,14 @@ impl Asking {
     }
 }
 
-/// Exact, while the main thread looks only now and then.
+/// More exact than the polling of the main thread.
 pub(super) fn seconds_to_last_read(lanes: &Lanes<Tally>, start_ns: u64) -> f64 {
     let mut last_ns = start_ns;
     lanes.each(|tally| last_ns = last_ns.max(tally.last_read_ns));
     (last_ns - start_ns) as f64 / 1e9
 }
 
-/// Whether nothing has gone wrong with any connection.
+/// Whether all connections are without errors.
 pub(super) fn is_healthy(lanes: &Lanes<Tally>) -> bool {
     lanes.sum(|tally| tally.errors.count + tally.ended.count) == 0
 }
@@ -102,21 +102,21 @@ fn first_complaint(lanes: &Lanes<Tally>) -> String {
     let mut complaints = Complaints::default();
     lanes.each(|tally| complaints.add(&tally.errors));
     lanes.each(|tally| complaints.add(&tally.ended));
-    complaints.first.unwrap_or_else(|| "the answers do not come".to_owned())
+    complaints.first.unwrap_or_else(|| "no responses".to_owned())
 }
 
-/// How far the deliveries are, and whether more can come.
-pub(super) fn look(lanes: &Lanes<Tally>, plan: &Plan) -> Look {
+/// How many deliveries there are, and whether more can come.
+pub(super) fn look(lanes: &Lanes<Tally>, plan: &Plan) -> Status {
     let done = plan.board.published() >= plan.publications && plan.board.outstanding() == 0;
-    Look { count: lanes.sum(|tally| tally.latencies.count()), over: done || plan.board.is_stopping() }
+    Status { count: lanes.sum(|tally| tally.latencies.count()), over: done || plan.board.is_stopping() }
 }
 
-/// Deliveries that are still to come.
+/// Deliveries that are still missing.
 pub(super) fn missing(lanes: &Lanes<Tally>, plan: &Plan) -> u64 {
     lanes.sum(|tally| tally.missing(plan))
 }
 
-/// Loss and the like, over the whole run, warm-up included.
+/// Adds loss, duplicates and complaints of the whole run, including the warm-up.
 pub(super) fn judge(report: &mut Report, lanes: &Lanes<Tally>, plan: &Plan) -> Faults {
     let mut faults = Faults::default();
     let mut complaints: [Complaints; 4] = Default::default();

@@ -13,7 +13,7 @@ pub(super) struct Plan {
     pub(super) publishers: u64,
     pub(super) in_flight: usize,
     pub(super) first_channel: u64,
-    /// Those that have a publisher.
+    /// Number of channels that have a publisher.
     pub(super) channels: u64,
 }
 
@@ -30,7 +30,7 @@ impl Plan {
         }
     }
 
-    /// That of a publisher's `nth` publish, as it comes back: eight digits.
+    /// The number of the `nth` publish of a publisher, cut to the eight digits that come back.
     #[inline]
     pub(super) fn number(&self, publisher: u64, nth: u64) -> u64 {
         u64::from((nth * self.publishers + publisher) as u32)

@@ -1,15 +1,14 @@
-//! Whether one client that came back got exactly what it had missed (PROTOCOL, section 5): every
-//! offset from its position to the top, once and in order, behind the answer to its `subscribe`;
-//! and whether what is not there was announced.
+//! Checks that one client receives exactly what it has missed (PROTOCOL, section 5): every offset from its position to the
+//! top, once and in order, after the response to its `subscribe`; and that what is missing was announced.
 
 use ws_proto::Position;
 use ws_proto::action::{Gap, SubscribeData};
 
-/// What is to be said of a client in the end.
+/// The result of one client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict<'a> {
     Recovered,
-    /// Some is gone, the server said which, and the rest came.
+    /// Some publications are gone, the server said which, and the rest arrived.
     WithGap,
     Wrong(&'a str),
 }
@@ -20,18 +19,18 @@ pub(super) struct CatchUp {
     position: Position<'static>,
     /// Offset of the last publication.
     top: u64,
-    /// The offset that is due; unknown behind a gap that begins another epoch.
+    /// The next offset; `None` after a gap to another epoch.
     next: Option<u64>,
     answered: bool,
     gap: bool,
-    /// Another epoch has begun: which offset holds what is unknown.
+    /// Another epoch has begun, so the data of an offset is unknown.
     new_epoch: bool,
-    /// Why it is not as it should be: the first reason.
+    /// The first thing that went wrong.
     wrong: Option<String>,
 }
 
 impl CatchUp {
-    /// A client that left at `position`, before `publications` in its channel.
+    /// A client that left at `position`, before `publications` were published in its channel.
     pub(super) fn new(position: Position<'static>, publications: u64) -> CatchUp {
         let (top, next) = (position.offset.saturating_add(publications), Some(position.offset.saturating_add(1)));
         CatchUp { position, top, next, answered: false, gap: false, new_epoch: false, wrong: None }
@@ -56,7 +55,7 @@ impl CatchUp {
         }
     }
 
-    /// The stream begins anew at its oldest publication.
+    /// The client goes on in another stream, from its oldest publication.
     fn new_epoch(&mut self, answer: &SubscribeData<'_>, asked: &str) {
         if asked != self.position.epoch {
             self.fail(format!("gap of epoch {asked:?}, asked for was {:?}", self.position.epoch));
@@ -76,16 +75,16 @@ impl CatchUp {
         }
     }
 
-    /// A publication arrived; `nth` of those that this client missed, as the data says.
+    /// A publication arrived. According to its data it is the `nth` of those that this client has missed.
     pub(super) fn publication(&mut self, offset: Option<u64>, nth: u64) {
         let Some(offset) = offset else { return self.fail("a publication without offset") };
         let (due, expected) = (self.next.unwrap_or(offset), self.position.offset.saturating_add(1 + nth));
         if !self.answered {
             self.fail(format!("offset {offset} arrived before the answer to subscribe"));
         } else if offset < due {
-            self.fail(format!("offset {offset} arrived where {due} was due: twice, or out of order"));
+            self.fail(format!("offset {offset} arrived where {due} was expected: twice, or out of order"));
         } else if offset > due {
-            self.fail(format!("offset {offset} arrived where {due} was due: a hole without a gap"));
+            self.fail(format!("offset {offset} arrived where {due} was expected: a hole without a gap event"));
         } else if offset > self.top {
             self.fail(format!("offset {offset} arrived, the top is {}", self.top));
         } else if !self.new_epoch && offset != expected {
@@ -108,7 +107,7 @@ impl CatchUp {
         match &self.wrong {
             Some(why) => Verdict::Wrong(why),
             None if !self.answered => Verdict::Wrong("no answer to subscribe"),
-            None if !self.is_caught_up() => Verdict::Wrong("not all that was published arrived"),
+            None if !self.is_caught_up() => Verdict::Wrong("not all publications arrived"),
             None if self.gap => Verdict::WithGap,
             None => Verdict::Recovered,
         }

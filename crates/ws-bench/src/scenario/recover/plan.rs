@@ -11,8 +11,8 @@ pub(super) struct Plan {
     pub(super) clock: Clock,
     pub(super) names: Names,
     pub(super) channels: u64,
-    /// To each channel.
+    /// Publications to each channel.
     pub(super) publications: u64,
-    /// Turns to close a connection of the first visit.
+    /// Permits to close a connection of the first visit.
     pub(super) leaving: Semaphore,
 }

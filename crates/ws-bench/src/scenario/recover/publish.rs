@@ -1,4 +1,4 @@
-//! What is published while nobody is there.
+//! Publishes while all clients are disconnected.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
@@ -13,11 +13,11 @@ use crate::socket::{Ended, Socket};
 
 use super::plan::Plan;
 
-/// Publications that are unanswered at a time.
+/// Publications in flight.
 const WINDOW: u64 = 64;
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// Publishes round the channels, so many to each, and waits until all are accepted.
+/// Publishes to the channels in turn, and waits until everything is accepted.
 pub(super) async fn all(mut socket: Socket, plan: &Plan, payload: usize) -> Result<(), Failure> {
     let (wanted, request) = (plan.publications * plan.channels, Template::publish(&plan.names, payload));
     let (mut buffer, mut out) = (vec![0; BUFFER_BYTES], Vec::new());
@@ -42,7 +42,7 @@ pub(super) async fn all(mut socket: Socket, plan: &Plan, payload: usize) -> Resu
     Ok(())
 }
 
-/// What one read brings: publications accepted, and the first error.
+/// Handles what one read brings. Returns the number of accepted publications and the first error.
 fn poll_answers(
     socket: &mut Socket,
     buffer: &mut [u8],

@@ -9,7 +9,7 @@ use crate::measure::{Complaints, Latencies};
 
 use super::catch_up::CatchUp;
 
-/// Counters and results, all under the lock of the lane's seat.
+/// Counters and results of the clients.
 #[derive(Debug)]
 pub(super) struct Tally {
     /// By client.
@@ -17,11 +17,11 @@ pub(super) struct Tally {
     pub(super) left: u64,
     pub(super) errors: Complaints,
     pub(super) ended: Complaints,
-    /// One for each client that came back.
+    /// One for each client that has reconnected.
     pub(super) returned: Vec<CatchUp>,
     pub(super) delivered: u64,
-    /// Clients that caught up, or never will.
-    pub(super) settled: u64,
+    /// Clients that have caught up, or never will.
+    pub(super) done: u64,
     pub(super) latencies: Latencies,
     pub(super) last_caught_up_ns: u64,
     pub(super) shape: PublicationShape,
@@ -36,7 +36,7 @@ impl Tally {
             ended: Complaints::default(),
             returned: Vec::new(),
             delivered: 0,
-            settled: 0,
+            done: 0,
             latencies: Latencies::new(),
             last_caught_up_ns: 0,
             shape: PublicationShape::default(),

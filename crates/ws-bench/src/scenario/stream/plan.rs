@@ -1,7 +1,7 @@
 //! Who subscribes to what in a stream, and what all its connections share.
 //!
 //! Subscription `s` is one of channel `s % channels`; connection `c` holds `per_connection`
-//! subscriptions from `c * per_connection` on. So no connection holds a channel twice as long as
+//! subscriptions from `c * per_connection` on. No connection has a channel twice, since
 //! `per_connection` is at most `channels`. The connection after those with subscriptions publishes.
 
 use std::ops::Range;
@@ -36,7 +36,7 @@ impl Layout {
     }
 
     /// The subscriptions that a connection holds.
-    pub(super) fn held_by(&self, connection: usize) -> Range<u64> {
+    pub(super) fn subscriptions_of(&self, connection: usize) -> Range<u64> {
         let first = connection as u64 * self.per_connection;
         first..(first + self.per_connection).min(self.subscriptions())
     }
@@ -102,15 +102,15 @@ mod tests {
     fn every_subscription_is_held_once_and_no_channel_twice_by_one_connection() {
         for (channels, subscribers, per_connection) in [(3, 4, 1), (3, 4, 2), (5, 2, 5), (100, 1, 30)] {
             let layout = Layout { channels, subscribers, per_connection };
-            let mut held = vec![0; channels as usize];
+            let mut subscriptions = vec![0; channels as usize];
             for connection in 0..layout.connections() {
-                let mut own: Vec<_> = layout.held_by(connection).map(|s| s % channels).collect();
-                own.iter().for_each(|channel| held[*channel as usize] += 1);
+                let mut own: Vec<_> = layout.subscriptions_of(connection).map(|s| s % channels).collect();
+                own.iter().for_each(|channel| subscriptions[*channel as usize] += 1);
                 own.sort_unstable();
                 own.dedup();
-                assert_eq!(own.len() as u64, layout.held_by(connection).count() as u64);
+                assert_eq!(own.len() as u64, layout.subscriptions_of(connection).count() as u64);
             }
-            assert!(held.iter().all(|count| *count == subscribers));
+            assert!(subscriptions.iter().all(|count| *count == subscribers));
         }
     }
 
