@@ -16,6 +16,7 @@ pub mod http;
 pub mod process;
 pub mod raw;
 pub mod require;
+mod response;
 pub mod server;
 pub mod tls;
 pub mod token;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::http::Response;
+use crate::response::Response;
 use crate::wait::within;
 
 /// Opcodes of RFC 6455, section 5.2.

@@ -1,17 +1,17 @@
-//! How tokens are signed (RFC 7518, section 3.1; RFC 8037).
+//! Signature algorithms of tokens (RFC 7518, section 3.1; RFC 8037).
 
 use jsonwebtoken::Algorithm as Jwa;
 
 macro_rules! algorithms {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $jwa:ident;)*) => {
-        /// An algorithm. There is no `none`.
+        /// A signature algorithm. `none` is deliberately missing.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Algorithm {
             $($(#[$doc])* $variant,)*
         }
 
         impl Algorithm {
-            /// All of them.
+            /// Every algorithm.
             pub const ALL: &[Algorithm] = &[$(Algorithm::$variant),*];
 
             /// Its name in the header of a token.
@@ -53,22 +53,22 @@ algorithms! {
     EdDsa = "EdDSA", EdDSA;
 }
 
-/// What kind of key an algorithm works with.
+/// The type of key that an algorithm uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
     Secret,
     Rsa,
-    Curve,
+    EllipticCurve,
     Edwards,
 }
 
 impl Algorithm {
-    /// The algorithm of that name, letter by letter.
+    /// The algorithm with exactly this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|algorithm| algorithm.as_str() == name)
     }
 
-    /// Whether one secret signs and verifies; otherwise a private key signs, and a public one verifies.
+    /// Whether the same secret signs and verifies. Otherwise a private key signs and a public key verifies.
     pub fn is_symmetric(self) -> bool {
         self.family() == Family::Secret
     }
@@ -82,7 +82,7 @@ impl Algorithm {
             | Algorithm::Ps256
             | Algorithm::Ps384
             | Algorithm::Ps512 => Family::Rsa,
-            Algorithm::Es256 | Algorithm::Es384 => Family::Curve,
+            Algorithm::Es256 | Algorithm::Es384 => Family::EllipticCurve,
             Algorithm::EdDsa => Family::Edwards,
         }
     }

@@ -1,4 +1,4 @@
-//! What a token says, and whether it says it in time, to us, and in order (RFC 7519, section 4.1; PROTOCOL section 7).
+//! The claims of a token and their validation (RFC 7519, section 4.1; PROTOCOL section 7).
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use ws_core::{Claims, Grants};
 
 use crate::limits::{SECONDS_MAX, USER_BYTES_MAX};
 
-/// The claims that are looked at, as they came. Others are ignored. A list, `info`, `aud` or `iss` that is null is as good
-/// as absent; what limits a token is not, or it would be without limit.
+/// The claims this server reads, unvalidated. Others are ignored. Null counts as absent in a list, `info`, `aud` and
+/// `iss`, but not in claims that limit a token: there it would lift the limit.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Raw {
-    #[serde(default, deserialize_with = "as_it_is")]
+pub(crate) struct RawClaims {
+    #[serde(default, deserialize_with = "present")]
     sub: Option<Value>,
-    #[serde(default, deserialize_with = "as_it_is")]
+    #[serde(default, deserialize_with = "present")]
     exp: Option<Value>,
-    #[serde(default, deserialize_with = "as_it_is")]
+    #[serde(default, deserialize_with = "present")]
     nbf: Option<Value>,
-    #[serde(default, deserialize_with = "as_it_is")]
+    #[serde(default, deserialize_with = "present")]
     iat: Option<Value>,
     #[serde(default)]
     aud: Option<Value>,
@@ -39,13 +39,13 @@ pub(crate) struct Raw {
     history: Option<Value>,
     #[serde(default)]
     actions: Option<Value>,
-    #[serde(default, deserialize_with = "as_it_is")]
+    #[serde(default, deserialize_with = "present")]
     channel: Option<Value>,
 }
 
-/// What tokens must say to count here, and now.
+/// What the claims of a token are checked against.
 #[derive(Debug)]
-pub(crate) struct Terms<'a> {
+pub(crate) struct Expected<'a> {
     pub(crate) audience: Option<&'a str>,
     pub(crate) issuer: Option<&'a str>,
     pub(crate) leeway: Duration,
@@ -53,26 +53,27 @@ pub(crate) struct Terms<'a> {
     pub(crate) now_ms: u64,
 }
 
-impl Raw {
-    /// Judges the claims.
+impl RawClaims {
+    /// Validates the claims.
     ///
     /// # Errors
-    /// What is wrong with them. That they have expired is not.
-    pub(crate) fn judge(self, terms: &Terms<'_>) -> Result<Claims, String> {
+    /// What is wrong with them. An expired token is not an error: `has_expired` tells.
+    pub(crate) fn validate(self, expected: &Expected<'_>) -> Result<Claims, String> {
         let expires_at_ms = time(self.exp.as_ref(), "exp")?;
         for (claim, name) in [(&self.nbf, "nbf"), (&self.iat, "iat")] {
             let from_ms = time(claim.as_ref(), name)?;
-            if from_ms.is_some_and(|from_ms| terms.now_ms.saturating_add(terms.leeway_ms()) < from_ms) {
+            if from_ms.is_some_and(|from_ms| expected.now_ms.saturating_add(expected.leeway_ms()) < from_ms) {
                 return Err(format!("the token is not valid yet (`{name}`)"));
             }
         }
-        check_audience(self.aud.as_ref(), terms.audience)?;
-        check_issuer(self.iss.as_ref(), terms.issuer)?;
+        check_audience(self.aud.as_ref(), expected.audience)?;
+        check_issuer(self.iss.as_ref(), expected.issuer)?;
         Ok(Claims {
             user: user(self.sub.as_ref())?,
             info: self.info.filter(|info| info.get() != "null"),
             expires_at_ms,
-            has_expired: expires_at_ms.is_some_and(|at_ms| terms.now_ms >= at_ms.saturating_add(terms.leeway_ms())),
+            has_expired: expires_at_ms
+                .is_some_and(|at_ms| expected.now_ms >= at_ms.saturating_add(expected.leeway_ms())),
             channels: list(self.channels.as_ref(), "channels")?,
             grants: Grants {
                 subscribe: list(self.subscribe.as_ref(), "subscribe")?.into_iter().collect(),
@@ -90,25 +91,25 @@ impl Raw {
     }
 }
 
-impl Terms<'_> {
+impl Expected<'_> {
     fn leeway_ms(&self) -> u64 {
         u64::try_from(self.leeway.as_millis()).unwrap_or(u64::MAX)
     }
 }
 
-/// A claim that is there, null or not.
-fn as_it_is<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+/// A claim that is present, even if it is null.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
-/// Seconds since 1970, whole or not, as milliseconds.
+/// A time in seconds since 1970, with or without a fraction, in milliseconds.
 fn time(claim: Option<&Value>, name: &str) -> Result<Option<u64>, String> {
     let Some(claim) = claim else { return Ok(None) };
     match claim.as_f64().filter(|seconds| *seconds >= 0.0) {
         None => Err(format!("`{name}` must be a number of seconds since 1970")),
-        // Milliseconds, most likely: the token would be good for thousands of years.
+        // Probably milliseconds: the token would be valid for thousands of years.
         Some(seconds) if seconds > SECONDS_MAX => {
-            Err(format!("`{name}` must be in seconds, and is after the year 9999"))
+            Err(format!("`{name}` is after the year 9999: it must be in seconds, not milliseconds"))
         }
         Some(seconds) => Ok(Some((seconds * 1000.0) as u64)),
     }
@@ -138,7 +139,7 @@ fn user(claim: Option<&Value>) -> Result<String, String> {
         return Err("`sub` must be a string: the name of the user".to_owned());
     };
     if user.is_empty() || user.len() > USER_BYTES_MAX || user.contains(char::is_control) {
-        return Err(format!("`sub` must have 1 to {USER_BYTES_MAX} bytes, and no control characters"));
+        return Err(format!("`sub` must be 1 to {USER_BYTES_MAX} bytes long, without control characters"));
     }
     Ok(user.clone())
 }

@@ -12,20 +12,20 @@ use crate::limits::{KEY_SET_BYTES_MAX, KEY_SET_KEYS_MAX};
 /// The keys of a set.
 #[derive(Debug)]
 pub struct KeySet {
-    /// Those that can be used.
+    /// The usable keys.
     pub keys: Vec<Key>,
-    /// How many cannot: of unknown kinds, for other uses, too short; and secrets, for what is published is none.
-    pub passed_over: usize,
+    /// How many keys were skipped: of unknown types, for other uses, too short, or secrets (a published secret is none).
+    pub skipped: usize,
 }
 
-/// Why something is no key set.
+/// Why something is not a key set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeySetError {
     /// Too long.
     #[error("it is longer than {KEY_SET_BYTES_MAX} bytes")]
     TooLong,
     /// Not an object with a list of `keys`.
-    #[error("it is no JSON Web Key Set: {0}")]
+    #[error("it is not a JSON Web Key Set: {0}")]
     Malformed(String),
 }
 
@@ -35,10 +35,10 @@ struct Document<'a> {
     keys: Vec<&'a RawValue>,
 }
 
-/// Reads a key set. A key that cannot be used is passed over, as others in the set may be for others.
+/// Reads a key set. Unusable keys are skipped: a provider may publish keys for other purposes in the same set.
 ///
 /// # Errors
-/// It is too long, or no key set at all.
+/// When it is too long, or not a key set.
 pub fn read_key_set(json: &[u8]) -> Result<KeySet, KeySetError> {
     if json.len() > KEY_SET_BYTES_MAX {
         return Err(KeySetError::TooLong);
@@ -48,7 +48,7 @@ pub fn read_key_set(json: &[u8]) -> Result<KeySet, KeySetError> {
     let all = document.keys.len();
     let usable = document.keys.iter().filter_map(|key| read(key)).take(KEY_SET_KEYS_MAX);
     let keys: Vec<_> = usable.collect();
-    Ok(KeySet { passed_over: all - keys.len(), keys })
+    Ok(KeySet { skipped: all - keys.len(), keys })
 }
 
 fn read(json: &RawValue) -> Option<Key> {
@@ -62,8 +62,8 @@ fn read(json: &RawValue) -> Option<Key> {
     let (family, default) = match &jwk.algorithm {
         AlgorithmParameters::RSA(_) => (Family::Rsa, Algorithm::Rs256),
         AlgorithmParameters::EllipticCurve(key) => match key.curve {
-            EllipticCurve::P256 => (Family::Curve, Algorithm::Es256),
-            EllipticCurve::P384 => (Family::Curve, Algorithm::Es384),
+            EllipticCurve::P256 => (Family::EllipticCurve, Algorithm::Es256),
+            EllipticCurve::P384 => (Family::EllipticCurve, Algorithm::Es384),
             _ => return None,
         },
         AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
@@ -71,7 +71,7 @@ fn read(json: &RawValue) -> Option<Key> {
         }
         _ => return None,
     };
-    // Without a word on it, what every provider means.
+    // Without `alg`, the algorithm that providers use by default.
     let algorithm = match common.key_algorithm {
         None => default,
         Some(named) => Algorithm::from_name(&named.to_string())?,

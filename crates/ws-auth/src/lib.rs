@@ -1,15 +1,15 @@
 //! Tokens of ws-server: from a JSON Web Token (RFC 7519) to [`ws_core::Claims`].
 //!
-//! * A [`Key`] has one [`Algorithm`], from the configuration or from a published key set ([`read_key_set`]), and never
-//!   from a token: so a public key cannot be taken for a secret, and `none` does not exist.
-//! * A [`Verifier`] has keys, and checks tokens for the hub. Keys can change while it is in use.
-//! * [`mint`] makes tokens, for development.
+//! * A [`Key`] has one [`Algorithm`], from the configuration or from a published key set ([`read_key_set`]), never from
+//!   a token. So a public key cannot be mistaken for a secret, and there is no `none`.
+//! * A [`Verifier`] verifies tokens for the hub. Its keys can change while it is in use.
+//! * [`mint`] makes tokens for development.
 //!
-//! Signatures are jsonwebtoken's business; which key, in what order things are judged, and what claims mean is decided
-//! here. The signature comes first: what has none that is valid learns nothing about its claims.
+//! jsonwebtoken verifies signatures. This crate decides which keys to try, the order of the checks, and what claims
+//! mean. The signature is checked first: the sender of a token without a valid one learns nothing about the claims.
 //!
-//! Deliberately absent: the network (key sets are fetched by the wiring and handed in), files, clocks: the time comes in
-//! as a value.
+//! Deliberately absent: the network (ws-server fetches key sets and passes them in), files, and clocks (the time is
+//! passed in).
 
 mod algorithm;
 mod claims;

@@ -1,6 +1,6 @@
 //! Every fixed limit of this crate.
 
-/// Longest token, in bytes; half of what fits into the head of a request.
+/// Longest token, in bytes: half of the largest request head.
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
 /// Longest published key set, in bytes of JSON.

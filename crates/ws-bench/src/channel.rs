@@ -1,11 +1,10 @@
-//! The channels of a run: their names, and publications in them, read quickly.
+//! The channels of a run: their names, and the hot path for publications in them.
 //!
-//! Names and data carry the run's mark and eight digits, so that what others do on the same server
-//! is told apart. A [`PublicationShape`] knows what an earlier publication looked like and takes
-//! channel, offset and number out of the next one by comparison; whatever it does not recognise is
-//! for [`Incoming`](crate::message::Incoming).
+//! Names and data contain the mark of the run and eight digits, so that other traffic on the same server is ignored. A
+//! [`PublicationShape`] knows what an earlier publication looked like, and takes channel, offset and number out of the
+//! next one by comparison. What it does not recognise is left to [`decode`](crate::message::decode).
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::message::{DIGITS, digits, number};
 
@@ -30,9 +29,9 @@ impl Names {
         self.with(&String::from_utf8_lossy(&digits(channel)))
     }
 
-    /// A name with something else in place of its number.
-    pub(crate) fn with(&self, place: &str) -> String {
-        format!("{}{place}", self.prefix)
+    /// A name with `placeholder` instead of a number.
+    pub(crate) fn with(&self, placeholder: &str) -> String {
+        format!("{}{placeholder}", self.prefix)
     }
 
     /// The number of a channel of this run.
@@ -40,24 +39,25 @@ impl Names {
         number(name.strip_prefix(&self.prefix)?.as_bytes())
     }
 
-    /// A publication of this run; `None` for one of somebody else.
-    pub(crate) fn publication(&self, channel: &str, offset: Option<u64>, data: &Value) -> Option<Publication> {
-        let digits = data.as_str()?.strip_prefix(&self.mark)?.as_bytes().get(..DIGITS)?;
+    /// A publication of this run; `None` if it is of another.
+    pub(crate) fn publication(&self, channel: &str, offset: Option<u64>, data: &RawValue) -> Option<Publication> {
+        let data: &str = serde_json::from_str(data.get()).ok()?;
+        let digits = data.strip_prefix(&self.mark)?.as_bytes().get(..DIGITS)?;
         Some(Publication { channel: self.channel(channel)?, offset, number: number(digits)? })
     }
 }
 
-/// What a publication of this run says of itself.
+/// A publication of this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Publication {
     pub(crate) channel: u64,
-    /// Absent in a namespace without history.
+    /// `None` in a namespace without history.
     pub(crate) offset: Option<u64>,
     /// Counted over all channels.
     pub(crate) number: u64,
 }
 
-/// A publication seen before: what stands before the channel, the offset and the number.
+/// A publication seen before: the bytes before the channel, the offset and the number.
 #[derive(Debug, Default)]
 pub(crate) struct PublicationShape {
     head: Vec<u8>,
@@ -66,8 +66,8 @@ pub(crate) struct PublicationShape {
 }
 
 impl PublicationShape {
-    /// Remembers `text`, which is a publication of this run. Where the fields stand in another order
-    /// than channel, offset, data, nothing is learned, and everything is read slowly.
+    /// Remembers `text`, a publication of this run. If its fields are not in the order channel, offset, data, nothing is
+    /// learned, and every publication is decoded.
     pub(crate) fn learn(&mut self, text: &[u8], names: &Names) {
         *self = PublicationShape::of(text, names).unwrap_or_default();
     }
@@ -75,9 +75,9 @@ impl PublicationShape {
     fn of(text: &[u8], names: &Names) -> Option<PublicationShape> {
         const OFFSET: &[u8] = b"\"offset\":";
         let head = end_of(text, names.prefix.as_bytes())?;
-        let behind = text.get(head + DIGITS..)?;
-        let number_at = end_of(behind, format!("\"{}", names.mark).as_bytes())?;
-        let (between, head) = (&behind[..number_at], text[..head].to_vec());
+        let after = text.get(head + DIGITS..)?;
+        let number_at = end_of(after, format!("\"{}", names.mark).as_bytes())?;
+        let (between, head) = (&after[..number_at], text[..head].to_vec());
         let Some(at) = end_of(between, OFFSET) else {
             return Some(PublicationShape { head, before_offset: None, before_number: between.to_vec() });
         };
@@ -85,15 +85,15 @@ impl PublicationShape {
         Some(PublicationShape { head, before_offset: Some(between[..at].to_vec()), before_number: rest.to_vec() })
     }
 
-    /// The publication in `text`, if all the rest, as far as the number, is as it was.
+    /// The publication in `text`, if everything else up to its number is the same.
     #[inline]
     pub(crate) fn read(&self, text: &[u8]) -> Option<Publication> {
         let rest = text.strip_prefix(self.head.as_slice())?;
         let (channel, mut rest) = rest.split_at_checked(DIGITS)?;
         let mut offset = None;
         if let Some(before) = &self.before_offset {
-            let (value, behind) = decimal(rest.strip_prefix(before.as_slice())?)?;
-            (offset, rest) = (Some(value), behind);
+            let (value, after) = decimal(rest.strip_prefix(before.as_slice())?)?;
+            (offset, rest) = (Some(value), after);
         }
         let digits = rest.strip_prefix(self.before_number.as_slice())?.get(..DIGITS)?;
         Some(Publication { channel: number(channel)?, offset, number: number(digits)? })
@@ -115,7 +115,6 @@ pub(crate) fn decimal(text: &[u8]) -> Option<(u64, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     const MARK: &str = "cafe0000";
 
@@ -164,14 +163,15 @@ mod tests {
     #[test]
     fn only_what_belongs_to_this_run_is_a_publication() {
         let names = Names::new(Some("n"), MARK);
-        let read = |channel: &str, data| names.publication(channel, Some(1), &data);
+        let read =
+            |channel: &str, data: &str| names.publication(channel, Some(1), serde_json::from_str(data).expect("JSON"));
         let own = names.name(3);
         assert_eq!(own, "n:cafe0000-00000003");
         let expect = Publication { channel: 3, offset: Some(1), number: 0xa };
-        assert_eq!(read(&own, json!("cafe00000000000axx")), Some(expect));
-        assert_eq!(read(&own, json!("beef00000000000a")), None);
-        assert_eq!(read(&own, json!({"a": 1})), None);
-        assert_eq!(read(&own, json!("cafe0000")), None);
-        assert_eq!(read("cafe0000-00000003", json!("cafe00000000000a")), None);
+        assert_eq!(read(&own, r#""cafe00000000000axx""#), Some(expect));
+        assert_eq!(read(&own, r#""beef00000000000a""#), None);
+        assert_eq!(read(&own, r#"{"a":1}"#), None);
+        assert_eq!(read(&own, r#""cafe0000""#), None);
+        assert_eq!(read("cafe0000-00000003", r#""cafe00000000000a""#), None);
     }
 }

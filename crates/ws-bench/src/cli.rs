@@ -1,4 +1,4 @@
-//! The command line: scenarios, their options, and how a duration is written.
+//! The command line: scenarios, their options, and the format of durations.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::target::Target;
 
 #[derive(Debug, Parser)]
-#[command(name = "ws-bench", version, about = "Load tool for servers that speak the ws-server protocol")]
-#[command(after_help = "Exit codes: 0 fine, 1 the run failed or the server lost something, 2 usage.")]
+#[command(name = "ws-bench", version, about = "Load generator for servers that speak the ws-server protocol")]
+#[command(after_help = "Exit codes: 0 success, 1 the run failed or the server lost something, 2 invalid usage.")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) scenario: Scenario,
@@ -16,23 +16,23 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Scenario {
-    /// Requests and answers: requests per second and latency
+    /// Requests and responses: requests per second and latency
     Echo(Echo),
-    /// One connection broadcasts to all: deliveries per second, latency, loss
+    /// One connection broadcasts to all: deliveries per second, latency and loss
     Fanout(Fanout),
-    /// Connections that do nothing: handshake rate, memory and CPU of each
+    /// Idle connections: handshake rate, memory and CPU per connection
     Idle(Idle),
-    /// Connections opened and closed again: handshakes per second and latency
+    /// Open and close connections: handshakes per second and latency
     Connect(Connect),
-    /// Many channels, each with some subscribers: deliveries per second, memory of channels and subscriptions
+    /// Many channels with a few subscribers each: deliveries per second, memory per channel and subscription
     Channels(Channels),
-    /// All clients go, something is published, all come back: time to catch up, and whether each got all of it
+    /// All clients disconnect, miss publications and reconnect: time to catch up, and whether each gets all of them
     Recover(Recover),
-    /// Subscribers that never read, in turns: what they cost the others and the server's memory
+    /// Subscribers that never read: their effect on the others and on the memory of the server, with and without in turns
     Slow(Slow),
-    /// Publishers that wait for their acknowledgements: publishes per second and latency
+    /// Publishers that wait for acknowledgements: publishes per second and latency
     Publish(Publish),
-    /// Clients that mean harm, in turns, beside others that do not: what the others notice of it
+    /// Attackers beside well-behaved clients: their effect on the latter, with and without in turns
     Attack(Attack),
 }
 
@@ -54,25 +54,25 @@ impl Scenario {
 
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// Server to load: ws://HOST:PORT/PATH
+    /// Server to test: ws://HOST:PORT/PATH
     #[arg(default_value = "ws://127.0.0.1:3000/ws", value_name = "URL")]
     pub(crate) target: Target,
-    /// How long to measure (ms, s, m); `slow`, `attack`: in each of their turns; `--sweep`: for each row; `recover`: of no meaning
+    /// How long to measure (ms, s, m). `slow` and `attack`: for each turn; `--sweep`: for each row; `recover`: ignored
     #[arg(long, default_value = "5s", value_parser = positive)]
     pub(crate) duration: Duration,
-    /// Load before the measurement begins; `idle`, `channels`: rest before each reading of memory
+    /// How long to apply load before measuring. `idle` and `channels`: how long to rest before reading memory
     #[arg(long, default_value = "1s", value_parser = duration)]
     pub(crate) warmup: Duration,
-    /// Process id of the server on this machine: its CPU time and memory are reported
+    /// Process id of the server on this machine, to report its CPU time and memory
     #[arg(long)]
     pub(crate) pid: Option<u32>,
     /// Threads that drive connections [default: half of the CPUs, 1 to 4]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) threads: Option<u16>,
-    /// Print one JSON object instead of the table
+    /// Print one JSON object instead of a table
     #[arg(long)]
     pub(crate) json: bool,
-    /// Show no progress
+    /// Do not show progress
     #[arg(long)]
     pub(crate) quiet: bool,
 }
@@ -84,7 +84,7 @@ pub(crate) struct Echo {
     /// Connections that send requests
     #[arg(long, default_value_t = 100, value_parser = count)]
     pub(crate) connections: usize,
-    /// Requests that each connection has unanswered at a time
+    /// Requests in flight per connection
     #[arg(long, default_value_t = 1, value_parser = window)]
     pub(crate) in_flight: usize,
     /// Length of the message in bytes
@@ -96,13 +96,13 @@ pub(crate) struct Echo {
 pub(crate) struct Fanout {
     #[command(flatten)]
     pub(crate) common: Common,
-    /// Connections; all receive, the first one publishes
+    /// Connections; all of them receive, the first one publishes
     #[arg(long, default_value_t = 1000, value_parser = count)]
     pub(crate) connections: usize,
-    /// Publishes that have not reached every connection yet, at a time
+    /// Publishes in flight: not yet received by every connection
     #[arg(long, default_value_t = 16, value_parser = window)]
     pub(crate) in_flight: usize,
-    /// Publishes per second instead, whatever the server does; latency counts from when each was due
+    /// Publishes per second at a fixed rate instead; latency is measured from when each was due
     #[arg(long, conflicts_with = "in_flight", value_parser = rate)]
     pub(crate) rate: Option<f64>,
     /// Length of the message in bytes, at least 16
@@ -114,10 +114,10 @@ pub(crate) struct Fanout {
 pub(crate) struct Idle {
     #[command(flatten)]
     pub(crate) common: Common,
-    /// Connections to hold open
+    /// Connections to keep open
     #[arg(long, default_value_t = 10_000, value_parser = count)]
     pub(crate) connections: usize,
-    /// Handshakes in progress at a time
+    /// Handshakes in progress at the same time
     #[arg(long, default_value_t = 64, value_parser = window)]
     pub(crate) concurrency: usize,
 }
@@ -126,7 +126,7 @@ pub(crate) struct Idle {
 pub(crate) struct Connect {
     #[command(flatten)]
     pub(crate) common: Common,
-    /// Connections being opened or closed at a time
+    /// Connections being opened or closed at the same time
     #[arg(long, default_value_t = 64, value_parser = window)]
     pub(crate) concurrency: usize,
 }
@@ -141,19 +141,19 @@ pub(crate) struct Channels {
     /// Subscribers of each channel
     #[arg(long, default_value_t = 10, value_parser = count)]
     pub(crate) subscribers: usize,
-    /// Subscriptions that each connection holds; at most as many as there are channels
+    /// Subscriptions per connection, at most one per channel
     #[arg(long, default_value_t = 1, value_parser = count)]
     pub(crate) per_connection: usize,
-    /// Publications that have not reached every subscriber yet, at a time
+    /// Publications in flight: not yet received by every subscriber
     #[arg(long, default_value_t = 16, value_parser = window)]
     pub(crate) window: usize,
-    /// Publish this many, without a warm-up, instead of for --duration; 0: measure memory alone
+    /// Publish this many, without a warm-up, instead of for --duration; 0: measure only memory
     #[arg(long, value_parser = publications)]
     pub(crate) publications: Option<u64>,
     /// Length of the data in bytes, at least 16
     #[arg(long, default_value_t = 128, value_parser = stamped_payload)]
     pub(crate) payload: usize,
-    /// Namespace of the channels; without it they have none
+    /// Namespace of the channels [default: none]
     #[arg(long, value_parser = namespace)]
     pub(crate) namespace: Option<String>,
 }
@@ -162,22 +162,22 @@ pub(crate) struct Channels {
 pub(crate) struct Recover {
     #[command(flatten)]
     pub(crate) common: Common,
-    /// Clients that go and come back
+    /// Clients that disconnect and reconnect
     #[arg(long, default_value_t = 10_000, value_parser = count)]
     pub(crate) clients: usize,
     /// Channels that the clients are spread over
     #[arg(long, default_value_t = 1, value_parser = count)]
     pub(crate) channels: usize,
-    /// Publications to each channel while nobody is there
+    /// Publications to each channel while all clients are disconnected
     #[arg(long, default_value_t = 100, value_parser = publications)]
     pub(crate) publications: u64,
-    /// Handshakes in progress at a time
+    /// Handshakes in progress at the same time
     #[arg(long, default_value_t = 64, value_parser = window)]
     pub(crate) concurrency: usize,
     /// Length of the data in bytes, at least 16
     #[arg(long, default_value_t = 128, value_parser = stamped_payload)]
     pub(crate) payload: usize,
-    /// Namespace of the channels; without it they have none
+    /// Namespace of the channels [default: none]
     #[arg(long, value_parser = namespace)]
     pub(crate) namespace: Option<String>,
 }
@@ -189,16 +189,16 @@ pub(crate) struct Slow {
     /// Subscribers that read
     #[arg(long, default_value_t = 100, value_parser = count)]
     pub(crate) subscribers: usize,
-    /// Subscribers that never read, in every second turn
+    /// Subscribers that never read, in every other turn
     #[arg(long, default_value_t = 1, value_parser = count)]
     pub(crate) slow: usize,
     /// Length of the data in bytes, at least 16
     #[arg(long, default_value_t = 16_384, value_parser = stamped_payload)]
     pub(crate) bytes: usize,
-    /// Publications per second; latency counts from when each was due
+    /// Publications per second; latency is measured from when each was due
     #[arg(long, default_value_t = 50.0, value_parser = rate)]
     pub(crate) rate: f64,
-    /// Namespace of the channel; without it it has none
+    /// Namespace of the channel [default: none]
     #[arg(long, value_parser = namespace)]
     pub(crate) namespace: Option<String>,
 }
@@ -210,22 +210,22 @@ pub(crate) struct Publish {
     /// Connections that publish
     #[arg(long, default_value_t = 100, value_parser = count)]
     pub(crate) publishers: usize,
-    /// Several numbers of publishers instead, one after the other: 1,10,100
+    /// Measure several numbers of publishers, one after the other: 1,10,100
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', conflicts_with = "publishers", value_parser = count)]
     pub(crate) sweep: Vec<usize>,
-    /// Publishes that each publisher has unanswered at a time, 1 to 64
+    /// Publishes in flight per publisher, 1 to 64
     #[arg(long, default_value_t = 1, value_parser = unanswered)]
     pub(crate) in_flight: usize,
     /// Length of the data in bytes, at least 16
     #[arg(long, default_value_t = 128, value_parser = stamped_payload)]
     pub(crate) payload: usize,
-    /// Channels, dealt to the publishers in turn; each publishes to one
+    /// Channels, assigned to the publishers in turn; each publisher uses one
     #[arg(long, default_value_t = 1, value_parser = count)]
     pub(crate) channels: usize,
-    /// Namespace of the channels; without it they have none
+    /// Namespace of the channels [default: none]
     #[arg(long, value_parser = namespace)]
     pub(crate) namespace: Option<String>,
-    /// Give each publication a msg_id of its own
+    /// Give each publication its own msg_id
     #[arg(long)]
     pub(crate) msg_ids: bool,
 }
@@ -234,25 +234,25 @@ pub(crate) struct Publish {
 pub(crate) struct Attack {
     #[command(flatten)]
     pub(crate) common: Common,
-    /// Clients that send an echo from time to time
+    /// Well-behaved clients, which send an echo at a fixed interval
     #[arg(long, default_value_t = 1000, value_parser = count)]
     pub(crate) clients: usize,
-    /// Requests per second of all of them together
+    /// Requests per second of all these clients together
     #[arg(long, default_value_t = 2000.0, value_parser = rate)]
     pub(crate) rate: f64,
     /// Length of the message in bytes
     #[arg(long, default_value_t = 128, value_parser = payload)]
     pub(crate) payload: usize,
-    /// Attackers that open a socket and say nothing
+    /// Attackers that open a socket and send nothing
     #[arg(long, default_value_t = 2000, value_parser = any_count)]
     pub(crate) half_open: usize,
     /// Attackers that send a handshake byte by byte
     #[arg(long, default_value_t = 1000, value_parser = any_count)]
     pub(crate) slow_drip: usize,
-    /// Attackers that send what is no message, as much as they can, until they are closed
+    /// Attackers that send invalid messages as fast as they can until they are disconnected
     #[arg(long, default_value_t = 500, value_parser = any_count)]
     pub(crate) malformed: usize,
-    /// Rest of such an attacker before it connects again
+    /// How long such an attacker waits before it reconnects
     #[arg(long, default_value = "1s", value_parser = duration)]
     pub(crate) malformed_pause: Duration,
 }
@@ -286,7 +286,7 @@ fn stamped_payload(text: &str) -> Result<usize, String> {
     within(text, 16, 8 << 20)
 }
 
-/// Their numbers have eight hexadecimal digits.
+/// Publications are numbered with eight hexadecimal digits.
 fn publications(text: &str) -> Result<u64, String> {
     within(text, 0, 1_000_000_000).map(|number| number as u64)
 }
@@ -310,12 +310,12 @@ fn rate(text: &str) -> Result<f64, String> {
 
 fn positive(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        Duration::ZERO => Err("must be longer than nothing".to_owned()),
+        Duration::ZERO => Err("must be longer than 0".to_owned()),
         length => Ok(length),
     }
 }
 
-/// `500ms`, `5s`, `1.5m`: a number and its unit; at most a day.
+/// `500ms`, `5s`, `1.5m`: a number and a unit; at most a day.
 fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
@@ -323,7 +323,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         "ms" => 0.001,
         "s" => 1.0,
         "m" => 60.0,
-        "" => return Err(format!("say the unit: {text}s, {text}ms or {text}m")),
+        "" => return Err(format!("a unit is missing: write {text}s, {text}ms or {text}m")),
         _ => return Err(format!("unknown unit '{unit}': write ms, s or m")),
     };
     match number.parse::<f64>().map(|n| n * scale) {

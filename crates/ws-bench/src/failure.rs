@@ -1,7 +1,8 @@
-//! Why a run could not be carried out. What went wrong *in* a run that was carried out
-//! stands in its report instead.
+//! Why a run could not be carried out. What goes wrong *during* a run is in its report instead.
 
 use std::io;
+
+use ws_proto::ErrorCode;
 
 use crate::socket::ConnectError;
 
@@ -18,15 +19,15 @@ pub(crate) enum Failure {
     )]
     Files { wanted: usize, needed: u64, limit: u64, fit: u64 },
     #[error(
-        "{wanted} connections do not fit: this machine has {ports} ports towards one server address. \
+        "{wanted} connections do not fit: this machine has {ports} ports for connections to one server address. \
          Widen net.ipv4.ip_local_port_range, open fewer, or run ws-bench on several machines \
-         (only an IPv4 loopback target is reached from several source addresses)"
+         (only an IPv4 loopback address can be reached from several source addresses)"
     )]
     Ports { wanted: usize, ports: usize },
     #[error("--pid {pid}: {error}")]
     Process { pid: u32, error: io::Error },
     #[error(
-        "--per-connection {per_connection}: a connection subscribes to a channel once, and there are {channels} \
+        "--per-connection {per_connection}: a connection can subscribe to a channel only once, and there are {channels} \
          channels. Lower it, or raise --channels"
     )]
     PerConnection { per_connection: u64, channels: u64 },
@@ -38,14 +39,17 @@ pub(crate) enum Failure {
     Io(#[from] io::Error),
 }
 
-/// What to do about errors that a run of this kind meets easily.
+/// What to do about the most common errors.
 fn hint(why: &str) -> &'static str {
-    match why.split(':').next() {
-        Some("limit_exceeded") => {
-            " (raise limits.channels_per_connection_max of the server, or lower --per-connection)"
-        }
-        Some("rate_limited") => " (set limits.requests_per_second of the server to 0 for this run)",
-        Some("unknown_namespace") => " (configure the namespace on the server, or leave --namespace out)",
-        _ => "",
+    let code = why.split(':').next();
+    let is = |expect: ErrorCode| code == Some(expect.as_str());
+    if is(ErrorCode::LimitExceeded) {
+        " (raise limits.channels_per_connection_max of the server, or lower --per-connection)"
+    } else if is(ErrorCode::RateLimited) {
+        " (set limits.requests_per_second of the server to 0 for this run)"
+    } else if is(ErrorCode::UnknownNamespace) {
+        " (configure the namespace on the server, or leave out --namespace)"
+    } else {
+        ""
     }
 }

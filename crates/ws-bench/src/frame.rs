@@ -1,12 +1,12 @@
 //! WebSocket frames (RFC 6455, section 5) as a client sees them, without any I/O.
 //!
-//! Bytes go in with [`Decoder::feed`], as they arrive and however they are cut; whole messages and
-//! control frames come out as slices of those bytes. Only what is cut off at the end of a read, and
-//! the parts of a fragmented message, are copied. Not here: extensions, UTF-8 checks.
+//! Bytes go in with [`Decoder::feed`] as they arrive, in pieces of any size; whole messages and control frames come
+//! out as slices of those bytes. Only an incomplete frame at the end of a read, and the parts of a fragmented message,
+//! are copied. Not here: extensions, UTF-8 checks.
 
 use std::ops::Range;
 
-/// A longer message from the server ends the connection: the client is not to be filled up.
+/// A longer message from the server ends the connection, so that it cannot fill the memory of the client.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
 const CONTINUATION: u8 = 0;
@@ -15,7 +15,7 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// What the server did that no server may do.
+/// How the server violated RFC 6455.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FrameError {
     #[error("a masked frame")]
@@ -36,7 +36,7 @@ pub(crate) enum Event<'a> {
     Close { code: Option<u16>, reason: &'a [u8] },
 }
 
-/// The head of one frame, and where its payload lies.
+/// The head of one frame, and the range of its payload.
 #[derive(Debug, PartialEq, Eq)]
 struct Head {
     last: bool,
@@ -45,7 +45,7 @@ struct Head {
 }
 
 impl Head {
-    /// `None` until the whole frame is there.
+    /// `None` until the frame is complete.
     fn read(bytes: &[u8]) -> Result<Option<Head>, FrameError> {
         let &[first, second, ..] = bytes else { return Ok(None) };
         if second & 0x80 != 0 {
@@ -75,15 +75,14 @@ impl Head {
 /// Turns the bytes of one connection into events.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
-    /// An incomplete frame: the end of what was fed.
+    /// An incomplete frame at the end of what was fed.
     rest: Vec<u8>,
-    /// The parts so far of a fragmented message.
+    /// The parts of a fragmented message so far.
     parts: Option<Vec<u8>>,
 }
 
 impl Decoder {
-    /// Gives `sink` every event that is complete with these bytes. After an error the connection
-    /// is of no use any more.
+    /// Passes to `sink` every event that these bytes complete. After an error the connection cannot be used any more.
     pub(crate) fn feed(&mut self, bytes: &[u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), FrameError> {
         if self.rest.is_empty() {
             let used = self.whole_frames(bytes, sink)?;
@@ -150,7 +149,7 @@ fn close(payload: &[u8]) -> Event<'_> {
     }
 }
 
-/// Appends the head of a client's frame. Its mask key is zero: the payload follows as it is.
+/// Appends the head of a client frame. The masking key is zero, so the payload follows unchanged.
 fn head(out: &mut Vec<u8>, opcode: u8, length: usize) {
     out.push(0x80 | opcode);
     match length {

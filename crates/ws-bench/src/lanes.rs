@@ -1,8 +1,7 @@
-//! The threads that drive connections: each with a runtime, a read buffer and a state of its own.
+//! The threads that drive connections. Each lane is a thread with a runtime, a read buffer and a state of its own.
 //!
-//! A connection belongs to one lane for good, and all connections of a lane share its [`Seat`].
-//! Only the lane's own tasks lock the seat while it runs (a few ns, nobody waits); the main thread
-//! looks in a few times a second.
+//! A connection stays on one lane, and all connections of a lane share its [`LaneState`]. Nearly only the tasks of the
+//! lane lock it, so nobody waits for the lock; the main thread reads it a few times a second.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,16 +14,16 @@ const READ_BUFFER_BYTES: usize = 256 << 10;
 
 /// What the connections of one lane share.
 #[derive(Debug)]
-pub(crate) struct Seat<S> {
+pub(crate) struct LaneState<S> {
     pub(crate) buffer: Box<[u8]>,
-    /// Frames on their way into a socket.
+    /// Frames to be written to a socket next.
     pub(crate) out: Vec<u8>,
     pub(crate) state: S,
 }
 
-/// A handle on a lane's seat.
+/// A handle to the state of a lane.
 #[derive(Debug)]
-pub(crate) struct Shared<S>(Arc<Mutex<Seat<S>>>);
+pub(crate) struct Shared<S>(Arc<Mutex<LaneState<S>>>);
 
 impl<S> Clone for Shared<S> {
     fn clone(&self) -> Self {
@@ -35,12 +34,12 @@ impl<S> Clone for Shared<S> {
 impl<S> Shared<S> {
     fn new(state: S) -> Shared<S> {
         let buffer = vec![0; READ_BUFFER_BYTES].into_boxed_slice();
-        Shared(Arc::new(Mutex::new(Seat { buffer, out: Vec::new(), state })))
+        Shared(Arc::new(Mutex::new(LaneState { buffer, out: Vec::new(), state })))
     }
 
     /// Never held across an await.
     #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Seat<S>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, LaneState<S>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -48,7 +47,7 @@ impl<S> Shared<S> {
 #[derive(Debug)]
 struct Lane<S> {
     runtime: Handle,
-    seat: Shared<S>,
+    shared: Shared<S>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -58,7 +57,7 @@ struct Lane<S> {
 pub(crate) struct Lanes<S>(Vec<Lane<S>>);
 
 impl<S: Send + 'static> Lanes<S> {
-    /// `threads`: as asked for; by default half of the CPUs that this process may use, 1 to 4.
+    /// Starts `threads` lanes; by default half as many as there are CPUs for this process, 1 to 4.
     pub(crate) fn start(threads: Option<u16>, state: impl Fn() -> S) -> io::Result<Lanes<S>> {
         let cpus = thread::available_parallelism().map_or(1, usize::from);
         let threads = threads.map_or((cpus / 2).clamp(1, 4), usize::from);
@@ -75,20 +74,20 @@ impl<S: Send + 'static> Lanes<S> {
         &self.0[index % self.0.len()].runtime
     }
 
-    pub(crate) fn seat(&self, index: usize) -> &Shared<S> {
-        &self.0[index % self.0.len()].seat
+    pub(crate) fn shared(&self, index: usize) -> &Shared<S> {
+        &self.0[index % self.0.len()].shared
     }
 
-    /// Goes round all seats.
+    /// Visits the state of every lane.
     pub(crate) fn each(&self, mut visit: impl FnMut(&mut S)) {
         for lane in &self.0 {
-            visit(&mut lane.seat.lock().state);
+            visit(&mut lane.shared.lock().state);
         }
     }
 
-    /// Goes round all seats and adds up.
+    /// Adds up `count` over all lanes.
     pub(crate) fn sum(&self, count: impl Fn(&S) -> u64) -> u64 {
-        self.0.iter().map(|lane| count(&lane.seat.lock().state)).sum()
+        self.0.iter().map(|lane| count(&lane.shared.lock().state)).sum()
     }
 }
 
@@ -101,7 +100,7 @@ impl<S: Send + 'static> Lane<S> {
             let _ = runtime.block_on(stopped);
         };
         let thread = thread::Builder::new().name("lane".to_owned()).spawn(body)?;
-        Ok(Lane { runtime: handle, seat: Shared::new(state), stop: Some(stop), thread: Some(thread) })
+        Ok(Lane { runtime: handle, shared: Shared::new(state), stop: Some(stop), thread: Some(thread) })
     }
 }
 
@@ -123,9 +122,9 @@ mod tests {
         let lanes = Lanes::start(Some(3), || 0u64).expect("threads");
         let (sender, receiver) = std::sync::mpsc::channel();
         for index in 0..30 {
-            let (seat, sender) = (lanes.seat(index).clone(), sender.clone());
+            let (shared, sender) = (lanes.shared(index).clone(), sender.clone());
             lanes.runtime(index).spawn(async move {
-                seat.lock().state += 1;
+                shared.lock().state += 1;
                 let _ = sender.send(());
             });
         }

@@ -1,14 +1,14 @@
-//! What this machine lets one client have: open files, and ports towards one address.
+//! Limits of this machine for one client: open files, and ports for connections to one address.
 
 use std::fs;
 
 use crate::failure::Failure;
 use crate::target::Server;
 
-/// Files that are open beside the connections (runtime, terminal, /proc), with room to spare.
-const FILES_BESIDE: u64 = 64;
+/// Files that are open besides connections (runtime, terminal, /proc), with room to spare.
+const FILES_RESERVED: u64 = 64;
 
-/// Makes room for `wanted` connections to `server`, or says how many fit.
+/// Raises the limit of open files and spreads source addresses, so that `wanted` connections to `server` fit.
 pub(crate) fn make_room(wanted: usize, server: &mut Server) -> Result<(), Failure> {
     let limit = rlimit::increase_nofile_limit(u64::MAX)?;
     files_suffice(wanted, limit)?;
@@ -21,15 +21,15 @@ pub(crate) fn make_room(wanted: usize, server: &mut Server) -> Result<(), Failur
 }
 
 fn files_suffice(wanted: usize, limit: u64) -> Result<(), Failure> {
-    let needed = wanted as u64 + FILES_BESIDE;
+    let needed = wanted as u64 + FILES_RESERVED;
     if needed > limit {
-        let fit = limit.saturating_sub(FILES_BESIDE);
+        let fit = limit.saturating_sub(FILES_RESERVED);
         return Err(Failure::Files { wanted, needed, limit, fit });
     }
     Ok(())
 }
 
-/// Size of the ephemeral range, from the text of `ip_local_port_range`; Linux's default if unread.
+/// Number of ephemeral ports, from the text of `ip_local_port_range`; the default of Linux if it cannot be read.
 fn ports(range: &str) -> usize {
     let mut ends = range.split_whitespace().filter_map(|end| end.parse::<usize>().ok());
     match (ends.next(), ends.next()) {
@@ -38,8 +38,8 @@ fn ports(range: &str) -> usize {
     }
 }
 
-/// Source addresses that `wanted` connections need. A tenth of the ports stays free: some are in
-/// use, and the search for the last free ones is slow.
+/// Number of source addresses that `wanted` connections need. A tenth of the ports stays free: some are in use, and
+/// finding the last free ones is slow.
 fn addresses(wanted: usize, ports: usize) -> usize {
     wanted.div_ceil((ports - ports / 10).max(1))
 }

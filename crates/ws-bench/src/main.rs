@@ -1,7 +1,7 @@
-//! `ws-bench`: puts load on a server that speaks the ws-server protocol and says what it did.
+//! `ws-bench`: a load generator for servers that speak the ws-server protocol.
 //!
-//! One process, few sockets' worth of state per connection, and nothing measured but what
-//! crosses the wire and what `/proc` says about one process. `README.md` explains the figures.
+//! One process with little state per connection. It measures only what crosses the wire, and CPU time and memory of
+//! one process from `/proc`. `README.md` explains the figures.
 
 use std::process::ExitCode;
 
@@ -22,6 +22,7 @@ mod report;
 mod request;
 mod scenario;
 mod socket;
+mod stage;
 mod target;
 
 #[global_allocator]

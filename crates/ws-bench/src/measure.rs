@@ -1,4 +1,4 @@
-//! Time, latencies, rates, and complaints: everything that a run counts.
+//! What a run counts: time, latencies and complaints.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 /// Longer latencies count as this long.
 const LATENCY_NS_MAX: u64 = 600_000_000_000;
 
-/// Nanoseconds since the run began; one clock for all threads.
+/// Nanoseconds since the start of the run; the same clock for all threads.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock(Instant);
 
@@ -76,13 +76,13 @@ pub(crate) struct Quantiles {
 }
 
 impl Quantiles {
-    /// Each with the name that people know it by.
+    /// Each with its usual name.
     pub(crate) fn named(&self) -> [(&'static str, f64); 5] {
         [("p50", self.p50), ("p90", self.p90), ("p99", self.p99), ("p99.9", self.p999), ("max", self.max)]
     }
 }
 
-/// Counts what went wrong in one way, and keeps the first instance to show.
+/// Counts one kind of failure, and keeps the first instance.
 #[derive(Debug, Default)]
 pub(crate) struct Complaints {
     pub(crate) count: u64,
@@ -102,7 +102,7 @@ impl Complaints {
         }
     }
 
-    /// `3 connections ended, the first: …`; nothing if nothing happened.
+    /// `3 connections ended, the first: …`; `None` if there were none.
     pub(crate) fn sentence(&self, what: &str) -> Option<String> {
         let first = self.first.as_ref()?;
         Some(format!("{} {what}, the first: {}", self.count, shortened(first)))

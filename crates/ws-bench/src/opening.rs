@@ -1,4 +1,4 @@
-//! Opens connections, a bounded number at a time, each on the lane that it belongs to.
+//! Opens connections, a limited number at a time, each on its own lane.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -9,26 +9,26 @@ use tokio::time::sleep;
 
 use crate::failure::Failure;
 use crate::lanes::Lanes;
-use crate::scenario::{LOOK_EVERY, Stage};
 use crate::socket::{ConnectError, Socket};
+use crate::stage::{POLL_INTERVAL, Stage};
 use crate::target::Server;
 
-/// Handshakes in progress where it does not matter how many.
+/// Default number of handshakes in progress.
 pub(crate) const CONCURRENCY: usize = 64;
 
 /// What the tasks that open connections share.
 struct Opening<A> {
     server: Server,
     wanted: usize,
-    /// Tasks, each with one handshake in progress; every so many-th connection is the same task's.
+    /// Number of tasks, each with one handshake in progress. A task opens every `stride`-th connection.
     stride: usize,
     opened: AtomicUsize,
     accept: A,
 }
 
-/// Opens `wanted` connections with about `concurrency` handshakes in progress. Gives each with its
-/// index to `accept`, on its lane's thread, in no particular order. Ends at the first that fails;
-/// otherwise says how long all took.
+/// Opens `wanted` connections with about `concurrency` handshakes in progress. Calls `accept` with the index and the
+/// socket of each, on the thread of its lane, in no particular order. Returns how long it took. Ends with the first
+/// connection that fails.
 pub(crate) async fn open<S: Send + 'static>(
     lanes: &Lanes<S>,
     server: Server,
@@ -37,7 +37,7 @@ pub(crate) async fn open<S: Send + 'static>(
     accept: impl Fn(usize, Socket) + Send + Sync + 'static,
 ) -> Result<Duration, Failure> {
     let start = Instant::now();
-    // A multiple of the lanes: the connections of a task are then all of its own lane.
+    // A multiple of the number of lanes, so that all connections of a task are on its own lane.
     let stride = concurrency.next_multiple_of(lanes.count());
     let opening = Arc::new(Opening { server, wanted, stride, opened: AtomicUsize::new(0), accept });
     let (failed, mut failures) = mpsc::channel(1);
@@ -54,17 +54,17 @@ pub(crate) async fn open<S: Send + 'static>(
         let wait = async {
             tokio::select! {
                 failure = failures.recv() => Some(failure),
-                () = sleep(LOOK_EVERY) => None,
+                () = sleep(POLL_INTERVAL) => None,
             }
         };
-        stage.progress.tell_open(opening.opened.load(Relaxed), wanted);
+        stage.progress.show_open(opening.opened.load(Relaxed), wanted);
         if let Some(end) = stage.unless_interrupted(wait).await?.ok_or(Failure::Interrupted)? {
             break end;
         }
     };
     match (failure, opening.opened.load(Relaxed)) {
         (None, _) => Ok(start.elapsed()),
-        // The first connection's failure needs no number.
+        // If the first connection fails, its number says nothing.
         (Some(error), 0) => Err(Failure::Connect(error)),
         (Some(error), opened) => Err(Failure::Opening { number: opened + 1, wanted, error }),
     }

@@ -1,6 +1,6 @@
-//! What `/proc` says about one process: time on a CPU, and resident memory. Linux only.
+//! CPU time and resident memory of one process, from `/proc`. Linux only.
 //!
-//! One process with all its threads; no children, no kernel threads, no interrupts.
+//! It counts all threads of the process, but no child processes, kernel threads or interrupts.
 
 use std::fs;
 use std::io;
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::failure::Failure;
 
-/// `/proc/PID/stat` counts in ticks of 1/100 s, whatever the kernel's own clock does.
+/// `/proc/PID/stat` counts in ticks of 1/100 s, whatever the kernel's own tick is.
 const TICK_NS: u64 = 10_000_000;
 
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Fails at once where nothing could be read later.
+    /// Fails if the process cannot be read.
     pub(crate) fn of(pid: u32) -> Result<Process, Failure> {
         let process = Process { folder: format!("/proc/{pid}").into() };
         match process.cpu_ns().and(process.rss_kib()) {
@@ -36,7 +36,7 @@ impl Process {
         Process { folder: "/proc/self".into() }
     }
 
-    /// Time that its threads have spent on a CPU. Threads that have ended do not count.
+    /// CPU time of its threads. Threads that have ended do not count.
     pub(crate) fn cpu_ns(&self) -> io::Result<u64> {
         let mut sum = 0;
         for task in fs::read_dir(self.folder.join("task"))? {
@@ -56,13 +56,13 @@ impl Process {
     }
 }
 
-/// `schedstat`: ns on a CPU, ns waiting for one, time slices. All zero where the kernel keeps none.
+/// `schedstat`: ns on a CPU, ns waiting for one, time slices. All zero if the kernel does not keep them.
 fn schedstat_ns(text: &str) -> Option<u64> {
     let ns = text.split_whitespace().next()?.parse().ok()?;
     (ns > 0).then_some(ns)
 }
 
-/// `stat`: the name in parentheses may contain anything; utime and stime are the 12th and 13th behind it.
+/// `stat`: the name in parentheses may contain anything; utime and stime are the 12th and 13th field after it.
 fn stat_ns(text: &str) -> Option<u64> {
     let mut fields = text[text.rfind(')')? + 1..].split_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;
@@ -75,7 +75,7 @@ fn vm_rss_kib(status: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// A moment: the time, and the CPU time so far of server and client.
+/// A point in time, with the CPU time of server and client so far.
 #[derive(Debug)]
 pub(crate) struct Mark {
     at: Instant,
@@ -83,11 +83,11 @@ pub(crate) struct Mark {
     client_ns: Option<u64>,
 }
 
-/// What lies between two moments.
+/// The time between two marks.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Interval {
     pub(crate) seconds: f64,
-    /// CPU time; `None` if it was not asked for, or could not be read (any more).
+    /// CPU time; `None` without `--pid`, or if it could not be read.
     pub(crate) server_cpu_us: Option<f64>,
     pub(crate) client_cpu_us: Option<f64>,
 }

@@ -1,17 +1,16 @@
-//! What is shown while a run goes on: on stderr, one line that is rewritten on a terminal, or a
-//! line every second elsewhere.
+//! Progress on stderr: one line that is rewritten on a terminal, or else a new line every second.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
 use crate::report::grouped;
 
-const REWRITE_EVERY: Duration = Duration::from_millis(200);
-const LINE_EVERY: Duration = Duration::from_secs(1);
+const REWRITE_INTERVAL: Duration = Duration::from_millis(200);
+const LINE_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Progress {
-    shown: bool,
+    enabled: bool,
     terminal: bool,
     last: Instant,
     last_count: u64,
@@ -19,18 +18,18 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(quiet: bool) -> Progress {
-        Progress { shown: !quiet, terminal: stderr().is_terminal(), last: Instant::now(), last_count: 0 }
+        Progress { enabled: !quiet, terminal: stderr().is_terminal(), last: Instant::now(), last_count: 0 }
     }
 
-    /// A new stage begins; its count starts at `count`.
+    /// Begins a new stage, whose count starts at `count`.
     pub(crate) fn begin(&mut self, count: u64) {
         (self.last, self.last_count) = (Instant::now(), count);
     }
 
-    /// Says how far `stage` is; prints only when it is time to.
-    pub(crate) fn tell(&mut self, stage: &str, elapsed: Duration, whole: Duration, count: u64, unit: &str) {
+    /// Shows how far `stage` is, unless it did so a moment ago.
+    pub(crate) fn show(&mut self, stage: &str, elapsed: Duration, whole: Duration, count: u64, unit: &str) {
         let since = self.last.elapsed();
-        if since < if self.terminal { REWRITE_EVERY } else { LINE_EVERY } {
+        if since < if self.terminal { REWRITE_INTERVAL } else { LINE_INTERVAL } {
             return;
         }
         let rate = count.saturating_sub(self.last_count) as f64 / since.as_secs_f64();
@@ -38,16 +37,16 @@ impl Progress {
         self.print(&line(stage, elapsed, whole, rate, unit));
     }
 
-    /// Says how many connections are open.
-    pub(crate) fn tell_open(&mut self, open: usize, wanted: usize) {
-        if self.last.elapsed() >= if self.terminal { REWRITE_EVERY } else { LINE_EVERY } {
+    /// Shows how many connections are open.
+    pub(crate) fn show_open(&mut self, open: usize, wanted: usize) {
+        if self.last.elapsed() >= if self.terminal { REWRITE_INTERVAL } else { LINE_INTERVAL } {
             self.begin(0);
             self.print(&format!("opening: {} of {} connections", grouped(open as u64), grouped(wanted as u64)));
         }
     }
 
     fn print(&self, line: &str) {
-        if self.shown {
+        if self.enabled {
             let (start, end) = if self.terminal { ("\r\x1b[K", "") } else { ("", "\n") };
             let mut out = stderr().lock();
             let _ = write!(out, "{start}{line}{end}");
@@ -55,9 +54,9 @@ impl Progress {
         }
     }
 
-    /// Takes the rewritten line away.
+    /// Erases the rewritten line.
     pub(crate) fn clear(&self) {
-        if self.shown && self.terminal {
+        if self.enabled && self.terminal {
             eprint!("\r\x1b[K");
         }
     }

@@ -1,36 +1,20 @@
-//! The outcome of a run, as a table for people or one JSON object for programs.
+//! The result of a run, as a table for people or one JSON object for programs.
 //!
 //! A report is a list of figures; a figure has a key (JSON, unit last) and a label (table). It may have
-//! rows: reports of runs that differ in one thing, shown one below the other.
+//! rows: the reports of several runs that differ in one setting.
 
 use std::fmt::Write;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::measure::{Complaints, Quantiles};
+use crate::measure::Complaints;
 use crate::process::Interval;
 pub(crate) use rows::Column;
-use rows::Rows;
+use value::shown;
+pub(crate) use value::{Value, grouped};
 
 mod rows;
-
-/// One value with its unit.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value {
-    Count(u64),
-    PerSecond(f64),
-    Seconds(f64),
-    Micros(f64),
-    Kib(f64),
-    Bytes(f64),
-    /// Of one CPU: 1.0 is one core, busy all the time.
-    Cores(f64),
-    Latency(Quantiles),
-    /// Of two figures of the same kind.
-    Ratio(f64),
-    Word(&'static str),
-    Flag(bool),
-}
+mod value;
 
 #[derive(Debug)]
 struct Figure {
@@ -44,7 +28,8 @@ pub(crate) struct Report {
     scenario: String,
     url: String,
     figures: Vec<Figure>,
-    rows: Rows,
+    columns: &'static [Column],
+    rows: Vec<Report>,
     notes: Vec<String>,
     problems: Vec<String>,
 }
@@ -58,33 +43,47 @@ impl Report {
         self.figures.push(Figure { key: key.into(), label: label.into(), value });
     }
 
-    /// Something to know when reading the figures.
+    /// Adds something to know when reading the figures.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
 
-    /// Something that makes the run a failed one.
+    /// Adds something that makes the run fail.
     pub(crate) fn problem(&mut self, problem: impl Into<String>) {
         self.problems.push(problem.into());
     }
 
-    /// A problem, if there were any complaints: `what` says of what kind.
+    /// Adds a problem if there are any complaints; `what` says of what kind.
     pub(crate) fn complaints(&mut self, complaints: &Complaints, what: &str) {
         self.problems.extend(complaints.sentence(what));
+    }
+
+    /// Adds rows, each with its name. Their notes and problems become those of this report.
+    pub(crate) fn rows(&mut self, columns: &'static [Column], rows: Vec<(String, Report)>) {
+        self.columns = columns;
+        for (name, row) in rows {
+            self.notes.extend(row.notes.iter().map(|note| format!("{name}: {note}")));
+            self.problems.extend(row.problems.iter().map(|problem| format!("{name}: {problem}")));
+            self.rows.push(row);
+        }
+    }
+
+    fn value(&self, key: &str) -> Option<&Value> {
+        self.figures.iter().find(|figure| figure.key == key).map(|figure| &figure.value)
     }
 
     pub(crate) fn ok(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// How much was measured, and at what rate: `count` of `unit`s (plural) in `interval`.
+    /// Adds a count and a rate: `count` of `unit` (plural) in `interval`.
     pub(crate) fn rate(&mut self, unit: &str, count: u64, interval: &Interval) {
         let per_second = count as f64 / interval.seconds.max(f64::MIN_POSITIVE);
         self.figure(unit, format!("{unit}, total"), Value::Count(count));
         self.figure(format!("{unit}_per_s"), unit, Value::PerSecond(per_second));
     }
 
-    /// CPU time of the server per `unit` (singular), and that of both sides in all.
+    /// Adds the CPU time of the server per `unit` (singular), and the total of both sides.
     pub(crate) fn cpu(&mut self, unit: &str, count: u64, interval: &Interval, threads: usize) {
         let wall_us = (interval.seconds * 1e6).max(1.0);
         if let Some(us) = interval.server_cpu_us {
@@ -98,7 +97,9 @@ impl Report {
             self.figure("client_cpu_cores", "client CPU", Value::Cores(us / wall_us));
             self.figure("client_threads", "client threads", Value::Count(threads as u64));
             if us / wall_us > 0.85 * threads as f64 {
-                self.note("the client was busy nearly all the time: it, not the server, may be the limit (--threads)");
+                self.note(
+                    "the client was busy nearly all the time: it may be the bottleneck, not the server (--threads)",
+                );
             }
         }
     }
@@ -113,7 +114,7 @@ impl Report {
         for Figure { label, value, .. } in &self.figures {
             let _ = writeln!(out, "  {label:width$}  {}", shown(value));
         }
-        out.push_str(&self.rows.table());
+        out.push_str(&rows::table(self.columns, self.rows.len(), |row, key| self.rows[row].value(key)));
         for (kind, lines) in [("note", &self.notes), ("PROBLEM", &self.problems)] {
             for line in lines {
                 let _ = writeln!(out, "  {kind}: {line}");
@@ -147,7 +148,7 @@ impl Serialize for Report {
             }
         }
         if !self.rows.is_empty() {
-            map.serialize_entry("rows", self.rows.reports())?;
+            map.serialize_entry("rows", &self.rows)?;
         }
         map.serialize_entry("notes", &self.notes)?;
         map.serialize_entry("problems", &self.problems)?;
@@ -155,50 +156,10 @@ impl Serialize for Report {
     }
 }
 
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Count(count) => grouped(*count),
-        Value::PerSecond(rate) if *rate < 100.0 => format!("{rate:.2}/s"),
-        Value::PerSecond(rate) => format!("{}/s", grouped(rate.round() as u64)),
-        Value::Seconds(seconds) => format!("{seconds:.2} s"),
-        Value::Micros(us) => micros(*us),
-        Value::Kib(kib) => format!("{kib:.2} KiB"),
-        Value::Bytes(bytes) => format!("{bytes:.0} bytes"),
-        Value::Cores(cores) => format!("{:.0} % of one core", cores * 100.0),
-        Value::Latency(q) => q.named().map(|(name, us)| format!("{name} {}", micros(us))).join("   "),
-        Value::Ratio(ratio) => format!("{ratio:.2} ×"),
-        Value::Word(word) => (*word).to_owned(),
-        Value::Flag(flag) => if *flag { "yes" } else { "no" }.to_owned(),
-    }
-}
-
-/// Three digits or so, in the unit that suits.
-fn micros(us: f64) -> String {
-    let (value, unit) = match us {
-        us if us < 1e3 => (us, "µs"),
-        us if us < 1e6 => (us / 1e3, "ms"),
-        us => (us / 1e6, "s"),
-    };
-    let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
-    format!("{value:.decimals$} {unit}")
-}
-
-/// 1234567 as `1,234,567`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::Quantiles;
 
     fn interval() -> Interval {
         Interval { seconds: 2.0, server_cpu_us: Some(1_000_000.0), client_cpu_us: Some(1_800_000.0) }
@@ -223,7 +184,7 @@ mod tests {
   server CPU              50 % of one core
   client CPU              90 % of one core
   client threads          1
-  note: the client was busy nearly all the time: it, not the server, may be the limit (--threads)
+  note: the client was busy nearly all the time: it may be the bottleneck, not the server (--threads)
 ";
         assert_eq!(report().table(), expect);
     }
@@ -237,11 +198,6 @@ mod tests {
         assert_eq!((&json["latency_us"]["p99.9"], &json["server_cpu_us_per_request"]), (&2e6.into(), &0.25.into()));
         assert_eq!(json["problems"], serde_json::json!(["lost 1"]));
         assert!(report.json().find("\"requests\"") < report.json().find("\"latency_us\""));
-    }
-
-    #[test]
-    fn numbers_are_grouped_in_thousands() {
-        assert_eq!([0, 999, 1000, 123_456, 1_234_567].map(grouped), ["0", "999", "1,000", "123,456", "1,234,567"]);
     }
 
     #[test]

@@ -1,76 +1,76 @@
-//! Requests ready to send. A [`Template`] is a finished frame in which eight digits are put in
-//! place: that of the request, and that of the channel where there is one.
+//! Requests ready to send. A [`Template`] is a complete frame into which only numbers are written, of eight digits
+//! each: that of the request, and that of the channel if there is one.
 
 use std::process;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use ws_proto::action::{Broadcast, Echo, Publish, Subscribe, Unsubscribe};
+use ws_proto::{Action, Position, encode_request};
 
 use crate::channel::Names;
 use crate::frame;
 use crate::message::{DIGITS, digits};
 
-/// Where the request's number goes.
-const PLACE: &str = "########";
-/// Where the channel's number goes.
-const CHANNEL_PLACE: &str = "@@@@@@@@";
+/// Stands for the number of the request.
+const PLACEHOLDER: &str = "########";
+/// Stands for the number of the channel.
+const CHANNEL_PLACEHOLDER: &str = "@@@@@@@@";
 
-/// Eight digits that tell this run's messages from those of others on the same server.
+/// Eight digits that identify the messages of this run among others on the same server.
 pub(crate) fn run_mark() -> String {
     let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
-    // The upper half of the product depends on every bit of both.
+    // The upper half of the product depends on all bits of both.
     let mark = digits((time ^ u64::from(process::id()).rotate_right(16)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32);
     String::from_utf8_lossy(&mark).into_owned()
 }
 
-/// A request's frame; its number fills the id, and the message too where the message has a place.
+/// The frame of a request. Its number is the id, and appears in the message if that has a placeholder.
 #[derive(Debug)]
 pub(crate) struct Template {
     frame: Vec<u8>,
-    places: Vec<usize>,
-    channel_places: Vec<usize>,
+    numbers_at: Vec<usize>,
+    channels_at: Vec<usize>,
 }
 
 impl Template {
-    fn new(action: &str, payload: &Value) -> Template {
-        let request = json!({"id": PLACE, "type": "request", "action": action, "payload": payload});
+    fn new(payload: &(impl Action + Serialize)) -> Template {
         let mut bytes = Vec::new();
-        frame::text(&mut bytes, request.to_string().as_bytes());
-        let all = |place: &str| {
+        append(&mut bytes, PLACEHOLDER, payload);
+        let all = |placeholder: &str| {
             let windows = bytes.windows(DIGITS).enumerate();
-            windows.filter(|(_, window)| *window == place.as_bytes()).map(|(at, _)| at).collect()
+            windows.filter(|(_, window)| *window == placeholder.as_bytes()).map(|(at, _)| at).collect()
         };
-        let (places, channel_places) = (all(PLACE), all(CHANNEL_PLACE));
-        Template { frame: bytes, places, channel_places }
+        let (numbers_at, channels_at) = (all(PLACEHOLDER), all(CHANNEL_PLACEHOLDER));
+        Template { frame: bytes, numbers_at, channels_at }
     }
 
     pub(crate) fn echo(message: &str) -> Template {
-        Template::new("echo", &json!({"message": message}))
+        Template::new(&Echo { message })
     }
 
-    /// Broadcasts `run`, the request's number and filling: `payload` bytes in all.
+    /// Broadcasts `run`, the number of the request and padding: `payload` bytes in total.
     pub(crate) fn broadcast(run: &str, payload: usize) -> Template {
-        Template::new("broadcast", &json!({"message": stamped(run, payload)}))
+        Template::new(&Broadcast { message: stamped(run, payload) })
     }
 
     pub(crate) fn subscribe(names: &Names) -> Template {
-        Template::new("subscribe", &json!({"channel": names.with(CHANNEL_PLACE)}))
+        Template::new(&Subscribe { channel: names.with(CHANNEL_PLACEHOLDER).into(), ..Subscribe::default() })
     }
 
     pub(crate) fn unsubscribe(names: &Names) -> Template {
-        Template::new("unsubscribe", &json!({"channel": names.with(CHANNEL_PLACE)}))
+        Template::new(&Unsubscribe { channel: names.with(CHANNEL_PLACEHOLDER).into() })
     }
 
-    /// Publishes the run's mark, the request's number and filling: `payload` bytes in all.
+    /// Publishes the mark of the run, the number of the request and padding: `payload` bytes in total.
     pub(crate) fn publish(names: &Names, payload: usize) -> Template {
-        let data = stamped(names.mark(), payload);
-        Template::new("publish", &json!({"channel": names.with(CHANNEL_PLACE), "data": data}))
+        Template::new(&publication(names, payload))
     }
 
-    /// As [`Template::publish`], with a `msg_id` made of the run's mark and the request's number.
+    /// Like [`Template::publish`], with a `msg_id` made of the mark of the run and the number of the request.
     pub(crate) fn publish_with_msg_id(names: &Names, payload: usize) -> Template {
-        let (data, msg_id) = (stamped(names.mark(), payload), stamped(names.mark(), 0));
-        Template::new("publish", &json!({"channel": names.with(CHANNEL_PLACE), "data": data, "msg_id": msg_id}))
+        let msg_id = Some(stamped(names.mark(), 0).into());
+        Template::new(&Publish { msg_id, ..publication(names, payload) })
     }
 
     /// Appends the frame of request `number`.
@@ -78,34 +78,44 @@ impl Template {
         self.write_to(out, number, 0);
     }
 
-    /// Appends the frame of request `number`, which is about `channel`.
+    /// Appends the frame of request `number` for `channel`.
     pub(crate) fn write_to(&self, out: &mut Vec<u8>, number: u64, channel: u64) {
         let start = out.len();
         out.extend_from_slice(&self.frame);
-        for (places, number) in [(&self.places, number), (&self.channel_places, channel)] {
-            for place in places {
-                out[start + place..][..DIGITS].copy_from_slice(&digits(number));
+        for (numbers_at, number) in [(&self.numbers_at, number), (&self.channels_at, channel)] {
+            for placeholder in numbers_at {
+                out[start + placeholder..][..DIGITS].copy_from_slice(&digits(number));
             }
         }
     }
 }
 
-/// The mark, a place, and filling: `payload` bytes, or as many as it takes.
+/// The mark, a placeholder and padding: `payload` bytes, or as many as those need.
 fn stamped(mark: &str, payload: usize) -> String {
-    let filling = "x".repeat(payload.saturating_sub(mark.len() + DIGITS));
-    format!("{mark}{PLACE}{filling}")
+    let padding = "x".repeat(payload.saturating_sub(mark.len() + DIGITS));
+    format!("{mark}{PLACEHOLDER}{padding}")
 }
 
-/// Appends the frame that subscribes to everything behind a position.
-pub(crate) fn subscribe_since(out: &mut Vec<u8>, channel: &str, epoch: &str, offset: u64) {
-    let since = json!({"epoch": epoch, "offset": offset});
-    let payload = json!({"channel": channel, "since": since});
-    let request = json!({"id": "since", "type": "request", "action": "subscribe", "payload": payload});
-    frame::text(out, request.to_string().as_bytes());
+fn publication(names: &Names, payload: usize) -> Publish<'static, String> {
+    let channel = names.with(CHANNEL_PLACEHOLDER).into();
+    Publish { channel, data: stamped(names.mark(), payload), msg_id: None, tags: None }
+}
+
+/// Appends the frame that subscribes to everything after a position.
+pub(crate) fn subscribe_since(out: &mut Vec<u8>, channel: &str, since: &Position<'_>) {
+    let subscribe = Subscribe { channel: channel.into(), since: Some(since.clone()), ..Subscribe::default() };
+    append(out, "since", &subscribe);
+}
+
+fn append(out: &mut Vec<u8>, id: &str, payload: &(impl Action + Serialize)) {
+    let request = encode_request(id, payload).expect("payloads of the protocol serialize");
+    frame::text(out, request.as_bytes());
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     /// The request in a frame with a 7-bit or 16-bit length.
@@ -121,7 +131,7 @@ mod tests {
         let request = request(&out[6..]);
         assert_eq!(request["id"], "0000002a");
         assert_eq!(request["payload"]["message"], "cafe00000000002axxxx");
-        assert_eq!(Template::echo("#").places.len(), 1);
+        assert_eq!(Template::echo("#").numbers_at.len(), 1);
     }
 
     #[test]
@@ -146,7 +156,7 @@ mod tests {
     #[test]
     fn a_position_travels_as_since() {
         let mut out = Vec::new();
-        subscribe_since(&mut out, "c", "e", 7);
+        subscribe_since(&mut out, "c", &Position { epoch: "e".into(), offset: 7 });
         assert_eq!(request(&out)["payload"], json!({"channel": "c", "since": {"epoch": "e", "offset": 7}}));
     }
 }

@@ -1,7 +1,6 @@
-//! One client WebSocket over a TCP stream: handshake, reading into a buffer that is not its own,
-//! writing without waiting.
+//! One client WebSocket over a TCP stream: handshake, reading into a shared buffer, writing without waiting.
 //!
-//! It keeps no buffer while nothing is cut off or held up, so ten thousand of them cost little.
+//! It has no buffer of its own except for an incomplete frame, so ten thousand of them cost little.
 //! Drive it like this: [`Socket::connect`]; then [`Socket::poll_read`] into a shared buffer and
 //! [`Socket::texts`] on what was read, again and again; [`Socket::send`] at any time. Pings are
 //! answered by `texts`; a Close or an error ends the connection with an [`Ended`].
@@ -21,18 +20,18 @@ use crate::frame::{self, CLOSE_NORMAL, Decoder, Event, FrameError};
 use crate::message;
 use crate::target::{ACCEPT, Server};
 
-/// From the first SYN to the server's greeting.
+/// Longest time from the first SYN to the greeting of the server.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
-/// How long a server may take to end a connection that was closed.
+/// How long to wait for the server to end a connection after our Close.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
-/// Why a connection did not come up.
+/// Why a connection could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
     #[error("connection refused by {0}: is the server running there?")]
     Refused(SocketAddr),
-    #[error("no free port towards {0}: too many connections were closed a moment ago; wait a minute or lower the rate")]
+    #[error("no free port for a connection to {0}: too many were closed a moment ago; wait a minute or lower the rate")]
     NoPort(SocketAddr),
     #[error("cannot connect to {0}: {1}")]
     Connect(SocketAddr, io::Error),
@@ -40,22 +39,22 @@ pub(crate) enum ConnectError {
     Status(String),
     #[error("not a WebSocket: the server at {0} does not speak HTTP")]
     NotHttp(SocketAddr),
-    #[error("the handshake's answer lacks the right Sec-WebSocket-Accept")]
+    #[error("the response to the handshake does not have the right Sec-WebSocket-Accept")]
     Accept,
-    #[error("the server answered the handshake and then did not greet: {0}")]
+    #[error("the server accepted the handshake, but sent no greeting: {0}")]
     Greeting(Ended),
-    #[error("the server sent this instead of its greeting: {0}")]
+    #[error("the server sent this instead of a greeting: {0}")]
     NoGreeting(String),
     #[error("no WebSocket within {} s", CONNECT_TIME_MAX.as_secs())]
     Timeout,
 }
 
-/// How a connection that was up came to its end.
+/// Why an open connection ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Ended {
     #[error("closed by the server{}", closing(code, reason))]
     Closed { code: Option<u16>, reason: String },
-    #[error("the server hung up without a Close frame")]
+    #[error("the server closed the connection without a Close frame")]
     HungUp,
     #[error("the server sent {0}")]
     Frame(#[from] FrameError),
@@ -74,14 +73,14 @@ fn closing(code: &Option<u16>, reason: &str) -> String {
 pub(crate) struct Socket {
     stream: TcpStream,
     decoder: Decoder,
-    /// What a full socket did not take yet.
+    /// Bytes that a full socket has not taken yet.
     unsent: Vec<u8>,
-    /// Close was said, by one side or the other.
+    /// One side has sent Close.
     closing: bool,
 }
 
 impl Socket {
-    /// Connects, upgrades and waits for the server's `connected`.
+    /// Connects, upgrades, and waits for `connected`.
     pub(crate) async fn connect(server: &Server, index: usize) -> Result<Socket, ConnectError> {
         match timeout(CONNECT_TIME_MAX, Socket::set_up(server, server.source(index))).await {
             Ok(outcome) => outcome,
@@ -107,7 +106,7 @@ impl Socket {
         Ok(socket)
     }
 
-    /// Waits for the first message. `bytes` is what came along with the handshake's answer.
+    /// Waits for the first message. `bytes` came together with the response to the handshake.
     async fn greeting(&mut self, mut bytes: Vec<u8>) -> Result<(), ConnectError> {
         let mut first = None;
         loop {
@@ -129,7 +128,7 @@ impl Socket {
         }
     }
 
-    /// Sends what is still unsent, then reads what is there into `buffer`: how many bytes.
+    /// Sends what is unsent, then reads into `buffer`. Returns the number of bytes.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Ended>> {
         self.poll_unsent(cx)?;
         let mut buffer = ReadBuf::new(buffer);
@@ -154,7 +153,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Gives `sink` the text messages that `bytes` complete, and answers Pings: how many.
+    /// Passes to `sink` the text messages that `bytes` complete, and answers Pings. Returns the number of Pings.
     pub(crate) fn texts(&mut self, bytes: &[u8], mut sink: impl FnMut(&[u8])) -> Result<u64, Ended> {
         let (mut pings, mut pongs, mut closed) = (0, Vec::new(), None);
         self.decoder.feed(bytes, &mut |event| match event {
@@ -175,7 +174,7 @@ impl Socket {
         closed.map_or(Ok(pings), Err)
     }
 
-    /// Writes what the socket takes and keeps the rest for [`Socket::poll_read`].
+    /// Writes as much as the socket takes, and keeps the rest for [`Socket::poll_read`].
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), Ended> {
         let mut left = bytes;
         while self.unsent.is_empty() && !left.is_empty() {
@@ -189,8 +188,8 @@ impl Socket {
         Ok(())
     }
 
-    /// Says Close and waits a moment for the server to hang up, which leaves the port free at once.
-    /// False if the server did not.
+    /// Sends Close and waits a moment for the server to end the connection, which frees the port at once. Returns
+    /// whether it did.
     pub(crate) async fn close(mut self, buffer: &mut [u8]) -> bool {
         let _ = self.send(&CLOSE_NORMAL);
         self.closing = true;
@@ -204,7 +203,7 @@ impl Socket {
 }
 
 impl Drop for Socket {
-    /// Says Close, so that the server's log does not fill with lost connections.
+    /// Sends Close, so that the server does not log a lost connection.
     fn drop(&mut self) {
         if !self.closing && self.unsent.is_empty() {
             let _ = self.stream.try_write(&CLOSE_NORMAL);
@@ -225,7 +224,7 @@ async fn tcp(server: &Server, source: Option<IpAddr>) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Reads the head of the HTTP answer: where it ends. More may stand behind it.
+/// Reads the head of the HTTP response and returns where it ends. More bytes may follow.
 async fn read_head(stream: &mut TcpStream, bytes: &mut Vec<u8>, address: SocketAddr) -> Result<usize, ConnectError> {
     loop {
         let read = stream.read_buf(bytes).await.map_err(|error| ConnectError::Connect(address, error))?;

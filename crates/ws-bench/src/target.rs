@@ -1,15 +1,15 @@
-//! The server to load: its URL, its address, and the request that opens a WebSocket there.
+//! The server to test: its URL, its address, and the handshake request.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
-/// The sample key of RFC 6455, section 1.3. A key has to differ between connections only where
-/// caches stand between client and server; with a fixed one the right answer is known beforehand.
+/// The sample key of RFC 6455, section 1.3. Keys have to differ only if there are
+/// caches between client and server. With a fixed key the right response is known in advance.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 pub(crate) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// `ws://HOST[:PORT]/PATH[?QUERY]`, taken apart but not looked up yet.
+/// `ws://HOST[:PORT]/PATH[?QUERY]`, parsed but not resolved yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) url: String,
@@ -40,7 +40,7 @@ fn after_scheme(url: &str) -> Result<&str, String> {
         Some((scheme, _)) if scheme.eq_ignore_ascii_case("wss") => {
             Err("wss:// is not supported yet: only ws://".to_owned())
         }
-        Some((scheme, _)) => Err(format!("'{scheme}://' is no WebSocket address: write ws://HOST:PORT/PATH")),
+        Some((scheme, _)) => Err(format!("'{scheme}://' is not a WebSocket URL: write ws://HOST:PORT/PATH")),
         None => Err("not a URL: write ws://HOST:PORT/PATH".to_owned()),
     }
 }
@@ -52,18 +52,18 @@ fn host_and_port(authority: &str) -> Result<(String, u16), String> {
     let (host, port) = match authority.rfind(':') {
         Some(colon) if !authority[colon..].contains(']') => {
             let port = &authority[colon + 1..];
-            (&authority[..colon], port.parse().map_err(|_| format!("'{port}' is no port"))?)
+            (&authority[..colon], port.parse().map_err(|_| format!("'{port}' is not a port"))?)
         }
         _ => (authority, 80),
     };
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     if bare.is_empty() || (bare == host && host.contains([':', '[', ']'])) {
-        return Err("the URL names no host (an IPv6 address stands in brackets)".to_owned());
+        return Err("the URL has no host (write an IPv6 address in brackets)".to_owned());
     }
     Ok((bare.to_owned(), port))
 }
 
-/// A looked-up target, and the source addresses to reach it from.
+/// A resolved target, and the source addresses to connect from.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -71,12 +71,12 @@ pub(crate) struct Server {
     pub(crate) request: Vec<u8>,
     /// Empty: the system chooses.
     pub(crate) sources: Vec<IpAddr>,
-    /// What the client's side of a connection holds at most, unread; `None`: the system chooses.
+    /// Size of the receive buffer of a connection; `None`: the system chooses.
     pub(crate) receive_bytes: Option<u32>,
 }
 
 impl Target {
-    /// Looks the host up; of several addresses the first IPv4 one is taken.
+    /// Resolves the host. Of several addresses it takes the first IPv4 one.
     pub(crate) fn look_up(&self) -> io::Result<Server> {
         let mut found: Vec<SocketAddr> = (self.host.as_str(), self.port)
             .to_socket_addrs()
@@ -99,7 +99,7 @@ impl Target {
 }
 
 impl Server {
-    /// Spreads connections over `count` source addresses; only IPv4 loopback has them for free.
+    /// Spreads connections over `count` source addresses, which is possible only for IPv4 loopback. Returns whether it is.
     pub(crate) fn spread(&mut self, count: usize) -> bool {
         let possible = matches!(self.address.ip(), IpAddr::V4(ip) if ip.is_loopback()) && count <= 200;
         if possible {

@@ -24,22 +24,10 @@ impl Outlet for Sink {
 
 fn start() -> Hub {
     let limits = Limits {
-        connections_max: 0,
-        connections_per_ip_max: 0,
-        connections_per_user_max: 0,
-        unauthenticated_max: 0,
-        handshakes_per_second: 0,
-        requests_per_second: 0,
-        requests_burst: 0,
-        message_bytes_max: 65_536,
-        channels_per_connection_max: 128,
-        outbox_bytes_max: 262_144,
         broadcast_log_bytes_max: 16 << 20,
         channel_log_bytes_max: 4 << 20,
         channel_logs_bytes_max: 128 << 20,
-        errors_max: 20,
-        errors_window: Duration::from_secs(10),
-        write_timeout: Duration::from_secs(30),
+        ..Limits::TEST
     };
     let options = HubOptions {
         limits,

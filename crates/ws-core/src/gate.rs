@@ -149,33 +149,12 @@ impl Room for EngineRoom {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::time::Duration;
-
+mod tests {
     use super::*;
-
-    pub(crate) const LIMITS: Limits = Limits {
-        connections_max: 0,
-        connections_per_ip_max: 0,
-        connections_per_user_max: 0,
-        unauthenticated_max: 0,
-        handshakes_per_second: 0,
-        requests_per_second: 0,
-        requests_burst: 0,
-        message_bytes_max: 65_536,
-        channels_per_connection_max: 128,
-        outbox_bytes_max: 262_144,
-        broadcast_log_bytes_max: 1 << 20,
-        channel_log_bytes_max: 1 << 20,
-        channel_logs_bytes_max: 1 << 24,
-        errors_max: 20,
-        errors_window: Duration::from_secs(10),
-        write_timeout: Duration::from_secs(30),
-    };
 
     #[test]
     fn each_half_has_its_own_bound() {
-        let gate = Gate::new(&Limits { channel_logs_bytes_max: 200, ..LIMITS });
+        let gate = Gate::new(&Limits { channel_logs_bytes_max: 200, ..Limits::TEST });
         let (none, some) = (Held::default(), Held { ahead_bytes: 60, kept_bytes: 70 });
         gate.account(none, some);
         assert!(gate.logs.free_bytes() > 0 && !gate.is_crowded());

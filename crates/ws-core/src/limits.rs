@@ -42,6 +42,27 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// What tests and benches start from and change: hardly any limits, and small buffers. A server takes its limits
+    /// from its configuration.
+    pub const TEST: Limits = Limits {
+        connections_max: 0,
+        connections_per_ip_max: 0,
+        connections_per_user_max: 0,
+        unauthenticated_max: 0,
+        handshakes_per_second: 0,
+        requests_per_second: 0,
+        requests_burst: 0,
+        message_bytes_max: 65_536,
+        channels_per_connection_max: 128,
+        outbox_bytes_max: 65_536,
+        broadcast_log_bytes_max: 1 << 20,
+        channel_log_bytes_max: 1 << 20,
+        channel_logs_bytes_max: 8 << 20,
+        errors_max: 20,
+        errors_window: Duration::from_secs(10),
+        write_timeout: Duration::from_secs(30),
+    };
+
     /// Largest message of a connection that has to authenticate first, in bytes.
     pub(crate) fn stranger_message_bytes_max(&self) -> usize {
         self.message_bytes_max.min(STRANGER_MESSAGE_BYTES_MAX)

@@ -41,6 +41,7 @@ mod readers;
 mod rows;
 mod session;
 mod shared;
+mod state;
 mod streams;
 mod writer;
 

@@ -10,7 +10,8 @@ use ws_core::engine::{Epoch, Publication, Retention, time};
 
 use crate::limits::LIMITED_ROWS;
 use crate::queue::Appending;
-use crate::streams::State;
+use crate::state::State;
+pub(crate) use crate::state::{Span, ttl_ms};
 
 /// A stored publication under a message id.
 #[derive(Debug)]
@@ -25,13 +26,6 @@ pub(crate) struct Known {
 pub(crate) struct Due {
     pub(crate) name: Box<str>,
     pub(crate) retention: Retention,
-}
-
-/// A part of a stream: offsets from `from` up to but not including `to`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) from: u64,
-    pub(crate) to: u64,
 }
 
 pub(crate) fn signed(number: u64) -> i64 {
@@ -165,12 +159,6 @@ pub(crate) fn update_channel(
 /// the transaction may be stored.
 fn one(changed: usize) -> Result<()> {
     if changed == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(changed)) }
-}
-
-/// The age at which publications are no longer kept, in milliseconds; 0: none.
-pub(crate) fn ttl_ms(retention: Retention) -> u64 {
-    // So many years that a sum with a time does not overflow.
-    u64::try_from(retention.ttl.as_millis()).unwrap_or(u64::MAX).min(1 << 60)
 }
 
 pub(crate) fn insert(

@@ -1,4 +1,4 @@
-//! Readings of fields that serde's derive gives only with a copy, or too freely; for `deserialize_with`.
+//! Deserializers, for `deserialize_with`, of fields that serde's derive would copy or accept too freely.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use crate::publication::Tags;
 
-/// serde borrows a field that is a `Cow<str>`, but not one that is inside of something else.
+/// serde borrows a `Cow<str>` field, but not a `Cow<str>` inside another type.
 #[derive(serde::Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
@@ -19,13 +19,13 @@ pub(crate) fn string<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Optio
     Ok(Option::<Text<'a>>::deserialize(from)?.map(|text| text.0))
 }
 
-/// An object of strings or null, borrowed where they have no escapes. Of a key that is there twice the last counts.
+/// An object of strings or null, borrowed where they have no escapes. The last of duplicate keys wins.
 pub(crate) fn strings<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<Tags<'a>>, D::Error> {
     let texts = Option::<BTreeMap<Text<'a>, Text<'a>>>::deserialize(from)?;
     Ok(texts.map(|texts| texts.into_iter().map(|(key, value)| (key.0, value.0)).collect()))
 }
 
-/// An object or null. Left to itself, serde reads a struct from an array as well.
+/// An object or null. serde's derive would also accept an array.
 pub(crate) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
     struct Object<T>(T);
     impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

@@ -1,13 +1,11 @@
 //! Names of channels (PROTOCOL section 5).
 //!
-//! Not in here: which namespaces there are and what they allow. A name that is in order may still be
-//! refused for that.
+//! Not here: which namespaces exist and what they allow. A valid name may still be refused for that.
 
 use crate::error::{ErrorBody, ErrorCode};
 use crate::limits::{CHANNEL_BYTES_MAX, QUOTE_BYTES_MAX};
 
-/// The name of a channel that is in order, borrowed: `name`, `namespace:name`, either with `#user,user`
-/// behind it.
+/// A valid channel name, borrowed: `name` or `namespace:name`, optionally followed by `#user,user`.
 ///
 /// ```
 /// use ws_proto::ChannelName;
@@ -27,9 +25,9 @@ pub struct ChannelName<'a> {
 }
 
 impl<'a> ChannelName<'a> {
-    /// Checks a name: 1 to 255 bytes without white space (of Unicode), control characters and `*`. What
-    /// stands before the first `:` is the namespace, what stands behind the first `#` a list of users;
-    /// neither may be empty, nor what is left without them, nor a user.
+    /// Validates a name: 1 to 255 bytes without (Unicode) white space, control characters and `*`. The part before
+    /// the first `:` is the namespace, the part after the first `#` is a list of users. Neither may be empty, nor
+    /// any user, nor the rest of the name.
     ///
     /// # Errors
     /// `invalid_channel` that says what is wrong.
@@ -46,18 +44,18 @@ impl<'a> ChannelName<'a> {
         self.name
     }
 
-    /// The namespace; none where there is no `:`.
+    /// The namespace; `None` without a `:`.
     pub fn namespace(self) -> Option<&'a str> {
         self.namespace.map(|end| &self.name[..end])
     }
 
-    /// The users that the channel is for; none where it is for everybody.
+    /// The users the channel is for; `None` if it is for everybody.
     pub fn users(self) -> Option<impl Iterator<Item = &'a str>> {
         self.users.map(|end| self.name[end + 1..].split(','))
     }
 
-    /// Whether the channel is for this user, who is none on an anonymous connection. One without a list
-    /// of users is for everybody.
+    /// Whether the channel is for this user; `None` is an anonymous connection. A channel without a list of users is
+    /// for everybody.
     pub fn is_for(self, user: Option<&str>) -> bool {
         match self.users() {
             None => true,
@@ -65,8 +63,8 @@ impl<'a> ChannelName<'a> {
         }
     }
 
-    /// What is left without the namespace and the users. A `:` behind the first `#` is within the users
-    /// for this, though it ends the namespace.
+    /// The name without namespace and users. Here a `:` after the first `#` belongs to the users, although it also
+    /// ends the namespace.
     fn proper(self) -> &'a str {
         let end = self.users.unwrap_or(self.name.len());
         let start = self.namespace.filter(|colon| *colon < end).map_or(0, |colon| colon + 1);
@@ -76,20 +74,20 @@ impl<'a> ChannelName<'a> {
     fn mistake(self) -> Option<String> {
         let bytes = self.name.len();
         if bytes > CHANNEL_BYTES_MAX {
-            return Some(format!("has {bytes} bytes, more than {CHANNEL_BYTES_MAX}"));
+            return Some(format!("is {bytes} bytes long, more than {CHANNEL_BYTES_MAX}"));
         }
         let forbidden = |c: &char| c.is_whitespace() || c.is_control() || *c == '*';
         if let Some(found) = self.name.chars().find(forbidden) {
-            return Some(format!("has {found:?} in it: no white space, control characters or '*'"));
+            return Some(format!("contains {found:?}: white space, control characters and '*' are not allowed"));
         }
         let mistake = if bytes == 0 {
             "is empty"
         } else if self.namespace == Some(0) {
             "has an empty namespace before ':'"
         } else if self.proper().is_empty() {
-            "is empty without its namespace and users"
+            "is empty apart from its namespace and users"
         } else if self.users().is_some_and(|mut users| users.any(str::is_empty)) {
-            "has an empty user behind '#': write name#user1,user2"
+            "has an empty user after '#': write name#user1,user2"
         } else {
             return None;
         };
@@ -97,7 +95,7 @@ impl<'a> ChannelName<'a> {
     }
 }
 
-/// The name is a stranger's: an error stays small however long it was.
+/// The name is untrusted input: the error stays small however long the name is.
 fn invalid(name: &str, mistake: &str) -> ErrorBody {
     let quoted = &name[..name.floor_char_boundary(QUOTE_BYTES_MAX)];
     let cut = if quoted.len() < name.len() { "…" } else { "" };
@@ -141,8 +139,8 @@ mod tests {
             assert_eq!((error.code, &*error.message), (ErrorCode::InvalidChannel, expect));
         };
         let forbidden = |name: &str, found: &str| {
-            let no = "no white space, control characters or '*'";
-            check(name, &format!("channel name {name:?} has {found} in it: {no}"));
+            let no = "white space, control characters and '*' are not allowed";
+            check(name, &format!("channel name {name:?} contains {found}: {no}"));
         };
         forbidden("a b", "' '");
         forbidden(" ", "' '");
@@ -158,19 +156,19 @@ mod tests {
         check("", "channel name \"\" is empty");
         check(":", "channel name \":\" has an empty namespace before ':'");
         check(":x", "channel name \":x\" has an empty namespace before ':'");
-        let proper = "is empty without its namespace and users";
+        let proper = "is empty apart from its namespace and users";
         check("chat:", &format!("channel name \"chat:\" {proper}"));
         check("#ann", &format!("channel name \"#ann\" {proper}"));
         check("#:x", &format!("channel name \"#:x\" {proper}"));
         check("chat:#ann", &format!("channel name \"chat:#ann\" {proper}"));
-        let user = "has an empty user behind '#': write name#user1,user2";
+        let user = "has an empty user after '#': write name#user1,user2";
         check("x#", &format!("channel name \"x#\" {user}"));
         check("x#,", &format!("channel name \"x#,\" {user}"));
         check("x#a,,b", &format!("channel name \"x#a,,b\" {user}"));
         check("x#a,", &format!("channel name \"x#a,\" {user}"));
         let quoted = "é".repeat(32);
         let long = "é".repeat(128);
-        check(&long, &format!("channel name \"{quoted}\"… has 256 bytes, more than 255"));
+        check(&long, &format!("channel name \"{quoted}\"… is 256 bytes long, more than 255"));
     }
 
     #[test]

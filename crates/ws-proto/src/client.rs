@@ -1,4 +1,4 @@
-//! What a client says: requests, `ping`, `pong` (PROTOCOL section 3).
+//! Frames from a client: requests, `ping`, `pong` (PROTOCOL section 3).
 
 use std::borrow::Cow;
 
@@ -7,28 +7,28 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::action::Action;
-use crate::culprit::culprit;
 use crate::error::{ErrorBody, ErrorCode};
 use crate::limits::{DEPTH_MAX, ID_BYTES_MAX};
+use crate::offending::offending_field;
 use crate::{nesting, raw};
 
 /// One frame from a client, borrowed from its text.
 #[derive(Debug)]
 pub enum ClientMessage<'a> {
-    /// Something to do; exactly one response or error answers it.
+    /// A request. It gets exactly one response or error.
     Request(Request<'a>),
     /// Asks for a `pong`.
     Ping,
-    /// Answers a `ping` of the server's.
+    /// Answers a `ping` from the server.
     Pong,
 }
 
-/// A request whose envelope is in order; the payload has not been looked into yet.
+/// A request with a valid envelope; the payload has not been decoded yet.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// Chosen by the client, echoed in the answer.
+    /// Chosen by the client and echoed in the response.
     pub id: RequestId<'a>,
-    /// What to do.
+    /// Name of the action.
     pub action: Cow<'a, str>,
     payload: Option<&'a RawValue>,
 }
@@ -38,16 +38,16 @@ pub struct Request<'a> {
 #[serde(transparent)]
 pub struct RequestId<'a>(&'a RawValue);
 
-/// A frame that is no message, and the id to answer it with, where that could be read.
+/// Why a frame was rejected, with the request id for the error response, if it could be read.
 #[derive(Debug)]
 pub struct Rejection<'a> {
-    /// Id of the request that was refused.
+    /// Id of the rejected request.
     pub id: Option<RequestId<'a>>,
-    /// Why: `malformed` or `invalid_request`.
+    /// The error: `malformed` or `invalid_request`.
     pub error: ErrorBody,
 }
 
-/// The envelope with every field as it came. Unknown fields are ignored.
+/// The envelope with its fields undecoded. Unknown fields are ignored.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, default)]
@@ -78,7 +78,7 @@ fn envelope(text: &str) -> Result<Envelope<'_>, ErrorBody> {
         let message = format!("JSON nests deeper than {DEPTH_MAX} levels");
         return Err(ErrorBody::new(ErrorCode::Malformed, message));
     }
-    // A struct of serde's would take an array as well: only an object is an envelope.
+    // serde would also decode a struct from an array. Only an object is an envelope.
     let parsed = if raw::is_object(text) {
         serde_json::from_str::<Envelope<'_>>(text)
     } else {
@@ -88,7 +88,7 @@ fn envelope(text: &str) -> Result<Envelope<'_>, ErrorBody> {
     parsed.map_err(|error| refusal(text, &error))
 }
 
-/// A field that is there twice ends the parsing early: what follows it decides whether this is JSON at all.
+/// A duplicate field ends parsing early. Whether this is JSON at all depends on the rest.
 fn refusal(text: &str, error: &serde_json::Error) -> ErrorBody {
     let malformed =
         |error: &serde_json::Error| ErrorBody::new(ErrorCode::Malformed, format!("not valid JSON: {error}"));
@@ -118,12 +118,12 @@ fn request<'a>(envelope: &Envelope<'a>) -> Result<Request<'a>, Cow<'static, str>
     Ok(Request { id, action, payload: envelope.payload })
 }
 
-/// A [`RequestId`] that outlives its frame, for a request that is answered later.
+/// A [`RequestId`] that outlives its frame, for requests that are answered later.
 #[derive(Debug, Clone)]
 pub struct OwnedRequestId(Box<RawValue>);
 
 impl OwnedRequestId {
-    /// The id, for the answer.
+    /// The id, for the response.
     pub fn as_id(&self) -> RequestId<'_> {
         RequestId(&self.0)
     }
@@ -170,14 +170,14 @@ impl<'a> RequestId<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Decodes the payload as that of one action; a missing or null payload counts as `{}`.
+    /// Decodes the payload of an action. A missing or null payload counts as `{}`.
     ///
     /// # Errors
-    /// `invalid_payload` that says which field and why.
+    /// `invalid_payload`, which says which field is wrong and why.
     pub fn payload<P: Deserialize<'a>>(&self) -> Result<P, ErrorBody> {
         let text = self.payload.map_or("{}", RawValue::get);
         raw::object(text).map_err(|reason| {
-            let message = match culprit::<P>(text) {
+            let message = match offending_field::<P>(text) {
                 Some(field) => format!("`payload.{field}`: {reason}"),
                 None => format!("`payload`: {reason}"),
             };
@@ -194,10 +194,10 @@ struct RequestFrame<'a, P> {
     payload: P,
 }
 
-/// Writes the request of a client, a whole text frame.
+/// Encodes a request as the text of one frame.
 ///
 /// # Errors
-/// When `payload` does not serialize, or `id` is not 1 to 128 bytes.
+/// When `payload` does not serialize, or `id` is not 1 to 128 bytes long.
 ///
 /// ```
 /// let text = ws_proto::encode_request("1", &ws_proto::action::Echo { message: "Hello" })?;
@@ -206,7 +206,7 @@ struct RequestFrame<'a, P> {
 /// ```
 pub fn encode_request<A: Action + Serialize>(id: &str, payload: &A) -> Result<String, serde_json::Error> {
     if !(1..=ID_BYTES_MAX).contains(&id.len()) {
-        return Err(serde::ser::Error::custom("a request id has 1 to 128 bytes"));
+        return Err(serde::ser::Error::custom("a request id must be 1 to 128 bytes long"));
     }
     serde_json::to_string(&RequestFrame { id, r#type: "request", action: A::NAME, payload })
 }

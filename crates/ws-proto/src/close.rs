@@ -4,7 +4,7 @@ macro_rules! close_codes {
     ($($(#[doc = $doc:literal])* $variant:ident = $code:literal, $reason:literal;)*) => {
         /// Close codes that the server sends.
         ///
-        /// 4000–4499: connect again. 4500–4999: do not, the same would happen again.
+        /// 4000–4499: reconnect. 4500–4999: do not reconnect, the result would be the same.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum CloseCode {
             $($(#[doc = $doc])* $variant,)*
@@ -19,7 +19,7 @@ macro_rules! close_codes {
                 match self { $(CloseCode::$variant => $code,)* }
             }
 
-            /// The code of that number, where it is one of these.
+            /// The code with this number, if it is one of these.
             pub const fn from_u16(code: u16) -> Option<CloseCode> {
                 match code { $($code => Some(CloseCode::$variant),)* _ => None }
             }
@@ -29,7 +29,7 @@ macro_rules! close_codes {
                 match self { $(CloseCode::$variant => concat!($($doc),*).trim_ascii(),)* }
             }
 
-            /// Text that goes with the code in the close frame; at most 123 bytes.
+            /// The reason sent with the code in the close frame, at most 123 bytes.
             pub const fn reason(self) -> &'static str {
                 match self { $(CloseCode::$variant => $reason,)* }
             }
@@ -38,31 +38,31 @@ macro_rules! close_codes {
 }
 
 close_codes! {
-    /// The peer said goodbye and it was answered.
+    /// The client closed the connection.
     Normal = 1000, "";
-    /// The server is being shut down or restarted; connect again in the slot of the `draining` event.
+    /// The server is shutting down or restarting; reconnect in the time window of the `draining` event.
     GoingAway = 1001, "server is draining";
     /// A violation of RFC 6455.
     Protocol = 1002, "websocket protocol error";
-    /// A binary frame, where only text is spoken.
+    /// A binary frame: only text frames are accepted.
     Unsupported = 1003, "only text frames are accepted";
     /// A text frame that is not UTF-8.
     InvalidUtf8 = 1007, "text is not valid UTF-8";
     /// A message over `message_bytes_max`.
     TooBig = 1009, "message is larger than message_bytes_max";
-    /// A mistake of the server's own.
+    /// An error in the server itself.
     Internal = 1011, "internal error";
-    /// Nothing was heard for interval + timeout.
+    /// Nothing was received for interval + timeout.
     HeartbeatTimeout = 4000, "heartbeat timeout";
-    /// The client does not read: no write progress, or `on_lag: disconnect`.
+    /// The client reads too slowly: no write progress, or `on_lag: disconnect`.
     TooSlow = 4001, "client reads too slowly";
-    /// The token ran out and was not refreshed.
+    /// The token expired and was not refreshed.
     TokenExpired = 4002, "token expired";
-    /// The operator asks for a new connection.
+    /// The operator asks clients to reconnect.
     Reconnect = 4003, "reconnect asked for by the operator";
     /// This user has too many connections.
     UserConnectionLimit = 4005, "connection limit of this user";
-    /// No valid token came in time.
+    /// No valid token was received in time.
     NotAuthenticated = 4500, "not authenticated in time";
     /// The token is not valid.
     InvalidToken = 4501, "invalid token";
@@ -75,7 +75,7 @@ close_codes! {
 }
 
 impl CloseCode {
-    /// Whether a client should connect again by itself after this code. 1009 and the like would only recur.
+    /// Whether a client should reconnect by itself after this code. After 1009 and the like the same would happen again.
     pub const fn should_reconnect(self) -> bool {
         match self {
             CloseCode::GoingAway | CloseCode::Internal => true,

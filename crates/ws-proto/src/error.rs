@@ -1,4 +1,4 @@
-//! What the server answers when it cannot do what was asked (PROTOCOL section 6).
+//! Error responses (PROTOCOL section 6).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -30,7 +30,7 @@ macro_rules! error_codes {
                 match self { $(ErrorCode::$variant => $name,)* ErrorCode::Unknown => "unknown" }
             }
 
-            /// Whether the same request can succeed later without being changed.
+            /// Whether the same request can succeed later, unchanged.
             pub const fn is_retryable(self) -> bool {
                 match self { $(ErrorCode::$variant => $retryable,)* ErrorCode::Unknown => false }
             }
@@ -44,49 +44,49 @@ macro_rules! error_codes {
 }
 
 error_codes! {
-    /// The frame is not JSON, or nests too deep.
+    /// The frame is not JSON, or is nested too deeply.
     Malformed = "malformed", retryable: false, http: 400;
-    /// The frame is JSON but no envelope of PROTOCOL section 3.
+    /// The frame is JSON, but not an envelope of PROTOCOL section 3.
     InvalidRequest = "invalid_request", retryable: false, http: 400;
-    /// No action of that name.
+    /// There is no action with this name.
     UnknownAction = "unknown_action", retryable: false, http: 400;
-    /// The payload does not fit the action; the message says which field and why.
+    /// The payload is not valid for the action; the message says which field and why.
     InvalidPayload = "invalid_payload", retryable: false, http: 400;
-    /// Not a channel name (PROTOCOL section 5).
+    /// Not a valid channel name (PROTOCOL section 5).
     InvalidChannel = "invalid_channel", retryable: false, http: 400;
     /// The channel's namespace is not configured.
     UnknownNamespace = "unknown_namespace", retryable: false, http: 404;
-    /// The connection has this subscription already.
+    /// The connection is already subscribed to this channel.
     AlreadySubscribed = "already_subscribed", retryable: false, http: 409;
-    /// The connection has no such subscription.
+    /// The connection is not subscribed to this channel.
     NotSubscribed = "not_subscribed", retryable: false, http: 409;
-    /// Nobody has logged in on this connection, and the action asks for it.
+    /// The action needs a user, and this connection has not authenticated.
     Unauthenticated = "unauthenticated", retryable: false, http: 401;
     /// The token is not valid.
     InvalidToken = "invalid_token", retryable: false, http: 401;
-    /// The token was valid once.
+    /// The token has expired.
     TokenExpired = "token_expired", retryable: false, http: 401;
-    /// This user may not do that.
+    /// The user is not allowed to do this.
     PermissionDenied = "permission_denied", retryable: false, http: 403;
-    /// The feature is off, in this namespace or on this server.
+    /// The feature is turned off in this namespace or on this server.
     NotAvailable = "not_available", retryable: false, http: 403;
-    /// The position is of another epoch.
+    /// The position belongs to another epoch.
     StalePosition = "stale_position", retryable: false, http: 409;
-    /// The same message id was used with other data.
+    /// The same `msg_id` was used before with different data.
     Conflict = "conflict", retryable: false, http: 409;
-    /// No such thing.
+    /// What the request names does not exist.
     NotFound = "not_found", retryable: false, http: 404;
-    /// A limit that stays: asking again does not help.
+    /// A fixed limit is reached: retrying does not help.
     LimitExceeded = "limit_exceeded", retryable: false, http: 429;
-    /// Too many requests for now.
+    /// Too many requests; retry later.
     RateLimited = "rate_limited", retryable: true, http: 429;
-    /// The server has too much to do for now.
+    /// The server is overloaded; retry later.
     Overloaded = "overloaded", retryable: true, http: 503;
-    /// Storage is down for now.
+    /// Storage is unavailable; retry later.
     EngineUnavailable = "engine_unavailable", retryable: true, http: 503;
-    /// A service behind this one failed.
+    /// An upstream service failed.
     UpstreamFailed = "upstream_failed", retryable: false, http: 502;
-    /// A mistake of the server's own.
+    /// An error in the server itself.
     Internal = "internal", retryable: true, http: 500;
 }
 
@@ -121,12 +121,12 @@ pub struct ErrorBody {
     pub code: ErrorCode,
     /// For people: what was wrong, where, and what to do.
     pub message: Cow<'static, str>,
-    /// Whether the same request can succeed later without being changed.
+    /// Whether the same request can succeed later, unchanged.
     pub retryable: bool,
-    /// When it is worth trying again, in milliseconds from now, where that is known.
+    /// How long to wait before retrying, in milliseconds, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
-    /// An object with more about this error.
+    /// Further details of this error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     pub details: Option<Box<RawValue>>,

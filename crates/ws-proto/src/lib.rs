@@ -1,20 +1,19 @@
-//! The wire protocol of ws-server, version 1, as Rust types: what a client and a server say to
-//! each other in WebSocket text frames, one JSON object a frame.
+//! The wire protocol of ws-server, version 1, as Rust types. Client and server exchange WebSocket text frames with one
+//! JSON object each.
 //!
 //! * [`ClientMessage`]: requests and heartbeats, from the client. A server decodes them with
 //!   [`ClientMessage::decode`], a client writes them with [`encode_request`].
 //! * [`ServerMessage`]: responses, errors, notifications and heartbeats, from the server. A client
 //!   decodes them with [`ServerMessage::decode`], a server writes them with the `encode_*` functions.
-//! * [`ErrorCode`] and [`CloseCode`]: the two number spaces of what can go wrong.
-//! * [`ChannelName`], [`Position`] and [`publication`]: what a channel is made of on the wire.
-//! * [`limits`]: the sizes that the contract fixes.
+//! * [`ErrorCode`] and [`CloseCode`]: why a request failed, and why a connection was closed.
+//! * [`ChannelName`], [`Position`] and [`publication`]: channels on the wire.
+//! * [`limits`]: limits fixed by the protocol.
 //!
-//! Decoding is total: any input gives a value or a typed refusal, never a panic, in time linear in
-//! the input, with nesting bounded by [`limits::DEPTH_MAX`]
-//! ([`limits::SERVER_DEPTH_MAX`] for what a server says). Payloads stay raw JSON: they are checked
-//! for syntax and passed on as the bytes that came, not built into trees.
+//! Decoding is total: any input gives a value or a typed error, never a panic, in linear time and with nesting
+//! bounded by [`limits::DEPTH_MAX`] ([`limits::SERVER_DEPTH_MAX`] for frames from a server). Payloads stay raw JSON:
+//! their syntax is checked and their bytes are passed on, without building trees.
 //!
-//! A server reads a request and answers it:
+//! A server decodes a request and answers it:
 //!
 //! ```
 //! use serde_json::value::RawValue;
@@ -30,12 +29,12 @@
 //!         }
 //!     }
 //!     Ok(_) => {}
-//!     Err(refusal) => encode_error(refusal.id, &refusal.error, &mut out),
+//!     Err(rejection) => encode_error(rejection.id, &rejection.error, &mut out),
 //! }
 //! assert_eq!(out, br#"{"id":"7","type":"response","data":{"echo":[1, 2]}}"#);
 //! ```
 //!
-//! A client reads what came:
+//! A client decodes a frame:
 //!
 //! ```
 //! use ws_proto::{ErrorCode, Event, ServerMessage};
@@ -49,7 +48,7 @@
 //! assert_eq!((id.as_deref(), error.code), (Some("7"), ErrorCode::RateLimited));
 //! ```
 //!
-//! The feature `schema` adds the module `schema`: the same contract as JSON Schema, AsyncAPI and OpenAPI.
+//! The feature `schema` adds the module `schema`: the protocol as JSON Schema, AsyncAPI and OpenAPI.
 //!
 //! Deliberately absent: I/O, clocks, tokio, WebSocket framing, other crates of the workspace.
 
@@ -60,11 +59,11 @@ mod borrowed;
 mod channel;
 mod client;
 mod close;
-mod culprit;
 mod error;
 pub mod event;
 pub mod limits;
 mod nesting;
+mod offending;
 mod position;
 pub mod publication;
 mod raw;
@@ -84,13 +83,13 @@ pub use event::Event;
 pub use position::Position;
 pub use server::{DecodeError, ServerMessage, encode_error, encode_notification, encode_response};
 
-/// Version of the protocol that this crate speaks (`protocol` in the `connected` event).
+/// Version of the protocol that this crate implements (`protocol` in the `connected` event).
 pub const PROTOCOL_VERSION: u32 = 1;
 
-/// The WebSocket subprotocol that a client may offer and the server then selects.
+/// The WebSocket subprotocol: a client may offer it, and the server then selects it.
 pub const SUBPROTOCOL: &str = "ws.json.v1";
 
-/// The examples in the README are tests as well.
+/// The examples in the README are tests too.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -2,7 +2,7 @@
 
 /// Whether arrays and objects in `text` nest deeper than `max` levels.
 ///
-/// Frames with few brackets in all, nearly every frame there is, cost one vectorised count.
+/// A frame with few brackets, as nearly all have, costs one vectorised count.
 pub(crate) fn exceeds(text: &str, max: usize) -> bool {
     let opening = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
     opening > max && deepest(text) > max

@@ -1,8 +1,8 @@
-//! One publication on the wire: encoded once, sent as an event and kept as an entry of the history.
+//! One publication on the wire: encoded once, sent as an event and stored as a history entry.
 //!
-//! What both have in common is the **body**, `"data":…,"time":…,"from":{…},"msg_id":…,"tags":{…}}`: no opening
+//! Both share the **body**, `"data":…,"time":…,"from":{…},"msg_id":…,"tags":{…}}`: no opening
 //! brace, one closing brace, absent fields left out. [`encode_publication_body`] writes it; the other two
-//! functions put the beginning in front of it that makes it an event or an entry:
+//! functions put in front of it what makes it an event or an entry:
 //!
 //! ```
 //! use serde_json::value::RawValue;
@@ -23,8 +23,8 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 //!
-//! All of them append to a buffer of the caller's. A client reads [`crate::event::PublicationEvent`] and
-//! [`HistoryEntry`]. Not in here: clocks (the time comes in) and storage.
+//! All of them append to the caller's buffer. A client decodes [`crate::event::PublicationEvent`] and
+//! [`HistoryEntry`]. Not here: clocks (the time is passed in) and storage.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -35,26 +35,26 @@ use serde_json::value::RawValue;
 
 use crate::event::Sender;
 
-/// What a publisher labels a publication with.
+/// Labels that a publisher gives a publication.
 pub type Tags<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
 
-/// One publication of the history: the `publication` event without `event` and `channel`.
+/// One publication in the history: the `publication` event without `event` and `channel`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "HistoryEntry"))]
 pub struct HistoryEntry<'a, M> {
-    /// Its place in the stream.
+    /// Its offset in the stream.
     pub offset: u64,
     /// The value, byte for byte as it was published.
     pub data: M,
     /// When the server accepted it, in milliseconds since 1970.
     pub time: u64,
-    /// Who published it; absent for the server's own API.
+    /// Who published it; absent if it came from the server API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Sender>,
-    /// The id that its publisher gave it.
+    /// The id its publisher gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub msg_id: Option<Cow<'a, str>>,
-    /// What its publisher labelled it with.
+    /// The labels its publisher gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Tags<'a>>,
 }
@@ -62,12 +62,12 @@ pub struct HistoryEntry<'a, M> {
 const DATA: &[u8] = br#""data":"#;
 const TIME: &str = r#","time":"#;
 
-/// Where the data begins in a body: it is `body[BODY_DATA_START..][..length]`, with the length that
-/// [`encode_publication_body`] returned.
+/// Where the data begins in a body. The data is `body[BODY_DATA_START..][..length]`, with the length returned by
+/// [`encode_publication_body`].
 pub const BODY_DATA_START: usize = DATA.len();
 
 /// Appends the body of a publication and returns the length of its data in bytes. `time` is in
-/// milliseconds since 1970. The data is copied as it is.
+/// milliseconds since 1970. The data is copied unchanged.
 pub fn encode_publication_body(
     data: &RawValue,
     time: u64,
@@ -125,7 +125,7 @@ pub fn encode_history_entry(offset: u64, body: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(body);
 }
 
-/// Numbers, strings and maps of strings always serialize, and a `Vec` takes every byte.
+/// Numbers, strings and maps of strings always serialize, and writing to a `Vec` cannot fail.
 fn field<T: Serialize + ?Sized>(head: &str, value: &T, out: &mut Vec<u8>) {
     out.extend_from_slice(head.as_bytes());
     serde_json::to_writer(out, value).expect("fields of a publication serialize");

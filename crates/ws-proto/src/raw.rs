@@ -1,4 +1,4 @@
-//! Small readings of raw JSON that serde's derive does not give.
+//! Reads strings and objects out of raw JSON where serde's derive is not strict enough.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::limits::REASON_BYTES_MAX;
 
-/// The string that `raw` is, or `None` when it is something else (or has a lone surrogate).
+/// The string in `raw`; `None` for anything else, and for a lone surrogate.
 pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     let quoted = raw.get().strip_prefix('"')?.strip_suffix('"')?;
     if quoted.contains('\\') {
@@ -17,12 +17,12 @@ pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Whether `text`, valid JSON or not, can only be an object. serde's structs also accept arrays.
+/// Whether `text` begins like an object, valid JSON or not. serde would also decode a struct from an array.
 pub(crate) fn is_object(text: &str) -> bool {
     text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{')
 }
 
-/// Decodes an object out of `text`; the error says what is wrong, without a position in the text.
+/// Decodes the object in `text`. The error says what is wrong, without a position in the text.
 pub(crate) fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
     if !is_object(text) {
         return Err("must be an object".to_owned());
@@ -30,8 +30,8 @@ pub(crate) fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String>
     serde_json::from_str(text).map_err(|error| without_position(&error))
 }
 
-/// serde_json's message less its " at line 1 column 7", which counts within the inner text only, and cut
-/// to [`REASON_BYTES_MAX`].
+/// serde_json's message without " at line 1 column 7", a position within the inner text only, cut to
+/// [`REASON_BYTES_MAX`].
 pub(crate) fn without_position(error: &serde_json::Error) -> String {
     let mut text = error.to_string();
     if let Some(at) = text.rfind(" at line ") {

@@ -1,11 +1,11 @@
-//! The contract for machines: JSON Schema of every frame, AsyncAPI of `/ws`, OpenAPI of the HTTP endpoints.
+//! The protocol for machines: JSON Schema of every frame, AsyncAPI of `/ws`, OpenAPI of the HTTP endpoints.
 //!
-//! What has a Rust type in this crate is derived from it, names and codes come from the constants that the
-//! codec uses, so the documents cannot say something else than the code. They describe what this version
-//! sends; receivers ignore fields and events that they do not know (PROTOCOL section 1), so objects are open.
+//! Schemas are derived from the Rust types of this crate; names and codes come from the constants of the codec. So
+//! the documents cannot contradict the code. They describe what this version sends; receivers ignore unknown fields
+//! and events (PROTOCOL section 1), so objects are open.
 //!
-//! Not in here: files (`cargo xtask schema` writes them to `static/schema`), and limits that JSON Schema
-//! cannot say: it counts an id's characters, the contract its bytes.
+//! Not here: files (`cargo xtask schema` writes them to `static/schema`), and limits that JSON Schema cannot
+//! express: it counts the characters of an id, the protocol counts bytes.
 
 mod asyncapi;
 mod catalogue;
@@ -19,9 +19,9 @@ pub use openapi::openapi;
 use crate::close::CloseCode;
 use catalogue::Catalogue;
 
-/// JSON Schema (draft 2020-12) of every frame. A frame fits the whole document; one of a known direction
-/// fits `#/$defs/ClientMessage` or `#/$defs/ServerMessage`, and each kind has a definition of its own.
-/// The annotation `x-close-codes` lists what can end a connection.
+/// JSON Schema (draft 2020-12) of every frame. Any frame matches the whole document; frames of one direction match
+/// `#/$defs/ClientMessage` or `#/$defs/ServerMessage`, and each kind of frame has its own definition. The annotation
+/// `x-close-codes` lists the close codes.
 pub fn protocol() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -48,7 +48,7 @@ fn close_codes() -> Vec<Value> {
     CloseCode::ALL.iter().map(entry).collect()
 }
 
-/// What the documents say of themselves.
+/// The `info` object of the documents.
 fn info(title: &str, description: &str) -> Value {
     json!({
         "title": title,

@@ -1,7 +1,7 @@
-//! What a server says: responses, errors, notifications, `ping`, `pong` (PROTOCOL section 3).
+//! Frames from a server: responses, errors, notifications, `ping`, `pong` (PROTOCOL section 3).
 //!
-//! The `encode_*` functions append JSON to a buffer of the caller's, so that a server can join many
-//! answers in one write.
+//! The `encode_*` functions append JSON to the caller's buffer, so that a server can send many frames in one
+//! write.
 
 use std::borrow::Cow;
 
@@ -25,24 +25,24 @@ pub enum ServerMessage<'a> {
         /// Its result: [`crate::action`] has the types.
         data: &'a RawValue,
     },
-    /// A request failed, or a frame was refused.
+    /// A request failed, or a frame was rejected.
     Error {
-        /// Id of the request, where the server could read it.
+        /// Id of the request, if the server could read it.
         id: Option<Cow<'a, str>>,
         /// What is wrong.
         error: ErrorBody,
     },
-    /// Something happened.
+    /// An event.
     Notification(Event<'a>),
     /// Asks for a `pong` (connections with `heartbeat=app`).
     Ping,
-    /// Answers a `ping` of the client's.
+    /// Answers a `ping` from the client.
     Pong,
-    /// A `type` that this version of the crate does not know: to be ignored.
+    /// A `type` that this version of the crate does not know. Ignore it.
     Unknown,
 }
 
-/// A frame that no server of this protocol sends.
+/// A frame that is not valid in this protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a server frame of protocol 1: {0}")]
 pub struct DecodeError(String);
@@ -153,12 +153,12 @@ struct EventData<'a, E> {
 /// Appends the response to a request.
 ///
 /// # Panics
-/// When `data` is a type of the caller's that does not serialize.
+/// When `data` does not serialize.
 pub fn encode_response<D: Serialize>(id: RequestId<'_>, data: &D, out: &mut Vec<u8>) {
     append(&ResponseFrame { id, r#type: "response", data }, out);
 }
 
-/// Appends an error; `id` is that of the request, where it could be read.
+/// Appends an error; `id` is the id of the request, if it could be read.
 pub fn encode_error(id: Option<RequestId<'_>>, error: &ErrorBody, out: &mut Vec<u8>) {
     append(&ErrorFrame { id, r#type: "error", error }, out);
 }
@@ -166,12 +166,12 @@ pub fn encode_error(id: Option<RequestId<'_>>, error: &ErrorBody, out: &mut Vec<
 /// Appends a notification.
 ///
 /// # Panics
-/// When `event` is a type of the caller's that does not serialize as an object.
+/// When `event` does not serialize as an object.
 pub fn encode_notification<E: Notify>(event: &E, out: &mut Vec<u8>) {
     append(&NotificationFrame { r#type: "notification", data: EventData { event: E::EVENT, rest: event } }, out);
 }
 
-/// The types of this crate have string keys and no fallible parts, and a `Vec` takes every byte.
+/// The types of this crate have string keys and no fallible parts, and writing to a `Vec` cannot fail.
 fn append<T: Serialize>(frame: &T, out: &mut Vec<u8>) {
     serde_json::to_writer(out, frame).expect("frames of this crate serialize");
 }
@@ -276,7 +276,7 @@ mod tests {
         check(&format!("{}{}", r#"{"data":"#.repeat(100_000), "}".repeat(100_000)), deep);
     }
 
-    /// What `encode` appends, behind what is there already.
+    /// What `encode` appends to a buffer that is not empty.
     fn text(encode: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut out = b"before".to_vec();
         encode(&mut out);

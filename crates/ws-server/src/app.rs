@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use ws_auth::Verifier;
 use ws_core::{
-    Authenticator, ChannelOptions, Engine, Heartbeat, Hub, HubOptions, MemoryEngine, MemoryLimits, Namespaces,
+    Actions, Auth, Authenticator, ChannelOptions, Engine, Heartbeat, Hub, HubOptions, Limits, MemoryEngine,
+    MemoryLimits, Namespaces,
 };
 use ws_engine_sqlite::{OpenError, SqliteEngine, SqliteOptions};
 use ws_transport::{BindError, DrainOptions, Drained, Tls, TlsError, Transport, TransportOptions};
@@ -28,6 +29,13 @@ const SIGXFSZ: i32 = 25;
 
 /// Time that closing the engine gets at least, though the drain took all there was.
 const CLOSE_ENGINE_MIN: Duration = Duration::from_secs(2);
+
+/// A struct of another crate, with those fields of a section that have the same names there.
+macro_rules! same_fields {
+    ($section:expr => $options:ident { $($field:ident),* $(; $other:ident: $value:expr)* }) => {
+        $options { $($field: $section.$field,)* $($other: $value,)* }
+    };
+}
 
 /// A server whose engine is open and whose ports are bound.
 #[derive(Debug)]
@@ -105,10 +113,7 @@ impl App {
             limits: limits(config),
             heartbeat: heartbeat(config),
             namespaces: namespaces(config),
-            actions: ws_core::Actions {
-                broadcast: config.actions.broadcast,
-                get_connections: config.actions.get_connections,
-            },
+            actions: same_fields!(config.actions => Actions { broadcast, get_connections }),
             auth: auth_terms(config, authenticator(verifier, key_set.as_ref())),
             shards: available_parallelism().map_or(1, usize::from),
         };
@@ -261,38 +266,22 @@ fn reachable(addr: SocketAddr) -> String {
     if addr.ip().is_unspecified() { format!("localhost:{}", addr.port()) } else { addr.to_string() }
 }
 
-fn limits(config: &Config) -> ws_core::Limits {
-    let limits = &config.limits;
-    ws_core::Limits {
-        connections_max: limits.connections_max,
-        connections_per_ip_max: limits.connections_per_ip_max,
-        connections_per_user_max: limits.connections_per_user_max,
-        unauthenticated_max: config.auth.unauthenticated_max,
-        handshakes_per_second: limits.handshakes_per_second,
-        requests_per_second: limits.requests_per_second,
-        requests_burst: limits.requests_burst,
-        message_bytes_max: limits.message_bytes_max,
-        channels_per_connection_max: limits.channels_per_connection_max,
-        outbox_bytes_max: limits.outbox_bytes_max,
-        broadcast_log_bytes_max: limits.broadcast_log_bytes_max,
-        channel_log_bytes_max: limits.channel_log_bytes_max,
-        channel_logs_bytes_max: limits.channel_logs_bytes_max,
-        errors_max: limits.errors_max,
-        errors_window: limits.errors_window,
-        write_timeout: limits.write_timeout,
-    }
+fn limits(config: &Config) -> Limits {
+    same_fields!(config.limits => Limits {
+        connections_max, connections_per_ip_max, connections_per_user_max, handshakes_per_second,
+        requests_per_second, requests_burst, message_bytes_max, channels_per_connection_max, outbox_bytes_max,
+        broadcast_log_bytes_max, channel_log_bytes_max, channel_logs_bytes_max, errors_max, errors_window,
+        write_timeout;
+        unauthenticated_max: config.auth.unauthenticated_max
+    })
 }
 
 /// On what terms connections authenticate.
-fn auth_terms(config: &Config, authenticator: Option<Arc<dyn Authenticator>>) -> ws_core::Auth {
-    let auth = &config.auth;
-    ws_core::Auth {
-        authenticator,
-        anonymous: auth.anonymous,
-        authenticate_within: auth.authenticate_within,
-        expiry_notice: auth.expiry_notice,
-        expiry_grace: auth.expiry_grace,
-    }
+fn auth_terms(config: &Config, authenticator: Option<Arc<dyn Authenticator>>) -> Auth {
+    same_fields!(config.auth => Auth {
+        anonymous, authenticate_within, expiry_notice, expiry_grace;
+        authenticator: authenticator
+    })
 }
 
 /// What checks tokens, if there are keys.
@@ -336,21 +325,18 @@ fn engine(config: &Config) -> Result<Arc<dyn Engine>, OpenError> {
 
 fn sqlite_options(config: &Config) -> SqliteOptions {
     let sqlite = &config.engine.sqlite;
-    SqliteOptions {
-        dir: sqlite.dir.clone(),
-        fsync: match sqlite.fsync {
-            Fsync::Commit => ws_engine_sqlite::Fsync::Commit,
-            Fsync::Interval => ws_engine_sqlite::Fsync::Interval(sqlite.fsync_interval),
-        },
-        batch_publications_max: sqlite.batch_publications_max,
-        queue_bytes_max: sqlite.queue_bytes_max,
-        idle_channels_max: sqlite.idle_channels_max,
-    }
+    let fsync = match sqlite.fsync {
+        Fsync::Commit => ws_engine_sqlite::Fsync::Commit,
+        Fsync::Interval => ws_engine_sqlite::Fsync::Interval(sqlite.fsync_interval),
+    };
+    same_fields!(sqlite => SqliteOptions {
+        batch_publications_max, queue_bytes_max, idle_channels_max;
+        dir: sqlite.dir.clone(); fsync: fsync
+    })
 }
 
 fn memory_limits(config: &Config) -> MemoryLimits {
-    let memory = &config.engine.memory;
-    MemoryLimits { history_bytes_max: memory.history_bytes_max, idle_channels_max: memory.idle_channels_max }
+    same_fields!(config.engine.memory => MemoryLimits { history_bytes_max, idle_channels_max })
 }
 
 /// The options of channels, with and without a namespace.
@@ -360,18 +346,10 @@ fn namespaces(config: &Config) -> Namespaces {
 }
 
 fn channel_options(channels: &Channels) -> Arc<ChannelOptions> {
-    Arc::new(ChannelOptions {
-        history_size: channels.history_size,
-        history_ttl: channels.history_ttl,
-        presence: channels.presence,
-        join_leave: channels.join_leave,
-        join_leave_max: channels.join_leave_max,
-        on_lag: channels.on_lag,
-        subscribe: channels.subscribe,
-        publish: channels.publish,
-        read_history: channels.read_history,
-        read_presence: channels.read_presence,
-    })
+    Arc::new(same_fields!(channels => ChannelOptions {
+        history_size, history_ttl, presence, join_leave, join_leave_max, on_lag, subscribe, publish, read_history,
+        read_presence
+    }))
 }
 
 #[cfg(test)]

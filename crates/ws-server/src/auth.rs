@@ -110,7 +110,7 @@ mod tests {
         check(
             AuthKey { algorithm: Algorithm::Es256, public_key_file: Some(no_pem.into()), ..AuthKey::default() },
             Err(&format!(
-                "auth.keys.0.public_key_file: found {no_pem:?} with no public key for ES256 in PEM | allowed: a key for \
+                "auth.keys.0.public_key_file: found {no_pem:?} with no PEM public key for ES256 | allowed: a key for \
                  this algorithm"
             )),
         );

@@ -37,10 +37,10 @@ pub enum FetchError {
     #[error("cannot be used: {0}")]
     Content(#[from] KeySetError),
     /// None of the keys can be used.
-    #[error("has no key that could be used among {passed_over}")]
+    #[error("has {skipped} keys, none of which can be used")]
     Useless {
         /// How many there are.
-        passed_over: usize,
+        skipped: usize,
     },
 }
 
@@ -101,9 +101,9 @@ impl KeySource {
         }
         let set = read_key_set(&body)?;
         if set.keys.is_empty() {
-            return Err(FetchError::Useless { passed_over: set.passed_over });
+            return Err(FetchError::Useless { skipped: set.skipped });
         }
-        tracing::info!(url = %self.url, keys = set.keys.len(), passed_over = set.passed_over, "key set fetched");
+        tracing::info!(url = %self.url, keys = set.keys.len(), skipped = set.skipped, "key set fetched");
         self.verifier.set_published(set.keys);
         Ok(())
     }

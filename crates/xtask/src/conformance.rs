@@ -89,7 +89,10 @@ async fn build_and_test(args: &Args) -> Result<(), Error> {
 async fn build() -> Result<PathBuf, Error> {
     let mut cargo = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--release", "-p", "ws-transport", "--example", EXAMPLE]);
-    cargo.args(["--message-format", "json-render-diagnostics"]).current_dir(crate::root()).stderr(Stdio::inherit());
+    cargo
+        .args(["--message-format", "json-render-diagnostics"])
+        .current_dir(crate::workspace::root())
+        .stderr(Stdio::inherit());
     let output = within(BUILD_MAX, "building the server", cargo.output()).await?.map_err(at("cargo"))?;
     succeeded("cargo build", output.status)?;
     String::from_utf8_lossy(&output.stdout).lines().rev().find_map(executable).ok_or(Error::NoExecutable)

@@ -25,7 +25,7 @@ pub(crate) enum Error {
 const FOLDER: &str = "static/schema";
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    let root = crate::root();
+    let root = crate::workspace::root();
     if args.check { check(&root) } else { write(&root) }
 }
 
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn the_files_are_fresh() {
-        if let Err(error) = check(&crate::root()) {
+        if let Err(error) = check(&crate::workspace::root()) {
             panic!("{error}");
         }
     }

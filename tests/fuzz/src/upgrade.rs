@@ -46,13 +46,6 @@ static SERVER: LazyLock<(SocketAddr, Arc<Counters>)> = LazyLock::new(|| {
 
 fn hub() -> Hub {
     let limits = Limits {
-        connections_max: 0,
-        connections_per_ip_max: 0,
-        connections_per_user_max: 0,
-        unauthenticated_max: 0,
-        handshakes_per_second: 0,
-        requests_per_second: 0,
-        requests_burst: 0,
         message_bytes_max: 1024,
         channels_per_connection_max: 4,
         outbox_bytes_max: 4096,
@@ -60,8 +53,8 @@ fn hub() -> Hub {
         channel_log_bytes_max: 64 << 10,
         channel_logs_bytes_max: 1 << 20,
         errors_max: 3,
-        errors_window: Duration::from_secs(10),
         write_timeout: Duration::from_secs(1),
+        ..Limits::TEST
     };
     let channels = ChannelOptions {
         history_size: 10,

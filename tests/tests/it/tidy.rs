@@ -1,5 +1,8 @@
 //! Rules that matter, read off the repository itself: arrows between crates, what lies where, what the documents must name.
 
+mod circles;
+mod imports;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

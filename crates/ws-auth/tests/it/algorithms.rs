@@ -23,7 +23,7 @@ fn each_one_signs_and_verifies_for_itself_alone() {
         for other in Algorithm::ALL {
             let expect = match other == algorithm {
                 true => Ok("ann".to_owned()),
-                false => Err("no key is known for its algorithm and key id (`alg`, `kid`)".to_owned()),
+                false => Err("no known key has its algorithm and key id (`alg`, `kid`)".to_owned()),
             };
             assert_eq!(outcome(&verifier(vec![key(*other)]), &token), expect, "{algorithm:?} with {other:?}");
         }
@@ -58,7 +58,7 @@ fn several_keys_and_names() {
         let header = json!({"alg": "HS256", "kid": kid}).to_string();
         signed(&header, r#"{"sub":"ann"}"#, Algorithm::Hs256, SECRET)
     };
-    let no_key = Err("no key is known for its algorithm and key id (`alg`, `kid`)".to_owned());
+    let no_key = Err("no known key has its algorithm and key id (`alg`, `kid`)".to_owned());
     assert_eq!(outcome(&verifier(keys()), &with("new")), Ok("ann".to_owned()));
     assert_eq!(outcome(&verifier(keys()), &with("old")), Err("its signature is not valid".to_owned()));
     assert_eq!(outcome(&verifier(keys()), &with("other")), no_key);

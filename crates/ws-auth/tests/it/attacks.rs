@@ -8,9 +8,9 @@ use crate::keys::{RSA_PUBLIC, base64url, pair, signed};
 use crate::{SECRET, check, outcome, secret, token, verifier};
 
 const PAYLOAD: &str = r#"{"sub":"mallory"}"#;
-const NO_KEY: &str = "no key is known for its algorithm and key id (`alg`, `kid`)";
+const NO_KEY: &str = "no known key has its algorithm and key id (`alg`, `kid`)";
 const BAD_SIGNATURE: &str = "its signature is not valid";
-const NO_TOKEN: &str = "it is no JSON Web Token, which has three parts with dots between them";
+const NO_TOKEN: &str = "it is not a JSON Web Token (three parts separated by dots)";
 
 /// A verifier with a secret and a public key of each kind.
 #[track_caller]
@@ -32,11 +32,11 @@ fn no_algorithm() {
         }
     }
     let without = format!("{}.{}.", base64url("{}"), base64url(PAYLOAD));
-    refused(&without, "its header is not as it must be: missing field `alg`");
+    refused(&without, "its header is invalid: missing field `alg`");
     let number = format!("{}.{}.", base64url(r#"{"alg":0}"#), base64url(PAYLOAD));
-    refused(&number, "its header is not as it must be: a field of another type");
+    refused(&number, "its header is invalid: a field has the wrong type");
     let twice = format!("{}.{}.", base64url(r#"{"alg":"HS256","alg":"none"}"#), base64url(PAYLOAD));
-    refused(&twice, "its header is not as it must be: duplicate field `alg`");
+    refused(&twice, "its header is invalid: duplicate field `alg`");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn key_ids_are_only_names() {
         }
     }
     let list = signed(r#"{"alg":"HS256","kid":["real"]}"#, PAYLOAD, Algorithm::Hs256, SECRET);
-    refused(&list, "its header is not as it must be: a field of another type");
+    refused(&list, "its header is invalid: a field has the wrong type");
 }
 
 #[test]
@@ -89,16 +89,16 @@ fn a_token_does_not_bring_its_key() {
     }
     refused(&signed(r#"{"alg":"ES384"}"#, PAYLOAD, Algorithm::Es384, private), NO_KEY);
     let crit = signed(r#"{"alg":"HS256","crit":["exp"],"exp":1}"#, PAYLOAD, Algorithm::Hs256, SECRET);
-    refused(&crit, "its header asks for extensions (`crit`), and none is known here");
+    refused(&crit, "its header requires extensions (`crit`), and none are supported");
 }
 
 #[test]
 fn too_long() {
     let padding = |bytes: usize| token(&json!({"info": "x".repeat(bytes)}));
-    refused(&padding(TOKEN_BYTES_MAX), &format!("it has {} bytes, more than 8192", padding(TOKEN_BYTES_MAX).len()));
+    refused(&padding(TOKEN_BYTES_MAX), &format!("it is {} bytes long, more than 8192", padding(TOKEN_BYTES_MAX).len()));
     let verifier = verifier(vec![secret(None)]);
     assert_eq!(outcome(&verifier, &padding(6_000)), Ok("ann".to_owned()));
-    refused(&"a".repeat(8_193), "it has 8193 bytes, more than 8192");
+    refused(&"a".repeat(8_193), "it is 8193 bytes long, more than 8192");
     refused(&".".repeat(8_192), NO_TOKEN);
 }
 
@@ -109,8 +109,8 @@ fn parts_that_are_missing_or_too_many() {
     for wrong in ["", ".", "x", header, &format!("{header}.{payload}"), &format!("{good}."), &format!("{good}.x")] {
         refused(wrong, NO_TOKEN);
     }
-    refused("..", "its header is no JSON object");
-    refused(&format!(".{payload}.{signature}"), "its header is no JSON object");
+    refused("..", "its header is not a JSON object");
+    refused(&format!(".{payload}.{signature}"), "its header is not a JSON object");
     refused(&format!("{header}..{signature}"), BAD_SIGNATURE);
     refused(&format!("{header}.{payload}."), BAD_SIGNATURE);
     refused(&format!(" {good}"), "its header is not base64url");
@@ -120,8 +120,8 @@ fn parts_that_are_missing_or_too_many() {
     refused(&format!("{header}=.{payload}.{signature}"), "its header is not base64url");
     refused(&format!("Bearer {good}"), "its header is not base64url");
     refused("é.é.é", "its header is not base64url");
-    refused(&format!("{}.{payload}.{signature}", base64url("nonsense")), "its header is no JSON object");
-    refused(&format!("{}.{payload}.{signature}", base64url("[]")), "its header is no JSON object");
+    refused(&format!("{}.{payload}.{signature}", base64url("nonsense")), "its header is not a JSON object");
+    refused(&format!("{}.{payload}.{signature}", base64url("[]")), "its header is not a JSON object");
     refused(&format!("{}.{payload}.{signature}", base64url("{")), "its header is not JSON");
     refused(&format!("{}.{payload}.{signature}", base64url("{\"a\":".repeat(500))), "its header is not JSON");
 }
@@ -147,9 +147,9 @@ fn the_signature_comes_first() {
         refused(&signed(r#"{"alg":"HS256"}"#, payload, Algorithm::Hs256, b"guess"), BAD_SIGNATURE);
     }
     for payload in ["nonsense", "[]", "null", ""] {
-        refused(&signed(r#"{"alg":"HS256"}"#, payload, Algorithm::Hs256, SECRET), "its payload is no JSON object");
+        refused(&signed(r#"{"alg":"HS256"}"#, payload, Algorithm::Hs256, SECRET), "its payload is not a JSON object");
     }
     refused(&signed(r#"{"alg":"HS256"}"#, "{\"sub\"", Algorithm::Hs256, SECRET), "its payload is not JSON");
     let twice = signed(r#"{"alg":"HS256"}"#, r#"{"sub":"ann","sub":"bob"}"#, Algorithm::Hs256, SECRET);
-    refused(&twice, "its payload is not as it must be: duplicate field `sub`");
+    refused(&twice, "its payload is invalid: duplicate field `sub`");
 }

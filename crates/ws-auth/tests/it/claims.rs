@@ -37,7 +37,10 @@ fn times() {
             gives(&json!({name: wrong}), Err(&format!("`{name}` must be {number}")));
         }
         for late in [json!(NOW_S * 1000), json!(1e300), json!(u64::MAX), json!(253_402_300_800u64)] {
-            gives(&json!({name: late}), Err(&format!("`{name}` must be in seconds, and is after the year 9999")));
+            gives(
+                &json!({name: late}),
+                Err(&format!("`{name}` is after the year 9999: it must be in seconds, not milliseconds")),
+            );
         }
     }
     gives(&json!({"exp": 253_402_300_799u64}), Ok(()));
@@ -49,7 +52,7 @@ fn times() {
 fn users() {
     gives(&json!({"sub": "é".repeat(127)}), Ok(()));
     gives(&json!({"sub": "anna, bob"}), Ok(()));
-    let bytes = "`sub` must have 1 to 255 bytes, and no control characters";
+    let bytes = "`sub` must be 1 to 255 bytes long, without control characters";
     for wrong in [json!(""), json!("é".repeat(128)), json!("a\u{0}b"), json!("a\n")] {
         gives(&json!({"sub": wrong}), Err(bytes));
     }

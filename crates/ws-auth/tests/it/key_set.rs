@@ -24,10 +24,10 @@ fn changed(mut key: Value, name: &str, value: Value) -> Value {
 
 /// The algorithms of the keys that can be used, and how many cannot.
 #[track_caller]
-fn check(keys: &[Value], expect: &[Algorithm], passed_over: usize) {
+fn check(keys: &[Value], expect: &[Algorithm], skipped: usize) {
     let set = read_key_set(json!({"keys": keys}).to_string().as_bytes()).expect("a key set");
     let algorithms: Vec<_> = set.keys.iter().map(|key| key.algorithm()).collect();
-    assert_eq!((algorithms.as_slice(), set.passed_over), (expect, passed_over));
+    assert_eq!((algorithms.as_slice(), set.skipped), (expect, skipped));
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn what_can_be_used() {
 }
 
 #[test]
-fn what_is_passed_over() {
+fn what_is_skipped() {
     let secret = json!({"kty": "oct", "alg": "HS256", "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T"});
     for wrong in [
         secret.clone(),
@@ -73,5 +73,5 @@ fn what_is_no_key_set() {
     assert_eq!(read_key_set(&long).map(drop), Err(KeySetError::TooLong));
     let many = vec![edwards(); 100];
     let set = read_key_set(json!({"keys": many}).to_string().as_bytes()).expect("a key set");
-    assert_eq!((set.keys.len(), set.passed_over), (64, 36));
+    assert_eq!((set.keys.len(), set.skipped), (64, 36));
 }

@@ -49,17 +49,17 @@ fn what_is_a_key() {
     };
     for algorithm in Algorithm::ALL.iter().filter(|algorithm| !algorithm.is_symmetric()) {
         check(algorithm.as_str(), pair(*algorithm).1, None);
-        let private = Some("a private key: the server needs only the public one, and keeps no other");
+        let private = Some("a private key: the server needs only the public key");
         check(algorithm.as_str(), pair(*algorithm).0, private);
     }
     check("RS256", pem!("rsa.pkcs1.pub.pem"), None);
     check("RS256", pem!("rsa1024.pub.pem"), Some("an RSA key of about 1024 bits; it must have 2048 to 4096"));
-    check("RS256", pem!("p256.pub.pem"), Some("no public key for RS256 in PEM"));
-    check("ES256", pem!("rsa.pub.pem"), Some("no public key for ES256 in PEM"));
-    check("ES256", pem!("p384.pub.pem"), Some("a key of another kind than ES256 takes"));
-    check("EdDSA", pem!("p256.pub.pem"), Some("no public key for EdDSA in PEM"));
-    check("PS256", b"", Some("no public key for PS256 in PEM"));
-    check("PS256", b"-----BEGIN PUBLIC KEY-----\n\n-----END PUBLIC KEY-----", Some("no public key for PS256 in PEM"));
+    check("RS256", pem!("p256.pub.pem"), Some("no PEM public key for RS256"));
+    check("ES256", pem!("rsa.pub.pem"), Some("no PEM public key for ES256"));
+    check("ES256", pem!("p384.pub.pem"), Some("the wrong kind of key for ES256"));
+    check("EdDSA", pem!("p256.pub.pem"), Some("no PEM public key for EdDSA"));
+    check("PS256", b"", Some("no PEM public key for PS256"));
+    check("PS256", b"-----BEGIN PUBLIC KEY-----\n\n-----END PUBLIC KEY-----", Some("no PEM public key for PS256"));
     check("HS256", RSA_PUBLIC, Some("HS256 takes a secret, not a public key"));
 }
 

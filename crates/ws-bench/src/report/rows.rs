@@ -1,81 +1,54 @@
-//! Reports of runs that differ in one thing, as a table with one line for each.
+//! Reports of several runs that differ in one setting, as a table with one line per run.
 //!
-//! A column shows the figure with its key; that of a latency is five columns. The table has the
-//! columns that it was given, where any row has such a figure; in JSON a row is a report in full.
+//! A column shows the figure with its key; a latency takes five columns. Columns for which no row has a figure are left
+//! out. In JSON a row is a complete report.
 
-use super::{Report, Value, micros, shown};
+use super::value::{Value, micros, shown};
 
-/// A figure's key, and what stands above the column.
+/// A figure's key, and the heading of its column.
 pub(crate) type Column = (&'static str, &'static str);
 
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    columns: &'static [Column],
-    reports: Vec<Report>,
+/// The table; `value` gives the figure with a key in one of the rows.
+pub(super) fn table<'a>(columns: &[Column], rows: usize, value: impl Fn(usize, &str) -> Option<&'a Value>) -> String {
+    let of_column = |(key, heading): &Column| {
+        let values: Vec<_> = (0..rows).map(|row| value(row, key)).collect();
+        cells(heading, &values)
+    };
+    let columns: Vec<_> = columns.iter().flat_map(of_column).collect();
+    let width = |cells: &Vec<String>| cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let widths: Vec<_> = columns.iter().map(width).collect();
+    let lines = if rows == 0 { 0 } else { 1 + rows };
+    let line = |at: usize| {
+        let cells = columns.iter().zip(&widths).map(|(cells, width)| format!("  {:>width$}", cells[at]));
+        cells.collect::<String>() + "\n"
+    };
+    (0..lines).map(line).collect()
 }
 
-impl Report {
-    /// Shows `rows`, each with its name, in these columns. Their notes and problems become this report's.
-    pub(crate) fn rows(&mut self, columns: &'static [Column], rows: Vec<(String, Report)>) {
-        self.rows.columns = columns;
-        for (name, row) in rows {
-            self.notes.extend(row.notes.iter().map(|note| format!("{name}: {note}")));
-            self.problems.extend(row.problems.iter().map(|problem| format!("{name}: {problem}")));
-            self.rows.reports.push(row);
+/// The cells of a column from the heading down: no column, one or several.
+fn cells(heading: &str, values: &[Option<&Value>]) -> Vec<Vec<String>> {
+    let down = |heading: &str, cell: &dyn Fn(&Value) -> String| {
+        let cells = values.iter().map(|value| value.map_or_else(|| "-".to_owned(), cell));
+        [heading.to_owned()].into_iter().chain(cells).collect()
+    };
+    match values.iter().flatten().next() {
+        None => vec![],
+        Some(Value::Latency(first)) => {
+            let part = |(at, (name, _)): (usize, (&str, f64))| {
+                down(name, &|value| match value {
+                    Value::Latency(quantiles) => micros(quantiles.named()[at].1),
+                    other => shown(other),
+                })
+            };
+            first.named().into_iter().enumerate().map(part).collect()
         }
-    }
-
-    fn value(&self, key: &str) -> Option<&Value> {
-        self.figures.iter().find(|figure| figure.key == key).map(|figure| &figure.value)
-    }
-}
-
-impl Rows {
-    pub(super) fn is_empty(&self) -> bool {
-        self.reports.is_empty()
-    }
-
-    pub(super) fn reports(&self) -> &[Report] {
-        &self.reports
-    }
-
-    pub(super) fn table(&self) -> String {
-        let columns: Vec<_> = self.columns.iter().flat_map(|column| self.cells(column)).collect();
-        let width = |cells: &Vec<String>| cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
-        let widths: Vec<_> = columns.iter().map(width).collect();
-        let lines = if self.is_empty() { 0 } else { 1 + self.reports.len() };
-        let line = |at: usize| {
-            let cells = columns.iter().zip(&widths).map(|(cells, width)| format!("  {:>width$}", cells[at]));
-            cells.collect::<String>() + "\n"
-        };
-        (0..lines).map(line).collect()
-    }
-
-    /// From the head downwards: none, one or several columns.
-    fn cells(&self, (key, head): &Column) -> Vec<Vec<String>> {
-        let values: Vec<_> = self.reports.iter().map(|report| report.value(key)).collect();
-        let down = |head: &str, cell: &dyn Fn(&Value) -> String| {
-            let cells = values.iter().map(|value| value.map_or_else(|| "-".to_owned(), cell));
-            [head.to_owned()].into_iter().chain(cells).collect()
-        };
-        match values.iter().flatten().next() {
-            None => vec![],
-            Some(Value::Latency(first)) => {
-                let part = |(at, (name, _)): (usize, (&str, f64))| {
-                    down(name, &|value| match value {
-                        Value::Latency(quantiles) => micros(quantiles.named()[at].1),
-                        other => shown(other),
-                    })
-                };
-                first.named().into_iter().enumerate().map(part).collect()
-            }
-            Some(_) => vec![down(head, &shown)],
-        }
+        Some(_) => vec![down(heading, &shown)],
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Report;
     use super::*;
     use crate::measure::Quantiles;
 

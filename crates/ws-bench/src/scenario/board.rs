@@ -1,13 +1,13 @@
-//! The publishes that are under way: when each was due, and how many connections lack it.
+//! The publishes in flight: when each was due, and how many connections have not received it yet.
 //!
-//! Written by the publisher, counted down by the readers of all lanes, without locks. A publish is
-//! complete when every connection has it or is known never to get it.
+//! The publisher writes it, the readers of all lanes count it down, without locks. A publish is complete when every
+//! connection has received it, or never will.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::*};
 
 use tokio::sync::Notify;
 
-/// Publishes that the board remembers; twice as many as may be outstanding.
+/// Publishes that the board remembers: twice as many as may be outstanding.
 const SLOTS: usize = 1 << 15;
 /// Publishes that may be outstanding.
 pub(super) const OUTSTANDING_MAX: u64 = SLOTS as u64 / 2;
@@ -24,11 +24,11 @@ pub(super) struct Board {
     readers: AtomicI64,
     published: AtomicU64,
     completed: AtomicU64,
-    /// All below are given up: counted as completed, whether they are or not.
+    /// All publishes below this are given up, and count as completed.
     given_up_below: AtomicU64,
     refused: AtomicU64,
     stopping: AtomicBool,
-    /// Wakes the publisher: a publish is complete, or one is due.
+    /// Wakes the publisher when a publish is complete or due.
     pub(super) wake: Notify,
 }
 
@@ -50,7 +50,7 @@ impl Board {
         &self.slots[number as usize % SLOTS]
     }
 
-    /// Enters the next publish, before it is sent: its number. Publisher only.
+    /// Adds the next publish before it is sent, and returns its number. For the publisher only.
     pub(super) fn publish(&self, due_ns: u64) -> u64 {
         let number = self.published.load(Relaxed);
         let slot = self.slot(number);
@@ -60,7 +60,7 @@ impl Board {
         number
     }
 
-    /// Publishes so far: their numbers are below.
+    /// Number of publishes so far. Their numbers are below this.
     #[inline]
     pub(super) fn published(&self) -> u64 {
         self.published.load(Acquire)
@@ -72,15 +72,15 @@ impl Board {
         self.slot(number).due_ns.load(Relaxed)
     }
 
-    /// One more connection has `number`, or never will.
+    /// One more connection has received `number`, or never will.
     #[inline]
-    pub(super) fn settle(&self, number: u64) {
+    pub(super) fn count_down(&self, number: u64) {
         if self.slot(number).missing.fetch_sub(1, AcqRel) == 1 {
             self.complete(number);
         }
     }
 
-    /// The server answered `number` with an error: nobody will get it.
+    /// The server answered `number` with an error, so nobody will receive it.
     pub(super) fn refuse(&self, number: u64) {
         if number < self.published() && self.slot(number).missing.swap(i64::MIN / 2, AcqRel) > 0 {
             self.refused.fetch_add(1, AcqRel);
@@ -99,17 +99,17 @@ impl Board {
         }
     }
 
-    /// A connection is gone, having settled all below `settled`.
-    pub(super) fn leave(&self, settled: u64) {
+    /// A connection has ended, and is done with all below `done_below`.
+    pub(super) fn leave(&self, done_below: u64) {
         self.readers.fetch_sub(1, AcqRel);
-        (settled..self.published()).for_each(|number| self.settle(number));
+        (done_below..self.published()).for_each(|number| self.count_down(number));
     }
 
     pub(super) fn outstanding(&self) -> u64 {
         self.published().saturating_sub(self.completed.load(Acquire))
     }
 
-    /// Stops waiting for what is outstanding, so that publishing can go on and show what was lost.
+    /// Stops waiting for outstanding publishes, so that publishing can go on and show what was lost.
     pub(super) fn give_up(&self) {
         let published = self.published();
         self.given_up_below.store(published, Release);
@@ -117,7 +117,7 @@ impl Board {
         self.wake.notify_one();
     }
 
-    /// No publishes any more.
+    /// Ends the publishing.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Release);
     }
@@ -136,9 +136,9 @@ mod tests {
         let board = Board::new(2);
         assert_eq!((board.publish(5), board.publish(6)), (0, 1));
         assert_eq!((board.due_ns(1), board.outstanding()), (6, 2));
-        board.settle(0);
+        board.count_down(0);
         assert_eq!(board.outstanding(), 2);
-        board.settle(0);
+        board.count_down(0);
         assert_eq!(board.outstanding(), 1);
     }
 
@@ -147,14 +147,14 @@ mod tests {
         let board = Board::new(2);
         board.publish(0);
         board.publish(0);
-        board.settle(0);
-        board.settle(1);
+        board.count_down(0);
+        board.count_down(1);
         board.leave(1);
         assert_eq!(board.outstanding(), 1);
-        board.settle(0);
+        board.count_down(0);
         assert_eq!(board.outstanding(), 0);
         board.publish(0);
-        board.settle(2);
+        board.count_down(2);
         assert_eq!(board.outstanding(), 0);
     }
 
@@ -165,7 +165,7 @@ mod tests {
         board.refuse(0);
         board.refuse(0);
         board.refuse(7);
-        (0..2).for_each(|_| board.settle(0));
+        (0..2).for_each(|_| board.count_down(0));
         assert_eq!((board.outstanding(), board.refused()), (0, 1));
     }
 
@@ -176,9 +176,9 @@ mod tests {
         board.give_up();
         assert_eq!(board.outstanding(), 0);
         board.publish(0);
-        board.settle(0);
+        board.count_down(0);
         assert_eq!(board.outstanding(), 1);
-        board.settle(1);
+        board.count_down(1);
         assert_eq!(board.outstanding(), 0);
     }
 }

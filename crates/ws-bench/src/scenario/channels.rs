@@ -1,9 +1,8 @@
-//! `channels`: many channels with some subscribers each, and one connection that publishes to them in
-//! turn. How many deliveries, how late, and what memory channels and subscriptions take.
+//! `channels`: many channels with a few subscribers each, and one connection that publishes to them in turn. Measures
+//! deliveries per second, latency, and the memory of channels and subscriptions.
 //!
-//! A publication follows when an earlier one has reached all subscribers of its channel. Memory is
-//! read when the connections are open, when they are subscribed, after the publications, and when
-//! they are unsubscribed again.
+//! The next publication is sent when an earlier one has reached all subscribers of its channel. Memory is read when the
+//! connections are open, when they are subscribed, after the publications, and when they are unsubscribed.
 
 use std::sync::Arc;
 
@@ -17,12 +16,12 @@ use crate::measure::Latencies;
 use crate::opening::{CONCURRENCY, open};
 use crate::process::{Interval, Mark};
 use crate::report::{Report, Value};
+use crate::stage::{DUPLICATES_WAIT, Stage, Status};
 
 use super::pace::Pace;
 use super::stream::{self, Layout, Plan, Tally};
-use super::{AFTERMATH, Look, Stage};
 
-/// Resident memory of the server, in KiB, at the moments that matter.
+/// Resident memory of the server, in KiB, at four points of the run.
 #[derive(Debug, Default)]
 struct Memory {
     connected: Option<u64>,
@@ -80,11 +79,11 @@ fn layout(options: &Channels) -> Result<Layout, Failure> {
     Ok(Layout { channels, subscribers, per_connection })
 }
 
-/// Reads the server's memory after a rest.
+/// Reads the memory of the server after a rest.
 async fn memory(stage: &mut Stage) -> Result<Option<u64>, Failure> {
     if stage.server.is_some() {
         let rest = stage.warmup;
-        stage.pass("resting", rest, "deliveries", || Look { count: 0, over: false }).await?;
+        stage.run_for("resting", rest, "deliveries", || Status { count: 0, over: false }).await?;
     }
     Ok(stage.rss_kib())
 }
@@ -100,7 +99,7 @@ async fn publish(
     let mut before = 0;
     let interval = if options.publications.is_some() {
         let (from, start_ns) = (Mark::now(stage.server.as_ref()), plan.clock.now_ns());
-        stage.until_over("publishing", "deliveries", look).await?;
+        stage.run_until_over("publishing", "deliveries", look).await?;
         let seconds = stream::seconds_to_last_read(lanes, start_ns);
         Interval { seconds, ..from.until(&Mark::now(stage.server.as_ref())) }
     } else {
@@ -115,7 +114,7 @@ async fn publish(
     let publications = plan.board.published() - before;
     plan.board.stop();
     stage.drain(|| stream::missing(lanes, plan)).await;
-    sleep(AFTERMATH).await;
+    sleep(DUPLICATES_WAIT).await;
     Ok(Published { latencies, publications, interval })
 }
 

@@ -1,7 +1,7 @@
-//! `connect`: connections that are opened, greeted and closed again, one after the other.
+//! `connect`: opens connections, waits for the greeting and closes them, one after the other.
 //!
-//! The latency is from the first SYN to the server's `connected`. Closing is not in it, but it is
-//! in the rate and in the server's CPU time.
+//! The latency is measured from the first SYN to `connected`, without closing. Rate and CPU time of the server include
+//! closing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +16,12 @@ use crate::measure::{Clock, Complaints, Latencies};
 use crate::process::Interval;
 use crate::report::{Report, Value};
 use crate::socket::Socket;
+use crate::stage::{Stage, Status};
 use crate::target::Server;
 
-use super::{Look, Stage};
-
-/// After a handshake that failed, so that a server that refuses is not hammered.
+/// Wait after a failed handshake, so that a server that refuses is not flooded.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
-/// Enough to receive what a server says before it hangs up.
+/// Enough for what a server sends before it ends the connection.
 const CLOSING_BUFFER_BYTES: usize = 1024;
 
 /// What the connections of one lane count together.
@@ -31,7 +30,7 @@ struct Tally {
     latencies: Latencies,
     stopping: bool,
     failed: Complaints,
-    /// Connections that the server did not end after our Close.
+    /// Connections that the server did not end in time after our Close.
     lingering: u64,
 }
 
@@ -49,38 +48,38 @@ pub(super) async fn run(options: Connect, mut stage: Stage) -> Result<Report, Fa
     // What is wrong with the address shows here, before any load.
     stage.unless_interrupted(Socket::connect(&server, 0)).await?.ok_or(Failure::Interrupted)??;
     for index in 0..options.concurrency {
-        let seat = lanes.seat(index).clone();
-        lanes.runtime(index).spawn(open_and_close(server.clone(), seat, Clock::start(), index));
+        let shared = lanes.shared(index).clone();
+        lanes.runtime(index).spawn(open_and_close(server.clone(), shared, Clock::start(), index));
     }
-    let look = || Look { count: lanes.sum(|tally| tally.latencies.count()), over: false };
+    let look = || Status { count: lanes.sum(|tally| tally.latencies.count()), over: false };
     let begin = || lanes.each(|tally| tally.latencies.reset());
     let interval = stage.measure("handshakes", begin, look).await?;
     lanes.each(|tally| tally.stopping = true);
     Ok(report(&options, &stage, &lanes, &interval))
 }
 
-async fn open_and_close(server: Arc<Server>, seat: Shared<Tally>, clock: Clock, index: usize) {
+async fn open_and_close(server: Arc<Server>, shared: Shared<Tally>, clock: Clock, index: usize) {
     let mut buffer = vec![0; CLOSING_BUFFER_BYTES];
-    while !seat.lock().state.stopping {
+    while !shared.lock().state.stopping {
         let start = clock.now_ns();
         match Socket::connect(&server, index).await {
             Ok(socket) => {
                 let latency = clock.now_ns() - start;
-                count(&seat, |tally| tally.latencies.record(latency));
+                count(&shared, |tally| tally.latencies.record(latency));
                 if !socket.close(&mut buffer).await {
-                    count(&seat, |tally| tally.lingering += 1);
+                    count(&shared, |tally| tally.lingering += 1);
                 }
             }
             Err(error) => {
-                count(&seat, |tally| tally.failed.note(error));
+                count(&shared, |tally| tally.failed.note(error));
                 sleep(PAUSE_AFTER_FAILURE).await;
             }
         }
     }
 }
 
-fn count(seat: &Shared<Tally>, count: impl FnOnce(&mut Tally)) {
-    let tally = &mut seat.lock().state;
+fn count(shared: &Shared<Tally>, count: impl FnOnce(&mut Tally)) {
+    let tally = &mut shared.lock().state;
     if !tally.stopping {
         count(tally);
     }

@@ -1,13 +1,16 @@
-//! `echo`: every connection keeps a fixed number of requests unanswered, and each answer brings the
-//! next request. Every answer is compared with what was sent.
+//! `echo`: every connection keeps a fixed number of requests in flight, and sends the next one when a response arrives.
+//! Every response is compared with its request.
 //!
-//! A closed loop: a slow server is asked less often, so the latencies are those at the rate that
-//! the server reached, not those at a rate that users would dictate.
+//! This is a closed loop: a slow server gets fewer requests. The latencies belong to the rate that the server reached,
+//! not to a rate set by users.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+
+use ws_proto::ServerMessage;
+use ws_proto::action::EchoData;
 
 use crate::cli::Echo;
 use crate::failure::Failure;
@@ -15,16 +18,15 @@ use crate::frame;
 use crate::lanes::{Lanes, Shared};
 use crate::limits;
 use crate::measure::{Clock, Complaints, Latencies};
-use crate::message::{self, Incoming, PONG, Shape};
+use crate::message::{self, PONG, Shape};
 use crate::opening::open_all;
 use crate::process::Interval;
 use crate::report::{Report, Value};
 use crate::request::Template;
 use crate::socket::{Ended, Socket};
+use crate::stage::{Stage, Status};
 
-use super::{Look, Stage};
-
-/// What all connections of the run share and none changes.
+/// What all connections of the run share, read-only.
 #[derive(Debug)]
 struct Plan {
     clock: Clock,
@@ -71,11 +73,12 @@ pub(super) async fn run(options: Echo, mut stage: Stage) -> Result<Report, Failu
     let request = Template::echo(&message);
     let plan = Arc::new(Plan { clock: Clock::start(), message, request, in_flight: options.in_flight });
     for (index, socket) in sockets {
-        let seat = lanes.seat(index).clone();
-        seat.lock().state.open += 1;
-        lanes.runtime(index).spawn(Client::new(socket, seat, plan.clone()).run());
+        let shared = lanes.shared(index).clone();
+        shared.lock().state.open += 1;
+        lanes.runtime(index).spawn(Client::new(socket, shared, plan.clone()).run());
     }
-    let look = || Look { count: lanes.sum(|tally| tally.latencies.count()), over: lanes.sum(|tally| tally.open) == 0 };
+    let look =
+        || Status { count: lanes.sum(|tally| tally.latencies.count()), over: lanes.sum(|tally| tally.open) == 0 };
     let begin = || lanes.each(|tally| tally.latencies.reset());
     let interval = stage.measure("requests", begin, look).await?;
     let measured = take(&lanes);
@@ -83,7 +86,7 @@ pub(super) async fn run(options: Echo, mut stage: Stage) -> Result<Report, Failu
     Ok(report(&options, &stage, &lanes, &measured, &interval))
 }
 
-/// Ends the asking; what was measured until now.
+/// Stops the requests, and returns what was measured so far.
 fn take(lanes: &Lanes<Tally>) -> Latencies {
     let mut all = Latencies::new();
     lanes.each(|tally| {
@@ -125,7 +128,7 @@ fn report(options: &Echo, stage: &Stage, lanes: &Lanes<Tally>, measured: &Latenc
 /// One connection. Answers come in the order of the requests (PROTOCOL, section 3).
 struct Client {
     socket: Socket,
-    seat: Shared<Tally>,
+    shared: Shared<Tally>,
     plan: Arc<Plan>,
     /// When each unanswered request was sent, the oldest first.
     sent: VecDeque<u64>,
@@ -133,9 +136,9 @@ struct Client {
 }
 
 impl Client {
-    fn new(socket: Socket, seat: Shared<Tally>, plan: Arc<Plan>) -> Client {
+    fn new(socket: Socket, shared: Shared<Tally>, plan: Arc<Plan>) -> Client {
         let sent = VecDeque::with_capacity(plan.in_flight);
-        Client { socket, seat, plan, sent, answered: 0 }
+        Client { socket, shared, plan, sent, answered: 0 }
     }
 
     async fn run(mut self) {
@@ -147,35 +150,35 @@ impl Client {
                 break ended;
             }
         };
-        let mut seat = self.seat.lock();
-        seat.state.open -= 1;
-        seat.state.ended.note(ended);
+        let mut shared = self.shared.lock();
+        shared.state.open -= 1;
+        shared.state.ended.note(ended);
     }
 
     /// Sends as many requests as may be in flight, in one write.
     fn ask(&mut self) -> Result<(), Ended> {
-        let seat = &mut *self.seat.lock();
-        if !seat.state.stopping {
+        let shared = &mut *self.shared.lock();
+        if !shared.state.stopping {
             let (now, room) = (self.plan.clock.now_ns(), self.plan.in_flight - self.sent.len());
             for _ in 0..room {
-                self.plan.request.write(&mut seat.out, self.answered + self.sent.len() as u64);
+                self.plan.request.write(&mut shared.out, self.answered + self.sent.len() as u64);
                 self.sent.push_back(now);
             }
-            seat.state.unanswered += room as u64;
+            shared.state.unanswered += room as u64;
         }
-        let sent = self.socket.send(&seat.out);
-        seat.out.clear();
+        let sent = self.socket.send(&shared.out);
+        shared.out.clear();
         sent
     }
 
     fn poll_answers(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
-        let seat = &mut *self.seat.lock();
-        seat.out.clear();
-        let bytes = ready!(self.socket.poll_read(cx, &mut seat.buffer))?;
+        let shared = &mut *self.shared.lock();
+        shared.out.clear();
+        let bytes = ready!(self.socket.poll_read(cx, &mut shared.buffer))?;
         let now = self.plan.clock.now_ns();
-        let (tally, out, plan) = (&mut seat.state, &mut seat.out, &*self.plan);
+        let (tally, out, plan) = (&mut shared.state, &mut shared.out, &*self.plan);
         let (sent, answered) = (&mut self.sent, &mut self.answered);
-        self.socket.texts(&seat.buffer[..bytes], |text| {
+        self.socket.texts(&shared.buffer[..bytes], |text| {
             let is_answer = match tally.shape.number_in(text) {
                 Some(id) if id == *answered => true,
                 _ => tally.unusual(text, *answered, plan, out),
@@ -191,13 +194,13 @@ impl Client {
 }
 
 impl Tally {
-    /// Looks closely at a message that is not the expected answer in the known shape:
-    /// whether it answers a request.
+    /// Decodes a message that is not the expected response in the known shape. Returns whether it answers a request.
     fn unusual(&mut self, text: &[u8], expected: u64, plan: &Plan, out: &mut Vec<u8>) -> bool {
-        match Incoming::read(text) {
-            Incoming::Response { id, answer } => {
+        match message::decode(text) {
+            Some(ServerMessage::Response { id, data }) => {
                 let in_turn = message::number(id.as_bytes()) == Some(expected);
-                let same = answer.echo.as_ref().and_then(|echo| echo.as_str()) == Some(&plan.message);
+                let same =
+                    serde_json::from_str(data.get()).is_ok_and(|data: EchoData<String>| data.echo == plan.message);
                 match (in_turn, same) {
                     (true, true) => self.shape.learn(text, b"\"id\":\""),
                     (false, _) => self.wrong.note(format!("out of turn: {}", String::from_utf8_lossy(text))),
@@ -205,15 +208,15 @@ impl Tally {
                 }
                 true
             }
-            Incoming::Error { text, .. } => {
-                self.errors.note(text);
+            Some(ServerMessage::Error { error, .. }) => {
+                self.errors.note(error);
                 true
             }
-            Incoming::Unreadable => {
+            None => {
                 self.wrong.note(String::from_utf8_lossy(text));
                 false
             }
-            Incoming::Ping => {
+            Some(ServerMessage::Ping) => {
                 frame::text(out, PONG);
                 false
             }
@@ -242,8 +245,12 @@ mod tests {
         check(r#"{"type":"response","data":{"echo":"hi"},"id":"0000000a"}"#, true, (0, 0));
         check(r#"{"id":"0000000a","type":"response","data":{"echo":"ho"}}"#, true, (0, 1));
         check(r#"{"id":"0000000b","type":"response","data":{"echo":"hi"}}"#, true, (0, 1));
-        check(r#"{"id":"0000000a","type":"error","error":{"code":"overloaded","message":""}}"#, true, (1, 0));
-        check(r#"{"type":"notification","data":{"event":"draining"}}"#, false, (0, 0));
+        check(
+            r#"{"id":"0000000a","type":"error","error":{"code":"overloaded","message":"","retryable":true}}"#,
+            true,
+            (1, 0),
+        );
+        check(r#"{"type":"notification","data":{"event":"draining","reconnect_after_ms":[0,1]}}"#, false, (0, 0));
         check("?", false, (0, 1));
     }
 }

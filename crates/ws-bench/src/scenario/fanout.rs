@@ -1,9 +1,8 @@
-//! `fanout`: the first connection broadcasts, all receive. How many deliveries, how late, and
-//! whether every connection got every message once and in order.
+//! `fanout`: the first connection broadcasts, all receive. Measures deliveries per second and latency, and checks that
+//! every connection receives every message once and in order.
 //!
-//! With a window, a publish follows when an earlier one has reached every connection. With a rate,
-//! publishes are due at fixed times and latency counts from then, so that a server that stalls
-//! cannot hide it by being asked less.
+//! With a window, the next publish is sent when an earlier one has reached every connection. With a rate, publishes are
+//! due at fixed times and latency is measured from then, so that a server cannot hide a stall.
 
 use std::sync::Arc;
 
@@ -19,11 +18,11 @@ use crate::process::Interval;
 use crate::report::{Report, Value};
 use crate::request::{Template, run_mark};
 use crate::socket::Socket;
+use crate::stage::{DUPLICATES_WAIT, Stage, Status};
 
 use super::board::Board;
 use super::order::Faults;
 use super::pace::{self, Pace};
-use super::{AFTERMATH, Look, Stage};
 use publisher::Publisher;
 use reader::{Plan, Reader, Tally};
 
@@ -53,11 +52,11 @@ pub(super) async fn run(options: Fanout, mut stage: Stage) -> Result<Report, Fai
     }
     let measured = measured?;
     stage.drain(|| missing(&lanes, &plan)).await;
-    sleep(AFTERMATH).await;
+    sleep(DUPLICATES_WAIT).await;
     Ok(report(&options, &stage, &lanes, &plan, &measured))
 }
 
-/// Puts every connection to work; the readers first, so that no broadcast finds them absent.
+/// Starts the tasks of all connections, readers first, so that they miss no broadcast.
 fn start(
     lanes: &Lanes<Tally>,
     plan: &Arc<Plan>,
@@ -69,7 +68,7 @@ fn start(
     let pace = every_ns.map_or(Pace::InFlight(options.in_flight as u64), |ns| Pace::Every { ns, start_ns });
     sockets.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
     for (index, socket) in sockets {
-        let reader = Reader::new(socket, lanes.seat(index).clone(), plan.clone());
+        let reader = Reader::new(socket, lanes.shared(index).clone(), plan.clone());
         if index == 0 {
             let request = Template::broadcast(&plan.run, options.payload);
             lanes.runtime(index).spawn(Publisher { reader, request, pace }.run());
@@ -86,17 +85,17 @@ async fn measure(lanes: &Lanes<Tally>, plan: &Plan, stage: &mut Stage) -> Result
         published = plan.board.published();
         lanes.each(|tally| tally.latencies.reset());
     };
-    let look = || Look { count: lanes.sum(|tally| tally.latencies.count()), over: plan.board.is_stopping() };
+    let look = || Status { count: lanes.sum(|tally| tally.latencies.count()), over: plan.board.is_stopping() };
     let interval = stage.measure("deliveries", begin, look).await?;
     let mut latencies = Latencies::new();
     lanes.each(|tally| latencies.add(&tally.latencies));
     Ok(Measured { latencies, publishes: plan.board.published() - published, interval })
 }
 
-/// Deliveries that are still to come.
+/// Deliveries that are still missing.
 fn missing(lanes: &Lanes<Tally>, plan: &Plan) -> u64 {
     let published = plan.board.published();
-    let of = |tally: &Tally| tally.orders.iter().map(|order| published.saturating_sub(order.settled())).sum();
+    let of = |tally: &Tally| tally.orders.iter().map(|order| published.saturating_sub(order.done_below())).sum();
     lanes.sum(of)
 }
 
@@ -122,7 +121,7 @@ fn report(options: &Fanout, stage: &Stage, lanes: &Lanes<Tally>, plan: &Plan, me
     report
 }
 
-/// Loss and the like, over the whole run, warm-up included.
+/// Adds loss, duplicates and complaints of the whole run, including the warm-up.
 fn judge(report: &mut Report, lanes: &Lanes<Tally>, plan: &Plan) {
     let mut faults = Faults::default();
     let (mut ended, mut errors, mut unreadable) = (Complaints::default(), Complaints::default(), Complaints::default());

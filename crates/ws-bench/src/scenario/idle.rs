@@ -1,5 +1,5 @@
-//! `idle`: connections that do nothing but answer Pings. What opening them costs, what memory each
-//! takes before and after one echo, and what CPU time each takes while nothing happens.
+//! `idle`: connections that only answer Pings. Measures the cost of opening them, the memory of each before and after
+//! one echo, and its CPU time while nothing happens.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use ws_proto::ServerMessage;
 
 use crate::cli::Idle;
 use crate::failure::Failure;
@@ -14,18 +15,17 @@ use crate::frame;
 use crate::lanes::{Lanes, Shared};
 use crate::limits;
 use crate::measure::Complaints;
-use crate::message::{Incoming, PONG};
+use crate::message::{self, PONG};
 use crate::opening::{CONCURRENCY, open};
 use crate::process::{Interval, Mark};
 use crate::report::{Report, Value};
 use crate::request::Template;
 use crate::socket::{Ended, Socket};
-
-use super::{Look, Stage};
+use crate::stage::{Stage, Status};
 
 /// The one request that each connection sends.
 const MESSAGE: &str = "hello";
-/// All echoes together may take this long.
+/// Longest time for all echoes together.
 const ECHOES_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// What the connections of one lane count together.
@@ -38,7 +38,7 @@ struct Tally {
     errors: Complaints,
 }
 
-/// Resident memory of the server, in KiB, at the three moments that matter.
+/// Resident memory of the server, in KiB, at three points of the run.
 #[derive(Debug, Default)]
 struct Memory {
     empty: Option<u64>,
@@ -75,38 +75,38 @@ pub(super) async fn run(options: Idle, mut stage: Stage) -> Result<Report, Failu
     Ok(report(&options, &stage, &lanes, &Measured { opening, memory, idle }))
 }
 
-/// What puts a new connection to work, on its lane's thread.
+/// Starts the task of a new connection, on the thread of its lane.
 fn clients(lanes: &Lanes<Tally>, turns: &Arc<Semaphore>) -> impl Fn(usize, Socket) + Send + Sync + 'static {
-    let seats: Vec<_> = (0..lanes.count()).map(|lane| lanes.seat(lane).clone()).collect();
+    let shared: Vec<_> = (0..lanes.count()).map(|lane| lanes.shared(lane).clone()).collect();
     let (turns, request) = (turns.clone(), Arc::new(Template::echo(MESSAGE)));
     move |index, socket| {
-        let seat = seats[index % seats.len()].clone();
-        seat.lock().state.open += 1;
-        tokio::spawn(client(socket, seat, turns.clone(), request.clone()));
+        let shared = shared[index % shared.len()].clone();
+        shared.lock().state.open += 1;
+        tokio::spawn(client(socket, shared, turns.clone(), request.clone()));
     }
 }
 
-fn look(lanes: &Lanes<Tally>, count: impl Fn(&Tally) -> u64) -> Look {
-    Look { count: lanes.sum(count), over: lanes.sum(|tally| tally.open) == 0 }
+fn look(lanes: &Lanes<Tally>, count: impl Fn(&Tally) -> u64) -> Status {
+    Status { count: lanes.sum(count), over: lanes.sum(|tally| tally.open) == 0 }
 }
 
 async fn rest(stage: &mut Stage, lanes: &Lanes<Tally>, name: &str) -> Result<(), Failure> {
     let warmup = stage.warmup;
-    Ok(stage.pass(name, warmup, "pings", || look(lanes, |tally| tally.pings)).await?)
+    Ok(stage.run_for(name, warmup, "pings", || look(lanes, |tally| tally.pings)).await?)
 }
 
 async fn echoes(stage: &mut Stage, lanes: &Lanes<Tally>) -> Result<(), Failure> {
     let look = || {
-        let Look { count, over } = look(lanes, |tally| tally.echoed);
-        Look { count, over: over || count >= lanes.sum(|tally| tally.open) }
+        let Status { count, over } = look(lanes, |tally| tally.echoed);
+        Status { count, over: over || count >= lanes.sum(|tally| tally.open) }
     };
-    Ok(stage.pass("an echo each", ECHOES_TIME_MAX, "echoes", look).await?)
+    Ok(stage.run_for("an echo each", ECHOES_TIME_MAX, "echoes", look).await?)
 }
 
 async fn idle(stage: &mut Stage, lanes: &Lanes<Tally>) -> Result<Interval, Failure> {
     let from = Mark::now(stage.server.as_ref());
     let duration = stage.duration;
-    stage.pass("idle", duration, "pings", || look(lanes, |tally| tally.pings)).await?;
+    stage.run_for("idle", duration, "pings", || look(lanes, |tally| tally.pings)).await?;
     Ok(from.until(&Mark::now(stage.server.as_ref())))
 }
 
@@ -162,27 +162,27 @@ fn memory(report: &mut Report, memory: &Memory, count: u64) {
     }
 }
 
-/// One connection: an echo when it is its turn, otherwise only listening.
-async fn client(mut socket: Socket, seat: Shared<Tally>, turns: Arc<Semaphore>, request: Arc<Template>) {
-    let ended = match alive(&mut socket, &seat, &turns, &request).await {
+/// One connection. It sends an echo when it is its turn, and otherwise only listens.
+async fn client(mut socket: Socket, shared: Shared<Tally>, turns: Arc<Semaphore>, request: Arc<Template>) {
+    let ended = match alive(&mut socket, &shared, &turns, &request).await {
         Err(ended) => ended,
         Ok(never) => match never {},
     };
-    let tally = &mut seat.lock().state;
+    let tally = &mut shared.lock().state;
     tally.open -= 1;
     tally.ended.note(ended);
 }
 
 async fn alive(
     socket: &mut Socket,
-    seat: &Shared<Tally>,
+    shared: &Shared<Tally>,
     turns: &Semaphore,
     request: &Template,
 ) -> Result<std::convert::Infallible, Ended> {
     let turn = loop {
         tokio::select! {
             biased;
-            read = poll_fn(|cx| poll_texts(socket, seat, cx)) => drop(read?),
+            read = poll_fn(|cx| poll_texts(socket, shared, cx)) => drop(read?),
             turn = turns.acquire() => break turn,
         }
     };
@@ -190,26 +190,26 @@ async fn alive(
     request.write(&mut bytes, 0);
     socket.send(&bytes)?;
     drop(bytes);
-    while !poll_fn(|cx| poll_texts(socket, seat, cx)).await? {}
+    while !poll_fn(|cx| poll_texts(socket, shared, cx)).await? {}
     drop(turn);
     loop {
-        poll_fn(|cx| poll_texts(socket, seat, cx)).await?;
+        poll_fn(|cx| poll_texts(socket, shared, cx)).await?;
     }
 }
 
-/// Takes in what one read brings: whether an answer was in it.
-fn poll_texts(socket: &mut Socket, seat: &Shared<Tally>, cx: &mut Context<'_>) -> Poll<Result<bool, Ended>> {
-    let seat = &mut *seat.lock();
-    let bytes = ready!(socket.poll_read(cx, &mut seat.buffer))?;
-    let (tally, out, mut answered) = (&mut seat.state, &mut seat.out, false);
+/// Handles what one read brings. Returns whether there was a response in it.
+fn poll_texts(socket: &mut Socket, shared: &Shared<Tally>, cx: &mut Context<'_>) -> Poll<Result<bool, Ended>> {
+    let shared = &mut *shared.lock();
+    let bytes = ready!(socket.poll_read(cx, &mut shared.buffer))?;
+    let (tally, out, mut answered) = (&mut shared.state, &mut shared.out, false);
     out.clear();
-    let pings = socket.texts(&seat.buffer[..bytes], |text| match Incoming::read(text) {
-        Incoming::Response { .. } => answered = true,
-        Incoming::Error { text, .. } => {
-            tally.errors.note(text);
+    let pings = socket.texts(&shared.buffer[..bytes], |text| match message::decode(text) {
+        Some(ServerMessage::Response { .. }) => answered = true,
+        Some(ServerMessage::Error { error, .. }) => {
+            tally.errors.note(error);
             answered = true;
         }
-        Incoming::Ping => {
+        Some(ServerMessage::Ping) => {
             tally.pings += 1;
             frame::text(out, PONG);
         }

@@ -1,20 +1,20 @@
-//! Whether one connection got everything once and in order, as PROTOCOL sections 4 and 5 promise:
-//! what is missing without a `gap` event is lost.
+//! Checks that one connection receives everything once and in order, as PROTOCOL sections 4 and 5 promise. What is
+//! missing without a `gap` event is lost.
 
 use std::ops::Range;
 
 use crate::report::{Report, Value};
 
-/// What did not go as it should, over all connections.
+/// Violations of the order, over all connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Faults {
     /// Missing, and not announced.
     pub(super) lost: u64,
     pub(super) duplicated: u64,
-    /// Arrived behind a later one.
+    /// Arrived after a later one.
     pub(super) reordered: u64,
     pub(super) gaps: u64,
-    /// Missing as announced by the gaps.
+    /// Missing, and announced by gaps.
     pub(super) missed: u64,
 }
 
@@ -27,7 +27,7 @@ impl Faults {
         self.missed += other.missed;
     }
 
-    /// All counts as figures; what is lost, duplicated or reordered is a problem too.
+    /// Adds all counts as figures. What is lost, duplicated or reordered is also a problem.
     pub(super) fn report(&self, report: &mut Report) {
         let counts = [
             ("lost", "lost", self.lost),
@@ -50,19 +50,19 @@ impl Faults {
 pub(super) struct Order {
     /// One above the highest number seen.
     next: u64,
-    /// Announced by gaps, and not yet found missing.
+    /// Announced by gaps, but not yet found to be missing.
     announced: u64,
     /// Numbers below `next` that did not arrive.
     missing: Vec<Range<u64>>,
 }
 
 impl Order {
-    /// That of a connection which is no more: it lacks nothing.
+    /// For a connection that has ended: nothing is missing from now on.
     pub(super) fn gone() -> Order {
         Order { next: u64::MAX, ..Order::default() }
     }
 
-    /// Publish `number` arrived: whether for the first time.
+    /// Publish `number` has arrived. Returns whether this is the first time.
     #[inline]
     pub(super) fn arrived(&mut self, number: u64, faults: &mut Faults) -> bool {
         if number == self.next {
@@ -90,19 +90,19 @@ impl Order {
         true
     }
 
-    /// The server announced that `missed` are gone.
+    /// The server announced `missed` missing ones.
     pub(super) fn gap(&mut self, missed: u64, faults: &mut Faults) {
         faults.gaps += 1;
         faults.missed += missed;
         self.announced += missed;
     }
 
-    /// Numbers below are settled: seen, skipped, or announced as gone.
-    pub(super) fn settled(&self) -> u64 {
+    /// All numbers below this are done: seen, skipped, or announced as missing.
+    pub(super) fn done_below(&self) -> u64 {
         self.next.saturating_add(self.announced)
     }
 
-    /// Nothing more comes, and `published` were published.
+    /// Nothing more will arrive, and `published` were published.
     pub(super) fn finish(&mut self, published: u64, faults: &mut Faults) {
         if self.next < published {
             self.skip_to(published, faults);
@@ -112,7 +112,7 @@ impl Order {
     fn skip_to(&mut self, number: u64, faults: &mut Faults) {
         let skipped = number - self.next;
         faults.lost += skipped.saturating_sub(self.announced);
-        // A gap may count the broadcasts of others too: what is left of it announces nothing later.
+        // A gap may also count broadcasts of others, so the rest of it does not count for later ones.
         self.announced = 0;
         self.missing.push(self.next..number);
         self.next = number;
@@ -148,7 +148,7 @@ mod tests {
         check(&[], 0, Faults::default());
         let (mut order, mut faults) = (Order::gone(), Faults::default());
         order.finish(9, &mut faults);
-        assert_eq!((faults, order.settled()), (Faults::default(), u64::MAX));
+        assert_eq!((faults, order.done_below()), (Faults::default(), u64::MAX));
     }
 
     #[test]

@@ -1,41 +1,41 @@
-//! When a publisher publishes: as room becomes free, or at fixed times. And when it stops waiting
-//! for what does not come.
+//! When a publisher publishes: when there is room in the window, or at fixed times. And when it stops waiting for
+//! deliveries that do not arrive.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::PATIENCE;
 use super::board::{Board, OUTSTANDING_MAX};
 use crate::measure::Clock;
+use crate::stage::PROGRESS_TIMEOUT;
 
-/// How often a publisher looks whether anything still comes through.
-pub(super) const STALL_CHECK_EVERY: Duration = Duration::from_millis(100);
+/// How often a publisher checks for progress.
+pub(super) const STALL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// When to publish.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Pace {
     /// As soon as fewer than this many are outstanding.
     InFlight(u64),
-    /// At fixed times, however long the server takes.
+    /// At fixed times, independent of the server.
     Every { ns: f64, start_ns: u64 },
 }
 
 impl Pace {
-    /// When publish `number` is due, if it may be sent by now.
+    /// When publish `number` was due, if it may be sent now.
     pub(super) fn due(self, number: u64, outstanding: u64, now_ns: u64) -> Option<u64> {
         match self {
             Pace::InFlight(most) => (outstanding < most).then_some(now_ns),
             Pace::Every { ns, start_ns } => {
                 let due = start_ns + (number as f64 * ns) as u64;
-                // One that had to wait for room still counts from when it was due.
+                // The latency of one that had to wait for room still starts when it was due.
                 (due <= now_ns && outstanding < OUTSTANDING_MAX).then_some(due)
             }
         }
     }
 }
 
-/// Gives up what is outstanding when nothing has been completed for too long.
+/// Gives up outstanding publishes when none has been completed for too long.
 #[derive(Debug)]
 pub(super) struct Stalls {
     completed: u64,
@@ -51,7 +51,7 @@ impl Stalls {
         let completed = board.published() - board.outstanding();
         if completed != self.completed {
             *self = Stalls { completed, since: Instant::now() };
-        } else if self.since.elapsed() >= PATIENCE && !board.is_stopping() {
+        } else if self.since.elapsed() >= PROGRESS_TIMEOUT && !board.is_stopping() {
             board.give_up();
         }
     }
@@ -67,7 +67,7 @@ pub(super) fn pacemaker(board: Arc<Board>, clock: Clock, ns: f64, start_ns: u64)
                 board.wake.notify_one();
                 number = ((now_ns - start_ns) as f64 / ns) as u64 + 1;
             } else {
-                thread::sleep(Duration::from_nanos(due_ns - now_ns).min(STALL_CHECK_EVERY));
+                thread::sleep(Duration::from_nanos(due_ns - now_ns).min(STALL_CHECK_INTERVAL));
             }
         }
     })

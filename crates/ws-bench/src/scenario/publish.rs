@@ -1,39 +1,42 @@
-//! `publish`: every publisher keeps a fixed number of publishes unanswered, and each answer brings the
-//! next one. How many per second, how late and at which level they are acknowledged, and whether
-//! every channel counted exactly what was acknowledged.
+//! `publish`: every publisher keeps a fixed number of publishes in flight, and sends the next one when a response
+//! arrives. Measures how many are acknowledged per second, the latency and the level, and checks that the offsets of
+//! every channel match the acknowledgements.
 //!
-//! A closed loop, as `echo`. Where the server commits together what arrived meanwhile, a batch holds
-//! at most all publishes in flight: rows with other numbers of publishers are rows with other batches.
+//! This is a closed loop, like `echo`. If the server commits in groups, a group is at most all publishes in flight, so
+//! the number of publishers changes the size of groups.
 //!
-//! Publisher `p` of `n` is in channel `p % channels`; its `k`-th publish has the number `k * n + p`. The
-//! channels of a row are new ones.
+//! Publisher `p` of `n` is in channel `p % channels`; its `k`-th publish has the number `k * n + p`. Each
+//! row uses new channels.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use ws_proto::action::Ack;
 
 use crate::channel::Names;
 use crate::cli::Publish;
 use crate::failure::Failure;
 use crate::lanes::Lanes;
 use crate::limits;
-use crate::measure::{Clock, Complaints, Latencies};
-use crate::message::Ack;
+use crate::measure::{Complaints, Latencies};
 use crate::opening::open_all;
 use crate::process::Interval;
 use crate::report::{Column, Report, Value};
-use crate::request::{Template, run_mark};
+use crate::request::run_mark;
+use crate::stage::{Stage, Status};
 
-use super::{Look, Stage};
 use offsets::Offsets;
+use plan::Plan;
 use publisher::Publisher;
 use tally::Tally;
 
 mod answer;
 mod offsets;
+mod plan;
 mod publisher;
 mod tally;
 
-/// What the table of a sweep shows of each row.
+/// The columns of a sweep.
 const COLUMNS: &[Column] = &[
     ("publishers", "publishers"),
     ("publishes_per_s", "publishes"),
@@ -44,43 +47,6 @@ const COLUMNS: &[Column] = &[
     ("server_cpu_cores", "server CPU"),
     ("server_rss_kib_after", "RSS"),
 ];
-
-/// What all publishers of a row share.
-#[derive(Debug)]
-struct Plan {
-    clock: Clock,
-    request: Template,
-    publishers: u64,
-    in_flight: usize,
-    first_channel: u64,
-    /// Those that have a publisher.
-    channels: u64,
-}
-
-impl Plan {
-    fn new(options: &Publish, names: &Names, row: u64, publishers: usize) -> Plan {
-        let template = if options.msg_ids { Template::publish_with_msg_id } else { Template::publish };
-        Plan {
-            clock: Clock::start(),
-            request: template(names, options.payload),
-            publishers: publishers as u64,
-            in_flight: options.in_flight,
-            first_channel: row * options.channels as u64,
-            channels: options.channels.min(publishers) as u64,
-        }
-    }
-
-    /// That of a publisher's `nth` publish, as it comes back: eight digits.
-    #[inline]
-    fn number(&self, publisher: u64, nth: u64) -> u64 {
-        u64::from((nth * self.publishers + publisher) as u32)
-    }
-
-    #[inline]
-    fn channel(&self, publisher: u64) -> u64 {
-        self.first_channel + publisher % self.channels
-    }
-}
 
 /// What the measured interval brought.
 struct Measured {
@@ -101,7 +67,7 @@ pub(super) async fn run(options: Publish, mut stage: Stage) -> Result<Report, Fa
     Ok(report)
 }
 
-/// One row for each number of publishers. When one cannot be carried out, those before it still count.
+/// One row for each number of publishers. If one fails, those before it still count.
 async fn sweep(options: &Publish, stage: &mut Stage, names: &Names, counts: &[usize]) -> Result<Report, Failure> {
     let mut report = Report::new("publish", &options.common.target.url);
     settings(&mut report, options, options.channels as u64);
@@ -125,7 +91,7 @@ async fn sweep(options: &Publish, stage: &mut Stage, names: &Names, counts: &[us
     Ok(report)
 }
 
-/// Connects, warms up, measures; its connections are closed behind it.
+/// Connects, warms up, measures and closes the connections.
 async fn row(
     options: &Publish,
     stage: &mut Stage,
@@ -141,10 +107,11 @@ async fn row(
     let rss_before_kib = stage.rss_kib();
     let plan = Arc::new(Plan::new(options, names, row, publishers));
     for (index, socket) in sockets {
-        let publisher = Publisher::new(socket, lanes.seat(index).clone(), plan.clone(), index as u64);
+        let publisher = Publisher::new(socket, lanes.shared(index).clone(), plan.clone(), index as u64);
         lanes.runtime(index).spawn(publisher.run());
     }
-    let look = || Look { count: lanes.sum(|tally| tally.latencies.count()), over: lanes.sum(|tally| tally.open) == 0 };
+    let look =
+        || Status { count: lanes.sum(|tally| tally.latencies.count()), over: lanes.sum(|tally| tally.open) == 0 };
     let interval = stage.measure("publishes", || lanes.each(Tally::begin), look).await?;
     let (latencies, acks) = take(&lanes);
     stage.drain(|| lanes.sum(|tally| tally.unanswered)).await;
@@ -152,7 +119,7 @@ async fn row(
     Ok(report(options, &lanes, &plan, names, &measured))
 }
 
-/// Ends the publishing; what was measured until now.
+/// Stops publishing, and returns what was measured so far.
 fn take(lanes: &Lanes<Tally>) -> (Latencies, [u64; Ack::ALL.len()]) {
     let (mut latencies, mut acks) = (Latencies::new(), [0; Ack::ALL.len()]);
     lanes.each(|tally| {
@@ -198,14 +165,14 @@ fn report(options: &Publish, lanes: &Lanes<Tally>, plan: &Plan, names: &Names, m
 /// The level of all acknowledgements; if they differ, how many had which.
 fn acks(report: &mut Report, acks: &[u64; Ack::ALL.len()]) {
     let given = || Ack::ALL.into_iter().zip(acks).filter(|(_, count)| **count > 0);
-    let mut levels = given().map(|(ack, _)| ack.name());
+    let mut levels = given().map(|(ack, _)| ack.as_str());
     match (levels.next(), levels.next()) {
         (None, _) => {}
         (Some(level), None) => report.figure("ack", "ack", Value::Word(level)),
         (Some(_), Some(_)) => {
             report.figure("ack", "ack", Value::Word("mixed"));
             for (ack, count) in given() {
-                let name = ack.name();
+                let name = ack.as_str();
                 report.figure(format!("acks_{name}"), format!("  {name}"), Value::Count(*count));
             }
         }
@@ -233,7 +200,7 @@ fn judge(report: &mut Report, lanes: &Lanes<Tally>, names: &Names) {
     }
 }
 
-/// Whether each channel counted what was acknowledged there, and nothing else.
+/// Checks that the offsets of each channel are those that were acknowledged, and no others.
 fn judge_offsets(report: &mut Report, lanes: &Lanes<Tally>, names: &Names) {
     let (mut channels, mut without_offset) = (BTreeMap::<u64, Offsets>::new(), 0);
     lanes.each(|tally| {
@@ -249,8 +216,8 @@ fn judge_offsets(report: &mut Report, lanes: &Lanes<Tally>, names: &Names) {
     report.complaints(&faults, "channels with wrong offsets");
     match (without_offset, channels.values().all(Offsets::is_empty)) {
         (0, _) => {}
-        (_, true) => report.note("the namespace keeps no history: there were no offsets to check"),
-        (count, false) => report.problem(format!("{count} acknowledgements lack an offset, and others have one")),
+        (_, true) => report.note("the namespace has no history: there were no offsets to check"),
+        (count, false) => report.problem(format!("{count} acknowledgements have no offset, and others have one")),
     }
 }
 

@@ -1,17 +1,16 @@
-//! `recover`: all clients subscribe, note their position and go; something is published; all come
-//! back at once and subscribe with `since`. How long until each has caught up, and whether each got
-//! exactly what was published, once and in order.
+//! `recover`: all clients subscribe, note their position and disconnect. After some publications all reconnect at once
+//! and subscribe with `since`. Measures how long each takes to catch up, and checks that each receives exactly what was
+//! published, once and in order.
 //!
-//! Client `c` is in channel `c % channels`. The time runs from the first handshake of the return to
-//! the last client that caught up; that of one client from its `subscribe` to its last publication.
+//! Client `c` is in channel `c % channels`. The total time is from the first handshake of the return until the last client
+//! has caught up; the time of one client is from its `subscribe` to its last publication.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-use crate::channel::{Names, PublicationShape};
+use crate::channel::Names;
 use crate::cli::Recover;
 use crate::failure::Failure;
 use crate::lanes::Lanes;
@@ -22,70 +21,20 @@ use crate::process::{Interval, Mark};
 use crate::report::{Report, Value};
 use crate::request::run_mark;
 use crate::socket::Socket;
+use crate::stage::{DUPLICATES_WAIT, Stage, Status};
 
-use super::{AFTERMATH, Look, Stage};
-use catch_up::{CatchUp, Verdict};
+use catch_up::Verdict;
+use plan::Plan;
+use tally::Tally;
 
 mod catch_up;
+mod plan;
 mod publish;
+mod tally;
 mod visit;
 
 /// Connections that are closed at a time.
 const LEAVING: usize = 256;
-
-/// What all clients share.
-#[derive(Debug)]
-struct Plan {
-    clock: Clock,
-    names: Names,
-    channels: u64,
-    /// To each channel.
-    publications: u64,
-    /// Turns to close a connection of the first visit.
-    leaving: Semaphore,
-}
-
-/// Where a client was in its channel when it left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Position {
-    epoch: String,
-    offset: u64,
-}
-
-/// What the clients of one lane count together.
-#[derive(Debug)]
-struct Tally {
-    /// By client.
-    positions: HashMap<usize, Position>,
-    left: u64,
-    errors: Complaints,
-    ended: Complaints,
-    /// One for each client that came back.
-    returned: Vec<CatchUp>,
-    delivered: u64,
-    /// Clients that caught up, or never will.
-    settled: u64,
-    latencies: Latencies,
-    last_caught_up_ns: u64,
-    shape: PublicationShape,
-}
-
-impl Tally {
-    fn new() -> Tally {
-        Tally {
-            positions: HashMap::new(),
-            left: 0,
-            errors: Complaints::default(),
-            ended: Complaints::default(),
-            returned: Vec::new(),
-            delivered: 0,
-            settled: 0,
-            latencies: Latencies::new(),
-            last_caught_up_ns: 0,
-            shape: PublicationShape::default(),
-        }
-    }
-}
 
 /// How the return went.
 struct Measured {
@@ -113,19 +62,19 @@ pub(super) async fn run(options: Recover, mut stage: Stage) -> Result<Report, Fa
     Ok(report(&options, &stage, &lanes, &plan, &measured))
 }
 
-/// All subscribe, note their positions, and go.
+/// All subscribe, note their positions and disconnect.
 async fn first_visit(
     options: &Recover,
     stage: &mut Stage,
     lanes: &Lanes<Tally>,
     plan: &Arc<Plan>,
 ) -> Result<(), Failure> {
-    let (seats, plan) = (visit::seats(lanes), plan.clone());
+    let (shared, plan) = (visit::shared(lanes), plan.clone());
     let accept = {
         let plan = plan.clone();
         move |index: usize, socket| {
-            let seat = seats[index % seats.len()].clone();
-            tokio::spawn(visit::first(socket, seat, plan.clone(), index));
+            let shared = shared[index % shared.len()].clone();
+            tokio::spawn(visit::first(socket, shared, plan.clone(), index));
         }
     };
     arrive(options, stage, lanes, accept).await?;
@@ -146,7 +95,7 @@ async fn arrive(
     Ok(())
 }
 
-/// Waits until all clients did something, or one of them failed.
+/// Waits until all clients have done something, or one has failed.
 async fn all(
     options: &Recover,
     stage: &mut Stage,
@@ -158,9 +107,9 @@ async fn all(
     let look = || {
         let failed = lanes.sum(|tally| tally.errors.count + tally.ended.count) > 0;
         let count = lanes.sum(&count);
-        Look { count, over: failed || count >= wanted }
+        Status { count, over: failed || count >= wanted }
     };
-    stage.until_over(action, "clients", look).await?;
+    stage.run_until_over(action, "clients", look).await?;
     let done = lanes.sum(&count);
     let mut complaints = Complaints::default();
     lanes.each(|tally| complaints.add(&tally.errors));
@@ -173,32 +122,32 @@ async fn all(
     }
 }
 
-/// All come back at once and catch up.
+/// All reconnect at once and catch up.
 async fn second_visit(
     options: &Recover,
     stage: &mut Stage,
     lanes: &Lanes<Tally>,
     plan: &Arc<Plan>,
 ) -> Result<Measured, Failure> {
-    let (seats, of_clients) = (visit::seats(lanes), plan.clone());
+    let (shared, of_clients) = (visit::shared(lanes), plan.clone());
     let accept = move |index: usize, socket| {
-        let seat = seats[index % seats.len()].clone();
-        tokio::spawn(visit::second(socket, seat, of_clients.clone(), index));
+        let shared = shared[index % shared.len()].clone();
+        tokio::spawn(visit::second(socket, shared, of_clients.clone(), index));
     };
     let rss_before_kib = stage.rss_kib();
     let (from, start_ns) = (Mark::now(stage.server.as_ref()), plan.clock.now_ns());
     arrive(options, stage, lanes, accept).await?;
-    let look = || Look {
-        count: lanes.sum(|tally| tally.delivered + tally.settled),
-        over: lanes.sum(|tally| tally.settled) >= options.clients as u64,
+    let look = || Status {
+        count: lanes.sum(|tally| tally.delivered + tally.done),
+        over: lanes.sum(|tally| tally.done) >= options.clients as u64,
     };
-    stage.until_over("catching up", "deliveries", look).await?;
+    stage.run_until_over("catching up", "deliveries", look).await?;
     let mut interval = from.until(&Mark::now(stage.server.as_ref()));
     let mut last_ns = start_ns;
     lanes.each(|tally| last_ns = last_ns.max(tally.last_caught_up_ns));
     interval.seconds = (last_ns - start_ns) as f64 / 1e9;
     let rss_after_kib = stage.rss_kib();
-    sleep(AFTERMATH).await;
+    sleep(DUPLICATES_WAIT).await;
     Ok(Measured { interval, rss_before_kib, rss_after_kib })
 }
 

@@ -1,8 +1,8 @@
-//! `slow`: subscribers that never read, beside others that do. Four turns at the same fixed rate:
-//! without them, with them, and both again. The others must not notice, and the server must not grow.
+//! `slow`: subscribers that never read, beside others that do. There are four turns at the same fixed rate: without slow
+//! ones, with them, and both again. The others must not be affected, and the memory of the server must not grow.
 //!
-//! The slow ones have a small receive buffer, so that they block the server after a few
-//! publications. They stand aside from everything that is judged here.
+//! The slow ones have a small receive buffer, so that they block after a few publications. They are not part of what is
+//! measured and checked.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -11,32 +11,33 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
+use ws_proto::ServerMessage;
 
 use crate::cli::Slow;
 use crate::failure::Failure;
 use crate::lanes::{Lanes, Shared};
 use crate::limits;
 use crate::measure::Latencies;
-use crate::message::Incoming;
+use crate::message;
 use crate::opening::{CONCURRENCY, open};
 use crate::process::Interval;
 use crate::report::{Report, Value};
 use crate::request::Template;
 use crate::socket::{Ended, Socket};
+use crate::stage::{DUPLICATES_WAIT, Stage};
 
 use super::pace::{self, Pace};
 use super::stream::{self, Layout, Plan, Tally};
-use super::{AFTERMATH, Stage};
 
 const TURNS: usize = 4;
 /// The kernel doubles it. A few publications fill it.
 const RECEIVE_BYTES: u32 = 4096;
-/// What Linux lets one socket's send buffer grow to, by default (the last of `net.ipv4.tcp_wmem`).
+/// Largest send buffer of a socket by default on Linux (the last number of `net.ipv4.tcp_wmem`).
 const SEND_BUFFER_BYTES: f64 = 4_194_304.0;
-/// A server with default settings ends connections that take nothing for this long.
+/// A server with default settings closes connections that take nothing for this long.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One stretch of time with or without the slow ones.
+/// A part of the run with or without slow connections.
 struct Turn {
     with_slow: bool,
     latencies: Latencies,
@@ -72,7 +73,7 @@ pub(super) async fn run(options: Slow, mut stage: Stage) -> Result<Report, Failu
     let _ = pacemaker.join();
     let turns = turns?;
     stage.drain(|| stream::missing(&lanes, &plan)).await;
-    sleep(AFTERMATH).await;
+    sleep(DUPLICATES_WAIT).await;
     Ok(report(&options, &stage, &lanes, &plan, &turns, start_kib))
 }
 
@@ -122,27 +123,27 @@ async fn join(options: &Slow, stage: &mut Stage, lanes: &Lanes<Tally>, plan: &Pl
     let mut request = Vec::new();
     Template::subscribe(&plan.names).write_to(&mut request, 0, 0);
     let slow_ones = Arc::new(SlowOnes { request, subscribed: AtomicU64::new(0), release: Semaphore::new(0) });
-    let seats: Vec<_> = (0..lanes.count()).map(|lane| lanes.seat(lane).clone()).collect();
+    let shared: Vec<_> = (0..lanes.count()).map(|lane| lanes.shared(lane).clone()).collect();
     let all = slow_ones.clone();
     let accept = move |index: usize, socket| {
-        let (seat, slow_ones) = (seats[index % seats.len()].clone(), all.clone());
-        tokio::spawn(async move { drop(stay(socket, seat, &slow_ones).await) });
+        let (shared, slow_ones) = (shared[index % shared.len()].clone(), all.clone());
+        tokio::spawn(async move { drop(stay(socket, shared, &slow_ones).await) });
     };
     open(lanes, server, (options.slow, CONCURRENCY), stage, accept).await?;
     Ok(slow_ones)
 }
 
-/// Subscribes, and then takes nothing any more until the end of the turn.
-async fn stay(mut socket: Socket, seat: Shared<Tally>, slow_ones: &SlowOnes) -> Result<(), Ended> {
+/// Subscribes, and then reads nothing until the end of the turn.
+async fn stay(mut socket: Socket, shared: Shared<Tally>, slow_ones: &SlowOnes) -> Result<(), Ended> {
     socket.send(&slow_ones.request)?;
     let mut subscribed = false;
     while !subscribed {
         subscribed = poll_fn(|cx| {
-            let seat = &mut *seat.lock();
-            let bytes = std::task::ready!(socket.poll_read(cx, &mut seat.buffer))?;
+            let shared = &mut *shared.lock();
+            let bytes = std::task::ready!(socket.poll_read(cx, &mut shared.buffer))?;
             let mut answered = false;
-            socket.texts(&seat.buffer[..bytes], |text| {
-                answered |= matches!(Incoming::read(text), Incoming::Response { .. });
+            socket.texts(&shared.buffer[..bytes], |text| {
+                answered |= matches!(message::decode(text), Some(ServerMessage::Response { .. }));
             })?;
             std::task::Poll::Ready(Ok::<_, Ended>(answered))
         })
@@ -171,7 +172,7 @@ fn report(
     cpu(&mut report, turns, lanes.count());
     let faults = stream::judge(&mut report, lanes, plan);
     if faults.gaps > 0 {
-        report.problem(format!("subscribers that read were told of {} gaps", faults.gaps));
+        report.problem(format!("subscribers that read received {} gap events", faults.gaps));
     }
     if turns.iter().all(|turn| turn.latencies.count() == 0) {
         report.problem("nothing was delivered");
@@ -181,18 +182,18 @@ fn report(
     report
 }
 
-/// Says when a turn is too short or too long to mean much.
+/// Adds a note if a turn is too short or too long to be meaningful.
 fn note_length(report: &mut Report, options: &Slow, turn: Duration) {
     let filling = SEND_BUFFER_BYTES / (options.bytes as f64 * options.rate);
     if filling > turn.as_secs_f64() / 2.0 {
         report.note(format!(
-            "a slow connection may blend in until the system's send buffer is full, here for up to {filling:.1} s of \
-             each turn: take a longer --duration, a higher --rate or more --bytes"
+            "a slow connection has no effect until the send buffer of the system is full, here for up to {filling:.1} s of \
+             each turn: use a longer --duration, a higher --rate or more --bytes"
         ));
     }
     if turn >= WRITE_TIMEOUT {
         report.note(
-            "by default the server ends a connection that takes nothing for 30 s: turns that last longer \
+            "by default the server closes a connection that takes nothing for 30 s: longer turns \
              end without slow ones (limits.write_timeout)",
         );
     }
@@ -200,7 +201,7 @@ fn note_length(report: &mut Report, options: &Slow, turn: Duration) {
 
 const KINDS: [(bool, &str, &str); 2] = [(false, "without", "without slow ones"), (true, "with", "with slow ones")];
 
-/// Of all turns together, and of the server in both kinds of turns.
+/// Adds CPU time over all turns, and of the server by kind of turn.
 fn cpu(report: &mut Report, turns: &[Turn], threads: usize) {
     let sum = |turns: &[&Turn]| Interval {
         seconds: turns.iter().map(|turn| turn.interval.seconds).sum(),

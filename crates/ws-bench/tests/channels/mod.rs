@@ -82,9 +82,9 @@ fn recover_counts_the_clients_that_got_everything() {
 fn recover_fails_when_one_client_did_not_get_everything_once_and_in_order() {
     let line = "recover --clients 5 --publications 20";
     for (fault, why) in [
-        (Fault::Lose, "offset 2 arrived where 1 was due: a hole without a gap"),
-        (Fault::Repeat, "offset 1 arrived where 21 was due"),
-        (Fault::Swap, "offset 2 arrived where 1 was due"),
+        (Fault::Lose, "offset 2 arrived where 1 was expected: a hole without a gap"),
+        (Fault::Repeat, "offset 1 arrived where 21 was expected"),
+        (Fault::Swap, "offset 2 arrived where 1 was expected"),
     ] {
         let run = against(fault, line);
         assert_eq!((run.code, &run.report["wrong"], &run.report["recovered"]), (Some(1), &1.into(), &4.into()));
@@ -109,8 +109,8 @@ fn slow_compares_turns_with_and_without_slow_readers() {
 }
 
 #[test]
-fn slow_fails_when_a_healthy_reader_is_told_of_a_gap() {
+fn slow_fails_when_a_healthy_reader_gets_a_gap() {
     let run = against(Fault::Announce, SLOW);
     assert_eq!(run.code, Some(1));
-    assert!(run.problems().contains("told of 1 gaps"), "{}", run.problems());
+    assert!(run.problems().contains("received 1 gap events"), "{}", run.problems());
 }

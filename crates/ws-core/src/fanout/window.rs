@@ -100,7 +100,6 @@ impl Window {
 mod tests {
     use super::*;
     use crate::gate::Gate;
-    use crate::gate::tests::LIMITS;
     use crate::limits::Limits;
 
     struct Stream {
@@ -111,7 +110,7 @@ mod tests {
     impl Stream {
         /// A log with one reader, who never reads.
         fn new(bytes_max: usize, frames: &[&'static str]) -> Self {
-            let gate = Gate::new(&Limits { broadcast_log_bytes_max: bytes_max, ..LIMITS });
+            let gate = Gate::new(&Limits { broadcast_log_bytes_max: bytes_max, ..Limits::TEST });
             let stream = Stream { channel: Arc::new(Channel::broadcast(&gate)), gate };
             stream.channel.lock().attach(0);
             stream.channel.lock().begin(0);

@@ -44,24 +44,7 @@ impl Outlet for Pipe {
 }
 
 pub(crate) fn limits() -> Limits {
-    Limits {
-        connections_max: 1000,
-        connections_per_ip_max: 0,
-        connections_per_user_max: 0,
-        unauthenticated_max: 0,
-        handshakes_per_second: 0,
-        requests_per_second: 0,
-        requests_burst: 0,
-        message_bytes_max: 65_536,
-        channels_per_connection_max: 128,
-        outbox_bytes_max: 65_536,
-        broadcast_log_bytes_max: 1 << 20,
-        channel_log_bytes_max: 1 << 20,
-        channel_logs_bytes_max: 8 << 20,
-        errors_max: 20,
-        errors_window: Duration::from_secs(10),
-        write_timeout: Duration::from_secs(30),
-    }
+    Limits { connections_max: 1000, ..Limits::TEST }
 }
 
 /// What a channel offers where the test says nothing else: everything, to everybody.

@@ -1,13 +1,11 @@
-//! `authenticate`: a token names the user of the connection (PROTOCOL section 7).
+//! `authenticate`: identifies the user of the connection (PROTOCOL section 7).
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
-
-/// `authenticate`: the connection gets the user that a token names, and what the token grants; or a fresh token for
-/// the user that it has already, without connecting again.
+/// `authenticate`: gives the connection the user and the permissions in a token, or renews the token of the user it
+/// already has, without reconnecting.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Authenticate<'a> {
@@ -20,19 +18,14 @@ pub struct Authenticate<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuthenticateData<'a> {
-    /// Who the connection is now.
+    /// The user of the connection from now on.
     pub user: Cow<'a, str>,
-    /// When the token runs out, in milliseconds since 1970; absent where it never does.
+    /// When the token expires, in milliseconds since 1970; absent if it never does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
 }
 
-impl Action for Authenticate<'_> {
-    const NAME: &'static str = "authenticate";
-    type Response<M> = AuthenticateData<'static>;
-}
-
-/// A token is a secret, and does not get into logs.
+/// Without the token: it is a secret and must not appear in logs.
 impl std::fmt::Debug for Authenticate<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Authenticate").finish_non_exhaustive()

@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
-
-/// `broadcast`: every connection, the sender's too, gets the value in a `broadcast` event.
+/// `broadcast`: every connection, including the sender's, gets the value in a `broadcast` event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Broadcast<M> {
@@ -16,11 +14,6 @@ pub struct Broadcast<M> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BroadcastData {
-    /// How many connections it is on its way to.
+    /// How many connections it is sent to.
     pub recipients: u64,
-}
-
-impl<S> Action for Broadcast<S> {
-    const NAME: &'static str = "broadcast";
-    type Response<M> = BroadcastData;
 }

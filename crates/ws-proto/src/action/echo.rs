@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
-
 /// `echo`: the server sends the value back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -18,9 +16,4 @@ pub struct Echo<M> {
 pub struct EchoData<M> {
     /// The value that was sent, byte for byte.
     pub echo: M,
-}
-
-impl<S> Action for Echo<S> {
-    const NAME: &'static str = "echo";
-    type Response<M> = EchoData<M>;
 }

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
-
 /// `get_connections`: how many clients are connected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -13,11 +11,6 @@ pub struct GetConnections {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConnectionsData {
-    /// Connections of the whole cluster, the asking one too.
+    /// Connections of the whole cluster, including this one.
     pub count: u64,
-}
-
-impl Action for GetConnections {
-    const NAME: &'static str = "get_connections";
-    type Response<M> = ConnectionsData;
 }

@@ -1,19 +1,17 @@
-//! `get_history`: the retained part of a channel's stream, page by page.
+//! `get_history`: the stored part of a channel's stream, page by page.
 //!
-//! [`HistoryData`] is generic over how an entry is held: [`HistoryEntry`] for a client, `&RawValue` for a
+//! [`HistoryData`] is generic over the type of an entry: [`crate::publication::HistoryEntry`] for a client, `&RawValue` for a
 //! server that has encoded it with [`crate::publication::encode_history_entry`].
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
 use crate::borrowed;
 use crate::position::Position;
-use crate::publication::HistoryEntry;
 
-/// `get_history`: publications that a channel retains, between two exclusive bounds: ascending from the
-/// lower one, or descending from the upper one.
+/// `get_history`: stored publications of a channel between two exclusive bounds, ascending from the lower one or
+/// descending from the upper one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GetHistory<'a> {
@@ -21,14 +19,14 @@ pub struct GetHistory<'a> {
     #[serde(borrow)]
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::CHANNEL_BYTES_MAX)))]
     pub channel: Cow<'a, str>,
-    /// Most publications in the answer, 1 to 1000; 100 when left out.
+    /// Maximum number of publications in the response, 1 to 1000; 100 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::limits::HISTORY_LIMIT_MAX)))]
     pub limit: Option<u32>,
-    /// Only what comes after this position; the oldest when left out.
+    /// Only publications after this position; from the oldest by default.
     #[serde(borrow, default, deserialize_with = "borrowed::object", skip_serializing_if = "Option::is_none")]
     pub since: Option<Position<'a>>,
-    /// Only what comes before this offset; the newest when left out.
+    /// Only publications before this offset; to the newest by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<u64>,
     /// Newest first.
@@ -46,13 +44,8 @@ pub struct HistoryData<'a, P> {
     pub epoch: Cow<'a, str>,
     /// Offset of the newest publication of the stream, 0 before the first.
     pub offset: u64,
-    /// In the order asked for.
+    /// In the requested order.
     pub publications: Vec<P>,
-    /// Whether there is more within the bounds, in this direction.
+    /// Whether there are more within the bounds, in this direction.
     pub more: bool,
-}
-
-impl Action for GetHistory<'_> {
-    const NAME: &'static str = "get_history";
-    type Response<M> = HistoryData<'static, HistoryEntry<'static, M>>;
 }

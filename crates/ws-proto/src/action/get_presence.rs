@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Action;
 use crate::borrowed;
 
 /// `get_presence`: the connections that are subscribed to a channel.
@@ -16,11 +15,11 @@ pub struct GetPresence<'a> {
     #[serde(borrow)]
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::CHANNEL_BYTES_MAX)))]
     pub channel: Cow<'a, str>,
-    /// Most clients in the answer, 1 to 1000; 100 when left out.
+    /// Maximum number of clients in the response, 1 to 1000; 100 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::limits::HISTORY_LIMIT_MAX)))]
     pub limit: Option<u32>,
-    /// Only what comes after this: the `next` of the page before.
+    /// Where to go on: the `next` of the previous page.
     #[serde(borrow, default, deserialize_with = "borrowed::string", skip_serializing_if = "Option::is_none")]
     pub after: Option<Cow<'a, str>>,
 }
@@ -31,13 +30,13 @@ pub struct GetPresence<'a> {
 pub struct PresenceData<'a, M> {
     /// Name of the channel.
     pub channel: Cow<'a, str>,
-    /// How many connections are subscribed, in all.
+    /// How many connections are subscribed in total.
     pub connections: u64,
-    /// How many users they have, in all; anonymous connections have none.
+    /// How many different users they have; anonymous connections have none.
     pub users: u64,
-    /// This page.
+    /// The clients of this page.
     pub clients: Vec<PresenceClient<M>>,
-    /// `after` of the next page; absent on the last.
+    /// `after` of the next page; absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Cow<'a, str>>,
 }
@@ -48,13 +47,8 @@ pub struct PresenceData<'a, M> {
 pub struct PresenceClient<M> {
     /// The connection.
     pub connection_id: Uuid,
-    /// Its user, or null when anonymous.
+    /// Its user, or null if it is anonymous.
     pub user: Option<String>,
-    /// What its token says of the user, or null.
+    /// The `info` of its token, or null.
     pub info: Option<M>,
-}
-
-impl Action for GetPresence<'_> {
-    const NAME: &'static str = "get_presence";
-    type Response<M> = PresenceData<'static, M>;
 }

@@ -1,13 +1,14 @@
-//! What can be asked for: one type per action, for its payload, and one for the data of its response
-//! (PROTOCOL section 4).
+//! Actions: for each one a type for its payload and one for the data of its response (PROTOCOL section 4).
 //!
-//! Types that carry JSON of any shape are generic over how it is held: `&RawValue` for a server that
-//! passes it on, `serde_json::Value` or any `Serialize` type for a client. Strings can be borrowed by who
-//! writes them; read, those of a payload are borrowed from the frame where they have no escapes, and those
-//! of a response are its own, so that it can outlive the frame.
+//! Types that carry arbitrary JSON are generic over its type: `&RawValue` for a server that passes it on,
+//! `serde_json::Value` or any `Serialize` type for a client. Strings may be borrowed. After decoding, the strings of
+//! a payload are borrowed from the frame unless they have escapes; those of a response are owned, so that it can
+//! outlive the frame.
 //!
-//! Not in here: the limits within a payload (how long a name, how large a page), which are the server's
-//! to check; [`crate::limits`] has their numbers.
+//! To add an action: a file with its two types, and a line in `actions!` below.
+//!
+//! Not here: limits within a payload, such as the length of a name or the size of a page. The server checks those;
+//! [`crate::limits`] has the numbers.
 
 mod authenticate;
 mod broadcast;
@@ -29,73 +30,76 @@ pub use publish::{Ack, Publish, PublishData};
 pub use subscribe::{Gap, Subscribe, SubscribeData};
 pub use unsubscribe::{Unsubscribe, UnsubscribeData};
 
-/// A payload that names its action and the data of its response.
+use crate::publication::HistoryEntry;
+
+/// The payload of an action, with the name of the action and the data of its response.
 pub trait Action {
     /// Name of the action on the wire.
     const NAME: &'static str;
-    /// Data of the response; `M` is the type that holds JSON of any shape.
+    /// Data of the response; `M` is the type of arbitrary JSON in it.
     type Response<M>;
 }
 
-/// Names of all actions of this version.
-pub const NAMES: &[&str] = &[
-    Echo::<()>::NAME,
-    Broadcast::<()>::NAME,
-    GetConnections::NAME,
-    Subscribe::NAME,
-    Unsubscribe::NAME,
-    Publish::<()>::NAME,
-    GetHistory::NAME,
-    GetPresence::NAME,
-    Authenticate::NAME,
-];
-
-/// An action by name, for whoever has to tell them apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ActionName {
-    /// [`Echo`].
-    Echo,
-    /// [`Broadcast`].
-    Broadcast,
-    /// [`GetConnections`].
-    GetConnections,
-    /// [`Subscribe`].
-    Subscribe,
-    /// [`Unsubscribe`].
-    Unsubscribe,
-    /// [`Publish`].
-    Publish,
-    /// [`GetHistory`].
-    GetHistory,
-    /// [`GetPresence`].
-    GetPresence,
-    /// [`Authenticate`].
-    Authenticate,
+/// Called once for each action, with its types.
+#[cfg(feature = "schema")]
+pub(crate) trait ActionVisitor {
+    fn visit<A: Action + schemars::JsonSchema>(&mut self)
+    where
+        A::Response<serde_json::Value>: schemars::JsonSchema;
 }
 
-impl ActionName {
-    /// Every action, in the order of [`NAMES`].
-    pub const ALL: [ActionName; NAMES.len()] = [
-        ActionName::Echo,
-        ActionName::Broadcast,
-        ActionName::GetConnections,
-        ActionName::Subscribe,
-        ActionName::Unsubscribe,
-        ActionName::Publish,
-        ActionName::GetHistory,
-        ActionName::GetPresence,
-        ActionName::Authenticate,
-    ];
+/// Declares the actions: payload = name on the wire, data of the response. In the response, `M` is the type of
+/// arbitrary JSON.
+macro_rules! actions {
+    (@value $json:ident) => { serde_json::Value };
+    ($($action:ident $(<$($a:lifetime)? $(,)? $($json:ident)?>)? = $name:literal, response: $response:ty;)*) => {
+        $(impl $(<$($a,)? $($json)?>)? Action for $action $(<$($a,)? $($json)?>)? {
+            const NAME: &'static str = $name;
+            type Response<M> = $response;
+        })*
 
-    /// Name on the wire.
-    pub const fn as_str(self) -> &'static str {
-        NAMES[self as usize]
-    }
+        /// Names of all actions of this version.
+        pub const NAMES: &[&str] = &[$($name),*];
 
-    /// The action of that name, where there is one.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|action| action.as_str() == name)
-    }
+        /// An action by name.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ActionName {
+            $(#[doc = concat!("[`", stringify!($action), "`].")] $action,)*
+        }
+
+        impl ActionName {
+            /// Every action, in the order of [`NAMES`].
+            pub const ALL: [ActionName; NAMES.len()] = [$(ActionName::$action),*];
+
+            /// Name on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(ActionName::$action => $name,)* }
+            }
+
+            /// The action with this name, if there is one.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(ActionName::$action),)* _ => None }
+            }
+        }
+
+        /// Shows `visitor` every action, in the order of [`NAMES`].
+        #[cfg(feature = "schema")]
+        pub(crate) fn visit_actions(visitor: &mut impl ActionVisitor) {
+            $(visitor.visit::<$action $(<$(actions!(@value $json))?>)?>();)*
+        }
+    };
+}
+
+actions! {
+    Echo<T> = "echo", response: EchoData<M>;
+    Broadcast<T> = "broadcast", response: BroadcastData;
+    GetConnections = "get_connections", response: ConnectionsData;
+    Subscribe<'a> = "subscribe", response: SubscribeData<'static>;
+    Unsubscribe<'a> = "unsubscribe", response: UnsubscribeData<'static>;
+    Publish<'a, T> = "publish", response: PublishData<'static>;
+    GetHistory<'a> = "get_history", response: HistoryData<'static, HistoryEntry<'static, M>>;
+    GetPresence<'a> = "get_presence", response: PresenceData<'static, M>;
+    Authenticate<'a> = "authenticate", response: AuthenticateData<'static>;
 }
 
 #[cfg(test)]
@@ -103,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn actions_are_in_the_order_of_their_names() {
+    fn every_action_has_its_name() {
         let check = |action: ActionName, name: &str| {
             assert_eq!((action.as_str(), ActionName::from_name(name)), (name, Some(action)));
         };
@@ -116,7 +120,8 @@ mod tests {
         check(ActionName::GetHistory, "get_history");
         check(ActionName::GetPresence, "get_presence");
         check(ActionName::Authenticate, "authenticate");
-        assert!(ActionName::ALL.iter().enumerate().all(|(at, action)| *action as usize == at));
+        let names = ActionName::ALL.map(ActionName::as_str);
+        assert_eq!(names, NAMES);
         assert_eq!(ActionName::from_name("Subscribe"), None);
     }
 }

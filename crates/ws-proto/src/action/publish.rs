@@ -1,14 +1,13 @@
-//! `publish`: one publication at the end of a channel's stream.
+//! `publish`: appends a publication to a channel's stream.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
 use crate::borrowed;
 use crate::publication::Tags;
 
-/// `publish`: every subscriber of a channel, the sender too if it is one, gets the value in a
+/// `publish`: every subscriber of a channel, including the sender if it is one, gets the value in a
 /// `publication` event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -40,13 +39,13 @@ pub struct PublishData<'a> {
     /// Offset of the publication; absent in a channel without history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
-    /// What the answer stands for.
+    /// How safely the publication is stored.
     pub ack: Ack,
-    /// Whether this `msg_id` was published before; `offset` is then that of the first time.
+    /// Whether this `msg_id` was published before; then `offset` is that of the first time.
     pub duplicate: bool,
 }
 
-/// How safe a publication is when its answer comes.
+/// How safely a publication is stored when its response is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -59,7 +58,28 @@ pub enum Ack {
     Replicated,
 }
 
-impl<S> Action for Publish<'_, S> {
-    const NAME: &'static str = "publish";
-    type Response<M> = PublishData<'static>;
+impl Ack {
+    /// Every level.
+    pub const ALL: [Ack; 3] = [Ack::Memory, Ack::Durable, Ack::Replicated];
+
+    /// Name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Ack::Memory => "memory",
+            Ack::Durable => "durable",
+            Ack::Replicated => "replicated",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_ack_are_the_ones_serde_writes() {
+        for ack in Ack::ALL {
+            assert_eq!(serde_json::to_value(ack).ok(), Some(ack.as_str().into()));
+        }
+    }
 }

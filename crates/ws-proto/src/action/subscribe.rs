@@ -1,15 +1,14 @@
-//! `subscribe`: a cursor in a channel's stream (PROTOCOL section 5).
+//! `subscribe`: starts a subscription, a cursor in a channel's stream (PROTOCOL section 5).
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
 use crate::borrowed;
 use crate::position::Position;
 
-/// `subscribe`: from now on this connection gets what is published in a channel; with `since` or `rewind`
-/// also what was published before. The two together are `invalid_payload`.
+/// `subscribe`: from now on the connection gets what is published in a channel; with `since` or `rewind` also what
+/// was published before. Both together are `invalid_payload`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Subscribe<'a> {
@@ -17,10 +16,10 @@ pub struct Subscribe<'a> {
     #[serde(borrow)]
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::CHANNEL_BYTES_MAX)))]
     pub channel: Cow<'a, str>,
-    /// Everything after this position, then live.
+    /// First everything after this position, then live.
     #[serde(borrow, default, deserialize_with = "borrowed::object", skip_serializing_if = "Option::is_none")]
     pub since: Option<Position<'a>>,
-    /// The last so many publications, then live; 0 is none.
+    /// First this many of the last publications, then live; 0 is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewind: Option<u32>,
     /// A subscription token for this channel.
@@ -28,8 +27,8 @@ pub struct Subscribe<'a> {
     pub token: Option<Cow<'a, str>>,
 }
 
-/// Data of the response to [`Subscribe`], and of the `subscribed` event, by which the server says that it has
-/// subscribed the connection itself.
+/// Data of the response to [`Subscribe`], and of the `subscribed` event, which says that the server has subscribed the
+/// connection itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SubscribeData<'a> {
@@ -39,13 +38,13 @@ pub struct SubscribeData<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Cow<'a, str>>,
     /// Offset of the newest publication, 0 before the first; absent in a channel without history.
-    /// Whoever has seen it is live.
+    /// A subscriber that has received it is live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
-    /// With `since`: whether nothing is missing.
+    /// With `since`: whether everything after the position was recovered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered: Option<bool>,
-    /// What is missing, where `recovered` is false.
+    /// What is missing, if `recovered` is false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<Gap<'a>>,
 }
@@ -55,21 +54,16 @@ pub struct SubscribeData<'a> {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Gap<'a> {
-    /// These publications are no longer retained; the stream goes on behind them.
+    /// These publications are no longer stored; the stream goes on after them.
     Offsets {
         /// First missing offset.
         from: u64,
         /// Last missing offset.
         to: u64,
     },
-    /// The position asked for is not of this stream, which starts at the oldest retained publication.
+    /// The requested position is in another stream. This one starts at its oldest stored publication.
     Epoch {
-        /// The epoch asked for.
+        /// The requested epoch.
         epoch: Cow<'a, str>,
     },
-}
-
-impl Action for Subscribe<'_> {
-    const NAME: &'static str = "subscribe";
-    type Response<M> = SubscribeData<'static>;
 }

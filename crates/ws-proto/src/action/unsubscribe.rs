@@ -4,9 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
-
-/// `unsubscribe`: this connection gets nothing more of a channel.
+/// `unsubscribe`: ends this connection's subscription to a channel.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unsubscribe<'a> {
@@ -22,9 +20,4 @@ pub struct Unsubscribe<'a> {
 pub struct UnsubscribeData<'a> {
     /// Name of the channel.
     pub channel: Cow<'a, str>,
-}
-
-impl Action for Unsubscribe<'_> {
-    const NAME: &'static str = "unsubscribe";
-    type Response<M> = UnsubscribeData<'static>;
 }

@@ -10,39 +10,39 @@ use crate::action::PresenceClient;
 use crate::borrowed;
 use crate::publication::Tags;
 
-/// `publication`: somebody published in a channel.
+/// `publication`: something was published in a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PublicationEvent<'a, M> {
     /// Name of the channel.
     #[serde(borrow)]
     pub channel: Cow<'a, str>,
-    /// Its place in the stream: 1, 2, 3 …; absent in a channel without history.
+    /// Its offset in the stream: 1, 2, 3 …; absent in a channel without history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
     /// The value, byte for byte as it was published.
     pub data: M,
     /// When the server accepted it, in milliseconds since 1970.
     pub time: u64,
-    /// Who published it; absent for the server's own API.
+    /// Who published it; absent if it came from the server API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Sender>,
-    /// The id that its publisher gave it.
+    /// The id its publisher gave it.
     #[serde(borrow, default, deserialize_with = "borrowed::string", skip_serializing_if = "Option::is_none")]
     pub msg_id: Option<Cow<'a, str>>,
-    /// What its publisher labelled it with.
+    /// The labels its publisher gave it.
     #[serde(borrow, default, deserialize_with = "borrowed::strings", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Tags<'a>>,
 }
 
-/// `join`: another connection has subscribed to a channel, where its namespace has `join_leave` on.
+/// `join`: another connection has subscribed to a channel, if `join_leave` is on in its namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Join<'a, M> {
     /// Name of the channel.
     #[serde(borrow)]
     pub channel: Cow<'a, str>,
-    /// Who came.
+    /// The connection that joined.
     pub client: PresenceClient<M>,
 }
 
@@ -53,11 +53,11 @@ pub struct Leave<'a, M> {
     /// Name of the channel.
     #[serde(borrow)]
     pub channel: Cow<'a, str>,
-    /// Who went.
+    /// The connection that left.
     pub client: PresenceClient<M>,
 }
 
-/// `presence`: how many are in a channel, in place of `join` and `leave` where there are too many of those.
+/// `presence`: how many connections and users are in a channel, instead of too many `join` and `leave` events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Presence<'a> {
@@ -70,25 +70,25 @@ pub struct Presence<'a> {
     pub users: u64,
 }
 
-/// `gap` with `channel`: a part of the stream is gone for this connection, and what follows comes behind
-/// it. `from` and `to` say which offsets; or `epoch` that a new stream begins; or `missed`, in a channel
-/// without history, how many publications.
+/// `gap` with `channel`: this connection has missed a part of the stream, and goes on after it. `from` and `to` are
+/// the missed offsets; or `epoch` is a new stream that begins here; or `missed`, in a channel without history, is
+/// the number of missed publications.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChannelGap<'a> {
     /// Name of the channel.
     #[serde(borrow)]
     pub channel: Cow<'a, str>,
-    /// First offset that is gone.
+    /// First missed offset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<u64>,
-    /// Last offset that is gone.
+    /// Last missed offset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<u64>,
-    /// A new epoch, in which offsets count from here on.
+    /// The new epoch. Offsets from here on belong to it.
     #[serde(borrow, default, deserialize_with = "borrowed::string", skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Cow<'a, str>>,
-    /// How many publications are gone, where they have no offsets.
+    /// How many publications were missed, if they have no offsets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<u64>,
 }

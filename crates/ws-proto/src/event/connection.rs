@@ -1,4 +1,4 @@
-//! Events to a connection, whatever it is subscribed to (PROTOCOL sections 1 and 4).
+//! Events of a connection that do not depend on its subscriptions (PROTOCOL sections 1 and 4).
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -9,22 +9,22 @@ use super::Notify;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Connected {
-    /// Names this connection for as long as it lasts.
+    /// Identifies this connection.
     pub connection_id: Uuid,
     /// Version of the protocol that the server speaks; this crate speaks 1.
     pub protocol: u32,
     /// Product and version, `ws-server/0.1.0`.
     pub server: String,
-    /// Who this is, or null for an anonymous connection.
+    /// The user, or null if the connection is anonymous.
     pub user: Option<String>,
-    /// What the server does to find dead connections.
+    /// How the server finds dead connections.
     pub heartbeat: HeartbeatTerms,
     /// What the server accepts.
     pub limits: LimitTerms,
 }
 
-/// Heartbeat of a connection. A connection from which nothing arrives for `interval_ms + timeout_ms`
-/// is closed with 4000. Both are 0 when the server has heartbeats off.
+/// Heartbeat of a connection. A connection is closed with 4000 when nothing arrives on it for
+/// `interval_ms + timeout_ms`. Both are 0 if heartbeats are turned off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HeartbeatTerms {
@@ -34,15 +34,15 @@ pub struct HeartbeatTerms {
     pub timeout_ms: u64,
 }
 
-/// Limits that a client can run into.
+/// Limits that a client can reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LimitTerms {
-    /// Largest message, in bytes; over it the connection is closed with 1009.
+    /// Largest message, in bytes; a larger one closes the connection with 1009.
     pub message_bytes_max: u64,
-    /// Most subscriptions of one connection.
+    /// Maximum number of subscriptions per connection.
     pub channels_max: u64,
-    /// Where the connection has to authenticate first: the largest message until it has, in bytes.
+    /// Largest message before the connection has authenticated, in bytes, if it has to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unauthenticated_message_bytes_max: Option<u64>,
 }
@@ -54,7 +54,7 @@ pub struct Sender {
     /// The connection it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_id: Option<Uuid>,
-    /// Its user, or null when anonymous.
+    /// Its user, or null if it is anonymous.
     #[serde(default)]
     pub user: Option<String>,
 }
@@ -65,23 +65,23 @@ pub struct Sender {
 pub struct BroadcastEvent<M> {
     /// The value, byte for byte as it was sent.
     pub message: M,
-    /// Who sent it; absent for the server's own API.
+    /// Who sent it; absent if it came from the server API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Sender>,
 }
 
-/// `gap` with `broadcast`: this connection read too slowly, and so many broadcasts are gone for it.
+/// `gap` with `broadcast`: this connection read too slowly and has missed broadcasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BroadcastGap {
     /// Always true.
     #[cfg_attr(feature = "schema", schemars(extend("const" = true)))]
     pub broadcast: bool,
-    /// How many broadcasts this connection does not get.
+    /// How many broadcasts it has missed.
     pub missed: u64,
 }
 
-/// `draining`: this server is going away; connect again after it has closed the connection.
+/// `draining`: the server is shutting down; reconnect after it has closed the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Draining {
@@ -89,12 +89,12 @@ pub struct Draining {
     pub reconnect_after_ms: [u64; 2],
 }
 
-/// `token_expiring`: the token of this connection runs out; it is closed with 4002 some time after that, unless it
-/// authenticates with a fresh one.
+/// `token_expiring`: the token of this connection is about to expire. Some time after it has, the connection is closed
+/// with 4002, unless it authenticates with a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenExpiring {
-    /// When it runs out, in milliseconds since 1970.
+    /// When it expires, in milliseconds since 1970.
     pub expires_at: u64,
 }
 

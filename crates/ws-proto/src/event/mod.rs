@@ -1,10 +1,10 @@
-//! Notifications: what the server says unasked (PROTOCOL sections 1, 4 and 5).
+//! Notifications: events that the server sends on its own (PROTOCOL sections 1, 4 and 5).
 
 mod channel;
 mod connection;
+mod notify;
 mod subscription;
 
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::action::SubscribeData;
@@ -13,6 +13,7 @@ pub use channel::{ChannelGap, Join, Leave, Presence, PublicationEvent};
 pub use connection::{
     BroadcastEvent, BroadcastGap, Connected, Draining, HeartbeatTerms, LimitTerms, Sender, TokenExpiring,
 };
+pub use notify::Notify;
 pub use subscription::Unsubscribed;
 
 /// A notification as a client sees it. `event` on the wire is the variant in `snake_case`; both gaps are `gap`.
@@ -27,36 +28,30 @@ pub enum Event<'a> {
     BroadcastGap(BroadcastGap),
     /// The server is going away.
     Draining(Draining),
-    /// The token of this connection runs out.
+    /// The token of this connection is about to expire.
     TokenExpiring(TokenExpiring),
     /// The server has subscribed this connection to a channel.
     Subscribed(SubscribeData<'static>),
-    /// The server has ended a subscription, or could not begin it.
+    /// The server has ended a subscription, or could not start it.
     Unsubscribed(Unsubscribed<'a>),
     /// A publication in a channel.
     Publication(PublicationEvent<'a, &'a RawValue>),
-    /// Another connection came into a channel.
+    /// Another connection joined a channel.
     Join(Join<'a, &'a RawValue>),
     /// Another connection left a channel.
     Leave(Leave<'a, &'a RawValue>),
-    /// How many are in a channel.
+    /// How many connections and users are in a channel.
     Presence(Presence<'a>),
     /// Publications of a channel that this connection missed.
     ChannelGap(ChannelGap<'a>),
-    /// An event that this version of the crate does not know, or one of a known name that lacks a field
-    /// of this version: to be ignored (PROTOCOL section 1).
+    /// An event that this version of the crate does not know, or a known one that lacks a field. Ignore it
+    /// (PROTOCOL section 1).
     Unknown {
         /// Its name.
         event: String,
         /// The whole `data` object.
         data: &'a RawValue,
     },
-}
-
-/// An event that the server can send: its name, and `data` less the name.
-pub trait Notify: Serialize {
-    /// `event` on the wire.
-    const EVENT: &'static str;
 }
 
 /// Names of all events of this version. `gap` is one name for two events, of broadcasts and of a channel.

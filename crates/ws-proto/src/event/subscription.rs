@@ -1,4 +1,4 @@
-//! Events of subscriptions that the server begins and ends (PROTOCOL section 5).
+//! Events about subscriptions that the server starts and ends (PROTOCOL section 5).
 
 use std::borrow::Cow;
 
@@ -8,19 +8,19 @@ use super::Notify;
 use crate::action::SubscribeData;
 use crate::error::ErrorCode;
 
-/// `unsubscribed`: the server has ended a subscription, or could not begin one that a token asks for.
+/// `unsubscribed`: the server has ended a subscription, or could not start one that a token asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unsubscribed<'a> {
     /// Name of the channel.
     #[serde(borrow)]
     pub channel: Cow<'a, str>,
-    /// Why: `token_expired`, `permission_denied`, or the error that `subscribe` would have got.
+    /// Why: `token_expired`, `permission_denied`, or the error that `subscribe` would have returned.
     pub code: ErrorCode,
     /// For people: what happened, and what to do.
     #[serde(borrow)]
     pub reason: Cow<'a, str>,
-    /// Whether subscribing again can succeed, with a new token where the old one has expired.
+    /// Whether subscribing again can succeed; with a new token, if the old one has expired.
     pub retryable: bool,
 }
 

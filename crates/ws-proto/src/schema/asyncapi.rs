@@ -90,7 +90,7 @@ fn operations(catalogue: &Catalogue) -> Map<String, Value> {
     let channel = json!({ "$ref": CHANNEL });
     let mut add = |name: &str, operation: Value| operations.insert(name.to_owned(), operation);
     add("notify", json!({ "action": "send", "channel": channel, "messages": notifications }));
-    let refuse = "A frame that is no request is answered by an error, without an id where none could be read.";
+    let refuse = "A frame that is not a request is answered with an error, without an id if none could be read.";
     add(
         "refuse",
         json!({ "action": "send", "channel": channel, "summary": refuse, "messages": [of_channel("Error")] }),

@@ -1,13 +1,10 @@
-//! The schemas of all frames by name, and which frames answer which.
+//! The schemas of all frames by name, and which response belongs to which request.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::action::{
-    Action, Authenticate, Broadcast, Echo, GetConnections, GetHistory, GetPresence, Publish, Subscribe, SubscribeData,
-    Unsubscribe,
-};
+use crate::action::{Action, ActionVisitor, SubscribeData, visit_actions};
 use crate::error::{ErrorBody, ErrorCode};
 use crate::event::{
     BroadcastEvent, BroadcastGap, ChannelGap, Connected, Draining, Join, Leave, Notify, Presence, PublicationEvent,
@@ -22,13 +19,13 @@ pub(super) struct Catalogue {
     pub(super) exchanges: Vec<Exchange>,
     /// Names of the notifications' schemas.
     pub(super) notifications: Vec<String>,
-    /// Payloads are described as this crate reads them, all else as it writes them: a field with a default
-    /// may be left out of the one and is always there in the other.
+    /// Payloads are described as this crate reads them, everything else as it writes them: a field with a default
+    /// is optional in the former and always present in the latter.
     payloads: SchemaGenerator,
     results: SchemaGenerator,
 }
 
-/// A request and what answers it, besides errors.
+/// A request and its response.
 pub(super) struct Exchange {
     pub(super) action: &'static str,
     pub(super) request: String,
@@ -47,15 +44,7 @@ impl Catalogue {
             results: settings.for_serialize().into_generator(),
         };
         catalogue.envelope();
-        catalogue.exchange::<Echo<Value>>();
-        catalogue.exchange::<Broadcast<Value>>();
-        catalogue.exchange::<GetConnections>();
-        catalogue.exchange::<Subscribe<'static>>();
-        catalogue.exchange::<Unsubscribe<'static>>();
-        catalogue.exchange::<Publish<'static, Value>>();
-        catalogue.exchange::<GetHistory<'static>>();
-        catalogue.exchange::<GetPresence<'static>>();
-        catalogue.exchange::<Authenticate<'static>>();
+        visit_actions(&mut catalogue);
         catalogue.notification::<Connected>("Connected");
         catalogue.notification::<BroadcastEvent<Value>>("Broadcast");
         catalogue.notification::<BroadcastGap>("BroadcastGap");
@@ -95,35 +84,8 @@ impl Catalogue {
 
         let error = self.results.subschema_for::<ErrorBody>().to_value();
         let id = self.reference("RequestId");
-        let description = "A request failed, or a frame was refused; `id` is absent when it could not be read.";
+        let description = "A request failed, or a frame was rejected; `id` is absent if it could not be read.";
         self.add("Error", frame(description, "error", json!({ "id": id, "error": error }), &["error"]));
-    }
-
-    /// The request and the response of one action.
-    fn exchange<A: Action + JsonSchema>(&mut self)
-    where
-        A::Response<Value>: JsonSchema,
-    {
-        let action = A::NAME;
-        let (request, response) = (format!("{}Request", pascal(action)), format!("{}Response", pascal(action)));
-        let payload = A::json_schema(&mut self.payloads).to_value();
-        let mut data = A::Response::<Value>::json_schema(&mut self.results).to_value();
-        absent_not_null(&mut data);
-        let id = self.reference("RequestId");
-
-        let description = payload["description"].as_str().unwrap_or_default().to_owned();
-        // Where all fields may be left out, so may the payload.
-        let (payload, required): (_, &[&str]) = match payload.get("required") {
-            Some(_) => (payload, &["id", "action", "payload"]),
-            None => (json!({ "anyOf": [payload, { "type": "null" }] }), &["id", "action"]),
-        };
-        let fields = json!({ "id": id, "action": { "type": "string", "const": action }, "payload": payload });
-        self.add(&request, frame(&description, "request", fields, required));
-
-        let description = format!("The `{action}` request with this id succeeded.");
-        let fields = json!({ "id": id, "data": data });
-        self.add(&response, frame(&description, "response", fields, &["id", "data"]));
-        self.exchanges.push(Exchange { action, request, response });
     }
 
     /// The frame of one event.
@@ -139,7 +101,7 @@ impl Catalogue {
         self.notifications.push(name);
     }
 
-    /// The sums, and what the types refer to.
+    /// The two unions, and the types that others refer to.
     fn finish(&mut self) {
         let requests = self.exchanges.iter().map(|exchange| exchange.request.as_str());
         let client = self.any_of("Any frame from a client.", requests);
@@ -166,6 +128,35 @@ impl Catalogue {
     }
 }
 
+impl ActionVisitor for Catalogue {
+    /// The request and the response of one action.
+    fn visit<A: Action + JsonSchema>(&mut self)
+    where
+        A::Response<Value>: JsonSchema,
+    {
+        let action = A::NAME;
+        let (request, response) = (format!("{}Request", pascal(action)), format!("{}Response", pascal(action)));
+        let payload = A::json_schema(&mut self.payloads).to_value();
+        let mut data = A::Response::<Value>::json_schema(&mut self.results).to_value();
+        absent_not_null(&mut data);
+        let id = self.reference("RequestId");
+
+        let description = payload["description"].as_str().unwrap_or_default().to_owned();
+        // If all fields are optional, so is the payload.
+        let (payload, required): (_, &[&str]) = match payload.get("required") {
+            Some(_) => (payload, &["id", "action", "payload"]),
+            None => (json!({ "anyOf": [payload, { "type": "null" }] }), &["id", "action"]),
+        };
+        let fields = json!({ "id": id, "action": { "type": "string", "const": action }, "payload": payload });
+        self.add(&request, frame(&description, "request", fields, required));
+
+        let description = format!("The `{action}` request with this id succeeded.");
+        let fields = json!({ "id": id, "data": data });
+        self.add(&response, frame(&description, "response", fields, &["id", "data"]));
+        self.exchanges.push(Exchange { action, request, response });
+    }
+}
+
 /// The object of one `type`.
 fn frame(description: &str, kind: &str, mut fields: Value, required: &[&str]) -> Value {
     fields["type"] = json!({ "type": "string", "const": kind });
@@ -173,7 +164,7 @@ fn frame(description: &str, kind: &str, mut fields: Value, required: &[&str]) ->
     json!({ "description": description, "type": "object", "properties": fields, "required": required })
 }
 
-/// schemars makes an alternative of each code; a plain `enum` serves generators better, with the rest beside it.
+/// schemars makes an alternative of each code. A plain `enum` suits generators better; the rest goes beside it.
 fn error_codes(derived: &Value) -> Value {
     let names: Vec<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
     let alternatives = derived["oneOf"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -197,7 +188,7 @@ fn error_codes(derived: &Value) -> Value {
     })
 }
 
-/// What may be left out of what the server writes is left out rather than null.
+/// Optional fields that the server writes are absent, never null.
 fn absent_not_null(object: &mut Value) {
     let required = object["required"].as_array().cloned().unwrap_or_default();
     let Some(fields) = object.get_mut("properties").and_then(Value::as_object_mut) else { return };
@@ -210,7 +201,7 @@ fn absent_not_null(object: &mut Value) {
     }
 }
 
-/// Descriptions come from rustdoc, whose links mean nothing here.
+/// Descriptions come from rustdoc, whose links do not work here.
 fn without_links(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! OpenAPI 3.1 of the HTTP endpoints. Their bodies have no types in this crate: they are written out here.
+//! OpenAPI 3.1 of the HTTP endpoints. Their bodies have no types in this crate, so they are written out here.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::info;
 
 /// OpenAPI 3.1 document of the HTTP endpoints.
 pub fn openapi() -> Value {
-    let description = "What ws-server answers over HTTP/1.1. What is said over the WebSocket is in \
+    let description = "The HTTP/1.1 endpoints of ws-server. The WebSocket protocol is in \
                        `/schema/asyncapi.json` and `/schema/protocol.json`.";
     json!({
         "openapi": "3.1.0",
@@ -46,7 +46,7 @@ fn refused(description: &str, code: &str) -> Value {
     refused
 }
 
-/// 503 always says when to come back.
+/// A 503 always has `Retry-After`.
 fn overloaded(description: &str) -> Value {
     let mut overloaded = refused(description, "overloaded");
     overloaded["headers"] = json!({ "Retry-After": header("Seconds.", json!({ "type": "integer" })) });
@@ -71,7 +71,7 @@ fn document(id: &str, summary: &str) -> Value {
 }
 
 fn ready() -> Value {
-    let mut ready = get("ready", "The server takes new connections.", JSON, schema("Ready"));
+    let mut ready = get("ready", "The server accepts new connections.", JSON, schema("Ready"));
     ready["responses"]["503"] = overloaded("The server is draining.");
     ready
 }
@@ -81,21 +81,20 @@ fn websocket() -> Value {
     let parameters = json!([
         {
             "name": "heartbeat", "in": "query", "schema": { "type": "string", "enum": ["app"] },
-            "description": "`app`: `ping` messages in place of WebSocket Ping frames.",
+            "description": "`app`: `ping` frames in JSON instead of WebSocket Ping frames.",
         },
         {
             "name": "Sec-WebSocket-Protocol", "in": "header", "schema": string,
-            "description": "Subprotocols on offer; `ws.json.v1` is selected when it is among them.",
+            "description": "Offered subprotocols; `ws.json.v1` is selected if it is among them.",
             "example": crate::SUBPROTOCOL,
         },
     ]);
     let mut version = refused("Not a valid WebSocket handshake.", "invalid_request");
-    version["headers"] =
-        json!({ "Sec-WebSocket-Version": header("With a wrong version: the one to use.", json!({ "const": "13" })) });
+    version["headers"] = json!({ "Sec-WebSocket-Version": header("The supported version, after a request for another one.", json!({ "const": "13" })) });
     let mut upgrade = refused("Not a WebSocket handshake.", "upgrade_required");
     upgrade["headers"] = json!({ "Upgrade": header("What to upgrade to.", json!({ "const": "websocket" })) });
     let full = overloaded("The server is draining, or full.");
-    let selected = header("The subprotocol, when it was offered.", json!({ "const": crate::SUBPROTOCOL }));
+    let selected = header("The subprotocol, if it was offered.", json!({ "const": crate::SUBPROTOCOL }));
     json!({
         "operationId": "websocket",
         "summary": "WebSocket handshake (RFC 6455).",

@@ -2,11 +2,12 @@
 
 use super::agree_auth::agree_auth;
 use super::agree_use::agree_use;
-use super::channels::{Channels, Namespaces};
-use super::mistake::Mistake;
+use super::channels::Channels;
+use super::loaded::Loaded;
+use super::mistake::{Mistake, any_unsure};
 use super::name::{KeyName, SectionPath};
+use super::namespaces::Namespaces;
 use super::sections::{EngineType, Limits};
-use super::settle::Loaded;
 use super::source::Source;
 use super::value::{Setting, words};
 
@@ -115,11 +116,6 @@ fn join_leave_without_presence(
     let (found, allowed) = (found, allowed.to_owned());
     let hint = Some("without presence nobody knows who comes and goes".to_owned());
     Some(Mistake { source, key: name.to_string(), found, allowed, hint })
-}
-
-/// Whether a mistake leaves open what one of these keys was meant to be: its own, or one of a whole source.
-pub(crate) fn any_unsure(mistakes: &[Mistake], names: &[KeyName]) -> bool {
-    mistakes.iter().any(|m| m.key.is_empty() || names.iter().any(|name| name.to_string() == m.key))
 }
 
 #[cfg(test)]

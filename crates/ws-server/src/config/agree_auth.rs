@@ -1,11 +1,10 @@
 //! Whether the keys of tokens, and the files of TLS, fit together.
 
-use super::agree::any_unsure;
-use super::auth_keys::{AuthKey, AuthKeys};
-use super::mistake::Mistake;
+use super::auth_key::AuthKey;
+use super::auth_keys::AuthKeys;
+use super::loaded::Loaded;
+use super::mistake::{Mistake, any_unsure};
 use super::name::KeyName;
-use super::settle::Loaded;
-use super::source::Source;
 
 /// What contradicts itself in `[[auth.keys]]` and `[tls]`.
 pub(crate) fn agree_auth(loaded: &Loaded, mistakes: &[Mistake]) -> Vec<Mistake> {
@@ -73,29 +72,6 @@ fn half_a_pair(loaded: &Loaded) -> Option<Mistake> {
 
 fn told(loaded: &Loaded, name: KeyName, found: String, allowed: &str) -> Mistake {
     Mistake { source: loaded.source(&name), key: name.to_string(), found, allowed: allowed.to_owned(), hint: None }
-}
-
-impl Loaded {
-    /// Mistakes that were found in what the values stand for, such as files, with the place of the value.
-    #[must_use]
-    pub fn located(&self, mistakes: Vec<Mistake>) -> Vec<Mistake> {
-        let located = |mistake: Mistake| match &mistake.source {
-            Source::Key(key) => {
-                let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
-                Mistake { source: self.source(&KeyName::new(section, name)), key: key.clone(), ..mistake }
-            }
-            _ => mistake,
-        };
-        mistakes.into_iter().map(located).collect()
-    }
-
-    /// Where a key was given; where nothing was, the place in the configuration alone.
-    pub(crate) fn source(&self, name: &KeyName) -> Source {
-        let in_section = || self.origins.iter().find(|(other, _)| other.section == name.section);
-        let origin = self.origins.get(name).or_else(|| in_section().map(|(_, source)| source));
-        let origin = origin.or_else(|| self.opened.get(&name.section));
-        origin.cloned().unwrap_or_else(|| Source::Key(name.section.to_string()))
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Whether what is set can work at all: what needs another key that is not there.
 
-use super::agree::any_unsure;
-use super::channels::{Access, Channels, Namespaces};
-use super::mistake::Mistake;
+use super::channels::{Access, Channels};
+use super::loaded::Loaded;
+use super::mistake::{Mistake, any_unsure};
 use super::name::{KeyName, SectionPath};
+use super::namespaces::Namespaces;
 use super::sections::EngineType;
-use super::settle::Loaded;
 use super::value::{Setting, words};
 
 /// What needs something that is not there.

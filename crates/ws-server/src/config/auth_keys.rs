@@ -1,50 +1,14 @@
 //! `[[auth.keys]]`: the keys that tokens are checked with, a section for each.
 
-use std::path::PathBuf;
-
-use ws_auth::Algorithm;
-
-use super::Config;
-use super::key::{Facts, section};
+use super::auth_key::AuthKey;
+use super::key::Facts;
 use super::name::{KeyName, SectionPath};
 use super::section::{BadName, Section, Shown, set, show};
-use super::value::{Choice, Secret, Typed, Wrong, text, words};
+use super::sections::Config;
+use super::value::{Typed, Wrong};
 
 /// Most keys, so that a slip in a variable's number does not take the memory of the machine.
 const KEYS_MAX: usize = 64;
-
-impl Choice for Algorithm {
-    const ALL: &'static [(&'static str, Self)] = &[
-        ("HS256", Self::Hs256),
-        ("HS384", Self::Hs384),
-        ("HS512", Self::Hs512),
-        ("RS256", Self::Rs256),
-        ("RS384", Self::Rs384),
-        ("RS512", Self::Rs512),
-        ("PS256", Self::Ps256),
-        ("PS384", Self::Ps384),
-        ("PS512", Self::Ps512),
-        ("ES256", Self::Es256),
-        ("ES384", Self::Es384),
-        ("EdDSA", Self::EdDsa),
-    ];
-}
-
-section! {
-    /// A key that tokens are checked with.
-    pub struct AuthKey {
-        /// The one algorithm that the key is for. Those with HS take a secret, the others a public key.
-        algorithm: Algorithm = "HS256", words();
-        /// The secret itself; better in a variable or a file of its own. At least 32 bytes from a random source.
-        secret: Option<Secret> = "", text(4096), secret: true;
-        /// A file with the secret; a line break at its end does not count.
-        secret_file: Option<PathBuf> = "", ();
-        /// A file with the public key, in PEM.
-        public_key_file: Option<PathBuf> = "", ();
-        /// The id of the key; tokens that name another one are not checked with it. None: it is tried for all.
-        kid: Option<String> = "", text(256);
-    }
-}
 
 /// The sections `[[auth.keys]]`; in paths and variables each has its number, from 0 on.
 pub(crate) struct AuthKeys;

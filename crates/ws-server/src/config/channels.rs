@@ -1,19 +1,11 @@
-//! `[channels]`, and `[namespaces.NAME]`: the options of channels without a namespace, and of those in one.
-//!
-//! A namespace has every key of `[channels]`, and takes from there what it does not set.
+//! `[channels]`: what channels offer, and to whom. A namespace has the same keys.
 
 use std::time::Duration;
 
 pub use ws_core::{Access, OnLag};
 
-use super::Config;
-use super::key::{Facts, section};
-use super::name::{KeyName, SectionPath};
-use super::section::{BadName, Section, Shown, set, show};
-use super::value::{Choice, DAY, MS, Typed, Wrong, count, time, words};
-
-/// Longest name of a namespace, in bytes.
-const NAME_BYTES_MAX: usize = 64;
+use super::key::section;
+use super::value::{Choice, DAY, MS, count, time, words};
 
 impl Choice for OnLag {
     const ALL: &'static [(&'static str, Self)] =
@@ -57,101 +49,5 @@ section! {
         read_history: Access = "subscriber", words();
         /// Who may ask who is there: as `publish`.
         read_presence: Access = "subscriber", words();
-    }
-}
-
-/// The sections `[namespaces.NAME]`.
-pub(crate) struct Namespaces;
-
-impl Namespaces {
-    pub(crate) fn path(namespace: &str) -> SectionPath {
-        SectionPath::new(["namespaces", namespace])
-    }
-
-    fn namespace(path: &SectionPath) -> Option<&str> {
-        match path.words() {
-            [first, namespace] if first == "namespaces" => Some(namespace),
-            _ => None,
-        }
-    }
-}
-
-impl Section for Namespaces {
-    fn name(&self) -> &'static str {
-        "namespaces.NAME"
-    }
-
-    fn owns(&self, path: &SectionPath) -> bool {
-        Self::namespace(path).is_some()
-    }
-
-    fn inherits(&self) -> Option<&'static str> {
-        Some("channels")
-    }
-
-    fn facts(&self) -> Vec<&'static Facts> {
-        Channels::KEYS.iter().map(|key| &key.facts).collect()
-    }
-
-    fn open(&self, config: &mut Config, path: &SectionPath) -> Result<(), BadName> {
-        let namespace = Self::namespace(path).unwrap_or_default();
-        config.namespaces.insert(namespace.to_owned(), config.channels.clone());
-        check_name(namespace)
-    }
-
-    fn set(&self, config: &mut Config, name: &KeyName, typed: &Typed) -> Option<Result<(), Wrong>> {
-        let options = config.namespaces.get_mut(Self::namespace(&name.section)?)?;
-        set(Channels::KEYS, options, name, typed)
-    }
-
-    fn show(&self, config: &Config) -> Vec<(SectionPath, Shown)> {
-        let shown = |(name, options): (&String, &Channels)| (Self::path(name), show(Channels::KEYS, options));
-        config.namespaces.iter().map(shown).collect()
-    }
-}
-
-/// Refuses what no channel can have before its first `:` (PROTOCOL, section 5).
-fn check_name(name: &str) -> Result<(), BadName> {
-    let found = if name.is_empty() {
-        "an empty name".to_owned()
-    } else if name.len() > NAME_BYTES_MAX {
-        format!("a name of {} bytes", name.len())
-    } else if name.contains(char::is_whitespace) {
-        "a name with white space".to_owned()
-    } else if name.contains(char::is_control) {
-        "a name with a control character".to_owned()
-    } else if let Some(c) = name.chars().find(|c| [':', '*', '#'].contains(c)) {
-        format!("a name with {c}")
-    } else {
-        return Ok(());
-    };
-    Err(BadName { found, allowed: "1 to 64 bytes without white space, control characters, :, * and #" })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(name: &str, expect: &str) {
-        let found = check_name(name).err().map(|bad| bad.found).unwrap_or_default();
-        assert_eq!(found, expect, "{name:?}");
-    }
-
-    #[test]
-    fn names() {
-        check("chat", "");
-        check("聊天", "");
-        check("a.b-c_d\"/", "");
-        check(&"x".repeat(64), "");
-        check("", "an empty name");
-        check(&"x".repeat(65), "a name of 65 bytes");
-        check(&"é".repeat(33), "a name of 66 bytes");
-        check("a b", "a name with white space");
-        check("a\u{3000}b", "a name with white space");
-        check("a\u{7}", "a name with a control character");
-        check("chat:", "a name with :");
-        check("chat*", "a name with *");
-        check("chat#x", "a name with #");
     }
 }

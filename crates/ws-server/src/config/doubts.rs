@@ -6,10 +6,11 @@ use std::fmt;
 use ws_transport::AllowedOrigin;
 
 use super::Config;
+use super::loaded::Loaded;
 use super::name::{KeyName, SectionPath};
-use super::sections::{EngineType, Fsync, SECTIONS};
-use super::settle::Loaded;
+use super::sections::{EngineType, Fsync};
 use super::source::Source;
+use super::table::SECTIONS;
 
 /// A warning.
 #[derive(Clone, Debug, PartialEq, Eq)]

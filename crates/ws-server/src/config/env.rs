@@ -5,11 +5,12 @@
 
 use std::ffi::OsStr;
 
-use super::channels::{Channels, Namespaces};
+use super::channels::Channels;
 use super::mistake::Mistake;
 use super::name::{KeyName, SectionPath};
-use super::sections::SECTIONS;
+use super::namespaces::Namespaces;
 use super::source::{Given, Source, Sources};
+use super::table::SECTIONS;
 use super::value::Typed;
 
 const PREFIX: &str = "WS_SERVER__";

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::name::KeyName;
 use super::source::Source;
 
 /// One thing that the server cannot honour. All of them are reported together, and nothing is bound.
@@ -48,4 +49,9 @@ pub fn report(mistakes: &[Mistake]) -> String {
         out.push_str(&format!("{mistake}\n"));
     }
     out
+}
+
+/// Whether a mistake leaves open what one of these keys was meant to be: its own, or one of a whole source.
+pub(crate) fn any_unsure(mistakes: &[Mistake], names: &[KeyName]) -> bool {
+    mistakes.iter().any(|m| m.key.is_empty() || names.iter().any(|name| name.to_string() == m.key))
 }

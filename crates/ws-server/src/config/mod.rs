@@ -4,44 +4,48 @@
 //! decides what is meant, and `agree` whether it fits together. Every mistake is kept, so that an operator sees all of them at once, each
 //! with its place, what was found and what is allowed. A value that a later source overrides must be right too.
 //!
-//! All keys stand in one table, `sections`. Nothing here touches the process: variables are handed in.
+//! All keys stand in `sections`, and all sections in one `table`. Nothing here touches the process: variables are handed in.
 
 mod agree;
 mod agree_auth;
 mod agree_use;
+mod auth_key;
 mod auth_keys;
 mod channels;
 mod doubts;
 mod env;
 mod file;
 mod key;
+mod loaded;
 mod mistake;
 mod name;
+mod namespaces;
 mod nearest;
 mod section;
 mod sections;
 mod settle;
 mod show;
 mod source;
+mod table;
 mod value;
 
-pub use auth_keys::AuthKey;
+pub use auth_key::AuthKey;
 pub use channels::{Access, Channels, OnLag};
 pub use doubts::Doubt;
+pub use loaded::Loaded;
 pub use mistake::{Mistake, report};
 pub(crate) use nearest::nearest;
 pub use sections::{
     Actions, Auth, Config, Drain, Engine, EngineType, Fsync, Heartbeat, Limits, LogFormat, MemoryEngine, SqliteEngine,
     Tls,
 };
-pub use settle::Loaded;
 pub use show::reference;
 pub use source::{Source, Sources};
 pub use value::{Secret, SecureUrl, duration};
 
 use name::KeyName;
-use sections::SECTIONS;
 use source::Given;
+use table::SECTIONS;
 use value::Typed;
 
 impl Config {

@@ -1,8 +1,8 @@
 //! What a section of the configuration is to those who load it and show it.
 
-use super::Config;
 use super::key::{Facts, Key};
 use super::name::{KeyName, SectionPath};
+use super::sections::Config;
 use super::value::{Typed, Wrong};
 
 /// The keys of a section, each with its value.

@@ -1,7 +1,7 @@
-//! The table: every key of the configuration, with its default, its bounds and its meaning.
+//! Every key of the configuration, with its default, its bounds and its meaning.
 //!
 //! To add a section: declare it with `section!` (here, or in a file of its own: `channels`),
-//! give [`Config`] a field for it under `parts`, and [`SECTIONS`] a line.
+//! give [`Config`] a field for it under `parts`, and `table` a line.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use ws_transport::{AllowedOrigin, LogConnections};
 
-use super::auth_keys::{AuthKey, AuthKeys};
-use super::channels::{Access, Channels, Namespaces};
+use super::auth_key::AuthKey;
+use super::channels::{Access, Channels};
 use super::key::section;
-use super::section::{Fixed, Section};
 use super::value::{
     Addresses, Choice, DAY, GIB, KIB, MIB, MINUTE, MS, Origins, SecureUrl, bytes, count, text, time, words,
 };
@@ -272,33 +271,6 @@ section! {
     }
 }
 
-/// All sections, in the order in which they are shown and applied.
-pub(crate) static SECTIONS: &[&dyn Section] = &[
-    &Fixed { name: "", keys: Config::KEYS, part: |c| c, part_mut: |c| c },
-    &Fixed { name: "limits", keys: Limits::KEYS, part: |c| &c.limits, part_mut: |c| &mut c.limits },
-    &Fixed { name: "auth", keys: Auth::KEYS, part: |c| &c.auth, part_mut: |c| &mut c.auth },
-    &AuthKeys,
-    &Fixed { name: "actions", keys: Actions::KEYS, part: |c| &c.actions, part_mut: |c| &mut c.actions },
-    &Fixed { name: "heartbeat", keys: Heartbeat::KEYS, part: |c| &c.heartbeat, part_mut: |c| &mut c.heartbeat },
-    &Fixed { name: "drain", keys: Drain::KEYS, part: |c| &c.drain, part_mut: |c| &mut c.drain },
-    &Fixed { name: "channels", keys: Channels::KEYS, part: |c| &c.channels, part_mut: |c| &mut c.channels },
-    &Namespaces,
-    &Fixed { name: "engine", keys: Engine::KEYS, part: |c| &c.engine, part_mut: |c| &mut c.engine },
-    &Fixed {
-        name: "engine.memory",
-        keys: MemoryEngine::KEYS,
-        part: |c| &c.engine.memory,
-        part_mut: |c| &mut c.engine.memory,
-    },
-    &Fixed {
-        name: "engine.sqlite",
-        keys: SqliteEngine::KEYS,
-        part: |c| &c.engine.sqlite,
-        part_mut: |c| &mut c.engine.sqlite,
-    },
-    &Fixed { name: "tls", keys: Tls::KEYS, part: |c| &c.tls, part_mut: |c| &mut c.tls },
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,14 +289,5 @@ mod tests {
         assert!(config.channels.presence && !config.channels.join_leave);
         assert!(config.namespaces.is_empty());
         assert_eq!(config.engine.memory.history_bytes_max, 512 << 20);
-    }
-
-    #[test]
-    fn every_key_says_what_it_means() {
-        for facts in SECTIONS.iter().flat_map(|section| section.facts()) {
-            assert!(facts.about.ends_with('.'), "{}: {}", facts.name, facts.about);
-            assert!(!facts.about.contains(['\n', '|']), "{} fits in a table", facts.name);
-            assert!(!(facts.allowed)().is_empty(), "{}", facts.name);
-        }
     }
 }

@@ -1,33 +1,21 @@
 //! From what was typed to what is meant: every given value goes to its key, the later over the earlier,
 //! and then `agree` sees whether the values fit together.
 
-use std::collections::BTreeMap;
-
-use super::Config;
 use super::agree::agree;
 use super::file::section_names;
 use super::key::Facts;
+use super::loaded::Loaded;
 use super::mistake::Mistake;
 use super::name::{KeyName, SectionPath};
 use super::nearest::distance;
 use super::section::{BadName, Section};
-use super::sections::SECTIONS;
 use super::source::{Given, Source};
+use super::table::SECTIONS;
 use super::value::{Typed, Wrong};
-
-/// A configuration, and where its values come from. What has no origin is the default.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    /// What the server works with.
-    pub config: Config,
-    pub(crate) origins: BTreeMap<KeyName, Source>,
-    /// Where sections were first named.
-    pub(crate) opened: BTreeMap<SectionPath, Source>,
-}
 
 /// Applies `given` in its order. What cannot be applied goes to `mistakes`.
 pub(crate) fn settle(mut given: Vec<Given>, mistakes: &mut Vec<Mistake>) -> Loaded {
-    let mut loaded = Loaded { config: Config::default(), origins: BTreeMap::new(), opened: BTreeMap::new() };
+    let mut loaded = Loaded::default();
     // What inherits comes last: whatever sets what it inherits, and wherever, is settled by then.
     given.sort_by_key(|given| owner(&section_of(given)).is_some_and(|section| section.inherits().is_some()));
     for given in given {
@@ -115,7 +103,7 @@ fn meant(name: &KeyName) -> Option<KeyName> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::config::{Access, Channels, OnLag, Sources};
+    use crate::config::{Access, Channels, Config, OnLag, Sources};
 
     /// The mistakes, one line each, that these variables give.
     #[track_caller]
@@ -129,8 +117,9 @@ pub(crate) mod tests {
 
     #[test]
     fn unknown_keys() {
-        let allowed = "found an unknown key | allowed: addr, log_format, log_connections, and the sections [limits], [auth], [[auth.keys]], [actions], [heartbeat], [drain], \
-             [channels], [namespaces.NAME], [engine], [engine.memory], [engine.sqlite], [tls]";
+        let sections = section_names();
+        let allowed =
+            format!("found an unknown key | allowed: addr, log_format, log_connections, and the sections {sections}");
         check(&[("PORT", "1")], &[&format!("WS_SERVER__PORT: port: {allowed}")]);
         check(
             &[("DRAIN__GRASE", "1s")],
@@ -144,10 +133,7 @@ pub(crate) mod tests {
         );
         check(
             &[("X__Y", "1")],
-            &[
-                "WS_SERVER__X__Y: x.y: found an unknown key | allowed: the sections [limits], [auth], [[auth.keys]], [actions], [heartbeat], [drain], \
-             [channels], [namespaces.NAME], [engine], [engine.memory], [engine.sqlite], [tls]",
-            ],
+            &[&format!("WS_SERVER__X__Y: x.y: found an unknown key | allowed: the sections {sections}")],
         );
     }
 
@@ -202,8 +188,7 @@ pub(crate) mod tests {
             &[("NAMESPACES__CHAT__GRACE", "7s")],
             &[&unknown("NAMESPACES__CHAT__GRACE", "namespaces.chat.grace", "DRAIN__GRACE")],
         );
-        let sections = "found an unknown key | allowed: the sections [limits], [auth], [[auth.keys]], [actions], [heartbeat], [drain], [channels], \
-                        [namespaces.NAME], [engine], [engine.memory], [engine.sqlite], [tls]";
+        let sections = format!("found an unknown key | allowed: the sections {}", section_names());
         check(&[("NAMESPACES__CHAT", "7")], &[&format!("WS_SERVER__NAMESPACES__CHAT: namespaces.chat: {sections}")]);
         check(
             &[("NAMESPACES__HISTORY_SIZE", "7")],

@@ -1,11 +1,11 @@
 //! The configuration written down: for `print-config`, and as the reference of all keys.
 
-use super::Loaded;
 use super::key::Facts;
+use super::loaded::Loaded;
 use super::name::KeyName;
 use super::section::{Section, Value};
-use super::sections::SECTIONS;
 use super::source::Source;
+use super::table::SECTIONS;
 
 impl Loaded {
     /// The effective configuration as TOML, which loads to the same again. A note says where a value comes

@@ -17,6 +17,7 @@ use ws_core::{
 use ws_proto::action::Ack;
 
 use super::*;
+use crate::connection_log::LogConnections;
 use crate::endpoint::SessionEndpoint;
 
 /// Bytes that may wait for a client.
@@ -193,12 +194,14 @@ impl World {
             clock: hub.clock(),
             counters: hub.counters().clone(),
             outside: Outside::default(),
+            log: ConnectionLog::new(LogConnections::Off),
         };
         let (read, connection) = open(Stream::Plain(accepted), HeartbeatMode::Ping, &options);
-        let permit = hub.admit(IpAddr::V4(Ipv4Addr::LOCALHOST), false).expect("room");
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let permit = hub.admit(address, false).expect("room");
         let session = Session::new(permit.join(connection.clone()));
         let endpoint = SessionEndpoint(Some(session));
-        let socket = Socket::new(read, connection.clone(), endpoint, &[], Arc::new(options));
+        let socket = Socket::new(read, connection.clone(), address, endpoint, &[], Arc::new(options));
         World { engine, connection, socket, client, outbox_bytes_seen: 0 }
     }
 

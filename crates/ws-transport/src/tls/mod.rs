@@ -6,6 +6,7 @@
 mod config;
 mod error;
 mod files;
+mod stamps;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 pub use self::error::{TlsError, TlsFile};
-use self::watch::Stamps;
+use self::stamps::Stamps;
 use crate::limits::TLS_BUFFER_BYTES_MAX;
 
 /// What a server needs to speak TLS. Cheap to clone; all clones are the same certificate.

@@ -4,41 +4,9 @@
 //! use. By a look at the files' metadata rather than by inotify, which does not follow the links that Kubernetes and
 //! certbot turn round.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-
 use super::Tls;
+use super::stamps::Stamps;
 use crate::limits::TLS_LOOK_INTERVAL;
-
-/// Both files as a look at them shows them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamps([Option<Stamp>; 2]);
-
-/// One file, links followed. `None` elsewhere: it is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    modified_s: i64,
-    modified_ns: i64,
-}
-
-impl Stamps {
-    pub(super) fn of(cert_file: &Path, key_file: &Path) -> Self {
-        Stamps([cert_file, key_file].map(|file| {
-            let metadata = fs::metadata(file).ok()?;
-            Some(Stamp {
-                device: metadata.dev(),
-                inode: metadata.ino(),
-                bytes: metadata.len(),
-                modified_s: metadata.mtime(),
-                modified_ns: metadata.mtime_nsec(),
-            })
-        }))
-    }
-}
 
 impl Tls {
     /// Reloads when a file has changed, and says so in the log, until the future is dropped.
@@ -72,6 +40,8 @@ impl Tls {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use tempfile::TempDir;
 
     use super::*;

@@ -21,24 +21,7 @@ use crate::fixture::{Files, MIB, Socket, Trust, within};
 static LINES_DROPPED: Count = Count::new();
 
 fn hub(write_timeout: Duration) -> Hub {
-    let limits = Limits {
-        connections_max: 1000,
-        connections_per_ip_max: 0,
-        connections_per_user_max: 0,
-        unauthenticated_max: 0,
-        handshakes_per_second: 0,
-        requests_per_second: 0,
-        requests_burst: 0,
-        message_bytes_max: 65_536,
-        channels_per_connection_max: 128,
-        outbox_bytes_max: 65_536,
-        broadcast_log_bytes_max: 16 * MIB,
-        channel_log_bytes_max: MIB,
-        channel_logs_bytes_max: 8 * MIB,
-        errors_max: 20,
-        errors_window: Duration::from_secs(10),
-        write_timeout,
-    };
+    let limits = Limits { connections_max: 1000, broadcast_log_bytes_max: 16 * MIB, write_timeout, ..Limits::TEST };
     let channels = ChannelOptions {
         history_size: 100,
         history_ttl: Duration::from_secs(300),

@@ -19,13 +19,6 @@ pub(super) const ERROR_BYTES_MAX: usize = 512;
 
 /// What the runs have in common; each changes some.
 pub(super) const LIMITS: Limits = Limits {
-    connections_max: 0,
-    connections_per_ip_max: 0,
-    connections_per_user_max: 0,
-    unauthenticated_max: 0,
-    handshakes_per_second: 0,
-    requests_per_second: 0,
-    requests_burst: 0,
     message_bytes_max: 2048,
     channels_per_connection_max: 8,
     outbox_bytes_max: 8192,
@@ -33,8 +26,8 @@ pub(super) const LIMITS: Limits = Limits {
     channel_log_bytes_max: 8192,
     channel_logs_bytes_max: 65_536,
     errors_max: 0,
-    errors_window: Duration::from_secs(10),
     write_timeout: Duration::ZERO,
+    ..Limits::TEST
 };
 
 /// What is different from run to run.

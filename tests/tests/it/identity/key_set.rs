@@ -170,9 +170,9 @@ async fn without_a_key_set_the_server_does_not_start() {
     assert_eq!(start(&provider).await, "cannot be fetched: the answer is 404 Not Found");
     provider.set(200, "[]");
     let told = start(&provider).await;
-    assert!(told.starts_with("cannot be used: it is no JSON Web Key Set"), "{told}");
+    assert!(told.starts_with("cannot be used: it is not a JSON Web Key Set"), "{told}");
     provider.set(200, r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#);
-    assert_eq!(start(&provider).await, "has no key that could be used among 1");
+    assert_eq!(start(&provider).await, "has 1 keys, none of which can be used");
     let gone = Provider { addr: SocketAddr::from(([127, 0, 0, 1], 1)), answer: Arc::default() };
     let told = start(&gone).await;
     assert!(told.starts_with("cannot be fetched: ") && told.contains("refused"), "{told}");

@@ -1,5 +1,5 @@
-//! Clients that mean harm: they open sockets and say nothing, send a handshake byte by byte, or flood with what is no
-//! message. Each begins again when the server has got rid of it, until its turn is over.
+//! The attackers: they open sockets and send nothing, send a handshake byte by byte, or flood the server with invalid
+//! messages. Each starts again when the server has disconnected it, until its turn is over.
 
 use std::future::poll_fn;
 use std::io;
@@ -18,20 +18,20 @@ use crate::lanes::Shared;
 use crate::socket::{ConnectError, Ended, Socket};
 use crate::target::Server;
 
-/// Between two bytes of a slow handshake.
+/// Time between two bytes of a slow handshake.
 const DRIP_EVERY: Duration = Duration::from_millis(500);
-/// After a socket that could not be opened.
+/// Wait after a failed connection.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
-/// Frames that a flooder sends at once: twice the errors that a server with default settings takes.
+/// Frames that a flooder sends at once: twice the error budget of a server with default settings.
 const FLOOD_FRAMES: usize = 40;
-/// How long a flooder waits for the end.
+/// How long a flooder waits to be disconnected.
 const FLOOD_TIME_MAX: Duration = Duration::from_secs(15);
 
-/// One turn's attack, and what has come of it.
+/// The attack of one turn, and its results.
 #[derive(Debug)]
 pub(super) struct Attack {
     pub(super) server: Server,
-    /// A flooder's rest before it connects again.
+    /// How long a flooder waits before it reconnects.
     pub(super) pause: Duration,
     /// Closed at the end of the turn.
     pub(super) over: Semaphore,
@@ -41,7 +41,7 @@ pub(super) struct Attack {
     pub(super) frames: AtomicU64,
     /// Handshakes of flooders that the server refused.
     pub(super) refused: AtomicU64,
-    /// Floods that the server ended with a close code of its own.
+    /// Floods that the server ended with a close code.
     pub(super) closed: AtomicU64,
 }
 
@@ -61,7 +61,7 @@ impl Attack {
     }
 
     /// Attacks until the turn is over. `index` tells the attackers apart.
-    pub(super) async fn run(self: Arc<Self>, kind: Kind, index: usize, seat: Shared<()>) {
+    pub(super) async fn run(self: Arc<Self>, kind: Kind, index: usize, shared: Shared<()>) {
         let again = async {
             let mut rests = (0..).map(|nth| rest(self.pause, index as u64, nth));
             // Not all in one moment, or what is measured is the length of that queue.
@@ -71,7 +71,7 @@ impl Attack {
                     Kind::HalfOpen => self.half_open().await,
                     Kind::SlowDrip => self.slow_drip().await,
                     Kind::Malformed => {
-                        self.flood(index, &seat).await;
+                        self.flood(index, &shared).await;
                         sleep(rests.next().unwrap_or_default()).await;
                         Ok(())
                     }
@@ -92,7 +92,7 @@ impl Attack {
         socket.connect(self.server.address).await
     }
 
-    /// Says nothing until the server ends it.
+    /// Sends nothing until the server disconnects it.
     async fn half_open(&self) -> io::Result<()> {
         let mut stream = self.connect().await?;
         self.half_open.fetch_add(1, Relaxed);
@@ -101,7 +101,7 @@ impl Attack {
         Ok(())
     }
 
-    /// Sends a handshake one byte at a time, until the server ends it.
+    /// Sends a handshake one byte at a time until the server disconnects it.
     async fn slow_drip(&self) -> io::Result<()> {
         let mut stream = self.connect().await?;
         self.drips.fetch_add(1, Relaxed);
@@ -117,8 +117,8 @@ impl Attack {
         Ok(())
     }
 
-    /// Sends what is no message, many times, and reads until the server ends it.
-    async fn flood(&self, index: usize, seat: &Shared<()>) {
+    /// Sends many invalid messages, and reads until the server disconnects it.
+    async fn flood(&self, index: usize, shared: &Shared<()>) {
         let mut socket = match Socket::connect(&self.server, index).await {
             Ok(socket) => socket,
             Err(ConnectError::Status(_)) => {
@@ -136,12 +136,12 @@ impl Attack {
         }
         let to_the_end = poll_fn(|cx| {
             loop {
-                let seat = &mut *seat.lock();
-                let bytes = match ready!(socket.poll_read(cx, &mut seat.buffer)) {
+                let shared = &mut *shared.lock();
+                let bytes = match ready!(socket.poll_read(cx, &mut shared.buffer)) {
                     Ok(bytes) => bytes,
                     Err(ended) => return Poll::Ready(ended),
                 };
-                if let Err(ended) = socket.texts(&seat.buffer[..bytes], |_| {}) {
+                if let Err(ended) = socket.texts(&shared.buffer[..bytes], |_| {}) {
                     return Poll::Ready(ended);
                 }
             }
@@ -152,7 +152,7 @@ impl Attack {
     }
 }
 
-/// About as long as `pause`, half of it more or less, so that attackers do not fall into step.
+/// `pause` plus or minus half of it, so that attackers do not synchronize.
 fn rest(pause: Duration, index: u64, nth: u64) -> Duration {
     let mixed = (index << 32 | nth).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     pause.mul_f64(0.5 + (mixed >> 40) as f64 / (1u64 << 24) as f64)

@@ -1,4 +1,4 @@
-//! Clients that mean well: each sends an echo at its own fixed times, and waits for the answer.
+//! The well-behaved clients: each sends an echo at fixed times of its own, and waits for the response.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -6,15 +6,16 @@ use std::task::ready;
 use std::time::Duration;
 
 use tokio::time::sleep;
+use ws_proto::ServerMessage;
 
 use crate::frame;
 use crate::lanes::Shared;
 use crate::measure::{Clock, Complaints, Latencies};
-use crate::message::{self, Incoming, PONG};
+use crate::message::{self, PONG};
 use crate::request::Template;
 use crate::socket::{Ended, Socket};
 
-/// Timers are about so exact. Who wakes up this late and not later has sent in time.
+/// Precision of timers. A request sent this late still counts as sent in time.
 const TIMER_NS: u64 = 3_000_000;
 
 /// What all good clients share.
@@ -22,7 +23,7 @@ const TIMER_NS: u64 = 3_000_000;
 pub(super) struct Plan {
     pub(super) clock: Clock,
     pub(super) request: Template,
-    /// Between two requests of one client.
+    /// Time between two requests of one client.
     pub(super) every_ns: u64,
 }
 
@@ -50,16 +51,16 @@ impl Tally {
     }
 }
 
-/// One client, whose first request is due at `due_ns`. Its latencies count from when a request was sent; from when it
-/// was due, where an earlier answer has come too late for that.
-pub(super) async fn run(mut socket: Socket, seat: Shared<Tally>, plan: Arc<Plan>, mut due_ns: u64) {
+/// One client, whose first request is due at `due_ns`. Latency is measured from when a request was sent, or from when it
+/// was due if the response before it was late.
+pub(super) async fn run(mut socket: Socket, shared: Shared<Tally>, plan: Arc<Plan>, mut due_ns: u64) {
     let mut number = 0;
     let ended = loop {
         let now_ns = plan.clock.now_ns();
         if now_ns < due_ns {
             sleep(Duration::from_nanos(due_ns - now_ns)).await;
         }
-        match ask(&mut socket, &seat, &plan, number, due_ns).await {
+        match ask(&mut socket, &shared, &plan, number, due_ns).await {
             Ok(true) => {}
             Ok(false) => return,
             Err(ended) => break ended,
@@ -67,35 +68,41 @@ pub(super) async fn run(mut socket: Socket, seat: Shared<Tally>, plan: Arc<Plan>
         number += 1;
         due_ns += plan.every_ns;
     };
-    let tally = &mut seat.lock().state;
+    let tally = &mut shared.lock().state;
     tally.open -= 1;
     tally.ended.note(ended);
 }
 
-/// One request and its answer. False when no more is asked.
-async fn ask(socket: &mut Socket, seat: &Shared<Tally>, plan: &Plan, number: u64, due_ns: u64) -> Result<bool, Ended> {
+/// Sends one request and waits for the response. Returns false when no more are to be sent.
+async fn ask(
+    socket: &mut Socket,
+    shared: &Shared<Tally>,
+    plan: &Plan,
+    number: u64,
+    due_ns: u64,
+) -> Result<bool, Ended> {
     let sent_ns = {
-        let seat = &mut *seat.lock();
-        if seat.state.stopping {
+        let shared = &mut *shared.lock();
+        if shared.state.stopping {
             return Ok(false);
         }
-        seat.out.clear();
-        plan.request.write(&mut seat.out, number);
-        seat.state.unanswered += 1;
-        socket.send(&seat.out)?;
+        shared.out.clear();
+        plan.request.write(&mut shared.out, number);
+        shared.state.unanswered += 1;
+        socket.send(&shared.out)?;
         plan.clock.now_ns()
     };
     let from_ns = if sent_ns - due_ns.min(sent_ns) <= TIMER_NS { sent_ns } else { due_ns };
     poll_fn(|cx| {
         loop {
-            let seat = &mut *seat.lock();
-            let bytes = ready!(socket.poll_read(cx, &mut seat.buffer))?;
+            let shared = &mut *shared.lock();
+            let bytes = ready!(socket.poll_read(cx, &mut shared.buffer))?;
             let now_ns = plan.clock.now_ns();
-            let (tally, mut answered, mut pinged) = (&mut seat.state, false, false);
-            socket.texts(&seat.buffer[..bytes], |text| match Incoming::read(text) {
-                Incoming::Response { id, .. } => answered |= message::number(id.as_bytes()) == Some(number),
-                Incoming::Error { text, .. } => tally.errors.note(text),
-                Incoming::Ping => pinged = true,
+            let (tally, mut answered, mut pinged) = (&mut shared.state, false, false);
+            socket.texts(&shared.buffer[..bytes], |text| match message::decode(text) {
+                Some(ServerMessage::Response { id, .. }) => answered |= message::number(id.as_bytes()) == Some(number),
+                Some(ServerMessage::Error { error, .. }) => tally.errors.note(error),
+                Some(ServerMessage::Ping) => pinged = true,
                 _ => {}
             })?;
             if pinged {

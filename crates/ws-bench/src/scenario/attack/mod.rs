@@ -1,8 +1,8 @@
-//! `attack`: clients that mean well, in turns alone and beside others that mean harm. The good ones must get their
-//! answers about as fast, and none of them may be lost.
+//! `attack`: well-behaved clients, in turns alone and together with attackers. Their latency must not grow much, and no
+//! response may be lost.
 //!
-//! The attackers have a thread of their own in this process. On a machine where that thread, the good clients and the
-//! server share the cores, what the attackers compute is missing elsewhere: the CPU of both sides is reported.
+//! The attackers have their own thread in this process. If the server shares the cores with this process, the CPU time of
+//! the attackers is missing elsewhere: that of both sides is reported.
 
 mod attackers;
 mod good;
@@ -22,15 +22,14 @@ use crate::opening::open_all;
 use crate::process::Interval;
 use crate::report::{Report, Value};
 use crate::request::Template;
+use crate::stage::{Stage, Status};
 
-use super::{Look, Stage};
-
-/// Calm and attacked, each so often, one after the other.
+/// Number of turns of each kind, alternating.
 const PAIRS: usize = 3;
-/// Good clients begin within so long.
+/// Good clients start spread over this time.
 const BEGIN_WITHIN: Duration = Duration::from_millis(20);
 
-/// One stretch of time with or without attackers.
+/// A part of the run with or without attackers.
 struct Turn {
     attack: Option<Arc<Attack>>,
     latencies: Latencies,
@@ -52,10 +51,10 @@ pub(super) async fn run(options: cli::Attack, mut stage: Stage) -> Result<Report
     let plan = Arc::new(Plan { clock: Clock::start(), request, every_ns });
     let start_ns = plan.clock.now_ns() + BEGIN_WITHIN.as_nanos() as u64;
     for (index, socket) in sockets {
-        let seat = lanes.seat(index).clone();
-        seat.lock().state.open += 1;
+        let shared = lanes.shared(index).clone();
+        shared.lock().state.open += 1;
         let due_ns = start_ns + every_ns * index as u64 / options.clients as u64;
-        lanes.runtime(index).spawn(good::run(socket, seat, plan.clone(), due_ns));
+        lanes.runtime(index).spawn(good::run(socket, shared, plan.clone(), due_ns));
     }
     let start_kib = stage.rss_kib();
     let turns = turns(&options, &mut stage, &lanes, &others).await?;
@@ -95,7 +94,7 @@ fn begin(options: &cli::Attack, others: &Lanes<()>) -> Result<Arc<Attack>, Failu
     ];
     for (kind, count) in kinds {
         for index in 0..count {
-            others.runtime(index).spawn(attack.clone().run(kind, index, others.seat(index).clone()));
+            others.runtime(index).spawn(attack.clone().run(kind, index, others.shared(index).clone()));
         }
     }
     Ok(attack)
@@ -106,7 +105,7 @@ async fn turn(attack: Option<Arc<Attack>>, stage: &mut Stage, lanes: &Lanes<Tall
     let server = stage.server.clone();
     let look = || {
         rss_max_kib = rss_max_kib.max(server.as_ref().and_then(|server| server.rss_kib().ok()));
-        Look { count: lanes.sum(|tally| tally.latencies.count()), over: lanes.sum(|tally| tally.open) == 0 }
+        Status { count: lanes.sum(|tally| tally.latencies.count()), over: lanes.sum(|tally| tally.open) == 0 }
     };
     let begin = || lanes.each(|tally| tally.latencies.reset());
     // Whatever comes before it, no turn counts what was another's.
@@ -160,7 +159,7 @@ fn latencies(report: &mut Report, turns: &[Turn]) {
     }
 }
 
-/// What the attackers managed, per second of the attacked turns; warm-up included.
+/// What the attackers achieved per second of the turns with attackers, including the warm-up.
 fn attacks(report: &mut Report, turns: &[Turn]) {
     let attacks: Vec<_> = turns.iter().filter_map(|turn| turn.attack.as_ref()).collect();
     let sum = |count: fn(&Attack) -> u64| Value::Count(attacks.iter().map(|attack| count(attack)).sum());

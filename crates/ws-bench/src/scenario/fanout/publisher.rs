@@ -1,4 +1,4 @@
-//! The connection of `fanout` that publishes, beside receiving like all the others.
+//! The connection of `fanout` that publishes, and also receives like the others.
 
 use std::future::poll_fn;
 
@@ -7,7 +7,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::request::Template;
 use crate::socket::Ended;
 
-use super::super::pace::{Pace, STALL_CHECK_EVERY, Stalls};
+use super::super::pace::{Pace, STALL_CHECK_INTERVAL, Stalls};
 use super::reader::{Plan, Reader};
 
 pub(super) struct Publisher {
@@ -27,10 +27,10 @@ impl Publisher {
         self.reader.leave(ended);
     }
 
-    /// Publishes whenever it may, until the connection ends.
+    /// Publishes whenever the pace allows, until the connection ends.
     async fn work(&mut self) -> Result<(), Ended> {
         let plan = self.reader.plan.clone();
-        let mut stall_check = interval(STALL_CHECK_EVERY);
+        let mut stall_check = interval(STALL_CHECK_INTERVAL);
         stall_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stalls = Stalls::new();
         loop {
@@ -44,17 +44,16 @@ impl Publisher {
         }
     }
 
-    /// All that may be published by now. One write each, as from a program that publishes whenever
-    /// it has something: joined, they would spare the server work that it has to do in earnest.
+    /// Publishes everything that is due. One write each, like a real publisher: joined writes would save the server work.
     fn publish(&mut self) -> Result<(), Ended> {
         let Plan { board, clock, .. } = &*self.reader.plan;
-        let seat = &mut *self.reader.seat.lock();
+        let shared = &mut *self.reader.shared.lock();
         while !board.is_stopping() {
             let due = self.pace.due(board.published(), board.outstanding(), clock.now_ns());
             let Some(due_ns) = due else { break };
-            seat.out.clear();
-            self.request.write(&mut seat.out, board.publish(due_ns));
-            self.reader.socket.send(&seat.out)?;
+            shared.out.clear();
+            self.request.write(&mut shared.out, board.publish(due_ns));
+            self.reader.socket.send(&shared.out)?;
         }
         Ok(())
     }

@@ -1,12 +1,14 @@
-//! What every connection of `fanout` does: take in the broadcasts of this run, and judge them.
+//! What every connection of `fanout` does: receive the broadcasts of this run and check them.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use ws_proto::{Event, ServerMessage};
+
 use crate::frame;
 use crate::lanes::Shared;
 use crate::measure::{Clock, Complaints, Latencies};
-use crate::message::{self, DIGITS, Incoming, PONG, Shape};
+use crate::message::{self, DIGITS, PONG, Shape};
 use crate::socket::{Ended, Socket};
 
 use super::super::board::Board;
@@ -17,7 +19,7 @@ use super::super::order::{Faults, Order};
 pub(super) struct Plan {
     pub(super) clock: Clock,
     pub(super) board: Arc<Board>,
-    /// What the messages of this run begin with; their number follows.
+    /// The mark that messages of this run begin with; their number follows.
     pub(super) run: String,
 }
 
@@ -50,23 +52,23 @@ impl Tally {
     }
 }
 
-/// One connection; `place` is that of its [`Order`] in the lane.
+/// One connection; `slot` is the index of its [`Order`] in the lane.
 pub(super) struct Reader {
     pub(super) socket: Socket,
-    pub(super) seat: Shared<Tally>,
+    pub(super) shared: Shared<Tally>,
     pub(super) plan: Arc<Plan>,
-    place: usize,
-    /// Numbers below are settled on the board.
-    settled: u64,
+    slot: usize,
+    /// Publishes below this are counted down on the board.
+    done_below: u64,
 }
 
 impl Reader {
-    pub(super) fn new(socket: Socket, seat: Shared<Tally>, plan: Arc<Plan>) -> Reader {
-        let tally = &mut seat.lock().state;
+    pub(super) fn new(socket: Socket, shared: Shared<Tally>, plan: Arc<Plan>) -> Reader {
+        let tally = &mut shared.lock().state;
         tally.orders.push(Order::default());
         tally.open += 1;
-        let place = tally.orders.len() - 1;
-        Reader { socket, seat: seat.clone(), plan, place, settled: 0 }
+        let slot = tally.orders.len() - 1;
+        Reader { socket, shared: shared.clone(), plan, slot, done_below: 0 }
     }
 
     pub(super) async fn run(mut self) {
@@ -79,30 +81,30 @@ impl Reader {
     }
 
     pub(super) fn leave(self, ended: Ended) {
-        self.plan.board.leave(self.settled);
-        let tally = &mut self.seat.lock().state;
+        self.plan.board.leave(self.done_below);
+        let tally = &mut self.shared.lock().state;
         tally.open -= 1;
         tally.ended.note(ended);
-        // What it missed from now on is no loss: its end is reported.
-        tally.orders[self.place] = Order::gone();
+        // What it misses from now on is not lost: its end is reported.
+        tally.orders[self.slot] = Order::gone();
     }
 
-    /// Takes in what one read brings.
+    /// Handles what one read brings.
     pub(super) fn poll_texts(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
-        let seat = &mut *self.seat.lock();
-        let bytes = ready!(self.socket.poll_read(cx, &mut seat.buffer))?;
+        let shared = &mut *self.shared.lock();
+        let bytes = ready!(self.socket.poll_read(cx, &mut shared.buffer))?;
         let now = self.plan.clock.now_ns();
-        let (tally, out, plan) = (&mut seat.state, &mut seat.out, &*self.plan);
-        let (place, settled) = (self.place, &mut self.settled);
+        let (tally, out, plan) = (&mut shared.state, &mut shared.out, &*self.plan);
+        let (slot, done_below) = (self.slot, &mut self.done_below);
         out.clear();
-        self.socket.texts(&seat.buffer[..bytes], |text| {
+        self.socket.texts(&shared.buffer[..bytes], |text| {
             match tally.shape.number_in(text) {
-                Some(number) => tally.delivery(place, number, now, plan),
-                None => tally.unusual(text, place, now, plan, out),
+                Some(number) => tally.delivery(slot, number, now, plan),
+                None => tally.unusual(text, slot, now, plan, out),
             }
-            let upto = tally.orders[place].settled().min(plan.board.published());
-            (*settled..upto).for_each(|number| plan.board.settle(number));
-            *settled = upto.max(*settled);
+            let upto = tally.orders[slot].done_below().min(plan.board.published());
+            (*done_below..upto).for_each(|number| plan.board.count_down(number));
+            *done_below = upto.max(*done_below);
         })?;
         self.socket.send(out)?;
         Poll::Ready(Ok(()))
@@ -111,39 +113,38 @@ impl Reader {
 
 impl Tally {
     #[inline]
-    fn delivery(&mut self, place: usize, number: u64, now_ns: u64, plan: &Plan) {
+    fn delivery(&mut self, slot: usize, number: u64, now_ns: u64, plan: &Plan) {
         if number >= plan.board.published() {
             self.unreadable.note(format!("a broadcast of this run that was never published: {number}"));
-        } else if self.orders[place].arrived(number, &mut self.faults) {
+        } else if self.orders[slot].arrived(number, &mut self.faults) {
             self.latencies.record(now_ns.saturating_sub(plan.board.due_ns(number)));
         }
     }
 
-    fn unusual(&mut self, text: &[u8], place: usize, now_ns: u64, plan: &Plan, out: &mut Vec<u8>) {
-        match Incoming::read(text) {
-            Incoming::Broadcast { message } => {
-                let number = message.as_str().and_then(|message| number_of(message, &plan.run));
-                // Somebody else's broadcast is none of ours.
+    fn unusual(&mut self, text: &[u8], slot: usize, now_ns: u64, plan: &Plan, out: &mut Vec<u8>) {
+        match message::decode(text) {
+            Some(ServerMessage::Notification(Event::Broadcast(event))) => {
+                let message: Option<&str> = serde_json::from_str(event.message.get()).ok();
+                let number = message.and_then(|message| number_of(message, &plan.run));
+                // Broadcasts of other clients do not count.
                 if let Some(number) = number {
                     self.shape.learn(text, plan.run.as_bytes());
-                    self.delivery(place, number, now_ns, plan);
+                    self.delivery(slot, number, now_ns, plan);
                 }
             }
-            Incoming::Gap { missed } => self.orders[place].gap(missed, &mut self.faults),
-            Incoming::Error { id, text } => {
-                self.errors.note(text);
+            Some(ServerMessage::Notification(Event::BroadcastGap(gap))) => {
+                self.orders[slot].gap(gap.missed, &mut self.faults);
+            }
+            Some(ServerMessage::Error { id, error }) => {
+                self.errors.note(error);
                 // Only the publisher asks for anything; its ids are the numbers of the publishes.
                 if let Some(number) = id.and_then(|id| message::number(id.as_bytes())) {
                     plan.board.refuse(number);
                 }
             }
-            Incoming::Unreadable => self.unreadable.note(String::from_utf8_lossy(text)),
-            Incoming::Ping => frame::text(out, PONG),
-            Incoming::Response { .. }
-            | Incoming::Publication { .. }
-            | Incoming::ChannelGap { .. }
-            | Incoming::Connected
-            | Incoming::Other => {}
+            None => self.unreadable.note(String::from_utf8_lossy(text)),
+            Some(ServerMessage::Ping) => frame::text(out, PONG),
+            _ => {}
         }
     }
 }
@@ -174,7 +175,7 @@ mod tests {
         }
         tally.unusual(br#"{"id":"1","type":"response","data":{}}"#, 0, 10, &plan, &mut Vec::new());
         assert_eq!((tally.latencies.count(), tally.faults), (2, Faults::default()));
-        assert_eq!((tally.orders[0].settled(), tally.unreadable.count), (2, 1));
+        assert_eq!((tally.orders[0].done_below(), tally.unreadable.count), (2, 1));
         assert_eq!(tally.shape.number_in(note("cafe000000000002xx").as_bytes()), Some(2));
     }
 }

@@ -1,18 +1,20 @@
-//! An answer to a publish, read quickly: by comparison with an earlier one of the same connection,
-//! from which it may differ in its number and its offset alone.
+//! The hot path for responses to publishes: a response is compared with an earlier one of the same connection, from which
+//! only its number and its offset may differ.
+
+use ws_proto::action::Ack;
 
 use crate::channel::{decimal, end_of};
-use crate::message::{Ack, DIGITS, number};
+use crate::message::{DIGITS, number};
 
-/// What the server said of a publish that it accepted.
+/// What the server answered to an accepted publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Accepted {
     pub(super) ack: Ack,
-    /// Absent in a namespace without history.
+    /// `None` in a namespace without history.
     pub(super) offset: Option<u64>,
 }
 
-/// An answer seen before: what stands before the number, behind it, and behind the offset.
+/// A response seen before: the bytes before the number, after it, and after the offset.
 #[derive(Debug, Default)]
 pub(super) struct AnswerShape(Option<Known>);
 
@@ -20,28 +22,28 @@ pub(super) struct AnswerShape(Option<Known>);
 struct Known {
     head: Vec<u8>,
     middle: Vec<u8>,
-    behind_offset: Option<Vec<u8>>,
+    after_offset: Option<Vec<u8>>,
     ack: Ack,
 }
 
 impl AnswerShape {
-    /// Remembers `text`, a right answer that says `accepted`. Where the offset stands before the id,
-    /// nothing is learned, and everything is read slowly.
+    /// Remembers `text`, a response that says `accepted`. If the offset comes before the id, nothing is learned, and every
+    /// response is decoded.
     pub(super) fn learn(&mut self, text: &[u8], accepted: Accepted) {
         self.0 = Known::of(text, accepted);
     }
 
-    /// Number and contents of `text`, if all the rest is as it was.
+    /// Number and contents of `text`, if everything else is the same.
     #[inline]
     pub(super) fn read(&self, text: &[u8]) -> Option<(u64, Accepted)> {
         let known = self.0.as_ref()?;
         let (digits, rest) = text.strip_prefix(known.head.as_slice())?.split_at_checked(DIGITS)?;
         let rest = rest.strip_prefix(known.middle.as_slice())?;
-        let (offset, rest) = match known.behind_offset {
+        let (offset, rest) = match known.after_offset {
             Some(_) => decimal(rest).map(|(offset, rest)| (Some(offset), rest))?,
             None => (None, rest),
         };
-        let same = rest == known.behind_offset.as_deref().unwrap_or_default();
+        let same = rest == known.after_offset.as_deref().unwrap_or_default();
         Some((number(digits)?, Accepted { ack: known.ack, offset })).filter(|_| same)
     }
 }
@@ -49,13 +51,13 @@ impl AnswerShape {
 impl Known {
     fn of(text: &[u8], Accepted { ack, offset }: Accepted) -> Option<Known> {
         let id = end_of(text, b"\"id\":\"")?;
-        let (head, behind) = (text[..id].to_vec(), text.get(id + DIGITS..)?);
+        let (head, after) = (text[..id].to_vec(), text.get(id + DIGITS..)?);
         if offset.is_none() {
-            return Some(Known { head, middle: behind.to_vec(), behind_offset: None, ack });
+            return Some(Known { head, middle: after.to_vec(), after_offset: None, ack });
         }
-        let at = end_of(behind, b"\"offset\":")?;
-        let (_, rest) = decimal(&behind[at..])?;
-        Some(Known { head, middle: behind[..at].to_vec(), behind_offset: Some(rest.to_vec()), ack })
+        let at = end_of(after, b"\"offset\":")?;
+        let (_, rest) = decimal(&after[at..])?;
+        Some(Known { head, middle: after[..at].to_vec(), after_offset: Some(rest.to_vec()), ack })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which offsets were given in a channel, in a few numbers: enough to say that each was given once.
+//! A summary of the offsets in a channel: enough to tell that each was given out once.
 
 /// The offsets of acknowledged publishes: of one publisher, or of a whole channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ impl Default for Offsets {
 }
 
 impl Offsets {
-    /// One more: whether it is above all before.
+    /// Adds one. Returns whether it is higher than all before.
     #[inline]
     pub(super) fn add(&mut self, offset: u64) -> bool {
         let above = offset > self.highest;
@@ -36,8 +36,8 @@ impl Offsets {
         self.count == 0
     }
 
-    /// What is wrong with a channel in which nobody else publishes: its offsets must be one stretch
-    /// without a hole, as long as there were publishes. The sum finds a hole that a repetition hides.
+    /// What is wrong with a channel in which nobody else publishes. Its offsets must be one range without holes, as long as
+    /// the number of publishes. The sum reveals a hole that a duplicate hides.
     pub(super) fn fault(&self) -> Option<String> {
         let Offsets { count, lowest, highest, sum } = *self;
         if count == 0 {

@@ -1,8 +1,11 @@
-//! What the publishers of one lane count together, and how an answer is judged.
+//! What the publishers of one lane count together, and how responses are checked.
+
+use ws_proto::ServerMessage;
+use ws_proto::action::{Ack, PublishData};
 
 use crate::frame;
 use crate::measure::{Complaints, Latencies};
-use crate::message::{self, Ack, Answer, Incoming, PONG};
+use crate::message::{self, PONG};
 
 use super::answer::{Accepted, AnswerShape};
 use super::offsets::Offsets;
@@ -11,7 +14,7 @@ use super::offsets::Offsets;
 pub(super) struct Tally {
     /// Of acknowledged publishes.
     pub(super) latencies: Latencies,
-    /// As many as latencies, by [`Ack`].
+    /// Number of acknowledged publishes by [`Ack`].
     pub(super) acks: [u64; Ack::ALL.len()],
     /// One for each publisher of this lane, over the whole run.
     pub(super) tracks: Vec<Track>,
@@ -23,7 +26,7 @@ pub(super) struct Tally {
     pub(super) wrong: Complaints,
 }
 
-/// What one publisher was told.
+/// The responses to one publisher.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Track {
     pub(super) channel: u64,
@@ -31,14 +34,14 @@ pub(super) struct Track {
     pub(super) without_offset: u64,
 }
 
-/// What a message is to a publisher.
+/// What a message means to a publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Read {
     Accepted(Accepted),
-    /// An answer, and not the one hoped for.
+    /// A response, but not the expected one.
     Failed,
-    /// No answer.
-    Aside,
+    /// Not a response.
+    Unrelated,
 }
 
 impl Tally {
@@ -56,25 +59,25 @@ impl Tally {
         }
     }
 
-    /// The measurement begins. What has to be right is judged over the whole run.
+    /// Begins the measurement. Correctness is checked over the whole run.
     pub(super) fn begin(&mut self) {
         self.latencies.reset();
         self.acks = Default::default();
     }
 
-    /// A new publisher: the place of its track.
+    /// Adds a publisher, and returns the index of its track.
     pub(super) fn enter(&mut self, channel: u64) -> usize {
         self.open += 1;
         self.tracks.push(Track { channel, offsets: Offsets::default(), without_offset: 0 });
         self.tracks.len() - 1
     }
 
-    /// The publisher whose track stands at `place` has its acknowledgement.
+    /// Counts an acknowledgement for the publisher whose track has the index `slot`.
     #[inline]
-    pub(super) fn accepted(&mut self, place: usize, Accepted { ack, offset }: Accepted, latency_ns: u64) {
+    pub(super) fn accepted(&mut self, slot: usize, Accepted { ack, offset }: Accepted, latency_ns: u64) {
         self.latencies.record(latency_ns);
         self.acks[ack as usize] += 1;
-        let track = &mut self.tracks[place];
+        let track = &mut self.tracks[slot];
         match offset {
             Some(offset) if track.offsets.add(offset) => {}
             Some(offset) => self.wrong.note(format!("offset {offset} is not above the publisher's last one")),
@@ -82,13 +85,13 @@ impl Tally {
         }
     }
 
-    /// Looks closely at a message that is not the expected answer in the known shape.
+    /// Decodes a message that is not the expected response in the known shape.
     pub(super) fn unusual(&mut self, text: &[u8], expected: u64, shape: &mut AnswerShape, out: &mut Vec<u8>) -> Read {
-        match Incoming::read(text) {
-            Incoming::Response { id, answer } => {
+        match message::decode(text) {
+            Some(ServerMessage::Response { id, data }) => {
                 let in_turn = message::number(id.as_bytes()) == Some(expected);
-                match answer {
-                    Answer { ack: Some(ack), duplicate: Some(false), offset, .. } if in_turn => {
+                match serde_json::from_str(data.get()) {
+                    Ok(PublishData { ack, duplicate: false, offset, .. }) if in_turn => {
                         let accepted = Accepted { ack, offset };
                         shape.learn(text, accepted);
                         Read::Accepted(accepted)
@@ -100,19 +103,19 @@ impl Tally {
                     }
                 }
             }
-            Incoming::Error { text, .. } => {
-                self.errors.note(text);
+            Some(ServerMessage::Error { error, .. }) => {
+                self.errors.note(error);
                 Read::Failed
             }
-            Incoming::Unreadable => {
+            None => {
                 self.wrong.note(String::from_utf8_lossy(text));
-                Read::Aside
+                Read::Unrelated
             }
-            Incoming::Ping => {
+            Some(ServerMessage::Ping) => {
                 frame::text(out, PONG);
-                Read::Aside
+                Read::Unrelated
             }
-            _ => Read::Aside,
+            _ => Read::Unrelated,
         }
     }
 }
@@ -148,17 +151,25 @@ mod tests {
         ] {
             check(&wrong, Read::Failed, (0, 1));
         }
-        check(r#"{"id":"0000000a","type":"error","error":{"code":"overloaded"}}"#, Read::Failed, (1, 0));
-        check(r#"{"type":"notification","data":{"event":"draining"}}"#, Read::Aside, (0, 0));
-        check("?", Read::Aside, (0, 1));
+        check(
+            r#"{"id":"0000000a","type":"error","error":{"code":"overloaded","message":"","retryable":true}}"#,
+            Read::Failed,
+            (1, 0),
+        );
+        check(
+            r#"{"type":"notification","data":{"event":"draining","reconnect_after_ms":[0,1]}}"#,
+            Read::Unrelated,
+            (0, 0),
+        );
+        check("?", Read::Unrelated, (0, 1));
     }
 
     #[test]
     fn offsets_that_do_not_grow_are_wrong() {
         let mut tally = Tally::new();
         let (first, second) = (tally.enter(0), tally.enter(0));
-        for (place, offset) in [(first, 2), (second, 1), (first, 3), (second, 4), (first, 3), (second, 3)] {
-            tally.accepted(place, Accepted { ack: Ack::Durable, offset: Some(offset) }, 1000);
+        for (slot, offset) in [(first, 2), (second, 1), (first, 3), (second, 4), (first, 3), (second, 3)] {
+            tally.accepted(slot, Accepted { ack: Ack::Durable, offset: Some(offset) }, 1000);
         }
         assert_eq!((tally.wrong.count, tally.latencies.count(), tally.acks), (2, 6, [0, 6, 0]));
         tally.begin();

@@ -1,16 +1,14 @@
-//! Whether one client that came back got exactly what it had missed (PROTOCOL, section 5): every
-//! offset from its position to the top, once and in order, behind the answer to its `subscribe`;
-//! and whether what is not there was announced.
+//! Checks that one client receives exactly what it has missed (PROTOCOL, section 5): every offset from its position to the
+//! top, once and in order, after the response to its `subscribe`; and that what is missing was announced.
 
-use crate::message::{Answer, Hole};
+use ws_proto::Position;
+use ws_proto::action::{Gap, SubscribeData};
 
-use super::Position;
-
-/// What is to be said of a client in the end.
+/// The result of one client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict<'a> {
     Recovered,
-    /// Some is gone, the server said which, and the rest came.
+    /// Some publications are gone, the server said which, and the rest arrived.
     WithGap,
     Wrong(&'a str),
 }
@@ -18,35 +16,35 @@ pub(super) enum Verdict<'a> {
 /// Follows one client.
 #[derive(Debug)]
 pub(super) struct CatchUp {
-    position: Position,
+    position: Position<'static>,
     /// Offset of the last publication.
     top: u64,
-    /// The offset that is due; unknown behind a gap that begins another epoch.
+    /// The next offset; `None` after a gap to another epoch.
     next: Option<u64>,
     answered: bool,
     gap: bool,
-    /// Another epoch has begun: which offset holds what is unknown.
+    /// Another epoch has begun, so the data of an offset is unknown.
     new_epoch: bool,
-    /// Why it is not as it should be: the first reason.
+    /// The first thing that went wrong.
     wrong: Option<String>,
 }
 
 impl CatchUp {
-    /// A client that left at `position`, before `publications` in its channel.
-    pub(super) fn new(position: Position, publications: u64) -> CatchUp {
+    /// A client that left at `position`, before `publications` were published in its channel.
+    pub(super) fn new(position: Position<'static>, publications: u64) -> CatchUp {
         let (top, next) = (position.offset.saturating_add(publications), Some(position.offset.saturating_add(1)));
         CatchUp { position, top, next, answered: false, gap: false, new_epoch: false, wrong: None }
     }
 
-    pub(super) fn answer(&mut self, answer: &Answer) {
+    pub(super) fn answer(&mut self, answer: &SubscribeData<'_>) {
         if std::mem::replace(&mut self.answered, true) {
             return self.fail("two answers to one subscribe");
         }
-        let same_epoch = answer.epoch.as_deref() == Some(&self.position.epoch);
+        let same_epoch = answer.epoch.as_deref() == Some(&*self.position.epoch);
         match (answer.recovered, &answer.gap) {
             (Some(true), None) if same_epoch => {}
-            (Some(false), Some(hole)) if hole.epoch.is_some() && !same_epoch => return self.new_epoch(answer, hole),
-            (Some(false), Some(hole)) if same_epoch => self.gap(hole),
+            (Some(false), Some(Gap::Epoch { epoch })) if !same_epoch => return self.new_epoch(answer, epoch),
+            (Some(false), Some(Gap::Offsets { from, to })) if same_epoch => self.gap(Some((*from, *to))),
             (recovered, gap) => {
                 let epoch = if same_epoch { "the same epoch" } else { "another epoch" };
                 return self.fail(format!("answer with recovered {recovered:?}, gap {gap:?}, {epoch}"));
@@ -57,36 +55,36 @@ impl CatchUp {
         }
     }
 
-    /// The stream begins anew at its oldest publication.
-    fn new_epoch(&mut self, answer: &Answer, hole: &Hole) {
-        if hole.epoch.as_deref() != Some(&self.position.epoch) {
-            self.fail(format!("gap of epoch {:?}, asked for was {:?}", hole.epoch, self.position.epoch));
+    /// The client goes on in another stream, from its oldest publication.
+    fn new_epoch(&mut self, answer: &SubscribeData<'_>, asked: &str) {
+        if asked != self.position.epoch {
+            self.fail(format!("gap of epoch {asked:?}, asked for was {:?}", self.position.epoch));
         }
         (self.gap, self.new_epoch) = (true, true);
         (self.next, self.top) = (None, answer.offset.unwrap_or(0));
     }
 
-    /// The server announced that offsets are gone: the next ones, or it makes no sense.
-    pub(super) fn gap(&mut self, hole: &Hole) {
+    /// The server announced a gap. Its offsets, the first and the last, must begin with the next one.
+    pub(super) fn gap(&mut self, offsets: Option<(u64, u64)>) {
         self.gap = true;
-        match (hole.offsets(), self.next) {
-            (Some(gone), Some(next)) if *gone.start() == next && (next..=self.top).contains(gone.end()) => {
-                self.next = Some(gone.end() + 1);
+        match (offsets, self.next) {
+            (Some((from, to)), Some(next)) if from == next && (next..=self.top).contains(&to) => {
+                self.next = Some(to + 1);
             }
-            _ => self.fail(format!("gap {hole:?} where offset {:?} was due", self.next)),
+            _ => self.fail(format!("gap of offsets {offsets:?} where offset {:?} was due", self.next)),
         }
     }
 
-    /// A publication arrived; `nth` of those that this client missed, as the data says.
+    /// A publication arrived. According to its data it is the `nth` of those that this client has missed.
     pub(super) fn publication(&mut self, offset: Option<u64>, nth: u64) {
         let Some(offset) = offset else { return self.fail("a publication without offset") };
         let (due, expected) = (self.next.unwrap_or(offset), self.position.offset.saturating_add(1 + nth));
         if !self.answered {
             self.fail(format!("offset {offset} arrived before the answer to subscribe"));
         } else if offset < due {
-            self.fail(format!("offset {offset} arrived where {due} was due: twice, or out of order"));
+            self.fail(format!("offset {offset} arrived where {due} was expected: twice, or out of order"));
         } else if offset > due {
-            self.fail(format!("offset {offset} arrived where {due} was due: a hole without a gap"));
+            self.fail(format!("offset {offset} arrived where {due} was expected: a hole without a gap event"));
         } else if offset > self.top {
             self.fail(format!("offset {offset} arrived, the top is {}", self.top));
         } else if !self.new_epoch && offset != expected {
@@ -109,7 +107,7 @@ impl CatchUp {
         match &self.wrong {
             Some(why) => Verdict::Wrong(why),
             None if !self.answered => Verdict::Wrong("no answer to subscribe"),
-            None if !self.is_caught_up() => Verdict::Wrong("not all that was published arrived"),
+            None if !self.is_caught_up() => Verdict::Wrong("not all publications arrived"),
             None if self.gap => Verdict::WithGap,
             None => Verdict::Recovered,
         }
@@ -131,37 +129,37 @@ mod tests {
         Offset(u64),
         /// An offset with the data of another one.
         Swapped(u64, u64),
-        Gap(u64, u64),
+        GapEvent(u64, u64),
     }
     use Step::*;
 
     const OK: Step = Answered(Some(true), "e", 8);
 
     fn take(client: &mut CatchUp, step: &Step) {
-        let hole = |from, to| Hole { from: Some(from), to: Some(to), epoch: None };
-        let answer = |recovered, epoch: &str, offset, gap| Answer {
+        let answer = |recovered, epoch: &'static str, offset, gap| SubscribeData {
+            channel: "c".into(),
             recovered,
-            epoch: Some(epoch.to_owned()),
+            epoch: Some(epoch.into()),
             offset: Some(offset),
             gap,
-            ..Answer::default()
         };
         match *step {
             Answered(recovered, epoch, offset) => client.answer(&answer(recovered, epoch, offset, None)),
-            AnswerGap(from, to) => client.answer(&answer(Some(false), "e", 8, Some(hole(from, to)))),
+            AnswerGap(from, to) => {
+                client.answer(&answer(Some(false), "e", 8, Some(Gap::Offsets { from, to })));
+            }
             AnswerEpoch(asked, epoch, offset) => {
-                let hole = Hole { epoch: Some(asked.to_owned()), ..Hole::default() };
-                client.answer(&answer(Some(false), epoch, offset, Some(hole)));
+                client.answer(&answer(Some(false), epoch, offset, Some(Gap::Epoch { epoch: asked.into() })));
             }
             Offset(offset) => client.publication(Some(offset), offset.saturating_sub(6)),
             Swapped(offset, data) => client.publication(Some(offset), data - 6),
-            Gap(from, to) => client.gap(&hole(from, to)),
+            GapEvent(from, to) => client.gap(Some((from, to))),
         }
     }
 
     /// A client that left at offset 5 of epoch `e`; 6, 7 and 8 were published since.
     fn follow(steps: &[Step]) -> CatchUp {
-        let mut client = CatchUp::new(Position { epoch: "e".to_owned(), offset: 5 }, 3);
+        let mut client = CatchUp::new(Position { epoch: "e".into(), offset: 5 }, 3);
         steps.iter().for_each(|step| take(&mut client, step));
         client
     }
@@ -183,7 +181,7 @@ mod tests {
         check(&[OK, Offset(6), Offset(7), Offset(8)], Verdict::Recovered);
         assert!(!follow(&[OK, Offset(6), Offset(7)]).is_caught_up());
         assert!(follow(&[OK, Offset(6), Offset(7), Offset(8)]).is_caught_up());
-        let mut nothing = CatchUp::new(Position { epoch: "e".to_owned(), offset: 0 }, 0);
+        let mut nothing = CatchUp::new(Position { epoch: "e".into(), offset: 0 }, 0);
         take(&mut nothing, &Answered(Some(true), "e", 0));
         assert!(nothing.is_caught_up() && nothing.verdict() == Verdict::Recovered);
     }
@@ -213,7 +211,7 @@ mod tests {
     #[test]
     fn an_announced_gap_is_a_gap_and_what_follows_must_come() {
         check(&[AnswerGap(6, 7), Offset(8)], Verdict::WithGap);
-        check(&[OK, Offset(6), Gap(7, 7), Offset(8)], Verdict::WithGap);
+        check(&[OK, Offset(6), GapEvent(7, 7), Offset(8)], Verdict::WithGap);
         check(&[AnswerGap(6, 8)], Verdict::WithGap);
         wrong(&[AnswerGap(6, 6), Offset(8)], "a hole");
         wrong(&[AnswerGap(7, 7), Offset(8)], "gap");

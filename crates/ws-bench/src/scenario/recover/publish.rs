@@ -1,21 +1,23 @@
-//! What is published while nobody is there.
+//! Publishes while all clients are disconnected.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
+use ws_proto::ServerMessage;
+
 use crate::failure::Failure;
 use crate::frame;
-use crate::message::{Incoming, PONG};
+use crate::message::{self, PONG};
 use crate::request::Template;
 use crate::socket::{Ended, Socket};
 
-use super::Plan;
+use super::plan::Plan;
 
-/// Publications that are unanswered at a time.
+/// Publications in flight.
 const WINDOW: u64 = 64;
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// Publishes round the channels, so many to each, and waits until all are accepted.
+/// Publishes to the channels in turn, and waits until everything is accepted.
 pub(super) async fn all(mut socket: Socket, plan: &Plan, payload: usize) -> Result<(), Failure> {
     let (wanted, request) = (plan.publications * plan.channels, Template::publish(&plan.names, payload));
     let (mut buffer, mut out) = (vec![0; BUFFER_BYTES], Vec::new());
@@ -40,7 +42,7 @@ pub(super) async fn all(mut socket: Socket, plan: &Plan, payload: usize) -> Resu
     Ok(())
 }
 
-/// What one read brings: publications accepted, and the first error.
+/// Handles what one read brings. Returns the number of accepted publications and the first error.
 fn poll_answers(
     socket: &mut Socket,
     buffer: &mut [u8],
@@ -48,10 +50,10 @@ fn poll_answers(
 ) -> Poll<Result<(u64, Option<String>), Ended>> {
     let bytes = ready!(socket.poll_read(cx, buffer))?;
     let (mut accepted, mut refused, mut out) = (0, None, Vec::new());
-    socket.texts(&buffer[..bytes], |text| match Incoming::read(text) {
-        Incoming::Response { .. } => accepted += 1,
-        Incoming::Error { text, .. } => drop(refused.get_or_insert(text)),
-        Incoming::Ping => frame::text(&mut out, PONG),
+    socket.texts(&buffer[..bytes], |text| match message::decode(text) {
+        Some(ServerMessage::Response { .. }) => accepted += 1,
+        Some(ServerMessage::Error { error, .. }) => drop(refused.get_or_insert(error.to_string())),
+        Some(ServerMessage::Ping) => frame::text(&mut out, PONG),
         _ => {}
     })?;
     socket.send(&out)?;

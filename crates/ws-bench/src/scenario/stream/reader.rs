@@ -1,5 +1,5 @@
-//! A connection with subscriptions: it subscribes when it is its turn, takes in publications and
-//! judges them, and unsubscribes when it is its turn.
+//! A connection with subscriptions: it subscribes when it is its turn, receives and checks publications, and unsubscribes
+//! when it is its turn.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -8,19 +8,24 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use serde_json::value::RawValue;
+use ws_proto::action::SubscribeData;
+use ws_proto::event::ChannelGap;
+use ws_proto::{Event, ServerMessage};
+
 use crate::channel::{Publication, PublicationShape};
 use crate::frame;
 use crate::lanes::Shared;
 use crate::measure::{Complaints, Latencies};
-use crate::message::{self, Answer, Hole, Incoming, PONG};
+use crate::message::{self, PONG};
 use crate::request::Template;
 use crate::socket::{Ended, Socket};
 
 use super::super::order::{Faults, Order};
-use super::Plan;
+use super::plan::Plan;
 
-/// Requests that one connection has unanswered at a time. More would fill the server's outbox and
-/// count as memory of subscriptions.
+/// Requests in flight per connection. More would fill the outbox of the server and be measured as memory of
+/// subscriptions.
 const ASKED_MAX: u64 = 16;
 
 /// What the connections of one lane count together.
@@ -44,12 +49,12 @@ pub(in crate::scenario) struct Tally {
 #[derive(Debug)]
 struct Track {
     channel: u64,
-    /// In the channel, publications of this run are counted from 0.
+    /// Publications of this run are numbered from 0 in each channel.
     order: Order,
     /// Offset of the publication before the first one.
     base: Option<u64>,
-    /// Publications below are settled on the board.
-    settled: u64,
+    /// Publications below this are counted down on the board.
+    done_below: u64,
 }
 
 impl Tally {
@@ -70,11 +75,11 @@ impl Tally {
     }
 
     pub(super) fn missing(&self, plan: &Plan) -> u64 {
-        let of = |track: &Track| plan.published_in(track.channel).saturating_sub(track.order.settled());
+        let of = |track: &Track| plan.published_in(track.channel).saturating_sub(track.order.done_below());
         self.tracks.iter().map(of).sum()
     }
 
-    /// Nothing more comes.
+    /// Nothing more will arrive.
     pub(super) fn finish(&mut self, plan: &Plan) {
         for track in &mut self.tracks {
             track.order.finish(plan.published_in(track.channel), &mut self.faults);
@@ -82,10 +87,10 @@ impl Tally {
     }
 }
 
-/// One connection; the tracks of its subscriptions stand in the lane's tally from `place` on.
+/// One connection; the tracks of its subscriptions start at the index `slot` of the lane's tally.
 pub(super) struct Reader {
     socket: Socket,
-    seat: Shared<Tally>,
+    shared: Shared<Tally>,
     plan: Arc<Plan>,
     view: View,
 }
@@ -93,30 +98,31 @@ pub(super) struct Reader {
 /// Where a connection's subscriptions are, and how many of its requests were answered.
 #[derive(Debug)]
 struct View {
-    held: Range<u64>,
-    place: usize,
+    subscriptions: Range<u64>,
+    slot: usize,
     answered: u64,
     subscribing: bool,
 }
 
 impl View {
-    /// The place of a channel's track, if this connection is subscribed to it.
+    /// The index of the track of a channel, if this connection is subscribed to it.
     #[inline]
-    fn place_of(&self, channel: u64, channels: u64) -> Option<usize> {
-        let first = self.held.start % channels;
+    fn slot_of(&self, channel: u64, channels: u64) -> Option<usize> {
+        let first = self.subscriptions.start % channels;
         let nth = if channel >= first { channel - first } else { channel + channels - first };
-        (channel < channels && nth < self.held.end - self.held.start).then(|| self.place + nth as usize)
+        (channel < channels && nth < self.subscriptions.end - self.subscriptions.start)
+            .then(|| self.slot + nth as usize)
     }
 }
 
 impl Reader {
-    pub(super) fn new(socket: Socket, seat: Shared<Tally>, plan: Arc<Plan>, held: Range<u64>) -> Reader {
-        let tracks = &mut seat.lock().state.tracks;
-        let place = tracks.len();
-        let channels = held.clone().map(|subscription| subscription % plan.layout.channels);
-        tracks.extend(channels.map(|channel| Track { channel, order: Order::default(), base: None, settled: 0 }));
-        let view = View { held, place, answered: 0, subscribing: true };
-        Reader { socket, seat: seat.clone(), plan, view }
+    pub(super) fn new(socket: Socket, shared: Shared<Tally>, plan: Arc<Plan>, subscriptions: Range<u64>) -> Reader {
+        let tracks = &mut shared.lock().state.tracks;
+        let slot = tracks.len();
+        let channels = subscriptions.clone().map(|subscription| subscription % plan.layout.channels);
+        tracks.extend(channels.map(|channel| Track { channel, order: Order::default(), base: None, done_below: 0 }));
+        let view = View { subscriptions, slot, answered: 0, subscribing: true };
+        Reader { socket, shared: shared.clone(), plan, view }
     }
 
     pub(super) async fn run(mut self) {
@@ -124,13 +130,13 @@ impl Reader {
             Err(ended) => ended,
             Ok(never) => match never {},
         };
-        // Its channels' publications can never be complete again.
+        // Publications in its channels can no longer be complete.
         self.plan.board.stop();
-        let tally = &mut self.seat.lock().state;
+        let tally = &mut self.shared.lock().state;
         tally.ended.note(ended);
-        // What it missed from now on is no loss: its end is reported.
-        let held = (self.view.held.end - self.view.held.start) as usize;
-        tally.tracks[self.view.place..][..held].iter_mut().for_each(|track| track.order = Order::gone());
+        // What it misses from now on is not lost: its end is reported.
+        let subscriptions = (self.view.subscriptions.end - self.view.subscriptions.start) as usize;
+        tally.tracks[self.view.slot..][..subscriptions].iter_mut().for_each(|track| track.order = Order::gone());
     }
 
     async fn work(&mut self) -> Result<Infallible, Ended> {
@@ -155,12 +161,13 @@ impl Reader {
 
     /// Sends a request for each subscription and waits for the answers.
     async fn ask(&mut self, request: &Template) -> Result<(), Ended> {
-        let (first, wanted) = (self.view.held.start, self.view.held.end - self.view.held.start);
+        let (first, wanted) =
+            (self.view.subscriptions.start, self.view.subscriptions.end - self.view.subscriptions.start);
         let mut asked = 0;
         self.view.answered = 0;
         while self.view.answered < wanted {
             {
-                let out = &mut self.seat.lock().out;
+                let out = &mut self.shared.lock().out;
                 out.clear();
                 let upto = wanted.min(self.view.answered + ASKED_MAX);
                 (asked..upto).for_each(|nth| request.write_to(out, nth, (first + nth) % self.plan.layout.channels));
@@ -172,15 +179,15 @@ impl Reader {
         Ok(())
     }
 
-    /// Takes in what one read brings.
+    /// Handles what one read brings.
     fn poll_texts(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
-        let seat = &mut *self.seat.lock();
-        let bytes = ready!(self.socket.poll_read(cx, &mut seat.buffer))?;
+        let shared = &mut *self.shared.lock();
+        let bytes = ready!(self.socket.poll_read(cx, &mut shared.buffer))?;
         let now = self.plan.clock.now_ns();
-        let (tally, out, plan, view) = (&mut seat.state, &mut seat.out, &*self.plan, &mut self.view);
+        let (tally, out, plan, view) = (&mut shared.state, &mut shared.out, &*self.plan, &mut self.view);
         tally.last_read_ns = now;
         out.clear();
-        self.socket.texts(&seat.buffer[..bytes], |text| match tally.shape.read(text) {
+        self.socket.texts(&shared.buffer[..bytes], |text| match tally.shape.read(text) {
             Some(publication) => tally.delivery(&publication, view, now, plan),
             None => tally.unusual(text, view, now, plan, out),
         })?;
@@ -194,11 +201,11 @@ impl Tally {
     fn delivery(&mut self, publication: &Publication, view: &View, now_ns: u64, plan: &Plan) {
         let Publication { channel, offset, number } = *publication;
         let channels = plan.layout.channels;
-        let place = view.place_of(channel, channels);
-        let Some(place) = place.filter(|_| number < plan.board.published() && number % channels == channel) else {
+        let slot = view.slot_of(channel, channels);
+        let Some(slot) = slot.filter(|_| number < plan.board.published() && number % channels == channel) else {
             return self.unreadable.note(format!("a publication that this subscription never had: {publication:?}"));
         };
-        let (track, sequence) = (&mut self.tracks[place], number / channels);
+        let (track, sequence) = (&mut self.tracks[slot], number / channels);
         if track.order.arrived(sequence, &mut self.faults) {
             self.latencies.record(now_ns.saturating_sub(plan.board.due_ns(number)));
         }
@@ -207,43 +214,44 @@ impl Tally {
         if offset != expected && plan.board.refused() == 0 {
             self.wrong.note(format!("publication {sequence} of a channel has offset {offset:?}, not {expected:?}"));
         }
-        track.settle(plan);
+        track.count_down(plan);
     }
 
     fn unusual(&mut self, text: &[u8], view: &mut View, now_ns: u64, plan: &Plan, out: &mut Vec<u8>) {
-        match Incoming::read(text) {
-            Incoming::Publication { channel, offset, data } => {
-                if let Some(publication) = plan.names.publication(&channel, offset, &data) {
+        match message::decode(text) {
+            Some(ServerMessage::Notification(Event::Publication(event))) => {
+                if let Some(publication) = plan.names.publication(&event.channel, event.offset, event.data) {
                     self.shape.learn(text, &plan.names);
                     self.delivery(&publication, view, now_ns, plan);
                 }
             }
-            Incoming::ChannelGap { channel, hole } => {
-                let channel = plan.names.channel(&channel);
-                if let Some(place) = channel.and_then(|channel| view.place_of(channel, plan.layout.channels)) {
-                    self.gap(place, &hole, plan);
+            Some(ServerMessage::Notification(Event::ChannelGap(gap))) => {
+                let channel = plan.names.channel(&gap.channel);
+                if let Some(slot) = channel.and_then(|channel| view.slot_of(channel, plan.layout.channels)) {
+                    self.gap(slot, &gap, plan);
                 }
             }
-            Incoming::Response { id, answer } => {
-                self.answer(message::number(id.as_bytes()), &answer, view);
-            }
-            Incoming::Error { text, .. } => {
-                self.errors.note(text);
+            Some(ServerMessage::Response { id, data }) => self.answer(message::number(id.as_bytes()), data, view),
+            Some(ServerMessage::Error { error, .. }) => {
+                self.errors.note(error);
                 view.answered += 1;
             }
-            Incoming::Unreadable => self.unreadable.note(String::from_utf8_lossy(text)),
-            Incoming::Ping => frame::text(out, PONG),
-            Incoming::Gap { .. } | Incoming::Broadcast { .. } | Incoming::Connected | Incoming::Other => {}
+            None => self.unreadable.note(String::from_utf8_lossy(text)),
+            Some(ServerMessage::Ping) => frame::text(out, PONG),
+            _ => {}
         }
     }
 
-    fn answer(&mut self, id: Option<u64>, answer: &Answer, view: &mut View) {
+    fn answer(&mut self, id: Option<u64>, data: &RawValue, view: &mut View) {
         // Answers come in the order of the requests (PROTOCOL, section 3).
         if id != Some(view.answered) {
             self.wrong.note(format!("answer {id:?} instead of {}", view.answered));
         }
         if view.subscribing {
-            self.tracks[view.place + view.answered as usize].base = answer.offset;
+            match serde_json::from_str::<SubscribeData<'_>>(data.get()) {
+                Ok(answer) => self.tracks[view.slot + view.answered as usize].base = answer.offset,
+                Err(error) => self.wrong.note(format!("answer not understood: {error}: {data}")),
+            }
             self.subscribed += 1;
         } else {
             self.unsubscribed += 1;
@@ -251,30 +259,31 @@ impl Tally {
         view.answered += 1;
     }
 
-    fn gap(&mut self, place: usize, hole: &Hole, plan: &Plan) {
-        let track = &mut self.tracks[place];
-        let missed =
-            hole.offsets().map_or(0, |offsets| offsets.end().saturating_add(1).saturating_sub(*offsets.start()));
+    fn gap(&mut self, slot: usize, gap: &ChannelGap<'_>, plan: &Plan) {
+        let track = &mut self.tracks[slot];
+        let missed = gap.from.zip(gap.to).map_or(0, |(from, to)| to.saturating_add(1).saturating_sub(from));
         track.order.gap(missed, &mut self.faults);
-        track.settle(plan);
+        track.count_down(plan);
     }
 }
 
 impl Track {
-    /// Tells the board what is no longer to be waited for.
+    /// Counts down on the board what this subscription no longer waits for.
     #[inline]
-    fn settle(&mut self, plan: &Plan) {
-        let upto = self.order.settled().min(plan.published_in(self.channel));
-        (self.settled..upto).for_each(|sequence| plan.board.settle(sequence * plan.layout.channels + self.channel));
-        self.settled = upto.max(self.settled);
+    fn count_down(&mut self, plan: &Plan) {
+        let upto = self.order.done_below().min(plan.published_in(self.channel));
+        (self.done_below..upto)
+            .for_each(|sequence| plan.board.count_down(sequence * plan.layout.channels + self.channel));
+        self.done_below = upto.max(self.done_below);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Layout;
-    use super::*;
     use serde_json::json;
+
+    use super::super::plan::Layout;
+    use super::*;
 
     /// A subscription to each of two channels, both at offset 7, and `published` publications.
     fn subscribed(published: u64) -> (Tally, View, Plan) {
@@ -282,11 +291,13 @@ mod tests {
         for due in 0..published {
             plan.board.publish(due);
         }
-        let (mut tally, mut view) = (Tally::new(), View { held: 0..2, place: 0, answered: 0, subscribing: true });
+        let (mut tally, mut view) =
+            (Tally::new(), View { subscriptions: 0..2, slot: 0, answered: 0, subscribing: true });
         for channel in 0..2 {
-            tally.tracks.push(Track { channel, order: Order::default(), base: None, settled: 0 });
+            tally.tracks.push(Track { channel, order: Order::default(), base: None, done_below: 0 });
             let id = format!("{channel:08x}");
-            let response = json!({"id": id, "type": "response", "data": {"epoch": "e", "offset": 7}}).to_string();
+            let response =
+                json!({"id": id, "type": "response", "data": {"channel": "c", "epoch": "e", "offset": 7}}).to_string();
             tally.unusual(response.as_bytes(), &mut view, 1, &plan, &mut Vec::new());
         }
         assert_eq!((tally.subscribed, tally.wrong.count), (2, 0));
@@ -304,7 +315,8 @@ mod tests {
         let (mut tally, mut view, plan) = subscribed(published);
         for (number, channel, offset) in deliveries {
             let data = format!("{}{number:08x}", plan.names.mark());
-            let text = event("publication", &plan.names.name(*channel), json!({"offset": offset, "data": data}));
+            let text =
+                event("publication", &plan.names.name(*channel), json!({"offset": offset, "data": data, "time": 1}));
             tally.unusual(&text, &mut view, 1, &plan, &mut Vec::new());
         }
         (tally, view, plan)

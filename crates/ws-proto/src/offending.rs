@@ -1,6 +1,7 @@
-//! Which field of an object does not fit: serde's errors say what is wrong with a value, not whose it is.
+//! Finds the field of a payload that does not decode. serde's errors say what is wrong with a value, but not
+//! which field it belongs to.
 //!
-//! Asked only about what did not decode, so that decoding pays nothing for it.
+//! Runs only after decoding has failed, so valid payloads pay nothing for it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,20 +12,21 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, IntoDeserializer, Ma
 
 use crate::borrowed::Text;
 
-/// The field of the object `text` whose value keeps it from being a `T`; none when it is not one value's fault.
-pub(crate) fn culprit<'a, T: Deserialize<'a>>(text: &'a str) -> Option<Cow<'a, str>> {
-    let mut culprit = None;
-    let suspects = Suspects { culprit: &mut culprit, object: PhantomData::<T> };
-    let _ = serde_json::Deserializer::from_str(text).deserialize_map(suspects);
-    culprit
+/// The field of the object `text` whose value does not decode as part of a `T`. `None` when no single field is at
+/// fault, for example when one is missing.
+pub(crate) fn offending_field<'a, T: Deserialize<'a>>(text: &'a str) -> Option<Cow<'a, str>> {
+    let mut offending = None;
+    let visitor = ObjectVisitor { offending: &mut offending, object: PhantomData::<T> };
+    let _ = serde_json::Deserializer::from_str(text).deserialize_map(visitor);
+    offending
 }
 
-struct Suspects<'c, 'a, T> {
-    culprit: &'c mut Option<Cow<'a, str>>,
+struct ObjectVisitor<'c, 'a, T> {
+    offending: &'c mut Option<Cow<'a, str>>,
     object: PhantomData<T>,
 }
 
-impl<'a, T: Deserialize<'a>> Visitor<'a> for Suspects<'_, 'a, T> {
+impl<'a, T: Deserialize<'a>> Visitor<'a> for ObjectVisitor<'_, 'a, T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,18 +34,18 @@ impl<'a, T: Deserialize<'a>> Visitor<'a> for Suspects<'_, 'a, T> {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, fields: A) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(Watched { fields, key: None, culprit: self.culprit }))
+        T::deserialize(MapAccessDeserializer::new(TrackedFields { fields, key: None, offending: self.offending }))
     }
 }
 
-/// The fields of an object; remembers the one whose value was refused.
-struct Watched<'c, 'a, A> {
+/// The fields of an object. Remembers the one whose value failed.
+struct TrackedFields<'c, 'a, A> {
     fields: A,
     key: Option<Cow<'a, str>>,
-    culprit: &'c mut Option<Cow<'a, str>>,
+    offending: &'c mut Option<Cow<'a, str>>,
 }
 
-impl<'a, A: MapAccess<'a>> MapAccess<'a> for Watched<'_, 'a, A> {
+impl<'a, A: MapAccess<'a>> MapAccess<'a> for TrackedFields<'_, 'a, A> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
@@ -55,7 +57,7 @@ impl<'a, A: MapAccess<'a>> MapAccess<'a> for Watched<'_, 'a, A> {
     fn next_value_seed<V: DeserializeSeed<'a>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
         let value = self.fields.next_value_seed(seed);
         if value.is_err() {
-            *self.culprit = self.key.take();
+            *self.offending = self.key.take();
         }
         value
     }
@@ -67,9 +69,9 @@ mod tests {
     use crate::action::{GetHistory, Publish};
 
     #[test]
-    fn the_field_that_does_not_fit() {
+    fn finds_the_field_that_does_not_decode() {
         fn check<'a, T: Deserialize<'a>>(text: &'a str, expect: Option<&str>) {
-            assert_eq!(culprit::<T>(text).as_deref(), expect, "{text}");
+            assert_eq!(offending_field::<T>(text).as_deref(), expect, "{text}");
         }
         check::<GetHistory<'_>>(r#"{"channel":5}"#, Some("channel"));
         check::<GetHistory<'_>>(r#"{"x":[1],"ch\u0061nnel":null}"#, Some("channel"));

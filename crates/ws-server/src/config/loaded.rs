@@ -1,0 +1,41 @@
+//! A configuration that has been loaded, with the origin of every value.
+
+use std::collections::BTreeMap;
+
+use super::mistake::Mistake;
+use super::name::{KeyName, SectionPath};
+use super::sections::Config;
+use super::source::Source;
+
+/// A configuration, and where its values come from. What has no origin is the default.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// What the server works with.
+    pub config: Config,
+    pub(crate) origins: BTreeMap<KeyName, Source>,
+    /// Where sections were first named.
+    pub(crate) opened: BTreeMap<SectionPath, Source>,
+}
+
+impl Loaded {
+    /// Mistakes that were found in what the values stand for, such as files, with the place of the value.
+    #[must_use]
+    pub fn located(&self, mistakes: Vec<Mistake>) -> Vec<Mistake> {
+        let located = |mistake: Mistake| match &mistake.source {
+            Source::Key(key) => {
+                let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+                Mistake { source: self.source(&KeyName::new(section, name)), key: key.clone(), ..mistake }
+            }
+            _ => mistake,
+        };
+        mistakes.into_iter().map(located).collect()
+    }
+
+    /// Where a key was given; where nothing was, the place in the configuration alone.
+    pub(crate) fn source(&self, name: &KeyName) -> Source {
+        let in_section = || self.origins.iter().find(|(other, _)| other.section == name.section);
+        let origin = self.origins.get(name).or_else(|| in_section().map(|(_, source)| source));
+        let origin = origin.or_else(|| self.opened.get(&name.section));
+        origin.cloned().unwrap_or_else(|| Source::Key(name.section.to_string()))
+    }
+}

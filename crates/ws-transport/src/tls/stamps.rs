@@ -1,0 +1,34 @@
+//! What the metadata of certificate and key say of their contents: different stamps, different files.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Both files as a look at them shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamps([Option<Stamp>; 2]);
+
+/// One file, links followed. `None` elsewhere: it is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified_s: i64,
+    modified_ns: i64,
+}
+
+impl Stamps {
+    pub(super) fn of(cert_file: &Path, key_file: &Path) -> Self {
+        Stamps([cert_file, key_file].map(|file| {
+            let metadata = fs::metadata(file).ok()?;
+            Some(Stamp {
+                device: metadata.dev(),
+                inode: metadata.ino(),
+                bytes: metadata.len(),
+                modified_s: metadata.mtime(),
+                modified_ns: metadata.mtime_nsec(),
+            })
+        }))
+    }
+}

@@ -1,0 +1,201 @@
+//! No files of a crate use each other in a circle: to understand one, nobody has to understand all.
+//!
+//! A module is a file, and an arrow goes from a file to the file that **defines** what it names with `use`, `crate::…`,
+//! `super::…`, or a path through a child or an imported module. So:
+//!
+//! * a parent that declares its children and passes on what they define (`pub use`) does not use them, and whoever
+//!   imports from there uses the child;
+//! * a parent that works with a child, which in turn names an item defined in the parent's own file, is a circle;
+//! * `use` of a module is an arrow to the module's own file;
+//! * code under `cfg(test)` does not count.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use super::imports::{Sources, arrows};
+use super::{names, none, packages};
+
+/// Files that are still in a circle. Only ever shortened.
+const STILL_IN_CIRCLES: [(&str, &[&str]); 1] = [(
+    "ws-core",
+    &[
+        "admission.rs",
+        "channel/mod.rs",
+        "channel/places.rs",
+        "channel/presence.rs",
+        "channel/tail.rs",
+        "connection/mod.rs",
+        "counters.rs",
+        "engine/memory/mod.rs",
+        "engine/memory/upkeep.rs",
+        "fanout/care.rs",
+        "fanout/mod.rs",
+        "fanout/past.rs",
+        "fanout/readers.rs",
+        "fanout/visit.rs",
+        "fanout/window.rs",
+        "gate.rs",
+        "hub.rs",
+        "publishing.rs",
+        "session/attached.rs",
+        "session/authenticate.rs",
+        "session/broadcast.rs",
+        "session/echo.rs",
+        "session/get_connections.rs",
+        "session/get_history.rs",
+        "session/get_presence.rs",
+        "session/login.rs",
+        "session/mod.rs",
+        "session/publish.rs",
+        "session/subscribe.rs",
+        "session/unsubscribe.rs",
+        "shard.rs",
+        "subscription.rs",
+    ],
+)];
+
+/// Groups of files that use each other, each in order.
+fn circles(arrows: &BTreeSet<(String, String)>) -> BTreeSet<Vec<String>> {
+    let mut reached: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (from, _) in arrows {
+        let mut open = vec![from.as_str()];
+        let reached = reached.entry(from).or_default();
+        while let Some(at) = open.pop() {
+            let next = arrows.iter().filter(|(user, _)| user == at).map(|(_, used)| used.as_str());
+            open.extend(next.filter(|used| reached.insert(used)));
+        }
+    }
+    let reaches = |from: &str, to: &str| reached.get(from).is_some_and(|reached| reached.contains(to));
+    let in_circle = reached.keys().filter(|file| reaches(file, file));
+    let group = |file: &&str| {
+        let all = reached[*file].iter().filter(|other| reaches(other, file));
+        all.map(|name| (*name).to_owned()).collect::<Vec<_>>()
+    };
+    in_circle.map(group).collect()
+}
+
+/// All Rust files below a folder.
+fn sources(src: &Path) -> Sources {
+    let mut folders = vec![src.to_owned()];
+    let mut sources = Sources::new();
+    while let Some(folder) = folders.pop() {
+        for name in names(&folder) {
+            let path = folder.join(&name);
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.ends_with(".rs") {
+                let below = path.strip_prefix(src).expect("below").to_string_lossy().into_owned();
+                sources.insert(below, fs::read_to_string(&path).expect("readable"));
+            }
+        }
+    }
+    sources
+}
+
+#[test]
+fn files_do_not_import_each_other_in_circles() {
+    let mut wrong = Vec::new();
+    for package in packages() {
+        let name = package.file_name().expect("a folder").to_string_lossy().into_owned();
+        let sources = sources(&package.join("src"));
+        let still = STILL_IN_CIRCLES.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, files)| *files);
+        let mut found = BTreeSet::new();
+        for root in ["lib.rs", "main.rs"].into_iter().filter(|root| sources.contains_key(*root)) {
+            for circle in circles(&arrows(&sources, root)) {
+                let new: Vec<_> = circle.iter().filter(|file| !still.contains(&file.as_str())).collect();
+                if !new.is_empty() {
+                    wrong.push(format!("{name}: {new:?} in the circle {circle:?}"));
+                }
+                found.extend(circle);
+            }
+        }
+        let gone = still.iter().filter(|file| !found.contains(**file));
+        wrong.extend(gone.map(|file| format!("{name}: {file} is in no circle any more: take it off the list")));
+    }
+    none("circles between files", wrong);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `files`: path and text, the first one the root. `expect`: the files of each circle.
+    #[track_caller]
+    fn check(files: &[(&str, &str)], expect: &[&[&str]]) {
+        let sources = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+        let found = circles(&arrows(&sources, files[0].0));
+        let expect: BTreeSet<Vec<_>> =
+            expect.iter().map(|files| files.iter().map(|file| (*file).to_owned()).collect()).collect();
+        assert_eq!(found, expect, "{files:?}");
+    }
+
+    #[test]
+    fn files_that_use_each_other_are_a_circle() {
+        let lib = ("lib.rs", "mod a; mod b; mod c;");
+        check(&[lib, ("a.rs", "use crate::b::B;"), ("b.rs", "struct B;"), ("c.rs", "use super::a;")], &[]);
+        check(&[lib, ("a.rs", "use crate::b::B;"), ("b.rs", "use super::a::A;"), ("c.rs", "")], &[&["a.rs", "b.rs"]]);
+        let long = [
+            lib,
+            ("a.rs", "use crate::{x, b::{self, B as D}};"),
+            ("b.rs", "fn f() { 0..crate::c::G::<u8> }"),
+            ("c.rs", "use std::fmt; type T = fn(&super::a::A);"),
+        ];
+        check(&long, &[&["a.rs", "b.rs", "c.rs"]]);
+    }
+
+    #[test]
+    fn what_is_no_code_is_no_arrow() {
+        let quiet = "//! crate::a\n/* crate::a::A */ const S: &str = \"crate::a::A\"; /// [`crate::a::A`]\nstruct B;";
+        check(&[("lib.rs", "mod a; mod b;"), ("a.rs", "use crate::b::B;"), ("b.rs", quiet)], &[]);
+        let only_in_tests = "struct B; #[cfg(test)] mod tests { use super::*; use crate::a::A; }
+            #[cfg(test)] use crate::a::A; #[cfg(test)] fn f(a: crate::a::A) { g() } pub(in crate::a) struct C;";
+        check(&[("lib.rs", "mod a; mod b;"), ("a.rs", "use crate::b::B;"), ("b.rs", only_in_tests)], &[]);
+        let behind = "#[cfg(test)] const N: [u8; 1] = [{ 1 }]; struct B(crate::a::A);";
+        check(&[("lib.rs", "mod a; mod b;"), ("a.rs", "use crate::b::B;"), ("b.rs", behind)], &[&["a.rs", "b.rs"]]);
+    }
+
+    #[test]
+    fn macros_and_inline_modules_are_code() {
+        let b = "macro_rules! m { () => { $crate::a::A } }";
+        check(&[("lib.rs", "mod a; mod b;"), ("a.rs", "use crate::b;"), ("b.rs", b)], &[&["a.rs", "b.rs"]]);
+        let b = "fn f() { format!(\"{}\", [crate::a::A]) }";
+        check(&[("lib.rs", "mod a; mod b;"), ("a.rs", "use crate::b;"), ("b.rs", b)], &[&["a.rs", "b.rs"]]);
+        let b = "mod inner { use super::super::a::A; }";
+        check(&[("lib.rs", "mod a; mod b;"), ("a.rs", "use crate::b;"), ("b.rs", b)], &[&["a.rs", "b.rs"]]);
+        let b = "mod inner { use super::B; } struct B;";
+        check(&[("lib.rs", "mod a; mod b;"), ("a.rs", "use crate::b;"), ("b.rs", b)], &[]);
+    }
+
+    #[test]
+    fn a_parent_may_pass_on_what_its_children_define() {
+        let parent = ("p/mod.rs", "mod a; pub(crate) mod b; pub use a::A; pub use b::*;");
+        // Of each other they use what the other does not need.
+        let a = ("p/a.rs", "pub struct A;");
+        check(&[("lib.rs", "mod p;"), parent, a, ("p/b.rs", "use super::A; struct B;")], &[]);
+        let a = ("p/a.rs", "use super::B; struct A;");
+        check(&[("lib.rs", "mod p;"), parent, a, ("p/b.rs", "use crate::p::A; struct B;")], &[&["p/a.rs", "p/b.rs"]]);
+    }
+
+    #[test]
+    fn a_parent_that_works_with_a_child_is_not_used_by_it() {
+        let child = ("p/a.rs", "use super::P; pub struct A;");
+        check(&[("lib.rs", "mod p;"), ("p.rs", "mod a; struct P;"), child], &[]);
+        check(&[("lib.rs", "mod p;"), ("p.rs", "mod a; pub use a::A; struct P;"), child], &[]);
+        let circle: &[&[&str]] = &[&["p.rs", "p/a.rs"]];
+        check(&[("lib.rs", "mod p;"), ("p.rs", "mod a; use a::A; struct P(A);"), child], circle);
+        check(&[("lib.rs", "mod p;"), ("p.rs", "mod a; pub use a::A; struct P(A);"), child], circle);
+        check(&[("lib.rs", "mod p;"), ("p.rs", "mod a; struct P; fn f() { a::A }"), child], circle);
+        check(&[("lib.rs", "mod p;"), ("p.rs", "mod a; pub use a::A; struct P; fn f() { A }"), child], circle);
+        let (calls, named) =
+            ("mod a; pub use a::a; struct P; fn f() { a(1) }", "mod a; pub use a::a; struct P; fn f(a: u8) { a.a() }");
+        check(&[("lib.rs", "mod p;"), ("p.rs", calls), child], circle);
+        check(&[("lib.rs", "mod p;"), ("p.rs", named), child], &[]);
+    }
+
+    #[test]
+    fn names_of_other_crates_are_no_arrows() {
+        let a = ("a.rs", "use b::b; use ::b::c; use b::{self as d}; fn f() { b::x(d::y) }");
+        check(&[("lib.rs", "mod a; mod c;"), a, ("c.rs", "use crate::a;")], &[]);
+    }
+}
