@@ -30,13 +30,13 @@ pub struct Request<'a> {
     pub id: RequestId<'a>,
     /// Name of the action.
     pub action: Cow<'a, str>,
-    payload: Option<&'a RawValue>,
+    pub(crate) payload: Option<&'a RawValue>,
 }
 
 /// The id of a request: a JSON string of 1 to 128 bytes, kept as it was written and echoed unchanged.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(transparent)]
-pub struct RequestId<'a>(&'a RawValue);
+pub struct RequestId<'a>(pub(crate) &'a RawValue);
 
 /// Why a frame was rejected, with the request id for the error response, if it could be read.
 #[derive(Debug)]
@@ -116,48 +116,6 @@ fn request<'a>(envelope: &Envelope<'a>) -> Result<Request<'a>, Cow<'static, str>
     let action = envelope.action.ok_or("`action` is missing: it must be a string")?;
     let action = raw::string(action).ok_or("`action` must be a string")?;
     Ok(Request { id, action, payload: envelope.payload })
-}
-
-/// A [`RequestId`] that outlives its frame, for requests that are answered later.
-#[derive(Debug, Clone)]
-pub struct OwnedRequestId(Box<RawValue>);
-
-impl OwnedRequestId {
-    /// The id, for the response.
-    pub fn as_id(&self) -> RequestId<'_> {
-        RequestId(&self.0)
-    }
-}
-
-impl From<RequestId<'_>> for OwnedRequestId {
-    fn from(id: RequestId<'_>) -> Self {
-        OwnedRequestId(id.0.to_owned())
-    }
-}
-
-/// A [`Request`] that outlives its frame, for one whose turn comes later.
-#[derive(Debug, Clone)]
-pub struct OwnedRequest {
-    id: OwnedRequestId,
-    action: Box<str>,
-    payload: Option<Box<RawValue>>,
-}
-
-impl OwnedRequest {
-    /// The request.
-    pub fn as_request(&self) -> Request<'_> {
-        Request { id: self.id.as_id(), action: Cow::Borrowed(&self.action), payload: self.payload.as_deref() }
-    }
-}
-
-impl From<&Request<'_>> for OwnedRequest {
-    fn from(request: &Request<'_>) -> Self {
-        OwnedRequest {
-            id: request.id.into(),
-            action: (&*request.action).into(),
-            payload: request.payload.map(RawValue::to_owned),
-        }
-    }
 }
 
 impl<'a> RequestId<'a> {

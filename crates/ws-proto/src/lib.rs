@@ -64,6 +64,7 @@ pub mod event;
 pub mod limits;
 mod nesting;
 mod offending;
+mod owned;
 mod position;
 pub mod publication;
 mod raw;
@@ -73,13 +74,11 @@ mod server;
 
 pub use action::Action;
 pub use channel::ChannelName;
-pub use client::{
-    ClientMessage, OwnedRequest, OwnedRequestId, Rejection, Request, RequestId, encode_ping, encode_pong,
-    encode_request,
-};
+pub use client::{ClientMessage, Rejection, Request, RequestId, encode_ping, encode_pong, encode_request};
 pub use close::CloseCode;
 pub use error::{ErrorBody, ErrorCode};
 pub use event::Event;
+pub use owned::{OwnedRequest, OwnedRequestId};
 pub use position::Position;
 pub use server::{DecodeError, ServerMessage, encode_error, encode_notification, encode_response};
 
