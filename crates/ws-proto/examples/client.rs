@@ -1,4 +1,5 @@
-//! The least that a client needs: connects, sends one `echo`, prints what the server says, answers pings.
+//! The least that a client needs: connects, sends one `echo`, prints what the server says, answers pings. It says goodbye
+//! when its request has been answered.
 //!
 //! `cargo run -p ws-proto --example client -- ws://127.0.0.1:3000/ws`
 
@@ -25,8 +26,14 @@ async fn main() -> Result<(), Error> {
     while let Some(frame) = socket.next().await {
         match frame? {
             Message::Text(text) => {
-                if let Some(answer) = read(&text)? {
-                    socket.send(Message::text(answer)).await?;
+                let message = ServerMessage::decode(&text)?;
+                if let ServerMessage::Ping = message {
+                    socket.send(Message::text(encode_pong())).await?;
+                }
+                print(&message);
+                // A real client goes on. After the close frame, the loop ends with the server's.
+                if let ServerMessage::Response { .. } | ServerMessage::Error { .. } = message {
+                    socket.close(None).await?;
                 }
             }
             Message::Close(Some(frame)) => {
@@ -42,24 +49,22 @@ async fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// Prints a frame; the answer, if it wants one.
-fn read(text: &str) -> Result<Option<&'static str>, Error> {
-    match ServerMessage::decode(text)? {
+/// What the server has said, for people.
+fn print(message: &ServerMessage<'_>) {
+    match message {
         ServerMessage::Response { id, data } => match serde_json::from_str::<EchoData<&RawValue>>(data.get()) {
             Ok(data) => println!("response to {id}: echo of {}", data.echo),
             Err(_) => println!("response to {id}: {data}"),
         },
         ServerMessage::Error { id, error } => {
-            println!("error, request {}: {error}", id.as_deref().unwrap_or("unknown"))
+            println!("error, request {}: {error}", id.as_deref().unwrap_or("unknown"));
         }
         ServerMessage::Notification(Event::Connected(connected)) => {
             println!("connected to {} as {}", connected.server, connected.connection_id);
         }
         ServerMessage::Notification(Event::Broadcast(broadcast)) => println!("broadcast: {}", broadcast.message),
         ServerMessage::Notification(event) => println!("{event:?}"),
-        ServerMessage::Ping => return Ok(Some(encode_pong())),
-        // Whatever a later version says besides.
+        // Heartbeats, and whatever a later version says besides.
         _ => {}
     }
-    Ok(None)
 }
