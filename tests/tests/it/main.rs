@@ -5,6 +5,7 @@
 
 mod browser;
 mod channels;
+mod documents;
 mod drain;
 mod durable;
 mod envelope;

@@ -1,0 +1,47 @@
+//! What the documents promise a reader: examples do what they show, links lead somewhere, and translations are complete.
+
+mod blocks;
+mod likeness;
+mod links;
+mod reader;
+mod translation;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use blocks::blocks;
+use reader::{Reader, Tools};
+
+use crate::foreign;
+
+/// A document, by its path in the repository.
+fn document(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Does all that the document says.
+async fn follow(path: &str, tools: Tools) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut reader = Reader::new(dir.path().to_owned(), tools);
+    for block in blocks(&document(path)) {
+        eprintln!("{path}:{}", block.line);
+        reader.read(&block).await;
+    }
+    reader.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_readme_as_it_stands() {
+    // Its only program is the last example; the others are shown without it.
+    follow("README.md", Tools { python: None, node: foreign::node() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_guide_as_it_stands() {
+    let Some(python) = foreign::python() else { return };
+    follow("docs/GUIDE.md", Tools { python: Some(python), node: None }).await;
+}
