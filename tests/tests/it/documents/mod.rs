@@ -10,9 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use blocks::blocks;
-use reader::{Reader, Tools};
-
-use crate::foreign;
+use reader::Reader;
 
 /// A document, by its path in the repository.
 fn document(path: &str) -> String {
@@ -24,9 +22,9 @@ fn root() -> PathBuf {
 }
 
 /// Does all that the document says.
-async fn follow(path: &str, tools: Tools) {
+async fn follow(path: &str) {
     let dir = tempfile::tempdir().expect("a folder");
-    let mut reader = Reader::new(dir.path().to_owned(), tools);
+    let mut reader = Reader::new(dir.path().to_owned());
     for block in blocks(&document(path)) {
         eprintln!("{path}:{}", block.line);
         reader.read(&block).await;
@@ -35,13 +33,13 @@ async fn follow(path: &str, tools: Tools) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "node"), ignore = "Node.js is missing, or npm ci in tests/js")]
 async fn the_readme_as_it_stands() {
-    // Its only program is the last example; the others are shown without it.
-    follow("README.md", Tools { python: None, node: foreign::node() }).await;
+    follow("README.md").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "python"), ignore = "Python is missing, or the packages of tests/py/requirements.txt")]
 async fn the_guide_as_it_stands() {
-    let Some(python) = foreign::python() else { return };
-    follow("docs/GUIDE.md", Tools { python: Some(python), node: None }).await;
+    follow("docs/GUIDE.md").await;
 }

@@ -31,19 +31,11 @@ case "$*" in
 esac
 "#;
 
-/// The programs that a document needs besides the server; those that are missing are not run.
-#[derive(Debug)]
-pub(super) struct Tools {
-    pub(super) python: Option<PathBuf>,
-    pub(super) node: Option<PathBuf>,
-}
-
 /// The reader.
 #[derive(Debug)]
 pub(super) struct Reader {
     dir: PathBuf,
     addr: SocketAddr,
-    tools: Tools,
     variables: Vec<(String, String)>,
     words: Words,
     server: Option<Child>,
@@ -55,14 +47,10 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(dir: PathBuf, tools: Tools) -> Self {
+    pub(super) fn new(dir: PathBuf) -> Self {
         let bin = dir.join("bin");
         fs::create_dir_all(&bin).expect("a folder");
         std::os::unix::fs::symlink(SERVER, bin.join("ws-server")).expect("a link");
-        if let Some(python) = &tools.python {
-            // Not a link: Python finds its packages by the path that it was called with.
-            script(bin.join("python3"), &format!("#!/bin/sh\nexec {} \"$@\"\n", python.display()));
-        }
         script(bin.join("cargo"), CARGO);
         let listener = TcpListener::bind("127.0.0.1:0");
         let addr = listener.and_then(|listener| listener.local_addr()).expect("a free port");
@@ -81,7 +69,6 @@ impl Reader {
         Reader {
             dir,
             addr,
-            tools,
             variables: variables.into(),
             words: Words::default(),
             server: None,
@@ -130,14 +117,15 @@ impl Reader {
     fn save(&self, text: &str) {
         let name = text.lines().next().and_then(|line| line.strip_prefix("# ")).expect("a comment with a name");
         fs::write(self.dir.join(name), text).expect("a file");
+        // Not a link: Python finds its packages by the path that it was called with.
+        let python = format!("#!/bin/sh\nexec {} \"$@\"\n", require::found("python").display());
+        script(self.dir.join("bin/python3"), &python);
     }
 
     async fn browser(&mut self, text: &str) {
         fs::write(self.dir.join("page.js"), text).expect("a file");
-        let Some(node) = &self.tools.node else { return };
         let before = concat!(env!("CARGO_MANIFEST_DIR"), "/js/browser.mjs");
-        let line = format!("{} --import {before} page.js", node.display());
-        self.start(&line).await;
+        self.start(&format!("{} --import {before} page.js", require::found("node").display())).await;
     }
 
     async fn console(&mut self, text: &str) {
@@ -153,8 +141,7 @@ impl Reader {
 
     async fn printed(&mut self, text: &str) {
         for shown in text.lines() {
-            // Without its tool there is no program, and that was said.
-            let Some((_, lines)) = &mut self.program else { return };
+            let (_, lines) = self.program.as_mut().expect("a program that runs");
             let line = within("the program to print a line", lines.next_line()).await.expect("text");
             let said = line.unwrap_or_else(|| panic!("the program ended before {shown}"));
             self.compare(shown, &said);
@@ -204,7 +191,6 @@ impl Reader {
                 self.variables.push((name.to_owned(), value));
             }
             ["ws-server"] | ["ws-server", "--config", ..] | ["cargo", "run", "--release"] => self.serve(line).await,
-            ["python3", _, ..] if self.tools.python.is_none() => {}
             ["python3", ..] => self.start(line).await,
             _ => drop(self.run(line).await),
         }
