@@ -33,35 +33,40 @@ impl World {
         let mut publisher = Client::connect(&world.hub, PLENTY);
         for _ in 0..STORED {
             for nth in 0..CHANNELS {
-                world.request(&mut publisher, "publish", json!({"channel": name(nth), "data": "x".repeat(1000)}));
+                world.publish(&mut publisher, &name(nth), 1000).await;
             }
         }
         world.answer_all().await;
         world
     }
 
-    /// Sends a request, and again while it is held for the engine.
-    fn request(&self, client: &mut Client, action: &str, payload: Value) {
+    /// Sends a request, and waits while it is held, for the engine or for the fan-out.
+    async fn request(&self, client: &mut Client, action: &str, payload: Value) {
         let request = json!({"id": "1", "type": "request", "action": action, "payload": payload}).to_string();
         while client.say(&request) == Flow::Hold {
-            self.record.let_go();
+            if !self.record.let_go() {
+                settle().await;
+            }
         }
     }
 
-    fn subscribe(&self, client: &mut Client, channel: &str) {
+    async fn subscribe(&self, client: &mut Client, channel: &str) {
         let history = json!({"channel": channel, "rewind": STORED});
         let passing = json!({"channel": channel});
-        self.request(client, "subscribe", if channel.starts_with("pass:") { passing } else { history });
+        let payload = if channel.starts_with("pass:") { passing } else { history };
+        self.request(client, "subscribe", payload).await;
     }
 
-    fn publish(&self, client: &mut Client, channel: &str, bytes: usize) {
-        self.request(client, "publish", json!({"channel": channel, "data": "x".repeat(bytes)}));
+    async fn publish(&self, client: &mut Client, channel: &str, bytes: usize) {
+        self.request(client, "publish", json!({"channel": channel, "data": "x".repeat(bytes)})).await;
     }
 
     /// A client that takes so many bytes, subscribed to all channels from their beginning.
-    fn subscribed(&self, room: usize) -> Client {
+    async fn subscribed(&self, room: usize) -> Client {
         let mut client = Client::connect(&self.hub, room);
-        (0..CHANNELS).for_each(|nth| self.subscribe(&mut client, &name(nth)));
+        for nth in 0..CHANNELS {
+            self.subscribe(&mut client, &name(nth)).await;
+        }
         client
     }
 
@@ -91,7 +96,7 @@ fn publications(client: &mut Client) -> Vec<String> {
 /// One for each shard, and one more.
 async fn check_that_others_catch_up(world: &World) {
     for nth in 0..3 {
-        let mut reader = world.subscribed(PLENTY);
+        let mut reader = world.subscribed(PLENTY).await;
         world.answer_all().await;
         assert_eq!(publications(&mut reader).len(), CHANNELS * STORED as usize, "reader {nth}");
     }
@@ -100,7 +105,10 @@ async fn check_that_others_catch_up(world: &World) {
 #[tokio::test(start_paused = true)]
 async fn clients_that_do_not_read_keep_nobody_from_catching_up() {
     let world = World::new().await;
-    let slow: Vec<_> = (0..6).map(|_| world.subscribed(0)).collect();
+    let mut slow = Vec::new();
+    for _ in 0..6 {
+        slow.push(world.subscribed(0).await);
+    }
     world.answer_all().await;
     check_that_others_catch_up(&world).await;
     // Their questions are asked again when they can use the answers.
@@ -116,10 +124,13 @@ async fn clients_that_leave_with_questions_open_give_them_back() {
     let world = World::new().await;
     for room in [0, PLENTY] {
         for _ in 0..50 {
-            drop(world.subscribed(room));
+            drop(world.subscribed(room).await);
         }
         // Answered for readers that are blocked, and then gone.
-        let blocked: Vec<_> = (0..6).map(|_| world.subscribed(room)).collect();
+        let mut blocked = Vec::new();
+        for _ in 0..6 {
+            blocked.push(world.subscribed(room).await);
+        }
         world.answer_all().await;
         drop(blocked);
     }
@@ -129,11 +140,11 @@ async fn clients_that_leave_with_questions_open_give_them_back() {
 #[tokio::test(start_paused = true)]
 async fn one_client_asks_for_little_at_a_time() {
     let world = World::new().await;
-    let mut greedy = world.subscribed(PLENTY);
+    let mut greedy = world.subscribed(PLENTY).await;
     let mut modest = Client::connect(&world.hub, PLENTY);
     // The same shard.
     drop(std::mem::replace(&mut modest, Client::connect(&world.hub, PLENTY)));
-    world.subscribe(&mut modest, &name(0));
+    world.subscribe(&mut modest, &name(0)).await;
     settle().await;
     let mut answered = 0;
     while publications(&mut modest).is_empty() {
@@ -151,10 +162,14 @@ async fn busy_channels_do_not_starve_another_of_the_same_client() {
     let world = World::new().await;
     let (mut publisher, mut client) = (Client::connect(&world.hub, PLENTY), Client::connect(&world.hub, 0));
     let channels = ["pass:a", "pass:b", "pass:c", "pass:d"];
-    channels.iter().for_each(|channel| world.subscribe(&mut client, channel));
+    for channel in channels {
+        world.subscribe(&mut client, channel).await;
+    }
     settle().await;
     for (channel, times) in channels.into_iter().zip([15, 1, 1, 15]) {
-        (0..times).for_each(|_| world.publish(&mut publisher, channel, 60_000));
+        for _ in 0..times {
+            world.publish(&mut publisher, channel, 60_000).await;
+        }
         world.answer_all().await;
     }
     let mut seen = Vec::new();
@@ -174,15 +189,17 @@ async fn what_is_kept_for_a_blocked_reader_is_given_up_when_it_leaves() {
     let world = World::new().await;
     let mut clients: Vec<_> = (0..4).map(|nth| Client::connect(&world.hub, if nth < 2 { 0 } else { PLENTY })).collect();
     for client in &mut clients {
-        world.subscribe(client, "pass:a");
+        world.subscribe(client, "pass:a").await;
     }
     settle().await;
     let mut publisher = Client::connect(&world.hub, PLENTY);
-    (0..3).for_each(|_| world.publish(&mut publisher, "pass:a", 10_000));
+    for _ in 0..3 {
+        world.publish(&mut publisher, "pass:a", 10_000).await;
+    }
     world.answer_all().await;
     assert!(world.hub.log_bytes() > 20_000, "kept for those that do not read");
     for client in &mut clients[..2] {
-        world.request(client, "unsubscribe", json!({"channel": "pass:a"}));
+        world.request(client, "unsubscribe", json!({"channel": "pass:a"})).await;
     }
     settle().await;
     assert_eq!(world.hub.log_bytes(), 0, "others are still subscribed, and have read everything");
