@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use ws_core::Supervisor;
 use ws_core::engine::{
     Append, Appended, Done, Engine, EngineError, EngineSink, EngineStats, Epoch, History, HistoryQuery, Publication,
 };
@@ -80,8 +81,8 @@ impl SqliteEngine {
         let writer = Writer::new(shared.clone(), connection, trouble).map_err(failed)?;
         let others = Others::start(&shared, readers, keeper, checker).map_err(OpenError::Threads)?;
         let (questions, closing) = (others.questions.clone(), Arc::<Closing>::default());
-        let (owner, closed) = (shared.clone(), closing.clone());
-        let writer = spawn("ws-sqlite-writer", move || write(writer, owner, others, &closed));
+        let (owner, closed, supervisor) = (shared.clone(), closing.clone(), shared.supervisor.clone());
+        let writer = spawn("ws-sqlite-writer", &supervisor, move || write(writer, owner, others, &closed));
         Ok(SqliteEngine { shared, questions, closing, writer: Some(writer.map_err(OpenError::Threads)?) })
     }
 }
@@ -119,13 +120,16 @@ impl Others {
         let (ended, end) = mpsc::channel();
         let mut others = Others { questions, ended, stopped: Arc::default(), threads: Vec::new() };
         for connection in readers {
-            let (questions, shared) = (others.questions.clone(), shared.clone());
-            others.threads.push(spawn("ws-sqlite-reader", move || readers::run(&questions, connection, &shared))?);
+            let (questions, owner) = (others.questions.clone(), shared.clone());
+            let run = move || readers::run(&questions, connection, &owner);
+            others.threads.push(spawn("ws-sqlite-reader", &shared.supervisor, run)?);
         }
         let owner = shared.clone();
-        others.threads.push(spawn("ws-sqlite-keeper", move || keeper::run(&owner, &keeper, &end))?);
+        others.threads.push(spawn("ws-sqlite-keeper", &shared.supervisor, move || keeper::run(&owner, &keeper, &end))?);
         let (owner, stopped) = (shared.clone(), others.stopped.clone());
-        others.threads.push(spawn("ws-sqlite-check", move || check::run(&owner, &checker, &stopped))?);
+        others
+            .threads
+            .push(spawn("ws-sqlite-check", &shared.supervisor, move || check::run(&owner, &checker, &stopped))?);
         Ok(others)
     }
 
@@ -148,8 +152,14 @@ thread_local! {
     static OURS: Cell<bool> = const { Cell::new(false) };
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+fn spawn(
+    name: &'static str,
+    supervisor: &Supervisor,
+    run: impl FnOnce() + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    let guard = supervisor.guard(name);
     thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let _guard = guard;
         OURS.set(true);
         run();
     })
@@ -207,6 +217,10 @@ impl Engine for SqliteEngine {
 
     fn health(&self) -> Result<(), String> {
         self.shared.health.check()
+    }
+
+    fn supervisor(&self) -> Option<&Supervisor> {
+        Some(&self.shared.supervisor)
     }
 
     /// What was taken is stored and answered before.

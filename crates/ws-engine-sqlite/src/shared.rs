@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use rusqlite::Connection;
+use ws_core::Supervisor;
 use ws_core::engine::{EngineSink, EngineStats, StoreStats};
 
 use crate::age::Age;
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) sink: OnceLock<Arc<dyn EngineSink>>,
     /// Pages in the write-ahead log.
     pub(crate) wal_pages: AtomicU64,
+    /// Of the engine's threads.
+    pub(crate) supervisor: Supervisor,
     counts: Counts,
 }
 
@@ -51,6 +54,7 @@ impl Shared {
             health: Health::default(),
             sink: OnceLock::new(),
             wal_pages: AtomicU64::new(0),
+            supervisor: Supervisor::default(),
             counts: Counts::default(),
         }
     }

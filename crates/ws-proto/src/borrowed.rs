@@ -12,6 +12,7 @@ use crate::publication::Tags;
 
 /// serde borrows a `Cow<str>` field, but not a `Cow<str>` inside another type.
 #[derive(serde::Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(transparent)]
 pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// A string or null, borrowed where it has no escapes.

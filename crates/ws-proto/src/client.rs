@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::action::Action;
 use crate::error::{ErrorBody, ErrorCode};
 use crate::limits::{DEPTH_MAX, ID_BYTES_MAX};
-use crate::offending::offending_field;
+use crate::payload_path::payload_path;
 use crate::{nesting, raw};
 
 /// One frame from a client, borrowed from its text.
@@ -135,9 +135,9 @@ impl<'a> Request<'a> {
     pub fn payload<P: Deserialize<'a>>(&self) -> Result<P, ErrorBody> {
         let text = self.payload.map_or("{}", RawValue::get);
         raw::object(text).map_err(|reason| {
-            let message = match offending_field::<P>(text) {
-                Some(field) => format!("`payload.{field}`: {reason}"),
-                None => format!("`payload`: {reason}"),
+            let message = match payload_path::<P>(text) {
+                path if path.is_empty() => format!("`payload`: {reason}"),
+                path => format!("`payload.{path}`: {reason}"),
             };
             ErrorBody::new(ErrorCode::InvalidPayload, message)
         })
@@ -391,7 +391,7 @@ mod tests {
         let no_object = Err("`payload`: must be an object");
         for empty in [r#"{"id":"1","type":"request","action":"a"}"#, &with("null"), &with("{}")] {
             check::<GetConnections>(empty, Ok("{}"));
-            check::<Echo<&RawValue>>(empty, Err("`payload`: missing field `message`"));
+            check::<Echo<&RawValue>>(empty, Err("`payload.message`: missing field `message`"));
         }
         for wrong in ["[]", r#"["Hello"]"#, r#""{}""#, "0", "false"] {
             check::<GetConnections>(&with(wrong), no_object);
@@ -406,7 +406,7 @@ mod tests {
         let limit = "`payload.limit`: invalid value: integer `-1`, expected u32";
         check::<GetHistory<'_>>(&negative, Err(limit));
         let since = with(r#"{"channel":"a","since":{"epoch":"e"}}"#);
-        check::<GetHistory<'_>>(&since, Err("`payload.since`: missing field `offset`"));
+        check::<GetHistory<'_>>(&since, Err("`payload.since.offset`: missing field `offset`"));
         let long = with(&format!(r#"{{"message":"{}"}}"#, "x".repeat(60_000)));
         let Ok(ClientMessage::Request(request)) = ClientMessage::decode(&long) else { panic!("refused") };
         let error = request.payload::<Echo<u8>>().expect_err("no number");

@@ -89,7 +89,7 @@ fn data_must_be_there() {
     let text = r#"{"id":"1","type":"request","action":"publish","payload":{"channel":"a"}}"#;
     let Ok(ClientMessage::Request(request)) = ClientMessage::decode(text) else { panic!("refused") };
     let error = request.payload::<Publish<'_, &RawValue>>().expect_err("no data");
-    assert_eq!(error.message, "`payload`: missing field `data`");
+    assert_eq!(error.message, "`payload.data`: missing field `data`");
 }
 
 #[test]

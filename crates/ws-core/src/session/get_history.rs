@@ -59,7 +59,7 @@ fn answer(
 ) -> Result<(), ErrorBody> {
     let history = result.map_err(|error| unavailable(&error))?;
     if epoch.is_some_and(|epoch| Epoch::parse(epoch) != Some(history.epoch)) {
-        let message = format!("payload: `since` is in another epoch; the channel is in {}", history.epoch);
+        let message = format!("`payload.since.epoch` is another epoch; the channel is in {}", history.epoch);
         return Err(ErrorBody::new(ErrorCode::StalePosition, message));
     }
     let mut publications = entries(&history)?;

@@ -38,6 +38,6 @@ pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -
 }
 
 fn cursor(after: &str) -> Result<u64, ErrorBody> {
-    let message = "payload: `after` is no cursor: take `next` of the page before, unchanged";
+    let message = "`payload.after` is not a cursor: pass `next` of the page before, unchanged";
     after.parse().map_err(|_| ErrorBody::new(ErrorCode::InvalidPayload, message))
 }

@@ -14,7 +14,7 @@ pub(super) fn limit(limit: Option<u32>) -> Result<usize, ErrorBody> {
     if (1..=HISTORY_LIMIT_MAX).contains(&limit) {
         return Ok(limit as usize);
     }
-    let message = format!("payload: `limit` is {limit}; it must be 1 to {HISTORY_LIMIT_MAX}");
+    let message = format!("`payload.limit` is {limit}; it must be 1 to {HISTORY_LIMIT_MAX}");
     Err(ErrorBody::new(ErrorCode::InvalidPayload, message))
 }
 

@@ -119,8 +119,7 @@ pub(super) fn published<'a>(
             Ok(PublishData { channel: channel.into(), epoch, offset, ack, duplicate })
         }
         Err(EngineError::Conflict) => {
-            let message =
-                "payload: `msg_id` stands for a publication with other data in this channel; choose another one";
+            let message = "`payload.msg_id` was used for other data in this channel; choose another one";
             Err(ErrorBody::new(ErrorCode::Conflict, message))
         }
         Err(error) => Err(unavailable(&error)),
@@ -130,7 +129,7 @@ pub(super) fn published<'a>(
 fn check_id(msg_id: Option<&str>) -> Result<(), ErrorBody> {
     let bytes = msg_id.map_or(0, str::len);
     if bytes > limits::MSG_ID_BYTES_MAX {
-        let message = format!("payload: `msg_id` has {bytes} bytes, more than {}", limits::MSG_ID_BYTES_MAX);
+        let message = format!("`payload.msg_id` has {bytes} bytes, more than {}", limits::MSG_ID_BYTES_MAX);
         return Err(ErrorBody::new(ErrorCode::InvalidPayload, message));
     }
     Ok(())

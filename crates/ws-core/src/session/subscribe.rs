@@ -118,7 +118,7 @@ fn pass(
 fn from<'a>(payload: &Subscribe<'a>) -> Result<From<'a>, ErrorBody> {
     match (&payload.since, payload.rewind) {
         (Some(_), Some(_)) => {
-            let message = "payload: `since` and `rewind` exclude each other";
+            let message = "`payload.since` and `payload.rewind` exclude each other";
             Err(ErrorBody::new(ErrorCode::InvalidPayload, message))
         }
         (Some(since), None) => Ok(From::Since { epoch: since.epoch.clone(), offset: since.offset }),

@@ -56,7 +56,7 @@ async fn each_frame_has_its_answer() {
     check(
         r#"{"id":"4","type":"request","action":"echo","payload":{}}"#,
         &[json!({"id": "4", "type": "error", "error":
-            {"code": "invalid_payload", "message": "`payload`: missing field `message`", "retryable": false}})],
+            {"code": "invalid_payload", "message": "`payload.message`: missing field `message`", "retryable": false}})],
     )
     .await;
 }
