@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ws_proto::action::ActionName;
 use ws_proto::{CloseCode, ErrorCode};
 
-use crate::admission::Refusal;
+use crate::access::Refusal;
 
 /// A number that only grows.
 #[derive(Debug, Default)]

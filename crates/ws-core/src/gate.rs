@@ -42,7 +42,7 @@ pub(crate) struct EngineRoom {
 
 /// What one log has in the books.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct LogBytes {
     /// Not offered to every reader yet.
     pub(crate) ahead_bytes: u64,
     /// Offered to all, and kept for those that are behind.
@@ -92,7 +92,7 @@ impl Gate {
     }
 
     /// Changes what a log has in the books.
-    pub(crate) fn account(&self, before: Held, now: Held) {
+    pub(crate) fn account(&self, before: LogBytes, now: LogBytes) {
         self.logs.0.change(before.ahead_bytes, now.ahead_bytes);
         if before.kept_bytes != now.kept_bytes {
             // Wrapping: a difference below zero is subtracted.
@@ -155,12 +155,12 @@ mod tests {
     #[test]
     fn each_half_has_its_own_bound() {
         let gate = Gate::new(&Limits { channel_logs_bytes_max: 200, ..Limits::TEST });
-        let (none, some) = (Held::default(), Held { ahead_bytes: 60, kept_bytes: 70 });
+        let (none, some) = (LogBytes::default(), LogBytes { ahead_bytes: 60, kept_bytes: 70 });
         gate.account(none, some);
         assert!(gate.logs.free_bytes() > 0 && !gate.is_crowded());
         gate.account(none, some);
         assert!(gate.logs.free_bytes() == 0 && gate.is_crowded());
-        gate.account(some, Held { ahead_bytes: 30, kept_bytes: 29 });
+        gate.account(some, LogBytes { ahead_bytes: 30, kept_bytes: 29 });
         assert!(gate.logs.free_bytes() > 0 && !gate.is_crowded());
         assert_eq!(gate.bytes(), 60 + 30 + 70 + 29);
     }

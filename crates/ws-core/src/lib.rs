@@ -13,57 +13,54 @@
 //! Deliberately absent: sockets (addresses of peers are values here), files, HTTP, WebSocket parsing, databases, the making
 //! and checking of tokens ([`Authenticator`] is handed in); wall-clock time outside `clock`.
 
-mod access;
-mod addresses;
-mod admission;
-mod auth;
-mod budget;
+// From the top down: a folder uses those below it (a test holds that no files use each other in a circle).
+
+// What a connection says and is answered.
+mod session;
+// A connection's cursors in channels: how they begin and end.
+mod subscription;
+// The task of each shard that writes to its connections.
+mod fanout;
+// The handle on all of it, and what is shared below it.
+mod hub;
+// One channel: its log, who reads it, who is there.
 mod channel;
-mod clock;
+// How much may be on its way, and who waits for room.
+mod gate;
+// One connection: its outlet and outbox.
 mod connection;
+// Who may what, and how much.
+mod access;
+// What keeps publications.
+pub mod engine;
+
+// Small parts, which know nothing of the others.
+mod budget;
+mod clock;
 mod counters;
 mod drain;
-pub mod engine;
-mod fanout;
 pub mod frame;
-mod gate;
-mod grants;
 mod heartbeat;
-mod hub;
-mod identity;
 mod limits;
-mod log;
 mod log_limit;
 mod options;
-mod outbox;
-mod outlet;
-mod publishing;
-mod quota;
 mod rate;
 mod registry;
 mod room;
-mod session;
-mod shard;
-mod standing;
-mod subscribing;
-mod subscription;
+mod run;
 mod supervisor;
 mod sync;
 mod waiter;
 
-pub use admission::{Membership, Permit, Refusal};
-pub use auth::Auth;
+pub use access::{Auth, Authenticator, Claims, Grants, Identity, Patterns, Refusal, TokenError};
 pub use clock::Clock;
-pub use connection::{Attention, Connection};
+pub use connection::{Attention, Connection, Outlet};
 pub use counters::{Count, Counters};
 pub use engine::{Engine, MemoryEngine, MemoryLimits};
-pub use grants::{Grants, Patterns};
 pub use heartbeat::{Heartbeat, HeartbeatMode};
-pub use hub::{Hub, HubOptions};
-pub use identity::{Authenticator, Claims, Identity, TokenError};
+pub use hub::{Hub, HubOptions, Membership, Permit};
 pub use limits::Limits;
 pub use log_limit::LogLimit;
 pub use options::{Access, Actions, ChannelOptions, Namespaces, OnLag};
-pub use outlet::Outlet;
 pub use session::{Flow, Session};
 pub use supervisor::{Guard, Supervisor};

@@ -4,28 +4,32 @@
 //! A channel is there while somebody is subscribed; what it keeps beyond that is the engine's.
 //!
 //! Its lock comes after the registry's and before a shard's inbox and a connection's. Nobody marks readers
-//! under it: appending notes in the [`Place`] of each shard that there is something new, once until the
+//! under it: appending notes in the [`ShardState`] of each shard that there is something new, once until the
 //! shard has gone round, so it costs the same for one reader and for a hundred thousand.
 
-mod places;
+mod backlog;
+mod kind;
+mod log;
 mod presence;
-mod tail;
+mod rounds;
+mod shard_state;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use self::places::Places;
-pub(crate) use self::places::{Mark, Shards};
+use self::backlog::Backlog;
+pub(crate) use self::kind::Kind;
 pub(crate) use self::presence::Presence;
-use self::tail::Tail;
+use self::shard_state::ShardStates;
+pub(crate) use self::shard_state::{Mark, Shards};
 use crate::engine::Epoch;
 use crate::gate::Gate;
-use crate::log::{Cursor, Stretch};
 use crate::options::ChannelOptions;
 use crate::registry::Named;
 use crate::room::ByteRoom;
+use crate::run::{Cursor, Stretch};
 use crate::waiter::{Room, Waiters};
 
 /// A channel.
@@ -43,17 +47,6 @@ pub(crate) struct Channel {
     state: Mutex<State>,
 }
 
-/// What stands behind the stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// What is sent to every connection.
-    Broadcast,
-    /// Nothing is retained, and there are no offsets.
-    Passing,
-    /// The engine retains publications.
-    Kept,
-}
-
 /// What is reached only under the lock.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -67,8 +60,8 @@ pub(crate) struct State {
     pub(crate) epoch: Option<Epoch>,
     pub(crate) end: Cursor,
     pub(crate) presence: Presence,
-    tail: Option<Box<Tail>>,
-    places: Places,
+    backlog: Option<Box<Backlog>>,
+    shards: ShardStates,
 }
 
 impl Named for Channel {
@@ -103,8 +96,8 @@ impl Channel {
                 epoch: None,
                 end: Cursor::default(),
                 presence: Presence::default(),
-                tail: None,
-                places: Places::default(),
+                backlog: None,
+                shards: ShardStates::default(),
             }),
         }
     }
@@ -133,12 +126,12 @@ impl Channel {
     /// Appends a frame, behind which the last publication is that of `offset`. Returns the shards that have
     /// to be told.
     pub(crate) fn append(&self, state: &mut State, frame: &[u8], offset: u64, gate: &Gate) -> Shards {
-        if !state.places.is_empty() {
+        if !state.shards.is_empty() {
             let (start, bytes_max) = (state.end, gate.log_bytes_max(self.kind));
-            let tail = state.tail.get_or_insert_with(|| Box::new(Tail::new(start, bytes_max)));
-            let mark = Mark { seq: start.seq, bytes: tail.log.appended_bytes() };
-            let told = state.places.soil(mark);
-            tail.log.append(frame, offset);
+            let backlog = state.backlog.get_or_insert_with(|| Box::new(Backlog::new(start, bytes_max)));
+            let mark = Mark { seq: start.seq, bytes: backlog.log.appended_bytes() };
+            let told = state.shards.mark_dirty(mark);
+            backlog.log.append(frame, offset);
             state.move_end(self, Cursor { seq: start.seq + 1, offset });
             state.trim(self, gate);
             return told;
@@ -153,9 +146,9 @@ impl Channel {
         state.epoch = Some(epoch);
         self.generation.fetch_add(1, Ordering::Release);
         let end = Cursor { seq: state.end.seq + 1, offset };
-        let told = state.places.soil(state.mark());
+        let told = state.shards.mark_dirty(state.mark());
         state.move_end(self, end);
-        state.tail.iter_mut().for_each(|tail| tail.log.restart(end));
+        state.backlog.iter_mut().for_each(|backlog| backlog.log.restart(end));
         state.trim(self, gate);
         told
     }
@@ -165,11 +158,11 @@ impl Channel {
         self.ahead.give(bytes);
     }
 
-    /// Copies frames out of the log from `seq` on; see [`Log::read`](crate::log::Log::read). Returns the
+    /// Copies frames out of the log from `seq` on; see [`Log::read`](crate::channel::Log::read). Returns the
     /// cursor before the first.
     pub(crate) fn read(&self, seq: u64, bytes_max: usize, into: &mut Stretch) -> Cursor {
         let state = self.lock();
-        state.tail.as_ref().map_or(state.end, |tail| tail.log.read(seq, bytes_max, into))
+        state.backlog.as_ref().map_or(state.end, |backlog| backlog.log.read(seq, bytes_max, into))
     }
 }
 
@@ -190,12 +183,12 @@ impl Room for Channel {
 impl State {
     /// Before the newest publication that is in the log; the end where there is none.
     pub(crate) fn before_newest(&self) -> Cursor {
-        self.tail.as_ref().map_or(self.end, |tail| tail.log.before_newest())
+        self.backlog.as_ref().map_or(self.end, |backlog| backlog.log.before_newest())
     }
 
     /// Where a round begins now.
     fn mark(&self) -> Mark {
-        Mark { seq: self.end.seq, bytes: self.tail.as_ref().map_or(0, |tail| tail.log.appended_bytes()) }
+        Mark { seq: self.end.seq, bytes: self.backlog.as_ref().map_or(0, |backlog| backlog.log.appended_bytes()) }
     }
 
     fn move_end(&mut self, channel: &Channel, end: Cursor) {

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::subscription::Subscription;
+use crate::connection::Connection;
 
 /// The subscribers in the order in which they came. A page of them costs no more than itself.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
     /// By number. Those that have left are holes, until there are more holes than subscribers.
-    entries: Vec<(u64, Option<Arc<Subscription>>)>,
+    entries: Vec<(u64, Option<Arc<Connection>>)>,
     connections: u32,
     /// Connections of each user; most channels have none.
     #[expect(clippy::box_collection, reason = "a map in place would be six words in every channel")]
@@ -26,14 +26,14 @@ pub(crate) struct Counts {
 
 impl Presence {
     /// Returns the number under which it stands.
-    pub(crate) fn enter(&mut self, subscription: &Arc<Subscription>) -> u64 {
+    pub(crate) fn enter(&mut self, connection: &Arc<Connection>) -> u64 {
         let number = self.entries.last().map_or(0, |(last, _)| last + 1);
         if self.entries.is_empty() {
             self.entries.reserve_exact(1);
         }
-        self.entries.push((number, Some(subscription.clone())));
+        self.entries.push((number, Some(connection.clone())));
         self.connections += 1;
-        if let Some(user) = subscription.user() {
+        if let Some(user) = user_of(connection) {
             self.name(user);
         }
         number
@@ -47,9 +47,9 @@ impl Presence {
     /// Whether it was there.
     pub(crate) fn leave(&mut self, number: u64) -> bool {
         let Ok(at) = self.entries.binary_search_by_key(&number, |(number, _)| *number) else { return false };
-        let Some(subscription) = self.entries[at].1.take() else { return false };
+        let Some(connection) = self.entries[at].1.take() else { return false };
         self.connections -= 1;
-        if let Some((user, users)) = subscription.user().zip(self.users.as_mut()) {
+        if let Some((user, users)) = user_of(&connection).zip(self.users.as_mut()) {
             let connections = users.get_mut(&user).map(|connections| {
                 *connections -= 1;
                 *connections
@@ -59,7 +59,7 @@ impl Presence {
             }
         }
         if self.entries.len() > 2 * self.connections as usize {
-            self.entries.retain(|(_, subscription)| subscription.is_some());
+            self.entries.retain(|(_, connection)| connection.is_some());
             self.entries.shrink_to(2 * self.connections as usize);
         }
         true
@@ -71,8 +71,12 @@ impl Presence {
     }
 
     /// The next ones behind number `after`, at most `limit`, with their numbers.
-    pub(crate) fn page(&self, after: Option<u64>, limit: usize) -> impl Iterator<Item = (u64, &Arc<Subscription>)> {
+    pub(crate) fn page(&self, after: Option<u64>, limit: usize) -> impl Iterator<Item = (u64, &Arc<Connection>)> {
         let from = after.map_or(0, |after| self.entries.partition_point(|(number, _)| *number <= after));
         self.entries[from..].iter().filter_map(|(number, entry)| Some((*number, entry.as_ref()?))).take(limit)
     }
+}
+
+fn user_of(connection: &Connection) -> Option<Arc<str>> {
+    Some(connection.identity()?.user().clone())
 }

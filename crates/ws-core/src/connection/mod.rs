@@ -6,6 +6,10 @@
 //! frame that has been begun. A connection whose socket is full leaves the fan-out's round; its own task
 //! flushes it when the socket is writable, and puts it back.
 
+mod auth_state;
+mod outbox;
+mod outlet;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -15,14 +19,13 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 use ws_proto::CloseCode;
 
+pub(crate) use self::auth_state::AuthState;
+use self::outbox::Outbox;
+pub use self::outlet::Outlet;
+use crate::access::Identity;
 use crate::counters::Counters;
 use crate::heartbeat::HeartbeatMode;
-use crate::identity::Identity;
-use crate::log::Run;
-use crate::outbox::Outbox;
-use crate::outlet::Outlet;
-use crate::standing::Standing;
-use crate::subscription::Subscriptions;
+use crate::run::Run;
 
 /// No moment of the hub's clock.
 const NEVER: u64 = u64::MAX;
@@ -41,9 +44,7 @@ pub struct Connection {
     pub(crate) slot: AtomicU32,
     /// How many of its subscriptions have ended.
     changes: AtomicU32,
-    standing: Standing,
-    /// Taken before the locks of channels. Most connections have few, and many none.
-    pub(crate) subscriptions: Mutex<Option<Box<Subscriptions>>>,
+    auth_state: AuthState,
     /// What the outbox holds, for its session without the lock.
     outbox_bytes: AtomicUsize,
     out: Mutex<Out>,
@@ -106,8 +107,7 @@ impl Connection {
             slot: AtomicU32::new(u32::MAX),
             outbox_bytes: AtomicUsize::new(0),
             changes: AtomicU32::new(0),
-            standing: Standing::default(),
-            subscriptions: Mutex::default(),
+            auth_state: AuthState::default(),
             out: Mutex::new(Out { outlet: Some(outlet), ..Out::default() }),
         })
     }
@@ -124,12 +124,12 @@ impl Connection {
 
     /// Who it is; `None` while it is anonymous.
     pub fn identity(&self) -> Option<Arc<Identity>> {
-        self.standing.identity()
+        self.auth_state.identity()
     }
 
     /// Who it is, and when that has to be looked at again.
-    pub(crate) fn standing(&self) -> &Standing {
-        &self.standing
+    pub(crate) fn auth_state(&self) -> &AuthState {
+        &self.auth_state
     }
 
     /// Notes that `bytes` bytes have arrived.

@@ -1,8 +1,8 @@
 //! Tests of a connection alone, over sockets that take as much as a test says.
 
+use super::outlet::tests::{BLOCK, Blocks, Pipe};
 use super::*;
-use crate::log::FrameEnd;
-use crate::outlet::tests::{BLOCK, Blocks, Pipe};
+use crate::run::FrameEnd;
 
 fn connect(pipe: &Pipe) -> Arc<Connection> {
     Connection::new(Box::new(pipe.clone()), HeartbeatMode::Ping, Arc::default(), 0)

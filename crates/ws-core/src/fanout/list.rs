@@ -11,7 +11,7 @@ pub(super) struct List {
     last: Id<Reader>,
 }
 
-/// A reader's place in the list that it is in.
+/// A reader's cursor in the list that it is in.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Link {
     previous: Id<Reader>,

@@ -8,12 +8,14 @@
 //! connection costs no timer.
 
 mod arena;
-mod care;
+mod history_page;
 mod list;
 mod next;
-mod past;
+mod portion;
 mod questions;
 mod readers;
+mod state;
+mod sweep;
 mod visit;
 mod window;
 
@@ -21,96 +23,26 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
-use ws_proto::CloseCode;
-
 use self::arena::Id;
-use self::past::Past;
-use self::questions::Questions;
-use self::readers::{Local, Member, Place, Reader, Readers, Work};
-use self::visit::Visit;
+use self::readers::{Local, Member, Reader, ReaderCursor, Work};
+pub(crate) use self::state::Fanout;
+use self::state::Turn;
 use self::window::Window;
 use crate::channel::Channel;
 use crate::connection::Connection;
-use crate::drain::DrainPlan;
-use crate::hub::Shared;
+use crate::hub::{Notice, Start};
 use crate::limits::{FANOUT_MARKS_PER_SLICE, FANOUT_SKIPS_PER_TURN, FANOUT_WRITES_PER_TURN};
-use crate::log::Cursor;
-use crate::shard::{Notice, Start};
+use crate::run::Cursor;
 use crate::subscription::Subscription;
 
-/// The task of one shard, and all that it alone owns.
-#[derive(Debug)]
-pub(crate) struct Fanout {
-    shared: Arc<Shared>,
-    shard: usize,
-    all: Readers,
-    /// Large channels, for readers that keep up.
-    live: Window,
-    /// Small channels, and readers that are further behind, so that they do not displace what the others need.
-    late: Window,
-    /// For readers that read the history.
-    past: Past,
-    /// What the engine has been asked for readers that catch up.
-    questions: Questions,
-    /// Readers whose question the engine could not answer: asked again with the next sweep.
-    failed: Vec<Id<Reader>>,
-    visit: Visit,
-    drain: Option<Arc<DrainPlan>>,
-    /// Some member does not know of the drain.
-    untold: bool,
-    closing: Option<CloseCode>,
-    counts_paid_ms: u64,
-    /// When the last sweep was.
-    swept_ms: u64,
-    /// The last sweep came after the server had stood still.
-    has_stalled: bool,
-    /// When that was the last time.
-    stalled_ms: u64,
-}
-
-/// What happens between two yields.
-#[derive(Debug, Default)]
-struct Turn {
-    now_ms: u64,
-    writes: usize,
-    skips: usize,
-    deliveries: u64,
-    caught_up: u64,
-    bytes: u64,
-    gaps: u64,
-    missed: u64,
-    blocked: u64,
-}
-
 impl Fanout {
-    pub(crate) fn new(shared: Arc<Shared>, shard: usize) -> Self {
-        Fanout {
-            shared,
-            shard,
-            all: Readers::default(),
-            live: Window::default(),
-            late: Window::default(),
-            past: Past::default(),
-            questions: Questions::default(),
-            failed: Vec::new(),
-            visit: Visit::default(),
-            drain: None,
-            untold: false,
-            closing: None,
-            counts_paid_ms: 0,
-            swept_ms: 0,
-            has_stalled: false,
-            stalled_ms: 0,
-        }
-    }
-
     pub(crate) async fn run(mut self) {
-        let mut sweep = care::sweep_interval(&self.shared);
+        let mut sweep = sweep::sweep_interval(&self.shared);
         self.swept_ms = self.shared.clock.now_ms();
         loop {
             if self.all.work.is_empty() {
                 [&mut self.live, &mut self.late].into_iter().for_each(Window::clear);
-                self.past.clear();
+                self.page.clear();
                 self.all.give_back();
                 tokio::select! {
                     () = self.shared.shards[self.shard].notified() => {}
@@ -133,14 +65,14 @@ impl Fanout {
     /// Does as much as fits between two yields.
     fn turn(&mut self) {
         let mut turn = Turn { now_ms: self.shared.clock.now_ms(), ..Turn::default() };
-        self.past.clear_before(turn.now_ms);
+        self.page.clear_before(turn.now_ms);
         self.ask_on();
         while turn.writes < FANOUT_WRITES_PER_TURN && turn.skips < FANOUT_SKIPS_PER_TURN {
             let Some(work) = self.all.work.pop_front() else { break };
             match work {
                 Work::Visit(member) => self.visit(member, &mut turn),
                 Work::Mark(local, from) => turn.skips += self.all.mark_slice(local, from, FANOUT_MARKS_PER_SLICE),
-                Work::Settle(local) => self.settle(local),
+                Work::EndRound(local) => self.finish_round(local),
             }
             turn.skips += 1;
         }
@@ -194,8 +126,8 @@ impl Fanout {
     fn broadcasts(&mut self, connection: &Connection, cursor: Cursor) {
         let member = member_of(connection);
         let broadcasts = self.shared.broadcasts.clone();
-        let place = Place { generation: 0, offset: cursor.offset, live: cursor };
-        self.all.members[member].broadcasts = self.read(&broadcasts, None, member, place);
+        let cursor = ReaderCursor { generation: 0, offset: cursor.offset, live: cursor };
+        self.all.members[member].broadcasts = self.read(&broadcasts, None, member, cursor);
     }
 
     fn resume(&mut self, connection: &Connection) {
@@ -225,7 +157,7 @@ impl Fanout {
     fn subscribe(&mut self, subscription: Arc<Subscription>, start: Start) {
         let member = member_of(subscription.connection());
         let channel = subscription.channel().clone();
-        let reader = self.read(&channel, Some(subscription.clone()), member, Place::new(start));
+        let reader = self.read(&channel, Some(subscription.clone()), member, ReaderCursor::new(start));
         subscription.slot.store(reader.raw(), Ordering::Relaxed);
     }
 
@@ -245,7 +177,7 @@ impl Fanout {
         channel: &Arc<Channel>,
         subscription: Option<Arc<Subscription>>,
         member: Id<Member>,
-        place: Place,
+        cursor: ReaderCursor,
     ) -> Id<Reader> {
         let mut state = channel.lock();
         state.arrive(self.shard);
@@ -256,7 +188,7 @@ impl Fanout {
             state.set_local(self.shard, local.raw());
         }
         drop(state);
-        let reader = self.all.add_reader(subscription, member, local, place);
+        let reader = self.all.add_reader(subscription, member, local, cursor);
         self.all.mark(reader);
         self.all.round(local, mark);
         reader
@@ -281,7 +213,7 @@ impl Fanout {
         let local = Id::from_raw(local);
         if local.is_none() {
             // Nobody here but readers that are still to come.
-            state.settle(channel, self.shard, mark, false, &self.shared.gate);
+            state.end_round(channel, self.shard, mark, false, &self.shared.gate);
         } else {
             drop(state);
             self.all.round(local, mark);
@@ -289,7 +221,7 @@ impl Fanout {
     }
 
     /// A round may be over.
-    fn settle(&mut self, local: Id<Local>) {
+    fn finish_round(&mut self, local: Id<Local>) {
         if !self.all.is_over(local) {
             return;
         }
@@ -299,7 +231,7 @@ impl Fanout {
         if !found.readers.is_empty() {
             let channel = &found.channel;
             let is_blocked = found.blocked > 0;
-            next = channel.lock().settle(channel, self.shard, found.offered, is_blocked, &self.shared.gate);
+            next = channel.lock().end_round(channel, self.shard, found.offered, is_blocked, &self.shared.gate);
         }
         self.all.end_round(local, next);
         self.forget_unused(local);

@@ -6,27 +6,26 @@ use std::sync::Arc;
 use ws_proto::event::{BroadcastGap, ChannelGap, Notify};
 use ws_proto::{CloseCode, encode_notification};
 
-use super::Fanout;
 use super::arena::Id;
-use super::past::query;
+use super::history_page::query;
+use super::portion::{Note, Source};
 use super::questions::Question;
-use super::readers::{Member, Place, Reader, State};
-use super::visit::{Note, Source};
+use super::readers::{Member, Reader, ReaderCursor, State};
+use super::state::Fanout;
 use crate::channel::{Channel, Kind};
 use crate::engine::{History, Pending};
 use crate::frame::{self, Opcode};
-use crate::hub::Shared;
+use crate::hub::{Notice, Shared};
 use crate::limits::{FANOUT_LARGE_CHANNEL, FANOUT_WRITES_PER_TURN};
-use crate::log::Cursor;
 use crate::options::OnLag;
 use crate::registry::Named;
-use crate::shard::Notice;
+use crate::run::Cursor;
 
 /// What came of looking.
 enum Step {
     Found(Source),
     /// The reader has been put elsewhere: look again.
-    Moved(Place),
+    Moved(ReaderCursor),
     /// Nothing for now: it is marked when there is something.
     Nothing,
     /// Nothing before the engine has answered.
@@ -49,8 +48,8 @@ impl Fanout {
             let reader = &mut self.all.readers[id];
             match step {
                 Step::Found(source) => return Some(source),
-                Step::Moved(place) => {
-                    reader.place = place;
+                Step::Moved(cursor) => {
+                    reader.cursor = cursor;
                     continue;
                 }
                 Step::Nothing => {}
@@ -78,14 +77,14 @@ impl Fanout {
     }
 
     /// Lets members ask that found no room, as far as there is some now. A reader that finds what it needs in the
-    /// page at hand needs none: many are often at the same place.
+    /// page at hand needs none: many are often at the same cursor.
     pub(super) fn ask_on(&mut self) {
         for _ in 0..FANOUT_WRITES_PER_TURN {
             let Some(member) = self.questions.first() else { break };
             let next = self.all.members[member].to_ask.iter(&self.all.readers).next();
             let is_served = next.is_some_and(|id| {
                 let reader = &self.all.readers[id];
-                self.past.find(&self.all.locals[reader.local].channel, &reader.place).is_some()
+                self.page.find(&self.all.locals[reader.local].channel, &reader.cursor).is_some()
             });
             if !is_served && !self.questions.has_room() {
                 break;
@@ -105,7 +104,7 @@ impl Fanout {
     /// Asks the engine for a reader.
     fn ask(&mut self, id: Id<Reader>) {
         let reader = &mut self.all.readers[id];
-        let (member, from, channel) = (reader.member, reader.place, &self.all.locals[reader.local].channel);
+        let (member, from, channel) = (reader.member, reader.cursor, &self.all.locals[reader.local].channel);
         let pending = ask(&self.shared, self.shard, id, channel, &from);
         if !pending.is_answered() {
             reader.state = State::Asked;
@@ -165,18 +164,18 @@ impl Fanout {
         if reader.subscription.as_ref().is_some_and(|subscription| subscription.has_ended()) {
             return Step::Ended;
         }
-        let (place, local) = (reader.place, &self.all.locals[reader.local]);
+        let (cursor, local) = (reader.cursor, &self.all.locals[reader.local]);
         let channel = &local.channel;
-        if place.generation != channel.generation() {
-            let news = new_stream(channel, place);
+        if cursor.generation != channel.generation() {
+            let news = new_stream(channel, cursor);
             self.close_question(id);
             return news;
         }
-        if place.offset < place.live.offset {
+        if cursor.offset < cursor.live.offset {
             return self.catch_up(id);
         }
         reader.fresh = false;
-        let seq = place.live.seq;
+        let seq = cursor.live.seq;
         if seq >= channel.end_seq() {
             return Step::Nothing;
         }
@@ -184,7 +183,7 @@ impl Fanout {
         let window = if is_live { &mut self.live } else { &mut self.late };
         let first = window.cover(channel, seq);
         if first.seq > seq {
-            return skip(&self.shared, channel, place, first);
+            return skip(&self.shared, channel, cursor, first);
         }
         match window.range(seq) {
             range if range.is_empty() => Step::Nothing,
@@ -196,37 +195,37 @@ impl Fanout {
     /// What the history has for a reader that is behind what the log had when it came there.
     fn catch_up(&mut self, id: Id<Reader>) -> Step {
         let question = self.close_question(id);
-        let Reader { member, place, fresh, local, .. } = self.all.readers[id];
+        let Reader { member, cursor, fresh, local, .. } = self.all.readers[id];
         let channel = &self.all.locals[local].channel;
-        if let Some(range) = self.past.find(channel, &place) {
-            return Step::Found(Source::Past(range));
+        if let Some(range) = self.page.find(channel, &cursor) {
+            return Step::Found(Source::History(range));
         }
         let pending = match question {
-            // What was asked from another place says nothing about this one.
-            Some(question) if question.from == place => question.pending,
-            _ if self.may_ask(member) => ask(&self.shared, self.shard, id, channel, &place),
+            // What was asked from another cursor says nothing about this one.
+            Some(question) if question.from == cursor => question.pending,
+            _ if self.may_ask(member) => ask(&self.shared, self.shard, id, channel, &cursor),
             _ => return Step::ToAsk,
         };
         let Some(result) = pending.take() else {
-            self.questions.open(id, Question { member, from: place, pending });
+            self.questions.open(id, Question { member, from: cursor, pending });
             return Step::Asked;
         };
         let Ok(history) = result else { return Step::Failed };
         let epoch = channel.lock().epoch;
-        if channel.generation() != place.generation {
-            return Step::Moved(place);
+        if channel.generation() != cursor.generation {
+            return Step::Moved(cursor);
         }
         if epoch != Some(history.epoch) {
             return Step::Failed;
         }
-        self.past.fill(channel, place.generation, &history, self.shared.clock.now_ms());
-        let first = history.publications.first().and_then(|first| first.offset).filter(|first| *first > place.offset);
-        match first.map_or(place.live.offset, |first| first - 1).min(place.live.offset) {
+        self.page.fill(channel, cursor.generation, &history, self.shared.clock.now_ms());
+        let first = history.publications.first().and_then(|first| first.offset).filter(|first| *first > cursor.offset);
+        match first.map_or(cursor.live.offset, |first| first - 1).min(cursor.live.offset) {
             // Who has just been told where it begins is not slow: it is told, whatever others are.
-            to if to > place.offset && fresh => gap(channel, place, to),
-            to if to > place.offset => lag(&self.shared, channel, place, to),
+            to if to > cursor.offset && fresh => gap(channel, cursor, to),
+            to if to > cursor.offset => lag(&self.shared, channel, cursor, to),
             // It is in the page now.
-            _ => Step::Moved(place),
+            _ => Step::Moved(cursor),
         }
     }
 
@@ -236,34 +235,40 @@ impl Fanout {
     }
 }
 
-fn ask(shared: &Arc<Shared>, shard: usize, reader: Id<Reader>, channel: &Channel, place: &Place) -> Pending<History> {
+fn ask(
+    shared: &Arc<Shared>,
+    shard: usize,
+    reader: Id<Reader>,
+    channel: &Channel,
+    cursor: &ReaderCursor,
+) -> Pending<History> {
     let (waker, reader) = (shared.clone(), reader.raw());
     Pending::start(
-        |done| shared.engine.history(query(channel, place), done),
+        |done| shared.engine.history(query(channel, cursor), done),
         move || waker.shards[shard].notify(Notice::Answered(reader)),
     )
 }
 
 /// The channel has begun again.
-fn new_stream(channel: &Channel, place: Place) -> Step {
+fn new_stream(channel: &Channel, cursor: ReaderCursor) -> Step {
     let state = channel.lock();
     let (generation, epoch) = (channel.generation(), state.epoch);
     drop(state);
     let epoch = epoch.map(|epoch| epoch.to_string().into());
     let gap = ChannelGap { channel: channel.name().into(), epoch, ..ChannelGap::default() };
-    let then = Place { generation, offset: 0, live: Cursor { offset: 0, ..place.live } };
+    let then = ReaderCursor { generation, offset: 0, live: Cursor { offset: 0, ..cursor.live } };
     note(&gap, 0, then)
 }
 
 /// The log begins at `first`, behind the reader.
-fn skip(shared: &Shared, channel: &Arc<Channel>, place: Place, first: Cursor) -> Step {
-    let missed = first.offset.saturating_sub(place.offset);
+fn skip(shared: &Shared, channel: &Arc<Channel>, cursor: ReaderCursor, first: Cursor) -> Step {
+    let missed = first.offset.saturating_sub(cursor.offset);
     if channel.kind() == Kind::Kept {
         // The history has the publications. What it has not is who came and went.
         owe_counts(shared, channel);
-        return Step::Moved(Place { live: first, ..place });
+        return Step::Moved(ReaderCursor { live: first, ..cursor });
     }
-    let then = Place { offset: first.offset, live: first, ..place };
+    let then = ReaderCursor { offset: first.offset, live: first, ..cursor };
     if missed == 0 {
         owe_counts(shared, channel);
         return Step::Moved(then);
@@ -275,31 +280,31 @@ fn skip(shared: &Shared, channel: &Arc<Channel>, place: Place, first: Cursor) ->
             let gap = ChannelGap { channel: channel.name().into(), missed: Some(missed), ..ChannelGap::default() };
             note(&gap, missed, then)
         }
-        (_, OnLag::Latest) => latest(shared, channel, place, first.offset),
+        (_, OnLag::Latest) => latest(shared, channel, cursor, first.offset),
         (_, OnLag::Disconnect) => Step::TooSlow,
     }
 }
 
 /// The publications behind the reader are gone from the history, up to offset `to`.
-fn lag(shared: &Shared, channel: &Arc<Channel>, place: Place, to: u64) -> Step {
+fn lag(shared: &Shared, channel: &Arc<Channel>, cursor: ReaderCursor, to: u64) -> Step {
     match channel.options().on_lag {
-        OnLag::Gap => gap(channel, place, to),
-        OnLag::Latest => latest(shared, channel, place, to),
+        OnLag::Gap => gap(channel, cursor, to),
+        OnLag::Latest => latest(shared, channel, cursor, to),
         OnLag::Disconnect => Step::TooSlow,
     }
 }
 
-fn gap(channel: &Channel, place: Place, to: u64) -> Step {
-    let (from, name) = (place.offset + 1, channel.name().into());
+fn gap(channel: &Channel, cursor: ReaderCursor, to: u64) -> Step {
+    let (from, name) = (cursor.offset + 1, channel.name().into());
     let gap = ChannelGap { channel: name, from: Some(from), to: Some(to), ..ChannelGap::default() };
-    note(&gap, to - place.offset, Place { offset: to, ..place })
+    note(&gap, to - cursor.offset, ReaderCursor { offset: to, ..cursor })
 }
 
 /// Goes on with the newest publication; all up to offset `to` are gone.
-fn latest(shared: &Shared, channel: &Arc<Channel>, place: Place, to: u64) -> Step {
+fn latest(shared: &Shared, channel: &Arc<Channel>, cursor: ReaderCursor, to: u64) -> Step {
     let state = channel.lock();
-    if channel.generation() != place.generation {
-        return Step::Moved(place);
+    if channel.generation() != cursor.generation {
+        return Step::Moved(cursor);
     }
     let live = if channel.kind() == Kind::Kept { state.end } else { state.before_newest() };
     drop(state);
@@ -308,8 +313,8 @@ fn latest(shared: &Shared, channel: &Arc<Channel>, place: Place, to: u64) -> Ste
         _ => live.offset,
     };
     owe_counts(shared, channel);
-    shared.counters.missed.add(offset - place.offset);
-    Step::Moved(Place { offset, live, ..place })
+    shared.counters.missed.add(offset - cursor.offset);
+    Step::Moved(ReaderCursor { offset, live, ..cursor })
 }
 
 /// Joins and leaves may be among what a reader does not get.
@@ -319,7 +324,7 @@ fn owe_counts(shared: &Shared, channel: &Arc<Channel>) {
     }
 }
 
-fn note<E: Notify>(event: &E, missed: u64, then: Place) -> Step {
+fn note<E: Notify>(event: &E, missed: u64, then: ReaderCursor) -> Step {
     let mut frame = Vec::new();
     frame::append(Opcode::Text, &mut frame, |out| encode_notification(event, out));
     Step::Found(Source::Note(Note { frame, missed, then }))

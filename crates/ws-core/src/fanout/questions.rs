@@ -8,11 +8,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::arena::Id;
-use super::readers::{Member, Place, Reader};
+use super::readers::{Member, Reader, ReaderCursor};
 use crate::engine::{History, Pending};
 use crate::limits::{FANOUT_QUESTIONS_MAX, FANOUT_QUESTIONS_PER_MEMBER_MAX};
 
-/// A place in the line of members; none is 0.
+/// A cursor in the line of members; none is 0.
 pub(super) type Ticket = u64;
 
 /// What one shard has asked, and who waits to ask.
@@ -28,7 +28,7 @@ pub(super) struct Questions {
 pub(super) struct Question {
     pub(super) member: Id<Member>,
     /// Where the reader was when it asked.
-    pub(super) from: Place,
+    pub(super) from: ReaderCursor,
     pub(super) pending: Pending<History>,
 }
 

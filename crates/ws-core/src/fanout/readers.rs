@@ -12,8 +12,8 @@ use super::list::{Link, List};
 use super::questions::Ticket;
 use crate::channel::{Channel, Mark};
 use crate::connection::Connection;
-use crate::log::Cursor;
-use crate::shard::Start;
+use crate::hub::Start;
+use crate::run::Cursor;
 use crate::subscription::Subscription;
 
 /// A connection.
@@ -26,7 +26,7 @@ pub(super) struct Member {
     pub(super) pending: List,
     /// Its readers that have to ask the engine.
     pub(super) to_ask: List,
-    /// Its place in the line of those that have to ask; 0: it is not in it.
+    /// Its cursor in the line of those that have to ask; 0: it is not in it.
     pub(super) ticket: Ticket,
     /// It waits to be visited.
     pub(super) queued: bool,
@@ -41,7 +41,7 @@ pub(super) struct Member {
     pub(super) check_at_ms: u64,
 }
 
-/// A place in a channel.
+/// A cursor in a channel.
 #[derive(Debug)]
 pub(super) struct Reader {
     /// `None` for broadcasts, which nobody subscribes to.
@@ -55,7 +55,7 @@ pub(super) struct Reader {
     pub(super) state: State,
     /// It has not come to where the log was when it began.
     pub(super) fresh: bool,
-    pub(super) place: Place,
+    pub(super) cursor: ReaderCursor,
 }
 
 /// What a reader waits for.
@@ -91,7 +91,7 @@ pub(super) enum State {
 
 /// Where a reader is in its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct ReaderCursor {
     /// Which of the channel's streams.
     pub(super) generation: u32,
     /// The publications up to this offset have been written, or given up.
@@ -123,7 +123,7 @@ pub(super) enum Work {
     /// Mark the readers of a channel from this one on.
     Mark(Id<Local>, usize),
     /// All that were marked in this channel have been visited.
-    Settle(Id<Local>),
+    EndRound(Id<Local>),
 }
 
 /// All of them.
@@ -153,9 +153,9 @@ impl Member {
     }
 }
 
-impl Place {
+impl ReaderCursor {
     pub(super) fn new(start: Start) -> Self {
-        Place { generation: start.generation, offset: start.after, live: start.live }
+        ReaderCursor { generation: start.generation, offset: start.after, live: start.live }
     }
 
     /// Whether there is something to read in this channel.
@@ -183,11 +183,11 @@ impl Readers {
         subscription: Option<Arc<Subscription>>,
         member: Id<Member>,
         local: Id<Local>,
-        place: Place,
+        cursor: ReaderCursor,
     ) -> Id<Reader> {
         let readers = &mut self.locals[local].readers;
         let (at, link, state, fresh) = (readers.len() as u32, Link::NONE, State::Idle, true);
-        let id = self.readers.insert(Reader { subscription, member, local, at, link, state, fresh, place });
+        let id = self.readers.insert(Reader { subscription, member, local, at, link, state, fresh, cursor });
         if readers.is_empty() {
             readers.reserve_exact(1);
         }
@@ -243,7 +243,7 @@ impl Readers {
     /// Has a reader that waits for something new looked at, if there is something for it.
     pub(super) fn mark(&mut self, id: Id<Reader>) {
         let reader = &self.readers[id];
-        if reader.state != State::Idle || !reader.place.is_behind(&self.locals[reader.local].channel) {
+        if reader.state != State::Idle || !reader.cursor.is_behind(&self.locals[reader.local].channel) {
             return;
         }
         let (member_id, local) = (reader.member, reader.local);
@@ -284,7 +284,7 @@ impl Readers {
     fn note_late(&mut self, id: Id<Reader>) {
         let reader = &self.readers[id];
         let local = &mut self.locals[reader.local];
-        local.late |= local.rounding && reader.place.live.seq < local.offered.seq;
+        local.late |= local.rounding && reader.cursor.live.seq < local.offered.seq;
     }
 
     /// Marks the next slice of a channel's readers. Returns how many.
@@ -297,7 +297,7 @@ impl Readers {
         if to < len {
             self.work.push_front(Work::Mark(local, to));
         } else {
-            self.push_settle(local);
+            self.push_end_round(local);
         }
         to.saturating_sub(from)
     }
@@ -313,7 +313,7 @@ impl Readers {
         if has_news {
             self.work.push_back(Work::Mark(local, 0));
         } else {
-            self.push_settle(local);
+            self.push_end_round(local);
         }
     }
 
@@ -322,15 +322,15 @@ impl Readers {
     pub(super) fn is_over(&mut self, local: Id<Local>) -> bool {
         let is_late = self.locals[local].late;
         if is_late {
-            self.push_settle(local);
+            self.push_end_round(local);
         }
         !is_late
     }
 
     /// The round ends after all that is in the queue now.
-    fn push_settle(&mut self, local: Id<Local>) {
+    fn push_end_round(&mut self, local: Id<Local>) {
         self.locals[local].late = false;
-        self.work.push_back(Work::Settle(local));
+        self.work.push_back(Work::EndRound(local));
     }
 
     /// A round is over; the next one, if there is one.

@@ -1,58 +1,12 @@
 //! One visit to one connection: everything that it has to read, in one write.
 
-use std::ops::Range;
-
 use super::arena::Id;
-use super::readers::{Member, Place, Reader};
-use super::{Fanout, Turn};
+use super::portion::{Portion, Source, Visit};
+use super::readers::Member;
+use super::state::{Fanout, Turn};
 use crate::connection::Delivered;
 use crate::limits::FANOUT_WRITE_BYTES_MAX;
-use crate::log::{Run, Stretch};
-
-/// What a visit collects; its memory serves the next one.
-#[derive(Debug, Default)]
-pub(super) struct Visit {
-    /// Those that were looked at.
-    readers: Vec<Id<Reader>>,
-    portions: Vec<Portion>,
-    /// The frames of all portions, unless there is only one that can be written from where it is.
-    frames: Stretch,
-}
-
-/// What one reader gets.
-#[derive(Debug)]
-struct Portion {
-    reader: Id<Reader>,
-    source: Source,
-    frames: usize,
-    /// How many of the frames were written.
-    taken: usize,
-    /// Of the last publication that was written.
-    offset: u64,
-}
-
-/// Where the frames of a reader are.
-#[derive(Debug)]
-pub(super) enum Source {
-    /// In the log, through the live window.
-    Live(Range<usize>),
-    /// In the log, through the other window.
-    Late(Range<usize>),
-    /// In the page of the history.
-    Past(Range<usize>),
-    /// Nowhere yet: something that only this reader is told.
-    Note(Note),
-}
-
-/// What a reader is told in place of what it does not get.
-#[derive(Debug)]
-pub(super) struct Note {
-    pub(super) frame: Vec<u8>,
-    /// Publications that it does not get.
-    pub(super) missed: u64,
-    /// Where it goes on.
-    pub(super) then: Place,
-}
+use crate::run::Run;
 
 impl Fanout {
     /// Writes to a member once.
@@ -92,9 +46,9 @@ impl Fanout {
             let alone = visit.readers.is_empty() && self.all.members[id].pending.is_empty();
             visit.readers.push(reader);
             let Some(source) = self.next(reader) else { continue };
-            let offset = self.all.readers[reader].place.offset;
+            let offset = self.all.readers[reader].cursor.offset;
             let frames = match &source {
-                Source::Live(range) | Source::Late(range) | Source::Past(range) => range.len(),
+                Source::Live(range) | Source::Late(range) | Source::History(range) => range.len(),
                 Source::Note(_) => 1,
             };
             match &source {
@@ -137,18 +91,18 @@ impl Fanout {
 
     /// A reader has got its portion, or the beginning of it.
     fn advance(&mut self, portion: Portion, turn: &mut Turn) {
-        let place = &mut self.all.readers[portion.reader].place;
+        let cursor = &mut self.all.readers[portion.reader].cursor;
         match portion.source {
             Source::Live(_) | Source::Late(_) => {
-                place.live.seq += portion.taken as u64;
-                (place.live.offset, place.offset) = (portion.offset, portion.offset);
+                cursor.live.seq += portion.taken as u64;
+                (cursor.live.offset, cursor.offset) = (portion.offset, portion.offset);
             }
-            Source::Past(_) => {
-                place.offset = portion.offset;
+            Source::History(_) => {
+                cursor.offset = portion.offset;
                 turn.caught_up += portion.taken as u64;
             }
             Source::Note(note) => {
-                *place = note.then;
+                *cursor = note.then;
                 turn.gaps += 1;
                 turn.missed += note.missed;
             }
@@ -160,7 +114,7 @@ impl Fanout {
         match source {
             Source::Live(range) => self.live.run(range.clone()),
             Source::Late(range) => self.late.run(range.clone()),
-            Source::Past(range) => self.past.run(range.clone()),
+            Source::History(range) => self.page.run(range.clone()),
             Source::Note(_) => Run { bytes: &[], ends: &[], base: 0 },
         }
     }

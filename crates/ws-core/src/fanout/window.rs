@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::channel::Channel;
 use crate::limits::{FANOUT_WRITE_BYTES_MAX, IDLE_BUFFER_BYTES_MAX};
-use crate::log::{Cursor, Run, Stretch};
+use crate::run::{Cursor, Run, Stretch};
 
 /// Frames out of the log of a channel. One task's own.
 #[derive(Debug, Default)]

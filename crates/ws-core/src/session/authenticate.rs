@@ -5,9 +5,9 @@ use std::sync::Arc;
 use ws_proto::action::{Authenticate, AuthenticateData};
 use ws_proto::{CloseCode, ErrorBody, ErrorCode, Request};
 
-use super::{Session, Stop, respond};
-use crate::admission::Refusal;
-use crate::identity::{Claims, Identity};
+use super::answer::respond;
+use super::state::{Session, Stop};
+use crate::access::{Claims, Identity, Refusal};
 use crate::limits::RETRY_PLACE_MS;
 
 pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
@@ -41,7 +41,7 @@ fn identify(session: &mut Session, claims: Claims) -> Result<Arc<Identity>, Stop
         let named = permit.name(identity.user());
         named.map_err(|_| Stop::Last(too_many(), CloseCode::UserConnectionLimit))?;
     }
-    session.connection().standing().identify(identity.clone());
+    session.connection().auth_state().identify(identity.clone());
     if is_new {
         session.membership.name_subscriptions(identity.user());
     }

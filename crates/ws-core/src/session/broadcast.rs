@@ -3,40 +3,31 @@
 use serde_json::value::RawValue;
 use ws_proto::action::{Broadcast, BroadcastData};
 use ws_proto::event::BroadcastEvent;
-use ws_proto::{OwnedRequestId, Request, RequestId};
+use ws_proto::{Request, RequestId};
 
-use super::held::Ended;
-use super::{Session, Stop, respond};
-use crate::access::{Right, Wish};
+use super::answer::respond;
+use super::held::{Held, HeldBroadcast};
+use super::state::{Ended, Session, Stop};
+use crate::access::{AccessCheck, Right};
 use crate::limits::PUBLICATION_ENVELOPE_BYTES;
 use crate::waiter::Waiter;
-
-/// A broadcast that waits for room.
-#[derive(Debug)]
-pub(super) struct Held {
-    id: OwnedRequestId,
-    message: Box<RawValue>,
-    pub(super) waiter: Waiter,
-}
 
 pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let Broadcast { message } = request.payload::<Broadcast<&RawValue>>()?;
     let access = session.membership.shared().actions.broadcast;
-    session.check(Wish { right: Right::Broadcast, channel: None, access })?;
+    session.check(AccessCheck { right: Right::Broadcast, channel: None, access })?;
     let mut waiter = Waiter::default();
     if give(session, request.id, message, &mut waiter, out) {
         return Ok(());
     }
-    Err(super::Held::Broadcast(Held { id: request.id.into(), message: message.to_owned(), waiter }).into())
+    Err(Held::Broadcast(HeldBroadcast { id: request.id.into(), message: message.to_owned(), waiter }).into())
 }
 
-impl Held {
-    pub(super) fn go_on(mut self, session: &Session, out: &mut Vec<u8>) -> Result<(), Ended> {
-        if give(session, self.id.as_id(), &self.message, &mut self.waiter, out) {
-            return Ok(());
-        }
-        Err(Ended::held(super::Held::Broadcast(self)))
+pub(super) fn go_on(mut held: HeldBroadcast, session: &Session, out: &mut Vec<u8>) -> Result<(), Ended> {
+    if give(session, held.id.as_id(), &held.message, &mut held.waiter, out) {
+        return Ok(());
     }
+    Err(Ended::held(Held::Broadcast(held)))
 }
 
 /// False when it has to wait.

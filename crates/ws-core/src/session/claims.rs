@@ -2,10 +2,10 @@
 
 use ws_proto::Request;
 
-use super::{Held, Session, Stop};
-use crate::auth::{Auth, Unfit};
+use super::held::Held;
+use super::state::{Session, Stop};
+use crate::access::{Auth, Claims, TokenRejection};
 use crate::engine::{Done, Pending};
-use crate::identity::Claims;
 
 impl Session {
     /// Checks a token that a frame brought.
@@ -15,10 +15,10 @@ impl Session {
     pub(super) fn claims(
         &mut self,
         request: &Request<'_>,
-        check: impl Fn(&Auth) -> Result<Claims, Unfit>,
+        check: impl Fn(&Auth) -> Result<Claims, TokenRejection>,
     ) -> Result<Claims, Stop> {
         match check(self.auth()) {
-            Err(unfit) if unfit.has_unknown_key && !self.has_looked_for_keys => {
+            Err(rejection) if rejection.has_unknown_key && !self.has_looked_for_keys => {
                 let keys = self.renew_keys();
                 if keys.poll(|| self.waker()).is_none() {
                     return Err(Held::Keys(request.into(), keys).into());

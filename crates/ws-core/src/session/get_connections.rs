@@ -3,13 +3,14 @@
 use ws_proto::Request;
 use ws_proto::action::{ConnectionsData, GetConnections};
 
-use super::{Session, Stop, respond};
-use crate::access::{Right, Wish};
+use super::answer::respond;
+use super::state::{Session, Stop};
+use crate::access::{AccessCheck, Right};
 
 pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let GetConnections {} = request.payload()?;
     let access = session.membership.shared().actions.get_connections;
-    session.check(Wish { right: Right::GetConnections, channel: None, access })?;
+    session.check(AccessCheck { right: Right::GetConnections, channel: None, access })?;
     let count = session.membership.shared().connections() as u64;
     respond(request.id, &ConnectionsData { count }, out);
     Ok(())

@@ -3,30 +3,22 @@
 use serde_json::value::RawValue;
 use ws_proto::action::{GetHistory, HistoryData};
 use ws_proto::publication::encode_history_entry;
-use ws_proto::{ErrorBody, ErrorCode, OwnedRequestId, Request, RequestId};
+use ws_proto::{ErrorBody, ErrorCode, Request, RequestId};
 
-use super::held::Ended;
-use super::{Session, Stop, page, respond, unavailable};
-use crate::access::{Right, Wish};
+use super::answer::{respond, unavailable};
+use super::held::{Held, HeldHistory};
+use super::page;
+use super::state::{Ended, Session, Stop};
+use crate::access::{AccessCheck, Right};
 use crate::engine::{EngineError, Epoch, History, HistoryQuery, Pending, Publication};
 use crate::options::ChannelOptions;
-
-/// A page that the engine has been asked for.
-#[derive(Debug)]
-pub(super) struct Held {
-    id: OwnedRequestId,
-    channel: Box<str>,
-    /// The epoch that the client believes in.
-    epoch: Option<Box<str>>,
-    pending: Pending<History>,
-}
 
 pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let payload = request.payload::<GetHistory<'_>>()?;
     let limit = page::limit(payload.limit)?;
     let channel = session.channel(&payload.channel)?;
     let options = session.options(channel)?;
-    session.check(Wish { right: Right::ReadHistory, channel: Some(channel), access: options.read_history })?;
+    session.check(AccessCheck { right: Right::ReadHistory, channel: Some(channel), access: options.read_history })?;
     if !options.has_history() {
         return Err(ErrorBody::new(ErrorCode::NotAvailable, "this channel keeps no history").into());
     }
@@ -36,17 +28,15 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
         return Ok(answer(session, request.id, channel.as_str(), epoch, result, out)?);
     }
     let (id, channel, epoch) = (request.id.into(), channel.as_str().into(), epoch.map(Into::into));
-    Err(super::Held::History(Held { id, channel, epoch, pending }).into())
+    Err(Held::History(HeldHistory { id, channel, epoch, pending }).into())
 }
 
-impl Held {
-    pub(super) fn go_on(self, session: &Session, out: &mut Vec<u8>) -> Result<(), Ended> {
-        let Some(result) = self.pending.poll(|| session.waker()) else {
-            return Err(Ended::held(super::Held::History(self)));
-        };
-        answer(session, self.id.as_id(), &self.channel, self.epoch.as_deref(), result, out)
-            .map_err(|error| Ended::new(self.id, error))
-    }
+pub(super) fn go_on(held: HeldHistory, session: &Session, out: &mut Vec<u8>) -> Result<(), Ended> {
+    let Some(result) = held.pending.poll(|| session.waker()) else {
+        return Err(Ended::held(Held::History(held)));
+    };
+    answer(session, held.id.as_id(), &held.channel, held.epoch.as_deref(), result, out)
+        .map_err(|error| Ended::new(held.id, error))
 }
 
 fn answer(

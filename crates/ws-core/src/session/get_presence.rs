@@ -3,16 +3,18 @@
 use ws_proto::action::{GetPresence, PresenceData};
 use ws_proto::{ErrorBody, ErrorCode, Request};
 
-use super::{Session, Stop, page, respond};
-use crate::access::{Right, Wish};
-use crate::subscribing::client;
+use super::answer::respond;
+use super::page;
+use super::state::{Session, Stop};
+use crate::access::{AccessCheck, Right};
+use crate::subscription::client;
 
 pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let payload = request.payload::<GetPresence<'_>>()?;
     let (after, limit) = (payload.after.as_deref().map(cursor).transpose()?, page::limit(payload.limit)?);
     let channel = session.channel(&payload.channel)?;
     let options = session.options(channel)?;
-    session.check(Wish { right: Right::ReadPresence, channel: Some(channel), access: options.read_presence })?;
+    session.check(AccessCheck { right: Right::ReadPresence, channel: Some(channel), access: options.read_presence })?;
     if !options.presence {
         return Err(ErrorBody::new(ErrorCode::NotAvailable, "this channel does not say who is there").into());
     }
@@ -27,7 +29,7 @@ pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -
     // One more than asked for tells whether there are more.
     let found: Vec<_> = state.presence.page(after, limit + 1).map(|(at, entry)| (at, entry.clone())).collect();
     drop(state);
-    let mut clients: Vec<_> = found.iter().map(|(_, subscription)| client(subscription.connection())).collect();
+    let mut clients: Vec<_> = found.iter().map(|(_, connection)| client(connection)).collect();
     let lengths = clients.iter().map(|client| serde_json::to_vec(client).map_or(0, |encoded| encoded.len()));
     let fitting = page::fitting(lengths, session.membership.shared().limits.outbox_bytes_max).min(limit);
     clients.truncate(fitting);

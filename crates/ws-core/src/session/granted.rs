@@ -6,12 +6,13 @@ use std::sync::Arc;
 use ws_proto::event::Unsubscribed;
 use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 
+use super::answer::append_event;
 use super::attached::Attached;
-use super::{Session, append_event};
-use crate::access::{Right, Wish};
-use crate::identity::Identity;
+use super::attaching;
+use super::state::Session;
+use crate::access::{AccessCheck, Identity, Right};
 use crate::registry::Named;
-use crate::subscribing::From;
+use crate::subscription::StartAt;
 
 impl Session {
     /// Subscribes the connection to what its token lists, whatever the modes are: the token comes from whom the server
@@ -36,7 +37,7 @@ impl Session {
             return Err(ErrorBody::new(ErrorCode::PermissionDenied, message));
         }
         let subscription = self.membership.attach(channel, &options)?;
-        Ok(Attached::new(self, subscription, None))
+        Ok(attaching::attach(self, subscription, None))
     }
 
     /// Goes on with those whose position the engine has found in the meantime, as long as there is room.
@@ -54,7 +55,7 @@ impl Session {
 
     fn go_on_with(&mut self, attached: Attached, out: &mut Vec<u8>) {
         let name = attached.channel().to_owned();
-        match attached.go_on(self, &From::Now, |data, out| append_event(data, out), out) {
+        match attaching::go_on(attached, self, &StartAt::Now, |data, out| append_event(data, out), out) {
             Ok(None) => {}
             Ok(Some(attached)) => self.login.get_or_insert_default().joining.push(attached),
             // The client has ended it itself.
@@ -69,8 +70,8 @@ impl Session {
             let name = subscription.channel().name();
             let Ok(channel) = ChannelName::parse(name) else { continue };
             let access = subscription.channel().options().subscribe;
-            let wish = Wish { right: Right::Subscribe, channel: Some(channel), access };
-            let decision = wish.decide(Some(identity), self.pass(name), || true);
+            let check = AccessCheck { right: Right::Subscribe, channel: Some(channel), access };
+            let decision = check.decide(Some(identity), self.pass(name), || true);
             if let Err(rule) = decision
                 && !listed.iter().any(|listed| listed == name)
             {

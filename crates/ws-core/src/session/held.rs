@@ -7,10 +7,17 @@
 //!              newer keys ──► Keys ──► runs once more
 //! ```
 
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use ws_proto::publication::Tags;
 use ws_proto::{ErrorBody, OwnedRequest, OwnedRequestId};
 
-use super::{Session, Stop, broadcast, get_history, publish, subscribe};
-use crate::engine::Pending;
+use super::attached::Attached;
+use crate::engine::{History, Pending};
+use crate::options::ChannelOptions;
+use crate::subscription::StartAt;
+use crate::waiter::Waiter;
 
 /// See the module.
 #[derive(Debug)]
@@ -21,10 +28,10 @@ pub(super) enum Held {
     Refusal(Option<OwnedRequestId>, ErrorBody),
     /// It has a token whose key is not at hand: newer ones are looked for.
     Keys(OwnedRequest, Pending<()>),
-    Publish(publish::Held),
-    Broadcast(broadcast::Held),
-    Subscribe(subscribe::Held),
-    History(get_history::Held),
+    Publish(HeldPublish),
+    Broadcast(HeldBroadcast),
+    Subscribe(HeldSubscribe),
+    History(HeldHistory),
 }
 
 impl Held {
@@ -41,50 +48,42 @@ impl Held {
             Held::Turn(_) | Held::Refusal(..) | Held::Keys(..) | Held::Subscribe(_) | Held::History(_) => {}
         }
     }
-
-    /// Goes on.
-    ///
-    /// # Errors
-    /// It is refused, or to be held further.
-    pub(super) fn go_on(self, session: &mut Session, out: &mut Vec<u8>) -> Result<(), Ended> {
-        match self {
-            Held::Turn(request) => run(session, &request, out),
-            Held::Refusal(id, error) => Err(Ended { id, stop: Stop::Error(error) }),
-            Held::Keys(request, keys) => {
-                if keys.poll(|| session.waker()).is_none() {
-                    return Err(Ended::held(Held::Keys(request, keys)));
-                }
-                session.has_looked_for_keys = true;
-                let done = run(session, &request, out);
-                session.has_looked_for_keys = false;
-                done
-            }
-            Held::Publish(held) => held.go_on(session, out),
-            Held::Broadcast(held) => held.go_on(session, out),
-            Held::Subscribe(held) => held.go_on(session, out),
-            Held::History(held) => held.go_on(session, out),
-        }
-    }
 }
 
-fn run(session: &mut Session, request: &OwnedRequest, out: &mut Vec<u8>) -> Result<(), Ended> {
-    let request = request.as_request();
-    session.run(&request, out).map_err(|stop| Ended { id: Some(request.id.into()), stop })
+/// A publication that waits for room, or for the answers to others.
+#[derive(Debug)]
+pub(super) struct HeldPublish {
+    pub(super) id: OwnedRequestId,
+    pub(super) channel: Box<str>,
+    pub(super) data: Box<RawValue>,
+    pub(super) msg_id: Option<Box<str>>,
+    pub(super) tags: Option<Tags<'static>>,
+    pub(super) options: Arc<ChannelOptions>,
+    pub(super) waiter: Waiter,
 }
 
-/// A request that has not given a response.
-pub(super) struct Ended {
-    pub(super) id: Option<OwnedRequestId>,
-    pub(super) stop: Stop,
+/// A broadcast that waits for room.
+#[derive(Debug)]
+pub(super) struct HeldBroadcast {
+    pub(super) id: OwnedRequestId,
+    pub(super) message: Box<RawValue>,
+    pub(super) waiter: Waiter,
 }
 
-impl Ended {
-    pub(super) fn new(id: OwnedRequestId, stop: impl Into<Stop>) -> Self {
-        Ended { id: Some(id), stop: stop.into() }
-    }
+/// A subscription whose place the engine has been asked for.
+#[derive(Debug)]
+pub(super) struct HeldSubscribe {
+    pub(super) id: OwnedRequestId,
+    pub(super) start: StartAt<'static>,
+    pub(super) attached: Attached,
+}
 
-    /// It is held further.
-    pub(super) fn held(held: Held) -> Self {
-        Ended { id: None, stop: held.into() }
-    }
+/// A page that the engine has been asked for.
+#[derive(Debug)]
+pub(super) struct HeldHistory {
+    pub(super) id: OwnedRequestId,
+    pub(super) channel: Box<str>,
+    /// The epoch that the client believes in.
+    pub(super) epoch: Option<Box<str>>,
+    pub(super) pending: Pending<History>,
 }

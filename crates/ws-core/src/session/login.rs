@@ -3,43 +3,37 @@
 
 use std::collections::HashMap;
 
-use ws_proto::event::{TokenExpiring, Unsubscribed};
-use ws_proto::{CloseCode, ErrorCode};
-
 use super::attached::Attached;
-use super::{Session, append_event};
-use crate::auth::Auth;
-use crate::grants::Grants;
-use crate::identity::{Claims, Identity};
+use crate::access::{Auth, Claims, Grants};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Login {
     /// A connection that has to authenticate is closed then, on the hub's clock.
-    authenticate_by_ms: Option<u64>,
+    pub(super) authenticate_by_ms: Option<u64>,
     /// The end of the token that logged in.
-    token: Option<End>,
+    pub(super) token: Option<End>,
     /// By channel, what it was subscribed to with.
-    passes: HashMap<Box<str>, Pass>,
+    pub(super) passes: HashMap<Box<str>, Pass>,
     /// Subscriptions that wait for the engine.
     pub(super) joining: Vec<Attached>,
 }
 
 /// When a token runs out.
 #[derive(Debug, Clone, Copy)]
-struct End {
+pub(super) struct End {
     /// In milliseconds since 1970.
-    expires_at_ms: u64,
+    pub(super) expires_at_ms: u64,
     /// The client has been told.
-    told: bool,
+    pub(super) told: bool,
 }
 
 /// What a subscription token grants, in its channel alone.
 #[derive(Debug)]
 pub(super) struct Pass {
-    grants: Grants,
+    pub(super) grants: Grants,
     /// When it ends, in milliseconds since 1970; `None`: never.
-    ends_ms: Option<u64>,
+    pub(super) ends_ms: Option<u64>,
 }
 
 impl Pass {
@@ -61,7 +55,7 @@ impl Pass {
 
 impl End {
     /// When there is something to do about it, in milliseconds since 1970.
-    fn next_ms(self, auth: &Auth) -> u64 {
+    pub(super) fn next_ms(self, auth: &Auth) -> u64 {
         if self.told || auth.expiry_notice.is_zero() {
             self.expires_at_ms.saturating_add(millis(auth.expiry_grace))
         } else {
@@ -72,13 +66,13 @@ impl End {
 
 impl Login {
     /// The earliest time of day at which there is something to do about a token.
-    fn next_ms(&self, auth: &Auth) -> Option<u64> {
+    pub(super) fn next_ms(&self, auth: &Auth) -> Option<u64> {
         let passes = self.passes.values().filter_map(|pass| pass.ends_ms);
         passes.chain(self.token.map(|end| end.next_ms(auth))).min()
     }
 
     /// A pass that has run out, and its channel.
-    fn take_ended(&mut self, unix_ms: u64) -> Option<Box<str>> {
+    pub(super) fn take_ended(&mut self, unix_ms: u64) -> Option<Box<str>> {
         let channel =
             self.passes.iter().find(|(_, pass)| pass.has_ended(unix_ms)).map(|(channel, _)| channel.clone())?;
         self.passes.remove(&channel);
@@ -86,98 +80,6 @@ impl Login {
     }
 }
 
-impl Session {
-    /// The connection has to authenticate in time.
-    pub(super) fn expect_token(&mut self, now_ms: u64) {
-        let within_ms = millis(self.auth().authenticate_within);
-        self.login.get_or_insert_default().authenticate_by_ms = Some(now_ms.saturating_add(within_ms));
-        self.schedule();
-    }
-
-    /// The connection has this identity from now on.
-    pub(super) fn keep_token(&mut self, identity: &Identity) {
-        if identity.expires_at_ms().is_none() && self.login.is_none() {
-            return;
-        }
-        let end = |expires_at_ms| End { expires_at_ms, told: false };
-        let login = self.login.get_or_insert_default();
-        login.authenticate_by_ms = None;
-        login.token = identity.expires_at_ms().map(end);
-        self.schedule();
-    }
-
-    /// The connection has subscribed to a channel with a token of its own.
-    pub(super) fn keep_pass(&mut self, channel: &str, pass: Pass) {
-        self.login.get_or_insert_default().passes.insert(channel.into(), pass);
-        self.schedule();
-    }
-
-    /// The subscription to a channel has ended.
-    pub(super) fn forget_pass(&mut self, channel: &str) {
-        self.login.iter_mut().for_each(|login| drop(login.passes.remove(channel)));
-    }
-
-    /// What the token grants that the connection subscribed to this channel with.
-    pub(super) fn pass(&self, channel: &str) -> Option<&Grants> {
-        Some(&self.login.as_ref()?.passes.get(channel)?.grants)
-    }
-
-    /// Does what is due: tells of a token that runs out, ends what has run out.
-    pub(super) fn look_at_tokens(&mut self, now_ms: u64, out: &mut Vec<u8>) {
-        if !self.connection().standing().take_due() {
-            return;
-        }
-        let unix_ms = self.time_of_day();
-        let Some(login) = &mut self.login else { return };
-        let auth = &self.membership.shared().auth;
-        if login.authenticate_by_ms.is_some_and(|by_ms| by_ms <= now_ms) {
-            return self.end(CloseCode::NotAuthenticated);
-        }
-        if let Some(end) = login.token.as_mut().filter(|end| end.next_ms(auth) <= unix_ms) {
-            if end.told || auth.expiry_notice.is_zero() {
-                return self.end(CloseCode::TokenExpired);
-            }
-            end.told = true;
-            append_event(&TokenExpiring { expires_at: end.expires_at_ms }, out);
-        }
-        while let Some(channel) = self.login.as_mut().and_then(|login| login.take_ended(unix_ms)) {
-            let reason = "the subscription token has expired; subscribe with a fresh one";
-            self.revoke(&channel, ErrorCode::TokenExpired, reason, true, out);
-        }
-        self.schedule();
-    }
-
-    fn end(&mut self, code: CloseCode) {
-        self.over = Some(code);
-        self.connection().close(code);
-    }
-
-    /// Ends a subscription that the client did not ask to end, and says so.
-    pub(super) fn revoke(&mut self, channel: &str, code: ErrorCode, reason: &str, retryable: bool, out: &mut Vec<u8>) {
-        self.forget_pass(channel);
-        if self.membership.unsubscribe(channel) {
-            self.membership.shared().counters.revoked.add(1);
-            append_event(&Unsubscribed { channel: channel.into(), code, reason: reason.into(), retryable }, out);
-        }
-    }
-
-    fn schedule(&self) {
-        let login = self.login.as_ref();
-        let by_ms = login.and_then(|login| login.authenticate_by_ms);
-        self.connection().standing().look_at(by_ms, login.and_then(|login| login.next_ms(self.auth())));
-    }
-
-    /// The time of day: what holds for a token is judged by it at every look, so that a clock that is set, or goes on
-    /// while the machine sleeps, counts at once.
-    pub(super) fn time_of_day(&self) -> u64 {
-        self.membership.shared().clock.time_of_day()
-    }
-
-    pub(super) fn auth(&self) -> &Auth {
-        &self.membership.shared().auth
-    }
-}
-
-fn millis(duration: std::time::Duration) -> u64 {
+pub(super) fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use ws_proto::event::{Connected, HeartbeatTerms, LimitTerms};
 use ws_proto::{CloseCode, ErrorBody, ErrorCode, PROTOCOL_VERSION, encode_error};
 
+use super::answer::{append, append_event};
 use super::authenticate::too_many;
-use super::{Session, append, append_event};
-use crate::admission::Permit;
+use super::state::Session;
+use crate::access::{Claims, Identity};
 use crate::connection::Connection;
-use crate::hub::Shared;
-use crate::identity::{Claims, Identity};
+use crate::hub::{Permit, Shared};
 
 impl Session {
     /// Opens the session of a connection that has made its handshake, and whose token, if it sent one, has been
@@ -34,7 +34,7 @@ impl Session {
         let identity = claims.map(Identity::new).map(Arc::new);
         if let Some(identity) = &identity {
             permit.name(identity.user()).map_err(|_| refuse(&shared, connection, &too_many(), &mut first))?;
-            connection.standing().identify(identity.clone());
+            connection.auth_state().identify(identity.clone());
             shared.counters.logins.add(1);
         }
         greet(&shared, connection, server, &mut first);

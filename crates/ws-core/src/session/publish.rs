@@ -1,32 +1,17 @@
 //! `publish`: one publication more in a channel.
 
-use std::sync::Arc;
-
 use serde_json::value::RawValue;
 use ws_proto::action::{Ack, Publish, PublishData};
 use ws_proto::publication::Tags;
-use ws_proto::{ErrorBody, ErrorCode, OwnedRequestId, Request, RequestId, limits};
+use ws_proto::{ErrorBody, ErrorCode, Request, RequestId, limits};
 
-use super::held::Ended;
-use super::{Session, Stop, respond, unavailable};
-use crate::access::{Right, Wish};
+use super::answer::{respond, unavailable};
+use super::held::{Held, HeldPublish};
+use super::state::{Ended, Session, Stop};
+use crate::access::{AccessCheck, Right};
 use crate::engine::{Appended, EngineError};
-use crate::hub::Shared;
-use crate::options::ChannelOptions;
-use crate::publishing::Draft;
+use crate::hub::{Draft, Shared};
 use crate::waiter::Waiter;
-
-/// A publication that waits for room, or for the answers to others.
-#[derive(Debug)]
-pub(super) struct Held {
-    id: OwnedRequestId,
-    channel: Box<str>,
-    data: Box<RawValue>,
-    msg_id: Option<Box<str>>,
-    tags: Option<Tags<'static>>,
-    options: Arc<ChannelOptions>,
-    pub(super) waiter: Waiter,
-}
 
 /// Gives the publication to the engine. An answer that comes within the call is given at once; one that
 /// comes later, in its turn, by [`Session::go_on`]: the next publication need not wait for it.
@@ -35,7 +20,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
     check_id(payload.msg_id.as_deref())?;
     let channel = session.channel(&payload.channel)?;
     let options = session.options(channel)?;
-    session.check(Wish { right: Right::Publish, channel: Some(channel), access: options.publish })?;
+    session.check(AccessCheck { right: Right::Publish, channel: Some(channel), access: options.publish })?;
     let draft = Draft {
         channel: &payload.channel,
         options: &options,
@@ -48,7 +33,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
     if give(session, request.id, draft, &mut waiter, out)? {
         return Ok(());
     }
-    let held = Held {
+    let held = HeldPublish {
         id: request.id.into(),
         channel: payload.channel.into(),
         data: payload.data.to_owned(),
@@ -57,24 +42,22 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
         options,
         waiter,
     };
-    Err(super::Held::Publish(held).into())
+    Err(Held::Publish(held).into())
 }
 
-impl Held {
-    pub(super) fn go_on(mut self, session: &mut Session, out: &mut Vec<u8>) -> Result<(), Ended> {
-        let draft = Draft {
-            channel: &self.channel,
-            options: &self.options,
-            data: &self.data,
-            from: None,
-            msg_id: self.msg_id.as_deref(),
-            tags: self.tags.as_ref(),
-        };
-        match give(session, self.id.as_id(), draft, &mut self.waiter, out) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Ended::held(super::Held::Publish(self))),
-            Err(error) => Err(Ended::new(self.id, error)),
-        }
+pub(super) fn go_on(mut held: HeldPublish, session: &mut Session, out: &mut Vec<u8>) -> Result<(), Ended> {
+    let draft = Draft {
+        channel: &held.channel,
+        options: &held.options,
+        data: &held.data,
+        from: None,
+        msg_id: held.msg_id.as_deref(),
+        tags: held.tags.as_ref(),
+    };
+    match give(session, held.id.as_id(), draft, &mut held.waiter, out) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Ended::held(Held::Publish(held))),
+        Err(error) => Err(Ended::new(held.id, error)),
     }
 }
 

@@ -3,49 +3,41 @@
 use std::sync::Arc;
 
 use ws_proto::action::Subscribe;
-use ws_proto::{ChannelName, ErrorBody, ErrorCode, OwnedRequestId, Request};
+use ws_proto::{ChannelName, ErrorBody, ErrorCode, Request};
 
+use super::answer::respond;
 use super::attached::Attached;
-use super::held::Ended;
+use super::attaching;
+use super::held::{Held, HeldSubscribe};
 use super::login::Pass;
-use super::{Session, Stop, respond};
-use crate::access::{Right, Wish};
+use super::state::{Ended, Session, Stop};
+use crate::access::{AccessCheck, Right};
 use crate::options::ChannelOptions;
-use crate::subscribing::From;
-
-/// A subscription whose place the engine has been asked for.
-#[derive(Debug)]
-pub(super) struct Held {
-    id: OwnedRequestId,
-    from: From<'static>,
-    attached: Attached,
-}
+use crate::subscription::StartAt;
 
 pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let payload = request.payload::<Subscribe<'_>>()?;
-    let from = from(&payload)?;
+    let start = start(&payload)?;
     let channel = session.channel(&payload.channel)?;
     if renews(session, channel, &payload) {
         return renew(session, request, channel, &payload, out);
     }
     let attached = attach(session, request, channel, &payload)?;
-    match attached.go_on(session, &from, |data, out| respond(request.id, data, out), out)? {
+    match attaching::go_on(attached, session, &start, |data, out| respond(request.id, data, out), out)? {
         None => Ok(()),
         Some(attached) => {
-            let held = Held { id: request.id.into(), from: from.into_owned(), attached };
-            Err(super::Held::Subscribe(held).into())
+            let held = HeldSubscribe { id: request.id.into(), start: start.into_owned(), attached };
+            Err(Held::Subscribe(held).into())
         }
     }
 }
 
-impl Held {
-    pub(super) fn go_on(self, session: &mut Session, out: &mut Vec<u8>) -> Result<(), Ended> {
-        let Held { id, from, attached } = self;
-        match attached.go_on(session, &from, |data, out| respond(id.as_id(), data, out), out) {
-            Ok(None) => Ok(()),
-            Ok(Some(attached)) => Err(Ended::held(super::Held::Subscribe(Held { id, from, attached }))),
-            Err(error) => Err(Ended::new(id, error)),
-        }
+pub(super) fn go_on(held: HeldSubscribe, session: &mut Session, out: &mut Vec<u8>) -> Result<(), Ended> {
+    let HeldSubscribe { id, start, attached } = held;
+    match attaching::go_on(attached, session, &start, |data, out| respond(id.as_id(), data, out), out) {
+        Ok(None) => Ok(()),
+        Ok(Some(attached)) => Err(Ended::held(Held::Subscribe(HeldSubscribe { id, start, attached }))),
+        Err(error) => Err(Ended::new(id, error)),
     }
 }
 
@@ -84,7 +76,7 @@ fn attach(
         return Err(ErrorBody::new(ErrorCode::NotAvailable, message).into());
     }
     let subscription = session.membership.attach(channel, &options)?;
-    Ok(Attached::new(session, subscription, pass))
+    Ok(attaching::attach(session, subscription, pass))
 }
 
 /// Whether the connection may subscribe, and what the token grants that it has sent along.
@@ -96,8 +88,8 @@ fn right(
 ) -> Result<(Arc<ChannelOptions>, Option<Box<Pass>>), Stop> {
     let options = session.options(channel)?;
     let pass = payload.token.as_deref().map(|token| pass(session, request, channel, token)).transpose()?;
-    let wish = Wish { right: Right::Subscribe, channel: Some(channel), access: options.subscribe };
-    session.check_with(wish, pass.as_deref().map(Pass::grants))?;
+    let check = AccessCheck { right: Right::Subscribe, channel: Some(channel), access: options.subscribe };
+    session.check_with(check, pass.as_deref().map(Pass::grants))?;
     Ok((options, pass))
 }
 
@@ -115,14 +107,14 @@ fn pass(
     Ok(Box::new(Pass::new(claims, channel.as_str())))
 }
 
-fn from<'a>(payload: &Subscribe<'a>) -> Result<From<'a>, ErrorBody> {
+fn start<'a>(payload: &Subscribe<'a>) -> Result<StartAt<'a>, ErrorBody> {
     match (&payload.since, payload.rewind) {
         (Some(_), Some(_)) => {
             let message = "`payload.since` and `payload.rewind` exclude each other";
             Err(ErrorBody::new(ErrorCode::InvalidPayload, message))
         }
-        (Some(since), None) => Ok(From::Since { epoch: since.epoch.clone(), offset: since.offset }),
-        (None, Some(n)) if n > 0 => Ok(From::Last(n.into())),
-        (None, _) => Ok(From::Now),
+        (Some(since), None) => Ok(StartAt::Since { epoch: since.epoch.clone(), offset: since.offset }),
+        (None, Some(n)) if n > 0 => Ok(StartAt::Last(n.into())),
+        (None, _) => Ok(StartAt::Now),
     }
 }

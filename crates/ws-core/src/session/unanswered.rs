@@ -7,8 +7,8 @@ use std::task::Waker;
 use ws_proto::OwnedRequestId;
 
 use crate::engine::{Appended, EngineError};
+use crate::hub::Publishing;
 use crate::limits::PUBLICATIONS_UNANSWERED_MAX;
-use crate::publishing::Publishing;
 
 /// The unanswered publications of one connection. Whoever is about to wait calls [`pop`](Self::pop) until it gives
 /// nothing: then it is woken by the first one's answer.

@@ -3,7 +3,8 @@
 use ws_proto::action::{Unsubscribe, UnsubscribeData};
 use ws_proto::{ErrorBody, ErrorCode, Request};
 
-use super::{Session, Stop, respond};
+use super::answer::respond;
+use super::state::{Session, Stop};
 
 pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let payload = request.payload::<Unsubscribe<'_>>()?;

@@ -16,45 +16,6 @@ use std::path::Path;
 use super::imports::{Sources, arrows};
 use super::{names, none, packages};
 
-/// Files that are still in a circle. Only ever shortened.
-const STILL_IN_CIRCLES: [(&str, &[&str]); 1] = [(
-    "ws-core",
-    &[
-        "admission.rs",
-        "channel/mod.rs",
-        "channel/places.rs",
-        "channel/presence.rs",
-        "channel/tail.rs",
-        "connection/mod.rs",
-        "counters.rs",
-        "engine/memory/mod.rs",
-        "engine/memory/upkeep.rs",
-        "fanout/care.rs",
-        "fanout/mod.rs",
-        "fanout/past.rs",
-        "fanout/readers.rs",
-        "fanout/visit.rs",
-        "fanout/window.rs",
-        "gate.rs",
-        "hub.rs",
-        "publishing.rs",
-        "session/attached.rs",
-        "session/authenticate.rs",
-        "session/broadcast.rs",
-        "session/echo.rs",
-        "session/get_connections.rs",
-        "session/get_history.rs",
-        "session/get_presence.rs",
-        "session/login.rs",
-        "session/mod.rs",
-        "session/publish.rs",
-        "session/subscribe.rs",
-        "session/unsubscribe.rs",
-        "shard.rs",
-        "subscription.rs",
-    ],
-)];
-
 /// Groups of files that use each other, each in order.
 fn circles(arrows: &BTreeSet<(String, String)>) -> BTreeSet<Vec<String>> {
     let mut reached: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -99,19 +60,9 @@ fn files_do_not_import_each_other_in_circles() {
     for package in packages() {
         let name = package.file_name().expect("a folder").to_string_lossy().into_owned();
         let sources = sources(&package.join("src"));
-        let still = STILL_IN_CIRCLES.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, files)| *files);
-        let mut found = BTreeSet::new();
         for root in ["lib.rs", "main.rs"].into_iter().filter(|root| sources.contains_key(*root)) {
-            for circle in circles(&arrows(&sources, root)) {
-                let new: Vec<_> = circle.iter().filter(|file| !still.contains(&file.as_str())).collect();
-                if !new.is_empty() {
-                    wrong.push(format!("{name}: {new:?} in the circle {circle:?}"));
-                }
-                found.extend(circle);
-            }
+            wrong.extend(circles(&arrows(&sources, root)).iter().map(|circle| format!("{name}: {circle:?}")));
         }
-        let gone = still.iter().filter(|file| !found.contains(**file));
-        wrong.extend(gone.map(|file| format!("{name}: {file} is in no circle any more: take it off the list")));
     }
     none("circles between files", wrong);
 }

@@ -11,8 +11,8 @@
 
 use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 
-use crate::grants::{Grants, Patterns};
-use crate::identity::Identity;
+use super::Identity;
+use super::{Grants, Patterns};
 use crate::options::Access;
 
 /// What somebody may be allowed to do.
@@ -28,7 +28,7 @@ pub(crate) enum Right {
 
 /// What somebody wants to do.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wish<'a> {
+pub(crate) struct AccessCheck<'a> {
     pub(crate) right: Right,
     /// Where; `None`: it is no channel's.
     pub(crate) channel: Option<ChannelName<'a>>,
@@ -87,7 +87,7 @@ impl Right {
     }
 }
 
-impl Wish<'_> {
+impl AccessCheck<'_> {
     /// Whether it is allowed to a connection with this identity. `pass` is what the subscription token says that the
     /// connection subscribed to the channel with.
     ///
@@ -135,7 +135,7 @@ impl Wish<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Claims;
+    use crate::access::Claims;
 
     fn ann(grants: Grants) -> Identity {
         Identity::new(Claims { user: "ann".to_owned(), grants, ..Claims::default() })
@@ -145,8 +145,8 @@ mod tests {
     #[track_caller]
     fn check(channel: &str, access: Access, who: Option<&Identity>, subscribed: bool, expect: Result<(), Rule>) {
         let channel = Some(ChannelName::parse(channel).expect("a name"));
-        let wish = Wish { right: Right::Publish, channel, access };
-        assert_eq!(wish.decide(who, None, || subscribed), expect, "{channel:?} {access:?}");
+        let check = AccessCheck { right: Right::Publish, channel, access };
+        assert_eq!(check.decide(who, None, || subscribed), expect, "{channel:?} {access:?}");
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
             for (listed, grants) in &lists {
                 let decide = |name, identity: Option<&Identity>, pass| {
                     let channel = Some(ChannelName::parse(name).expect("a name"));
-                    Wish { right: *right, channel, access: Access::Granted }.decide(identity, pass, || true)
+                    AccessCheck { right: *right, channel, access: Access::Granted }.decide(identity, pass, || true)
                 };
                 let expect = if right == listed { Ok(()) } else { Err(Rule::Granted) };
                 let identity = ann(grants.clone());
@@ -208,7 +208,7 @@ mod tests {
     fn actions_have_a_list_of_their_own() {
         let decide = |right, actions: &[&str]| {
             let grants = Grants { actions: actions.iter().copied().collect(), ..Grants::default() };
-            Wish { right, channel: None, access: Access::Granted }.decide(Some(&ann(grants)), None, || false)
+            AccessCheck { right, channel: None, access: Access::Granted }.decide(Some(&ann(grants)), None, || false)
         };
         assert_eq!(decide(Right::Broadcast, &["broadcast"]), Ok(()));
         assert_eq!(decide(Right::GetConnections, &["broadcast"]), Err(Rule::Granted));
@@ -218,9 +218,9 @@ mod tests {
 
     #[test]
     fn only_what_a_client_can_mend_is_told() {
-        let wish = Wish { right: Right::Broadcast, channel: None, access: Access::Nobody };
+        let check = AccessCheck { right: Right::Broadcast, channel: None, access: Access::Nobody };
         let told = |rule| {
-            let error = wish.denied(rule);
+            let error = check.denied(rule);
             (error.code, error.message.into_owned())
         };
         let first = told(Rule::OtherUsers);

@@ -8,11 +8,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::addresses::network;
+use parking_lot::Mutex;
+
+use super::shard::Notice;
+use super::shared::Shared;
+use crate::access::{Exhausted, Refusal, network};
 use crate::connection::Connection;
-use crate::hub::Shared;
-use crate::quota::Exhausted;
-use crate::shard::Notice;
+use crate::subscription::Subscriptions;
 
 /// Room for one more connection; given back when dropped.
 #[derive(Debug)]
@@ -35,53 +37,14 @@ struct Quotas {
     user: Option<Arc<str>>,
 }
 
-/// Why there is no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// `connections_max` is reached.
-    #[error("the server has as many connections as it may have")]
-    Full,
-    /// The server is going away.
-    #[error("the server is draining")]
-    Draining,
-    /// `connections_per_ip_max` is reached.
-    #[error("this address has as many connections as it may have")]
-    Address,
-    /// `handshakes_per_second` is reached.
-    #[error("more connections are being opened than the server lets in at a time")]
-    TooFast,
-    /// A page of this origin may not connect. The transport decides.
-    #[error("pages of this origin may not connect; the operator can allow them (auth.allowed_origins)")]
-    Origin,
-    /// `unauthenticated_max` is reached, and there is no token in the handshake.
-    #[error("the server has as many connections as it may have that have not authenticated; send a token along")]
-    Strangers,
-}
-
-impl Refusal {
-    /// All of them.
-    pub const ALL: [Refusal; 6] =
-        [Refusal::Full, Refusal::Draining, Refusal::Address, Refusal::TooFast, Refusal::Origin, Refusal::Strangers];
-
-    /// A word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Refusal::Full => "full",
-            Refusal::Draining => "draining",
-            Refusal::Address => "address",
-            Refusal::TooFast => "too_fast",
-            Refusal::Origin => "origin",
-            Refusal::Strangers => "unauthenticated",
-        }
-    }
-}
-
 /// A connection's place in the hub; it leaves, and all its subscriptions end, when this is dropped.
 #[derive(Debug)]
 pub struct Membership {
     connection: Arc<Connection>,
     shard: usize,
     permit: Permit,
+    /// Taken before the locks of channels. Most connections have few, and many none.
+    pub(crate) subscriptions: Mutex<Option<Box<Subscriptions>>>,
 }
 
 impl Permit {
@@ -123,7 +86,7 @@ impl Permit {
         let shared = &self.shared;
         let shard = shared.next_shard.fetch_add(1, Ordering::Relaxed) % shared.shards.len();
         shared.counters.connections_opened.add(1);
-        let mut membership = Membership { connection, shard, permit: self };
+        let mut membership = Membership { connection, shard, permit: self, subscriptions: Mutex::default() };
         membership.notify(Notice::Join(membership.connection.clone()));
         if membership.shared().auth.anonymous {
             membership.count();

@@ -12,22 +12,19 @@ use ws_proto::action::{Gap, PresenceClient, SubscribeData};
 use ws_proto::event::{Join, Leave, Notify, Presence};
 use ws_proto::{ChannelName, ErrorBody, ErrorCode, encode_notification};
 
-use crate::admission::Membership;
+use super::subscription::Subscription;
+use crate::access::Identity;
 use crate::channel::{Channel, Kind, Shards, State};
 use crate::connection::Connection;
 use crate::engine::{Epoch, History};
 use crate::frame::{self, Opcode};
-use crate::hub::Shared;
-use crate::identity::Identity;
+use crate::hub::{Membership, Notice, Shared, Start, encoded};
 use crate::options::ChannelOptions;
-use crate::publishing::encoded;
 use crate::registry::Named;
-use crate::shard::{Notice, Start};
-use crate::subscription::Subscription;
 
 /// Where a client wants to begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum From<'a> {
+pub(crate) enum StartAt<'a> {
     Now,
     Since { epoch: Cow<'a, str>, offset: u64 },
     Last(u64),
@@ -52,7 +49,7 @@ impl Membership {
         options: &Arc<ChannelOptions>,
     ) -> Result<Arc<Subscription>, ErrorBody> {
         let (shared, name) = (self.shared(), name.as_str());
-        let mut subscriptions = self.connection().subscriptions.lock();
+        let mut subscriptions = self.subscriptions.lock();
         let subscriptions = subscriptions.get_or_insert_default();
         if subscriptions.contains(name) {
             let message = "this connection is subscribed to the channel already";
@@ -78,7 +75,7 @@ impl Membership {
     pub(crate) fn begin<'a>(
         &self,
         subscription: &Arc<Subscription>,
-        from: &From<'a>,
+        from: &StartAt<'a>,
         history: Option<&History>,
     ) -> Option<(Begun, SubscribeData<'a>)> {
         let channel = subscription.channel();
@@ -99,7 +96,7 @@ impl Membership {
             Some(history) => {
                 data.epoch = Some(history.epoch.to_string().into());
                 data.offset = Some(live.offset);
-                from.place(history, live.offset, &mut data)
+                from.resolve(history, live.offset, &mut data)
             }
             None => live.offset,
         };
@@ -115,7 +112,7 @@ impl Membership {
     /// Where the stream of a channel is that the connection is subscribed to.
     pub(crate) fn position<'a>(&self, name: &'a str) -> SubscribeData<'a> {
         let mut data = SubscribeData { channel: name.into(), ..SubscribeData::default() };
-        let subscriptions = self.connection().subscriptions.lock();
+        let subscriptions = self.subscriptions.lock();
         if let Some(subscription) = subscriptions.as_ref().and_then(|subscriptions| subscriptions.get(name)) {
             let state = subscription.channel().lock();
             data.epoch = state.epoch.map(|epoch| epoch.to_string().into());
@@ -126,7 +123,7 @@ impl Membership {
 
     /// Ends the subscription to a channel. When it returns, nothing of the channel is delivered any more.
     pub(crate) fn unsubscribe(&self, name: &str) -> bool {
-        let mut subscriptions = self.connection().subscriptions.lock();
+        let mut subscriptions = self.subscriptions.lock();
         let removed = subscriptions.as_mut().and_then(|subscriptions| subscriptions.remove(name));
         if subscriptions.as_ref().is_some_and(|subscriptions| subscriptions.len() == 0) {
             *subscriptions = None;
@@ -147,13 +144,13 @@ impl Membership {
 
     /// All of them.
     pub(crate) fn subscriptions(&self) -> Vec<Arc<Subscription>> {
-        let subscriptions = self.connection().subscriptions.lock();
+        let subscriptions = self.subscriptions.lock();
         subscriptions.iter().flat_map(|subscriptions| subscriptions.iter().cloned()).collect()
     }
 
     /// Ends all subscriptions.
     pub(crate) fn unsubscribe_all(&self) {
-        let subscriptions = self.connection().subscriptions.lock().take();
+        let subscriptions = self.subscriptions.lock().take();
         let subscriptions = subscriptions.into_iter().flat_map(|subscriptions| subscriptions.into_iter());
         subscriptions.for_each(|subscription| self.end(&subscription));
     }
@@ -165,26 +162,26 @@ impl Membership {
     }
 }
 
-impl From<'_> {
+impl StartAt<'_> {
     /// The same, whatever becomes of the frame that it came in.
-    pub(crate) fn into_owned(self) -> From<'static> {
+    pub(crate) fn into_owned(self) -> StartAt<'static> {
         match self {
-            From::Now => From::Now,
-            From::Since { epoch, offset } => From::Since { epoch: epoch.into_owned().into(), offset },
-            From::Last(n) => From::Last(n),
+            StartAt::Now => StartAt::Now,
+            StartAt::Since { epoch, offset } => StartAt::Since { epoch: epoch.into_owned().into(), offset },
+            StartAt::Last(n) => StartAt::Last(n),
         }
     }
 
     /// The offset behind which the subscription begins (PROTOCOL section 5).
-    fn place<'a>(&self, history: &History, top: u64, data: &mut SubscribeData<'a>) -> u64
+    fn resolve<'a>(&self, history: &History, top: u64, data: &mut SubscribeData<'a>) -> u64
     where
         Self: 'a,
     {
         let oldest = history.oldest.saturating_sub(1);
         match self {
-            From::Now => top,
-            From::Last(n) => top.saturating_sub(*n).max(oldest.min(top)),
-            From::Since { epoch, offset } => {
+            StartAt::Now => top,
+            StartAt::Last(n) => top.saturating_sub(*n).max(oldest.min(top)),
+            StartAt::Since { epoch, offset } => {
                 let is_known = Epoch::parse(epoch) == Some(history.epoch) && *offset <= top;
                 let (after, gap) = match () {
                     () if !is_known => (oldest, Some(Gap::Epoch { epoch: epoch.to_string().into() })),
@@ -218,7 +215,7 @@ impl Shared {
         if !channel.options().presence {
             return Shards::default();
         }
-        subscription.set_number(state.presence.enter(subscription));
+        subscription.set_number(state.presence.enter(subscription.connection()));
         let join = || Join { channel: channel.name().into(), client: client(subscription.connection()) };
         self.announce(channel, state, join)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::grants::Grants;
+use super::Grants;
 
 /// What is known of the one behind a connection. A connection without one is anonymous.
 #[derive(Debug, Clone)]

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::identity::Identity;
+use crate::access::Identity;
 
 /// No moment of either clock.
 const NEVER: u64 = u64::MAX;
 
-/// The standing of one connection. Its session changes it, and the fan-out of its shard looks at the time.
+/// The auth_state of one connection. Its session changes it, and the fan-out of its shard looks at the time.
 #[derive(Debug)]
-pub(crate) struct Standing {
+pub(crate) struct AuthState {
     identity: Mutex<Option<Arc<Identity>>>,
     /// When the session is to be woken, on the hub's clock.
     deadline_ms: AtomicU64,
@@ -23,14 +23,14 @@ pub(crate) struct Standing {
     due: AtomicBool,
 }
 
-impl Default for Standing {
+impl Default for AuthState {
     fn default() -> Self {
         let never = || AtomicU64::new(NEVER);
-        Standing { identity: Mutex::default(), deadline_ms: never(), expiry_ms: never(), due: AtomicBool::new(false) }
+        AuthState { identity: Mutex::default(), deadline_ms: never(), expiry_ms: never(), due: AtomicBool::new(false) }
     }
 }
 
-impl Standing {
+impl AuthState {
     pub(crate) fn identity(&self) -> Option<Arc<Identity>> {
         self.identity.lock().clone()
     }
@@ -78,25 +78,25 @@ mod tests {
 
     #[test]
     fn a_moment_comes_once() {
-        let standing = Standing::default();
-        assert!(!standing.has_come(u64::MAX - 1, u64::MAX - 1));
-        standing.look_at(Some(100), None);
-        assert!(!standing.has_come(99, 1000) && !standing.is_due());
-        assert!(standing.has_come(100, 1000) && standing.is_due());
-        assert!(!standing.has_come(200, 1000));
-        assert!(standing.take_due() && !standing.take_due());
-        standing.look_at(Some(300), Some(2000));
-        standing.look_at(None, None);
-        assert!(!standing.has_come(400, 3000));
+        let auth_state = AuthState::default();
+        assert!(!auth_state.has_come(u64::MAX - 1, u64::MAX - 1));
+        auth_state.look_at(Some(100), None);
+        assert!(!auth_state.has_come(99, 1000) && !auth_state.is_due());
+        assert!(auth_state.has_come(100, 1000) && auth_state.is_due());
+        assert!(!auth_state.has_come(200, 1000));
+        assert!(auth_state.take_due() && !auth_state.take_due());
+        auth_state.look_at(Some(300), Some(2000));
+        auth_state.look_at(None, None);
+        assert!(!auth_state.has_come(400, 3000));
     }
 
     #[test]
     fn a_time_of_day_comes_when_the_clock_jumps() {
-        let standing = Standing::default();
-        standing.look_at(None, Some(2000));
-        assert!(!standing.has_come(500, 1999));
-        assert!(!standing.has_come(5000, 100), "it was set back");
-        assert!(standing.has_come(501, 900_000) && !standing.has_come(502, 900_001));
-        assert!(standing.take_due());
+        let auth_state = AuthState::default();
+        auth_state.look_at(None, Some(2000));
+        assert!(!auth_state.has_come(500, 1999));
+        assert!(!auth_state.has_come(5000, 100), "it was set back");
+        assert!(auth_state.has_come(501, 900_000) && !auth_state.has_come(502, 900_001));
+        assert!(auth_state.take_due());
     }
 }

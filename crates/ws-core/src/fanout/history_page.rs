@@ -1,22 +1,22 @@
 //! A page of a channel's history as frames: for readers that have to catch up with what the log no longer
-//! holds. Many of them are often at the same place, after a reconnect, so a page serves all of a turn.
+//! holds. Many of them are often at the same cursor, after a reconnect, so a page serves all of a turn.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use ws_proto::publication::encode_publication_event;
 
-use super::readers::Place;
+use super::readers::ReaderCursor;
 use crate::channel::Channel;
 use crate::engine::{History, HistoryQuery};
 use crate::frame::{self, Opcode};
 use crate::limits::{CATCH_UP_PUBLICATIONS_MAX, FANOUT_WRITE_BYTES_MAX};
-use crate::log::{Run, Stretch};
 use crate::registry::Named;
+use crate::run::{Run, Stretch};
 
 /// One page. One task's own.
 #[derive(Debug, Default)]
-pub(super) struct Past {
+pub(super) struct HistoryPage {
     channel: Option<Arc<Channel>>,
     generation: u32,
     /// Offset before the first.
@@ -28,27 +28,27 @@ pub(super) struct Past {
 }
 
 /// The page that a reader needs.
-pub(super) fn query<'a>(channel: &'a Channel, place: &Place) -> HistoryQuery<'a> {
+pub(super) fn query<'a>(channel: &'a Channel, cursor: &ReaderCursor) -> HistoryQuery<'a> {
     HistoryQuery {
         channel: channel.name(),
         retention: channel.options().retention(),
-        after: place.offset,
-        before: Some(place.live.offset.saturating_add(1)),
+        after: cursor.offset,
+        before: Some(cursor.live.offset.saturating_add(1)),
         reverse: false,
         limit: CATCH_UP_PUBLICATIONS_MAX,
         bytes_max: FANOUT_WRITE_BYTES_MAX,
     }
 }
 
-impl Past {
+impl HistoryPage {
     /// What the page has for a reader, as [`run`](Self::run) takes it, the first frame right behind the reader; `None`: the page is another one.
-    pub(super) fn find(&self, channel: &Arc<Channel>, place: &Place) -> Option<Range<usize>> {
+    pub(super) fn find(&self, channel: &Arc<Channel>, cursor: &ReaderCursor) -> Option<Range<usize>> {
         let is_same = self.channel.as_ref().is_some_and(|own| Arc::ptr_eq(own, channel));
-        let to = (self.after + self.frames.ends.len() as u64).min(place.live.offset);
-        if !is_same || self.generation != place.generation || !(self.after..to).contains(&place.offset) {
+        let to = (self.after + self.frames.ends.len() as u64).min(cursor.live.offset);
+        if !is_same || self.generation != cursor.generation || !(self.after..to).contains(&cursor.offset) {
             return None;
         }
-        Some((place.offset - self.after) as usize..(to - self.after) as usize)
+        Some((cursor.offset - self.after) as usize..(to - self.after) as usize)
     }
 
     /// Takes the engine's answer.

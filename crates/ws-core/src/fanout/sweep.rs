@@ -7,8 +7,8 @@ use tokio::time::{Interval, MissedTickBehavior};
 use ws_proto::event::{Draining, Notify};
 use ws_proto::{CloseCode, encode_notification, encode_ping};
 
-use super::Fanout;
 use super::readers::Member;
+use super::state::Fanout;
 use crate::connection::Connection;
 use crate::frame::{self, Opcode};
 use crate::heartbeat::{Beat, HeartbeatMode};
@@ -55,7 +55,7 @@ impl Fanout {
                 member.connection.close(CloseCode::TooSlow);
             }
             // After a stall, what is in the socket is read before a deadline counts.
-            if !self.has_stalled && member.connection.standing().has_come(now_ms, unix_ms) {
+            if !self.has_stalled && member.connection.auth_state().has_come(now_ms, unix_ms) {
                 member.connection.wake();
             }
             if now_ms >= member.check_at_ms {

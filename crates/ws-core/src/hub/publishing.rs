@@ -12,12 +12,12 @@ use ws_proto::event::{Notify, Sender};
 use ws_proto::publication::{BODY_DATA_START, Tags, encode_publication_body, encode_publication_event};
 use ws_proto::{ChannelName, encode_notification};
 
+use super::shared::Shared;
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::engine::{Append, Appended, EngineSink, Epoch, Pending, Publication, Retention};
 use crate::frame::{self, Opcode};
 use crate::gate::Logs;
-use crate::hub::Shared;
 use crate::limits::{IDLE_BUFFER_BYTES_MAX, PUBLICATION_ENVELOPE_BYTES};
 use crate::options::ChannelOptions;
 use crate::waiter::{Room, Waiter};

@@ -44,10 +44,6 @@ impl Subscription {
         &self.connection
     }
 
-    pub(crate) fn user(&self) -> Option<Arc<str>> {
-        Some(self.connection.identity()?.user().clone())
-    }
-
     pub(crate) fn number(&self) -> Option<u64> {
         Some(self.number.load(Ordering::Relaxed)).filter(|number| *number != NOWHERE)
     }

@@ -9,7 +9,7 @@ use ws_proto::CloseCode;
 use crate::channel::Channel;
 use crate::connection::Connection;
 use crate::drain::DrainPlan;
-use crate::log::Cursor;
+use crate::run::Cursor;
 use crate::subscription::Subscription;
 
 /// Connections that one fan-out task goes round.

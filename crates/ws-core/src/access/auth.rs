@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use ws_proto::{ErrorBody, ErrorCode};
 
-use crate::identity::{Authenticator, Claims, TokenError};
+use super::{Authenticator, Claims, TokenError};
 
 /// Why a token does not do.
 #[derive(Debug)]
-pub(crate) struct Unfit {
+pub(crate) struct TokenRejection {
     /// What its sender is told.
     pub(crate) error: ErrorBody,
     /// It may do once newer keys have been looked for.
     pub(crate) has_unknown_key: bool,
 }
 
-impl From<Unfit> for ErrorBody {
-    fn from(unfit: Unfit) -> Self {
-        unfit.error
+impl From<TokenRejection> for ErrorBody {
+    fn from(rejection: TokenRejection) -> Self {
+        rejection.error
     }
 }
 
@@ -50,7 +50,7 @@ impl Auth {
     }
 
     /// What a token says, at this time of day.
-    fn check(&self, token: &str, unix_ms: u64) -> Result<Claims, Unfit> {
+    fn check(&self, token: &str, unix_ms: u64) -> Result<Claims, TokenRejection> {
         let Some(authenticator) = &self.authenticator else {
             return Err(invalid(
                 "this server has no keys to check tokens with; its operator configures them (auth.keys)",
@@ -59,7 +59,7 @@ impl Auth {
         authenticator.check(token, unix_ms).map_err(|error| {
             tracing::debug!(%error, "a token was refused");
             let has_unknown_key = matches!(error, TokenError::UnknownKey(_));
-            Unfit { error: ErrorBody::new(ErrorCode::InvalidToken, error.to_string()), has_unknown_key }
+            TokenRejection { error: ErrorBody::new(ErrorCode::InvalidToken, error.to_string()), has_unknown_key }
         })
     }
 
@@ -75,7 +75,7 @@ impl Auth {
     ///
     /// # Errors
     /// `invalid_token`; `token_expired` where nothing else is wrong with it.
-    pub(crate) fn log_in(&self, token: &str, user: Option<&str>, unix_ms: u64) -> Result<Claims, Unfit> {
+    pub(crate) fn log_in(&self, token: &str, user: Option<&str>, unix_ms: u64) -> Result<Claims, TokenRejection> {
         let claims = self.check(token, unix_ms)?;
         if claims.channel.is_some() {
             return Err(invalid("a subscription token cannot log in; it goes with `subscribe`"));
@@ -96,7 +96,7 @@ impl Auth {
         channel: &str,
         user: Option<&str>,
         unix_ms: u64,
-    ) -> Result<Claims, Unfit> {
+    ) -> Result<Claims, TokenRejection> {
         let claims = self.check(token, unix_ms)?;
         match &claims.channel {
             None => Err(invalid("this is no subscription token; it logs in with `authenticate`")),
@@ -109,12 +109,12 @@ impl Auth {
     }
 }
 
-fn expired() -> Unfit {
-    Unfit { error: ErrorBody::new(ErrorCode::TokenExpired, "the token has expired"), has_unknown_key: false }
+fn expired() -> TokenRejection {
+    TokenRejection { error: ErrorBody::new(ErrorCode::TokenExpired, "the token has expired"), has_unknown_key: false }
 }
 
-fn invalid(message: &'static str) -> Unfit {
-    Unfit { error: ErrorBody::new(ErrorCode::InvalidToken, message), has_unknown_key: false }
+fn invalid(message: &'static str) -> TokenRejection {
+    TokenRejection { error: ErrorBody::new(ErrorCode::InvalidToken, message), has_unknown_key: false }
 }
 
 #[cfg(test)]
@@ -146,7 +146,8 @@ mod tests {
     #[test]
     fn logging_in() {
         let check = |token: &str, user: Option<&str>, expect: Result<&str, ErrorCode>| {
-            let result = auth().log_in(token, user, NOW_MS).map(|claims| claims.user).map_err(|unfit| unfit.error.code);
+            let result =
+                auth().log_in(token, user, NOW_MS).map(|claims| claims.user).map_err(|rejection| rejection.error.code);
             assert_eq!(result, expect.map(str::to_owned), "{token}");
         };
         check("ann", None, Ok("ann"));
@@ -158,7 +159,7 @@ mod tests {
         check("ann/a", None, Err(ErrorCode::InvalidToken));
         check("old/a", None, Err(ErrorCode::InvalidToken));
         assert_eq!(
-            Auth::none().log_in("ann", None, NOW_MS).err().map(|unfit| unfit.error.code),
+            Auth::none().log_in("ann", None, NOW_MS).err().map(|rejection| rejection.error.code),
             Some(ErrorCode::InvalidToken)
         );
     }
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn subscribing() {
         let check = |token: &str, user: Option<&str>, expect: Option<ErrorCode>| {
-            let code = auth().subscribe(token, "a", user, NOW_MS).err().map(|unfit| unfit.error.code);
+            let code = auth().subscribe(token, "a", user, NOW_MS).err().map(|rejection| rejection.error.code);
             assert_eq!(code, expect, "{token} {user:?}");
         };
         let invalid = Some(ErrorCode::InvalidToken);

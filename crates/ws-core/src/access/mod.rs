@@ -1,0 +1,19 @@
+//! Who may what, and how much: rights and the grants of tokens, identities, and quotas. It knows values only: no
+//! connections, no channels.
+
+mod addresses;
+mod auth;
+mod grants;
+mod identity;
+mod quota;
+mod refusal;
+mod right;
+
+pub(crate) use self::addresses::network;
+pub use self::auth::Auth;
+pub(crate) use self::auth::TokenRejection;
+pub use self::grants::{Grants, Patterns};
+pub use self::identity::{Authenticator, Claims, Identity, TokenError};
+pub(crate) use self::quota::{Exhausted, Quota};
+pub use self::refusal::Refusal;
+pub(crate) use self::right::{AccessCheck, Right};

@@ -1,0 +1,119 @@
+//! The streams of the memory engine, and what is done with them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use super::cell::Cell;
+use super::stream::{Books, Outcome, Stream};
+use super::upkeep::{self, Upkeep};
+use crate::clock::Clock;
+use crate::engine::{Append, Appended, EngineError, EngineSink, Epoch, History, HistoryQuery, Publication};
+use crate::registry::Registry;
+
+/// Limits that an operator sets.
+#[derive(Debug, Clone, Copy)]
+pub struct MemoryLimits {
+    /// Publications of all channels together, in bytes; over it the oldest go first.
+    pub history_bytes_max: usize,
+    /// Channels without subscribers and publications whose position is remembered.
+    pub idle_channels_max: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) limits: MemoryLimits,
+    pub(super) clock: Clock,
+    pub(super) sink: OnceLock<Arc<dyn EngineSink>>,
+    pub(super) streams: Registry<Cell>,
+    pub(super) books: Books,
+    pub(super) upkeep: Upkeep,
+    /// Epochs are this number and a step for each.
+    pub(super) base: u64,
+    pub(super) epochs: AtomicU64,
+}
+
+impl Inner {
+    /// Nothing is retained, so the hub alone decides on the order.
+    pub(super) fn pass_on(&self, append: &Append<'_>) -> Result<Appended, EngineError> {
+        self.sink().deliver(append.channel, &Publication { offset: None, body: append.body.clone() });
+        Ok(Appended { position: None, duplicate: false })
+    }
+
+    pub(super) fn append(&self, mut append: Append<'_>) -> Result<Appended, EngineError> {
+        let now_ms = self.clock.now_ms();
+        let appended = self.with(append.channel, |cell, stream| {
+            let was_empty = stream.is_empty();
+            stream.known = true;
+            let (offset, duplicate) = match stream.append(&mut append, now_ms, &self.books)? {
+                Outcome::New(publication) => {
+                    // Under the lock: in the order of the offsets.
+                    if stream.interests > 0 {
+                        self.sink().deliver(append.channel, &publication);
+                    }
+                    (publication.offset.unwrap_or_default(), false)
+                }
+                Outcome::Duplicate(offset) => (offset, true),
+            };
+            self.filled(cell, stream, was_empty);
+            Ok(Appended { position: Some((stream.epoch, offset)), duplicate })
+        });
+        self.make_room();
+        appended
+    }
+
+    pub(super) fn history(&self, query: &HistoryQuery<'_>) -> Result<History, EngineError> {
+        if query.retention.size == 0 {
+            return Err(EngineError::NoHistory);
+        }
+        let now_ms = self.clock.now_ms();
+        let history = self.with(query.channel, |cell, stream| {
+            stream.known = true;
+            let history = stream.history(query, now_ms, &self.books);
+            self.emptied(cell, stream);
+            history
+        });
+        self.forget_idle();
+        Ok(history)
+    }
+
+    /// Calls `f` with the stream of a channel, which is made where there is none.
+    pub(super) fn with<R>(&self, channel: &str, f: impl FnOnce(&Arc<Cell>, &mut Stream) -> R) -> R {
+        loop {
+            let cell = self.streams.get_or_insert(channel, || self.new_cell(channel));
+            let mut stream = cell.stream.lock();
+            if !stream.gone {
+                return f(&cell, &mut stream);
+            }
+        }
+    }
+
+    pub(super) fn new_cell(&self, channel: &str) -> Cell {
+        let stream = Mutex::new(Stream::new(self.next_epoch()));
+        Cell { name: channel.into(), stream, at: AtomicU64::new(upkeep::NOWHERE) }
+    }
+
+    pub(super) fn next_epoch(&self) -> Epoch {
+        // An odd step: all 2⁶⁴ epochs come before one comes again.
+        let step = self.epochs.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Epoch::from_u64(self.base.wrapping_add(step))
+    }
+
+    pub(super) fn sink(&self) -> &dyn EngineSink {
+        match self.sink.get() {
+            Some(sink) => &**sink,
+            None => &NoSink,
+        }
+    }
+}
+
+/// Before the start nobody listens.
+#[derive(Debug)]
+struct NoSink;
+
+impl EngineSink for NoSink {
+    fn deliver(&self, _: &str, _: &Publication) {}
+    fn reset(&self, _: &str, _: Epoch) {}
+    fn has_room(&self) {}
+}

@@ -1,0 +1,116 @@
+//! What sessions, connections, the engine and the fan-out share. The handle on it is [`Hub`](super::Hub).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::options::HubOptions;
+use super::shard::{Notice, Shard};
+use crate::access::{Auth, Quota};
+use crate::channel::{Channel, Shards};
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::engine::Engine;
+use crate::gate::{EngineRoom, Gate};
+use crate::heartbeat::Heartbeat;
+use crate::limits::{Limits, SHARDS_MAX};
+use crate::options::{Actions, Namespaces};
+use crate::rate::Rate;
+use crate::registry::Registry;
+use crate::supervisor::Supervisor;
+
+/// What sessions, connections and fan-out tasks share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) heartbeat: Heartbeat,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) actions: Actions,
+    pub(crate) request_rate: Rate,
+    pub(crate) handshake_rate: Rate,
+    /// The bucket of that rate.
+    pub(crate) handshakes: AtomicU64,
+    pub(crate) auth: Auth,
+    /// Connections by address.
+    pub(crate) addresses: Quota<IpAddr>,
+    /// Connections by user.
+    pub(crate) users: Quota<Arc<str>>,
+    pub(crate) clock: Clock,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) engine: Arc<dyn Engine>,
+    /// What is sent to every connection.
+    pub(crate) broadcasts: Arc<Channel>,
+    /// Those with subscribers.
+    pub(crate) channels: Registry<Channel>,
+    pub(crate) gate: Gate,
+    pub(crate) engine_room: Arc<EngineRoom>,
+    /// Channels that owe their subscribers counts; each once.
+    pub(crate) counts_due: Mutex<Vec<Arc<Channel>>>,
+    pub(crate) shards: Box<[Shard]>,
+    pub(crate) next_shard: AtomicUsize,
+    /// Connections that are let in.
+    pub(crate) admitted: AtomicUsize,
+    /// Those of them that `connections_max` is about.
+    pub(crate) places: AtomicUsize,
+    /// Those of them that count.
+    pub(crate) connections: AtomicUsize,
+    /// Those of them that have to authenticate first.
+    pub(crate) strangers: AtomicUsize,
+    pub(super) draining: AtomicBool,
+    pub(super) supervisor: Supervisor,
+}
+
+impl Shared {
+    pub(super) fn new(clock: Clock, options: HubOptions, engine: Arc<dyn Engine>) -> Self {
+        let HubOptions { limits, heartbeat, namespaces, actions, auth, shards } = options;
+        let shards = shards.clamp(1, SHARDS_MAX);
+        let gate = Gate::new(&limits);
+        Shared {
+            limits,
+            heartbeat,
+            namespaces,
+            actions,
+            request_rate: Rate::new(limits.requests_per_second, limits.requests_burst),
+            handshake_rate: Rate::new(limits.handshakes_per_second, 0),
+            handshakes: AtomicU64::new(0),
+            auth,
+            addresses: Quota::new(limits.connections_per_ip_max),
+            users: Quota::new(limits.connections_per_user_max),
+            clock,
+            counters: Arc::default(),
+            engine_room: Arc::new(EngineRoom::new(engine.clone())),
+            engine,
+            broadcasts: Arc::new(Channel::broadcast(&gate)),
+            channels: Registry::new(),
+            gate,
+            counts_due: Mutex::default(),
+            shards: (0..shards).map(|_| Shard::default()).collect(),
+            next_shard: AtomicUsize::new(0),
+            admitted: AtomicUsize::new(0),
+            places: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+            strangers: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            supervisor: Supervisor::default(),
+        }
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Tells shards that there is something new in a channel.
+    pub(crate) fn tell(&self, channel: &Arc<Channel>, shards: Shards) {
+        shards.iter().for_each(|shard| self.shards[shard].notify(Notice::Dirty(channel.clone())));
+    }
+
+    pub(super) fn notify_all(&self, notice: impl Fn() -> Notice) {
+        self.shards.iter().for_each(|shard| shard.notify(notice()));
+    }
+}

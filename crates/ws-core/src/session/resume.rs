@@ -1,0 +1,36 @@
+//! How a request that is held goes on.
+
+use ws_proto::OwnedRequest;
+
+use super::held::Held;
+use super::state::{Ended, Session, Stop};
+use super::{broadcast, get_history, publish, subscribe};
+
+/// Goes on.
+///
+/// # Errors
+/// It is refused, or to be held further.
+pub(super) fn go_on(held: Held, session: &mut Session, out: &mut Vec<u8>) -> Result<(), Ended> {
+    match held {
+        Held::Turn(request) => run(session, &request, out),
+        Held::Refusal(id, error) => Err(Ended { id, stop: Stop::Error(error) }),
+        Held::Keys(request, keys) => {
+            if keys.poll(|| session.waker()).is_none() {
+                return Err(Ended::held(Held::Keys(request, keys)));
+            }
+            session.has_looked_for_keys = true;
+            let done = run(session, &request, out);
+            session.has_looked_for_keys = false;
+            done
+        }
+        Held::Publish(held) => publish::go_on(held, session, out),
+        Held::Broadcast(held) => broadcast::go_on(held, session, out),
+        Held::Subscribe(held) => subscribe::go_on(held, session, out),
+        Held::History(held) => get_history::go_on(held, session, out),
+    }
+}
+
+fn run(session: &mut Session, request: &OwnedRequest, out: &mut Vec<u8>) -> Result<(), Ended> {
+    let request = request.as_request();
+    session.run(&request, out).map_err(|stop| Ended { id: Some(request.id.into()), stop })
+}

@@ -1,0 +1,191 @@
+//! The protocol state of one connection, and what all actions need of it.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use ws_proto::event::Sender;
+use ws_proto::{ChannelName, CloseCode, ErrorBody, ErrorCode, OwnedRequestId, RequestId, encode_error};
+
+use super::answer::{append, clip};
+use super::held::Held;
+use super::login::Login;
+use super::unanswered::Unanswered;
+use crate::access::{AccessCheck, Grants, TokenRejection};
+use crate::budget::ErrorBudget;
+use crate::connection::Connection;
+use crate::engine::{Done, Engine, Pending};
+use crate::hub::Membership;
+use crate::options::ChannelOptions;
+
+/// The protocol state of one connection.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) membership: Membership,
+    pub(super) errors: ErrorBudget,
+    /// The frame that cannot be answered yet.
+    pub(super) held: Option<Box<Held>>,
+    pub(super) unanswered: Unanswered,
+    /// Nothing while there are no tokens.
+    pub(super) login: Option<Box<Login>>,
+    /// The connection is being closed for its tokens: nothing more is done.
+    pub(super) over: Option<CloseCode>,
+    /// The bucket of the rate of requests.
+    pub(super) pace: u64,
+    /// Newer keys have been looked for, for the frame that runs.
+    pub(super) has_looked_for_keys: bool,
+}
+
+/// How to go on after a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// The frame is dealt with.
+    Continue,
+    /// The frame is taken and cannot be answered yet: give no other one before [`Session::go_on`] has continued.
+    Hold,
+    /// Send what was appended, then close with this code.
+    Close(CloseCode),
+}
+
+/// Why an action did not give a response.
+pub(super) enum Stop {
+    /// It is refused.
+    Error(ErrorBody),
+    /// It is refused, and the connection is to be closed.
+    Last(ErrorBody, CloseCode),
+    /// It cannot be answered yet.
+    Hold(Box<Held>),
+}
+
+impl From<Held> for Stop {
+    fn from(held: Held) -> Self {
+        Stop::Hold(Box::new(held))
+    }
+}
+
+impl From<TokenRejection> for Stop {
+    fn from(rejection: TokenRejection) -> Self {
+        Stop::Error(rejection.error)
+    }
+}
+
+impl From<ErrorBody> for Stop {
+    fn from(error: ErrorBody) -> Self {
+        Stop::Error(error)
+    }
+}
+
+impl Session {
+    /// The connection's place in the hub.
+    pub fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    /// Whether the connection has to authenticate before it may ask for anything else.
+    pub fn is_stranger(&self) -> bool {
+        !self.membership.counts()
+    }
+
+    /// Largest message that it takes now, in bytes.
+    pub fn message_bytes_max(&self) -> usize {
+        let limits = &self.membership.shared().limits;
+        if self.is_stranger() { limits.stranger_message_bytes_max() } else { limits.message_bytes_max }
+    }
+
+    /// Whether the engine owes answers to requests that were taken.
+    pub fn owes_answers(&self) -> bool {
+        !self.unanswered.is_empty()
+    }
+
+    /// Whether a frame is held: no other one may be given.
+    pub fn is_holding(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Whether one more answer may follow what is to be sent.
+    pub(super) fn has_room(&self, out: &[u8]) -> bool {
+        self.connection().outbox_bytes() + out.len() < self.membership.shared().limits.outbox_bytes_max
+    }
+
+    pub(super) fn tell(&self, id: Option<RequestId<'_>>, error: &ErrorBody, out: &mut Vec<u8>) {
+        append(out, |out| encode_error(id, error, out));
+        self.membership.shared().counters.errors(error.code).add(1);
+    }
+
+    pub(super) fn sender(&self) -> Sender {
+        let connection = self.connection();
+        let user = connection.identity().map(|identity| identity.user().to_string());
+        Sender { connection_id: Some(connection.id()), user }
+    }
+
+    /// The name of a channel, if it is in order.
+    pub(super) fn channel<'a>(&self, name: &'a str) -> Result<ChannelName<'a>, ErrorBody> {
+        ChannelName::parse(name)
+    }
+
+    /// What a channel offers.
+    pub(super) fn options(&self, channel: ChannelName<'_>) -> Result<Arc<ChannelOptions>, ErrorBody> {
+        let namespace = channel.namespace();
+        self.membership.shared().namespaces.get(namespace).cloned().ok_or_else(|| {
+            let message = format!(
+                "no namespace {:?} is configured; a channel without one has no `:` in its name",
+                clip(namespace.unwrap_or_default())
+            );
+            ErrorBody::new(ErrorCode::UnknownNamespace, message)
+        })
+    }
+
+    /// Whether this connection may do it.
+    pub(super) fn check(&self, check: AccessCheck<'_>) -> Result<(), ErrorBody> {
+        self.check_with(check, self.pass(check.channel.map_or("", |channel| channel.as_str())))
+    }
+
+    /// The same, with what a subscription token grants in the channel.
+    pub(super) fn check_with(&self, check: AccessCheck<'_>, pass: Option<&Grants>) -> Result<(), ErrorBody> {
+        let connection = self.connection();
+        let is_subscribed = || {
+            let subscriptions = self.membership.subscriptions.lock();
+            let name = check.channel.map_or("", |channel| channel.as_str());
+            subscriptions.as_ref().is_some_and(|subscriptions| subscriptions.contains(name))
+        };
+        check.decide(connection.identity().as_deref(), pass, is_subscribed).map_err(|rule| {
+            let channel = check.channel.map(|channel| channel.as_str());
+            tracing::debug!(connection = %connection.id(), right = ?check.right, channel, ?rule, "denied");
+            check.denied(rule)
+        })
+    }
+
+    /// Asks the engine.
+    pub(super) fn ask<T: Send + 'static>(&self, call: impl FnOnce(&dyn Engine, Done<T>)) -> Pending<T> {
+        Pending::call(|done| call(&*self.membership.shared().engine, done))
+    }
+
+    /// What wakes the connection's task.
+    pub(super) fn waker(&self) -> Waker {
+        waker(self.connection())
+    }
+
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        self.membership.connection()
+    }
+}
+
+pub(super) fn waker(connection: &Arc<Connection>) -> Waker {
+    connection.clone().into()
+}
+
+/// A request that has not given a response.
+pub(super) struct Ended {
+    pub(super) id: Option<OwnedRequestId>,
+    pub(super) stop: Stop,
+}
+
+impl Ended {
+    pub(super) fn new(id: OwnedRequestId, stop: impl Into<Stop>) -> Self {
+        Ended { id: Some(id), stop: stop.into() }
+    }
+
+    /// It is held further.
+    pub(super) fn held(held: Held) -> Self {
+        Ended { id: None, stop: held.into() }
+    }
+}
