@@ -27,6 +27,11 @@ pub trait Endpoint: Send + 'static {
         false
     }
 
+    /// Whether [`go_on`](Self::go_on) stopped for want of room in the outbox: it is called again when there is some.
+    fn is_out_of_room(&self) -> bool {
+        false
+    }
+
     /// Appends the answers that have come since, and goes on with the message that is held, as long as there is room.
     /// `now_ms` is the hub's clock.
     fn go_on(&mut self, _now_ms: u64, _out: &mut Vec<u8>) -> Flow {
@@ -62,6 +67,10 @@ impl Endpoint for SessionEndpoint {
 
     fn owes_answers(&self) -> bool {
         self.0.as_ref().is_some_and(Session::owes_answers)
+    }
+
+    fn is_out_of_room(&self) -> bool {
+        self.0.as_ref().is_some_and(Session::is_out_of_room)
     }
 
     fn go_on(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Flow {

@@ -81,7 +81,7 @@ impl Fanout {
     pub(super) fn ask_on(&mut self) {
         for _ in 0..FANOUT_WRITES_PER_TURN {
             let Some(member) = self.questions.first() else { break };
-            let next = self.all.members[member].to_ask.iter(&self.all.readers).next();
+            let next = self.all.members[member].to_ask.first();
             let is_served = next.is_some_and(|id| {
                 let reader = &self.all.readers[id];
                 self.page.find(&self.all.locals[reader.local].channel, &reader.cursor).is_some()

@@ -8,12 +8,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::arena::Id;
-use super::readers::{Member, Reader, ReaderCursor};
+use super::readers::{Member, Reader, ReaderCursor, Ticket};
 use crate::engine::{History, Pending};
 use crate::limits::{FANOUT_QUESTIONS_MAX, FANOUT_QUESTIONS_PER_MEMBER_MAX};
-
-/// A cursor in the line of members; none is 0.
-pub(super) type Ticket = u64;
 
 /// What one shard has asked, and who waits to ask.
 #[derive(Debug, Default)]

@@ -8,13 +8,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::arena::{Arena, Id};
-use super::list::{Link, List};
-use super::questions::Ticket;
+use super::list::{Link, Linked, List};
 use crate::channel::{Channel, Mark};
 use crate::connection::Connection;
 use crate::hub::Start;
 use crate::run::Cursor;
 use crate::subscription::Subscription;
+
+/// A place in the line of members that have to ask the engine; 0 is none.
+pub(super) type Ticket = u64;
 
 /// A connection.
 #[derive(Debug)]
@@ -23,9 +25,9 @@ pub(super) struct Member {
     /// Its reader of broadcasts; none while it gets none.
     pub(super) broadcasts: Id<Reader>,
     /// Its readers that are pending or blocked.
-    pub(super) pending: List,
+    pub(super) pending: List<Reader>,
     /// Its readers that have to ask the engine.
-    pub(super) to_ask: List,
+    pub(super) to_ask: List<Reader>,
     /// Its cursor in the line of those that have to ask; 0: it is not in it.
     pub(super) ticket: Ticket,
     /// It waits to be visited.
@@ -51,7 +53,7 @@ pub(super) struct Reader {
     /// Where it stands among the readers of its channel.
     at: u32,
     /// Where it stands in a list of its member.
-    pub(super) link: Link,
+    link: Link<Reader>,
     pub(super) state: State,
     /// It has not come to where the log was when it began.
     pub(super) fresh: bool,
@@ -161,6 +163,16 @@ impl ReaderCursor {
     /// Whether there is something to read in this channel.
     pub(super) fn is_behind(&self, channel: &Channel) -> bool {
         self.offset < self.live.offset || self.live.seq < channel.end_seq()
+    }
+}
+
+impl Linked for Reader {
+    fn link(&self) -> &Link<Self> {
+        &self.link
+    }
+
+    fn link_mut(&mut self) -> &mut Link<Self> {
+        &mut self.link
     }
 }
 

@@ -22,12 +22,12 @@ pub struct Permit {
     shared: Arc<Shared>,
     /// Nothing where neither is limited.
     quotas: Option<Box<Quotas>>,
-    /// It has one of the places that `connections_max` is about.
-    has_place: bool,
+    /// It has one of the slots that `connections_max` is about.
+    has_slot: bool,
     /// It is counted as a stranger.
     is_stranger: bool,
     /// It is counted as a connection.
-    counts: bool,
+    is_counted: bool,
 }
 
 /// What a connection counts against.
@@ -60,7 +60,7 @@ impl Permit {
         shared.admitted.fetch_add(1, Ordering::AcqRel);
         // From here on dropping it gives back what it has taken.
         let mut permit =
-            Permit { shared: shared.clone(), quotas: None, has_place: false, is_stranger: false, counts: false };
+            Permit { shared: shared.clone(), quotas: None, has_slot: false, is_stranger: false, is_counted: false };
         if !shared.auth.anonymous && !has_token {
             permit.is_stranger = true;
             let before = shared.strangers.fetch_add(1, Ordering::AcqRel);
@@ -68,9 +68,9 @@ impl Permit {
                 return Err(Refusal::Strangers);
             }
         }
-        // Strangers that have a limit of their own take nobody's place.
+        // Strangers that have a limit of their own take no slot of others.
         if !permit.is_stranger || shared.limits.unauthenticated_max == 0 {
-            permit.take_place()?;
+            permit.take_slot()?;
         }
         let address = shared.addresses.enter(&network(peer)).map_err(|Exhausted| Refusal::Address)?;
         permit.quotas = address.map(|address| Box::new(Quotas { address: Some(address), user: None }));
@@ -89,7 +89,7 @@ impl Permit {
         let mut membership = Membership { connection, shard, permit: self, subscriptions: Mutex::default() };
         membership.notify(Notice::Join(membership.connection.clone()));
         if membership.shared().auth.anonymous {
-            membership.count();
+            membership.count_in();
         }
         membership
     }
@@ -98,13 +98,13 @@ impl Permit {
         &self.shared
     }
 
-    /// Takes one of the places that there are, unless it has one.
-    pub(crate) fn take_place(&mut self) -> Result<(), Refusal> {
-        if !std::mem::replace(&mut self.has_place, true) {
-            let before = self.shared.places.fetch_add(1, Ordering::AcqRel);
+    /// Takes one of the slots of `connections_max`, unless it has one.
+    pub(crate) fn take_slot(&mut self) -> Result<(), Refusal> {
+        if !std::mem::replace(&mut self.has_slot, true) {
+            let before = self.shared.slots_taken.fetch_add(1, Ordering::AcqRel);
             if is_reached(before, self.shared.limits.connections_max) {
-                self.has_place = false;
-                self.shared.places.fetch_sub(1, Ordering::AcqRel);
+                self.has_slot = false;
+                self.shared.slots_taken.fetch_sub(1, Ordering::AcqRel);
                 return Err(Refusal::Full);
             }
         }
@@ -112,7 +112,7 @@ impl Permit {
     }
 
     /// Counts it as a connection of this user.
-    pub(crate) fn name(&mut self, user: &Arc<str>) -> Result<(), Exhausted> {
+    pub(crate) fn claim_user(&mut self, user: &Arc<str>) -> Result<(), Exhausted> {
         if let Some(user) = self.shared.users.enter(user)? {
             self.quotas.get_or_insert_default().user = Some(user);
         }
@@ -124,8 +124,8 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let shared = &self.shared;
         shared.admitted.fetch_sub(1, Ordering::AcqRel);
-        shared.places.fetch_sub(usize::from(self.has_place), Ordering::AcqRel);
-        shared.connections.fetch_sub(usize::from(self.counts), Ordering::AcqRel);
+        shared.slots_taken.fetch_sub(usize::from(self.has_slot), Ordering::AcqRel);
+        shared.connections.fetch_sub(usize::from(self.is_counted), Ordering::AcqRel);
         shared.strangers.fetch_sub(usize::from(self.is_stranger), Ordering::AcqRel);
         if let Some(quotas) = &self.quotas {
             quotas.address.iter().for_each(|address| shared.addresses.leave(address));
@@ -141,8 +141,8 @@ impl Membership {
     }
 
     /// The connection counts, and gets every broadcast, from now on; nothing changes where it does already.
-    pub(crate) fn count(&mut self) {
-        if std::mem::replace(&mut self.permit.counts, true) {
+    pub(crate) fn count_in(&mut self) {
+        if std::mem::replace(&mut self.permit.is_counted, true) {
             return;
         }
         let shared = &self.permit.shared;
@@ -159,8 +159,8 @@ impl Membership {
     }
 
     /// Whether it counts.
-    pub(crate) fn counts(&self) -> bool {
-        self.permit.counts
+    pub(crate) fn is_counted(&self) -> bool {
+        self.permit.is_counted
     }
 
     /// What it has of the room that there is.

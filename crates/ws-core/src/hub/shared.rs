@@ -53,7 +53,7 @@ pub(crate) struct Shared {
     /// Connections that are let in.
     pub(crate) admitted: AtomicUsize,
     /// Those of them that `connections_max` is about.
-    pub(crate) places: AtomicUsize,
+    pub(crate) slots_taken: AtomicUsize,
     /// Those of them that count.
     pub(crate) connections: AtomicUsize,
     /// Those of them that have to authenticate first.
@@ -89,7 +89,7 @@ impl Shared {
             shards: (0..shards).map(|_| Shard::default()).collect(),
             next_shard: AtomicUsize::new(0),
             admitted: AtomicUsize::new(0),
-            places: AtomicUsize::new(0),
+            slots_taken: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             strangers: AtomicUsize::new(0),
             draining: AtomicBool::new(false),

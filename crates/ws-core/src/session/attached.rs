@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::login::Pass;
+use super::pass::Pass;
 use crate::engine::{History, Pending};
 use crate::registry::Named;
 use crate::subscription::Subscription;

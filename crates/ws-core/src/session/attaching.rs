@@ -7,7 +7,7 @@ use ws_proto::{ErrorBody, ErrorCode};
 
 use super::answer::unavailable;
 use super::attached::Attached;
-use super::login::Pass;
+use super::pass::Pass;
 use super::state::Session;
 use crate::engine::{History, HistoryQuery, Pending};
 use crate::registry::Named;

@@ -23,7 +23,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
     // The answer goes out before what the connection gets from now on.
     session.connection().queue(out);
     out.clear();
-    session.membership.count();
+    session.membership.count_in();
     session.keep_token(&identity);
     session.membership.shared().counters.logins.add(1);
     session.end_lost(&identity, &listed, out);
@@ -37,8 +37,8 @@ fn identify(session: &mut Session, claims: Claims) -> Result<Arc<Identity>, Stop
     let is_new = session.connection().identity().is_none();
     if is_new {
         let permit = session.membership.permit();
-        permit.take_place().map_err(|refusal| full(&refusal))?;
-        let named = permit.name(identity.user());
+        permit.take_slot().map_err(|refusal| full(&refusal))?;
+        let named = permit.claim_user(identity.user());
         named.map_err(|_| Stop::Last(too_many(), CloseCode::UserConnectionLimit))?;
     }
     session.connection().auth_state().identify(identity.clone());

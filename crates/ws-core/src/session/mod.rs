@@ -22,6 +22,7 @@ mod held;
 mod login;
 mod open;
 mod page;
+mod pass;
 mod publish;
 mod resume;
 mod state;
@@ -52,6 +53,7 @@ impl Session {
     /// have room; and what the connection has to be told of its tokens. Where one has run out, it asks for the connection
     /// to be closed. What does not have its answer yet wakes the connection's task.
     pub fn go_on(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Flow {
+        self.out_of_room = false;
         if self.is_waiting() {
             self.look_at_tokens(now_ms, out);
             self.go_on_joining(out);
@@ -64,7 +66,7 @@ impl Session {
 
     /// Deals with one text frame: appends its answer to `out`, as an encoded frame. Not while one is held.
     pub fn text(&mut self, text: &str, now_ms: u64, out: &mut Vec<u8>) -> Flow {
-        if let Some(code) = self.over {
+        if let Some(code) = self.closing {
             return Flow::Close(code);
         }
         debug_assert!(!self.is_holding(), "one after the other");
@@ -87,7 +89,7 @@ impl Session {
     }
 
     fn flow(&self) -> Flow {
-        match self.over {
+        match self.closing {
             Some(code) => Flow::Close(code),
             None if self.is_holding() => Flow::Hold,
             None => Flow::Continue,
@@ -106,7 +108,7 @@ impl Session {
     }
 
     fn go_on_with_held(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Flow {
-        if self.over.is_some() || !self.has_room(out) {
+        if self.closing.is_some() || !self.has_room(out) {
             self.held.iter_mut().for_each(|held| held.pass());
             return self.flow();
         }

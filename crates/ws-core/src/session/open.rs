@@ -33,7 +33,7 @@ impl Session {
         let listed = claims.as_mut().map(|claims| std::mem::take(&mut claims.channels)).unwrap_or_default();
         let identity = claims.map(Identity::new).map(Arc::new);
         if let Some(identity) = &identity {
-            permit.name(identity.user()).map_err(|_| refuse(&shared, connection, &too_many(), &mut first))?;
+            permit.claim_user(identity.user()).map_err(|_| refuse(&shared, connection, &too_many(), &mut first))?;
             connection.auth_state().identify(identity.clone());
             shared.counters.logins.add(1);
         }
@@ -42,7 +42,7 @@ impl Session {
         connection.queue(&first);
         let mut session = Session::new(permit.join(connection.clone()));
         if let Some(identity) = &identity {
-            session.membership.count();
+            session.membership.count_in();
             session.keep_token(identity);
             let mut out = Vec::new();
             session.begin_listed(&listed, &mut out);
@@ -54,16 +54,17 @@ impl Session {
     /// The session of a connection that has joined the hub, and needs no greeting.
     pub fn new(membership: crate::Membership) -> Self {
         let now_ms = membership.shared().clock.now_ms();
-        let has_to_authenticate = !membership.counts();
+        let has_to_authenticate = !membership.is_counted();
         let mut session = Session {
             membership,
             errors: Default::default(),
             held: None,
             unanswered: Default::default(),
             login: None,
-            over: None,
+            closing: None,
             pace: 0,
             has_looked_for_keys: false,
+            out_of_room: false,
         };
         if has_to_authenticate {
             session.expect_token(now_ms);

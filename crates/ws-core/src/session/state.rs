@@ -28,11 +28,13 @@ pub struct Session {
     /// Nothing while there are no tokens.
     pub(super) login: Option<Box<Login>>,
     /// The connection is being closed for its tokens: nothing more is done.
-    pub(super) over: Option<CloseCode>,
+    pub(super) closing: Option<CloseCode>,
     /// The bucket of the rate of requests.
     pub(super) pace: u64,
     /// Newer keys have been looked for, for the frame that runs.
     pub(super) has_looked_for_keys: bool,
+    /// It stopped for want of room in the outbox, and goes on when there is some.
+    pub(super) out_of_room: bool,
 }
 
 /// How to go on after a frame.
@@ -82,7 +84,7 @@ impl Session {
 
     /// Whether the connection has to authenticate before it may ask for anything else.
     pub fn is_stranger(&self) -> bool {
-        !self.membership.counts()
+        !self.membership.is_counted()
     }
 
     /// Largest message that it takes now, in bytes.
@@ -101,9 +103,18 @@ impl Session {
         self.held.is_some()
     }
 
-    /// Whether one more answer may follow what is to be sent.
-    pub(super) fn has_room(&self, out: &[u8]) -> bool {
-        self.connection().outbox_bytes() + out.len() < self.membership.shared().limits.outbox_bytes_max
+    /// Whether one more answer may follow what is to be sent. If not, the session has to be called again when the
+    /// socket has taken something.
+    pub(super) fn has_room(&mut self, out: &[u8]) -> bool {
+        let has_room = self.connection().outbox_bytes() + out.len() < self.membership.shared().limits.outbox_bytes_max;
+        self.out_of_room |= !has_room;
+        has_room
+    }
+
+    /// Whether [`go_on`](Self::go_on) stopped for want of room in the outbox: it is to be called again when there is
+    /// some, whatever the outbox holds by now.
+    pub fn is_out_of_room(&self) -> bool {
+        self.out_of_room
     }
 
     pub(super) fn tell(&self, id: Option<RequestId<'_>>, error: &ErrorBody, out: &mut Vec<u8>) {

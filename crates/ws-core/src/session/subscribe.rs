@@ -9,7 +9,7 @@ use super::answer::respond;
 use super::attached::Attached;
 use super::attaching;
 use super::held::{Held, HeldSubscribe};
-use super::login::Pass;
+use super::pass::Pass;
 use super::state::{Ended, Session, Stop};
 use crate::access::{AccessCheck, Right};
 use crate::options::ChannelOptions;

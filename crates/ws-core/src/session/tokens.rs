@@ -4,7 +4,8 @@ use ws_proto::event::{TokenExpiring, Unsubscribed};
 use ws_proto::{CloseCode, ErrorCode};
 
 use super::answer::append_event;
-use super::login::{End, Pass, millis};
+use super::login::{End, millis};
+use super::pass::Pass;
 use super::state::Session;
 use crate::access::{Auth, Grants, Identity};
 
@@ -41,7 +42,7 @@ impl Session {
 
     /// What the token grants that the connection subscribed to this channel with.
     pub(super) fn pass(&self, channel: &str) -> Option<&Grants> {
-        Some(&self.login.as_ref()?.passes.get(channel)?.grants)
+        Some(self.login.as_ref()?.passes.get(channel)?.grants())
     }
 
     /// Does what is due: tells of a token that runs out, ends what has run out.
@@ -70,7 +71,7 @@ impl Session {
     }
 
     fn end(&mut self, code: CloseCode) {
-        self.over = Some(code);
+        self.closing = Some(code);
         self.connection().close(code);
     }
 

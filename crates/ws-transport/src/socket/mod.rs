@@ -264,7 +264,8 @@ impl<E: Endpoint> Socket<E> {
             let mut flow = self.endpoint.as_mut().map_or(Flow::Continue, |endpoint| endpoint.go_on(now_ms, out));
             self.holds = false;
             let has_room = self.has_room(out);
-            self.backlog |= !has_room;
+            // By what the endpoint saw: the outbox may have been emptied since, which wakes nobody.
+            self.backlog |= !has_room || self.endpoint.as_ref().is_some_and(Endpoint::is_out_of_room);
             if flow == Flow::Continue && has_room {
                 flow = match self.reader.next(self.message_bytes_max(), out) {
                     Ok(message) => self.take_message(&message, now_ms, out),

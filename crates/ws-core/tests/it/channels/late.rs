@@ -140,3 +140,20 @@ async fn who_finds_no_room_in_the_engine_waits_for_it() {
     while record.let_go() {}
     assert_eq!(answered(&mut client), [2]);
 }
+
+/// Whoever drives the session may find room where the session found none: the fan-out has emptied the outbox meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_stops_for_want_of_room_says_so() {
+    let (record, hub) = late();
+    let mut client = Client::connect(&hub, 0);
+    let message = "x".repeat(40_000);
+    (0..2).for_each(|id| _ = client.say(&request(id, "echo", json!({"message": message}))));
+    publish(&mut client, 7);
+    assert!(record.let_go(), "it is stored");
+    client.go_on();
+    assert!(client.session.is_out_of_room() && client.session.owes_answers());
+    client.make_room(1 << 20);
+    client.go_on();
+    assert!(!client.session.is_out_of_room() && !client.session.owes_answers());
+    assert!(client.read().iter().any(|frame| frame["id"] == "7"));
+}
