@@ -63,4 +63,5 @@ pub use limits::Limits;
 pub use log_limit::LogLimit;
 pub use options::{Access, Actions, ChannelOptions, Namespaces, OnLag};
 pub use session::{Flow, Session};
+pub use subscription::PresenceInfo;
 pub use supervisor::{Guard, Supervisor};

@@ -120,7 +120,7 @@ impl Waiter {
     fn look_again<R: Room + 'static>(&mut self, room: &Arc<R>, bytes: u64, waker: impl Fn() -> Waker) -> bool {
         loop {
             room.wake_waiters();
-            if self.0.as_ref().is_some_and(|place| room.waiters().has(place.ticket)) {
+            if self.0.as_ref().is_some_and(|place| room.waiters().renew(place.ticket, waker())) {
                 return false;
             }
             if room.try_take(bytes) {
@@ -169,6 +169,16 @@ impl Waiters {
     /// Whether it is still in the queue: it has not been woken.
     fn has(&self, ticket: u64) -> bool {
         self.with(|queue| queue.waiting.contains_key(&ticket))
+    }
+
+    /// Whether it is still in the queue; then this waker is woken, for the one before may be another task's.
+    fn renew(&self, ticket: u64, waker: Waker) -> bool {
+        let before = self.with(|queue| {
+            let waiting = queue.waiting.get_mut(&ticket)?;
+            Some(std::mem::replace(&mut waiting.waker, waker))
+        });
+        // Dropped without the lock, for what a waker drops may take other locks.
+        before.is_some()
     }
 
     fn push(&self, waiting: Waiting) -> u64 {

@@ -1,14 +1,22 @@
 //! The hub: the handle on it, who is admitted, and what is published. What is shared below it is in `shared`.
 
 mod admission;
+mod error;
+mod history;
+mod operations;
 mod options;
+mod page;
+mod presence;
 mod publishing;
 mod shard;
 mod shared;
 
 pub use self::admission::{Membership, Permit};
+pub(crate) use self::error::{clip, unavailable};
 pub use self::options::HubOptions;
-pub(crate) use self::publishing::{Draft, Publishing, encoded};
+pub(crate) use self::page::limit as page_limit;
+pub(crate) use self::presence::PresenceQuery;
+pub(crate) use self::publishing::{Draft, Publishing, check_msg_id, encoded};
 pub(crate) use self::shard::{Notice, Start};
 pub(crate) use self::shared::Shared;
 

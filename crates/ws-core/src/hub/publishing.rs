@@ -8,14 +8,16 @@ use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use serde_json::value::RawValue;
+use ws_proto::action::{Ack, PublishData};
 use ws_proto::event::{Notify, Sender};
 use ws_proto::publication::{BODY_DATA_START, Tags, encode_publication_body, encode_publication_event};
-use ws_proto::{ChannelName, encode_notification};
+use ws_proto::{ChannelName, ErrorBody, ErrorCode, encode_notification, limits};
 
+use super::error::unavailable;
 use super::shared::Shared;
 use crate::channel::Channel;
 use crate::clock::Clock;
-use crate::engine::{Append, Appended, EngineSink, Epoch, Pending, Publication, Retention};
+use crate::engine::{Append, Appended, EngineError, EngineSink, Epoch, Pending, Publication, Retention};
 use crate::frame::{self, Opcode};
 use crate::gate::Logs;
 use crate::limits::{IDLE_BUFFER_BYTES_MAX, PUBLICATION_ENVELOPE_BYTES};
@@ -127,6 +129,29 @@ impl Drop for Ahead {
 }
 
 impl Shared {
+    /// The answer to a publication, as the engine's result has it.
+    pub(crate) fn published<'a>(
+        &self,
+        channel: &'a str,
+        result: Result<Appended, EngineError>,
+    ) -> Result<PublishData<'a>, ErrorBody> {
+        match result {
+            Ok(Appended { position, duplicate }) => {
+                let count = if duplicate { &self.counters.duplicates } else { &self.counters.publications };
+                count.add(1);
+                let epoch = position.map(|(epoch, _)| epoch.to_string().into());
+                let offset = position.map(|(_, offset)| offset);
+                let ack = if position.is_some() { self.engine.ack() } else { Ack::Memory };
+                Ok(PublishData { channel: channel.into(), epoch, offset, ack, duplicate })
+            }
+            Err(EngineError::Conflict) => {
+                let message = "`payload.msg_id` was used for other data in this channel; choose another one";
+                Err(ErrorBody::new(ErrorCode::Conflict, message))
+            }
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
     /// Gives a publication to the engine. `None` when there is no room for it: then what `waker` gives is woken when to
     /// ask again, with the same waiter.
     pub(crate) fn publish(
@@ -196,4 +221,17 @@ impl Shared {
         );
         true
     }
+}
+
+/// Whether a `msg_id` is short enough.
+///
+/// # Errors
+/// `invalid_payload`.
+pub(crate) fn check_msg_id(msg_id: Option<&str>) -> Result<(), ErrorBody> {
+    let bytes = msg_id.map_or(0, str::len);
+    if bytes > limits::MSG_ID_BYTES_MAX {
+        let message = format!("`payload.msg_id` has {bytes} bytes, more than {}", limits::MSG_ID_BYTES_MAX);
+        return Err(ErrorBody::new(ErrorCode::InvalidPayload, message));
+    }
+    Ok(())
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+use ws_proto::{ChannelName, ErrorBody};
 
+use super::error::unknown_namespace;
 use super::options::HubOptions;
 use super::shard::{Notice, Shard};
 use crate::access::{Auth, Quota};
@@ -16,7 +18,7 @@ use crate::engine::Engine;
 use crate::gate::{EngineRoom, Gate};
 use crate::heartbeat::Heartbeat;
 use crate::limits::{Limits, SHARDS_MAX};
-use crate::options::{Actions, Namespaces};
+use crate::options::{Actions, ChannelOptions, Namespaces};
 use crate::rate::Rate;
 use crate::registry::Registry;
 use crate::supervisor::Supervisor;
@@ -112,5 +114,14 @@ impl Shared {
 
     pub(super) fn notify_all(&self, notice: impl Fn() -> Notice) {
         self.shards.iter().for_each(|shard| shard.notify(notice()));
+    }
+
+    /// What a channel offers.
+    ///
+    /// # Errors
+    /// `unknown_namespace`.
+    pub(crate) fn channel_options(&self, channel: ChannelName<'_>) -> Result<Arc<ChannelOptions>, ErrorBody> {
+        let namespace = channel.namespace();
+        self.namespaces.get(namespace).cloned().ok_or_else(|| unknown_namespace(namespace.unwrap_or_default()))
     }
 }

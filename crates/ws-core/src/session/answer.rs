@@ -1,9 +1,8 @@
 //! What a session appends: answers, events and errors, as encoded frames.
 
 use ws_proto::event::Notify;
-use ws_proto::{ErrorBody, ErrorCode, RequestId, encode_notification, encode_response};
+use ws_proto::{RequestId, encode_notification, encode_response};
 
-use crate::engine::EngineError;
 use crate::frame::{self, Opcode};
 
 pub(super) fn respond<D: serde::Serialize>(id: RequestId<'_>, data: &D, out: &mut Vec<u8>) {
@@ -16,15 +15,4 @@ pub(super) fn append_event<E: Notify>(event: &E, out: &mut Vec<u8>) {
 
 pub(super) fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     frame::append(Opcode::Text, out, write);
-}
-
-/// What a client is told of an engine that could not.
-pub(super) fn unavailable(error: &EngineError) -> ErrorBody {
-    let code = if *error == EngineError::Overloaded { ErrorCode::Overloaded } else { ErrorCode::EngineUnavailable };
-    ErrorBody::new(code, error.to_string())
-}
-
-/// The beginning of a text that a client sent, short enough to be quoted back.
-pub(super) fn clip(text: &str) -> &str {
-    &text[..text.floor_char_boundary(64)]
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use ws_proto::action::SubscribeData;
 use ws_proto::{ErrorBody, ErrorCode};
 
-use super::answer::unavailable;
 use super::attached::Attached;
 use super::pass::Pass;
 use super::state::Session;
 use crate::engine::{History, HistoryQuery, Pending};
+use crate::hub::unavailable;
 use crate::registry::Named;
 use crate::subscription::{StartAt, Subscription, needs_position};
 

@@ -21,7 +21,6 @@ mod granted;
 mod held;
 mod login;
 mod open;
-mod page;
 mod pass;
 mod publish;
 mod resume;
@@ -36,11 +35,12 @@ use ws_proto::{
     ClientMessage, CloseCode, ErrorBody, ErrorCode, OwnedRequestId, Rejection, Request, RequestId, encode_pong,
 };
 
-use self::answer::{append, clip, respond};
+use self::answer::{append, respond};
 use self::held::Held;
 use self::state::{Ended, Stop, waker};
 pub use self::state::{Flow, Session};
 use self::unanswered::Answered;
+use crate::hub::clip;
 
 impl Session {
     /// Whether [`go_on`](Self::go_on) has something to do, or to wait for.
@@ -100,7 +100,7 @@ impl Session {
         while self.has_room(out)
             && let Some(Answered { id, channel, result }) = self.unanswered.pop(|| waker(self.membership.connection()))
         {
-            match publish::published(self.membership.shared(), &channel, result) {
+            match self.membership.shared().published(&channel, result) {
                 Ok(data) => respond(id.as_id(), &data, out),
                 Err(error) => self.tell(Some(id.as_id()), &error, out),
             }

@@ -1,23 +1,22 @@
 //! `publish`: one publication more in a channel.
 
 use serde_json::value::RawValue;
-use ws_proto::action::{Ack, Publish, PublishData};
+use ws_proto::action::Publish;
 use ws_proto::publication::Tags;
-use ws_proto::{ErrorBody, ErrorCode, Request, RequestId, limits};
+use ws_proto::{ErrorBody, Request, RequestId};
 
-use super::answer::{respond, unavailable};
+use super::answer::respond;
 use super::held::{Held, HeldPublish};
 use super::state::{Ended, Session, Stop};
 use crate::access::{AccessCheck, Right};
-use crate::engine::{Appended, EngineError};
-use crate::hub::{Draft, Shared};
+use crate::hub::{Draft, check_msg_id};
 use crate::waiter::Waiter;
 
 /// Gives the publication to the engine. An answer that comes within the call is given at once; one that
 /// comes later, in its turn, by [`Session::go_on`]: the next publication need not wait for it.
 pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let payload = request.payload::<Publish<'_, &RawValue>>()?;
-    check_id(payload.msg_id.as_deref())?;
+    check_msg_id(payload.msg_id.as_deref())?;
     let channel = session.channel(&payload.channel)?;
     let options = session.options(channel)?;
     session.check(AccessCheck { right: Right::Publish, channel: Some(channel), access: options.publish })?;
@@ -79,43 +78,11 @@ fn give(
     if session.unanswered.is_empty()
         && let Some(result) = publishing.poll(|| session.waker())
     {
-        respond(id, &published(shared, channel, result)?, out);
+        respond(id, &shared.published(channel, result)?, out);
         return Ok(true);
     }
     session.unanswered.push(id.into(), channel.into(), publishing);
     Ok(true)
-}
-
-/// The answer to a publication, as the engine's result has it.
-pub(super) fn published<'a>(
-    shared: &Shared,
-    channel: &'a str,
-    result: Result<Appended, EngineError>,
-) -> Result<PublishData<'a>, ErrorBody> {
-    match result {
-        Ok(Appended { position, duplicate }) => {
-            let count = if duplicate { &shared.counters.duplicates } else { &shared.counters.publications };
-            count.add(1);
-            let epoch = position.map(|(epoch, _)| epoch.to_string().into());
-            let offset = position.map(|(_, offset)| offset);
-            let ack = if position.is_some() { shared.engine.ack() } else { Ack::Memory };
-            Ok(PublishData { channel: channel.into(), epoch, offset, ack, duplicate })
-        }
-        Err(EngineError::Conflict) => {
-            let message = "`payload.msg_id` was used for other data in this channel; choose another one";
-            Err(ErrorBody::new(ErrorCode::Conflict, message))
-        }
-        Err(error) => Err(unavailable(&error)),
-    }
-}
-
-fn check_id(msg_id: Option<&str>) -> Result<(), ErrorBody> {
-    let bytes = msg_id.map_or(0, str::len);
-    if bytes > limits::MSG_ID_BYTES_MAX {
-        let message = format!("`payload.msg_id` has {bytes} bytes, more than {}", limits::MSG_ID_BYTES_MAX);
-        return Err(ErrorBody::new(ErrorCode::InvalidPayload, message));
-    }
-    Ok(())
 }
 
 fn owned(tags: Tags<'_>) -> Tags<'static> {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use ws_proto::event::Sender;
-use ws_proto::{ChannelName, CloseCode, ErrorBody, ErrorCode, OwnedRequestId, RequestId, encode_error};
+use ws_proto::{ChannelName, CloseCode, ErrorBody, OwnedRequestId, RequestId, encode_error};
 
-use super::answer::{append, clip};
+use super::answer::append;
 use super::held::Held;
 use super::login::Login;
 use super::unanswered::Unanswered;
@@ -135,14 +135,7 @@ impl Session {
 
     /// What a channel offers.
     pub(super) fn options(&self, channel: ChannelName<'_>) -> Result<Arc<ChannelOptions>, ErrorBody> {
-        let namespace = channel.namespace();
-        self.membership.shared().namespaces.get(namespace).cloned().ok_or_else(|| {
-            let message = format!(
-                "no namespace {:?} is configured; a channel without one has no `:` in its name",
-                clip(namespace.unwrap_or_default())
-            );
-            ErrorBody::new(ErrorCode::UnknownNamespace, message)
-        })
+        self.membership.shared().channel_options(channel)
     }
 
     /// Whether this connection may do it.

@@ -4,5 +4,6 @@ mod subscribing;
 #[expect(clippy::module_inception, reason = "the thing itself, beside what is done with it")]
 mod subscription;
 
+pub use self::subscribing::PresenceInfo;
 pub(crate) use self::subscribing::{StartAt, client, needs_position};
 pub(crate) use self::subscription::{Subscription, Subscriptions};

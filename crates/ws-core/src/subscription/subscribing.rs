@@ -286,21 +286,21 @@ impl Shared {
 
 /// What a token says of a user, without a copy of it.
 #[derive(Debug)]
-pub(crate) struct Info(Arc<Identity>);
+pub struct PresenceInfo(Arc<Identity>);
 
-impl Serialize for Info {
+impl Serialize for PresenceInfo {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         self.0.info().serialize(to)
     }
 }
 
 /// A connection as others see it.
-pub(crate) fn client(connection: &Connection) -> PresenceClient<Info> {
+pub(crate) fn client(connection: &Connection) -> PresenceClient<PresenceInfo> {
     let identity = connection.identity();
     PresenceClient {
         connection_id: connection.id(),
         user: identity.as_ref().map(|identity| identity.user().to_string()),
-        info: identity.filter(|identity| identity.info().is_some()).map(Info),
+        info: identity.filter(|identity| identity.info().is_some()).map(PresenceInfo),
     }
 }
 

@@ -6,6 +6,7 @@ mod delivery;
 mod engine;
 mod heartbeat;
 mod model;
+mod operations;
 mod rates;
 mod requests;
 mod threads;

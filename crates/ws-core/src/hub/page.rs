@@ -9,7 +9,7 @@ use crate::limits::PAGE_ENVELOPE_BYTES;
 ///
 /// # Errors
 /// `invalid_payload` when it is none, or too many.
-pub(super) fn limit(limit: Option<u32>) -> Result<usize, ErrorBody> {
+pub(crate) fn limit(limit: Option<u32>) -> Result<usize, ErrorBody> {
     let limit = limit.unwrap_or(HISTORY_LIMIT_DEFAULT);
     if (1..=HISTORY_LIMIT_MAX).contains(&limit) {
         return Ok(limit as usize);
@@ -19,7 +19,7 @@ pub(super) fn limit(limit: Option<u32>) -> Result<usize, ErrorBody> {
 }
 
 /// How many entries of these encoded lengths, in bytes, fit into an answer; one always does.
-pub(super) fn fitting(lengths: impl Iterator<Item = usize>, outbox_bytes_max: usize) -> usize {
+pub(crate) fn fitting(lengths: impl Iterator<Item = usize>, outbox_bytes_max: usize) -> usize {
     let room = outbox_bytes_max.saturating_sub(PAGE_ENVELOPE_BYTES);
     let ends = lengths.scan(0, |end, length| {
         // With its comma.

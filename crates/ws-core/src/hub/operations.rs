@@ -1,0 +1,87 @@
+//! What callers without a connection do: a request over HTTP, a participant that lives in the process, another node.
+//!
+//! They take the same road as sessions, with the same waiters at the same places, and get the same answers. Whether they
+//! may is decided before, by whoever calls.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use serde_json::value::RawValue;
+use ws_proto::action::{BroadcastData, GetHistory, GetPresence, HistoryData, PresenceData, Publish, PublishData};
+use ws_proto::event::{BroadcastEvent, Sender};
+use ws_proto::{ChannelName, ErrorBody};
+
+use super::Hub;
+use super::presence::PresenceQuery;
+use super::publishing::{Draft, check_msg_id};
+use crate::limits::PUBLICATION_ENVELOPE_BYTES;
+use crate::subscription::PresenceInfo;
+use crate::waiter::Waiter;
+
+impl Hub {
+    /// Publishes in a channel, and waits while there is no room for it, and for the engine. `from` is absent where nobody
+    /// in particular publishes. Dropped before it is ready, the publication may or may not be published; with a `msg_id`,
+    /// publishing it again tells.
+    ///
+    /// # Errors
+    /// `invalid_payload`, `invalid_channel`, `unknown_namespace`, `conflict`, `overloaded`, `engine_unavailable`.
+    pub async fn publish<'a>(
+        &self,
+        publish: &'a Publish<'_, &RawValue>,
+        from: Option<&Sender>,
+    ) -> Result<PublishData<'a>, ErrorBody> {
+        check_msg_id(publish.msg_id.as_deref())?;
+        let options = self.shared.channel_options(ChannelName::parse(&publish.channel)?)?;
+        let draft = Draft {
+            channel: &publish.channel,
+            options: &options,
+            data: publish.data,
+            from,
+            msg_id: publish.msg_id.as_deref(),
+            tags: publish.tags.as_ref(),
+        };
+        let mut waiter = Waiter::default();
+        let publishing = poll_fn(|cx| {
+            let publishing = self.shared.publish(&draft, &mut waiter, || cx.waker().clone());
+            publishing.map_or(Poll::Pending, Poll::Ready)
+        });
+        let publishing = publishing.await;
+        let result = poll_fn(|cx| publishing.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready));
+        self.shared.published(&publish.channel, result.await)
+    }
+
+    /// Sends a value to every connection, and waits while there is no room for it.
+    pub async fn broadcast(&self, message: &RawValue, from: Option<&Sender>) -> BroadcastData {
+        let event = BroadcastEvent { message, from: from.cloned() };
+        let bytes = message.get().len() + PUBLICATION_ENVELOPE_BYTES;
+        let mut waiter = Waiter::default();
+        poll_fn(|cx| {
+            let recipients = self.shared.connections() as u64;
+            let is_sent = self.shared.broadcast(&event, bytes, &mut waiter, || cx.waker().clone());
+            if is_sent { Poll::Ready(BroadcastData { recipients }) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    /// A page of what is retained in a channel, as large as one answer may be (`outbox_bytes_max`).
+    ///
+    /// # Errors
+    /// `invalid_payload`, `invalid_channel`, `unknown_namespace`, `not_available`, `stale_position`, `overloaded`,
+    /// `engine_unavailable`.
+    pub async fn history<'a>(&self, query: &'a GetHistory<'_>) -> Result<HistoryData<'a, Box<RawValue>>, ErrorBody> {
+        let options = self.shared.channel_options(ChannelName::parse(&query.channel)?)?;
+        let pending = self.shared.history(query, &options)?;
+        let result = poll_fn(|cx| pending.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await;
+        self.shared.history_data(&query.channel, query.since.as_ref().map(|since| &*since.epoch), result)
+    }
+
+    /// A page of who is in a channel, on this node.
+    ///
+    /// # Errors
+    /// `invalid_payload`, `invalid_channel`, `unknown_namespace`, `not_available`.
+    pub fn presence<'a>(&self, query: &'a GetPresence<'_>) -> Result<PresenceData<'a, PresenceInfo>, ErrorBody> {
+        let parsed = PresenceQuery::new(query)?;
+        let options = self.shared.channel_options(ChannelName::parse(&query.channel)?)?;
+        self.shared.presence(&parsed, &options)
+    }
+}
