@@ -63,7 +63,7 @@ pub(crate) fn load(connection: &Connection, name: &str) -> Result<State> {
 
 /// The epoch of a channel that nothing was ever stored of: the same after a restart, without a row. It is another one
 /// when `epochs` is, which changes when positions are forgotten.
-fn epoch_of(epochs: Uuid, name: &str) -> Epoch {
+pub(crate) fn epoch_of(epochs: Uuid, name: &str) -> Epoch {
     Epoch::from_u64(Uuid::new_v5(&epochs, name.as_bytes()).as_u64_pair().1)
 }
 

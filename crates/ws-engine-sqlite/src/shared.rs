@@ -125,3 +125,28 @@ impl Shared {
         EngineStats { channels: self.streams.len() as u64, store: Some(store), ..EngineStats::default() }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::database;
+    use crate::options::Fsync;
+
+    /// What the threads over a new database share, which keeps no idle channels, and the writer's connection.
+    pub(crate) fn open(dir: &Path) -> (Shared, Connection) {
+        let options = SqliteOptions {
+            dir: dir.to_owned(),
+            fsync: Fsync::Commit,
+            batch_publications_max: 1000,
+            queue_bytes_max: 1 << 20,
+            idle_channels_max: 0,
+        };
+        let directory = Directory::take(dir).expect("a directory");
+        let (connection, trouble) = database::open(&directory, Fsync::Commit).expect("a database");
+        assert!(trouble.is_none());
+        let age = Age::of(&connection).expect("the time");
+        (Shared::new(options, directory, age), connection)
+    }
+}

@@ -117,6 +117,13 @@ impl Streams {
         self.part(name).lock().by_name.get(name).cloned()
     }
 
+    /// Where a stream is has to be read again: what memory says of it may be why something failed.
+    pub(crate) fn unlearn(&self, name: &str) {
+        if let Some(stream) = self.find(name) {
+            *stream.lock() = None;
+        }
+    }
+
     /// One subscriber more, or one less.
     pub(crate) fn interest(&self, name: &str, interested: bool) {
         // Under the lock: who is interested is not given up.
