@@ -67,6 +67,9 @@ pub(crate) const LIMITED_ROWS: usize = 10_000;
 pub(crate) const CHECK_ROWS: u32 = 1_000;
 pub(crate) const CHECK_BYTES: usize = 4 << 20;
 
+/// Time until the search for damage tries again to read what could not be read.
+pub(crate) const CHECK_PAUSE: Duration = Duration::from_secs(10);
+
 /// Pages in the write-ahead log from which on the keeper moves them to the database, and from which on the
 /// writer does it itself, so that the log has an end.
 pub(crate) const WAL_PAGES: u64 = 1_000;
