@@ -1,13 +1,14 @@
 //! Looks through the publications for damage, once after the start: reads all of them, and their ids, in the order of
 //! their keys. In chunks, each of which is a read of its own: a long one would keep the write-ahead log from beginning
-//! again, and let it grow.
+//! again, and let it grow. What cannot be read for the moment is tried again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use rusqlite::{Connection, Result, Row, params};
 
-use crate::health::reason;
-use crate::limits::{CHECK_BYTES, CHECK_ROWS};
+use crate::health::{is_damage, reason};
+use crate::limits::{CHECK_BYTES, CHECK_PAUSE, CHECK_ROWS};
 use crate::shared::Shared;
 
 const PUBLICATIONS: &str = "SELECT channel, offset, stored_ms, data_start, data_bytes, body FROM publications
@@ -24,16 +25,26 @@ pub(crate) enum Search {
     Over,
 }
 
-/// Looks until all is seen, or `ended`.
+/// Looks until all is seen, or `ended`: who says so unparks the thread, which may pause.
 pub(crate) fn run(shared: &Shared, connection: &Connection, ended: &AtomicBool) {
     let mut search = Search::new();
     while search != Search::Over && !ended.load(Ordering::Relaxed) {
         match search.step(connection) {
             Ok(next) => search = next,
-            Err(error) => return shared.health.damaged(reason(&error)),
+            Err(error) if is_found(&error) => return shared.health.damaged(reason(&error)),
+            Err(error) => {
+                // As often as the pause lets it.
+                tracing::warn!(%error, "the search for damage goes on later: {}", reason(&error));
+                thread::park_timeout(CHECK_PAUSE);
+            }
         }
     }
     tracing::debug!("the database has been looked through");
+}
+
+/// Whether an error is what was searched for. One that is not SQLite's own is about a value that was never stored so.
+fn is_found(error: &rusqlite::Error) -> bool {
+    is_damage(error) || error.sqlite_error_code().is_none()
 }
 
 impl Search {
@@ -42,10 +53,10 @@ impl Search {
     }
 
     /// Looks at the next chunk.
-    pub(crate) fn step(self, connection: &Connection) -> Result<Self> {
+    pub(crate) fn step(&self, connection: &Connection) -> Result<Self> {
         match self {
-            Search::Publications { channel, offset } => publications(connection, (channel, offset)),
-            Search::Ids { channel, id } => ids(connection, (channel, id)),
+            Search::Publications { channel, offset } => publications(connection, (*channel, *offset)),
+            Search::Ids { channel, id } => ids(connection, (*channel, id.clone())),
             Search::Over => Ok(Search::Over),
         }
     }
@@ -102,25 +113,21 @@ fn in_order(is_so: bool) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database;
-    use crate::directory::Directory;
-    use crate::options::Fsync;
+    use crate::{database, shared};
 
     const N: i64 = 3_000;
 
-    /// A database with publications under ids, the writer's connection, and one that reads.
-    fn open(dir: &std::path::Path) -> (Directory, Connection, Connection) {
-        let directory = Directory::take(dir).expect("a directory");
-        let (writer, trouble) = database::open(&directory, Fsync::Commit).expect("a database");
-        assert!(trouble.is_none());
+    /// What the engine shares over a database with publications under ids, the writer's connection, and one that reads.
+    fn open(dir: &std::path::Path) -> (Shared, Connection, Connection) {
+        let (shared, writer) = shared::tests::open(dir);
         let transaction = writer.unchecked_transaction().expect("a transaction");
         for n in 0..N {
             let sql = "INSERT INTO publications VALUES (?1, ?2, 1, 'id' || ?2, 0, 1, x'31')";
             writer.execute(sql, [n % 2, n]).expect("a row");
         }
         transaction.commit().expect("stored");
-        let reader = database::open_reader(&directory.database()).expect("a reader");
-        (directory, writer, reader)
+        let reader = database::open_reader(&shared.directory.database()).expect("a reader");
+        (shared, writer, reader)
     }
 
     fn search(reader: &Connection, mut each: impl FnMut()) -> Result<()> {
@@ -135,7 +142,7 @@ mod tests {
     #[test]
     fn it_lets_the_log_begin_again_between_its_steps() {
         let dir = tempfile::TempDir::new().expect("a directory");
-        let (_directory, writer, reader) = open(dir.path());
+        let (_shared, writer, reader) = open(dir.path());
         let mut steps = 0;
         search(&reader, || {
             writer.execute("INSERT OR REPLACE INTO meta VALUES ('touched', x'00')", []).expect("a row");
@@ -151,9 +158,48 @@ mod tests {
     #[test]
     fn data_that_does_not_lie_in_its_body_is_damage() {
         let dir = tempfile::TempDir::new().expect("a directory");
-        let (_directory, writer, reader) = open(dir.path());
+        let (_shared, writer, reader) = open(dir.path());
         writer.execute("UPDATE publications SET data_bytes = 2 WHERE offset = 2500", []).expect("a row");
         let error = search(&reader, || {}).expect_err("it is found");
         assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseCorrupt));
+    }
+
+    /// Runs the search, whose reading fails at first, and again after the first pause, which is cut short.
+    fn run_failing_at_first(shared: &Shared, mut reader: Connection) {
+        let (failed, failures) = std::sync::mpsc::channel();
+        let mut left = 2;
+        let fails = move || {
+            let fails = left > 0;
+            left -= i32::from(fails);
+            fails && failed.send(()).is_ok()
+        };
+        reader.progress_handler(1, Some(fails)).expect("a handler");
+        thread::scope(|scope| {
+            let search = scope.spawn(move || run(shared, &reader, &AtomicBool::new(false)));
+            assert_eq!(failures.iter().map(|()| search.thread().unpark()).count(), 2);
+            search.join().expect("it ends");
+        });
+    }
+
+    #[test]
+    fn what_cannot_be_read_for_the_moment_is_no_damage_and_is_read_later() {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        let (shared, writer, reader) = open(dir.path());
+        run_failing_at_first(&shared, reader);
+        assert_eq!(shared.health.check(), Ok(()));
+        writer.execute("UPDATE publications SET data_bytes = 2 WHERE offset = 2500", []).expect("a row");
+        let reader = database::open_reader(&shared.directory.database()).expect("a reader");
+        run_failing_at_first(&shared, reader);
+        assert!(shared.health.check().expect_err("it is found").contains("damaged"));
+    }
+
+    #[test]
+    fn what_is_damage() {
+        let failure = |code| rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        use rusqlite::ffi::{SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_IOERR, SQLITE_NOMEM, SQLITE_NOTADB};
+        assert!([SQLITE_CORRUPT, SQLITE_NOTADB].iter().all(|code| is_found(&failure(*code))));
+        assert!(![SQLITE_BUSY, SQLITE_IOERR, SQLITE_NOMEM].iter().any(|code| is_found(&failure(*code))));
+        let other_type = rusqlite::Error::InvalidColumnType(0, "body".to_owned(), rusqlite::types::Type::Text);
+        assert!(is_found(&other_type), "a value that was never stored so");
     }
 }

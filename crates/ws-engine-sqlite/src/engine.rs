@@ -137,6 +137,8 @@ impl Others {
         self.questions.close();
         self.stopped.store(true, Ordering::Relaxed);
         drop(self.ended);
+        // Who pauses looks up.
+        self.threads.iter().for_each(|thread| thread.thread().unpark());
         // A thread that has panicked has said so.
         self.threads.into_iter().for_each(|thread| drop(thread.join()));
     }

@@ -43,7 +43,7 @@ impl Health {
     /// A write has failed; why, for whoever wanted it.
     pub(crate) fn write_failed(&self, error: &rusqlite::Error) -> String {
         let reason = reason(error);
-        if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) {
+        if is_damage(error) {
             self.damaged(reason.clone());
         }
         let before = self.write.lock().replace(reason.clone());
@@ -72,6 +72,11 @@ impl Health {
             *damage = Some(format!("the database is damaged: {what}"));
         }
     }
+}
+
+/// Whether an error says that the database is damaged, and not that it cannot be used for the moment.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 /// An error of SQLite in words that name no file: clients read them.
@@ -110,10 +115,12 @@ mod tests {
 
     #[test]
     fn damage_stays() {
-        let health = Health::default();
-        health.write_failed(&error(ffi::SQLITE_CORRUPT));
-        health.written();
-        assert_eq!(health.check(), Err("the database is damaged: the database is damaged".to_owned()));
+        for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB] {
+            let health = Health::default();
+            health.write_failed(&error(code));
+            health.written();
+            assert_eq!(health.check(), Err("the database is damaged: the database is damaged".to_owned()));
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The keeper: moves the write-ahead log into the database while the writer writes on, forces it to the disk where
-//! that is done at intervals, and looks whether the files are in their places.
+//! that is done at intervals, and looks whether the files are in their places and how large they are.
 
 use std::fs::File;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -30,6 +30,7 @@ pub(crate) fn run(shared: &Shared, connection: &Connection, ended: &Receiver<()>
         if shared.notice(shared.files.gone(), connection).is_ok() {
             move_pages(shared, connection, &mut moved);
         }
+        shared.measure();
     }
 }
 

@@ -43,6 +43,7 @@ mod session;
 mod shared;
 mod state;
 mod streams;
+mod times;
 mod writer;
 
 pub use database::renew_epochs;

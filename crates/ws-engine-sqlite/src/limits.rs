@@ -60,12 +60,17 @@ pub(crate) const STATEMENTS_MAX: usize = 32;
 /// A step of the system's clock that is noted, in milliseconds.
 pub(crate) const CLOCK_STEP_MS: u64 = 1_000;
 
-/// Publications of one channel, the newest ones, whose times are lowered when they were far ahead of the clock.
-pub(crate) const LIMITED_ROWS: usize = 10_000;
+/// Publications whose times one batch sets back when they were far ahead of the clock, besides as many as it has
+/// commands, and their bytes, over which the last one may go: more than a batch adds.
+pub(crate) const SET_BACK_ROWS: usize = 2_000;
+pub(crate) const SET_BACK_BYTES: usize = 2 * BATCH_BYTES_MAX;
 
 /// Rows that the search for damage reads at once, and where it stops before, in bytes.
 pub(crate) const CHECK_ROWS: u32 = 1_000;
 pub(crate) const CHECK_BYTES: usize = 4 << 20;
+
+/// Time until the search for damage tries again to read what could not be read.
+pub(crate) const CHECK_PAUSE: Duration = Duration::from_secs(10);
 
 /// Pages in the write-ahead log from which on the keeper moves them to the database, and from which on the
 /// writer does it itself, so that the log has an end.

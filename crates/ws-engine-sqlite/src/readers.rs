@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 use ws_core::LogLimit;
 use ws_core::engine::{EngineError, History, HistoryQuery};
 
 use crate::answer::Answer;
-use crate::health::reason;
+use crate::health::{is_damage, reason};
 use crate::history::read;
 use crate::limits::{LOGGED_FAILURES_PER_SECOND, QUESTIONS_MAX};
 use crate::shared::Shared;
@@ -100,7 +100,7 @@ fn failed(shared: &Shared, error: &rusqlite::Error) -> EngineError {
     if let Some(left_out) = FAILURES.pass(Instant::now()) {
         tracing::warn!(%error, left_out, "a history cannot be read: {reason}");
     }
-    if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) {
+    if is_damage(error) {
         shared.health.damaged(reason.clone());
     }
     EngineError::Unavailable(reason)

@@ -8,7 +8,6 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params}
 use uuid::Uuid;
 use ws_core::engine::{Epoch, Publication, Retention, time};
 
-use crate::limits::LIMITED_ROWS;
 use crate::queue::Appending;
 use crate::state::State;
 pub(crate) use crate::state::{Span, ttl_ms};
@@ -63,7 +62,7 @@ pub(crate) fn load(connection: &Connection, name: &str) -> Result<State> {
 
 /// The epoch of a channel that nothing was ever stored of: the same after a restart, without a row. It is another one
 /// when `epochs` is, which changes when positions are forgotten.
-fn epoch_of(epochs: Uuid, name: &str) -> Epoch {
+pub(crate) fn epoch_of(epochs: Uuid, name: &str) -> Epoch {
     Epoch::from_u64(Uuid::new_v5(&epochs, name.as_bytes()).as_u64_pair().1)
 }
 
@@ -200,9 +199,9 @@ pub(crate) fn forget_id(connection: &Connection, row: i64, offset: u64) -> Resul
 }
 
 /// The body of a publication, and where its data lies.
-type Body = (Arc<[u8]>, Range<usize>);
+pub(crate) type Body = (Arc<[u8]>, Range<usize>);
 
-fn body(connection: &Connection, row: i64, offset: u64) -> Result<Option<Body>> {
+pub(crate) fn body(connection: &Connection, row: i64, offset: u64) -> Result<Option<Body>> {
     let sql = "SELECT data_start, data_bytes, body FROM publications WHERE channel = ?1 AND offset = ?2";
     let mut statement = connection.prepare_cached(sql)?;
     let body = statement.query_row(params![row, signed(offset)], |row| {
@@ -218,18 +217,10 @@ pub(crate) fn shown_ms(connection: &Connection, row: i64, offset: u64) -> Result
     Ok(body.and_then(|(body, data)| time::shown(&body, &data)).unwrap_or_default())
 }
 
-/// Has the publications up to an offset show no later time than this.
-pub(crate) fn limit_times(connection: &Connection, row: i64, top: u64, latest_ms: u64) -> Result<()> {
+/// Gives the publication at an offset another body.
+pub(crate) fn update_body(connection: &Connection, row: i64, offset: u64, body: &[u8]) -> Result<()> {
     let sql = "UPDATE publications SET body = ?3 WHERE channel = ?1 AND offset = ?2";
-    let mut statement = connection.prepare_cached(sql)?;
-    for offset in (1..=top).rev().take(LIMITED_ROWS) {
-        let Some((mut body, data)) = body(connection, row, offset)? else { break };
-        if !time::limit(&mut body, &data, latest_ms) {
-            break;
-        }
-        one(statement.execute(params![row, signed(offset), &body[..]])?)?;
-    }
-    Ok(())
+    one(connection.prepare_cached(sql)?.execute(params![row, signed(offset), body])?)
 }
 
 /// When the publication at an offset was stored; `None`: there is none.

@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) sink: OnceLock<Arc<dyn EngineSink>>,
     /// Pages in the write-ahead log.
     pub(crate) wal_pages: AtomicU64,
+    /// Bytes that the database takes on the disk, as the keeper saw it last.
+    stored_bytes: AtomicU64,
     /// Of the engine's threads.
     pub(crate) supervisor: Supervisor,
     counts: Counts,
@@ -47,6 +49,7 @@ impl Shared {
         Shared {
             queue: Queue::new(options.queue_bytes_max, options.batch_publications_max),
             files: Files::of(directory.path()),
+            stored_bytes: AtomicU64::new(directory.bytes()),
             age,
             options,
             directory,
@@ -95,6 +98,11 @@ impl Shared {
         Err(reason)
     }
 
+    /// Looks how much the database takes on the disk, so that whoever asks need not.
+    pub(crate) fn measure(&self) {
+        self.stored_bytes.store(self.directory.bytes(), Ordering::Relaxed);
+    }
+
     /// A batch was not committed.
     pub(crate) fn failed(&self) {
         self.counts.failures.fetch_add(1, Ordering::Relaxed);
@@ -107,7 +115,7 @@ impl Shared {
 
     pub(crate) fn stats(&self) -> EngineStats {
         let store = StoreStats {
-            stored_bytes: self.directory.bytes(),
+            stored_bytes: self.stored_bytes.load(Ordering::Relaxed),
             waiting_bytes: self.queue.bytes() as u64,
             commits: self.commits(),
             committed: self.counts.committed.load(Ordering::Relaxed),
@@ -115,5 +123,30 @@ impl Shared {
             failures: self.counts.failures.load(Ordering::Relaxed),
         };
         EngineStats { channels: self.streams.len() as u64, store: Some(store), ..EngineStats::default() }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::database;
+    use crate::options::Fsync;
+
+    /// What the threads over a new database share, which keeps no idle channels, and the writer's connection.
+    pub(crate) fn open(dir: &Path) -> (Shared, Connection) {
+        let options = SqliteOptions {
+            dir: dir.to_owned(),
+            fsync: Fsync::Commit,
+            batch_publications_max: 1000,
+            queue_bytes_max: 1 << 20,
+            idle_channels_max: 0,
+        };
+        let directory = Directory::take(dir).expect("a directory");
+        let (connection, trouble) = database::open(&directory, Fsync::Commit).expect("a database");
+        assert!(trouble.is_none());
+        let age = Age::of(&connection).expect("the time");
+        (Shared::new(options, directory, age), connection)
     }
 }

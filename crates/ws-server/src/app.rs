@@ -220,10 +220,14 @@ pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let reload = app.tls.clone();
     let reloads = async move {
         while hangup.recv().await.is_some() {
-            match reload.as_ref().map(Tls::reload) {
-                Some(Ok(())) => tracing::info!("SIGHUP: the certificate was read again"),
-                Some(Err(error)) => tracing::error!(%error, "SIGHUP: the certificate from before stays"),
-                None => tracing::info!("SIGHUP: there is no certificate to read again"),
+            let Some(tls) = reload.clone() else {
+                tracing::info!("SIGHUP: there is no certificate to read again");
+                continue;
+            };
+            match spawn_blocking(move || tls.reload()).await {
+                Ok(Ok(())) => tracing::info!("SIGHUP: the certificate was read again"),
+                Ok(Err(error)) => tracing::error!(%error, "SIGHUP: the certificate from before stays"),
+                Err(error) => tracing::error!(%error, "SIGHUP: the certificate was not read"),
             }
         }
     };

@@ -28,6 +28,14 @@ pub fn follow(body: &mut Arc<[u8]>, data: &Range<usize>, before_ms: u64) -> Opti
     Some((before_ms, false))
 }
 
+/// Has a publication show the time of the one before it, however far ahead that is. That time.
+pub fn raise(body: &mut Arc<[u8]>, data: &Range<usize>, before_ms: u64) -> u64 {
+    if let Some((at, _)) = body_time(body, data.end) {
+        *body = replaced(body, at, before_ms);
+    }
+    before_ms
+}
+
 /// Has a publication show no later time than this. Whether it did.
 pub fn limit(body: &mut Arc<[u8]>, data: &Range<usize>, latest_ms: u64) -> bool {
     match body_time(body, data.end) {
@@ -75,6 +83,12 @@ mod tests {
         check(NOON, NOON - AHEAD_MAX_MS, NOON, false);
         check(NOON, NOON - AHEAD_MAX_MS - 1, NOON - AHEAD_MAX_MS - 1, true);
         check(NOON, 12_345, 12_345, true);
+    }
+
+    #[test]
+    fn what_stays_ahead_is_raised() {
+        let mut late = body(12_345);
+        assert_eq!((raise(&mut late, &(7..10), NOON), late), (NOON, body(NOON)));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::queue::{Appending, Command};
 use crate::rows::{self, Span, ttl_ms};
 use crate::shared::Shared;
 use crate::streams::{State, Stream, is_old};
+use crate::times::{self, Budget};
 
 /// What came of the commands of a transaction.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ struct Draft {
 impl Batch {
     /// Does the commands, within a transaction.
     pub(super) fn store(connection: &Connection, shared: &Shared, commands: &[Command]) -> Result<Self> {
-        let now_ms = shared.age.now_ms();
+        let (now_ms, mut budget) = (shared.age.now_ms(), Budget::of(commands.len()));
         let mut batch = Batch { outcomes: Vec::with_capacity(commands.len()), drafts: Vec::new() };
         let mut by_name: HashMap<&str, usize> = HashMap::new();
         for command in commands {
@@ -60,7 +61,7 @@ impl Batch {
             };
             let draft = &mut batch.drafts[at];
             batch.outcomes.push(match command {
-                Command::Append(append) => draft.append(connection, append, at, now_ms)?,
+                Command::Append(append) => draft.append(connection, append, at, now_ms, &mut budget)?,
                 Command::Remove { .. } => draft.remove(connection, at, now_ms)?,
             });
         }
@@ -127,16 +128,23 @@ impl Outcome {
 
 impl State {
     /// What is stored of a publication, whose time does not go back behind those of the channel before it.
-    fn show(&mut self, connection: &Connection, row: i64, append: &Appending) -> Result<Arc<[u8]>> {
+    fn show(
+        &mut self,
+        connection: &Connection,
+        row: i64,
+        append: &Appending,
+        budget: &mut Budget,
+    ) -> Result<Arc<[u8]>> {
         let before_ms = match self.shown_ms {
             Some(shown_ms) => shown_ms,
             None => rows::shown_ms(connection, row, self.top)?,
         };
         let mut body = append.body.clone();
         if let Some((shown_ms, sets_back)) = time::follow(&mut body, &append.data, before_ms) {
-            if sets_back {
-                rows::limit_times(connection, row, self.top, shown_ms)?;
-            }
+            let stored = Span { from: self.stored, to: self.top + 1 };
+            let is_right = !sets_back || times::set_back(connection, row, stored, shown_ms, budget)?;
+            // Until all before it are set back it stays ahead with them.
+            let shown_ms = if is_right { shown_ms } else { time::raise(&mut body, &append.data, before_ms) };
             self.shown_ms = Some(shown_ms);
         }
         Ok(body)
@@ -144,7 +152,14 @@ impl State {
 }
 
 impl Draft {
-    fn append(&mut self, connection: &Connection, append: &Appending, draft: usize, now_ms: u64) -> Result<Outcome> {
+    fn append(
+        &mut self,
+        connection: &Connection,
+        append: &Appending,
+        draft: usize,
+        now_ms: u64,
+        budget: &mut Budget,
+    ) -> Result<Outcome> {
         let state = &mut self.state;
         if let (Some(row), Some(id)) = (state.row, append.msg_id.as_deref())
             && let Some(known) = rows::find(connection, row, id)?
@@ -164,7 +179,7 @@ impl Draft {
             None => rows::insert_channel(connection, self.stream.name(), state)?,
         };
         let (offset, stored_ms) = (state.top + 1, now_ms.max(state.newest_ms));
-        let publication = Publication { offset: Some(offset), body: state.show(connection, row, append)? };
+        let publication = Publication { offset: Some(offset), body: state.show(connection, row, append, budget)? };
         rows::insert(connection, row, &publication, stored_ms, append)?;
         if state.alive.is_none() || state.first == offset {
             state.alive = Some((offset, stored_ms));

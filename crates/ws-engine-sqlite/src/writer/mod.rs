@@ -104,7 +104,10 @@ impl Writer {
         let shared = self.shared.clone();
         shared.health.gone()?;
         let stored = self.begin().and_then(|()| commit(&mut self.connection, &shared, commands));
-        let batch = stored.map_err(|error| shared.health.write_failed(&error))?;
+        let batch = stored.map_err(|error| {
+            commands.iter().for_each(|command| shared.streams.unlearn(command.channel()));
+            shared.health.write_failed(&error)
+        })?;
         shared.notice(shared.files.lost(), &self.connection)?;
         Ok(batch)
     }

@@ -63,7 +63,7 @@ impl Upkeep {
         let more_retentions = retentions.is_under_way();
         self.retentions = retentions;
         trimmed.iter().for_each(Trimmed::publish);
-        forgotten.publish(connection, shared)?;
+        forgotten.publish(shared);
         let more_idle = forgotten.more;
         self.until_count = match self.until_count {
             0 if more_idle => 0,
@@ -92,6 +92,8 @@ struct Trimmed {
 #[derive(Debug, Default)]
 struct Forgotten {
     rows: Vec<(i64, Box<str>)>,
+    /// What the epochs of channels without a row follow from since then.
+    epochs: Uuid,
     /// There are more that are too many.
     more: bool,
 }
@@ -105,17 +107,16 @@ impl Trimmed {
 
 impl Forgotten {
     /// Somebody may have read a position while it was being forgotten: then another stream begins.
-    fn publish(&self, connection: &Connection, shared: &Shared) -> Result<()> {
+    fn publish(&self, shared: &Shared) {
         for (row, name) in &self.rows {
             let Some(stream) = shared.streams.find(name) else { continue };
             let mut state = stream.lock();
             if state.is_some_and(|state| state.row == Some(*row)) {
-                let begun = rows::load(connection, name)?;
+                let begun = State::new(rows::epoch_of(self.epochs, name));
                 shared.tell(|sink| sink.reset(name, begun.epoch));
                 *state = Some(begun);
             }
         }
-        Ok(())
     }
 }
 
@@ -193,7 +194,35 @@ fn forget(connection: &Connection, shared: &Shared, end: Instant) -> Result<Forg
     forgotten.more = !forgotten.rows.is_empty() && idle - forgotten.rows.len() as u64 > max;
     if !forgotten.rows.is_empty() {
         // Whoever knows a position of theirs must not find it in a stream that counts from 1 again.
-        rows::set_epochs(connection, Uuid::new_v4())?;
+        forgotten.epochs = Uuid::new_v4();
+        rows::set_epochs(connection, forgotten.epochs)?;
     }
     Ok(forgotten)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared::tests::open;
+
+    #[test]
+    fn a_position_that_was_read_while_it_was_forgotten_is_another_stream() {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        let (shared, connection) = open(dir.path());
+        let row = rows::tests::channel(&connection, "a");
+        rows::stay_idle(&connection, row, 1).expect("a row");
+        let reader = crate::database::open_reader(&shared.directory.database()).expect("a reader");
+
+        let transaction = connection.unchecked_transaction().expect("a transaction");
+        let end = Instant::now() + Duration::from_secs(60);
+        let forgotten = forget(&transaction, &shared, end).expect("it is forgotten");
+        let stream = shared.streams.get("a");
+        assert_eq!(stream.load(&reader).expect("it can be read").row, Some(row), "not committed yet");
+        transaction.commit().expect("committed");
+        forgotten.publish(&shared);
+
+        let known = stream.load(&reader).expect("it is known");
+        assert_eq!(known, rows::load(&connection, "a").expect("it can be read"));
+        assert_eq!(known.row, None);
+    }
 }

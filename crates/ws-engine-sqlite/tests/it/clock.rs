@@ -93,3 +93,40 @@ fn times_do_not_go_back_over_a_restart() {
     append(&database, "a", HOUR, 2, now_ms - 3_600_000);
     assert_eq!(shown(&database, "a", HOUR), [now_ms, now_ms]);
 }
+
+#[test]
+fn many_that_were_ahead_are_corrected_in_steps_and_no_time_goes_back() {
+    const N: u64 = 5_000;
+    let (dir, keep) = (Dir::new(), Retention { size: 10_000, ttl: Duration::ZERO });
+    let database = dir.open();
+    let now_ms = Clock::unix_ms();
+    append(&database, "a", keep, 1, now_ms + DAY_MS);
+    database.close();
+    let connection = Connection::open(dir.file()).expect("a database");
+    let sql = format!(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {N} - 1)
+         INSERT INTO publications SELECT channel, offset + n, stored_ms, NULL, data_start, data_bytes, body
+         FROM publications, n;
+         UPDATE channels SET top = {N};"
+    );
+    connection.execute_batch(&sql).expect("rows");
+    drop(connection);
+    let database = dir.open();
+    let mut steps = 0;
+    loop {
+        steps += 1;
+        append(&database, "a", keep, 1, now_ms + steps);
+        let mut shown = Vec::new();
+        while shown.len() < (N + steps) as usize {
+            let page = database.history("a", keep, shown.len() as u64, 10_000).publications;
+            let range = BODY_DATA_START..BODY_DATA_START + 1;
+            shown.extend(page.iter().filter_map(|publication| time::shown(&publication.body, &range)));
+        }
+        assert!(shown.is_sorted(), "step {steps}");
+        if shown.last() == Some(&(now_ms + steps)) {
+            break;
+        }
+        assert_eq!(shown.last(), Some(&(now_ms + DAY_MS)));
+    }
+    assert_eq!(steps, 3, "2,000 and one in each");
+}

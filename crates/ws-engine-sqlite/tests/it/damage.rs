@@ -55,3 +55,15 @@ fn a_database_in_order_is_healthy() {
     database.append("a", keep(1000), "x");
     assert_eq!(database.engine().health(), Ok(()));
 }
+
+#[test]
+fn a_stream_whose_row_is_gone_is_read_again_after_the_failure() {
+    let dir = database();
+    let database = dir.open();
+    database.append("a", keep(1000), "x");
+    let connection = rusqlite::Connection::open(dir.file()).expect("a database");
+    connection.execute_batch("DELETE FROM publications; DELETE FROM channels").expect("rows");
+    assert!(database.try_append("a", keep(1000), "y", None).is_err(), "it would be stored under no channel");
+    assert_eq!(database.append("a", keep(1000), "y").1, 1, "another stream");
+    assert_eq!(database.engine().health(), Ok(()));
+}

@@ -39,7 +39,8 @@ impl Loaded {
     #[must_use]
     pub fn doubts(&self) -> Vec<Doubt> {
         let idle = IDLE.iter().filter(|idle| (idle.when)(&self.config)).flat_map(|idle| self.idle(idle));
-        open(&self.config).map(|what| Doubt::new(None, what)).chain(idle).collect()
+        let empty = self.empty.iter().map(|name| format!("{name} is set to nothing, which counts as not set"));
+        open(&self.config).chain(empty).map(|what| Doubt::new(None, what)).chain(idle).collect()
     }
 
     /// Those keys that were set to something else than their default, and do nothing.
@@ -206,6 +207,17 @@ mod tests {
             &[("ENGINE__MEMORY__HISTORY_BYTES_MAX", "1MiB"), ("LIMITS__MESSAGE_BYTES_MAX", "2MiB")],
             &["the largest publications are not kept: engine.memory.history_bytes_max is less than \
                limits.message_bytes_max"],
+        );
+    }
+
+    #[test]
+    fn what_is_set_to_nothing() {
+        check(
+            &[("AUTH__KEYS__1__SECRET", ""), ("DRAIN__GRACE", "")],
+            &["AUTH__KEYS__1__SECRET", "DRAIN__GRACE"]
+                .map(|name| format!("WS_SERVER__{name} is set to nothing, which counts as not set"))
+                .each_ref()
+                .map(String::as_str),
         );
     }
 

@@ -6,6 +6,7 @@
 use std::ffi::OsStr;
 
 use super::channels::Channels;
+use super::file;
 use super::mistake::Mistake;
 use super::name::{KeyName, SectionPath};
 use super::namespaces::Namespaces;
@@ -15,7 +16,7 @@ use super::value::Typed;
 
 const PREFIX: &str = "WS_SERVER__";
 
-/// The long names, then the short ones. A variable that is set to nothing counts as not set.
+/// The long names, then the short ones. A variable that is set to nothing counts as not set; [`empty`] names it.
 pub(crate) fn read(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Vec<Given> {
     let mut given = Vec::new();
     for (name, value) in &sources.env {
@@ -34,6 +35,17 @@ pub(crate) fn read(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Vec<Given>
         given.extend(variable(short, key, value, mistakes));
     }
     given
+}
+
+/// Variables of ours that are set to nothing, which may be a secret that did not arrive.
+pub(crate) fn empty(sources: &Sources) -> Vec<String> {
+    let empty = sources.env.iter().filter(|(_, value)| value.is_empty()).filter_map(|(name, _)| name.to_str());
+    empty.filter(|name| is_ours(name)).map(str::to_owned).collect()
+}
+
+fn is_ours(name: &str) -> bool {
+    let is_key = name.starts_with(PREFIX) || short_names().any(|(_, short)| short == name);
+    is_key || name == file::VARIABLE || underscore_missing(name).is_some()
 }
 
 fn variable(name: &str, key: KeyName, value: &OsStr, mistakes: &mut Vec<Mistake>) -> Option<Given> {
@@ -131,6 +143,15 @@ mod tests {
         check(&[("WEBSOCKET_ADDR", ""), ("WS_SERVER__ADDR", "a")], &["WS_SERVER__ADDR addr = \"a\""]);
         check(&[("WS_SERVER__addr", "a")], &["WS_SERVER__addr ADDR = \"a\""]);
         check(&[("PATH", "/bin"), ("WS_SERVER_PORT", "tcp://10.0.0.1:80"), ("WS_SERVER_CONFIG", "x")], &[]);
+    }
+
+    #[test]
+    fn set_to_nothing() {
+        let ours = ["WEBSOCKET_ADDR", "WS_SERVER_ADDR", "WS_SERVER_CONFIG", "WS_SERVER_DATA_DIR", "WS_SERVER__A__B"];
+        let others = ["PATH", "RUST_LOG", "WS_SERVER_PORT"];
+        let nothing = ours.iter().chain(&others).map(|name| (name.into(), "".into()));
+        let env = nothing.chain([("WS_SERVER__ADDR".into(), "a".into())]).collect();
+        assert_eq!(empty(&Sources { env, ..Sources::default() }), ours);
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct Loaded {
     pub(crate) origins: BTreeMap<KeyName, Source>,
     /// Where sections were first named.
     pub(crate) opened: BTreeMap<SectionPath, Source>,
+    /// Variables that are set to nothing.
+    pub(crate) empty: Vec<String>,
 }
 
 impl Loaded {

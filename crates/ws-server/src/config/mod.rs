@@ -76,7 +76,7 @@ pub fn load_with(sources: &Sources, check: impl FnOnce(&Config) -> Vec<Mistake>)
     let mut given = file::read(sources, &mut mistakes);
     given.extend(env::read(sources, &mut mistakes));
     given.extend(flags(sources));
-    let loaded = settle::settle(given, &mut mistakes);
+    let loaded = Loaded { empty: env::empty(sources), ..settle::settle(given, &mut mistakes) };
     let mut beyond = loaded.located(check(&loaded.config));
     beyond.retain(|one| mistakes.iter().all(|other| !other.key.is_empty() && other.section() != one.section()));
     mistakes.extend(beyond);

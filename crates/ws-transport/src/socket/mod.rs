@@ -212,10 +212,7 @@ impl<E: Endpoint> Socket<E> {
         match event {
             Event::Input(bytes) => self.on_input(&scratch.input[..bytes], &mut scratch.out),
             Event::Eof | Event::Lost => {
-                if self.is_open() {
-                    self.options.counters.connections_lost.add(1);
-                    self.tell(Ending::Lost);
-                }
+                self.tell(Ending::Lost);
                 let is_owed = owes_answers(&self.endpoint) || !self.connection.has_sent_all();
                 if !matches!((&event, &self.phase), (Event::Eof, Phase::Open)) || !is_owed {
                     return ControlFlow::Break(());
@@ -292,11 +289,6 @@ impl<E: Endpoint> Socket<E> {
         out.len() < WRITE_BATCH_BYTES_MAX && self.connection.outbox_bytes() + out.len() < self.options.outbox_bytes_max
     }
 
-    /// Whether nobody has begun to close.
-    fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Open | Phase::Leaving(_))
-    }
-
     /// Largest message that is taken now, in bytes.
     fn message_bytes_max(&self) -> usize {
         let configured = self.options.message_bytes_max;
@@ -314,10 +306,7 @@ impl<E: Endpoint> Socket<E> {
 
     /// The peer's close frame came, and ours is in `out`, or went out before.
     fn peer_closed(&mut self, code: u16, now_ms: u64, out: &[u8]) {
-        if self.is_open() {
-            self.options.counters.closed(CloseCode::Normal).add(1);
-            self.tell(Ending::Peer(code));
-        }
+        self.tell(Ending::Peer(code));
         // Before the peer can see that it is closed: then it finds itself counted out.
         self.endpoint = None;
         self.connection.send_last(out, now_ms);
@@ -332,7 +321,6 @@ impl<E: Endpoint> Socket<E> {
 
     /// Sends `out` and then our close frame.
     fn close_after(&mut self, code: CloseCode, out: &mut Vec<u8>) {
-        self.options.counters.closed(code).add(1);
         self.tell(Ending::Server(code));
         self.endpoint = None;
         self.holds = false;
@@ -345,12 +333,6 @@ impl<E: Endpoint> Socket<E> {
             CloseCode::GoingAway => Phase::Closing(timer(CLOSE_TIMEOUT)),
             _ => Phase::Closing(self.close_timer()),
         };
-    }
-
-    /// Writes the end of the connection into the log.
-    fn tell(&self, ending: Ending) {
-        let lasted = Duration::from_millis(self.options.clock.now_ms().saturating_sub(self.opened_ms));
-        self.options.log.closed(&self.connection, self.address, ending, lasted);
     }
 
     /// Time for the peer: none where too many are being closed already.
@@ -401,12 +383,36 @@ impl<E: Endpoint + Unpin> Future for Socket<E> {
     }
 }
 
+impl<E> Socket<E> {
+    /// Whether nobody has begun to close.
+    fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Leaving(_))
+    }
+
+    /// Counts the end of the connection and writes it into the log when it begins. What ends it first counts: a peer
+    /// that has half-closed is lost, and not closed again by what its last messages bring.
+    fn tell(&self, ending: Ending) {
+        if !self.is_open() {
+            return;
+        }
+        let counters = &self.options.counters;
+        match ending {
+            Ending::Peer(_) => counters.closed(CloseCode::Normal).add(1),
+            Ending::Lost => counters.connections_lost.add(1),
+            Ending::Server(code) => counters.closed(code).add(1),
+            // Counted whenever it comes.
+            Ending::Panic => {}
+        }
+        let lasted = Duration::from_millis(self.options.clock.now_ms().saturating_sub(self.opened_ms));
+        self.options.log.closed(&self.connection, self.address, ending, lasted);
+    }
+}
+
 impl<E> Drop for Socket<E> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.options.counters.panics.add(1);
-            let lasted = Duration::from_millis(self.options.clock.now_ms().saturating_sub(self.opened_ms));
-            self.options.log.closed(&self.connection, self.address, Ending::Panic, lasted);
+            self.tell(Ending::Panic);
         }
         // Others may still hold the connection for a moment; the socket closes now.
         self.connection.end();

@@ -148,6 +148,17 @@ fn start(engine: &Late) -> Hub {
     Hub::start(options, Arc::new(engine.clone()))
 }
 
+fn socket_options(hub: &Hub) -> SocketOptions {
+    SocketOptions {
+        message_bytes_max: OUTBOX_BYTES_MAX,
+        outbox_bytes_max: OUTBOX_BYTES_MAX,
+        clock: hub.clock(),
+        counters: hub.counters().clone(),
+        outside: Outside::default(),
+        log: ConnectionLog::new(LogConnections::Off),
+    }
+}
+
 /// Two ends of a connection for which the system keeps little.
 async fn pair() -> (TcpStream, TcpStream) {
     let listening = TcpSocket::new_v4().expect("a socket");
@@ -188,14 +199,7 @@ impl World {
         let append = Append { channel: "a", retention, body, data: 7..9 + PAGE_BYTES, msg_id: None };
         engine.0.0.append(append, Box::new(|_| {}));
         let (client, accepted) = pair().await;
-        let options = SocketOptions {
-            message_bytes_max: OUTBOX_BYTES_MAX,
-            outbox_bytes_max: OUTBOX_BYTES_MAX,
-            clock: hub.clock(),
-            counters: hub.counters().clone(),
-            outside: Outside::default(),
-            log: ConnectionLog::new(LogConnections::Off),
-        };
+        let options = socket_options(&hub);
         let (read, connection) = open(Stream::Plain(accepted), HeartbeatMode::Ping, &options);
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let permit = hub.admit(address, false).expect("room");
@@ -286,4 +290,51 @@ async fn answers_to_publications_neither() {
 async fn nor_do_other_answers() {
     let payload = format!(r#"{{"message":"{}"}}"#, "x".repeat(1000));
     check(false, "echo", &payload, 2048).await;
+}
+
+/// Owes an answer until it closes.
+struct Owing {
+    closes: bool,
+}
+
+impl Endpoint for Owing {
+    fn text(&mut self, _: &str, _: u64, _: &mut Vec<u8>) -> Flow {
+        Flow::Continue
+    }
+
+    fn binary(&mut self, _: &[u8], _: u64, _: &mut Vec<u8>) -> Flow {
+        Flow::Continue
+    }
+
+    fn is_waiting(&self) -> bool {
+        true
+    }
+
+    fn owes_answers(&self) -> bool {
+        true
+    }
+
+    fn go_on(&mut self, _: u64, _: &mut Vec<u8>) -> Flow {
+        if self.closes { Flow::Close(CloseCode::TooManyErrors) } else { Flow::Continue }
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_half_closed_connection_is_counted_once() {
+    let hub = start(&Late::new(false));
+    let options = Arc::new(socket_options(&hub));
+    let (mut client, accepted) = pair().await;
+    let (read, connection) = open(Stream::Plain(accepted), HeartbeatMode::Ping, &options);
+    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let mut socket = Socket::new(read, connection, address, Owing { closes: false }, &[], options);
+    let poll = |socket: &mut Socket<Owing>| Pin::new(socket).poll(&mut Context::from_waker(Waker::noop()));
+    tokio::io::AsyncWriteExt::shutdown(&mut client).await.expect("half closed");
+    while !matches!(socket.phase, Phase::HalfClosed(_)) {
+        assert!(poll(&mut socket).is_pending());
+        tokio::task::yield_now().await;
+    }
+    socket.endpoint.as_mut().expect("it owes answers").closes = true;
+    assert!(poll(&mut socket).is_ready(), "the close frame is out, and none can come back");
+    let counters = hub.counters();
+    assert_eq!((counters.connections_lost.get(), counters.closed(CloseCode::TooManyErrors).get()), (1, 0));
 }
