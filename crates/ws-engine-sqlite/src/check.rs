@@ -1,6 +1,6 @@
-//! Looks through the publications for damage, once after the start: reads all of them, and their ids, in the order of
-//! their keys. In chunks, each of which is a read of its own: a long one would keep the write-ahead log from beginning
-//! again, and let it grow.
+//! Checks the publications for damage, once after the start: reads all of them, and their ids, in the order of
+//! their keys. It reads in chunks, each in its own transaction: a long one would keep the write-ahead log from being
+//! reset, and let it grow.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,7 +16,7 @@ const PUBLICATIONS: &str = "SELECT channel, offset, stored_ms, data_start, data_
 const IDS: &str = "SELECT channel, msg_id FROM publications INDEXED BY publications_msg_id
     WHERE msg_id IS NOT NULL AND (channel, msg_id) > (?1, ?2) ORDER BY channel, msg_id LIMIT ?3";
 
-/// How far the search has come.
+/// How far the check has come.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Search {
     Publications { channel: i64, offset: i64 },
@@ -24,7 +24,7 @@ pub(crate) enum Search {
     Over,
 }
 
-/// Looks until all is seen, or `ended`.
+/// Checks until everything is read, or `ended`.
 pub(crate) fn run(shared: &Shared, connection: &Connection, ended: &AtomicBool) {
     let mut search = Search::new();
     while search != Search::Over && !ended.load(Ordering::Relaxed) {
@@ -33,7 +33,7 @@ pub(crate) fn run(shared: &Shared, connection: &Connection, ended: &AtomicBool) 
             Err(error) => return shared.health.damaged(reason(&error)),
         }
     }
-    tracing::debug!("the database has been looked through");
+    tracing::debug!("the database has been checked for damage");
 }
 
 impl Search {
@@ -41,7 +41,7 @@ impl Search {
         Search::Publications { channel: i64::MIN, offset: i64::MIN }
     }
 
-    /// Looks at the next chunk.
+    /// Checks the next chunk.
     pub(crate) fn step(self, connection: &Connection) -> Result<Self> {
         match self {
             Search::Publications { channel, offset } => publications(connection, (channel, offset)),
@@ -69,7 +69,7 @@ fn publications(connection: &Connection, mut last: (i64, i64)) -> Result<Search>
     })
 }
 
-/// A publication is in order if it can be read whole, and its data lies in it. How long it is.
+/// A publication is intact if it can be read whole, and its data lies within its body. Returns its length.
 fn look(row: &Row<'_>) -> Result<usize> {
     let (start, len): (i64, i64) = (row.get("data_start")?, row.get("data_bytes")?);
     let body = row.get_ref("body")?.as_blob()?;

@@ -127,5 +127,5 @@ async fn a_damaged_database_is_not_served() {
     let output = Command::new(SERVER).args(args).output().expect("the server's binary starts");
     let err = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(err.contains("no database of ws-server") && !err.contains("listening"), "{err}");
+    assert!(err.contains("not a database of ws-server") && !err.contains("listening"), "{err}");
 }
