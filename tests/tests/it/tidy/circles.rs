@@ -1,4 +1,4 @@
-//! No files of a crate use each other in a circle: to understand one, nobody has to understand all.
+//! No files of a crate import each other in a circle, so that one can be understood without all of the others.
 //!
 //! A module is a file, and an arrow goes from a file to the file that **defines** what it names with `use`, `crate::…`,
 //! `super::…`, or a path through a child or an imported module. So:
@@ -55,7 +55,7 @@ const STILL_IN_CIRCLES: [(&str, &[&str]); 1] = [(
     ],
 )];
 
-/// Groups of files that use each other, each in order.
+/// Groups of files that import each other, each sorted.
 fn circles(arrows: &BTreeSet<(String, String)>) -> BTreeSet<Vec<String>> {
     let mut reached: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (from, _) in arrows {
