@@ -216,7 +216,7 @@ impl Raw {
     }
 
     async fn array<const N: usize>(&mut self) -> [u8; N] {
-        self.take(N).await.try_into().expect("so many bytes")
+        self.take(N).await.try_into().expect("as many bytes as asked for")
     }
 
     async fn take(&mut self, bytes: usize) -> Vec<u8> {

@@ -146,7 +146,7 @@ async fn a_waiting_publisher_is_not_taken_for_dead() {
     }
     until("both to be held", async || (server.metrics().await.get("ws_publishers_held_total") >= 2.0).then_some(()))
         .await;
-    // The first has unread bytes until there is room; the other one has none.
+    // The waiting publisher has unread bytes until there is room; the silent client has none.
     held.write(&raw::text(&publish("2").to_string())).await;
     assert_eq!(silent.closed().await, 4000);
     server.wait_for_metric("ws_connections", 1.0).await;

@@ -54,7 +54,7 @@ impl World {
         }
         self.finish().await;
         self.clients.clear();
-        settle().await;
+        run_until_idle().await;
         self.look();
         assert_eq!((self.hub.channels(), self.hub.log_bytes()), (0, 0), "something is left");
     }
@@ -72,7 +72,7 @@ impl World {
                 self.with(*who, |client| client.say(text));
             }
             Op::Room { who, bytes } => self.with(*who, |client| client.make_room((*bytes).into())),
-            Op::Settle => settle().await,
+            Op::RunUntilIdle => run_until_idle().await,
             Op::Pass { ms } => pass(Duration::from_millis((*ms).into())).await,
             Op::PassSeconds { s } => {
                 for _ in 0..s / 8 {
@@ -145,7 +145,7 @@ impl World {
         let mut before = None;
         for _ in 0..ROUNDS_MAX {
             self.clients.iter_mut().for_each(|client| client.make_room(1 << 20));
-            settle().await;
+            run_until_idle().await;
             self.look();
             let now = (self.clients.len(), self.clients.iter().map(|client| client.view().seen).sum::<u64>());
             if before.replace(now) == Some(now) && self.clients.iter().all(Client::is_quiet) {
@@ -163,11 +163,11 @@ impl World {
 
 async fn pass(time: Duration) {
     advance(time).await;
-    settle().await;
+    run_until_idle().await;
 }
 
 /// Lets the hub's tasks run until they are idle, without time passing.
-async fn settle() {
+async fn run_until_idle() {
     for _ in 0..32 {
         tokio::task::yield_now().await;
     }

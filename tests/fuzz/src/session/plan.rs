@@ -91,7 +91,7 @@ pub(super) enum Op<'a> {
         who: u8,
         bytes: u16,
     },
-    Settle,
+    RunUntilIdle,
     Pass {
         ms: u16,
     },

@@ -14,7 +14,7 @@ use ws_tests::prelude::*;
 
 use super::super::request;
 
-/// Receive buffer in the kernel; small, so that a client that does not read soon falls behind.
+/// Receive buffer in the kernel; small, so that a client falls behind soon when it does not read.
 const RECEIVE_BUFFER: u32 = 16 * 1024;
 
 /// What the server may send here.

@@ -147,7 +147,7 @@ impl World {
         }
     }
 
-    /// A publisher's next publication in a channel, starting with this one.
+    /// A publisher's first publication in a channel at or after `from`.
     fn first_of(&self, publisher: usize, channel: usize, from: usize) -> Option<usize> {
         self.plan[publisher].iter().skip(from).position(|at| *at == channel).map(|more| from + more)
     }
