@@ -22,7 +22,7 @@ fn main() {
     let package = Path::new("js/node_modules/ws");
     let node = if package.is_dir() { package } else { Path::new("js") };
     let watched = env::split_paths(&path).chain(["build.rs".into(), "src/require.rs".into(), node.into()]);
-    // Cargo looks again every time for what is not there.
+    // If a file is missing, cargo looks for it again every time.
     for path in watched.filter(|path| path.exists()) {
         println!("cargo::rerun-if-changed={}", path.display());
     }

@@ -1,4 +1,4 @@
-// The seed's examples over npm `ws`. Arguments: URL, and a JSON array of [request, expected answer].
+// The examples of the first version over npm `ws`. Arguments: URL, and a JSON array of [request, expected answer].
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import WebSocket from 'ws';

@@ -1,4 +1,4 @@
-"""The seed's examples over Python's websockets. Arguments: URL, and a JSON array of [request, expected answer]."""
+"""The examples of the first version over Python's websockets. Arguments: URL, and a JSON array of [request, expected answer]."""
 
 import json
 import sys

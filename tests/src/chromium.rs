@@ -4,7 +4,7 @@
 //! [`Page`]. Every page has its own browser context, so nothing of one page (storage, cache) is seen by another.
 //!
 //! Every wait is bounded and says what it waited for. Errors are sentences for a test's output, hence `String`.
-//! Not in it: a general DevTools client. One task owns the socket; [`Page`] is a handle to it.
+//! This is not a general DevTools client. One task owns the socket; [`Page`] is a handle to it.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ const FLAGS: [&str; 12] = [
     "--remote-debugging-port=0",
 ];
 
-/// A browser process with a profile of its own. Dropping it kills the process and removes the profile.
+/// A browser process with its own profile. Dropping it kills the process and removes the profile.
 #[derive(Debug)]
 pub struct Browser {
     devtools: DevTools,
@@ -182,7 +182,7 @@ impl Page {
         self.call("Input.dispatchKeyEvent", up).await.map(drop)
     }
 
-    /// Writes what is in the viewport to `path`, as PNG.
+    /// Writes a screenshot of the viewport to `path`, as PNG.
     ///
     /// # Errors
     /// When the picture cannot be taken or written.
@@ -238,7 +238,7 @@ impl Drop for Page {
     fn drop(&mut self) {
         let (answer, _) = oneshot::channel();
         let params = json!({"browserContextId": self.context});
-        // Nobody waits for it: when the queue is full or the browser gone, the browser's own end closes the page.
+        // Not waited for: if the queue is full or the browser gone, the end of the browser closes the page.
         let call = Call { session: None, method: "Target.disposeBrowserContext", params, answer };
         drop(self.devtools.commands.try_send(call));
     }
@@ -355,7 +355,7 @@ fn key_codes(key: &str) -> Option<(String, u32)> {
     Some((key.to_owned(), number))
 }
 
-/// RFC 4648, section 4, as DevTools sends it. Here because one picture needs no dependency.
+/// Base64 (RFC 4648, section 4), as DevTools sends it. Not worth a dependency for one screenshot.
 fn base64_decode(text: &str) -> Result<Vec<u8>, String> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);

@@ -1,4 +1,4 @@
-//! A WebSocket client over tokio-tungstenite, which answers pings and closes by itself as clients do. Every read has a deadline.
+//! A WebSocket client over tokio-tungstenite, which answers pings and closes by itself. Every read has a deadline.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -13,16 +13,16 @@ use ws_proto::ServerMessage;
 
 use crate::wait::within;
 
-/// What a server can send.
+/// A frame from a server.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Frame {
     /// A text frame; always one JSON object that `ws-proto` can decode.
     Json(Value),
-    /// A Ping frame; the answer is on its way.
+    /// A Ping frame, answered by the library.
     Ping,
     /// A Pong frame with its payload.
     Pong(Vec<u8>),
-    /// A Close frame: code and reason; `None` where it had none.
+    /// A Close frame: code and reason; `None` if it had none.
     Close(Option<(u16, String)>),
     /// The socket ended.
     End,
@@ -34,7 +34,7 @@ pub struct Client {
     socket: WebSocketStream<TcpStream>,
     /// Data of the `connected` event.
     pub connected: Value,
-    /// Read while an answer was waited for.
+    /// Notifications read while waiting for an answer.
     notifications: VecDeque<Value>,
 }
 
@@ -45,7 +45,7 @@ impl Client {
         Self::on(stream, addr, path).await
     }
 
-    /// The same with a receive buffer of the system of about this size.
+    /// The same with a receive buffer in the kernel of about this size.
     pub async fn with_receive_buffer(addr: SocketAddr, bytes: u32) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(bytes).expect("a buffer size");
@@ -60,7 +60,7 @@ impl Client {
         client
     }
 
-    /// Makes the handshake, and reads nothing: for those that the server refuses behind it.
+    /// Makes the handshake, and reads nothing: for connections that the server refuses after it.
     pub async fn unread(addr: SocketAddr, path: &str, token: Option<&str>) -> Self {
         let stream = within("a TCP connection", TcpStream::connect(addr)).await.expect("the server listens");
         Self::shaken(stream, addr, path, token).await
@@ -98,7 +98,7 @@ impl Client {
         self.send(Message::text(text.into())).await;
     }
 
-    /// Sends text frames together. The server may end the connection before it has taken all.
+    /// Sends text frames together. The server may end the connection before it has read all of them.
     pub async fn texts(&mut self, texts: impl IntoIterator<Item = String>) {
         let sent = async {
             for text in texts {
@@ -127,7 +127,7 @@ impl Client {
         }
     }
 
-    /// The next text frame; pings and pongs before it are passed over.
+    /// The next text frame; pings and pongs before it are skipped.
     pub async fn json(&mut self) -> Value {
         loop {
             match self.next().await {
@@ -138,7 +138,7 @@ impl Client {
         }
     }
 
-    /// The data of the next notification, which is this event.
+    /// The data of the next notification, which must be this event.
     pub async fn event(&mut self, event: &str) -> Value {
         let data = self.notification().await;
         assert_eq!(data["event"], event, "{data}");
@@ -155,27 +155,27 @@ impl Client {
         frame["data"].take()
     }
 
-    /// Sends a request and gives the data of its response.
+    /// Sends a request and returns the data of its response.
     pub async fn ask(&mut self, action: &str, payload: Value) -> Value {
         let mut answer = self.request(action, action, payload).await;
         assert_eq!(answer["type"], "response", "{answer}");
         answer["data"].take()
     }
 
-    /// Sends a request and gives the code of the error that it gets.
+    /// Sends a request and returns the code of the error that it gets.
     pub async fn refusal(&mut self, action: &str, payload: Value) -> String {
         let answer = self.request(action, action, payload).await;
         error_of(&answer).1
     }
 
-    /// Sends a request and reads its answer. Notifications on the way are kept for [`event`](Self::event).
+    /// Sends a request and reads its answer. Notifications before it are kept for [`event`](Self::event).
     pub async fn request(&mut self, id: &str, action: &str, payload: Value) -> Value {
         let request = json!({"id": id, "type": "request", "action": action, "payload": payload});
         self.text(request.to_string()).await;
         self.answer(id).await
     }
 
-    /// The answer to the request with this id, which is the next one.
+    /// The next answer, which must be to the request with this id.
     pub async fn answer(&mut self, id: &str) -> Value {
         loop {
             let mut frame = self.json().await;
@@ -194,13 +194,13 @@ impl Client {
         answer["data"]["count"].as_u64().unwrap_or_else(|| panic!("a count: {answer}"))
     }
 
-    /// An error frame: its id and its code, which agrees with `retryable`.
+    /// An error frame: its id and its code, which must match `retryable`.
     pub async fn error(&mut self) -> (Option<String>, String) {
         let frame = self.json().await;
         error_of(&frame)
     }
 
-    /// Reads until the server closes, and then until the socket ends; the code and what was read before it.
+    /// Reads until the server closes, and then until the socket ends. Returns the code and what was read before it.
     pub async fn closed(&mut self) -> (u16, Vec<Value>) {
         let mut before = Vec::new();
         let code = loop {
@@ -211,7 +211,7 @@ impl Client {
                 Frame::End => panic!("the socket ended without a close frame, after {before:?}"),
             }
         };
-        // Its answer to our close is the end; one of the two sockets may be faster.
+        // The library has answered the close frame; now the server ends the socket.
         while self.next().await != Frame::End {}
         (code, before)
     }
@@ -227,7 +227,7 @@ impl Client {
         }
     }
 
-    /// The socket itself, for tests that want to treat it badly or to use both halves.
+    /// The socket itself, for tests that misuse it or need both halves.
     pub fn into_inner(self) -> WebSocketStream<TcpStream> {
         self.socket
     }

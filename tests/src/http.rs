@@ -1,4 +1,4 @@
-//! HTTP/1.1 over a socket of our own: what is sent is what the test says, and answers are taken apart here.
+//! HTTP/1.1 over a plain socket: sends exactly what the test says, and parses the responses.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,24 +6,24 @@ use std::net::SocketAddr;
 use crate::raw::Raw;
 pub use crate::response::Response;
 
-/// The answer to one request on a connection of its own.
+/// The response to one request on a new connection.
 pub async fn ask(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
     Raw::connect(addr).await.ask(method, path, headers).await
 }
 
-/// The answer to a GET.
+/// The response to a GET.
 pub async fn get(addr: SocketAddr, path: &str) -> Response {
     ask(addr, "GET", path, &[]).await
 }
 
-/// What `/metrics` says now.
+/// The current `/metrics`.
 pub async fn metrics(addr: SocketAddr) -> Metrics {
     let response = get(addr, "/metrics").await;
     assert_eq!(response.status, 200, "{response:?}");
     Metrics::parse(response.text())
 }
 
-/// The samples of a metrics page, by name and labels as they are written.
+/// The samples of a metrics page, by name and labels as written.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     samples: BTreeMap<String, f64>,
@@ -32,10 +32,10 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Reads OpenMetrics text, as strictly as the tests need it.
+    /// Parses OpenMetrics text, as strictly as the tests need.
     ///
     /// # Panics
-    /// When it is none.
+    /// If it is not OpenMetrics.
     pub fn parse(text: &str) -> Self {
         let body = text.strip_suffix("# EOF\n").expect("OpenMetrics ends with # EOF");
         let (mut samples, mut families) = (BTreeMap::new(), BTreeMap::new());
@@ -60,7 +60,7 @@ impl Metrics {
     /// One sample: `ws_connections`, `ws_requests_total{action="echo"}`.
     ///
     /// # Panics
-    /// When there is none.
+    /// If there is none.
     pub fn get(&self, name: &str) -> f64 {
         *self.samples.get(name).unwrap_or_else(|| panic!("no sample {name} in {:?}", self.samples.keys()))
     }

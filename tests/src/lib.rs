@@ -1,13 +1,13 @@
 //! The harness of the end-to-end tests: servers, clients, and ways to wait.
 //!
-//! * [`server`]: a server in this process or in one of its own, on a port that the system chooses.
-//! * [`client`]: a WebSocket client that reads with deadlines. [`raw`]: bytes on a socket, for what no client would send.
-//! * [`http`]: requests and answers, and the metrics among them. [`chromium`]: the test page in a browser.
+//! * [`server`]: a server in this process; [`process`]: one in a separate process; each on a port that the system chooses.
+//! * [`client`]: a WebSocket client that reads with deadlines. [`raw`]: bytes on a socket, for what no client library would send.
+//! * [`http`]: requests, answers and metrics. [`chromium`]: the test page in a browser.
 //! * [`tls`]: certificates, and clients that trust them.
-//! * [`token`]: tokens, and servers that take them.
+//! * [`token`]: tokens, and servers that accept them.
 //! * [`wait`]: every wait has a deadline and a name. [`require`]: programs that may be missing.
 //!
-//! Everything here panics when it does not get what it waits for: it is only ever called by tests.
+//! Everything here panics if it does not get what it waits for: it is only called by tests.
 
 pub mod chromium;
 pub mod client;

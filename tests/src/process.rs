@@ -1,4 +1,4 @@
-//! The real binary in a process of its own, for what concerns processes: signals, exit codes, the log.
+//! The real binary in a separate process, to test signals, exit codes and the log.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -13,7 +13,7 @@ use crate::wait::within;
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    /// Taken by who reads all of it.
+    /// Taken by the task that reads the whole log.
     log: Option<Lines<BufReader<ChildStderr>>>,
     addr: SocketAddr,
 }
@@ -35,7 +35,7 @@ impl Process {
         Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), program, variables).await
     }
 
-    /// The same at an address, which must be free.
+    /// The same at a given address, which must be free.
     pub async fn start_at(addr: SocketAddr, program: &str, variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(program)
             .args(["--addr", &addr.to_string(), "--log-format", "json"])
@@ -99,12 +99,12 @@ impl Process {
         .await
     }
 
-    /// What holds the reading end of the log: while it is kept, nobody reads; when it is dropped, the reader is gone.
+    /// The reading end of the log: while it is kept, nobody reads; when it is dropped, the reader is gone.
     pub fn take_log(&mut self) -> impl Sized + use<> {
         self.log.take()
     }
 
-    /// Reads the rest of the log while the process runs, and to its end.
+    /// Reads the rest of the log, until the process ends.
     pub fn follow_log(&mut self) -> JoinHandle<Vec<String>> {
         let mut log = self.log.take().expect("nobody else reads the log");
         tokio::spawn(async move {
@@ -116,7 +116,7 @@ impl Process {
         })
     }
 
-    /// Waits for its end; `None` where a signal ended it.
+    /// Waits for its exit code; `None` if a signal ended it.
     pub async fn exit_code(mut self) -> Option<i32> {
         // A full pipe would keep it from ending.
         let mut log = self.log.take();

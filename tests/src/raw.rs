@@ -1,4 +1,4 @@
-//! Bytes on a TCP socket: handshakes and frames as the test writes them, right or wrong.
+//! Bytes on a TCP socket: handshakes and frames as the test writes them, valid or not.
 
 use std::net::SocketAddr;
 
@@ -22,7 +22,7 @@ pub mod opcode {
 /// The first byte of a final frame, to be joined with its opcode.
 pub const FIN: u8 = 0x80;
 
-/// A key of the right form; what the server makes of it is in RFC 6455, section 1.3.
+/// The `Sec-WebSocket-Key` of RFC 6455, section 1.3, which also has the answer to it.
 pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -84,7 +84,7 @@ pub fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
     request + "\r\n"
 }
 
-/// The headers of a right handshake.
+/// The headers of a valid handshake.
 pub fn handshake_headers() -> Vec<(&'static str, &'static str)> {
     vec![
         ("Connection", "Upgrade"),
@@ -94,7 +94,7 @@ pub fn handshake_headers() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
-/// The head of a right handshake for this path.
+/// The head of a valid handshake for this path.
 pub fn handshake(path: &str) -> String {
     request("GET", path, &handshake_headers())
 }
@@ -107,7 +107,7 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// Connects, and says nothing.
+    /// Connects, and sends nothing.
     pub async fn connect(addr: SocketAddr) -> Self {
         let stream = within("a TCP connection", TcpStream::connect(addr)).await.expect("the server listens");
         stream.set_nodelay(true).expect("a socket");
@@ -132,18 +132,18 @@ impl Raw {
         within("room to send", self.stream.write_all(bytes)).await.expect("the server takes it");
     }
 
-    /// Sends bytes that the server may not want to read to the end.
+    /// Sends bytes that the server may not read to the end.
     pub async fn try_write(&mut self, bytes: &[u8]) {
         let _: std::io::Result<()> = within("room to send", self.stream.write_all(bytes)).await;
     }
 
-    /// Asks, and reads the answer.
+    /// Sends a request, and reads the response.
     pub async fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
         self.write(request(method, path, headers).as_bytes()).await;
         self.response(method != "HEAD").await
     }
 
-    /// Reads an answer; `body`: with the body that its `Content-Length` announces.
+    /// Reads a response; `body`: with a body of the length in `Content-Length`.
     pub async fn response(&mut self, body: bool) -> Response {
         let end = loop {
             if let Some(at) = self.read.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -179,7 +179,7 @@ impl Raw {
         serde_json::from_slice(&frame.payload).expect("JSON")
     }
 
-    /// Reads frames until the server closes; its code. Then the socket must end, once we have answered.
+    /// Reads frames until the server closes, and returns the code. After our answer the socket must end.
     pub async fn closed(&mut self) -> u16 {
         let code = loop {
             let frame = self.frame().await;
@@ -198,14 +198,14 @@ impl Raw {
         std::mem::take(&mut self.read)
     }
 
-    /// Ends the sending side, as a peer that has nothing more to say.
+    /// Shuts down the sending side.
     pub async fn finish(&mut self) {
         let _: std::io::Result<()> = self.stream.shutdown().await;
     }
 
     /// Ends the connection with a TCP reset.
     pub fn reset(self) {
-        // Zero needs no thread that waits.
+        // With zero, closing does not block.
         #[expect(deprecated, reason = "there is nothing else that makes close(2) send a reset")]
         self.stream.set_linger(Some(std::time::Duration::ZERO)).expect("a socket");
     }
@@ -216,7 +216,7 @@ impl Raw {
     }
 
     async fn array<const N: usize>(&mut self) -> [u8; N] {
-        self.take(N).await.try_into().expect("so many bytes")
+        self.take(N).await.try_into().expect("as many bytes as asked for")
     }
 
     async fn take(&mut self, bytes: usize) -> Vec<u8> {

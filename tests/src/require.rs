@@ -1,16 +1,16 @@
-//! Programs that a machine may not have. Tests that need one are ignored where it is missing, with the reason, so that
-//! `cargo test` shows it: `tests/build.rs` looks when the tests are built, and sets `cfg(found = "…")` for each that is
-//! there. With `WS_TEST_REQUIRE=all` none is ignored: what is missing fails.
+//! Programs that a machine may not have. If one is missing, the tests that need it are ignored, with the reason, so that
+//! `cargo test` shows it: `tests/build.rs` looks for them when the tests are built, and sets `cfg(found = "…")` for each
+//! one found. With `WS_TEST_REQUIRE=all` no test is ignored: a missing program fails it.
 //!
-//! Part of the build script too, so it uses the standard library alone.
+//! The build script includes this file, so it only uses the standard library.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// How a program is looked for.
+/// Finds a program.
 pub type Find = fn() -> Option<PathBuf>;
 
-/// All of them: the name in `cfg(found = "…")`, and how it is looked for.
+/// All programs: the name in `cfg(found = "…")`, and the function that finds it.
 pub const PROGRAMS: [(&str, Find); 5] = [
     ("chromium", chromium),
     ("node", node),
@@ -25,7 +25,7 @@ const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "g
 /// The program that a test needs.
 ///
 /// # Panics
-/// When it is missing: the test is one that `WS_TEST_REQUIRE=all` forbids to ignore, or lacks its `cfg(found = "…")`.
+/// If it is missing: because of `WS_TEST_REQUIRE=all`, or because the test lacks its `cfg(found = "…")`.
 #[must_use]
 pub fn found(name: &str) -> PathBuf {
     let find = PROGRAMS.iter().find(|(known, _)| *known == name).map(|(_, find)| find());
@@ -43,7 +43,7 @@ pub fn chromium() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-/// Node.js, with what `npm ci` brings.
+/// Node.js, with the packages that `npm ci` installs.
 fn node() -> Option<PathBuf> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("js/node_modules/ws");
     program(&["node"], &["--version"]).filter(|_| package.is_dir())
@@ -55,7 +55,7 @@ fn python() -> Option<PathBuf> {
     program(&[&chosen, "python"], &["-c", "import jwt, websockets.sync.client"])
 }
 
-/// The first of these programs that runs with `args` and says that all is well.
+/// The first of these programs that exits successfully with `args`.
 fn program(names: &[&str], args: &[&str]) -> Option<PathBuf> {
     let runs = |name: &&&str| Command::new(name).args(args).output().is_ok_and(|output| output.status.success());
     names.iter().find(runs).map(PathBuf::from)

@@ -1,20 +1,20 @@
-//! An answer over HTTP/1.1, taken apart.
+//! A parsed HTTP/1.1 response.
 
 use serde_json::Value;
 
-/// An answer.
+/// A response.
 #[derive(Debug, Clone)]
 pub struct Response {
     /// The status.
     pub status: u16,
-    /// Names in small letters, in the order in which they came.
+    /// Headers with names in lower case, in the order received.
     pub headers: Vec<(String, String)>,
-    /// The body; empty for an answer to HEAD.
+    /// The body; empty for a response to HEAD.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// Takes the head of an answer apart.
+    /// Parses the head of a response.
     pub(crate) fn parse(head: &str) -> Self {
         let mut lines = head.split("\r\n");
         let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
@@ -45,7 +45,7 @@ impl Response {
         std::str::from_utf8(&self.body).expect("UTF-8")
     }
 
-    /// `code` of the error body; its shape is checked.
+    /// The `code` of the error body, whose shape is checked.
     pub fn error_code(&self) -> String {
         let body = self.json();
         assert!(body["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{body}");

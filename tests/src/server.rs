@@ -35,7 +35,7 @@ impl Server {
         Self::run(App::bind(&config).await.expect("port 0 can be bound"))
     }
 
-    /// The same over an engine of the test's own.
+    /// The same with the test's own engine.
     pub async fn over(engine: Arc<dyn Engine>, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = config();
         change(&mut config);
@@ -62,7 +62,7 @@ impl Server {
         Client::connect(self.addr, "/ws").await
     }
 
-    /// As many clients, one after the other.
+    /// `n` clients, connected one after the other.
     pub async fn connect_many(&self, count: usize) -> Vec<Client> {
         let mut clients = Vec::with_capacity(count);
         for _ in 0..count {
@@ -71,7 +71,7 @@ impl Server {
         clients
     }
 
-    /// What `/metrics` says now.
+    /// The current `/metrics`.
     pub async fn metrics(&self) -> Metrics {
         http::metrics(self.addr).await
     }
@@ -87,17 +87,17 @@ impl Server {
         .await;
     }
 
-    /// Begins the drain.
+    /// Starts the drain.
     pub fn begin_drain(&mut self) {
         drop(self.shutdown.take());
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the server has ended by itself.
     pub async fn ended(mut self) {
         within("the server to end", &mut self.task).await.expect("the server's task ends well");
     }
 
-    /// Drains, and says how many connections there were and how many were cut off.
+    /// Drains, and returns how many connections there were and how many were cut off.
     pub async fn stop(mut self) -> (usize, usize) {
         self.begin_drain();
         within("the server to drain", &mut self.task).await.expect("the server's task ends well")

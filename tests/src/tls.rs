@@ -1,4 +1,4 @@
-//! Certificates of our own, and clients that trust them: TLS as rustls speaks it on the other side.
+//! Self-signed certificates, and TLS clients that trust them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::wait::within;
 
-/// A certificate for `localhost` in a directory of its own.
+/// A certificate for `localhost` in a temporary directory.
 #[derive(Debug)]
 pub struct Certificate {
     dir: tempfile::TempDir,
@@ -27,7 +27,7 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// A fresh one.
+    /// Makes a new one.
     pub fn new() -> Self {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let dir = tempfile::tempdir().expect("a directory");
@@ -37,17 +37,17 @@ impl Certificate {
         certificate
     }
 
-    /// Where the certificate is.
+    /// Path of the certificate.
     pub fn cert_file(&self) -> PathBuf {
         self.dir.path().join("cert.pem")
     }
 
-    /// Where its key is.
+    /// Path of its key.
     pub fn key_file(&self) -> PathBuf {
         self.dir.path().join("key.pem")
     }
 
-    /// What a server shows it with.
+    /// An acceptor for a server with this certificate.
     pub fn acceptor(&self) -> TlsAcceptor {
         let key = PrivateKeyDer::from_pem_file(self.key_file()).expect("a key");
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -58,7 +58,7 @@ impl Certificate {
         TlsAcceptor::from(Arc::new(config.expect("a certificate and its key")))
     }
 
-    /// Puts the files of this one in the place of others.
+    /// Replaces other files with those of this certificate.
     pub fn replace(&self, cert_file: &Path, key_file: &Path) {
         std::fs::copy(self.cert_file(), cert_file).expect("room");
         std::fs::copy(self.key_file(), key_file).expect("room");
@@ -71,7 +71,7 @@ impl Default for Certificate {
     }
 }
 
-/// How a client speaks TLS.
+/// A client's TLS settings.
 #[derive(Debug, Clone)]
 pub struct Trust {
     roots: RootCertStore,
@@ -81,7 +81,7 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Trusts this certificate alone; speaks TLS 1.3 or 1.2, and HTTP/1.1.
+    /// Trusts only this certificate; speaks TLS 1.3 or 1.2, and HTTP/1.1.
     pub fn new(certificate: &Certificate) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(certificate.der.clone()).expect("a certificate");
@@ -94,13 +94,13 @@ impl Trust {
         Trust { versions, ..self }
     }
 
-    /// Only this protocol above.
+    /// Only this protocol in ALPN.
     #[must_use]
     pub fn alpn(self, protocol: &str) -> Self {
         Trust { alpn: vec![protocol.as_bytes().to_vec()], ..self }
     }
 
-    /// A receive buffer of the system of about this size.
+    /// A receive buffer in the kernel of about this size.
     #[must_use]
     pub fn receive_bytes(self, bytes: u32) -> Self {
         Trust { receive_bytes: Some(bytes), ..self }
@@ -158,7 +158,7 @@ impl TlsClient {
         within("room to send", self.0.send(Message::text(request.to_string()))).await.expect("the server takes it");
     }
 
-    /// Sends a request and gives its answer; what comes before it is passed over.
+    /// Sends a request and returns its answer; anything before it is skipped.
     pub async fn ask(&mut self, action: &str, payload: Value) -> Value {
         self.send(action, action, payload).await;
         loop {

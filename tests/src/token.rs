@@ -1,4 +1,4 @@
-//! Tokens as somebody's backend makes them, and servers that take them.
+//! Tokens as a backend makes them, and servers that accept them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,10 +6,10 @@ use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 use ws_server::config::{AuthKey, Config, Secret};
 
-/// What tests sign with.
+/// The secret that tests sign with.
 pub const SECRET: &str = "the secret of all end-to-end tests";
 
-/// Has the server take tokens that [`signed`] makes.
+/// Makes the server accept tokens from [`signed`].
 pub fn accept(config: &mut Config) {
     config.auth.keys.push(AuthKey { secret: Some(Secret::new(SECRET)), ..AuthKey::default() });
 }
@@ -20,14 +20,14 @@ pub fn signed(claims: &Value) -> String {
     jsonwebtoken::encode(&Header::default(), claims, &key).expect("claims are JSON")
 }
 
-/// A token for this user, with these claims besides.
+/// A token for this user, with these further claims.
 pub fn of(user: &str, more: &Value) -> String {
     let mut claims = json!({"sub": user});
     more.as_object().into_iter().flatten().for_each(|(name, value)| claims[name] = value.clone());
     signed(&claims)
 }
 
-/// So many seconds from now, as tokens tell the time.
+/// The time in this many seconds, as a token claim.
 pub fn in_seconds(seconds: f64) -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64();
     now + seconds

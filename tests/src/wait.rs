@@ -1,18 +1,18 @@
-//! Waiting for a state, never for a while. Deadlines are far off, so that a busy machine fails no test.
+//! Waiting for a state, never for a fixed time. Deadlines are long, so that no test fails on a busy machine.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-/// After this long, what is waited for will not come.
+/// How long to wait before a test fails.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// What `future` gives within [`DEADLINE`].
+/// The result of `future`, within [`DEADLINE`].
 ///
 /// # Panics
-/// When it gives nothing by then; `what` says what was missing.
+/// If it is not ready by then; `what` says what was missing.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     match timeout(DEADLINE, future).await {
         Ok(value) => value,
@@ -20,10 +20,10 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Looks until `look` finds something.
+/// Calls `look` until it returns something.
 ///
 /// # Panics
-/// When there is nothing within [`DEADLINE`]; `what` says what was missing.
+/// If it returns nothing within [`DEADLINE`]; `what` says what was missing.
 pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let end = Instant::now() + DEADLINE;
     loop {

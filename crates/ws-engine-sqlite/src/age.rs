@@ -1,10 +1,10 @@
-//! The time by which publications age, in milliseconds: that of the system's clock, but for the jumps of that.
+//! The clock by which publications age, in milliseconds: the system's clock without its jumps.
 //!
-//! While the engine runs it goes on with the monotonic clock, so a clock that is set back or forward makes nothing
-//! younger or older, and times never fall. Between two runs it goes on with the system's clock, so that age goes on
-//! while no server runs. How far it is ahead of that clock is noted in the database whenever it changes: so a clock
-//! that was wrong at one start and is right at the next one changes nothing either. Only a clock that is found ahead
-//! at the start cannot be told from a server that did not run for so long.
+//! While the engine runs it advances with the monotonic clock, so setting the system's clock back or forward makes
+//! nothing younger or older, and times never decrease. Between two runs it advances with the system's clock, so
+//! publications age while no server runs. Its difference from that clock is noted in the database whenever it changes,
+//! so a clock that was wrong at one start and is right at the next changes nothing either. Only a clock that is
+//! ahead at a start cannot be told from a server that did not run for so long.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
@@ -20,17 +20,17 @@ use crate::rows;
 pub(crate) struct Age {
     start: Instant,
     start_ms: u64,
-    /// How far it is ahead of the system's clock, as it is noted.
+    /// How far it is ahead of the system's clock, as noted in the database.
     noted_ms: AtomicI64,
 }
 
 impl Age {
-    /// Goes on where the database left off.
+    /// Continues from what is noted in the database.
     pub(crate) fn of(connection: &Connection) -> rusqlite::Result<Self> {
         Ok(Age::resume(rows::ahead_ms(connection)?, rows::newest_ms(connection)?, Clock::unix_ms()))
     }
 
-    /// `ahead_ms` was noted, and nothing is newer than `newest_ms`.
+    /// `ahead_ms` was noted, and no publication is newer than `newest_ms`.
     fn resume(ahead_ms: i64, newest_ms: u64, unix_ms: u64) -> Self {
         let start_ms = unix_ms.saturating_add_signed(ahead_ms).max(newest_ms);
         Age { start: Instant::now(), start_ms, noted_ms: AtomicI64::new(ahead_ms) }
@@ -41,14 +41,14 @@ impl Age {
         self.start_ms.saturating_add(since)
     }
 
-    /// How far it is ahead of a clock that shows `unix_ms`, if that is to be noted.
+    /// How far it is ahead of a clock that shows `unix_ms`, if that has to be noted.
     pub(crate) fn to_note(&self, unix_ms: u64) -> Option<i64> {
         let ahead_ms = self.now_ms().cast_signed().saturating_sub(unix_ms.cast_signed());
         let noted_ms = self.noted_ms.load(Ordering::Relaxed);
         (ahead_ms.abs_diff(noted_ms) > CLOCK_STEP_MS).then_some(ahead_ms)
     }
 
-    /// It is noted.
+    /// `ahead_ms` has been noted.
     pub(crate) fn noted(&self, ahead_ms: i64) {
         self.noted_ms.store(ahead_ms, Ordering::Relaxed);
     }
@@ -61,7 +61,7 @@ mod tests {
     const NOON: u64 = 1_700_000_000_000;
     const DAY: u64 = 86_400_000;
 
-    /// What the next start shows, by a clock that shows `next_ms`, after one that showed `unix_ms` while it ran.
+    /// The time at the next start, when the system's clock shows `next_ms`, after a run in which it showed `unix_ms`.
     fn next(age: &Age, unix_ms: u64, next_ms: u64) -> u64 {
         let noted = age.to_note(unix_ms).unwrap_or_else(|| age.noted_ms.load(Ordering::Relaxed));
         Age::resume(noted, age.now_ms(), next_ms).now_ms()

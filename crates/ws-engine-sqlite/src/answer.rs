@@ -1,10 +1,10 @@
-//! The answer to a call, which is given exactly once, whatever happens.
+//! The answer to a call, given exactly once, whatever happens.
 
 use std::fmt;
 
 use ws_core::engine::{Done, EngineError};
 
-/// The callback of a call. Dropped without an answer, it says that the engine has ended.
+/// The callback of a call. If it is dropped without an answer, the answer is that the engine has ended.
 pub(crate) struct Answer<T>(Option<Done<T>>);
 
 impl<T> Answer<T> {

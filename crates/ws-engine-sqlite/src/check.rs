@@ -17,7 +17,7 @@ const PUBLICATIONS: &str = "SELECT channel, offset, stored_ms, data_start, data_
 const IDS: &str = "SELECT channel, msg_id FROM publications INDEXED BY publications_msg_id
     WHERE msg_id IS NOT NULL AND (channel, msg_id) > (?1, ?2) ORDER BY channel, msg_id LIMIT ?3";
 
-/// How far the search has come.
+/// How far the check has come.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Search {
     Publications { channel: i64, offset: i64 },
@@ -39,7 +39,7 @@ pub(crate) fn run(shared: &Shared, connection: &Connection, ended: &AtomicBool) 
             }
         }
     }
-    tracing::debug!("the database has been looked through");
+    tracing::debug!("the database has been checked for damage");
 }
 
 /// Whether an error is what was searched for. One that is not SQLite's own is about a value that was never stored so.
@@ -80,7 +80,7 @@ fn publications(connection: &Connection, mut last: (i64, i64)) -> Result<Search>
     })
 }
 
-/// A publication is in order if it can be read whole, and its data lies in it. How long it is.
+/// A publication is intact if it can be read whole, and its data lies within its body. Returns its length.
 fn look(row: &Row<'_>) -> Result<usize> {
     let (start, len): (i64, i64) = (row.get("data_start")?, row.get("data_bytes")?);
     let body = row.get_ref("body")?.as_blob()?;

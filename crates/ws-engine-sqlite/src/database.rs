@@ -1,4 +1,4 @@
-//! Connections to the database: every setting of SQLite that matters is made here.
+//! Connections to the database: every SQLite setting that matters is made here.
 
 use std::path::Path;
 
@@ -11,14 +11,14 @@ use crate::limits::{BUSY_TIMEOUT, READER_CACHE_KIB, STATEMENTS_MAX, WAL_BYTES_KE
 use crate::options::Fsync;
 use crate::{rows, session};
 
-/// "wsdb": says that the file is ours, to us and to `file`.
+/// "wsdb": marks the file as ours, for us and for `file`.
 const APPLICATION_ID: i64 = 0x7773_6462;
 
-/// How the database came to look as it does. Each step leads to the next schema; none is ever changed.
+/// The migrations, in order. Each leads to the next schema; none is ever changed.
 const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
-/// Opens the database for writing; makes it, or brings it to the newest schema. Where it cannot be written for the
-/// moment, as on a full disk, but can be read, the reason comes with it, and [`begin`] is to be tried again.
+/// Opens the database for writing; creates it, or migrates it to the newest schema. If it can be read but temporarily not
+/// written, as on a full disk, the reason is returned too, and [`begin`] has to be tried again.
 pub(crate) fn open(directory: &Directory, fsync: Fsync) -> Result<(Connection, Option<rusqlite::Error>), OpenError> {
     let file = directory.database();
     let is_new = !file.exists();
@@ -27,7 +27,7 @@ pub(crate) fn open(directory: &Directory, fsync: Fsync) -> Result<(Connection, O
     check(&connection, &file)?;
     let trouble = match begin(&connection, fsync) {
         Ok(()) => None,
-        Err(error) if !is_new && is_for_the_moment(&connection, &error) => Some(error),
+        Err(error) if !is_new && is_temporary(&connection, &error) => Some(error),
         Err(error) => return Err(unusable(&file, error)),
     };
     if is_new {
@@ -36,7 +36,7 @@ pub(crate) fn open(directory: &Directory, fsync: Fsync) -> Result<(Connection, O
     Ok((connection, trouble))
 }
 
-/// Begins to write, which is noted before all else.
+/// Starts a session of writing, which is noted before anything else is written.
 pub(crate) fn begin(connection: &Connection, fsync: Fsync) -> rusqlite::Result<()> {
     rows::touch(connection)?;
     session::begin(connection, fsync)?;
@@ -46,14 +46,14 @@ pub(crate) fn begin(connection: &Connection, fsync: Fsync) -> rusqlite::Result<(
     }
 }
 
-/// Whether what is there may be read although it cannot be written now: not where epochs would have to be renewed.
-fn is_for_the_moment(connection: &Connection, error: &rusqlite::Error) -> bool {
+/// Whether the database may be read although it cannot be written now. Not if epochs would have to be renewed.
+fn is_temporary(connection: &Connection, error: &rusqlite::Error) -> bool {
     let full = matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure));
     full && session::may_have_lost(connection).is_ok_and(|lost| !lost)
 }
 
-/// Gives every channel of a database that no server uses another epoch: for one that was put back to an earlier
-/// moment, so that no offset that a client has seen stands for something else.
+/// Gives every channel of a database that no server is using a new epoch. For a restored backup, so that no offset that
+/// a client has seen stands for another publication.
 ///
 /// # Errors
 /// When there is no database, or it is in use or damaged.
@@ -65,14 +65,14 @@ pub fn renew_epochs(dir: &Path) -> Result<(), OpenError> {
     let directory = Directory::take(dir)?;
     let renew = |connection: &Connection| {
         rows::renew_epochs(connection)?;
-        // Then the file is whole without the others.
+        // Then the file is complete without the others.
         connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
     };
     let (connection, trouble) = open(&directory, Fsync::Commit)?;
     trouble.map_or_else(|| renew(&connection), Err).map_err(|error| unusable(&file, error))
 }
 
-/// A connection that only reads a database that is there.
+/// A read-only connection to an existing database.
 pub(crate) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
     let connection =
         Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
@@ -92,7 +92,7 @@ pub(crate) fn open_keeper(file: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Opens a database that another program may be using, to look into it.
+/// Opens a database that another program may be using, to inspect it.
 pub(crate) fn open_to_inspect(file: &Path) -> Result<Connection, OpenError> {
     let failed = |error| unusable(file, error);
     let connection = open_reader(file).map_err(failed)?;
@@ -121,8 +121,8 @@ fn prepare(file: &Path) -> Result<Connection, OpenError> {
 fn configure(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    // The writer empties the log at the end. The files stay: a full disk might have no room for them at the next start,
-    // and in the place of ours there may be those of somebody else by then.
+    // The writer empties the log at the end. The files stay: on a full disk there may be no room for them at the next
+    // start, and by then there may be files of somebody else in their place.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     // A negative number is one of KiB.
     connection.pragma_update(None, "cache_size", -cache_kib)?;
@@ -131,7 +131,7 @@ fn configure(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
     connection.pragma_update(None, "trusted_schema", false)
 }
 
-/// What a file holds.
+/// What a file contains.
 enum Schema {
     New,
     Ours(i64),
@@ -149,7 +149,7 @@ fn schema(connection: &Connection) -> rusqlite::Result<Schema> {
     })
 }
 
-/// Brings the database to the newest schema, one step a transaction.
+/// Migrates the database to the newest schema, one step per transaction.
 fn migrate(connection: &mut Connection, file: &Path, steps: &[&str]) -> Result<(), OpenError> {
     let failed = |error| unusable(file, error);
     let version = match schema(connection).map_err(failed)? {
@@ -171,13 +171,13 @@ fn migrate(connection: &mut Connection, file: &Path, steps: &[&str]) -> Result<(
         };
         migrate().map_err(failed)?;
         if version > 0 {
-            tracing::info!(schema = at + 1, "the database was brought to a newer schema");
+            tracing::info!(schema = at + 1, "the database was migrated to a newer schema");
         }
     }
     Ok(())
 }
 
-/// What can be checked at once: that its small tables are in order. The large one is looked through later.
+/// Checks the small tables. The large one is checked in the background later.
 fn check(connection: &Connection, file: &Path) -> Result<(), OpenError> {
     for table in ["meta", "channels", "removed"] {
         let found = quick_check(connection, table).map_err(|error| unusable(file, error))?;

@@ -1,4 +1,4 @@
-//! The directory of a database: made where it is missing, and used by one process at a time.
+//! The directory of a database: created if it is missing, and used by one process at a time.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 
 use crate::health::reason;
 
-/// Name of the database's file in its directory. SQLite keeps two more beside it, `-wal` and `-shm`.
+/// Name of the database's file in its directory. SQLite keeps two more files beside it, `-wal` and `-shm`.
 pub const DATABASE: &str = "ws.db";
 
 /// SQLite's write-ahead log beside it.
 pub(crate) const WAL: &str = "ws.db-wal";
 
-/// The index of that, which all who use the database share.
+/// The index of the write-ahead log, shared by all who use the database.
 pub(crate) const INDEX: &str = "ws.db-shm";
 
 /// Name of the file whose lock says that the directory is in use.
 pub(crate) const LOCK: &str = "lock";
 
-/// Why a database cannot be opened. Each says what to do.
+/// Why a database cannot be opened. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The directory cannot be made, read or written.
+    /// The directory cannot be created, read or written.
     #[error("the data directory {} cannot be used: {error}", .dir.display())]
     Directory {
         /// Which one.
@@ -31,13 +31,13 @@ pub enum OpenError {
     },
     /// Another process has it.
     #[error(
-        "the data directory {} is in use by another server{}; each server needs one of its own",
+        "the data directory {} is in use by another server{}; each server needs its own",
         .dir.display(), .process.as_ref().map(|process| format!(" (process {process})")).unwrap_or_default()
     )]
     InUse {
         /// Which one.
         dir: PathBuf,
-        /// The process that has it, where that is known.
+        /// The process that uses it, if known.
         process: Option<String>,
     },
     /// There is no database in it.
@@ -46,15 +46,15 @@ pub enum OpenError {
         /// Where it was looked for.
         dir: PathBuf,
     },
-    /// The file is no database of ours.
-    #[error("{} is no database of ws-server; choose another directory", .file.display())]
+    /// The file is not one of our databases.
+    #[error("{} is not a database of ws-server; choose another directory", .file.display())]
     Foreign {
         /// Which file.
         file: PathBuf,
     },
     /// A newer server has written it.
     #[error(
-        "{} is of a newer server (schema {found}, this one knows {known}); use that server, or restore a backup",
+        "{} was written by a newer server (schema {found}, this one knows {known}); use that server, or restore a backup",
         .file.display()
     )]
     Newer {
@@ -65,8 +65,8 @@ pub enum OpenError {
         /// The newest that this version knows.
         known: i64,
     },
-    /// It is damaged.
-    #[error("{} is damaged ({what}); restore a backup, or move the directory away to begin anew", .file.display())]
+    /// The database is damaged.
+    #[error("{} is damaged ({what}); restore a backup, or move the directory away to start with an empty one", .file.display())]
     Damaged {
         /// Which file.
         file: PathBuf,
@@ -86,16 +86,16 @@ pub enum OpenError {
     Threads(io::Error),
 }
 
-/// A directory that is ours until this is dropped.
+/// A directory that is ours until this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    /// Its lock ends with it.
+    /// The lock is released when it is dropped.
     _lock: File,
 }
 
 impl Directory {
-    /// Makes the directory if need be, and takes it.
+    /// Creates the directory if needed, and locks it.
     pub(crate) fn take(path: &Path) -> Result<Self, OpenError> {
         let failed = |error| OpenError::Directory { dir: path.to_owned(), error };
         fs::create_dir_all(path).map_err(failed)?;
@@ -109,10 +109,10 @@ impl Directory {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        match sign(&lock) {
-            // It is only for the message to others.
+        match write_pid(&lock) {
+            // The process id is only for the error message of others.
             Err(error) if is_full(&error) => {}
-            signed => signed.map_err(failed)?,
+            written => written.map_err(failed)?,
         }
         Ok(Directory { path: path.to_owned(), _lock: lock })
     }
@@ -131,7 +131,7 @@ impl Directory {
         self.path.join(WAL)
     }
 
-    /// Makes sure that the names in the directory survive a power failure.
+    /// Makes sure that the directory's entries survive a power failure.
     pub(crate) fn sync(&self) -> Result<(), OpenError> {
         let synced = File::open(&self.path).and_then(|dir| dir.sync_all());
         synced.map_err(|error| OpenError::Directory { dir: self.path.clone(), error })
@@ -149,7 +149,7 @@ pub(crate) fn bytes(dir: &Path) -> u64 {
     bytes(dir.join(DATABASE)) + bytes(dir.join(WAL))
 }
 
-/// Who has the lock, for the message to the one who does not get it.
+/// The process that holds the lock, for the error message of the one that does not get it.
 fn holder(mut lock: &File) -> Option<String> {
     let mut process = String::new();
     lock.read_to_string(&mut process).ok()?;
@@ -160,7 +160,7 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }
 
-fn sign(mut lock: &File) -> io::Result<()> {
+fn write_pid(mut lock: &File) -> io::Result<()> {
     lock.set_len(0)?;
     writeln!(lock, "{}", std::process::id())
 }

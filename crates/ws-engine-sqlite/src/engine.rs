@@ -24,20 +24,20 @@ use crate::keeper;
 use crate::limits::{READERS_MAX, READERS_MIN};
 use crate::options::SqliteOptions;
 use crate::queue::{Appending, Command};
-use crate::readers::{self, Question, Questions};
+use crate::readers::{self, Queries, Query};
 use crate::shared::Shared;
 use crate::writer::Writer;
 
-/// Keeps publications in a database. Dropping it stores what was taken, and ends its threads.
+/// Keeps publications in a database. Dropping it stores everything accepted so far, and ends its threads.
 #[derive(Debug)]
 pub struct SqliteEngine {
     shared: Arc<Shared>,
-    questions: Arc<Questions>,
+    queries: Arc<Queries>,
     closing: Arc<Closing>,
     writer: Option<JoinHandle<()>>,
 }
 
-/// Who wants to know when it is closed.
+/// Callers that wait for it to be closed.
 #[derive(Debug, Default)]
 struct Closing(Mutex<End>);
 
@@ -53,21 +53,21 @@ impl Default for End {
     }
 }
 
-/// The threads that the writer ends when it is done.
+/// The threads that the writer ends when it finishes.
 struct Others {
-    questions: Arc<Questions>,
+    queries: Arc<Queries>,
     ended: Sender<()>,
-    /// Nothing is to be looked through any more.
+    /// The check for damage has to stop.
     stopped: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl SqliteEngine {
-    /// Opens the database, which is made or brought to the newest schema if need be, and starts the threads.
+    /// Opens the database, which is created or migrated to the newest schema if needed, and starts the threads.
     /// Blocks for as long as that takes.
     ///
     /// # Errors
-    /// When the directory cannot be used, another process uses it, or the database is damaged, foreign or newer.
+    /// If the directory cannot be used, is used by another process, or the database is damaged, foreign or newer.
     pub fn open(options: SqliteOptions) -> Result<Self, OpenError> {
         let directory = Directory::take(&options.dir)?;
         let file = directory.database();
@@ -87,7 +87,7 @@ impl SqliteEngine {
     }
 }
 
-/// The writer's thread. Whatever ends it, everybody is answered, and the directory is free.
+/// The writer's thread. Whatever ends it, every caller is answered, and the directory is released.
 fn write(mut writer: Writer, shared: Arc<Shared>, others: Others, closing: &Closing) {
     struct Ended<'a>(&'a Shared);
     impl Drop for Ended<'_> {
@@ -95,7 +95,7 @@ fn write(mut writer: Writer, shared: Arc<Shared>, others: Others, closing: &Clos
             self.0.queue.abandon();
             self.0.tell(|sink| sink.has_room());
             if thread::panicking() {
-                self.0.health.damaged("its writer has ended by a mistake of the server's".to_owned());
+                self.0.health.damaged("its writer has ended because of a bug in the server".to_owned());
             }
         }
     }
@@ -116,9 +116,9 @@ impl Others {
         keeper: Connection,
         checker: Connection,
     ) -> std::io::Result<Self> {
-        let questions = Arc::<Questions>::default();
+        let queries = Arc::<Queries>::default();
         let (ended, end) = mpsc::channel();
-        let mut others = Others { questions, ended, stopped: Arc::default(), threads: Vec::new() };
+        let mut others = Others { queries, ended, stopped: Arc::default(), threads: Vec::new() };
         for connection in readers {
             let (questions, owner) = (others.questions.clone(), shared.clone());
             let run = move || readers::run(&questions, connection, &owner);
@@ -134,7 +134,7 @@ impl Others {
     }
 
     fn end(self) {
-        self.questions.close();
+        self.queries.close();
         self.stopped.store(true, Ordering::Relaxed);
         drop(self.ended);
         // Who pauses looks up.
@@ -144,13 +144,13 @@ impl Others {
     }
 }
 
-/// As many as can read at a time.
+/// One reader per CPU, within bounds.
 fn readers() -> usize {
     thread::available_parallelism().map_or(READERS_MIN, |n| n.get().clamp(READERS_MIN, READERS_MAX))
 }
 
 thread_local! {
-    /// Whether this thread is one of an engine's.
+    /// Whether this thread belongs to an engine.
     static OURS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -197,7 +197,7 @@ impl Engine for SqliteEngine {
         let stream = self.shared.streams.get(query.channel);
         match history::at_once(&stream, &query, self.shared.age.now_ms()) {
             Some(history) => done(Ok(history)),
-            None => self.questions.push(Question::new(stream, &query, Answer::new(done))),
+            None => self.queries.push(Query::new(stream, &query, Answer::new(done))),
         }
     }
 
@@ -242,7 +242,7 @@ impl Drop for SqliteEngine {
     fn drop(&mut self) {
         self.shared.queue.close();
         let Some(writer) = self.writer.take() else { return };
-        // An answer may have held the engine last, and a thread of ours cannot wait for itself.
+        // The engine may be dropped in an answer, and a thread of ours cannot join itself.
         if !OURS.get() {
             drop(writer.join());
         }

@@ -1,4 +1,4 @@
-//! The history of one channel, for an operator. A server may be using the database meanwhile.
+//! The history of one channel, for an operator. A server may be using the database at the same time.
 
 use std::path::Path;
 
@@ -15,19 +15,19 @@ use crate::streams::Streams;
 /// What was exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exported {
-    /// The stream's.
+    /// The stream's epoch.
     pub epoch: Epoch,
-    /// Offset of the newest publication there ever was; 0: none.
+    /// Offset of the newest publication ever made; 0: none.
     pub top: u64,
-    /// How many publications were given.
+    /// How many publications were exported.
     pub publications: u64,
 }
 
-/// Calls `each` with every publication of a channel that is retained behind the offset `after`, the oldest
-/// first, until it says `false`. `None`: there is no such channel.
+/// Calls `each` with every retained publication of a channel after the offset `after`, the oldest
+/// first, until it returns `false`. `None`: there is no such channel.
 ///
 /// # Errors
-/// When there is no database, or it cannot be read.
+/// If there is no database, or it cannot be read.
 pub fn export(
     dir: &Path,
     channel: &str,

@@ -1,5 +1,5 @@
-//! Whether the files of the database are still those that were opened. A file that was deleted or replaced can be
-//! written and read on, but nothing of it is there at the next start: what is stored in it must not be acknowledged.
+//! Checks whether the files of the database are still the ones that were opened. A file that was deleted or replaced can
+//! still be written and read, but the next start will not find it: what is stored in it must not be acknowledged.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::directory::{DATABASE, INDEX, LOCK, WAL};
 
-/// The files that a running engine needs in their places.
+/// The files that a running engine needs in place.
 #[derive(Debug)]
 pub(crate) struct Files([File; 4]);
 
@@ -16,20 +16,20 @@ pub(crate) struct Files([File; 4]);
 struct File {
     name: &'static str,
     path: PathBuf,
-    /// Device and number; `None`: it was not there.
+    /// Device and inode; `None`: it did not exist.
     identity: Option<(u64, u64)>,
 }
 
-/// A file that is gone.
+/// A file that was deleted or replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gone {
     pub(crate) name: &'static str,
-    /// The database itself is in its place, so what only the write-ahead log holds can be saved.
+    /// The database itself is in place, so the contents of the write-ahead log can be saved.
     pub(crate) can_be_saved: bool,
 }
 
 impl Files {
-    /// Those of a directory in which the database is open.
+    /// The files of a directory in which the database is open.
     pub(crate) fn of(dir: &std::path::Path) -> Self {
         Files([DATABASE, WAL, INDEX, LOCK].map(|name| {
             let path = dir.join(name);
@@ -38,12 +38,12 @@ impl Files {
         }))
     }
 
-    /// The first that is gone. Costs a look at each name, and nothing on the disk.
+    /// The first file that is gone. Costs one `stat` per file, and no disk access.
     pub(crate) fn gone(&self) -> Option<Gone> {
         Self::first_gone(&self.0)
     }
 
-    /// The same of those that hold what is stored: the first two. Without the others nothing of it is lost.
+    /// The same, only for the two files that contain publications. Without the others none of them is lost.
     pub(crate) fn lost(&self) -> Option<Gone> {
         Self::first_gone(&self.0[..2])
     }
@@ -58,7 +58,7 @@ impl File {
     fn is_gone(&self) -> bool {
         match fs::metadata(&self.path) {
             Ok(found) => self.identity.is_some_and(|opened| opened != identity(&found)),
-            // That it cannot be looked at for another reason says nothing about it.
+            // Any other error says nothing about the file.
             Err(error) => {
                 self.identity.is_some()
                     && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)

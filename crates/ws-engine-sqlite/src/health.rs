@@ -1,4 +1,4 @@
-//! Whether the database can be written and read, and why not. A change is logged once.
+//! Whether the database can be written and read, and if not, why. A change is logged once.
 
 use parking_lot::Mutex;
 use rusqlite::ErrorCode;
@@ -6,41 +6,41 @@ use rusqlite::ErrorCode;
 /// What is wrong.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    /// The last write failed. Over when one succeeds.
+    /// Why the last write failed. Cleared when one succeeds.
     write: Mutex<Option<String>>,
-    /// Something in the database is damaged. Never over.
+    /// What is damaged in the database. Never cleared.
     damage: Mutex<Option<String>>,
-    /// Files of the database were deleted or replaced. Never over: what is stored since is not told of.
+    /// Why files of the database are gone. Never cleared: what was stored since is not acknowledged.
     gone: Mutex<Option<String>>,
 }
 
 impl Health {
-    /// What is wrong, if something is.
+    /// Returns what is wrong, if anything.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.gone()?;
         let damage = self.damage.lock().clone();
         damage.or_else(|| self.write.lock().clone()).map_or(Ok(()), Err)
     }
 
-    /// Why nothing can be stored any more, if that is so.
+    /// Returns why nothing can be stored any more, if that is so.
     pub(crate) fn gone(&self) -> Result<(), String> {
         self.gone.lock().clone().map_or(Ok(()), Err)
     }
 
-    /// A file of the database is gone. Whether that is news; why, for whoever wanted to store something.
+    /// A file of the database is gone. Returns whether that is news, and the reason for publishers.
     pub(crate) fn lost(&self, name: &str) -> (bool, String) {
         let reason = "the files of the database were deleted or replaced while the server runs";
         let is_news = self.gone.lock().replace(reason.to_owned()).is_none();
         if is_news {
             tracing::error!(
                 name,
-                "{reason}: nothing is stored any more; save what there is and start again (docs/OPERATIONS.md)"
+                "{reason}: nothing is stored any more; save the files and restart (docs/OPERATIONS.md)"
             );
         }
         (is_news, reason.to_owned())
     }
 
-    /// A write has failed; why, for whoever wanted it.
+    /// A write has failed. Returns the reason for publishers.
     pub(crate) fn write_failed(&self, error: &rusqlite::Error) -> String {
         let reason = reason(error);
         if is_damage(error) {
@@ -48,7 +48,7 @@ impl Health {
         }
         let before = self.write.lock().replace(reason.clone());
         if before.as_ref() != Some(&reason) {
-            tracing::error!(%error, "publications cannot be stored: {reason}; publishers are told, and it is tried again");
+            tracing::error!(%error, "publications cannot be stored: {reason}; publishers get errors until a retry succeeds");
         }
         reason
     }
@@ -83,13 +83,13 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
 pub(crate) fn reason(error: &rusqlite::Error) -> String {
     let known = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full",
-        Some(ErrorCode::SystemIoFailure) => "the disk cannot be written or read",
+        Some(ErrorCode::SystemIoFailure) => "the disk cannot be read or written",
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             "the database cannot be opened for writing"
         }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "the database is damaged",
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another program holds the database",
-        _ => return format!("the database says: {error}"),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another program has locked the database",
+        _ => return format!("database error: {error}"),
     };
     known.to_owned()
 }

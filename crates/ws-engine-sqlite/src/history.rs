@@ -1,4 +1,4 @@
-//! Answers to questions for the history: without the disk where the position alone is asked for and known, and
+//! Answers to history queries: without the disk if only the position is asked for and it is known, and
 //! from a snapshot of the database otherwise.
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -7,7 +7,7 @@ use ws_core::engine::{History, HistoryQuery};
 use crate::rows::{self, ttl_ms};
 use crate::streams::{State, Stream, is_old};
 
-/// The answer, if it is there without a look at the disk.
+/// The answer, if it does not need the disk.
 pub(crate) fn at_once(stream: &Stream, query: &HistoryQuery<'_>, now_ms: u64) -> Option<History> {
     let mut state = stream.try_lock()?;
     let state = state.as_mut()?;
@@ -24,7 +24,7 @@ pub(crate) fn read(
     query: &HistoryQuery<'_>,
     now_ms: u64,
 ) -> rusqlite::Result<History> {
-    // The position first: everything up to it is in the snapshot. What is deleted is what is oldest, so the
+    // Take the position first: everything up to it is in the snapshot. Only the oldest publications are deleted, so the
     // snapshot may begin later than the position says, but it has no hole.
     if query.limit == 0 {
         stream.wait_until_told();
@@ -55,7 +55,7 @@ fn find_oldest(
     let Some(row) = state.row else { return Ok((state.top + 1, None)) };
     let ttl_ms = ttl_ms(query.retention);
     let retained = |stored_ms: &u64| !is_old(*stored_ms, ttl_ms, now_ms);
-    // All before `low` are gone, none from `high` on. Mostly the first look tells.
+    // All before `low` have expired, none from `high` on. Usually the first look decides.
     let (mut low, mut high, mut alive) = (state.lowest(query.retention), state.top + 1, None);
     let mut middle = low;
     while low < high {
@@ -68,7 +68,7 @@ fn find_oldest(
     Ok((high, alive))
 }
 
-/// Keeps what was found for the next question.
+/// Remembers what was found for the next query.
 fn learn(stream: &Stream, seen: &State, oldest: u64, alive: Option<(u64, u64)>) {
     let mut state = stream.lock();
     let Some(state) = state.as_mut().filter(|state| state.row == seen.row && state.epoch == seen.epoch) else {

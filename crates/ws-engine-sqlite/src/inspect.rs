@@ -1,4 +1,4 @@
-//! What is stored, for an operator. A server may be using the database meanwhile.
+//! What is stored, for an operator. A server may be using the database at the same time.
 
 use std::path::Path;
 
@@ -9,12 +9,12 @@ use crate::database::open_to_inspect;
 use crate::directory::{DATABASE, OpenError, bytes};
 use crate::rows;
 
-/// What all channels hold together.
+/// Totals over all channels.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Inspected {
     /// Channels that have publications, or whose position is remembered.
     pub channels: u64,
-    /// Publications that are stored, those too that wait to be deleted.
+    /// Stored publications, including those that wait to be deleted.
     pub publications: u64,
     /// Bytes of their bodies.
     pub bytes: u64,
@@ -25,20 +25,20 @@ pub struct Inspected {
 /// What is stored of one channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredChannel {
-    /// Its name.
+    /// The channel's name.
     pub name: String,
-    /// The stream's.
+    /// The stream's epoch.
     pub epoch: Epoch,
-    /// Offset of the newest publication there ever was; 0: none.
+    /// Offset of the newest publication ever made; 0: none.
     pub top: u64,
-    /// Publications that are stored.
+    /// Stored publications.
     pub publications: u64,
     /// Bytes of their bodies.
     pub bytes: u64,
-    /// When the newest one was stored, in milliseconds since 1970; 0: never. As the clock was then, if it was not set
-    /// since.
+    /// When the newest one was stored, in milliseconds since 1970; 0: never. By the system's clock, if that has not been
+    /// set since.
     pub newest_ms: u64,
-    /// How much of it is kept, as the server was told last.
+    /// The channel's retention, as the server last knew it.
     pub retention: Retention,
 }
 
@@ -52,10 +52,10 @@ pub(crate) fn open(dir: &Path) -> Result<Connection, OpenError> {
     }
 }
 
-/// Calls `each` with every channel, by name, and adds them up.
+/// Calls `each` with every channel, by name, and returns the totals.
 ///
 /// # Errors
-/// When there is no database, or it cannot be read.
+/// If there is no database, or it cannot be read.
 pub fn inspect(dir: &Path, mut each: impl FnMut(&StoredChannel)) -> Result<Inspected, OpenError> {
     let connection = open(dir)?;
     let mut read = || {

@@ -13,10 +13,10 @@ use crate::limits::{KEEPER_INTERVAL, LOGGED_FAILURES_PER_SECOND, WAL_PAGES};
 use crate::options::Fsync;
 use crate::shared::Shared;
 
-/// What fails is tried again at once.
+/// A failure is retried at once, so its log lines are limited.
 static FAILURES: LogLimit = LogLimit::new(LOGGED_FAILURES_PER_SECOND);
 
-/// Keeps the database until `ended` says so.
+/// Runs until `ended` is closed.
 pub(crate) fn run(shared: &Shared, connection: &Connection, ended: &Receiver<()>) {
     let interval = match shared.options.fsync {
         Fsync::Commit => KEEPER_INTERVAL,
@@ -28,17 +28,17 @@ pub(crate) fn run(shared: &Shared, connection: &Connection, ended: &Receiver<()>
             sync(shared, &mut synced, interval);
         }
         if shared.notice(shared.files.gone(), connection).is_ok() {
-            move_pages(shared, connection, &mut moved);
+            checkpoint(shared, connection, &mut moved);
         }
         shared.measure();
     }
 }
 
-/// Moves what the write-ahead log has into the database, when it is worth it.
-fn move_pages(shared: &Shared, connection: &Connection, moved: &mut u64) {
+/// Checkpoints the write-ahead log, when it is long enough.
+fn checkpoint(shared: &Shared, connection: &Connection, moved: &mut u64) {
     let pages = shared.wal_pages.load(std::sync::atomic::Ordering::Relaxed);
     if pages < *moved {
-        // The log has begun again.
+        // The log was reset.
         *moved = 0;
     }
     if pages >= *moved + WAL_PAGES {
@@ -53,7 +53,7 @@ fn move_pages(shared: &Shared, connection: &Connection, moved: &mut u64) {
     }
 }
 
-/// Forces what was committed to the disk, when it is time.
+/// Syncs committed publications to the disk, when it is time.
 fn sync(shared: &Shared, synced: &mut (u64, Instant), interval: Duration) {
     let commits = shared.commits();
     if commits == synced.0 || synced.1.elapsed() < interval {
@@ -63,7 +63,7 @@ fn sync(shared: &Shared, synced: &mut (u64, Instant), interval: Duration) {
         Ok(()) => *synced = (commits, Instant::now()),
         Err(error) => {
             if let Some(left_out) = FAILURES.pass(Instant::now()) {
-                tracing::error!(%error, left_out, "what was committed could not be forced to the disk");
+                tracing::error!(%error, left_out, "committed publications could not be synced to the disk");
             }
         }
     }

@@ -2,23 +2,23 @@
 //! SQLite database in one directory, which one process uses at a time.
 //!
 //! ```text
-//! append, remove ──► queue ──► writer ── one transaction for whatever has arrived ──► disk
+//! append, remove ──► queue ──► writer ── one transaction for everything that has arrived ──► disk
 //!                                │ after the commit, in its order
 //!                                ├──► sink (the hub)
 //!                                └──► answers
 //! history ──► position known: at once │ otherwise ──► readers, on connections of their own
 //! ```
 //!
-//! What is acknowledged is committed: after a crash it is there, once, in the same epoch. Nothing of the
-//! history is kept in memory but SQLite's page cache; what is on its way to subscribers is the hub's.
-//! Memory is bounded by the queue and by the channels that are subscribed to or were used last.
+//! What is acknowledged is committed: after a crash it is there, once, in the same epoch. No publications
+//! are kept in memory except in SQLite's page cache; those in flight to subscribers are in the hub.
+//! Memory is bounded by the queue and by the channels that have subscribers or were used recently.
 //!
-//! Threads: one writer, as many readers as there are CPUs (2 to 16), and a keeper that checkpoints, looks after the
-//! files, and syncs where the operator wants that at intervals; one more looks through the database for damage after
+//! Threads: one writer, as many readers as there are CPUs (2 to 16), and a keeper that checkpoints, checks the
+//! files, and syncs if the operator wants that at intervals; one more checks the database for damage after
 //! the start.
 //!
-//! Lock order: the telling of a stream → what the sink takes, or its state. The locks of the registry of streams are
-//! never held while another is taken. No caller of the engine waits for the disk.
+//! Lock order: a stream's lock for telling the sink → what the sink takes, or the stream's state. The locks of the registry
+//! of streams are never held while another is taken. No caller of the engine waits for the disk.
 //!
 //! Deliberately absent: sockets, tokio, frames, other engines.
 

@@ -1,63 +1,63 @@
-//! Every limit of this crate that is fixed; what an operator sets is in [`options`](crate::options).
+//! Every fixed limit of this crate; the configurable ones are in [`options`](crate::options).
 
 use std::time::Duration;
 
-/// Threads that read, each with a connection of its own: as many as the process has CPUs, within these bounds.
+/// Reader threads, each with its own connection: one per CPU of the process, within these bounds.
 pub(crate) const READERS_MIN: usize = 2;
 pub(crate) const READERS_MAX: usize = 16;
 
-/// Questions that may wait for the readers.
-pub(crate) const QUESTIONS_MAX: usize = 100_000;
+/// Queries that may wait for a reader.
+pub(crate) const QUERIES_MAX: usize = 100_000;
 
-/// Bytes of publications in one transaction; the last one may go over it.
+/// Bytes of publications in one transaction; the last one may exceed it.
 pub(crate) const BATCH_BYTES_MAX: usize = 4 << 20;
 
-/// What a publication counts in the queue besides its body, in bytes.
+/// What a publication counts in the queue in addition to its body, in bytes.
 pub(crate) const QUEUED_BYTES: usize = 256;
 
-/// Streams in memory from which on those that nobody uses are given up.
+/// Above this number of streams in memory, those that nobody uses are evicted.
 pub(crate) const STREAMS_MAX: usize = 10_000;
 
-/// Streams that are looked at for giving up when one is added.
+/// Streams that are considered for eviction when one is added.
 pub(crate) const STREAMS_LOOKED_AT: usize = 4;
 
-/// Parts of the registry of streams, each behind a lock of its own.
+/// Parts of the registry of streams, each with its own lock.
 pub(crate) const STREAMS_PARTS: usize = 64;
 
-/// Publications of one channel that are deleted in the transaction of a batch, besides as many as it has added.
+/// Publications of one channel that are deleted with a batch, in addition to as many as it has added.
 pub(crate) const TRIM_ROWS: u64 = 64;
 
-/// Publications that one step of the upkeep deletes at most, in all channels together.
+/// Publications that one step of the upkeep deletes at most, over all channels.
 pub(crate) const UPKEEP_ROWS: u64 = 2_000;
 
-/// Channels that one step of the upkeep looks at.
+/// Channels that one step of the upkeep visits.
 pub(crate) const UPKEEP_CHANNELS: u64 = 2_000;
 
-/// Channels besides those that are too many which are looked at for forgetting: some may be subscribed to.
+/// Channels that are considered for forgetting in addition to the excess, because some may have subscribers.
 pub(crate) const UPKEEP_SPARE_CHANNELS: u64 = 64;
 
-/// Time after which a step of the upkeep begins nothing more.
+/// Time after which a step of the upkeep starts nothing more.
 pub(crate) const UPKEEP_STEP: Duration = Duration::from_millis(10);
 
-/// Time between two steps of the upkeep: while there is more to do, as long as the last one took, but no longer than
-/// the first; when there is nothing, the second.
+/// Time between two steps of the upkeep: while there is more to do, as long as the last step took, up to the first;
+/// otherwise the second.
 pub(crate) const UPKEEP_PAUSE_MAX: Duration = Duration::from_millis(20);
 pub(crate) const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Steps of the upkeep between two counts of the channels that are idle.
+/// Steps of the upkeep between two counts of the idle channels.
 pub(crate) const IDLE_COUNT_STEPS: u32 = 60;
 
-/// Time that a connection waits for another program that holds the database.
+/// Time that a connection waits for a lock of another program.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Memory for pages of the database, in KiB: the writer's, and that of each other connection.
+/// Page caches, in KiB: the writer's, and that of each other connection.
 pub(crate) const WRITER_CACHE_KIB: i64 = 8 * 1024;
 pub(crate) const READER_CACHE_KIB: i64 = 2 * 1024;
 
 /// Prepared statements that a connection keeps.
 pub(crate) const STATEMENTS_MAX: usize = 32;
 
-/// A step of the system's clock that is noted, in milliseconds.
+/// A jump of the system's clock that is noted, in milliseconds.
 pub(crate) const CLOCK_STEP_MS: u64 = 1_000;
 
 /// Publications whose times one batch sets back when they were far ahead of the clock, besides as many as it has
@@ -65,7 +65,7 @@ pub(crate) const CLOCK_STEP_MS: u64 = 1_000;
 pub(crate) const SET_BACK_ROWS: usize = 2_000;
 pub(crate) const SET_BACK_BYTES: usize = 2 * BATCH_BYTES_MAX;
 
-/// Rows that the search for damage reads at once, and where it stops before, in bytes.
+/// Rows that the check for damage reads at once, and the bytes at which it stops earlier.
 pub(crate) const CHECK_ROWS: u32 = 1_000;
 pub(crate) const CHECK_BYTES: usize = 4 << 20;
 
@@ -77,15 +77,15 @@ pub(crate) const CHECK_PAUSE: Duration = Duration::from_secs(10);
 pub(crate) const WAL_PAGES: u64 = 1_000;
 pub(crate) const WAL_PAGES_MAX: u64 = 16_384;
 
-/// Size to which the file of the write-ahead log is cut back, in bytes.
+/// Size to which the file of the write-ahead log is truncated, in bytes.
 pub(crate) const WAL_BYTES_KEPT: i64 = 64 << 20;
 
-/// Time between two looks of the keeper.
+/// Time between two runs of the keeper.
 pub(crate) const KEEPER_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Publications that [`export`](crate::export()) reads at once, and where it stops before, in bytes.
+/// Publications that [`export`](crate::export()) reads at once, and the bytes at which it stops earlier.
 pub(crate) const EXPORT_PAGE: usize = 1_000;
 pub(crate) const EXPORT_PAGE_BYTES: usize = 4 << 20;
 
-/// Lines in the log about histories that cannot be read; and about what the keeper cannot do.
+/// Log lines about failed history reads, and about failures of the keeper.
 pub(crate) const LOGGED_FAILURES_PER_SECOND: u32 = 1;

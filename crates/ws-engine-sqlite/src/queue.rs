@@ -1,4 +1,4 @@
-//! What waits for the writer: commands in their order, bounded in bytes.
+//! The writer's queue: commands in their order, bounded in bytes.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -12,14 +12,14 @@ use ws_core::engine::{Append, Appended, EngineError, Epoch, Retention};
 use crate::answer::{Answer, ended};
 use crate::limits::{BATCH_BYTES_MAX, QUEUED_BYTES};
 
-/// What the writer is to do.
+/// A command to the writer.
 #[derive(Debug)]
 pub(crate) enum Command {
     Append(Appending),
     Remove { channel: Box<str>, answer: Answer<Epoch> },
 }
 
-/// A publication that is to be stored.
+/// A publication to store.
 #[derive(Debug)]
 pub(crate) struct Appending {
     pub(crate) channel: Box<str>,
@@ -30,14 +30,14 @@ pub(crate) struct Appending {
     pub(crate) answer: Answer<Appended>,
 }
 
-/// What there is for the writer.
+/// What the writer takes from the queue.
 #[derive(Debug)]
 pub(crate) enum Taken {
-    /// At least one command. `freed`: publishers that waited may go on.
+    /// At least one command. `freed`: waiting publishers may continue.
     Batch { commands: Vec<Command>, freed: bool },
-    /// Nothing has come in time.
+    /// Nothing arrived in time.
     Nothing,
-    /// Nothing will come any more.
+    /// Nothing will arrive any more.
     Closed,
 }
 
@@ -90,20 +90,20 @@ impl Appending {
         }
     }
 
-    /// What a repetition under the same id is compared with.
+    /// The data that a retry with the same id is compared with.
     pub(crate) fn data(&self) -> &[u8] {
         &self.body[self.data.clone()]
     }
 }
 
 impl Queue {
-    /// A queue of so many bytes, from which so many commands are taken at a time.
+    /// A queue of `bytes_max` bytes, from which at most `batch_max` commands are taken at a time.
     pub(crate) fn new(bytes_max: usize, batch_max: usize) -> Self {
         let (bytes, full) = (AtomicUsize::new(0), AtomicBool::new(false));
         Queue { bytes_max, batch_max, bytes, full, waiting: Mutex::default(), arrived: Condvar::new() }
     }
 
-    /// False from the moment on when it was full until half of it is free again.
+    /// False from when it is full until half of it is free again.
     pub(crate) fn has_room(&self) -> bool {
         !self.full.load(Ordering::Acquire)
     }
@@ -112,7 +112,7 @@ impl Queue {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Adds a command. Who has not asked [`has_room`](Self::has_room) is refused at twice what may wait.
+    /// Adds a command. A caller that has not asked [`has_room`](Self::has_room) is refused at twice the bound.
     pub(crate) fn push(&self, command: Command) {
         let mut waiting = self.waiting.lock();
         let bytes = self.bytes();
@@ -131,7 +131,7 @@ impl Queue {
         self.arrived.notify_one();
     }
 
-    /// Takes what has arrived, as much as fits in one transaction; waits for it if there is nothing.
+    /// Takes what has arrived, as much as fits into one transaction; waits for it if there is nothing.
     pub(crate) fn take(&self, timeout: Duration) -> Taken {
         let mut waiting = self.waiting.lock();
         if waiting.commands.is_empty() && !waiting.closed {
@@ -155,19 +155,19 @@ impl Queue {
         Taken::Batch { commands, freed }
     }
 
-    /// Takes nothing more; what is in it is still to be done.
+    /// Accepts nothing more; the queued commands are still executed.
     pub(crate) fn close(&self) {
         self.waiting.lock().closed = true;
         self.arrived.notify_one();
     }
 
-    /// The writer is gone: what is in it is never done.
+    /// The writer is gone: the queued commands are never executed.
     pub(crate) fn abandon(&self) {
         let mut waiting = self.waiting.lock();
         waiting.closed = true;
         let commands = std::mem::take(&mut waiting.commands);
         drop(waiting);
-        // Who waited for room is to ask, and be told.
+        // Waiting publishers have to ask again, and get the error.
         self.full.store(false, Ordering::Release);
         drop(commands);
     }

@@ -1,4 +1,4 @@
-//! The threads that read: each takes the next question, and answers it from a connection of its own.
+//! The reader threads: each takes the next query, and answers it on its own connection.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,50 +12,50 @@ use ws_core::engine::{EngineError, History, HistoryQuery};
 use crate::answer::Answer;
 use crate::health::{is_damage, reason};
 use crate::history::read;
-use crate::limits::{LOGGED_FAILURES_PER_SECOND, QUESTIONS_MAX};
+use crate::limits::{LOGGED_FAILURES_PER_SECOND, QUERIES_MAX};
 use crate::shared::Shared;
 use crate::streams::Stream;
 
-/// A question that waits.
+/// A waiting query.
 #[derive(Debug)]
-pub(crate) struct Question {
+pub(crate) struct Query {
     stream: Arc<Stream>,
-    /// Its channel is the stream's name.
+    /// Its channel is empty here; it is the stream's name.
     query: HistoryQuery<'static>,
     answer: Answer<History>,
 }
 
-/// The questions that wait.
+/// The waiting queries.
 #[derive(Debug, Default)]
-pub(crate) struct Questions {
+pub(crate) struct Queries {
     waiting: Mutex<Waiting>,
     arrived: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
-    questions: VecDeque<Question>,
+    queries: VecDeque<Query>,
     closed: bool,
 }
 
-impl Question {
+impl Query {
     pub(crate) fn new(stream: Arc<Stream>, query: &HistoryQuery<'_>, answer: Answer<History>) -> Self {
-        Question { stream, query: HistoryQuery { channel: "", ..*query }, answer }
+        Query { stream, query: HistoryQuery { channel: "", ..*query }, answer }
     }
 }
 
-impl Questions {
-    pub(crate) fn push(&self, question: Question) {
+impl Queries {
+    pub(crate) fn push(&self, query: Query) {
         let mut waiting = self.waiting.lock();
-        if !waiting.closed && waiting.questions.len() < QUESTIONS_MAX {
-            waiting.questions.push_back(question);
+        if !waiting.closed && waiting.queries.len() < QUERIES_MAX {
+            waiting.queries.push_back(query);
             self.arrived.notify_one();
             return;
         }
         let closed = waiting.closed;
         drop(waiting);
         if !closed {
-            question.answer.give(Err(EngineError::Overloaded));
+            query.answer.give(Err(EngineError::Overloaded));
         }
     }
 
@@ -63,16 +63,16 @@ impl Questions {
     pub(crate) fn close(&self) {
         let mut waiting = self.waiting.lock();
         waiting.closed = true;
-        let questions = std::mem::take(&mut waiting.questions);
+        let queries = std::mem::take(&mut waiting.queries);
         drop(waiting);
         self.arrived.notify_all();
-        drop(questions);
+        drop(queries);
     }
 
-    fn take(&self) -> Option<Question> {
+    fn take(&self) -> Option<Query> {
         let mut waiting = self.waiting.lock();
         loop {
-            match waiting.questions.pop_front() {
+            match waiting.queries.pop_front() {
                 None if !waiting.closed => self.arrived.wait(&mut waiting),
                 next => return next,
             }
@@ -80,19 +80,19 @@ impl Questions {
     }
 }
 
-/// Answers questions until there will be no more.
-pub(crate) fn run(questions: &Questions, mut connection: Connection, shared: &Shared) {
-    while let Some(Question { stream, query, answer }) = questions.take() {
+/// Answers queries until the queue is closed.
+pub(crate) fn run(queries: &Queries, mut connection: Connection, shared: &Shared) {
+    while let Some(Query { stream, query, answer }) = queries.take() {
         let query = HistoryQuery { channel: stream.name(), ..query };
         let result =
             read(&mut connection, &stream, &query, shared.age.now_ms()).map_err(|error| failed(shared, &error));
-        // Before the answer: who asks again finds the stream in nobody's hands.
+        // Before the answer, so that a caller that asks again at once does not find the stream in use here.
         drop(stream);
         answer.give(result);
     }
 }
 
-/// Clients ask as often as they like.
+/// Clients may ask as often as they like, so the log lines are limited.
 static FAILURES: LogLimit = LogLimit::new(LOGGED_FAILURES_PER_SECOND);
 
 fn failed(shared: &Shared, error: &rusqlite::Error) -> EngineError {

@@ -1,5 +1,5 @@
-//! The statements: what is read from and written to the tables, as functions of a connection. Their meaning
-//! is in `schema`. Numbers of the tables are signed; offsets and epochs are not, and go through [`signed`].
+//! The SQL statements, as functions of a connection. The meaning of the tables is documented
+//! in `schema`. Numbers in the tables are signed; offsets and epochs are not, and go through [`signed`].
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::queue::Appending;
 use crate::state::State;
 pub(crate) use crate::state::{Span, ttl_ms};
 
-/// A stored publication under a message id.
+/// A stored publication with a message id.
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) offset: u64,
@@ -20,7 +20,7 @@ pub(crate) struct Known {
     pub(crate) data: Vec<u8>,
 }
 
-/// A channel, and how much of it is kept.
+/// A channel and its retention.
 #[derive(Debug)]
 pub(crate) struct Due {
     pub(crate) name: Box<str>,
@@ -35,8 +35,8 @@ pub(crate) fn unsigned(row: &Row<'_>, column: &str) -> Result<u64> {
     Ok(row.get::<_, i64>(column)?.cast_unsigned())
 }
 
-/// Where a channel's stream is, and the number that it has in the tables; without a row, its epoch is the one
-/// that its name has now.
+/// The state of a channel's stream, with its number in the tables. Without a row, its epoch is derived from
+/// its name.
 pub(crate) fn load(connection: &Connection, name: &str) -> Result<State> {
     let mut statement = connection.prepare_cached(
         "SELECT value AS epochs, c.* FROM meta LEFT JOIN channels c ON c.name = :name WHERE meta.name = 'epochs'",
@@ -66,19 +66,19 @@ pub(crate) fn epoch_of(epochs: Uuid, name: &str) -> Epoch {
     Epoch::from_u64(Uuid::new_v5(&epochs, name.as_bytes()).as_u64_pair().1)
 }
 
-/// Makes the epochs of channels without a row be others.
+/// Changes the epochs of channels without a row.
 pub(crate) fn set_epochs(connection: &Connection, epochs: Uuid) -> Result<()> {
     let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('epochs', ?1)")?;
     statement.execute([epochs]).map(drop)
 }
 
-/// Gives every channel another epoch. What is stored stays.
+/// Gives every channel a new epoch. Publications stay.
 pub(crate) fn renew_epochs(connection: &Connection) -> Result<()> {
     connection.execute("UPDATE channels SET epoch = random()", [])?;
     set_epochs(connection, Uuid::new_v4())
 }
 
-/// The start of the system in which a session began that has not ended, and did not force all to the disk.
+/// The boot id of a session that did not end cleanly and did not sync every commit.
 pub(crate) fn session(connection: &Connection) -> Result<Option<Vec<u8>>> {
     connection.query_row("SELECT value FROM meta WHERE name = 'session'", [], |row| row.get(0)).optional()
 }
@@ -91,7 +91,7 @@ pub(crate) fn set_session(connection: &Connection, boot_id: Option<&[u8]>) -> Re
     .map(drop)
 }
 
-/// How far the times of the tables are ahead of the system's clock, as it was noted.
+/// How far the times in the tables are ahead of the system's clock, as noted.
 pub(crate) fn ahead_ms(connection: &Connection) -> Result<i64> {
     let sql = "SELECT value FROM meta WHERE name = 'ahead_ms'";
     let noted = connection.query_row(sql, [], |row| row.get::<_, [u8; 8]>(0)).optional()?;
@@ -103,25 +103,25 @@ pub(crate) fn set_ahead_ms(connection: &Connection, ahead_ms: i64) -> Result<()>
     connection.prepare_cached(sql)?.execute([ahead_ms.to_be_bytes()]).map(drop)
 }
 
-/// When the newest publication of all was stored; 0: there never was one.
+/// When the newest publication in any channel was stored; 0: there never was one.
 pub(crate) fn newest_ms(connection: &Connection) -> Result<u64> {
     connection.query_row("SELECT COALESCE(MAX(newest_ms), 0) AS newest_ms FROM channels", [], |row| {
         unsigned(row, "newest_ms")
     })
 }
 
-/// Reads something, so that the connection opens all files now: later there may be others in their places.
+/// Reads something, so that the connection opens all its files now: later there may be other files in their place.
 pub(crate) fn look(connection: &Connection) -> Result<()> {
     connection.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))
 }
 
-/// Writes something, to see whether that is possible.
+/// Writes something, to find out whether that is possible.
 pub(crate) fn touch(connection: &Connection) -> Result<()> {
     let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('touched', randomblob(8))")?;
     statement.execute([]).map(drop)
 }
 
-/// Adds a channel, and gives it its number.
+/// Adds a channel and returns its number.
 pub(crate) fn insert_channel(connection: &Connection, name: &str, state: &State) -> Result<i64> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO channels (name, epoch, top, first, newest_ms, size, ttl_ms) VALUES (?1, ?2, 0, 1, 0, 0, 0)",
@@ -129,7 +129,7 @@ pub(crate) fn insert_channel(connection: &Connection, name: &str, state: &State)
     statement.insert(params![name, signed(state.epoch.as_u64())])
 }
 
-/// Stores where a channel is. `idle_ms`: since when nothing is stored in it.
+/// Stores the state of a channel. `idle_ms`: since when nothing is stored in it.
 pub(crate) fn update_channel(
     connection: &Connection,
     row: i64,
@@ -154,8 +154,8 @@ pub(crate) fn update_channel(
     one(changed?)
 }
 
-/// A statement about one row that must be there. If it is not, memory and tables tell different stories, and nothing of
-/// the transaction may be stored.
+/// Checks that a statement changed exactly one row. If it did not, memory and tables disagree, and the transaction must
+/// not be committed.
 fn one(changed: usize) -> Result<()> {
     if changed == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(changed)) }
 }
@@ -180,7 +180,7 @@ pub(crate) fn insert(
     inserted.map(drop)
 }
 
-/// What is stored under a message id, even if it is no longer retained.
+/// The publication stored under a message id, even if it is no longer retained.
 pub(crate) fn find(connection: &Connection, row: i64, msg_id: &str) -> Result<Option<Known>> {
     let mut statement = connection.prepare_cached(
         "SELECT offset, stored_ms, substr(body, data_start + 1, data_bytes) AS data FROM publications
@@ -211,7 +211,7 @@ pub(crate) fn body(connection: &Connection, row: i64, offset: u64) -> Result<Opt
     body.optional()
 }
 
-/// The time that the publication at an offset shows; 0: it is not there, or shows none.
+/// The time shown in the publication at an offset; 0: there is no such publication, or it shows none.
 pub(crate) fn shown_ms(connection: &Connection, row: i64, offset: u64) -> Result<u64> {
     let body = body(connection, row, offset)?;
     Ok(body.and_then(|(body, data)| time::shown(&body, &data)).unwrap_or_default())
@@ -230,7 +230,7 @@ pub(crate) fn stored_ms(connection: &Connection, row: i64, offset: u64) -> Resul
     statement.query_row(params![row, signed(offset)], |row| unsigned(row, "stored_ms")).optional()
 }
 
-/// When the oldest `n` publications from an offset on were stored, in their order.
+/// When the oldest `n` publications from an offset on were stored, in order.
 pub(crate) fn oldest_ms(connection: &Connection, row: i64, from: u64, n: u64) -> Result<Vec<u64>> {
     let mut statement = connection.prepare_cached(
         "SELECT stored_ms FROM publications WHERE channel = ?1 AND offset >= ?2 ORDER BY offset LIMIT ?3",
@@ -238,7 +238,7 @@ pub(crate) fn oldest_ms(connection: &Connection, row: i64, from: u64, n: u64) ->
     statement.query_map(params![row, signed(from), signed(n)], |row| unsigned(row, "stored_ms"))?.collect()
 }
 
-/// Publications in a span, at most `limit`, and until their bodies reach `bytes_max`.
+/// Publications in a span, at most `limit`, stopping when their bodies reach `bytes_max`.
 pub(crate) fn page(
     connection: &Connection,
     row: i64,
@@ -272,7 +272,7 @@ pub(crate) fn delete(connection: &Connection, row: i64, span: Span) -> Result<()
     connection.prepare_cached(sql)?.execute(params![row, signed(span.from), signed(span.to)]).map(drop)
 }
 
-/// Channels in which something is to be deleted by now, the most urgent first.
+/// Channels in which something is due to be deleted, the most urgent first.
 pub(crate) fn due(connection: &Connection, now_ms: u64, limit: u64) -> Result<Vec<Due>> {
     let mut statement = connection
         .prepare_cached("SELECT name, size, ttl_ms FROM channels WHERE due_ms <= ?1 ORDER BY due_ms LIMIT ?2")?;
@@ -280,7 +280,7 @@ pub(crate) fn due(connection: &Connection, now_ms: u64, limit: u64) -> Result<Ve
     statement.query_map(params![signed(now_ms), signed(limit)], due)?.collect()
 }
 
-/// Channels whose numbers are behind `after`, and what each was told last to keep.
+/// Channels with numbers greater than `after`, and their last known retention.
 pub(crate) fn channels(connection: &Connection, after: i64, limit: u64) -> Result<Vec<(i64, Due)>> {
     let mut statement =
         connection.prepare_cached("SELECT id, name, size, ttl_ms FROM channels WHERE id > ?1 ORDER BY id LIMIT ?2")?;
@@ -288,7 +288,7 @@ pub(crate) fn channels(connection: &Connection, after: i64, limit: u64) -> Resul
     statement.query_map(params![after, signed(limit)], channel)?.collect()
 }
 
-/// Another retention holds for a channel. What is stored in it is looked at.
+/// Changes the retention of a channel, and makes it due for trimming.
 pub(crate) fn set_retention(connection: &Connection, row: i64, retention: Retention, now_ms: u64) -> Result<()> {
     let mut statement = connection.prepare_cached(
         "UPDATE channels SET size = ?2, ttl_ms = ?3, due_ms = CASE WHEN first <= top THEN ?4 ELSE due_ms END
@@ -304,19 +304,19 @@ pub(crate) fn retention(row: &Row<'_>) -> Result<Retention> {
     Ok(Retention { size, ttl: std::time::Duration::from_millis(unsigned(row, "ttl_ms")?) })
 }
 
-/// The retention of a channel, as it was told last; `None`: nothing is known of it.
+/// The last known retention of a channel; `None`: nothing is known of it.
 pub(crate) fn stored_retention(connection: &Connection, name: &str) -> Result<Option<Retention>> {
     let mut statement = connection.prepare_cached("SELECT size, ttl_ms FROM channels WHERE name = ?1")?;
     statement.query_row([name], retention).optional()
 }
 
-/// The stream under this number is over; its publications are deleted later.
+/// The stream with this number was removed; its publications are deleted later.
 pub(crate) fn remove(connection: &Connection, row: i64) -> Result<()> {
     forget(connection, row)?;
     connection.prepare_cached("INSERT INTO removed VALUES (?1)")?.execute([row]).map(drop)
 }
 
-/// Deletes publications of a stream that was removed, at most `limit`. Whether there may be more to do.
+/// Deletes publications of a removed stream, at most `limit`. Returns whether there may be more to do.
 pub(crate) fn purge(connection: &Connection, limit: u64) -> Result<bool> {
     let mut next = connection.prepare_cached("SELECT channel FROM removed LIMIT 1")?;
     let Some(row) = next.query_row([], |row| row.get::<_, i64>(0)).optional()? else { return Ok(false) };
@@ -331,26 +331,27 @@ pub(crate) fn purge(connection: &Connection, limit: u64) -> Result<bool> {
     Ok(true)
 }
 
-/// How many channels have nothing stored.
+/// How many channels have no publications.
 pub(crate) fn count_idle(connection: &Connection) -> Result<u64> {
     let mut statement = connection.prepare_cached("SELECT COUNT(*) AS n FROM channels WHERE idle_ms IS NOT NULL")?;
     statement.query_row([], |row| unsigned(row, "n"))
 }
 
-/// Those that have had nothing for longest: their numbers and names.
+/// The channels that have been without publications for longest: their numbers and names.
 pub(crate) fn idle(connection: &Connection, limit: u64) -> Result<Vec<(i64, Box<str>)>> {
     let mut statement = connection
         .prepare_cached("SELECT id, name FROM channels WHERE idle_ms IS NOT NULL ORDER BY idle_ms LIMIT ?1")?;
     statement.query_map([signed(limit)], |row| Ok((row.get("id")?, row.get("name")?)))?.collect()
 }
 
-/// Nothing is stored in a channel, or it is used although nothing is: others are forgotten before it.
+/// Marks a channel without publications as idle from now on, because it has just become so or is in use: others are
+/// forgotten before it.
 pub(crate) fn stay_idle(connection: &Connection, row: i64, now_ms: u64) -> Result<()> {
     let sql = "UPDATE channels SET idle_ms = ?2 WHERE id = ?1";
     one(connection.prepare_cached(sql)?.execute(params![row, signed(now_ms)])?)
 }
 
-/// Forgets the position of a channel that has nothing stored.
+/// Forgets the position of a channel without publications.
 pub(crate) fn forget(connection: &Connection, row: i64) -> Result<()> {
     one(connection.prepare_cached("DELETE FROM channels WHERE id = ?1")?.execute([row])?)
 }

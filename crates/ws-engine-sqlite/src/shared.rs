@@ -16,7 +16,7 @@ use crate::options::SqliteOptions;
 use crate::queue::Queue;
 use crate::streams::Streams;
 
-/// Everything but the connections, which each thread has for itself.
+/// Everything except the connections, which belong to one thread each.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: SqliteOptions,
@@ -62,14 +62,14 @@ impl Shared {
         }
     }
 
-    /// Calls `f` with the sink. Before the start nobody listens.
+    /// Calls `f` with the sink, if the engine has been started.
     pub(crate) fn tell(&self, f: impl FnOnce(&dyn EngineSink)) {
         if let Some(sink) = self.sink.get() {
             f(&**sink);
         }
     }
 
-    /// A batch of so many publications, begun at `since`, was committed.
+    /// Counts a committed batch of `publications`, begun at `since`.
     pub(crate) fn committed(&self, publications: usize, since: Instant) {
         let us = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.counts.commits.fetch_add(1, Ordering::Relaxed);
@@ -77,21 +77,21 @@ impl Shared {
         self.counts.commit_us.fetch_add(us, Ordering::Relaxed);
     }
 
-    /// Takes notice of a file of the database that is gone.
+    /// Reacts to a file of the database that is gone.
     ///
     /// # Errors
-    /// Why nothing may be acknowledged any more. The first to notice that only the write-ahead log is gone moves what
-    /// it holds into the database, by `connection`.
+    /// Why nothing may be acknowledged any more. The first to notice that only the write-ahead log is gone checkpoints
+    /// it into the database, through `connection`.
     pub(crate) fn notice(&self, gone: Option<Gone>, connection: &Connection) -> Result<(), String> {
         self.health.gone()?;
         let Some(gone) = gone else { return Ok(()) };
         let (is_news, reason) = self.health.lost(gone.name);
         if is_news && gone.can_be_saved {
             match connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(0)) {
-                Ok(0) => tracing::info!("what the write-ahead log held is in the database"),
-                Ok(_) => tracing::warn!("not all that the write-ahead log held could be moved into the database"),
+                Ok(0) => tracing::info!("the write-ahead log was moved into the database"),
+                Ok(_) => tracing::warn!("not all of the write-ahead log could be moved into the database"),
                 Err(error) => {
-                    tracing::warn!(%error, "what the write-ahead log held could not be moved into the database")
+                    tracing::warn!(%error, "the write-ahead log could not be moved into the database")
                 }
             }
         }

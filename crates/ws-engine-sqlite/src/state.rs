@@ -1,26 +1,27 @@
-//! Where a stream is, and what of it is retained. No database: that is in `rows`, and who uses a stream in `streams`.
+//! The state of a stream: its position, and what of it is retained. No database access: that is in `rows`. Who
+//! uses a stream is in `streams`.
 
 use ws_core::engine::{Epoch, History, HistoryQuery, Retention};
 
-/// Where a stream is. What is told of it has been given to the sink.
+/// The state of a stream. Everything in it has been given to the sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct State {
-    /// Its number in the tables; `None`: nothing was ever stored of it.
+    /// Its number in the tables; `None`: nothing was ever stored in it.
     pub(crate) row: Option<i64>,
     pub(crate) epoch: Epoch,
-    /// Offset of the newest publication there ever was; 0: none.
+    /// Offset of the newest publication ever made; 0: none.
     pub(crate) top: u64,
     /// Nothing before this offset is retained any more.
     pub(crate) first: u64,
     /// Nothing before this offset is stored any more.
     pub(crate) stored: u64,
-    /// When the newest one was stored. Later ones never have an earlier time, so that age follows the order.
+    /// When the newest one was stored. Later publications never have an earlier time, so age follows the order.
     pub(crate) newest_ms: u64,
-    /// When something in it is to be deleted.
+    /// When something in it is due to be deleted.
     pub(crate) due_ms: Option<u64>,
-    /// A stored publication, and when it was stored: none behind it is older.
+    /// The offset of a stored publication, and when it was stored: none after it is older.
     pub(crate) alive: Option<(u64, u64)>,
-    /// The latest time that a publication has shown; `None`: the newest one must tell.
+    /// The latest time shown in a publication; `None`: has to be read from the newest one.
     pub(crate) shown_ms: Option<u64>,
 }
 
@@ -32,17 +33,17 @@ pub(crate) struct Span {
 }
 
 impl State {
-    /// A stream of which nothing was ever stored.
+    /// A stream in which nothing was ever stored.
     pub(crate) fn new(epoch: Epoch) -> Self {
         State { row: None, epoch, top: 0, first: 1, stored: 1, newest_ms: 0, due_ms: None, alive: None, shown_ms: None }
     }
 
-    /// The lowest offset that may be retained, whatever the age.
+    /// The lowest offset that may be retained, regardless of age.
     pub(crate) fn lowest(&self, retention: Retention) -> u64 {
         self.first.max((self.top + 1).saturating_sub(retention.size as u64))
     }
 
-    /// Offset of the oldest retained publication, `top + 1` if there is none; `None`: the database must tell.
+    /// Offset of the oldest retained publication, `top + 1` if there is none; `None`: needs the database.
     pub(crate) fn oldest(&self, retention: Retention, now_ms: u64) -> Option<u64> {
         let (lowest, ttl_ms) = (self.lowest(retention), ttl_ms(retention));
         match self.alive {
@@ -53,7 +54,7 @@ impl State {
         }
     }
 
-    /// What the query asks for in a stream whose oldest retained publication is `oldest`, without the
+    /// The answer to a query in a stream whose oldest retained publication is `oldest`, without the
     /// publications.
     pub(crate) fn answer(&self, query: &HistoryQuery<'_>, oldest: u64) -> (History, Span) {
         let from = oldest.max(query.after.saturating_add(1));
@@ -66,11 +67,11 @@ impl State {
 
 /// The age at which publications are no longer kept, in milliseconds; 0: none.
 pub(crate) fn ttl_ms(retention: Retention) -> u64 {
-    // So many years that a sum with a time does not overflow.
+    // Bounded so that a sum with a time does not overflow.
     u64::try_from(retention.ttl.as_millis()).unwrap_or(u64::MAX).min(1 << 60)
 }
 
-/// Whether what was stored at a time is no longer kept.
+/// Whether a publication stored at `stored_ms` is too old to be kept.
 pub(crate) fn is_old(stored_ms: u64, ttl_ms: u64, now_ms: u64) -> bool {
     ttl_ms > 0 && stored_ms.saturating_add(ttl_ms) <= now_ms
 }

@@ -1,5 +1,5 @@
-//! The streams that are known in memory: where each is, and who of this node is interested. All of it but the
-//! interest can be read from the database again, so streams that nobody uses are given up.
+//! The streams in memory: the state of each, and its subscribers on this node. Everything except the
+//! subscribers can be read from the database again, so streams that nobody uses are evicted.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -16,25 +16,25 @@ pub(crate) use crate::state::{State, is_old};
 /// One channel's stream.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    /// The one that the registry has.
+    /// Shared with the registry.
     name: Arc<str>,
     /// Subscribers on this node.
     interests: AtomicU32,
-    /// It was looked up since it was last looked at for giving up.
+    /// It was looked up since it was last considered for eviction.
     used: AtomicBool,
-    /// Where it stands in the order of its part; used under that part's lock.
+    /// Its index in the order of its part; used under that part's lock.
     at: AtomicUsize,
-    /// Held from before the sink is told something until the state says so too. Who has just become interested must
-    /// not see the one without the other.
+    /// Held from before the sink is told something until the state says so too. A new subscriber must
+    /// not see one without the other.
     telling: Mutex<()>,
-    /// `None`: not read from the database yet. Never held for longer than a look, or a first look at the database.
+    /// `None`: not read from the database yet. Only held for a moment, or for the first read from the database.
     state: Mutex<Option<State>>,
 }
 
-/// All streams that are known.
+/// All streams in memory.
 #[derive(Debug)]
 pub(crate) struct Streams {
-    /// Each behind a lock of its own, so that threads seldom meet.
+    /// Each part has its own lock, so that threads rarely contend.
     parts: Box<[Mutex<Known>]>,
     hasher: RandomState,
 }
@@ -42,13 +42,13 @@ pub(crate) struct Streams {
 #[derive(Debug, Default)]
 struct Known {
     by_name: HashMap<Arc<str>, Arc<Stream>>,
-    /// Each of them once, at the place that it knows.
+    /// Each stream once, at the index that it knows.
     order: Vec<Arc<Stream>>,
-    /// Who of the order is looked at next.
+    /// The clock hand: which stream is considered for eviction next.
     hand: usize,
 }
 
-/// Streams of a part from which on those that nobody uses are given up.
+/// Above this number of streams in a part, those that nobody uses are evicted.
 const PART_MAX: usize = STREAMS_MAX.div_ceil(STREAMS_PARTS);
 
 impl Default for Streams {
@@ -67,14 +67,14 @@ impl Stream {
         self.interests.load(Ordering::Acquire) > 0
     }
 
-    /// The state, if nobody has it, and nobody is told anything just now.
+    /// The state, if nobody holds it, and the sink is not being told anything.
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, Option<State>>> {
         drop(self.telling.try_lock()?);
         self.state.try_lock()
     }
 
-    /// Tells the sink something by `tell`, and changes the state by `change` behind it. While the sink is told, the
-    /// state can be read: it is behind what the sink knows, never ahead. Who asks for the position waits.
+    /// Tells the sink something with `tell`, and then changes the state with `change`. While the sink is told, the
+    /// state can be read: it lags behind what the sink knows, and is never ahead. A caller that asks for the position waits.
     pub(crate) fn tell(&self, tell: impl FnOnce(), change: impl FnOnce(&mut Option<State>)) {
         let telling = self.telling.lock();
         tell();
@@ -82,13 +82,13 @@ impl Stream {
         drop(telling);
     }
 
-    /// What the sink was told before this call, the state says behind it.
+    /// Waits until the state says everything that the sink was told before this call.
     pub(crate) fn wait_until_told(&self) {
         drop(self.telling.lock());
     }
 
-    /// Where it is; read from the database where that is not known yet. Only the writer stores, and it loads
-    /// before it does, so who loads never misses what is being stored.
+    /// The state; read from the database if it is not known yet. Only the writer stores, and it loads the state
+    /// before it does, so a loaded state never misses what is being stored.
     pub(crate) fn load(&self, connection: &Connection) -> rusqlite::Result<State> {
         let mut state = self.state.lock();
         match *state {
@@ -97,7 +97,7 @@ impl Stream {
         }
     }
 
-    /// The state, for who changes it.
+    /// The state, to change it.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Option<State>> {
         self.state.lock()
     }
@@ -126,7 +126,7 @@ impl Streams {
 
     /// One subscriber more, or one less.
     pub(crate) fn interest(&self, name: &str, interested: bool) {
-        // Under the lock: who is interested is not given up.
+        // Under the lock: a stream with subscribers is not evicted.
         let mut known = self.part(name).lock();
         let stream = known.get(name);
         let change = |n: u32| Some(if interested { n + 1 } else { n.saturating_sub(1) });
@@ -138,8 +138,8 @@ impl Streams {
         }
     }
 
-    /// Gives up what is known of a stream. False while somebody uses it.
-    pub(crate) fn give_up(&self, name: &str) -> bool {
+    /// Evicts a stream. False while somebody uses it.
+    pub(crate) fn evict(&self, name: &str) -> bool {
         let mut known = self.part(name).lock();
         let Some(stream) = known.by_name.get(name).cloned() else { return true };
         // Ours, and the two of the registry.
@@ -185,25 +185,25 @@ impl Known {
         }
     }
 
-    /// Gives back room that was needed by many who are gone.
-    fn give_back(&mut self) {
+    /// Shrinks the tables after many streams are gone.
+    fn shrink(&mut self) {
         if self.by_name.capacity() > 4 * PART_MAX && self.order.capacity() > 4 * PART_MAX {
             self.by_name.shrink_to(2 * PART_MAX);
             self.order.shrink_to(2 * PART_MAX);
         }
     }
 
-    /// Gives up a few of those that nobody uses, if there are too many.
+    /// Evicts a few streams that nobody uses, if there are too many.
     fn make_room(&mut self) {
         for _ in 0..STREAMS_LOOKED_AT {
             if self.by_name.len() < PART_MAX {
-                return self.give_back();
+                return self.shrink();
             }
             self.hand = if self.hand < self.order.len() { self.hand } else { 0 };
             let stream = self.order[self.hand].clone();
             let was_used = stream.used.swap(false, Ordering::Relaxed);
-            // Ours, and the two of this part: nobody else has it, and nobody gets it while this lock is held.
-            // Who has been used since the last look gets another round.
+            // Ours, and the two of this part: nobody else holds it, and nobody gets it while this lock is held.
+            // A stream that was used since the last look gets another round.
             if was_used || stream.is_followed() || Arc::strong_count(&stream) > 3 {
                 self.hand += 1;
             } else {
@@ -239,10 +239,10 @@ mod tests {
         assert!(streams.len() <= STREAMS_MAX + STREAMS_PARTS, "{} are left", streams.len());
         assert!(Arc::ptr_eq(&held, &streams.get("held")));
         assert!(streams.get("followed").is_followed());
-        assert!(!streams.give_up("held") && !streams.give_up("followed"));
+        assert!(!streams.evict("held") && !streams.evict("followed"));
         drop(held);
         streams.interest("followed", false);
-        assert!(streams.give_up("held") && streams.give_up("followed") && streams.give_up("never there"));
+        assert!(streams.evict("held") && streams.evict("followed") && streams.evict("never there"));
         assert!(streams.find("held").is_none() && streams.find("followed").is_none());
     }
 
@@ -251,7 +251,7 @@ mod tests {
         let streams = Streams::default();
         let names: Vec<_> = (0..STREAMS_MAX / 2).map(|i| i.to_string()).collect();
         names.iter().for_each(|name| drop(streams.get(name)));
-        assert!(names.iter().step_by(3).all(|name| streams.give_up(name)));
+        assert!(names.iter().step_by(3).all(|name| streams.evict(name)));
         for part in &streams.parts {
             let known = part.lock();
             assert_eq!(known.by_name.len(), known.order.len());

@@ -1,10 +1,10 @@
-//! RFC 6455, case by case: builds the echo example of ws-transport, starts it on a free port and lets a
-//! conformance suite loose on it.
+//! Conformance to RFC 6455: builds the echo example of ws-transport, starts it on a free port and runs a
+//! conformance suite against it.
 //!
 //! A suite is a folder with two programs. `install ENV` prepares a folder once. `run URL --env ENV --exclude
 //! GLOBS [--cases GLOBS]` tests the server at that URL, exits with 0 when nothing failed, and its last line
-//! says `N passed, M failed, …`. Both are believed only together. The server ends with this process's chore,
-//! however that ends: success, failure, Ctrl-C or SIGTERM.
+//! says `N passed, M failed, …`. The run only passes if both agree. The server is stopped at the end, whatever the
+//! end is: success, failure, Ctrl-C or SIGTERM.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(at("signals"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(at("signals"))?;
-        // Dropping the other branch kills whatever it has running.
+        // Dropping the other branch kills the processes that it has started.
         tokio::select! {
             done = build_and_test(args) => done,
             _ = terminate.recv() => Err(Error::Interrupted),
@@ -85,7 +85,7 @@ async fn build_and_test(args: &Args) -> Result<(), Error> {
     test(server, &args.suite, &env, &args.cases).await
 }
 
-/// Builds the example; cargo says where it put it.
+/// Builds the example; cargo reports the path.
 async fn build() -> Result<PathBuf, Error> {
     let mut cargo = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--release", "-p", "ws-transport", "--example", EXAMPLE]);
@@ -98,7 +98,7 @@ async fn build() -> Result<PathBuf, Error> {
     String::from_utf8_lossy(&output.stdout).lines().rev().find_map(executable).ok_or(Error::NoExecutable)
 }
 
-/// The example's file, where `line` is cargo's message about it.
+/// The example's path, if `line` is cargo's message about it.
 fn executable(line: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(line).ok()?;
     let target = message.get("target")?;
@@ -106,15 +106,15 @@ fn executable(line: &str) -> Option<PathBuf> {
     is_it.then(|| message["executable"].as_str().map(PathBuf::from))?
 }
 
-/// Installs the suite, unless an earlier run has done so to its end.
+/// Installs the suite, unless an earlier run has completed that.
 async fn install(suite: &Path, env: &Path) -> Result<(), Error> {
     let done = env.join("installed");
     if done.exists() {
         return Ok(());
     }
     let mut install = command(suite.join("install"));
-    // Suites port Python packages in place. Compiled files that pip made a moment earlier are then told from
-    // their sources by second and size, which may both be the same; with this set they hold a checksum.
+    // Suites patch Python packages in place. Python compares compiled files with their sources by second and size, which
+    // may both be the same for files that pip has just made; with this variable it compares a checksum.
     install.env("SOURCE_DATE_EPOCH", "315532800");
     let status = within(INSTALL_MAX, "installing the suite", install.arg(env).status()).await?;
     succeeded("installing the suite", status.map_err(at(suite.join("install")))?)?;
@@ -134,7 +134,7 @@ async fn test(mut server: Command, suite: &Path, env: &Path, cases: &[String]) -
     tested.and(stopped)
 }
 
-/// Reads on until the server says `listening on URL`.
+/// Reads until the server prints `listening on URL`.
 async fn url(said: &mut Lines<BufReader<ChildStdout>>) -> Result<String, Error> {
     let mut last = None;
     while let Some(line) = said.next_line().await.map_err(at("the server"))? {
@@ -146,7 +146,7 @@ async fn url(said: &mut Lines<BufReader<ChildStdout>>) -> Result<String, Error> 
     Err(Error::NotListening(last))
 }
 
-/// Runs the suite, passes on what it says, and compares its status with its count.
+/// Runs the suite, passes on its output, and compares its status with its count.
 async fn judge(suite: &Path, env: &Path, cases: &[String], url: &str) -> Result<(), Error> {
     let mut run = command(suite.join("run"));
     run.arg(url).arg("--env").arg(env).args(["--exclude", EXCLUDED]);
@@ -216,7 +216,7 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
     }
 
-    /// A suite and a server of shell scripts, in a folder of their own.
+    /// A suite and a server made of shell scripts, in a temporary folder.
     async fn outcome(name: &str, server: &str, suite: &str) -> (Result<(), String>, PathBuf) {
         let folder = folder(name);
         script(&folder, "server", server);

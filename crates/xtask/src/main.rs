@@ -1,4 +1,4 @@
-//! Chores of this repository: `cargo xtask --help`. A module per chore.
+//! Repository tasks: `cargo xtask --help`. One module per task.
 
 mod conformance;
 mod schema;
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", about = "Chores of this repository")]
+#[command(name = "cargo xtask", about = "Repository tasks")]
 enum Chore {
     Schema(schema::Args),
     Conformance(conformance::Args),

@@ -1,5 +1,5 @@
-//! `static/schema/*.json`: the documents that ws-proto derives from its types, as files for people, for
-//! generators and for the server to hand out.
+//! `static/schema/*.json`: the documents generated from the types of ws-proto, as files for people, for code
+//! generators and for the server to serve.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::Value;
 /// Write static/schema/{protocol,asyncapi,openapi}.json
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Write nothing; fail when a file is not what would be written
+    /// Write nothing; fail if a file is out of date
     #[arg(long)]
     check: bool,
 }
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     if args.check { check(&root) } else { write(&root) }
 }
 
-/// Every file, by its path below the root, and what belongs in it.
+/// Every file, by its path below the root, and its contents.
 fn files() -> [(String, String); 3] {
     let file = |name: &str, document: Value| (format!("{FOLDER}/{name}.json"), text(document));
     [
@@ -39,7 +39,7 @@ fn files() -> [(String, String); 3] {
     ]
 }
 
-/// Sorted, so that the order does not hang on which features of serde_json a build happens to have.
+/// Sorted, so that the order does not depend on the features of serde_json in a build.
 fn text(mut document: Value) -> String {
     document.sort_all_objects();
     format!("{document:#}\n")
@@ -57,7 +57,7 @@ fn write(root: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// A file that is missing is as stale as one that differs.
+/// A missing file is stale too.
 fn check(root: &Path) -> Result<(), Error> {
     let mut stale = Vec::new();
     for (path, expect) in files() {

@@ -1,4 +1,4 @@
-//! Whatever text comes: it is decoded or refused, and what is decoded is encoded to the same.
+//! Any text is either decoded or refused, and a decoded value is encoded to the same value.
 
 use serde_json::value::RawValue;
 use ws_proto::action::{
@@ -6,10 +6,10 @@ use ws_proto::action::{
 };
 use ws_proto::{ChannelName, ClientMessage, ErrorBody, Request, ServerMessage, encode_error, encode_request};
 
-/// An error is small, however long what caused it.
+/// The longest error, however long the input was.
 const ERROR_BYTES_MAX: usize = 1024;
 
-/// One text.
+/// Runs one text.
 pub fn run(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     match ClientMessage::decode(text) {
@@ -29,7 +29,7 @@ pub fn run(data: &[u8]) {
     name(text);
 }
 
-/// Reads the payload as one of this type; what can be read is the same again when it has been written.
+/// Reads the payload as this type; if that works, writing and reading it again gives the same.
 macro_rules! again {
     ($request:ident, $payload:ty) => {
         match $request.payload::<$payload>() {
@@ -58,7 +58,7 @@ fn payloads(request: &Request<'_>) {
     publish(request);
 }
 
-/// Its data is kept as it was written; as a value, a number could come back as its neighbour.
+/// Its data is kept as written; as a parsed value, a number could come back as a neighbouring one.
 fn publish(request: &Request<'_>) {
     let read = request.payload::<Publish<'_, &RawValue>>();
     let Ok(publish) = read.inspect_err(is_small) else { return };
@@ -73,7 +73,7 @@ fn is_small(error: &ErrorBody) {
     assert!(error.message.len() <= ERROR_BYTES_MAX, "{} bytes", error.message.len());
 }
 
-/// What a name may be, said in other words than the parser's.
+/// The rules for names, written independently of the parser.
 fn name(text: &str) {
     match ChannelName::parse(text) {
         Ok(name) => {

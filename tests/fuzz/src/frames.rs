@@ -1,9 +1,9 @@
-//! WebSocket frames as a client reads them off a server's bytes (RFC 6455, section 5.2).
+//! Parses WebSocket frames from a server's bytes, as a client does (RFC 6455, section 5.2).
 
-/// Whole frames at the beginning of `bytes`, their opcode and payload, and how many bytes they are.
+/// The whole frames at the beginning of `bytes`, with opcode and payload, and how many bytes they are in total.
 ///
 /// # Panics
-/// Where the bytes are no frame of a server's that does not fragment: final, unmasked, no reserved bit, in its shortest
+/// If the bytes are not a frame of a server that does not fragment: final, unmasked, no reserved bit, in the shortest
 /// form.
 pub fn frames(bytes: &[u8]) -> (Vec<(u8, &[u8])>, usize) {
     let (mut frames, mut at) = (Vec::new(), 0);
@@ -16,7 +16,7 @@ pub fn frames(bytes: &[u8]) -> (Vec<(u8, &[u8])>, usize) {
     (frames, at)
 }
 
-/// Bytes of the header and of the payload, once the header is there.
+/// Lengths of the header and of the payload, once the header is complete.
 fn header(bytes: &[u8]) -> Option<(usize, usize)> {
     let first = *bytes.first()?;
     assert!([0x81, 0x88, 0x89, 0x8a].contains(&first), "first byte {first:#x}: frames are cut");

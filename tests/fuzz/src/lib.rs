@@ -1,5 +1,5 @@
-//! What is done with an input of a fuzzer, one file a target. The inputs that are kept (`seeds/`) go through the same as
-//! ordinary tests, in `tests/tests/it/fuzz.rs`.
+//! The fuzz targets, one file each. The stored inputs (`seeds/`) run through the same functions as ordinary tests, in
+//! `tests/tests/it/fuzz.rs`.
 //!
 //! Each target is a function of bytes that panics when something does not hold.
 

@@ -1,4 +1,4 @@
-//! Tokens: any text, and tokens that were in order before somebody changed them.
+//! Tokens: any text, and valid tokens with changes.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -36,7 +36,7 @@ fn secret() -> Key {
     Key::secret(Algorithm::Hs256, b"a secret of thirty-two bytes, or more", None).expect("a secret")
 }
 
-/// The first byte says what the rest is: a token, changes to a good one, or a key set.
+/// The first byte says what the rest is: a token, changes to a valid one, or a key set.
 pub fn run(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
     match kind % 3 {
@@ -58,7 +58,7 @@ fn any(data: &[u8]) {
     }
 }
 
-/// Pairs of a place and a letter that goes there.
+/// Pairs of an index and the letter to put there.
 fn changed(changes: &[u8]) {
     let mut token = GOOD.clone().into_bytes();
     for change in changes.chunks_exact(3) {
@@ -69,7 +69,7 @@ fn changed(changes: &[u8]) {
     assert!(VERIFIER.check(&text, NOW_MS).is_err() || says_the_same(&text), "{text}");
 }
 
-/// Only bits of the signature's last letter that count nothing may differ.
+/// Only unused bits of the signature's last letter may differ.
 fn says_the_same(text: &str) -> bool {
     text.len() == GOOD.len() && text[..text.len() - 1] == GOOD[..GOOD.len() - 1]
 }

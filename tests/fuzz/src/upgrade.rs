@@ -1,5 +1,5 @@
-//! Any bytes at the beginning of a connection to a server that listens: it answers in HTTP, or not at all, and serves
-//! the next one.
+//! Any bytes at the beginning of a connection to a listening server: it answers in HTTP, or not at all, and serves
+//! the next connection.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -13,12 +13,12 @@ use ws_core::{
 };
 use ws_transport::{DrainOptions, LogConnections, Transport, TransportOptions};
 
-/// So often it is asked whether the server is well.
+/// Number of connections between two health checks.
 const LOOK_EVERY: u32 = 64;
 
 static LINES_DROPPED: Count = Count::new();
 
-/// The server, on a thread of its own for as long as the process lasts.
+/// The server, on its own thread until the process ends.
 static SERVER: LazyLock<(SocketAddr, Arc<Counters>)> = LazyLock::new(|| {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
@@ -79,8 +79,8 @@ fn hub() -> Hub {
     Hub::start(options, Arc::new(MemoryEngine::new(MemoryLimits { history_bytes_max: 1 << 20, idle_channels_max: 10 })))
 }
 
-/// One connection: these bytes, and then nothing more. Where the first byte is even, a handshake that is in order goes
-/// before the others.
+/// One connection: sends these bytes, and then nothing more. If the first byte is even, a valid handshake is sent before
+/// the others.
 pub fn run(data: &[u8]) {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     let Some((kind, rest)) = data.split_first() else { return };
@@ -105,11 +105,11 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// All that comes back.
+/// Reads everything that comes back.
 fn ask(bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(SERVER.0).expect("the server listens");
     stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
-    // It may have refused before it has read all.
+    // The server may have refused before it has read everything.
     let _ = stream.write_all(bytes);
     let _ = stream.shutdown(Shutdown::Write);
     let mut answer = Vec::new();

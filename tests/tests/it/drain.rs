@@ -1,4 +1,4 @@
-//! The end of a server: everybody is told when to come back, and the process ends well (ARCHITECTURE, invariant 8).
+//! The drain: every client is told when to reconnect, and the process exits cleanly.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::SERVER;
 
 const CLIENTS: usize = 200;
 
-/// Reads what a drain says to a client: its slot, then close 1001 and the end.
+/// Reads what a client gets in a drain: its slot, then close 1001 and the end. Returns the slot.
 async fn goodbye(mut client: Client) -> [u64; 2] {
     let event = client.event("draining").await;
     let slot = [0, 1].map(|at| event["reconnect_after_ms"][at].as_u64().unwrap_or_else(|| panic!("a slot: {event}")));
@@ -70,7 +70,7 @@ async fn nobody_comes_in_while_it_drains() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_never_answers_is_cut_off() {
+async fn a_client_that_never_answers_is_cut_off() {
     let server = Server::with(|config| config.drain.grace = Duration::from_millis(800)).await;
     let silent = Raw::websocket(server.addr()).await;
     let mut half = Raw::connect(server.addr()).await;
@@ -81,7 +81,7 @@ async fn who_never_answers_is_cut_off() {
     drop((silent, half));
 }
 
-/// A publisher has to know what is stored and what is not, also of a disk that takes a while.
+/// A publisher has to know what is stored and what is not, even if the disk is slow.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_accepted_is_answered_before_the_close() {
     const PUBLISHED: usize = 40;
@@ -93,7 +93,7 @@ async fn what_was_accepted_is_answered_before_the_close() {
     client.texts((1..=PUBLISHED).map(|id| publish(id).to_string())).await;
     until("all to be accepted", async || (engine.held() == PUBLISHED).then_some(())).await;
     server.begin_drain();
-    // When others are closed, it would have been too.
+    // When others are closed, this one would have been closed too.
     assert_eq!(idle.closed().await.0, 1001);
     assert_eq!(client.event("draining").await["event"], "draining");
     client.text(publish(0).to_string()).await;
@@ -119,7 +119,7 @@ async fn a_server_without_clients_ends_at_once() {
     assert_eq!(server.stop().await, (0, 0));
 }
 
-/// A process with clients that gets this signal ends well.
+/// A process with clients exits cleanly on this signal.
 async fn ends_well(signal: Signal, name: &str) {
     let variables = [("WS_SERVER__DRAIN__RECONNECT_SPREAD", "3s"), ("WS_SERVER__DRAIN__GRACE", "20s")];
     let mut server = Process::start(SERVER, &variables).await;

@@ -1,4 +1,4 @@
-//! PROTOCOL sections 3 and 6, as far as the base actions go: envelopes, errors, the error budget, the order of answers.
+//! PROTOCOL, "Envelope" and "Errors", for the base actions: envelopes, errors, the error budget, the order of answers.
 
 use ws_tests::client::error_of;
 use ws_tests::prelude::*;
@@ -148,7 +148,7 @@ async fn the_budget_is_configured_and_refills() {
     })
     .await;
     let mut client = server.connect().await;
-    // Forgiven one by one: what a window of time has passed by no longer counts, so this never ends if it works.
+    // Old errors expire one by one, so this never closes the connection if it works.
     for _ in 0..4 {
         for _ in 0..2 {
             client.text("x").await;
@@ -176,7 +176,7 @@ async fn pipelined_requests_are_answered_in_order() {
             1 => ("fly", "{}".to_owned()),
             _ => ("echo", format!(r#"{{"message":"{}"}}"#, "x".repeat(n % 300))),
         };
-        // An error now and then, yet fewer than the budget.
+        // An error now and then, but fewer than the budget.
         let action = if action == "fly" && n % 400 != 1 { "broadcast" } else { action };
         let payload = if action == "broadcast" { format!(r#"{{"message":{n}}}"#) } else { payload };
         let request = format!(r#"{{"id":"{n}","type":"request","action":"{action}","payload":{payload}}}"#);

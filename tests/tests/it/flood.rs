@@ -1,4 +1,4 @@
-//! Publishers that do not wait: readers that read get everything, in one order.
+//! Publishers that do not wait: readers that keep up get everything, in one order.
 
 use std::sync::Arc;
 
@@ -12,10 +12,11 @@ const PUBLISHERS: usize = 3;
 const EACH: usize = 10_000;
 const READERS: usize = 4;
 
-/// Publisher and number, in the order in which a connection got them.
+/// Publisher and number of each broadcast, in the order in which a connection got them.
 type Order = Vec<(usize, usize)>;
 
-/// Everything that a connection sends (up to a gap, should there be one), taken off the socket first and looked at afterwards: nothing reads faster.
+/// Everything that a connection sends (up to a gap, if there is one), read first and parsed afterwards: this is the fastest
+/// way to read.
 async fn tape(mut socket: OwnedReadHalf, frames: usize) -> Vec<Vec<u8>> {
     let (mut bytes, mut seen, mut at) = (Vec::with_capacity(1 << 20), Vec::with_capacity(frames), 0);
     while seen.len() < frames {
@@ -25,7 +26,7 @@ async fn tape(mut socket: OwnedReadHalf, frames: usize) -> Vec<Vec<u8>> {
             seen.push(bytes[at..at + end].to_vec());
             at += end;
             if is_gap(&bytes[at - end..at]) {
-                return seen; // More will not come to so many frames.
+                return seen; // No more frames will come after a gap.
             }
         }
     }
@@ -46,7 +47,7 @@ fn end_of_frame(bytes: &[u8]) -> Option<usize> {
     (bytes.len() >= end).then_some(end)
 }
 
-/// The broadcasts among the frames; the answers, too, are in order, and there are so many of them.
+/// The broadcasts among the frames. Checks that there are `answers` answers, in order.
 fn order(frames: &[Vec<u8>], answers: usize) -> Order {
     let (mut order, mut answered) = (Order::new(), 0);
     for frame in frames {
@@ -77,7 +78,7 @@ fn requests(publisher: usize) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_that_read_get_everything_in_one_order() {
-    // A twentieth of what is published: without back-pressure most of it would be lost.
+    // A twentieth of what is published: without back-pressure most broadcasts would be lost.
     let server = Server::with(|config| config.limits.broadcast_log_bytes_max = 256 * 1024).await;
     let (mut reading, mut writing) = (JoinSet::new(), JoinSet::new());
     let all_there = Arc::new(Barrier::new(PUBLISHERS + 1));

@@ -1,5 +1,5 @@
-//! Clients of other people: npm `ws` and Python's `websockets` run the seed's examples, and lose no publication when they
-//! lose their connection.
+//! Clients written by others: npm `ws` and Python's `websockets` run the examples of the first version, and lose no
+//! publication when they lose their connection.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,13 +13,13 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// Runs a script with the server's URL and these arguments, and returns what it says. All its connections end; `clean` of
-/// them with a goodbye.
+/// Runs a script with the server's URL and these arguments, and returns its output. All its connections must end, `clean` of
+/// them with a close frame.
 async fn run(program: PathBuf, script: &str, arguments: &[String], clean: u32) -> String {
     run_against(&Server::start().await, program, script, arguments, clean).await
 }
 
-/// The same, against a server that is there.
+/// The same, against a running server.
 async fn run_against(server: &Server, program: PathBuf, script: &str, arguments: &[String], clean: u32) -> String {
     let command = Command::new(program)
         .arg(folder(script))
@@ -37,7 +37,7 @@ async fn run_against(server: &Server, program: PathBuf, script: &str, arguments:
     said[0].trim().to_owned()
 }
 
-/// The seed's requests, each with the answer that it must get when one is connected.
+/// The first version's requests, each with the answer that it must get when one client is connected.
 async fn seed(program: PathBuf, script: &str) {
     let expect =
         |(text, id, data): (&str, &str, &str)| json!([text, {"id": id, "type": "response", "data": one(data)}]);
@@ -51,7 +51,7 @@ fn one(data: &str) -> Value {
     serde_json::from_str(&data.replace('3', "1")).expect("JSON")
 }
 
-/// Publications before, while and after a subscriber is away; the history has all that it misses.
+/// Publications before, while and after a subscriber is away; the history has everything that it missed.
 async fn recovery(program: PathBuf, script: &str) {
     let arguments = ["news-é", "10", "100", "20"].map(str::to_owned);
     assert_eq!(run(program, script, &arguments, 2).await, "130 publications");

@@ -1,4 +1,4 @@
-//! Inputs that fuzzers have found, and some by hand, through the same functions as there (`tests/fuzz`).
+//! Inputs found by fuzzers, and some made by hand, run through the fuzz targets (`tests/fuzz`).
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::path::Path;
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
 
-/// Runs all seeds of a target, each by its name where it fails.
+/// Runs all seeds of a target; a failure names the seed.
 fn seeds(target: &str, run: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
     let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));

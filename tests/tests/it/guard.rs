@@ -1,4 +1,4 @@
-//! Who gets in, and how often one may ask: origins of pages, connections per address, rates, actions.
+//! Admission and rates: origins of pages, connections per address, rates, modes of actions.
 
 use ws_core::Access;
 use ws_tests::prelude::*;
@@ -55,7 +55,7 @@ async fn an_operator_says_which_pages_may_connect() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_address_has_so_many_connections() {
+async fn connections_of_an_address_are_limited() {
     let server = Server::with(|config| config.limits.connections_per_ip_max = 2).await;
     let first = server.connect().await;
     let _second = server.connect().await;
@@ -68,7 +68,7 @@ async fn an_address_has_so_many_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn so_many_handshakes_a_second_are_let_in() {
+async fn handshakes_per_second_are_limited() {
     let server = Server::with(|config| config.limits.handshakes_per_second = 3).await;
     let mut statuses = Vec::new();
     for _ in 0..12 {

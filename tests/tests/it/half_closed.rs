@@ -1,4 +1,4 @@
-//! A client that has sent all it has to say, and ends its sending side: it gets the answers, as over HTTP.
+//! A client that shuts down its sending side gets the answers to everything it sent, as over HTTP.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ async fn what_was_sent_before_the_end_is_answered() {
     server.wait_for_metric("ws_connections", 0.0).await;
 }
 
-/// Also when the answers fill the socket, and when nothing is owed.
+/// Also if the answers fill the socket, and if no answer is due.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_wait_for_the_socket_arrive() {
     const ECHOES: usize = 200;

@@ -1,4 +1,4 @@
-//! PROTOCOL section 2, with short intervals.
+//! PROTOCOL, "Heartbeat", with short intervals.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use ws_tests::raw::{FIN, frame, opcode};
 
 use crate::held::Held;
 
-/// Long enough that a busy machine answers in time, short enough for a test.
+/// Long enough for a busy machine to answer in time, short enough for a test.
 const INTERVAL: Duration = Duration::from_millis(100);
 const PATIENT: Duration = Duration::from_secs(20);
 const IMPATIENT: Duration = Duration::from_millis(500);
@@ -53,8 +53,8 @@ async fn a_silent_client_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_is_gone_without_a_word_is_closed() {
-    // Answers nothing, not even the close: the server ends by itself.
+async fn a_client_that_disappears_is_closed() {
+    // Answers nothing, not even the close frame: the server ends the socket by itself.
     let server = beating(IMPATIENT).await;
     let gone = Raw::websocket(server.addr()).await;
     server.wait_for_metric("ws_connections", 0.0).await;
@@ -62,9 +62,9 @@ async fn a_client_that_is_gone_without_a_word_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn any_frame_is_life() {
+async fn any_frame_counts_as_a_sign_of_life() {
     let server = beating(Duration::from_secs(1)).await;
-    // Never answers a ping as it should, but says something else in time, for longer than silence would be borne.
+    // Never answers a ping, but sends something else in time, for longer than the timeout.
     let live = async |life: Vec<u8>| {
         let mut client = Raw::websocket(server.addr()).await;
         let mut pings = 0;
@@ -107,7 +107,7 @@ async fn a_busy_receiver_that_never_sends_is_still_pinged() {
     let mut receiver = server.connect().await;
     let mut sender = server.connect().await;
     let mut received = 0;
-    // Something goes to it all the time, so only its own silence can be the reason.
+    // Data is sent to it all the time, so only its own silence can be the reason.
     loop {
         sender.request("1", "broadcast", json!({"message": received})).await;
         sender.event("broadcast").await;
@@ -128,9 +128,9 @@ async fn off_is_off() {
     assert_eq!(client.count().await, 1);
 }
 
-/// The server reads nothing of a publisher that it holds up, so it cannot judge its silence.
+/// The server does not read from a waiting publisher, so it must not close it for silence.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_publisher_that_is_held_up_is_not_taken_for_dead() {
+async fn a_waiting_publisher_is_not_taken_for_dead() {
     let engine = Arc::new(Held::new());
     let server = Server::over(engine.clone(), |config| {
         config.heartbeat.interval = INTERVAL;
@@ -146,7 +146,7 @@ async fn a_publisher_that_is_held_up_is_not_taken_for_dead() {
     }
     until("both to be held", async || (server.metrics().await.get("ws_publishers_held_total") >= 2.0).then_some(()))
         .await;
-    // Not read before there is room; of the other one there is nothing to be read.
+    // The waiting publisher has unread bytes until there is room; the silent client has none.
     held.write(&raw::text(&publish("2").to_string())).await;
     assert_eq!(silent.closed().await, 4000);
     server.wait_for_metric("ws_connections", 1.0).await;

@@ -1,5 +1,5 @@
-//! An engine that does to the server what the test says: its answers to publishers are held back, as those of a
-//! slow disk; it has no room; it panics.
+//! An engine that the test controls: it holds back answers to publishers, as with a slow disk; it has no room; it
+//! panics.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,13 +37,13 @@ impl Held {
         self.answers.lock().expect("no panic while locked").len()
     }
 
-    /// Says that it has room, or has none.
+    /// Sets whether it has room.
     pub(super) fn set_room(&self, room: bool) {
         self.full.store(!room, Ordering::Release);
         self.sink.get().filter(|_| room).iter().for_each(|sink| sink.has_room());
     }
 
-    /// Panics when it is asked for publications from now on; not when it is asked for a position.
+    /// From now on, panics on a query for publications, but not on one for a position.
     pub(super) fn panic(&self) {
         self.panics.store(true, Ordering::Release);
     }

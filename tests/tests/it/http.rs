@@ -1,4 +1,4 @@
-//! PROTOCOL section 9, first two paragraphs: pages, health, metrics, schemas, and what is no handshake.
+//! PROTOCOL, "HTTP": pages, health, metrics, schemas, and invalid handshakes.
 
 use ws_tests::http::Response;
 use ws_tests::prelude::*;
@@ -68,7 +68,7 @@ async fn metrics_are_openmetrics_and_move() {
     client.error().await;
     other.close().await;
 
-    // A delivery is counted after it was made.
+    // A delivery is counted after it is made.
     server.wait_for_metric("ws_deliveries_total", 2.0).await;
     let after = server.metrics().await;
     for (name, value) in [
@@ -161,7 +161,7 @@ async fn one_connection_takes_many_requests() {
     for (path, status) in [("/health", 200), ("/nothing", 404), ("/ws", 426), ("/metrics", 200), ("/", 200)] {
         assert_eq!(raw.ask("GET", path, &[]).await.status, status, "{path}");
     }
-    // All in one segment, the last of them the handshake, with a frame behind it.
+    // All in one segment, the last of them the handshake, followed by a frame.
     let requests =
         [raw::request("GET", "/health", &[]), raw::request("GET", "/ready", &[]), raw::handshake("/ws")].concat();
     let frame = raw::text(r#"{"id":"1","type":"request","action":"get_connections"}"#);
@@ -193,7 +193,7 @@ async fn frames_in_the_segment_of_the_handshake() {
     }
 }
 
-/// What `GET /ws` with these changes to a right handshake is answered with. An empty value takes a header away.
+/// The response to `GET /ws` with these changes to a valid handshake. An empty value removes a header.
 async fn handshake_with(server: &Server, path: &str, changes: &[(&'static str, &'static str)]) -> Response {
     let mut headers = handshake_headers();
     for change in changes {
@@ -233,7 +233,7 @@ async fn handshakes() {
     check("/ws", &[("Connection", "keep-alive, uPgRaDe"), ("Upgrade", "WebSocket")], 101).await;
     for changes in [[("Connection", "")], [("Upgrade", "")], [("Upgrade", "h2c")], [("Connection", "close")]] {
         if changes == [("Connection", "close")] {
-            continue; // HTTP does not go on there.
+            continue; // HTTP ends there.
         }
         let response = check("/ws", &changes, 426).await;
         assert_eq!(response.header("upgrade"), Some("websocket"));
@@ -297,7 +297,7 @@ async fn heads_that_are_too_large_or_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_idle_http_connection_is_given_up() {
+async fn an_idle_http_connection_is_closed() {
     let server = Server::with(|config| config.limits.handshake_timeout = Duration::from_millis(200)).await;
     let mut raw = Raw::connect(server.addr()).await;
     assert_eq!(raw.ask("GET", "/health", &[]).await.status, 200);
@@ -305,7 +305,7 @@ async fn an_idle_http_connection_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn half_a_head_is_given_up() {
+async fn an_incomplete_head_is_closed() {
     let server = Server::with(|config| config.limits.handshake_timeout = Duration::from_millis(200)).await;
     let silent = Raw::connect(server.addr()).await;
     let mut half = Raw::connect(server.addr()).await;
@@ -314,19 +314,19 @@ async fn half_a_head_is_given_up() {
         let rest = raw.rest().await;
         assert!(!rest.starts_with(b"HTTP/1.1 101"), "{rest:?}");
     }
-    // One that is done with its handshake is not concerned.
+    // A connection that has completed its handshake is not affected.
     let mut client = server.connect().await;
     assert_eq!(client.count().await, 1);
 }
 
-/// Who asks for much and takes nothing gives up its socket in time, as who says half a request does.
+/// A client that sends many requests and reads nothing is closed in time, like one that sends half a request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_takes_no_answers_is_given_up() {
+async fn a_client_that_reads_no_responses_is_closed() {
     let server = Server::with(|config| config.limits.handshake_timeout = Duration::from_millis(300)).await;
     let mut raw = Raw::connect(server.addr()).await;
     let many = raw::request("GET", "/schema/asyncapi.json", &[]).repeat(300);
     raw.write(many.as_bytes()).await;
-    // It takes what the system had taken already, and then no more comes: it was cut off in the middle.
+    // It reads what is in the kernel's buffers, and then nothing more: it was cut off in the middle.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut stream = raw.into_inner();
     let (mut taken, mut buffer) = (0, vec![0; 1 << 20]);
@@ -337,9 +337,9 @@ async fn who_takes_no_answers_is_given_up() {
     assert!(taken < whole / 2, "{taken} of {whole} bytes");
 }
 
-/// `printf … | nc -N`: what comes behind the request, and with it, is the end.
+/// `printf … | nc -N`: the end of the stream arrives together with the request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_says_nothing_more_gets_the_answer() {
+async fn a_client_that_shuts_down_its_side_gets_the_response() {
     let server = Server::start().await;
     for _ in 0..50 {
         let mut raw = Raw::connect(server.addr()).await;

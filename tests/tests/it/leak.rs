@@ -1,4 +1,4 @@
-//! Thousands of connections, ended in every way there is: nothing of them stays.
+//! Thousands of connections, ended in every possible way: nothing of them is left.
 
 use ws_tests::prelude::*;
 use ws_tests::raw::{FIN, frame, opcode, text};
@@ -9,7 +9,7 @@ const CONNECTIONS: usize = 2000;
 const AT_ONCE: usize = 50;
 const WAYS: usize = 10;
 
-/// One connection from its beginning to an end that depends on `n`. True if it had become a WebSocket.
+/// One connection, ended in a way that depends on `n`. True if it became a WebSocket.
 async fn visit(addr: std::net::SocketAddr, n: usize) -> bool {
     let handshake = raw::handshake("/ws");
     let echo = text(r#"{"id":"1","type":"request","action":"echo","payload":{"message":[1,2,3]}}"#);
@@ -65,7 +65,7 @@ async fn visits(addr: std::net::SocketAddr) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_stays_of_connections_that_ended() {
+async fn nothing_is_left_of_ended_connections() {
     let server = Process::start(SERVER, &[]).await;
     let addr = server.addr();
     let files = server.open_files();
@@ -99,8 +99,8 @@ async fn nothing_stays_of_connections_that_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_place_is_given_back_by_every_end() {
-    // Room for as many as there are at once: one place lost for each kind of end would soon fill it.
+async fn every_end_releases_the_permit() {
+    // Room for as many as there are at once: if one kind of end kept its permit, they would soon run out.
     let server = Server::with(|config| config.limits.connections_max = 4).await;
     for n in 0..60 {
         visit(server.addr(), n).await;

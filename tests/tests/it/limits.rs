@@ -1,4 +1,4 @@
-//! What is too large, too deep, or no WebSocket: each ends as PROTOCOL section 3 and RFC 6455 say.
+//! Input that is too large, too deep, or not WebSocket: each ends as PROTOCOL and RFC 6455 say.
 
 use ws_tests::prelude::*;
 use ws_tests::raw::{FIN, frame, opcode, text};
@@ -15,7 +15,7 @@ async fn closes(server: &Server, what: &str, bytes: &[u8], code: u16) {
     next.close().await;
 }
 
-/// An echo request of exactly so many bytes.
+/// An echo request of exactly `bytes` bytes.
 fn echo_of(bytes: usize) -> String {
     let (start, end) = (r#"{"id":"1","type":"request","action":"echo","payload":{"message":""#, r#""}}"#);
     format!("{start}{}{end}", "x".repeat(bytes - start.len() - end.len()))
@@ -142,7 +142,7 @@ async fn what_breaks_rfc_6455() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_came_before_a_mistake_is_answered() {
+async fn requests_before_an_error_are_answered() {
     let server = Server::start().await;
     let mut client = Raw::websocket(server.addr()).await;
     let requests = text(r#"{"id":"1","type":"request","action":"echo","payload":{"message":1}}"#).repeat(3);
@@ -154,7 +154,7 @@ async fn what_came_before_a_mistake_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_came_before_a_close_is_answered() {
+async fn requests_before_a_close_are_answered() {
     const REQUESTS: usize = 3000;
     let server = Server::start().await;
     let mut client = Raw::websocket(server.addr()).await;

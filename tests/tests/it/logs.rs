@@ -1,4 +1,4 @@
-//! The log of a real process: it harms nobody, whatever becomes of standard error; and what it says of connections.
+//! The log of a real process: it never blocks the server, whatever happens to standard error; and its lines about connections.
 
 use ws_tests::prelude::*;
 use ws_tests::process::Signal;
@@ -9,7 +9,7 @@ use crate::SERVER;
 /// Every refusal is a line.
 const MUCH: (&str, &str) = ("WS_SERVER__LOG_CONNECTIONS", "all");
 
-/// Lets the server log until lines are lost.
+/// Makes the server log until lines are lost.
 async fn until_lines_are_lost(server: &Process) {
     let many = 500;
     let refused = raw::request("GET", "/ws", &[]).repeat(many);
@@ -25,7 +25,7 @@ async fn until_lines_are_lost(server: &Process) {
     .await;
 }
 
-/// An open connection is answered, and a drain ends as it should.
+/// Checks that an open connection is answered, and a drain ends normally.
 async fn serves_and_drains(mut client: Client, server: Process) {
     assert_eq!(client.ask("echo", json!({"message": 1})).await["echo"], 1);
     assert_eq!(http::get(server.addr(), "/health").await.status, 200);
@@ -52,7 +52,7 @@ async fn a_log_whose_reader_is_gone_costs_lines_only() {
     serves_and_drains(client, server).await;
 }
 
-/// What was logged before the end is there, the last line too.
+/// Everything logged before the end is there, including the last line.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_the_log_is_written() {
     let mut server = Process::start(SERVER, &[]).await;
@@ -63,7 +63,7 @@ async fn the_end_of_the_log_is_written() {
     assert!(log.last().is_some_and(|line| line.contains("\"message\":\"drained\"")), "{log:?}");
 }
 
-/// A handshake from elsewhere, a connection closed for what it sends, and one that says goodbye.
+/// A handshake from another origin, a connection closed by the server for what it sends, and one closed by the client.
 async fn three_connections(server: &Process) {
     let mut headers = handshake_headers();
     headers.push(("Origin", "https://elsewhere.example"));
@@ -74,7 +74,7 @@ async fn three_connections(server: &Process) {
     ann.close().await;
 }
 
-/// The lines about connections with this setting, less what differs from run to run.
+/// The lines about connections with this setting, without what differs from run to run.
 async fn logged(setting: Option<&str>) -> Vec<Value> {
     let setting = setting.map(|value| ("WS_SERVER__LOG_CONNECTIONS", value));
     let secret = ("WS_SERVER__AUTH__KEYS__0__SECRET", token::SECRET);
@@ -90,7 +90,7 @@ async fn logged(setting: Option<&str>) -> Vec<Value> {
     about.map(shortened).collect()
 }
 
-/// What a line says, checked for what every line of its kind has.
+/// The contents of a line, after checking the fields that every line of its kind has.
 fn shortened(line: Value) -> Value {
     assert_eq!((&line["level"], &line["address"]), (&json!("INFO"), &json!("127.0.0.1")), "{line}");
     let message = line["message"].as_str().expect("a message");

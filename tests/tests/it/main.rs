@@ -1,6 +1,6 @@
-//! End-to-end tests over real sockets: one file a subject.
+//! End-to-end tests over real sockets, one file per subject.
 //!
-//! Each test has a server of its own, on a port that the system chooses. None sleeps to wait for something: they wait for
+//! Each test has its own server, on a port that the system chooses. None sleeps to wait for something: they wait for
 //! states, with deadlines that only a broken server misses.
 
 mod browser;

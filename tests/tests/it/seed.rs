@@ -1,10 +1,10 @@
-//! The seed's examples as they stand in its README, and its promises: many clients, broadcasts, counts.
+//! The examples of the first version's README as they are written, and its promises: many clients, broadcasts, counts.
 
 use std::collections::HashSet;
 
 use ws_tests::prelude::*;
 
-/// Requests of the seed, verbatim, each with its id, and the data it is answered with when three are connected.
+/// Requests of the first version, verbatim, each with its id and the data of the answer when three clients are connected.
 pub(crate) const EXAMPLES: [(&str, &str, &str); 4] = [
     (
         r#"{

@@ -1,4 +1,4 @@
-//! Readers that do not read: nobody else notices, memory stays bounded, nothing is lost unannounced.
+//! Readers that do not read: the others do not notice, memory stays bounded, nothing is lost unannounced.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use ws_tests::prelude::*;
 
 use crate::SERVER;
 
-/// Of the system, at the reader that is slow.
+/// Receive buffer of the slow reader's socket, in bytes.
 const RECEIVE_BUFFER: u32 = 64 * 1024;
 const BURST: usize = 32;
 const MIB: f64 = 1024.0 * 1024.0;
@@ -19,7 +19,7 @@ fn broadcast(n: usize) -> String {
     json!({"id": "b", "type": "request", "action": "broadcast", "payload": {"message": message}}).to_string()
 }
 
-/// Publishes bursts, each when everybody at the barrier has got the one before.
+/// Publishes bursts, each after everybody at the barrier has received the previous one.
 async fn publish(mut client: Client, bursts: usize, everybody: Arc<Barrier>) -> Client {
     for burst in 0..bursts {
         client.texts((0..BURST).map(|n| broadcast(burst * BURST + n))).await;
@@ -44,7 +44,7 @@ async fn read(mut client: Client, bursts: usize, everybody: Arc<Barrier>) -> Cli
     client
 }
 
-/// Reads to the last of `sent` broadcasts: what was received, what was said to be missed, and in how many gaps.
+/// Reads to the last of `sent` broadcasts: how many were received, how many announced as missed, and in how many gaps.
 async fn catch_up(client: &mut Client, sent: usize) -> (usize, usize, usize) {
     let (mut next, mut received, mut missed, mut gaps) = (0, 0, 0, 0);
     while next < sent {
@@ -144,7 +144,7 @@ async fn answers_and_broadcasts_share_a_slow_socket() {
     }
 }
 
-/// Waits until a reader that never reads has been given up, and then sees what is left for it.
+/// Waits until a reader that never reads has been closed, and then reads what is left for it.
 async fn given_up(server: &Server, mut slow: Client, left: f64) {
     server.wait_for_metric(r#"ws_connections_closed_total{code="4001"}"#, 1.0).await;
     server.wait_for_metric("ws_connections", left).await;

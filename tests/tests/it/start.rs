@@ -1,4 +1,4 @@
-//! The start of a real process: signals are obeyed, and a secret in a URL is nobody's business.
+//! The startup of a real process: signals end it, and a secret in a URL is not logged.
 
 use std::process::Stdio;
 
@@ -9,7 +9,7 @@ use ws_tests::prelude::*;
 
 use crate::SERVER;
 
-/// A server that fetches its keys from here before it listens.
+/// A server that fetches its keys from this test before it listens.
 async fn starting(query: &str) -> (Child, TcpListener) {
     let provider = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/keys{query}", provider.local_addr().expect("an address"));
@@ -37,7 +37,7 @@ async fn a_signal_ends_the_start() {
         assert!(Command::new("kill").args([name, &id]).status().await.expect("there is a kill").success());
         let output = within("the process to end", child.wait_with_output()).await.expect("a child of ours");
         let log = String::from_utf8_lossy(&output.stderr);
-        // Had it waited for the keys, it would have ended with 1.
+        // If it had waited for the keys, it would have exited with 1.
         assert_eq!(output.status.code(), Some(0), "{log}");
         assert!(log.contains("ended during the start") && !log.contains("listening"), "{log}");
     }
@@ -55,7 +55,7 @@ async fn a_secret_in_the_url_of_the_keys_is_in_no_line() {
     let log = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{log}");
     assert!(log.contains("/keys?… cannot be fetched") && !log.contains("swordfish"), "{log}");
-    // The same where nobody answers, as the errors of the library name the URL.
+    // The same if nobody answers, because the library's errors contain the URL.
     drop(provider);
     let (child, provider) = starting("?api_key=swordfish").await;
     drop(within("the server to ask for keys", provider.accept()).await.expect("a socket"));

@@ -1,4 +1,4 @@
-//! A task that the server cannot do without panics: the server does not go on half dead.
+//! An essential task panics: the server does not keep running half dead.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use ws_tests::prelude::*;
 use crate::held::Held;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_whose_fan_out_has_panicked_says_so_and_ends() {
+async fn a_server_whose_fan_out_has_panicked_reports_it_and_ends() {
     let engine = Arc::new(Held::new());
     let server = Server::over(engine.clone(), |_| {}).await;
     let mut client = server.connect().await;

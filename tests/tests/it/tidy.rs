@@ -1,4 +1,4 @@
-//! Rules that matter, read off the repository itself: arrows between crates, what lies where, what the documents must name.
+//! The rules of the repository: dependencies between crates, the layout, what the documents must name.
 
 mod circles;
 mod imports;
@@ -14,14 +14,14 @@ use crate::durable::directory;
 
 const LINES_MAX: usize = 450;
 
-/// What may lie in the root, besides files that begin with a dot.
+/// What may be in the root, besides dotfiles.
 const ROOT: [&str; 10] =
     ["Cargo.lock", "Cargo.toml", "LICENSE", "README.md", "crates", "docs", "rustfmt.toml", "static", "target", "tests"];
 
-/// Words that say nothing (docs/ARCHITECTURE.md): no file is named so.
+/// Words that say nothing: no file has one in its name.
 const EMPTY_WORDS: [&str; 5] = ["manager", "handler", "helper", "util", "service"];
 
-/// A crate, the crates of ours that it may use, and what it must never use of others' (docs/ARCHITECTURE.md).
+/// A crate, the crates of ours that it may use, and other crates that it must never use (docs/ARCHITECTURE.md).
 type Arrows = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const NETWORK: &[&str] = &["hyper", "hyper-util", "tokio-tungstenite", "tungstenite", "reqwest", "rustls"];
@@ -103,7 +103,7 @@ fn sources() -> Vec<PathBuf> {
     sources
 }
 
-/// Names of what a package uses, for itself or to build; what only its tests use is not part of it.
+/// Names of the dependencies and build dependencies of a package, without dev-dependencies.
 fn dependencies(manifest: &Table) -> Vec<String> {
     let tables = ["dependencies", "build-dependencies"].into_iter().filter_map(|name| manifest.get(name)?.as_table());
     tables.flat_map(|table| table.keys().cloned()).collect()
@@ -129,7 +129,7 @@ fn arrows_between_crates() {
             }
         }
     }
-    none("arrows that must not be", wrong);
+    none("dependencies that are not allowed", wrong);
 }
 
 #[test]
@@ -178,17 +178,17 @@ fn files_are_small_and_say_what_they_are_for() {
         }
     }
     none(&format!("files over {LINES_MAX} lines"), long);
-    none("files that do not open with their contract", silent);
+    none("files without a `//!` comment at the top", silent);
     none("names that say nothing", empty_words);
 }
 
-/// All documents, one text.
+/// All documents, as one text.
 fn documents() -> String {
     let docs = root().join("docs");
     names(&docs).iter().filter(|name| name.ends_with(".md")).map(|name| read(&docs.join(name))).collect()
 }
 
-/// Those of `words` that no document has between backticks, at most with labels or a value behind it.
+/// Those of `words` that no document has in backticks, where labels or a value may follow.
 fn unnamed(words: impl IntoIterator<Item = String>) -> Vec<String> {
     let text = documents();
     let is_end = |byte: u8| !(byte.is_ascii_alphanumeric() || byte == b'_');

@@ -65,7 +65,7 @@ async fn failures(server: &Server, trust: &Trust) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_tls_is_cut_off() {
+async fn plain_text_is_cut_off() {
     let certificate = Certificate::new();
     let server = Server::with(|config| {
         encrypt(config, &certificate);
@@ -122,7 +122,7 @@ async fn read_publication(client: &mut TlsClient, offset: u64) {
     }
 }
 
-/// The frame that closes arrives, and behind it the goodbye of TLS: nothing was cut off.
+/// The close frame arrives, followed by TLS's `close_notify`: nothing was cut off.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_ends_in_order() {
     let certificate = Certificate::new();

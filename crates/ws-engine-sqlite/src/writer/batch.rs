@@ -1,4 +1,4 @@
-//! What one transaction does, and what is said when it is committed.
+//! What one transaction does, and what is reported after its commit.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::shared::Shared;
 use crate::streams::{State, Stream, is_old};
 use crate::times::{self, Budget};
 
-/// What came of the commands of a transaction.
+/// The results of the commands of a transaction.
 #[derive(Debug)]
 pub(super) struct Batch {
     /// One for each command.
@@ -21,7 +21,7 @@ pub(super) struct Batch {
     drafts: Vec<Draft>,
 }
 
-/// What came of a command.
+/// The result of a command.
 #[derive(Debug)]
 enum Outcome {
     Stored { draft: usize, row: i64, epoch: Epoch, offset: u64, stored_ms: u64, publication: Publication },
@@ -35,14 +35,14 @@ enum Outcome {
 struct Draft {
     stream: Arc<Stream>,
     state: State,
-    /// That of the last publication; `None`: nothing was added since the stream was removed, or at all.
+    /// That of the last publication; `None`: nothing was added, or the stream was removed since.
     retention: Option<Retention>,
     /// Publications that were added.
     added: u64,
 }
 
 impl Batch {
-    /// Does the commands, within a transaction.
+    /// Executes the commands, within a transaction.
     pub(super) fn store(connection: &Connection, shared: &Shared, commands: &[Command]) -> Result<Self> {
         let (now_ms, mut budget) = (shared.age.now_ms(), Budget::of(commands.len()));
         let mut batch = Batch { outcomes: Vec::with_capacity(commands.len()), drafts: Vec::new() };
@@ -65,7 +65,7 @@ impl Batch {
                 Command::Remove { .. } => draft.remove(connection, at, now_ms)?,
             });
         }
-        batch.drafts.iter_mut().try_for_each(|draft| draft.settle(connection, now_ms))?;
+        batch.drafts.iter_mut().try_for_each(|draft| draft.finish(connection, now_ms))?;
         Ok(batch)
     }
 
@@ -78,8 +78,8 @@ impl Batch {
     pub(super) fn publish(self, shared: &Shared, commands: Vec<Command>) {
         self.outcomes.iter().for_each(|outcome| self.tell(shared, outcome));
         self.drafts.iter().for_each(Draft::publish);
-        // The last word is the publishers': each finds done what it is told, and everything before it. The last ones
-        // first: who has sent several is waiting for the first, and finds all of them answered then.
+        // The publishers are answered last: by then everything that they are told is done. In reverse order: a
+        // publisher that sent several waits for the first answer, and then finds all of them.
         for (outcome, command) in self.outcomes.into_iter().zip(commands).rev() {
             match command {
                 Command::Append(append) => append.answer.give(outcome.appended()),
@@ -100,7 +100,7 @@ impl Batch {
                         shared.tell(|sink| sink.deliver(stream.name(), publication));
                     }
                 };
-                // The time with the position: without it the stream would look empty where all before has expired.
+                // Time and position together: otherwise the stream would look empty if everything before has expired.
                 stream.tell(deliver, |state| {
                     let Some(state) = state else { return };
                     (state.row, state.epoch, state.top, state.newest_ms) = (Some(row), epoch, offset, stored_ms);
@@ -190,7 +190,7 @@ impl Draft {
         Ok(Outcome::Stored { draft, row, epoch: state.epoch, offset, stored_ms, publication })
     }
 
-    /// Another stream begins; what is stored of the old one is deleted later.
+    /// A new stream begins; the publications of the old one are deleted later.
     fn remove(&mut self, connection: &Connection, draft: usize, now_ms: u64) -> Result<Outcome> {
         self.state.row.map_or(Ok(()), |row| rows::remove(connection, row))?;
         let mut state = State::new(Epoch::random());
@@ -202,8 +202,8 @@ impl Draft {
         Ok(Outcome::Removed { draft, row, epoch })
     }
 
-    /// Deletes some of what is too much, so that the database does not grow, and stores where the stream is.
-    fn settle(&mut self, connection: &Connection, now_ms: u64) -> Result<()> {
+    /// Deletes some excess publications, so that the database does not grow, and stores the stream's state.
+    fn finish(&mut self, connection: &Connection, now_ms: u64) -> Result<()> {
         let (Some(retention), Some(row)) = (self.retention, self.state.row) else { return Ok(()) };
         let state = &mut self.state;
         let lowest = state.lowest(retention);
@@ -218,7 +218,7 @@ impl Draft {
         rows::update_channel(connection, row, state, retention, None)
     }
 
-    /// After the commit: what readers have found out meanwhile stays.
+    /// After the commit: updates the state, and keeps what readers have learned meanwhile.
     fn publish(&self) {
         let mut state = self.stream.lock();
         let Some(known) = state.as_mut() else { return };

@@ -1,4 +1,4 @@
-//! The writer: one thread, the only one that changes the database. It takes whatever has arrived, stores it in
+//! The writer: one thread, the only one that changes the database. It takes everything that has arrived, stores it in
 //! one transaction, and only then tells the sink and the publishers, in the order of the commit.
 //!
 //! Between batches, and when there is nothing to store, it does the upkeep in small steps.
@@ -21,20 +21,20 @@ use crate::queue::{Command, Taken};
 use crate::shared::Shared;
 use crate::{database, rows, session};
 
-/// The writer's own.
+/// The writer's state.
 #[derive(Debug)]
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     connection: Connection,
     upkeep: Upkeep,
-    /// It could not be written at the start, so that its beginning is still to be noted.
+    /// The database could not be written at startup, so the start of the session still has to be noted.
     is_to_begin: bool,
-    /// Pages in the write-ahead log at which it is emptied here.
+    /// Pages in the write-ahead log at which the writer checkpoints it.
     wal_pages_max: u64,
 }
 
 impl Writer {
-    /// `trouble`: why nothing can be stored at first.
+    /// `trouble`: why nothing can be stored for now.
     pub(crate) fn new(
         shared: Arc<Shared>,
         mut connection: Connection,
@@ -50,7 +50,7 @@ impl Writer {
         Ok(Writer { shared, connection, upkeep, is_to_begin, wal_pages_max: WAL_PAGES_MAX })
     }
 
-    /// Stores what comes until nothing will come any more, and empties the write-ahead log.
+    /// Stores what arrives until the queue is closed, and then empties the write-ahead log.
     pub(crate) fn run(&mut self) {
         loop {
             match self.shared.queue.take(self.upkeep.pause()) {
@@ -72,7 +72,7 @@ impl Writer {
     }
 
     fn end(&self) {
-        // What there is in the place of the files is somebody else's.
+        // The files in the place of ours belong to somebody else.
         if self.shared.files.gone().is_some_and(|gone| !gone.can_be_saved) {
             return;
         }
@@ -99,7 +99,7 @@ impl Writer {
         }
     }
 
-    /// Stores a batch in files that are still in their places afterwards: else nothing of it is told.
+    /// Stores a batch, and checks that the files are still in place afterwards: otherwise it is not acknowledged.
     fn commit(&mut self, commands: &[Command]) -> Result<Batch, String> {
         let shared = self.shared.clone();
         shared.health.gone()?;
@@ -112,7 +112,7 @@ impl Writer {
         Ok(batch)
     }
 
-    /// Notes that it begins to write, if that was not possible before.
+    /// Notes the start of the session, if that was not possible before.
     fn begin(&mut self) -> rusqlite::Result<()> {
         if self.is_to_begin {
             database::begin(&self.connection, self.shared.options.fsync)?;
@@ -121,7 +121,7 @@ impl Writer {
         Ok(())
     }
 
-    /// A step of the upkeep; while nothing can be stored, a try whether that is over.
+    /// A step of the upkeep; while nothing can be stored, a retry.
     fn look_after(&mut self) {
         if self.shared.health.gone().is_err() {
             return self.upkeep.rest();
@@ -141,15 +141,15 @@ impl Writer {
         }
     }
 
-    /// The write-ahead log starts again at its beginning only when all of it is in the database at a moment when nobody
-    /// writes. The keeper does most of the work; what is left is done here before the log becomes too long.
+    /// The write-ahead log is reset only when all of it is in the database at a moment when nobody
+    /// writes. The keeper does most of the work; the rest is done here before the log becomes too long.
     fn bound_log(&mut self) {
         let pages = self.shared.wal_pages.load(Ordering::Relaxed);
         if pages < WAL_PAGES_MAX {
             self.wal_pages_max = WAL_PAGES_MAX;
         }
         if pages >= self.wal_pages_max && self.shared.health.gone().is_ok() {
-            // Where somebody reads an old snapshot it does not help: not again at once.
+            // While somebody reads an old snapshot it does not help: not again at once.
             self.wal_pages_max = pages + WAL_PAGES;
             if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)") {
                 self.shared.health.write_failed(&error);

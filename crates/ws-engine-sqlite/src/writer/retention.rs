@@ -1,5 +1,5 @@
-//! What the channels of the database are to keep from now on: the configuration may have changed since they were told
-//! last. Publications that are too old or too many then are deleted in channels that nobody uses, too.
+//! Applies the current retention of all channels: the configuration may have changed since they were
+//! last used. Excess publications are then deleted, in channels that nobody uses, too.
 
 use rusqlite::{Connection, Result};
 
@@ -7,21 +7,21 @@ use crate::limits::UPKEEP_CHANNELS;
 use crate::rows;
 use crate::shared::Shared;
 
-/// How far the channels have been gone through, once after the start.
+/// The progress through all channels, once after each start.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Retentions {
-    /// Number of the last channel that was looked at.
+    /// Number of the last channel visited.
     last: i64,
     is_done: bool,
     is_begun: bool,
 }
 
 impl Retentions {
-    pub(super) fn is_under_way(self) -> bool {
+    pub(super) fn is_in_progress(self) -> bool {
         self.is_begun && !self.is_done
     }
 
-    /// Goes through some channels more, within a transaction: to be kept when it is committed.
+    /// Visits some more channels, within a transaction: keep the result when it is committed.
     pub(super) fn next(self, connection: &Connection, shared: &Shared) -> Result<Self> {
         let Some(sink) = shared.sink.get().filter(|_| !self.is_done) else { return Ok(self) };
         let channels = rows::channels(connection, self.last, UPKEEP_CHANNELS)?;

@@ -1,5 +1,5 @@
-//! What the writer deletes and forgets, in steps of bounded size: publications that are too old or too many,
-//! streams that were removed, positions of channels that nobody has used for long.
+//! What the writer deletes and forgets, in steps of bounded size: excess publications,
+//! removed streams, positions of channels that nobody has used for long.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,12 +42,12 @@ impl Upkeep {
         self.due.saturating_duration_since(Instant::now())
     }
 
-    /// Lets some time pass before the next step.
+    /// Schedules the next step after a pause.
     pub(super) fn rest(&mut self) {
         self.due = Instant::now() + UPKEEP_INTERVAL;
     }
 
-    /// One step, in one transaction, which begins nothing more after `end`.
+    /// One step, in one transaction, which starts nothing more after `end`.
     pub(super) fn step(&mut self, connection: &mut Connection, shared: &Shared, end: Instant) -> Result<()> {
         let began = Instant::now();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
@@ -60,7 +60,7 @@ impl Upkeep {
         let forgotten = if counts { forget(&transaction, shared, end)? } else { Forgotten::default() };
         transaction.commit()?;
         ahead_ms.into_iter().for_each(|ahead_ms| shared.age.noted(ahead_ms));
-        let more_retentions = retentions.is_under_way();
+        let more_retentions = retentions.is_in_progress();
         self.retentions = retentions;
         trimmed.iter().for_each(Trimmed::publish);
         forgotten.publish(shared);
@@ -71,7 +71,7 @@ impl Upkeep {
             n => n - 1,
         };
         if more_due || more_removed || more_idle || more_retentions {
-            // As much time for publications as for this.
+            // Publications get as much time as the upkeep.
             self.due = Instant::now() + began.elapsed().min(UPKEEP_PAUSE_MAX);
         } else {
             self.rest();
@@ -120,7 +120,7 @@ impl Forgotten {
     }
 }
 
-/// Deletes what is due. Whether there may be more.
+/// Deletes what is due. Returns also whether there may be more.
 fn trim(connection: &Connection, shared: &Shared, end: Instant) -> Result<(Vec<Trimmed>, bool)> {
     let now_ms = shared.age.now_ms();
     let due = rows::due(connection, now_ms, UPKEEP_CHANNELS)?;
@@ -139,7 +139,7 @@ fn trim(connection: &Connection, shared: &Shared, end: Instant) -> Result<(Vec<T
     Ok((trimmed, due.len() as u64 == UPKEEP_CHANNELS))
 }
 
-/// Deletes the oldest publications of a stream that are no longer retained, at most so many.
+/// Deletes the oldest publications of a stream that are no longer retained, at most `limit`.
 fn trim_stream(
     connection: &Connection,
     row: i64,
@@ -150,13 +150,13 @@ fn trim_stream(
     limit: u64,
 ) -> Result<State> {
     let (lowest, ttl_ms) = (state.lowest(retention), ttl_ms(retention));
-    // One more, to know when it is due.
+    // One more, to know when the next is due.
     let times = rows::oldest_ms(connection, row, state.stored, limit + 1)?;
     let is_gone =
         |(at, stored_ms): &(usize, &u64)| state.stored + (*at as u64) < lowest || is_old(**stored_ms, ttl_ms, now_ms);
     let gone = (times.iter().enumerate().take_while(is_gone).count() as u64).min(limit);
     let span = Span { from: state.stored, to: state.stored + gone };
-    // Before the rows are gone: readers must not take them for retained.
+    // Before the rows are deleted: readers must not take them for retained.
     stream.lock().iter_mut().for_each(|known| known.first = known.first.max(span.to));
     rows::delete(connection, row, span)?;
     state.stored = span.to;
@@ -170,7 +170,7 @@ fn trim_stream(
     Ok(state)
 }
 
-/// Forgets the positions of idle channels that are too many.
+/// Forgets the positions of excess idle channels.
 fn forget(connection: &Connection, shared: &Shared, end: Instant) -> Result<Forgotten> {
     let (idle, max) = (rows::count_idle(connection)?, shared.options.idle_channels_max as u64);
     let excess = idle.saturating_sub(max).min(UPKEEP_ROWS);
@@ -179,12 +179,12 @@ fn forget(connection: &Connection, shared: &Shared, end: Instant) -> Result<Forg
         return Ok(forgotten);
     }
     let now_ms = shared.age.now_ms();
-    // Some may be subscribed to.
+    // Some may have subscribers.
     for (row, name) in rows::idle(connection, excess + UPKEEP_SPARE_CHANNELS)? {
         if forgotten.rows.len() as u64 == excess || (!forgotten.rows.is_empty() && Instant::now() >= end) {
             break;
         }
-        if shared.streams.give_up(&name) {
+        if shared.streams.evict(&name) {
             rows::forget(connection, row)?;
             forgotten.rows.push((row, name));
         } else {

@@ -49,7 +49,7 @@ fn a_directory_is_made_with_those_above_it() {
 fn a_file_that_is_no_database() {
     let dir = Dir::new();
     fs::write(dir.file(), "this is a text, and not a database at all ".repeat(200)).expect("written");
-    assert!(matches!(refused(&dir, &["no database of ws-server"]), OpenError::Foreign { .. }));
+    assert!(matches!(refused(&dir, &["not a database of ws-server"]), OpenError::Foreign { .. }));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn the_database_of_another_program() {
     let connection = rusqlite::Connection::open(dir.file()).expect("a database");
     connection.execute_batch("CREATE TABLE songs (title TEXT)").expect("a table");
     drop(connection);
-    assert!(matches!(refused(&dir, &["no database of ws-server", "another directory"]), OpenError::Foreign { .. }));
+    assert!(matches!(refused(&dir, &["not a database of ws-server", "another directory"]), OpenError::Foreign { .. }));
 }
 
 #[test]

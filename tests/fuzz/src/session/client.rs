@@ -1,4 +1,4 @@
-//! A client of the hub: what a transport's task does for it, step by step, over a socket that takes as much as it is told.
+//! A client of the hub: does the steps of a transport's task, over a socket with a given amount of room.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,7 +12,7 @@ use ws_proto::{CloseCode, ServerMessage};
 use super::super::frames::frames;
 use super::view::View;
 
-/// Where clients are.
+/// The clients' address.
 pub(super) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A socket that takes `room` bytes and keeps what it took.
@@ -49,17 +49,17 @@ pub(super) struct Client {
     connection: Arc<Connection>,
     session: Session,
     pipe: Pipe,
-    /// Bytes of a frame that has not arrived whole.
+    /// Bytes of an incomplete frame.
     partial: Vec<u8>,
-    /// The text that the session holds.
+    /// The text of the request that waits in the session.
     held: Option<String>,
     view: View,
-    /// Its socket is to be closed.
+    /// Its socket has to be closed.
     has_ended: bool,
 }
 
 impl Client {
-    /// A connection that is let in; `None` where the token is refused, or its key has to be looked for first.
+    /// Opens a connection; `None` if the token is refused, or its key has to be fetched first.
     pub(super) fn open(hub: &Hub, permit: Permit, room: usize, token: Option<&str>, app: bool) -> Option<Self> {
         let pipe = Pipe::default();
         pipe.make_room(room);
@@ -101,7 +101,7 @@ impl Client {
         &self.view
     }
 
-    /// A text arrives: not while one is held, or the answers have no room.
+    /// Receives a text, unless a request waits or the answers have no room.
     pub(super) fn say(&mut self, text: String) {
         let has_room = self.attention().outbox_bytes < self.hub.limits().outbox_bytes_max;
         if self.held.is_none() && has_room && text.len() <= self.hub.limits().message_bytes_max {
@@ -111,18 +111,18 @@ impl Client {
         }
     }
 
-    /// A sign of life that is no message.
+    /// Receives something other than a message.
     pub(super) fn live(&self) {
         self.connection.heard(self.hub.clock().now_ms(), 6);
     }
 
-    /// The socket takes `room` bytes more.
+    /// Gives the socket `room` more bytes of room.
     pub(super) fn make_room(&mut self, room: usize) {
         self.pipe.make_room(room);
         self.flush();
     }
 
-    /// Does what there is to do when the connection's task is woken, and reads what has arrived.
+    /// Does what the connection's task does when it is woken, and reads what has arrived.
     pub(super) fn wake(&mut self) {
         let attention = self.attention();
         if attention.lost || attention.close.is_some() {
@@ -133,12 +133,12 @@ impl Client {
         self.read();
     }
 
-    /// Whether everything it said has been taken, and answered.
+    /// Whether everything it sent has been accepted and answered.
     pub(super) fn is_quiet(&self) -> bool {
         self.held.is_none() && self.view.owed() == 0
     }
 
-    /// Lets the session go on, and gives it the text, unless it holds it already.
+    /// Lets the session continue, and gives it the text, unless it has it already.
     fn take(&mut self) {
         let (mut out, now_ms) = (Vec::new(), self.hub.clock().now_ms());
         let holds = self.session.is_holding();
@@ -169,7 +169,7 @@ impl Client {
         self.connection.attention(Waker::noop())
     }
 
-    /// Looks at the whole frames that have arrived.
+    /// Checks the complete frames that have arrived.
     fn read(&mut self) {
         self.partial.append(&mut self.pipe.lock().1);
         let (frames, taken) = frames(&self.partial);
@@ -190,7 +190,7 @@ impl Drop for Client {
     }
 }
 
-/// What a future gives that waits for nothing. Who would have to wait gives up.
+/// The result of a future that is ready at once; `None` if it would have to wait.
 fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => Some(output),
@@ -198,7 +198,7 @@ fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-/// In place of a greeting there is one error without an id, and nothing else.
+/// Checks that in place of a greeting there is one error without an id, and nothing else.
 fn refused(code: CloseCode, bytes: &[u8]) {
     let expect = [CloseCode::InvalidToken, CloseCode::TokenExpired, CloseCode::UserConnectionLimit];
     assert!(expect.contains(&code), "{code:?}");

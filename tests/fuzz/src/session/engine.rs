@@ -1,4 +1,4 @@
-//! An engine that answers late: the memory engine, whose calls may wait until they are let go, in their order.
+//! An engine that answers late: the memory engine, whose calls can be held back and released in order.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,7 +7,7 @@ use ws_core::engine::{Append, Appended, Done, Engine, EngineSink, EngineStats, E
 use ws_core::{MemoryEngine, MemoryLimits};
 use ws_proto::action::Ack;
 
-/// See the module. Clones are the same engine.
+/// See the module. Clones share the engine.
 #[derive(Debug, Clone)]
 pub(super) struct Late(Arc<Inner>);
 
@@ -15,7 +15,7 @@ type Call = Box<dyn FnOnce(&MemoryEngine) + Send>;
 
 struct Inner {
     memory: MemoryEngine,
-    /// Whether calls wait, and those that do.
+    /// Whether calls are held back, and the ones that are.
     calls: Mutex<(bool, VecDeque<Call>)>,
 }
 
@@ -30,13 +30,13 @@ impl Late {
         Late(Arc::new(Inner { memory: MemoryEngine::new(limits), calls: Mutex::default() }))
     }
 
-    /// Calls wait from now on, or no longer.
+    /// Starts or stops holding back calls.
     pub(super) fn set_late(&self, late: bool) {
         self.calls().0 = late;
         while !late && self.let_go() {}
     }
 
-    /// Lets the oldest call that waits go. False when there is none.
+    /// Releases the oldest held call. False if there is none.
     pub(super) fn let_go(&self) -> bool {
         let call = self.calls().1.pop_front();
         call.map(|call| call(&self.0.memory)).is_some()
@@ -46,7 +46,7 @@ impl Late {
         self.0.calls.lock().expect("no panic while locked")
     }
 
-    /// Does it with the memory engine: now, or in its turn.
+    /// Makes the call on the memory engine: now, or when it is released.
     pub(super) fn call(&self, call: impl FnOnce(&MemoryEngine) + Send + 'static) {
         let mut calls = self.calls();
         if calls.0 || !calls.1.is_empty() {

@@ -1,4 +1,4 @@
-//! The hub of a run: a namespace for each mode, and tokens that are claims in JSON, which are believed.
+//! The hub of a run: a namespace for each mode, and tokens that are unsigned claims in JSON.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::engine::Late;
 /// Longest text of an error.
 pub(super) const ERROR_BYTES_MAX: usize = 512;
 
-/// What the runs have in common; each changes some.
+/// The limits that runs start from; each run changes some.
 pub(super) const LIMITS: Limits = Limits {
     message_bytes_max: 2048,
     channels_per_connection_max: 8,
@@ -30,14 +30,14 @@ pub(super) const LIMITS: Limits = Limits {
     ..Limits::TEST
 };
 
-/// What is different from run to run.
+/// What differs from run to run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
     /// Limits of the hub.
     pub(super) limits: Limits,
-    /// Whether a connection may do without a user.
+    /// Whether anonymous connections are allowed.
     pub(super) anonymous: bool,
-    /// Whether there is somebody who checks tokens.
+    /// Whether there is an authenticator.
     pub(super) has_keys: bool,
     /// Whether heartbeats are on.
     pub(super) heartbeat: bool,
@@ -67,7 +67,7 @@ pub(super) fn start(terms: Terms) -> (Hub, Late) {
     (Hub::start(options, Arc::new(engine.clone())), engine)
 }
 
-/// The options of the namespaces; names say what is special in them.
+/// The options of the namespaces; their names say what is special about them.
 pub(super) fn namespaces() -> Namespaces {
     let all = ChannelOptions {
         history_size: 5,
@@ -106,8 +106,8 @@ pub(super) fn namespaces() -> Namespaces {
     Namespaces { default: Arc::new(all), named }
 }
 
-/// Takes claims in JSON for a token. The key of some is not at hand before it was looked for, which takes as long as the
-/// engine does.
+/// Accepts claims in JSON as a token. Some need a key that has to be fetched first, which takes as long as the
+/// engine.
 #[derive(Debug)]
 struct Believer {
     engine: Late,
@@ -124,7 +124,7 @@ struct Written {
     within: Option<i64>,
     #[serde(default)]
     channels: Vec<String>,
-    /// Patterns, for all that can be granted.
+    /// Patterns, used for all rights.
     #[serde(default)]
     granted: Vec<String>,
     #[serde(default)]

@@ -1,5 +1,5 @@
-//! Several clients of a hub, without a network and with a paused clock: whatever they say, and in whatever order sockets,
-//! engine and time go on, the rules of PROTOCOL hold (`view`), the counts agree, and nothing is left at the end.
+//! Several clients of a hub, without a network and with a paused clock. Whatever they send, and in whatever order sockets,
+//! engine and time advance, the rules of PROTOCOL hold (`view`), the counts are right, and nothing is left at the end.
 
 mod client;
 mod engine;
@@ -20,14 +20,14 @@ use self::engine::Late;
 use self::hub::start;
 use self::plan::{Op, Plan, Token, channel};
 
-/// Most clients at a time, and most operations of a run.
+/// The most clients at a time, and the most operations in a run.
 const CLIENTS_MAX: usize = 6;
 const OPS_MAX: usize = 64;
 
-/// Rounds in which everything is answered once the sockets have room and the engine is not late.
+/// Rounds after which everything is answered, once the sockets have room and the engine answers at once.
 const ROUNDS_MAX: usize = 64;
 
-/// Plays what the bytes say.
+/// Runs the operations that the bytes encode.
 pub fn run(data: &[u8]) {
     let Ok(plan) = Plan::arbitrary_take_rest(Unstructured::new(data)) else { return };
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
@@ -41,7 +41,7 @@ struct World {
     hub: Hub,
     engine: Late,
     clients: Vec<Client>,
-    /// Texts so far; the next one's id.
+    /// Number of texts so far, which is the next id.
     said: usize,
     anonymous: bool,
 }
@@ -54,7 +54,7 @@ impl World {
         }
         self.finish().await;
         self.clients.clear();
-        settle().await;
+        run_until_idle().await;
         self.look();
         assert_eq!((self.hub.channels(), self.hub.log_bytes()), (0, 0), "something is left");
     }
@@ -72,7 +72,7 @@ impl World {
                 self.with(*who, |client| client.say(text));
             }
             Op::Room { who, bytes } => self.with(*who, |client| client.make_room((*bytes).into())),
-            Op::Settle => settle().await,
+            Op::RunUntilIdle => run_until_idle().await,
             Op::Pass { ms } => pass(Duration::from_millis((*ms).into())).await,
             Op::PassSeconds { s } => {
                 for _ in 0..s / 8 {
@@ -105,7 +105,7 @@ impl World {
         }
         let token = token.map(Token::written);
         let limits = *self.hub.limits();
-        // Strangers with a limit of their own take no places.
+        // Strangers with their own limit take no places.
         let apart = limits.unauthenticated_max > 0;
         let places = self.clients.len() - if apart { self.strangers() } else { 0 };
         let needs_place = self.anonymous || token.is_some() || !apart;
@@ -129,7 +129,7 @@ impl World {
         self.clients.iter().filter(|client| client.is_stranger()).count()
     }
 
-    /// Lets every client do its part, takes leave of those that are closed, and compares the counts.
+    /// Runs every client, removes the closed ones, and compares the counts.
     fn look(&mut self) {
         self.clients.iter_mut().for_each(Client::wake);
         self.clients.retain(|client| !client.has_ended());
@@ -139,13 +139,13 @@ impl World {
         assert_eq!(counts, (open, open - strangers, strangers), "admitted, connections, strangers");
     }
 
-    /// With room in every socket and an engine that answers at once, nothing stays held, and all is answered.
+    /// With room in every socket and an engine that answers at once, no request keeps waiting, and all are answered.
     async fn finish(&mut self) {
         self.engine.set_late(false);
         let mut before = None;
         for _ in 0..ROUNDS_MAX {
             self.clients.iter_mut().for_each(|client| client.make_room(1 << 20));
-            settle().await;
+            run_until_idle().await;
             self.look();
             let now = (self.clients.len(), self.clients.iter().map(|client| client.view().seen).sum::<u64>());
             if before.replace(now) == Some(now) && self.clients.iter().all(Client::is_quiet) {
@@ -163,11 +163,11 @@ impl World {
 
 async fn pass(time: Duration) {
     advance(time).await;
-    settle().await;
+    run_until_idle().await;
 }
 
-/// Lets the hub's tasks do what they have to do, without time passing.
-async fn settle() {
+/// Lets the hub's tasks run until they are idle, without time passing.
+async fn run_until_idle() {
     for _ in 0..32 {
         tokio::task::yield_now().await;
     }

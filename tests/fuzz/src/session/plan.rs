@@ -1,4 +1,4 @@
-//! A run as the fuzzer's bytes say it: the terms of the hub, and what happens one after the other.
+//! A run as encoded in the fuzzer's bytes: the settings of the hub, and a sequence of operations.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use ws_core::{Access, Limits};
 
 use super::hub::{LIMITS, Terms};
 
-/// Names of channels: of each namespace one, and such as are in no order.
+/// Channel names: one in each namespace, and some invalid ones.
 const CHANNELS: [&str; 20] = [
     "a",
     "b",
@@ -50,14 +50,14 @@ const ACTIONS: [&str; 11] = [
     "",
 ];
 
-/// What the whole run is.
+/// A whole run.
 #[derive(Debug, Arbitrary)]
 pub(super) struct Plan<'a> {
     setup: Setup,
     pub(super) ops: Vec<Op<'a>>,
 }
 
-/// The terms; limits are a few, or none.
+/// The settings; limits are low or absent.
 #[derive(Debug, Arbitrary)]
 struct Setup {
     anonymous: bool,
@@ -74,7 +74,7 @@ struct Setup {
     write_timeout_s: u8,
 }
 
-/// What happens.
+/// An operation.
 #[derive(Debug, Arbitrary)]
 pub(super) enum Op<'a> {
     Connect {
@@ -86,31 +86,31 @@ pub(super) enum Op<'a> {
         who: u8,
         text: Text<'a>,
     },
-    /// The socket takes so many bytes more.
+    /// The socket gets room for this many more bytes.
     Room {
         who: u8,
         bytes: u16,
     },
-    Settle,
+    RunUntilIdle,
     Pass {
         ms: u16,
     },
-    /// Longer, with signs of life from everybody.
+    /// A longer time, in which every client sends something.
     PassSeconds {
         s: u8,
     },
     Drop {
         who: u8,
     },
-    /// The engine answers late from now on, or at once.
+    /// From now on the engine answers late, or at once.
     Late {
         late: bool,
     },
-    /// It answers what it was asked first.
+    /// The engine answers the oldest call.
     LetGo {
         calls: u8,
     },
-    /// History is removed, by an operator.
+    /// An operator removes a channel's history.
     Remove {
         channel: u8,
     },
@@ -155,7 +155,7 @@ pub(super) enum Text<'a> {
         after: Option<&'a str>,
     },
     Authenticate(Token<'a>),
-    /// A request with whatever in it.
+    /// A request with arbitrary contents.
     Any {
         id: &'a str,
         action: u8,
@@ -212,7 +212,7 @@ pub(super) fn channel(nth: u8) -> &'static str {
 }
 
 impl Token<'_> {
-    /// As it goes over the wire.
+    /// The text as sent.
     pub(super) fn written(&self) -> String {
         let (user, within_s, channels, granted, of, new_key) = match self {
             Token::Raw(text) => return (*text).to_owned(),
@@ -235,7 +235,7 @@ impl Token<'_> {
 }
 
 impl Text<'_> {
-    /// The frame; `nth` makes its id, `epochs` are those seen so far.
+    /// The frame; its id is made from `nth`, and `epochs` are those seen so far.
     pub(super) fn written(&self, nth: usize, epochs: &[String]) -> String {
         let request = |action: &str, payload: Value| {
             json!({"id": nth.to_string(), "type": "request", "action": action, "payload": payload}).to_string()
@@ -313,7 +313,7 @@ impl Thing<'_> {
     }
 }
 
-/// A position in an epoch that was seen, or in none.
+/// A position in an epoch that was seen, or in an unknown one.
 fn position(epoch: u8, offset: u8, epochs: &[String]) -> Value {
     let epoch = epochs.get(usize::from(epoch) % (epochs.len() + 1));
     json!({"epoch": epoch.map_or("0000000000000001", String::as_str), "offset": offset})

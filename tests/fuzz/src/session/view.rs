@@ -1,5 +1,5 @@
-//! What a client has seen, and whether it may: every request is answered once and in its turn, nothing comes to who may not
-//! have it, and streams have no silent hole.
+//! What a client has seen, and whether it was allowed to: every request is answered once and in order, nobody gets what it
+//! may not have, and streams have no unannounced hole.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::LazyLock;
@@ -16,26 +16,26 @@ use super::hub::namespaces;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct View {
-    /// What has been said and not been answered, the oldest first.
+    /// Texts that were sent and not answered yet, oldest first.
     asked: VecDeque<Asked>,
     pings: usize,
     greeted: bool,
-    /// It counts: nothing of others may come before.
+    /// It is counted: before that it may get nothing of others.
     known: bool,
     user: Option<String>,
-    /// The claims of the token that it logs in with, or did last.
+    /// The claims of the token that it is logging in with, or logged in with last.
     token: Value,
-    /// Channels that tokens before it listed.
+    /// Channels that earlier tokens listed.
     listed: HashSet<String>,
     /// The claims of subscription tokens, by channel.
     passes: HashMap<String, Value>,
     subscribed: HashMap<String, Cursor>,
     pub(super) epochs: HashSet<String>,
-    /// Texts that came.
+    /// Texts received.
     pub(super) seen: u64,
 }
 
-/// A text that is to be answered.
+/// A text that has to be answered.
 #[derive(Debug)]
 struct Asked {
     id: Option<String>,
@@ -43,7 +43,7 @@ struct Asked {
     payload: Value,
 }
 
-/// Where a subscription is in its stream: the offset that comes next, where that is known.
+/// The cursor of a subscription: the next offset, if known.
 #[derive(Debug, Clone, Copy)]
 struct Cursor {
     next: Option<u64>,
@@ -51,22 +51,22 @@ struct Cursor {
 }
 
 impl View {
-    /// Of a connection that counts from its start, or has to authenticate first.
+    /// A connection that is counted from its start, or has to authenticate first.
     pub(super) fn new(token: Option<&str>, known: bool) -> Self {
         View { token: token.map(claims).unwrap_or_default(), known, ..View::default() }
     }
 
-    /// How many answers have to come.
+    /// How many answers are due.
     pub(super) fn owed(&self) -> usize {
         self.asked.len() + self.pings
     }
 
-    /// Channels, and the offset that comes next in them, where that is known.
+    /// Channels, and the next offset in them, if known.
     pub(super) fn cursors(&self) -> impl Iterator<Item = (&str, u64)> {
         self.subscribed.iter().filter_map(|(channel, cursor)| Some((&**channel, cursor.next?)))
     }
 
-    /// The text was taken.
+    /// The text was accepted.
     pub(super) fn said(&mut self, text: &str) {
         match ClientMessage::decode(text) {
             Ok(ClientMessage::Request(request)) => {
@@ -83,7 +83,7 @@ impl View {
         }
     }
 
-    /// A text came.
+    /// A text was received.
     pub(super) fn read(&mut self, text: &str, is_draining: bool) {
         self.seen += 1;
         let message = ServerMessage::decode(text).unwrap_or_else(|error| panic!("{error}: {text}"));
@@ -161,8 +161,8 @@ impl View {
         (self.known, self.user) = (true, Some(user.to_owned()));
     }
 
-    /// What was done in a channel has to be allowed. Of tokens for one channel, those that have ended count too: their end
-    /// is another matter. So does a subscription that may have ended since, in the time that the engine took.
+    /// Checks that what was done in a channel was allowed. Expired tokens for one channel count too: their expiry is checked
+    /// elsewhere. So does a subscription that may have ended while the engine took its time.
     fn may(&self, channel: &str, asked: &Asked) {
         let access = access(&asked.action).expect("something in a channel");
         let pass = self.passes.get(channel).is_some_and(|pass| pass["channel"] == channel || covers(pass, channel));
@@ -179,7 +179,7 @@ impl View {
         self.token["channels"].as_array().is_some_and(|channels| channels.iter().any(|listed| listed == channel))
     }
 
-    /// Whether what is known of the connection allows something in a channel, without tokens for one channel.
+    /// Whether the connection is allowed something in a channel, not counting tokens for one channel.
     fn is_allowed(&self, channel: &str, access: fn(&ChannelOptions) -> Access) -> bool {
         let by_mode = match access(options(channel)) {
             Access::Anyone => true,
@@ -214,7 +214,7 @@ impl View {
         }
         match event {
             Event::Subscribed(data) => {
-                // One that a token before listed goes on where nothing needs to be granted.
+                // A channel listed by an earlier token stays subscribed if nothing needs to be granted.
                 let goes_on =
                     self.listed.contains(&*data.channel) && self.is_allowed(&data.channel, |options| options.subscribe);
                 assert!(self.lists(&data.channel) || goes_on, "{:?} lists no {}", self.token, data.channel);
@@ -274,7 +274,7 @@ fn is_for(channel: &str, user: Option<&str>) -> bool {
     name(channel).is_for(user)
 }
 
-/// The mode of what an action does in a channel.
+/// The mode for what an action does in a channel.
 fn access(action: &str) -> Option<fn(&ChannelOptions) -> Access> {
     match action {
         "subscribe" => Some(|options| options.subscribe),
@@ -291,7 +291,7 @@ fn covers(claims: &Value, channel: &str) -> bool {
     granted.map(|pattern| pattern.as_str().unwrap_or_default()).collect::<Patterns>().cover(channel)
 }
 
-/// An id as the client meant it.
+/// The decoded id.
 fn id(id: RequestId<'_>) -> String {
     let text = serde_json::to_string(&id).expect("an id is JSON");
     serde_json::from_str(&text).expect("a string")

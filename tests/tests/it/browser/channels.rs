@@ -1,5 +1,4 @@
-//! The channels on the test page: what it shows of a subscription, of who is there, of the history, and of what a lost
-//! connection has brought back.
+//! Channels on the test page: what it shows of subscriptions, presence, history, and recovery after a lost connection.
 
 use super::{browser, open, quiet, shows, text_of};
 use ws_tests::chromium::{Page, PageOptions};
@@ -15,7 +14,7 @@ async fn fill(page: &Page, field: &str, value: &str) {
     page.eval(&js).await.expect("a field");
 }
 
-/// Presses a button of a panel and waits until its result has this status.
+/// Clicks a button of a panel and waits until its result has this status.
 async fn press(page: &Page, button: &str, result: &str, status: &str) {
     page.click(button).await.expect("a button");
     shows(page, &format!("document.querySelector('{result}').dataset.status === '{status}'")).await;
@@ -39,7 +38,7 @@ fn row(channel: &str) -> String {
     format!("#channel-list li[data-channel=\"{channel}\"]")
 }
 
-/// Offsets of the entries that the panel of the history shows.
+/// Waits until the history panel shows entries with these offsets.
 async fn shows_history(page: &Page, offsets: &[&str]) {
     let offsets = json!(offsets.join(" "));
     let shown = "[...document.querySelectorAll('#history-list li')].map((entry) => entry.dataset.offset).join(' ')";
@@ -53,10 +52,10 @@ async fn publish(client: &mut Client, channel: &str, count: u32) {
     }
 }
 
-/// Breaks the page's connection off, publishes meanwhile, and lets the page connect again.
+/// Drops the page's connection, publishes meanwhile, and lets the page reconnect.
 async fn publish_while_away(page: &Page, server: &Server, channel: &str, count: u32) {
     let mut client = server.connect().await;
-    fill(page, "#drop-delay", "3600").await; // not by itself within this test
+    fill(page, "#drop-delay", "3600").await; // no automatic reconnect within this test
     page.click("#drop-now").await.expect("a button");
     has(page, &row(channel), json!({"state": "waiting"})).await;
     publish(&mut client, channel, count).await;
@@ -71,7 +70,7 @@ async fn what_is_published_is_shown_as_text_with_its_offset() {
     let page = open(&browser, &server, &PageOptions::default()).await;
     subscribe(&page, "news").await;
     has(&page, &row("news"), json!({"state": "live", "offset": "0"})).await;
-    // The other panels go along with the channel.
+    // The other panels follow the channel.
     fill(&page, "#publish-data", r#"{"html": "<img src=x>"}"#).await;
     fill(&page, "#publish-msg-id", "m-1").await;
     press(&page, "#publish-send", "#publish-result", "ok").await;

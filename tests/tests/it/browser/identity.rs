@@ -1,4 +1,4 @@
-//! The panel of the identity: a token before and after connecting, and what the page says of it.
+//! The identity panel: a token before and after connecting, and what the page shows.
 
 use ws_tests::chromium::PageOptions;
 use ws_tests::prelude::*;
@@ -36,7 +36,7 @@ async fn a_token_names_the_user_of_the_page() {
     assert!(text_of(&page, "#token-state").await.starts_with("ann · until "));
     shows(&page, "document.querySelector('#channel-list li[data-channel=lobby][data-state=live]') !== null").await;
 
-    // With the next connection it goes along.
+    // The next connection sends it in the handshake.
     type_token(&token::of("bob", &json!({"exp": token::in_seconds(60.0)}))).await;
     page.click("#connect").await.expect("a button");
     shows(&page, "document.querySelector('#state').dataset.state === 'disconnected'").await;

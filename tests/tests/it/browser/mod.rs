@@ -1,4 +1,4 @@
-//! The test page in a real browser: what a person does with it works, in both languages, without a word on the console.
+//! The test page in a real browser: it works for a person, in both languages, without errors on the console.
 
 mod channels;
 mod identity;
@@ -14,7 +14,7 @@ async fn browser() -> Browser {
 /// The page of a server, connected.
 async fn open(browser: &Browser, server: &Server, options: &PageOptions) -> Page {
     let page = browser.open(&format!("http://{}/", server.addr()), options).await.expect("the page opens");
-    // By itself, or at a click.
+    // Automatically, or after a click.
     let idle = page.eval("document.querySelector('#state').dataset.state === 'disconnected'").await.expect("a value");
     if idle == true {
         page.click("#connect").await.expect("a button");
@@ -32,7 +32,7 @@ async fn text_of(page: &Page, selector: &str) -> String {
     text.as_str().expect("text").to_owned()
 }
 
-/// Presses a button and waits for its result.
+/// Clicks a button and waits for its result.
 async fn answered(page: &Page, name: &str, status: &str) -> String {
     page.click(&format!("#{name}-send")).await.expect("a button");
     shows(page, &format!("document.querySelector('#{name}-result').dataset.status === '{status}'")).await;

@@ -7,7 +7,7 @@ use super::*;
 
 const KIB: usize = 1024;
 
-/// A `publish` request of exactly so many bytes.
+/// A `publish` request of exactly `bytes` bytes.
 fn publication_of(bytes: usize) -> String {
     let start = r#"{"id":"1","type":"request","action":"publish","payload":{"channel":"room","data":""#;
     let end = r#""}}"#;
@@ -50,7 +50,7 @@ async fn room_with(outbox_bytes_max: usize, count: usize, bytes: usize) -> (Serv
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_page_is_cut_at_the_outbox_and_the_next_goes_on_behind_it() {
+async fn a_page_is_cut_at_the_outbox_and_the_next_continues_after_it() {
     let (_server, mut client) = room_with(64 * KIB, 40, 10_000).await;
     for reverse in [false, true] {
         let (mut seen, mut pages) = (Vec::new(), 0);

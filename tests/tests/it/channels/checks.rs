@@ -1,13 +1,13 @@
 //! The order of checks (docs/PROTOCOL.md, Who may do what): payload, name, namespace, permission, feature, state.
-//! Each request has a mistake of its kind and all mistakes of the later kinds, as far as they go together.
+//! Each request has an error of one kind and errors of all later kinds, as far as they can be combined.
 
 use ws_server::config::Access;
 use ws_tests::prelude::*;
 
 use super::*;
 
-/// `shut`: nobody may, and there is nothing; `bare`: everybody may, and there is nothing; channels without a
-/// namespace have everything, and the client is subscribed to one.
+/// `shut`: nobody has rights, and all features are off; `bare`: everybody has rights, and all features are off. Channels
+/// without a namespace have everything, and the client is subscribed to one.
 async fn room() -> (Server, Client) {
     let server = Server::with(|config| {
         config.limits.errors_max = 0;

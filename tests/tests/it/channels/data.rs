@@ -5,7 +5,7 @@ use ws_tests::raw::{FIN, opcode, text};
 
 use super::*;
 
-/// Deeper than this no frame of a client may be (docs/PROTOCOL.md, Decisions 1).
+/// The deepest nesting of a client's frame (docs/PROTOCOL.md, Decisions 1).
 const DEPTH_MAX: usize = 128;
 
 /// The next text frame, as it was sent.
@@ -15,7 +15,7 @@ async fn line(client: &mut Raw) -> String {
     String::from_utf8(frame.payload).expect("UTF-8")
 }
 
-/// Sends a request and gives its answer and the events before it.
+/// Sends a request and returns its answer and the events before it.
 async fn ask(client: &mut Raw, action: &str, payload: &str) -> (String, Vec<String>) {
     let request = format!(r#"{{"id":"1","type":"request","action":"{action}","payload":{payload}}}"#);
     client.write(&text(&request)).await;

@@ -1,4 +1,4 @@
-//! PROTOCOL section 5, publishing exactly once: `msg_id`.
+//! PROTOCOL, "Publishing", exactly once: `msg_id`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `get_history`: what a page has in it, and what is retained.
+//! `get_history`: the contents of a page, and what is retained.
 
 use std::time::Instant;
 
@@ -70,7 +70,7 @@ async fn bounds_are_exclusive_and_the_direction_says_where_a_page_begins() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn payloads_that_do_not_fit() {
+async fn invalid_payloads() {
     let (_server, mut client) = room_with(1).await;
     for (payload, field) in [
         (json!({}), "channel"),

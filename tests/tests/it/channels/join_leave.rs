@@ -1,10 +1,10 @@
-//! `join` and `leave`, and the counts that take their place in a storm.
+//! `join` and `leave`, and the counts that replace them in large channels.
 
 use ws_tests::prelude::*;
 
 use super::*;
 
-/// A server whose channels tell who comes and goes, up to so many subscribers.
+/// A server with `join_leave` and this `join_leave_max`.
 async fn told(join_leave_max: usize) -> Server {
     Server::with(|config| {
         config.channels.join_leave = true;
@@ -21,7 +21,7 @@ async fn told_of(client: &mut Client, event: &str, id: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_others_are_told_and_oneself_is_not() {
+async fn the_others_are_told_but_not_the_subscriber_itself() {
     let server = told(100).await;
     let (mut ann, mut bob, mut eve) = (server.connect().await, server.connect().await, server.connect().await);
     subscribe(&mut ann, ROOM).await;
@@ -36,7 +36,7 @@ async fn the_others_are_told_and_oneself_is_not() {
     subscribe(&mut bob, ROOM).await;
     told_of(&mut ann, "join", bob.id()).await;
     told_of(&mut eve, "join", bob.id()).await;
-    // Whatever else somebody was told would stand before this.
+    // Any other event would come before this one.
     publish(&mut ann, ROOM, "end").await;
     for client in [&mut ann, &mut bob, &mut eve] {
         assert_eq!(client.event("publication").await["data"], "end");
@@ -82,7 +82,7 @@ async fn every_way_to_go_is_a_leave() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_comes_is_told_of_once_in_the_order_of_the_stream() {
+async fn a_join_is_told_once_in_the_order_of_the_stream() {
     let server = told(100).await;
     let (mut ann, mut bob) = (server.connect().await, server.connect().await);
     subscribe(&mut ann, ROOM).await;
@@ -97,7 +97,7 @@ async fn who_comes_is_told_of_once_in_the_order_of_the_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_is_told_where_it_is_off() {
+async fn nobody_is_told_if_it_is_off() {
     let server = Server::start().await;
     let (mut ann, mut bob) = (server.connect().await, server.connect().await);
     subscribe(&mut ann, ROOM).await;
@@ -107,7 +107,7 @@ async fn nobody_is_told_where_it_is_off() {
     assert_eq!(ann.event("publication").await["data"], "end");
 }
 
-/// Reads counts until this one has come: how many events that took, and how many of them were joins or leaves.
+/// Reads counts until this one: how many events that took, and how many of them were joins or leaves.
 async fn read_to(client: &mut Client, connections: usize) -> (usize, usize) {
     let (mut events, mut single) = (0, 0);
     loop {
@@ -142,7 +142,7 @@ async fn a_storm_of_joins_is_told_in_counts() {
     let (events, joins) = read_to(&mut first, STORM + 1).await;
     assert_eq!(joins, MAX - 1, "each one while the channel is small");
     assert!(events < STORM / 4, "{events} events");
-    // Those who came in the middle were told less, and know the same in the end.
+    // Those who joined in the middle got fewer events, and know the same in the end.
     let (events, joins) = read_to(&mut others[STORM / 2], STORM + 1).await;
     assert_eq!(joins, 0);
     assert!(events < STORM / 4, "{events} events");

@@ -1,11 +1,11 @@
-//! What `/metrics` says of channels, and that nothing stays behind when everybody has gone.
+//! What `/metrics` says about channels, and that nothing is left when everybody has gone.
 
 use ws_tests::prelude::*;
 
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn channels_are_given_back_when_nobody_is_left() {
+async fn channels_are_freed_when_nobody_is_left() {
     const CHANNELS: usize = 50;
     let server = without_history().await;
     let mut clients = server.connect_many(6).await;
@@ -37,7 +37,7 @@ async fn channels_are_given_back_when_nobody_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_only_publishes_or_asks_makes_no_channel() {
+async fn publishing_and_queries_create_no_channel() {
     let server = Server::with(|config| {
         config.channels.read_history = ws_server::config::Access::Anyone;
         config.channels.read_presence = ws_server::config::Access::Anyone;

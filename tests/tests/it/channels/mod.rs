@@ -1,6 +1,6 @@
-//! PROTOCOL sections 4 and 5: the actions and events of channels, as clients see them.
+//! PROTOCOL, "Actions" and "Channels": the actions and events of channels, as clients see them.
 //!
-//! Recovery and slow readers are not in here.
+//! Not covered here: recovery and slow readers.
 
 mod bounds;
 mod checks;
@@ -27,14 +27,14 @@ use ws_tests::prelude::*;
 /// The channel of most tests.
 const ROOM: &str = "room";
 
-/// Adds a namespace whose options are the defaults but for `change`.
+/// Adds a namespace with the default options and `change`.
 fn namespace(config: &mut Config, name: &str, change: impl FnOnce(&mut Channels)) {
     let mut options = Channels::default();
     change(&mut options);
     config.namespaces.insert(name.to_owned(), options);
 }
 
-/// A server with the namespace `live`, which keeps no history; errors close nothing.
+/// A server with the namespace `live`, which keeps no history, and without an error budget.
 async fn without_history() -> Server {
     Server::with(|config| {
         config.limits.errors_max = 0;
@@ -74,7 +74,7 @@ async fn presence(client: &mut Client, channel: &str) -> Value {
     client.ask("get_presence", json!({"channel": channel})).await
 }
 
-/// The connection ids of a page of a presence.
+/// The connection ids of a presence page.
 fn ids(presence: &Value) -> Vec<&str> {
     let clients = presence["clients"].as_array().expect("a list");
     clients.iter().map(|client| client["connection_id"].as_str().expect("an id")).collect()
@@ -100,7 +100,7 @@ async fn only_publications_until(client: &mut Client, channel: &str, data: &Valu
     }
 }
 
-/// Somebody who publishes in a channel all the time.
+/// A publisher that publishes in a channel all the time.
 struct Storm {
     end: Arc<AtomicBool>,
     task: JoinHandle<u64>,
@@ -121,7 +121,7 @@ impl Storm {
         Storm { end, task }
     }
 
-    /// Ends it, and says how much was published.
+    /// Stops it, and returns how much was published.
     async fn end(self) -> u64 {
         self.end.store(true, Ordering::Relaxed);
         within("the publisher to end", self.task).await.expect("the publisher ends well")

@@ -1,4 +1,4 @@
-//! Namespaces: each has options of its own, inherits the rest, and what is not configured does not exist.
+//! Namespaces: each has its own options and inherits the rest, and one that is not configured does not exist.
 
 use ws_server::config::Access;
 use ws_tests::client::error_of;

@@ -1,4 +1,4 @@
-//! Page by page through a history, in both directions, while it stands still and while it grows.
+//! Paging through a history in both directions, while it is unchanged and while it grows.
 
 use ws_server::config::Access;
 use ws_tests::prelude::*;
@@ -71,7 +71,7 @@ async fn pages_of_a_growing_stream_have_no_hole() {
     const TARGET: u64 = 2000;
     let (server, mut client) = long_room(100).await;
     let storm = Storm::begin(&server, ROOM).await;
-    // Forward, never faster than the stream grows, so there is an end to set.
+    // Forward, it is never faster than the stream grows, so the test has to set an end.
     let (mut seen, mut payload) = (0, json!({"channel": ROOM}));
     while seen < TARGET {
         let page = history(&mut client, payload.clone()).await;

@@ -1,4 +1,4 @@
-//! Modes of namespaces, for connections without a user: before there is a login, all are.
+//! Modes of namespaces, for connections without a user.
 
 use ws_server::config::{Access, Channels};
 use ws_tests::prelude::*;
@@ -39,7 +39,7 @@ const MODES: [(&str, Access); 5] = [
     ("nobody", Access::Nobody),
 ];
 
-/// The code of the error, or nothing.
+/// The code of the error, or an empty string.
 async fn ask(client: &mut Client, action: &str, channel: &str) -> String {
     let answer = client.request("1", action, json!({"channel": channel, "data": 1})).await;
     answer["error"]["code"].as_str().unwrap_or_default().to_owned()

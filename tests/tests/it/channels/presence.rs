@@ -1,4 +1,4 @@
-//! `get_presence`: who is there, page by page, and that those who went are not.
+//! `get_presence`: who is subscribed, page by page, and that those who left are gone.
 
 use ws_server::config::Access;
 use ws_tests::client::error_of;
@@ -6,7 +6,7 @@ use ws_tests::prelude::*;
 
 use super::*;
 
-/// A server on which everybody may ask who is there.
+/// A server on which everybody may read the presence.
 async fn open_house() -> Server {
     Server::with(|config| {
         config.limits.errors_max = 0;
@@ -51,7 +51,7 @@ async fn everybody_is_there_once_and_anonymous_connections_are_no_users() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_goes_in_whatever_way_is_gone() {
+async fn every_way_to_leave_ends_the_presence() {
     let server = open_house().await;
     let mut watcher = server.connect().await;
     subscribe(&mut watcher, ROOM).await;
@@ -116,7 +116,7 @@ async fn pages_join_to_the_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_stays_is_in_the_pages_once_however_many_go_between_them() {
+async fn a_subscriber_that_stays_is_listed_once_while_others_leave() {
     let server = open_house().await;
     let mut watcher = server.connect().await;
     let mut members = server.connect_many(40).await;
@@ -142,7 +142,7 @@ async fn who_stays_is_in_the_pages_once_however_many_go_between_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn payloads_that_do_not_fit() {
+async fn invalid_payloads() {
     let server = open_house().await;
     let mut client = server.connect().await;
     subscribe(&mut client, ROOM).await;
@@ -168,7 +168,7 @@ async fn payloads_that_do_not_fit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_it_is_off_it_is_not_available() {
+async fn it_is_not_available_if_it_is_off() {
     let server = Server::with(|config| namespace(config, "dark", |options| options.presence = false)).await;
     let mut client = server.connect().await;
     subscribe(&mut client, "dark:a").await;

@@ -102,7 +102,7 @@ async fn ids_and_tags_are_passed_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn payloads_that_do_not_fit() {
+async fn invalid_payloads() {
     let server = Server::with(|config| config.limits.errors_max = 0).await;
     let mut client = server.connect().await;
     subscribe(&mut client, ROOM).await;

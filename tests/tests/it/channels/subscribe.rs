@@ -1,4 +1,4 @@
-//! `subscribe`: its answer, what it refuses, and that what follows begins exactly there.
+//! `subscribe`: its answer, what it refuses, and that the publications that follow begin exactly there.
 
 use std::collections::HashSet;
 
@@ -38,7 +38,7 @@ async fn without_history_there_is_no_position() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_time_is_refused_and_the_first_stays() {
+async fn a_second_subscription_is_refused_and_the_first_stays() {
     let server = Server::start().await;
     let mut client = server.connect().await;
     subscribe(&mut client, ROOM).await;
@@ -130,7 +130,7 @@ async fn upper_and_lower_case_and_normal_forms_are_different_channels() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn payloads_that_do_not_fit() {
+async fn invalid_payloads() {
     let server = Server::with(|config| config.limits.errors_max = 0).await;
     let mut client = server.connect().await;
     let since = json!({"epoch": "0123456789abcdef", "offset": 0});
@@ -166,7 +166,7 @@ async fn payloads_that_do_not_fit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_limit_of_channels_is_announced_and_held_and_room_is_given_back() {
+async fn the_limit_of_channels_is_announced_and_enforced_and_freed() {
     let server = Server::with(|config| config.limits.channels_per_connection_max = 3).await;
     let mut client = server.connect().await;
     assert_eq!(client.connected["limits"]["channels_max"], 3);
@@ -188,7 +188,7 @@ async fn the_limit_of_channels_is_announced_and_held_and_room_is_given_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_a_storm_it_begins_right_behind_the_answer_and_ends_at_the_next() {
+async fn under_load_it_begins_right_after_the_answer_and_ends_at_the_next() {
     const ROUNDS: usize = 100;
     let server = Server::start().await;
     let storm = Storm::begin(&server, ROOM).await;

@@ -1,4 +1,4 @@
-//! `unsubscribe`: nothing of the channel follows its answer, and one can come back.
+//! `unsubscribe`: nothing of the channel follows its answer, and the client can subscribe again.
 
 use ws_tests::client::error_of;
 use ws_tests::prelude::*;
@@ -6,7 +6,7 @@ use ws_tests::prelude::*;
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_not_subscribed_is_told() {
+async fn unsubscribing_without_a_subscription_is_an_error() {
     let server = Server::with(|config| config.limits.errors_max = 0).await;
     let mut client = server.connect().await;
     let refused = async |client: &mut Client| client.refusal("unsubscribe", json!({"channel": ROOM})).await;
@@ -41,7 +41,7 @@ async fn what_is_published_afterwards_is_not_received() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_follows_the_answer_in_a_storm() {
+async fn nothing_follows_the_answer_under_load() {
     const ROUNDS: usize = 60;
     let server = without_history().await;
     for channel in [ROOM, "live:room"] {
@@ -63,7 +63,7 @@ async fn nothing_follows_the_answer_in_a_storm() {
                 assert_eq!(frame["data"]["event"], "publication", "{frame}");
                 delivered += 1;
             }
-            // Two round trips through the server while the storm goes on.
+            // Two round trips through the server while publishing goes on.
             for id in ["1", "2"] {
                 client
                     .text(json!({"id": id, "type": "request", "action": "echo", "payload": {"message": 0}}).to_string())
@@ -79,7 +79,7 @@ async fn nothing_follows_the_answer_in_a_storm() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn turns_pipelined_into_storms_get_their_own_publications_alone() {
+async fn pipelined_turns_under_load_get_only_their_own_publications() {
     const TURNS: usize = 1000;
     let server = Server::start().await;
     let storms = [Storm::begin(&server, ROOM).await, Storm::begin(&server, ROOM).await];

@@ -1,4 +1,4 @@
-//! The fenced blocks of a Markdown document, in their order, each with what it is for.
+//! The fenced blocks of a Markdown document, in order, each with its purpose.
 
 const FENCE: &str = "```";
 const STOP: &str = "<!-- stop -->";
@@ -6,21 +6,21 @@ const STOP: &str = "<!-- stop -->";
 /// What a reader does with a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// `json`: sends the requests, and gets everything else. One frame a line, or one frame over several lines.
+    /// `json`: sends the requests, and receives everything else. One frame per line, or one frame over several lines.
     Frames,
     /// `toml`: adds it to `ws-server.toml`.
     Config,
     /// `bash`: runs each line.
     Commands,
-    /// `console`: runs what follows a `$`, and sees the lines after it.
+    /// `console`: runs what follows a `$`, and expects the lines after it.
     Console,
     /// `python`: saves it under the name in its first line.
     Python,
     /// `js`: runs it in a browser.
     Browser,
-    /// No language: sees the running program print these lines.
+    /// No language: expects the running program to print these lines.
     Printed,
-    /// `<!-- stop -->`, which no reader sees: ends the running program with Ctrl+C, as the text beside it says.
+    /// `<!-- stop -->`, which is not rendered: stops the running program with Ctrl+C, as the text beside it says.
     Stop,
 }
 
@@ -28,7 +28,7 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Block {
     pub(super) kind: Kind,
-    /// Where it begins in the document, for messages.
+    /// The line where it begins in the document, for messages.
     pub(super) line: usize,
     pub(super) text: String,
 }
@@ -36,7 +36,7 @@ pub(super) struct Block {
 /// All blocks of a document.
 ///
 /// # Panics
-/// When a block is in a language that nothing here can check.
+/// If a block is in a language that this test cannot check.
 pub(super) fn blocks(document: &str) -> Vec<Block> {
     let mut lines = document.lines().zip(1..);
     let mut blocks = Vec::new();

@@ -1,11 +1,11 @@
-//! Compares what a document shows with what was said. Ids, epochs, times and tokens differ from run to run; but what is
+//! Compares what a document shows with the actual output. Ids, epochs, times and tokens differ from run to run; but what is
 //! the same twice in the document must be the same twice in the run, and what differs (times apart) must differ.
 
 use std::collections::HashMap;
 
 const TIME: &str = "<time>";
 
-/// What the words that differ from run to run stand for: as the document has them, and as they are in this run.
+/// The words that differ from run to run: as in the document, and as in this run.
 #[derive(Debug, Default)]
 pub(super) struct Words(HashMap<String, String>);
 

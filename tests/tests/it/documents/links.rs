@@ -1,11 +1,11 @@
-//! Links between the documents lead to files that are there, and to headings in them.
+//! Links between the documents lead to existing files, and to headings in them.
 
 use std::fs;
 use std::path::Path;
 
 use super::{document, root};
 
-/// A link to something in the repository, or elsewhere.
+/// A link, to the repository or elsewhere.
 #[derive(Debug)]
 pub(super) struct Link {
     /// The path from the root of the repository, or a URL; empty where it is the document itself.
@@ -45,7 +45,7 @@ fn plain(path: &Path) -> String {
     parts.join("/")
 }
 
-/// Names that GitHub gives to the headings of a document.
+/// The anchors that GitHub gives to the headings of a document.
 fn anchors(text: &str) -> Vec<String> {
     let headings = text.split("```").step_by(2).flat_map(str::lines).filter(|line| line.starts_with('#'));
     let name = |heading: &str| -> String {

@@ -1,4 +1,4 @@
-//! What the documents promise a reader: examples do what they show, links lead somewhere, and translations are complete.
+//! The documents keep their promises: examples do what they show, links lead somewhere, and translations are complete.
 
 mod blocks;
 mod likeness;
@@ -21,7 +21,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Does all that the document says.
+/// Follows the whole document.
 async fn follow(path: &str) {
     let dir = tempfile::tempdir().expect("a folder");
     let mut reader = Reader::new(dir.path().to_owned());

@@ -1,4 +1,4 @@
-//! Somebody who does what a document says, from its first block to its last, in a folder and on a port of their own.
+//! A reader who follows a document from its first block to its last, in a temporary folder and on a separate port.
 
 use std::fs::{self, File, Permissions};
 use std::net::{SocketAddr, TcpListener};
@@ -18,10 +18,10 @@ use crate::SERVER;
 
 /// The address in the documents.
 const SHOWN: [&str; 2] = ["127.0.0.1:3000", "localhost:3000"];
-/// The server answers in time, or [`Raw`] gives up with less to say.
+/// Shorter than the deadline of [`Raw`], whose message would say less.
 const PATIENCE: Duration = DEADLINE.saturating_sub(Duration::from_secs(5));
 
-/// In place of cargo: what the documents build is there already.
+/// Replaces cargo: what the documents build is built already.
 const CARGO: &str = r#"#!/bin/sh
 case "$*" in
 "build --release" | "test --workspace") ;;
@@ -39,10 +39,10 @@ pub(super) struct Reader {
     variables: Vec<(String, String)>,
     words: Words,
     server: Option<Child>,
-    /// A program that goes on, and what it prints.
+    /// A program that keeps running, and what it prints.
     program: Option<(Child, Lines<BufReader<ChildStdout>>)>,
     socket: Option<Raw>,
-    /// What the server has said and the document has not shown yet.
+    /// What the server has sent and the document has not shown yet.
     unread: Vec<String>,
 }
 
@@ -61,7 +61,7 @@ impl Reader {
             ("CLIENT", env!("CARGO_BIN_EXE_ws-proto-client")),
             ("WEBSOCKET_ADDR", &addr.to_string()),
             ("PYTHONUNBUFFERED", "1"),
-            // The library waits for seconds before it connects again.
+            // The library waits for seconds before it reconnects.
             ("WEBSOCKETS_BACKOFF_INITIAL_DELAY", "0.05"),
             ("WEBSOCKETS_BACKOFF_MIN_DELAY", "0.05"),
         ]
@@ -97,7 +97,7 @@ impl Reader {
         }
     }
 
-    /// The document is at its end, or the server: nothing was said that it does not show.
+    /// Checks, at the end of the document or the server, that the server sent nothing that the document does not show.
     pub(super) async fn finish(&mut self) {
         if let Some(socket) = &mut self.socket {
             socket.write(&raw::text(r#"{"type":"ping"}"#)).await;
@@ -117,7 +117,7 @@ impl Reader {
     fn save(&self, text: &str) {
         let name = text.lines().next().and_then(|line| line.strip_prefix("# ")).expect("a comment with a name");
         fs::write(self.dir.join(name), text).expect("a file");
-        // Not a link: Python finds its packages by the path that it was called with.
+        // Not a symlink: Python finds its packages by the path that it is called with.
         let python = format!("#!/bin/sh\nexec {} \"$@\"\n", require::found("python").display());
         script(self.dir.join("bin/python3"), &python);
     }
@@ -180,7 +180,7 @@ impl Reader {
         }
     }
 
-    /// A line in the shell: a variable, the server, a program that goes on, or something that ends.
+    /// Runs a shell line: a variable, the server, a program that keeps running, or a command that ends.
     async fn command(&mut self, line: &str) {
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {
@@ -196,7 +196,7 @@ impl Reader {
         }
     }
 
-    /// Kills the server if it runs, which is the harder way to stop it, and starts it.
+    /// Kills the server if it runs, which is the hardest way to stop it, and starts it again.
     async fn serve(&mut self, line: &str) {
         self.finish().await;
         if let Some(mut server) = self.server.take() {
@@ -208,7 +208,7 @@ impl Reader {
         until("the server to listen", async || TcpStream::connect(self.addr).await.ok()).await;
     }
 
-    /// Starts a program in place of the one that runs.
+    /// Starts a program in place of the running one.
     async fn start(&mut self, line: &str) {
         self.stop().await;
         let mut child = self.shell(&format!("exec {line}")).stdout(Stdio::piped()).spawn().expect("bash");
@@ -224,7 +224,7 @@ impl Reader {
         }
     }
 
-    /// What a command prints, which ends well.
+    /// The output of a command, which must succeed.
     async fn run(&self, line: &str) -> String {
         let output = self.shell(line).stdout(Stdio::piped()).stderr(Stdio::piped()).output();
         let output = within(line, output).await.expect("bash");

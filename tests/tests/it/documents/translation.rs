@@ -25,7 +25,7 @@ fn code(document: &str) -> Vec<&str> {
     document.split("```").skip(1).step_by(2).collect()
 }
 
-/// How many lines of each kind that a reader sees as a unit: bullets and rows of tables.
+/// The number of bullets and of table rows.
 fn units(document: &str) -> [usize; 2] {
     ["- ", "|"].map(|start| prose(document).filter(|line| line.starts_with(start)).count())
 }

@@ -7,10 +7,10 @@ use super::*;
 const KILLS: usize = 50;
 const PUBLISHERS: usize = 5;
 
-/// Publications of a publisher that are not answered.
+/// Unanswered publications of a publisher.
 const IN_FLIGHT: usize = 8;
 
-/// Who sends what was not answered again, under the same id.
+/// A publisher, which retries unanswered publications with the same id.
 #[derive(Debug, Default)]
 struct Publisher {
     nth: usize,
@@ -21,7 +21,7 @@ struct Publisher {
     duplicates: u64,
 }
 
-/// Who goes on where it was.
+/// A subscriber, which recovers from its last position.
 #[derive(Debug, Default)]
 struct Subscriber {
     epoch: Option<String>,
@@ -61,7 +61,7 @@ impl Publisher {
 }
 
 impl Subscriber {
-    /// Goes on where it was.
+    /// Subscribes from its last position.
     async fn subscribe(&mut self, client: &mut Client) {
         let since = self.epoch.as_ref().map(|epoch| json!({"epoch": epoch, "offset": self.seen.len()}));
         let answer = client.ask("subscribe", json!({"channel": "log", "since": since})).await;
@@ -89,7 +89,7 @@ impl Subscriber {
     }
 }
 
-/// What each publisher has published comes in its order, each once, and where its answer said.
+/// Checks that each publisher's publications are stored in its order, each once, at the offset in its answer.
 fn check(publishers: &[Publisher], stored: &[Value]) {
     let mut next = [1; PUBLISHERS];
     for (at, data) in stored.iter().enumerate() {
@@ -121,7 +121,7 @@ async fn what_was_acknowledged_is_there_once_and_in_order() {
         for publisher in publishers {
             publishing.push(tokio::spawn(publisher.run(connect(&server).await)));
         }
-        // All kinds of moments: in a commit, in a checkpoint, in the upkeep.
+        // Different moments: in a commit, in a checkpoint, in the upkeep.
         tokio::time::sleep(Duration::from_millis((kill * 37 % 61) as u64)).await;
         server.kill().await;
         publishers = Vec::new();

@@ -1,4 +1,4 @@
-//! A server with a data directory: what it has acknowledged is there again, whatever ended it.
+//! A server with a data directory: what it has acknowledged is there after a restart, whatever ended it.
 
 mod killed;
 mod operator;
@@ -15,7 +15,7 @@ use crate::SERVER;
 /// An address of loopback that no other test uses: nobody takes the port while no server listens there.
 const HOST: &str = "127.0.0.3:0";
 
-/// A directory for one test; what an earlier run has left there is gone.
+/// An empty directory for one test; the contents from an earlier run are removed.
 pub(crate) fn directory(name: &str) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("durable").join(name);
     match std::fs::remove_dir_all(&dir) {
@@ -57,7 +57,7 @@ fn request(id: &str, action: &str, payload: Value) -> String {
     json!({"id": id, "type": "request", "action": action, "payload": payload}).to_string()
 }
 
-/// All that the history of a channel has, read in pages: offsets and data.
+/// The whole history of a channel, read in pages: offsets and data.
 async fn history(client: &mut Client, channel: &str) -> Vec<(u64, Value)> {
     let (mut all, mut since) = (Vec::new(), Value::Null);
     loop {

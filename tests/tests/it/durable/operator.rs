@@ -42,7 +42,7 @@ async fn a_running_server_is_inspected_and_exported() {
     assert!(err.contains("no channel \"nobody\""), "{err}");
 }
 
-/// Data is kept as it was published, line breaks and all.
+/// Data is kept as it was published, including line breaks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publication_is_one_line_of_an_export() {
     let dir = directory("lines");
@@ -63,7 +63,7 @@ async fn a_publication_is_one_line_of_an_export() {
 }
 
 #[test]
-fn a_directory_without_a_database_is_told() {
+fn a_directory_without_a_database_is_reported() {
     let (code, _, err) = run(&["inspect", path(&directory("nothing"))]);
     assert_eq!(code, Some(1));
     assert!(err.contains("there is no database in"), "{err}");
@@ -81,17 +81,17 @@ async fn a_second_server_is_refused() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_used_is_told_before_a_port_is_bound() {
+fn a_directory_that_cannot_be_used_is_reported_before_a_port_is_bound() {
     let (code, _, err) = run(&["--addr", "127.0.0.1:0", "--data-dir", "/dev/null/data"]);
     assert_eq!(code, Some(1));
     assert!(err.contains("/dev/null/data cannot be used"), "{err}");
     assert!(!err.contains("listening"), "{err}");
 }
 
-/// The way that the documents name: SQLite's own, while the server runs.
+/// The documented way: SQLite's own, while the server runs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg_attr(not(found = "sqlite3"), ignore = "python3 is missing")]
-async fn a_backup_of_a_running_server_is_a_whole_one() {
+async fn a_backup_of_a_running_server_is_complete() {
     let (dir, restored) = (directory("backed-up"), directory("restored"));
     let server = start(host(), &dir).await;
     let mut client = connect(&server).await;

@@ -1,4 +1,4 @@
-//! A server that is stopped and started: its clients notice nothing but the pause.
+//! A server that is stopped and started: its clients only notice the pause.
 
 use ws_tests::process::Signal;
 

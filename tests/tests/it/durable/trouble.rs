@@ -1,14 +1,14 @@
-//! A disk that takes nothing more: publishers are told, the server lives, and goes on when there is room.
+//! A full disk: publishers get errors, the server survives, and recovers when there is room.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use super::*;
 
-/// Bytes that a file of the server may have, at first.
+/// The initial limit on the size of the server's files, in bytes.
 const FILE_BYTES_MAX: u64 = 400 * 1024;
 
-/// Sets how large a file of the server may become, as a disk that is full and is cleared.
+/// Limits the size of the server's files, like a disk that becomes full or is cleared.
 fn limit_files(server: &Process, bytes: &str) {
     let limit = format!("--fsize={bytes}:unlimited");
     let ran = Command::new(require::found("prlimit")).args(["--pid", &server.id().to_string(), &limit]).status();
@@ -17,7 +17,7 @@ fn limit_files(server: &Process, bytes: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg_attr(not(found = "prlimit"), ignore = "prlimit (util-linux) is missing")]
-async fn a_full_disk_is_told_and_survived() {
+async fn a_full_disk_is_reported_and_survived() {
     let dir = directory("full");
     let server = start(host(), &dir).await;
     let mut client = connect(&server).await;
@@ -44,7 +44,7 @@ async fn a_full_disk_is_told_and_survived() {
     assert_eq!(metrics.get("ws_engine_healthy"), 0.0);
     assert!(metrics.get("ws_engine_failures_total") >= 1.0);
 
-    // What is not stored goes on working, and what is stored can be read.
+    // Channels without history still work, and stored publications can be read.
     assert_eq!(client.ask("echo", json!({"message": 1})).await["echo"], 1);
     assert_eq!(history(&mut client, "log").await.len(), stored);
     for _ in 0..stored {
@@ -60,10 +60,10 @@ async fn a_full_disk_is_told_and_survived() {
     assert_eq!((&event["offset"], &event["data"]), (&json!(stored + 1), &json!("after")));
 }
 
-/// Bytes that a file may have at a restart: as much as the index of the write-ahead log needs, which has its room.
+/// The limit at a restart, in bytes: as much as the index of the write-ahead log needs, which has its space already.
 const INDEX_BYTES: u64 = 32 * 1024;
 
-/// Starts a server whose write-ahead log may not grow, as on a disk that is full from the first moment on.
+/// Starts a server whose write-ahead log cannot grow, as on a disk that is full from the start.
 async fn start_full(dir: &Path) -> Process {
     let script = dir.with_extension("sh");
     let text = format!("#!/bin/sh\nexec prlimit --fsize={INDEX_BYTES}:unlimited {SERVER} \"$@\"\n");
@@ -105,7 +105,7 @@ async fn a_restart_on_a_full_disk_serves_what_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_that_are_taken_away_are_told() {
+async fn files_that_are_removed_are_reported() {
     let dir = directory("taken");
     let server = start(host(), &dir).await;
     let mut client = connect(&server).await;
@@ -127,5 +127,5 @@ async fn a_damaged_database_is_not_served() {
     let output = Command::new(SERVER).args(args).output().expect("the server's binary starts");
     let err = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(err.contains("no database of ws-server") && !err.contains("listening"), "{err}");
+    assert!(err.contains("not a database of ws-server") && !err.contains("listening"), "{err}");
 }

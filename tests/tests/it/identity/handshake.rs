@@ -1,4 +1,4 @@
-//! The token of a handshake: where it stands, whom it names, and what becomes of a bad one.
+//! The token of a handshake: where it is sent, whom it names, and what happens with an invalid one.
 
 use ws_tests::prelude::*;
 
@@ -93,7 +93,7 @@ async fn what_a_token_lists_is_subscribed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_user_has_so_many_connections() {
+async fn connections_of_a_user_are_limited() {
     let server = Server::with(|config| {
         granting(config);
         config.limits.connections_per_user_max = 1;

@@ -15,7 +15,7 @@ use ws_tests::tls::Certificate;
 use super::operator::run;
 use crate::SERVER;
 
-/// An identity provider: answers every request with what it is told to.
+/// An identity provider: answers every request with the configured status and body.
 #[derive(Debug)]
 struct Provider {
     addr: SocketAddr,
@@ -27,7 +27,7 @@ impl Provider {
         Self::with(status, body, None).await
     }
 
-    /// Over TLS where there is something to show a certificate with.
+    /// Over TLS if there is an acceptor.
     async fn with(status: u16, body: &str, acceptor: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("port 0");
         let addr = listener.local_addr().expect("bound");
@@ -36,7 +36,7 @@ impl Provider {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let answer = answers.lock().expect("no panic while locked").clone();
-                // A client that does not trust it goes away.
+                // A client that does not trust the certificate disconnects.
                 let _ = match &acceptor {
                     None => say(stream, answer).await,
                     Some(acceptor) => match acceptor.accept(stream).await {
@@ -59,7 +59,7 @@ impl Provider {
         config.auth.jwks_refresh = Duration::from_millis(50);
     }
 
-    /// The same, but it is never the turn of the next fetch.
+    /// The same, without scheduled fetches.
     fn configure_once(&self, config: &mut Config) {
         self.configure(config);
         config.auth.jwks_refresh = Duration::from_secs(86_400);
@@ -92,7 +92,7 @@ fn pair(name: &str) -> (String, String) {
     (json!({"keys": [jwk]}).to_string(), token)
 }
 
-/// Whom a token names now.
+/// The user that a token names now.
 async fn user(server: &Server, token: &str) -> Option<String> {
     let mut client = Client::unread(server.addr(), "/ws", Some(token)).await;
     let frame = client.json().await;
@@ -139,7 +139,7 @@ async fn a_token_with_a_new_key_lets_the_set_be_fetched() {
     }
 }
 
-/// Anybody can make up the name of a key.
+/// Anybody can invent a key id.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_with_made_up_keys_are_refused_and_cost_few_fetches() {
     let provider = Provider::start(200, &pair("es256").0).await;
@@ -178,7 +178,7 @@ async fn without_a_key_set_the_server_does_not_start() {
     assert!(told.starts_with("cannot be fetched: ") && told.contains("refused"), "{told}");
 }
 
-/// Who stands in for the provider without a certificate that the system trusts has no keys for us.
+/// Keys are not accepted from a server whose certificate the system does not trust.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_is_known_by_its_certificate() {
     let (keys, token) = pair("es256");

@@ -10,7 +10,7 @@ use ws_core::Access;
 use ws_server::config::{Channels, Config};
 use ws_tests::prelude::*;
 
-/// Takes tokens, and has a namespace where they have to grant what one does.
+/// Accepts tokens, and has a namespace in which everything has to be granted.
 fn granting(config: &mut Config) {
     token::accept(config);
     let (subscribe, publish) = (Access::Granted, Access::Granted);

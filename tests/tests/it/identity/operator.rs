@@ -1,4 +1,4 @@
-//! What an operator and a developer see: keys in files, the command `token`, mistakes, and a log without secrets.
+//! What an operator and a developer see: keys in files, the command `token`, errors, and a log without secrets.
 
 use std::process::Stdio;
 
@@ -46,9 +46,9 @@ async fn keys_that_cannot_be_used_end_the_start() {
     assert!(!shown.contains(token::SECRET));
 }
 
-/// Whatever is wrong, in the text or in the files that it names, is told in one go, each with its place.
+/// All errors, in the configuration and in the files that it names, are reported together, each with its location.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mistakes_in_files_are_told_with_the_others() {
+async fn errors_in_files_are_reported_with_the_others() {
     let dir = tempfile::tempdir().expect("a directory");
     let config = dir.path().join("ws.toml");
     let text = "bogus = 1\n[[auth.keys]]\nsecret_file = \"/nowhere/1\"\n[[auth.keys]]\n[tls]\ncert_file = \"/nowhere/2\"\n\

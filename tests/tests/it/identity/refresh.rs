@@ -1,4 +1,4 @@
-//! Tokens that run out, fresh ones in their place, and those of subscriptions.
+//! Expiring tokens, refreshed tokens, and subscription tokens.
 
 use ws_tests::prelude::*;
 
@@ -56,7 +56,7 @@ async fn a_refresh_ends_what_it_no_longer_grants() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_does_not_refresh_is_told_and_then_closed() {
+async fn a_client_that_does_not_refresh_is_told_and_then_closed() {
     let server = Server::with(|config| {
         granting(config);
         config.auth.leeway = Duration::ZERO;

@@ -16,7 +16,7 @@ async fn closed_server() -> Server {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_has_not_authenticated_gets_nothing_and_counts_nowhere() {
+async fn a_stranger_gets_nothing_and_is_not_counted() {
     let server = closed_server().await;
     let mut stranger = server.connect().await;
     assert_eq!(stranger.connected["user"], Value::Null);
@@ -37,7 +37,7 @@ async fn who_has_not_authenticated_gets_nothing_and_counts_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_does_not_authenticate_in_time_is_closed() {
+async fn a_stranger_that_does_not_authenticate_in_time_is_closed() {
     let server = closed_server().await;
     let mut silent = server.connect().await;
     let mut wrong = server.connect().await;
@@ -50,7 +50,7 @@ async fn who_does_not_authenticate_in_time_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn there_are_only_so_many_of_them() {
+async fn their_number_is_limited() {
     let server = closed_server().await;
     let _strangers = [server.connect().await, server.connect().await];
     let response = http::ask(server.addr(), "GET", "/ws", &raw::handshake_headers()).await;

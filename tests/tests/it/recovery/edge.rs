@@ -1,5 +1,5 @@
-//! A position that is just retained when it is asked for, and no longer when the next publication comes: whoever asked for it
-//! does not read slowly, so nothing may be missing without a word, whatever `on_lag` says.
+//! A position that is still retained when it is requested, and no longer when the next publication comes: the client is not
+//! a slow reader, so every missing publication has to be announced, whatever `on_lag` says.
 
 use ws_server::config::OnLag;
 
@@ -10,7 +10,8 @@ const CHANNEL: &str = "edge";
 const RETAINED: u64 = 100;
 const TOP: u64 = 250;
 
-/// Asks for all that is retained, and publishes one more in the same breath. Everything comes, or is said to be gone.
+/// Subscribes from the oldest retained publication, and publishes one more at once. Everything arrives, or is announced as
+/// missing.
 async fn check(on_lag: OnLag, how: impl Fn(&str) -> Value) {
     let server = Server::with(|config| config.channels.on_lag = on_lag).await;
     let epoch = publish(&mut server.connect().await, CHANNEL, 1..=TOP).await;

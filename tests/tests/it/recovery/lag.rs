@@ -1,4 +1,4 @@
-//! Subscribers that do not read: memory stays bounded, nobody else notices, and what they do not get is what `on_lag` says.
+//! Subscribers that do not read: memory stays bounded, the others do not notice, and `on_lag` decides what they miss.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::*;
 use crate::SERVER;
 
 const CHANNEL: &str = "flood";
-/// Of the system, at the subscriber that is slow.
+/// Receive buffer of the slow subscriber's socket, in bytes.
 const RECEIVE_BUFFER: u32 = 64 * 1024;
 /// Together more than sockets hold: 8 MiB.
 const BURSTS: u64 = 64;
@@ -18,7 +18,7 @@ const SENT: u64 = BURSTS * BURST;
 const RETAINED: u64 = 50;
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// Publishes everything, each burst when everybody at the barrier has got the one before.
+/// Publishes everything, each burst after everybody at the barrier has received the previous one.
 async fn flood(mut client: Client, everybody: Arc<Barrier>) -> Client {
     let padding = "x".repeat(4096);
     for burst in 0..BURSTS {
@@ -43,14 +43,14 @@ async fn read(mut client: Client, everybody: Arc<Barrier>) -> Client {
     client
 }
 
-/// What a subscriber saw: numbers of publications, and how many each gap says are gone.
+/// What a subscriber saw: numbers of publications, and how many each gap says are missing.
 #[derive(Debug, Default)]
 struct Seen {
     numbers: Vec<u64>,
     gaps: Vec<u64>,
 }
 
-/// Reads up to the last publication. Gaps name what is between the publications around them, in offsets or in numbers.
+/// Reads up to the last publication. Gaps must name exactly what is missing between the publications around them.
 async fn catch_up(client: &mut Client) -> Seen {
     let (mut seen, mut last) = (Seen::default(), 0);
     while last < SENT {
@@ -152,7 +152,7 @@ async fn without_history_the_number_of_what_is_gone_is_told() {
     is_live(&mut slow, &mut publisher).await;
 }
 
-/// With `latest` there are jumps and no gaps, and the newest publication comes.
+/// With `latest` there are jumps and no gaps, and the newest publication arrives.
 async fn jumps(history_size: u64) {
     let server = lagging(history_size, OnLag::Latest).await;
     let (mut slow, mut publisher) = slow(&server).await;

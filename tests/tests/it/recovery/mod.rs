@@ -1,5 +1,5 @@
 //! Recovery in channels (PROTOCOL, "Channels"): whatever happens to a connection, its client gets every publication
-//! once and in order, or is told exactly what it does not get.
+//! once and in order, or is told exactly what is missing.
 
 mod edge;
 mod lag;
@@ -13,10 +13,10 @@ use std::ops::RangeInclusive;
 
 use ws_tests::prelude::*;
 
-/// Requests that are sent before their answers are read.
+/// How many requests are sent before their answers are read.
 const PIPELINED: usize = 200;
 
-/// Publishes these numbers; each is the offset that its publication must get. The epoch.
+/// Publishes these numbers, each of which must be the publication's offset. Returns the epoch.
 async fn publish(client: &mut Client, channel: &str, numbers: RangeInclusive<u64>) -> String {
     let mut epoch = String::new();
     let numbers: Vec<_> = numbers.collect();
@@ -39,7 +39,7 @@ async fn subscribe(client: &mut Client, payload: Value) -> Value {
     frame["data"].take()
 }
 
-/// Publications with these numbers come next, and nothing between them.
+/// Reads publications with these numbers, and nothing between them.
 async fn comes(client: &mut Client, channel: &str, numbers: RangeInclusive<u64>) {
     for n in numbers {
         let event = client.event("publication").await;

@@ -1,4 +1,5 @@
-//! Subscribing while somebody publishes without a pause: the seam between recovered and live has no hole and no double.
+//! Subscribing while somebody publishes without a pause: between recovered and live publications there is no hole and no
+//! duplicate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +14,7 @@ const ROUNDS: u64 = 40;
 const LIVE: u64 = 20;
 const IN_FLIGHT: u64 = 16;
 
-/// Publishes its numbers until it is told to stop; goes on only as fast as it sees its own publications. How many it were.
+/// Publishes its numbers until it is told to stop, only as fast as it sees its own publications. Returns how many.
 async fn keep_publishing(mut client: Client, sent: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> u64 {
     client.ask("subscribe", json!({"channel": CHANNEL})).await;
     let mut seen = 0;
@@ -38,7 +39,7 @@ async fn read(client: &mut Client, stream: &mut Stream) {
     stream.publication(event["offset"].as_u64().expect("an offset"));
 }
 
-/// Comes and goes: each time it asks for what it missed, or rewinds.
+/// Subscribes and unsubscribes: each time it asks for what it missed, or rewinds.
 async fn come_and_go(mut client: Client, mut stream: Stream, nth: u64, sent: Arc<AtomicU64>) {
     for round in 0..ROUNDS {
         let begin = if (round + nth).is_multiple_of(4) { Begin::Rewind(round * 3) } else { Begin::Since };
@@ -57,7 +58,7 @@ async fn come_and_go(mut client: Client, mut stream: Stream, nth: u64, sent: Arc
             }
             stream.publication(frame["data"]["offset"].as_u64().unwrap_or_else(|| panic!("an offset: {frame}")));
         }
-        // That nothing follows is seen by the next subscription: its answer is the next frame.
+        // The next subscription shows that nothing follows: its answer is the next frame.
     }
     client.count().await;
 }

@@ -1,4 +1,4 @@
-//! Another process in the place of the one that is gone: nothing in memory survives it, and clients are told so.
+//! A new process in place of the old one: nothing in memory survives, and clients are told so.
 
 use std::net::SocketAddr;
 
@@ -23,8 +23,8 @@ fn since(channel: &str, epoch: &str, offset: u64) -> Value {
     json!({"channel": channel, "since": {"epoch": epoch, "offset": offset}})
 }
 
-/// On a new server `channel` has `top` publications. Whoever comes with a position of the epoch before is told that it
-/// is another one, and gets all there are.
+/// On a new server `channel` has `top` publications. A client with a position of the previous epoch is told that the epoch
+/// has changed, and gets all publications.
 async fn all_is_new(server: &Process, channel: &str, before: &str, offsets: &[u64], top: u64) {
     let mut publisher = connect(server).await;
     publish(&mut publisher, channel, 1..=top).await;

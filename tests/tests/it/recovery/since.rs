@@ -1,4 +1,4 @@
-//! Positions to begin at: each within, behind and beyond what is retained, in this epoch and in others.
+//! Positions to begin at: within, before and after what is retained, in this epoch and in others.
 
 use ws_proto::action::GetHistory;
 
@@ -8,7 +8,7 @@ const CHANNEL: &str = "news";
 /// By default.
 const RETAINED: u64 = 100;
 
-/// A channel with so many publications: its server, who published them, and the epoch.
+/// A channel with `n` publications: its server, the publisher, and the epoch.
 async fn published(n: u64) -> (Server, Client, String) {
     let server = Server::start().await;
     let mut publisher = server.connect().await;
@@ -20,8 +20,8 @@ async fn published(n: u64) -> (Server, Client, String) {
     (server, publisher, epoch)
 }
 
-/// Subscribes on a connection of its own. The answer is `expect` besides channel, epoch and top; then come the
-/// publications from `first` to the top, and one that is published afterwards.
+/// Subscribes on a new connection. The answer is `expect` plus channel, epoch and newest offset; then come the
+/// publications from `first` to the newest, and one that is published afterwards.
 async fn check(channel: &mut (Server, Client, String, u64), how: Value, expect: Value, first: u64) {
     let (server, publisher, epoch, top) = channel;
     let mut payload = how.clone();
@@ -32,14 +32,14 @@ async fn check(channel: &mut (Server, Client, String, u64), how: Value, expect: 
     let position = ["channel", "epoch", "offset"].map(|field| fields.remove(field));
     assert_eq!(position, [json!(CHANNEL), json!(epoch), json!(top)].map(Some), "{how}");
     assert_eq!(answer, expect, "{how}");
-    // Before one more is published, for which the oldest has to go.
+    // Before one more is published, which drops the oldest.
     comes(&mut client, CHANNEL, first..=*top).await;
     *top += 1;
     publish(publisher, CHANNEL, *top..=*top).await;
     comes(&mut client, CHANNEL, *top..=*top).await;
 }
 
-/// What `since` an offset of the channel's own epoch says and brings, for each offset.
+/// Checks `since` for each offset, in the channel's own epoch.
 async fn check_offsets(published_before: u64, cases: &[(u64, Value, u64)]) {
     for (offset, expect, first) in cases {
         let (server, publisher, epoch) = published(published_before).await;
@@ -85,7 +85,7 @@ async fn another_epoch_begins_at_the_oldest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_offset_above_the_top_is_of_no_stream_that_there_is() {
+async fn an_offset_after_the_newest_is_of_another_stream() {
     let above = |epoch: &str| json!({"recovered": false, "gap": {"epoch": epoch}});
     for (top, offset) in [(0, 1), (0, u64::MAX), (3, 4), (250, 251), (250, u64::MAX)] {
         let (server, publisher, epoch) = published(top).await;
@@ -138,7 +138,7 @@ async fn the_same_connection_comes_back_to_a_channel() {
     }
 }
 
-/// A channel whose publications have expired: server, a subscriber, the epoch, how many there were.
+/// A channel whose publications have expired: server, a subscriber, the epoch, and how many there were.
 async fn expired() -> (Server, Client, String, u64) {
     let server = Server::with(|config| {
         config.channels.history_ttl = Duration::from_millis(50);
@@ -173,7 +173,7 @@ async fn a_channel_that_was_forgotten_begins_a_new_epoch() {
     let (server, mut client, epoch, top) = expired().await;
     client.ask("unsubscribe", json!({"channel": CHANNEL})).await;
     let mut answer = Value::Null;
-    // The one that went may still be on its way out of the channel.
+    // The client that left may not be removed from the channel yet.
     until("the channel to be forgotten", async || {
         let mut other = server.connect().await;
         answer = subscribe(&mut other, json!({"channel": CHANNEL, "since": {"epoch": epoch, "offset": top}})).await;

@@ -1,4 +1,4 @@
-//! One channel as one client sees it: what the contract allows it to see next, and nothing else.
+//! One channel as one client sees it: checks that the client only sees what the protocol allows next.
 
 use ws_proto::action::{Gap, SubscribeData};
 use ws_tests::prelude::*;
@@ -7,30 +7,30 @@ use ws_tests::prelude::*;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Begin {
     Now,
-    /// Behind what it has seen.
+    /// After what it has seen.
     Since,
     Rewind(u64),
 }
 
-/// What holds for all clients of a channel.
+/// What is the same for all clients of a channel.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
-    /// Publications that are retained.
+    /// How many publications are retained.
     pub(super) retained: u64,
-    /// Whether anything can get lost: otherwise no gap is allowed.
+    /// Whether publications can be lost: otherwise no gap is allowed.
     pub(super) gaps: bool,
 }
 
-/// Where a client is in a stream.
+/// The state of a client in a stream.
 #[derive(Debug)]
 pub(super) struct Stream {
     terms: Terms,
     channel: String,
     epoch: String,
-    /// The next offset is one of these. More than one only after a rewind whose beginning may be gone.
+    /// The next offset is one of these. There is more than one only after a rewind whose beginning may be gone.
     least: u64,
     most: u64,
-    /// Publications that were announced as gone.
+    /// How many publications were announced as missing.
     pub(super) missed: u64,
     pub(super) gaps: u64,
 }
@@ -46,7 +46,7 @@ impl Stream {
         &self.channel
     }
 
-    /// Everything up to this offset was seen, or is known to be gone.
+    /// Everything up to this offset was seen, or announced as missing.
     pub(super) fn last(&self) -> u64 {
         self.least - 1
     }
@@ -92,7 +92,7 @@ impl Stream {
         (self.least, self.most) = (offset + 1, offset + 1);
     }
 
-    /// These offsets are gone; `sent`: publications that may have been published by now.
+    /// These offsets are missing; `sent`: publications that may have been published by now.
     pub(super) fn gap(&mut self, from: u64, to: u64, sent: u64) {
         assert!(self.terms.gaps, "everything is retained, but {from} to {to} at {self:?}");
         assert!((self.least..=self.most).contains(&from) && from <= to, "{from} to {to} at {self:?}");

@@ -1,9 +1,9 @@
-//! No files of a crate use each other in a circle: to understand one, nobody has to understand all.
+//! No files of a crate import each other in a circle, so that one can be understood without all of the others.
 //!
 //! A module is a file, and an arrow goes from a file to the file that **defines** what it names with `use`, `crate::…`,
 //! `super::…`, or a path through a child or an imported module. So:
 //!
-//! * a parent that declares its children and passes on what they define (`pub use`) does not use them, and whoever
+//! * a parent that declares its children and passes on what they define (`pub use`) does not use them; a file that
 //!   imports from there uses the child;
 //! * a parent that works with a child, which in turn names an item defined in the parent's own file, is a circle;
 //! * `use` of a module is an arrow to the module's own file;

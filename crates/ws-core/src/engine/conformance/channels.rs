@@ -1,4 +1,4 @@
-//! Channels beside each other, and those that nobody has published to.
+//! Channels side by side, and channels without publications.
 
 use super::cases;
 use super::fixture::Fixture;
@@ -7,8 +7,8 @@ use crate::engine::Engine;
 
 cases![channels_do_not_see_each_other, an_unknown_channel_has_a_position];
 
-/// Names that are easily taken for each other: prefixes, cases, forms of the same letter, patterns of
-/// databases, and the longest ones.
+/// Names that are easily confused: prefixes, cases, forms of the same letter, database patterns, and the longest
+/// names.
 fn names() -> Vec<String> {
     let plain = [
         "a",

@@ -1,4 +1,4 @@
-//! Many at once.
+//! Many callers at once.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -26,12 +26,12 @@ cases![
 
 const PUBLISHERS: u64 = 8;
 
-/// Keeps so many publications for so long that none expires meanwhile: that they have an age is to change nothing.
+/// Keeps this many publications for so long that none expires during the case: having a maximum age must not matter.
 fn keep(size: usize) -> Retention {
     Retention { size, ttl: if size == 0 { Duration::ZERO } else { Duration::from_secs(3600) } }
 }
 
-/// Runs `task` once for each publisher, all at once, and gives what they return.
+/// Runs `task` once for each publisher, all at once, and returns their results.
 async fn at_once<E: Engine, T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     f: &Fixture<E>,
     task: impl Fn(Fixture<E>, u64) -> F,
@@ -47,7 +47,7 @@ async fn at_once<E: Engine, T: Send + 'static, F: Future<Output = T> + Send + 's
     tasks.join_all().await
 }
 
-/// Data that says who has published it, and which of theirs it is.
+/// Data that identifies the publisher, and the number of its publication.
 fn data(publisher: u64, n: u64) -> String {
     format!("[{publisher},{n}]")
 }

@@ -1,4 +1,4 @@
-//! Offsets, and what the sink is given.
+//! Offsets, and deliveries to the sink.
 
 use super::cases;
 use super::fixture::Fixture;

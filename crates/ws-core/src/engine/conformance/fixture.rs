@@ -1,4 +1,4 @@
-//! An engine with a recording sink. Its calls are futures, and check what holds for each of them.
+//! An engine with a recording sink. Its calls are futures that check what holds for every call.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use crate::engine::{
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// A started engine. Clones are the same one.
+/// A started engine. Clones share it.
 #[derive(Debug)]
 pub(super) struct Fixture<E> {
     engine: Arc<E>,
     pub(super) sink: Arc<Recorder>,
-    /// The epochs that there were, with their channels.
+    /// All epochs seen, with their channels.
     epochs: Arc<Mutex<HashMap<Epoch, String>>>,
 }
 
@@ -38,7 +38,7 @@ impl<E: Engine> Fixture<E> {
         Fixture { engine: Arc::new(engine), sink, epochs: Arc::default() }
     }
 
-    /// Interest from before the first publication on, for good.
+    /// Registers interest before the first publication, for good.
     pub(super) fn follow(&self, channel: &str) {
         self.sink.follow(channel);
         self.interest(channel, true);
@@ -52,7 +52,7 @@ impl<E: Engine> Fixture<E> {
         self.engine.stats()
     }
 
-    /// The epochs that there were.
+    /// All epochs seen.
     pub(super) fn epochs(&self) -> Vec<Epoch> {
         self.epochs.lock().keys().copied().collect()
     }
@@ -61,7 +61,7 @@ impl<E: Engine> Fixture<E> {
         self.try_append(channel, retention, message).await.expect("it can be appended")
     }
 
-    /// Appends the numbers from 1 to `n`, which fall on the same offsets in an empty channel.
+    /// Appends the numbers from 1 to `n`, which get the same offsets in an empty channel.
     pub(super) async fn fill(&self, channel: &str, retention: Retention, n: u64) {
         for i in 1..=n {
             self.append(channel, retention, &Message::new(i)).await;
@@ -126,7 +126,7 @@ impl<E: Engine> Fixture<E> {
         self.call("close", "", |engine, done| engine.close(done)).await.0.expect("it can be closed");
     }
 
-    /// The answer, and what the sink had been given of the channel when it came.
+    /// The answer, and what the sink had been given for the channel when it came.
     async fn call<T: Send + 'static>(
         &self,
         what: &str,
@@ -136,14 +136,14 @@ impl<E: Engine> Fixture<E> {
         let (answer, answered) = oneshot::channel();
         let (sink, name) = (self.sink.clone(), channel.to_owned());
         let done = move |result| {
-            // When nobody waits any more, the case has failed already.
+            // If nobody waits any more, the case has failed already.
             let _ = answer.send((result, sink.seen(&name)));
         };
         call(&self.engine, Box::new(done));
         match timeout(ANSWER_WITHIN, answered).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => panic!("{what} has dropped its callback"),
-            Err(_) => panic!("{what} has not been answered within {ANSWER_WITHIN:?}"),
+            Ok(Err(_)) => panic!("{what} dropped its callback"),
+            Err(_) => panic!("{what} was not answered within {ANSWER_WITHIN:?}"),
         }
     }
 
@@ -154,7 +154,7 @@ impl<E: Engine> Fixture<E> {
     }
 }
 
-/// Whatever was asked for, an answer is a part of the stream, within the bounds and in the order.
+/// Checks that an answer is a part of the stream, within the bounds and in order, whatever the query was.
 fn check_history(query: &HistoryQuery<'_>, history: &History) {
     let offsets: Vec<_> = history.publications.iter().map(|p| p.offset.unwrap_or_default()).collect();
     let context = || format!("{query:?} gave top {}, oldest {}, {offsets:?}", history.top, history.oldest);

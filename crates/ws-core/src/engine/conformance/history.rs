@@ -18,7 +18,7 @@ pub(super) async fn eight<E: Engine>(f: &Fixture<E>) -> HistoryQuery<'static> {
     all_of("a", keep(8))
 }
 
-/// Asks, and compares the offsets and `more`.
+/// Runs the query, and compares the offsets and `more`.
 pub(super) async fn check<E: Engine>(f: &Fixture<E>, query: HistoryQuery<'_>, expect: &[u64], more: bool) {
     let history = f.history(query).await;
     assert_eq!((history.top, history.oldest), (10, 3), "top and oldest are the stream's: {query:?}");

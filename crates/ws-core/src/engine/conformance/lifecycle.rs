@@ -1,4 +1,4 @@
-//! Numbers, and the end.
+//! Statistics, and closing.
 
 use super::cases;
 use super::fixture::Fixture;

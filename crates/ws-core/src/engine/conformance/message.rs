@@ -1,4 +1,4 @@
-//! What the cases publish and ask for.
+//! What the cases publish and query.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(super) struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// A publication as a client's: `data` is JSON.
+    /// A publication like a client's: `data` is JSON.
     pub(super) fn new(data: impl ToString) -> Self {
         Message::sent(data, 1_700_000_000_000)
     }
@@ -40,18 +40,18 @@ impl<'a> Message<'a> {
         Message { id: Some(id), ..self }
     }
 
-    /// What becomes of it.
+    /// The publication at this offset that results from it.
     pub(super) fn at(&self, offset: impl Into<Option<u64>>) -> Publication {
         Publication { offset: offset.into(), body: self.body.clone() }
     }
 }
 
-/// Keeps so many publications, however old they are.
+/// Keeps `size` publications of any age.
 pub(super) fn keep(size: usize) -> Retention {
     Retention { size, ttl: Duration::ZERO }
 }
 
-/// Asks for all that is retained of a channel that keeps 100 publications.
+/// Queries everything retained in a channel that keeps 100 publications.
 pub(super) fn all(channel: &str) -> HistoryQuery<'_> {
     HistoryQuery {
         channel,

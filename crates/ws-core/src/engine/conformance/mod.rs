@@ -1,11 +1,10 @@
-//! What every engine has to do, as tests that any of them can run: the meaning of [`Engine`].
+//! The contract of [`Engine`], as tests that any engine can run.
 //!
-//! Each case gets an engine of its own, started with a sink that keeps a record. What holds for every call, in
-//! every case, is checked by the fixture and its sink: that an answer comes within ten seconds, that the sink
-//! has been given a publication before its publisher is answered, that no history is ahead of the sink, that
-//! nothing is delivered twice or out of order, that an epoch stands for one channel of one engine.
+//! Each case gets its own engine, started with a recording sink. The fixture and its sink check what holds for every call
+//! in every case: an answer comes within ten seconds, the sink gets a publication before its publisher is answered, no
+//! history is ahead of the sink, nothing is delivered twice or out of order, an epoch belongs to one channel of one engine.
 //!
-//! Not in here: what an engine does over a restart, among several nodes, and at its limits.
+//! Not covered: what an engine does across a restart, with several nodes, and at its limits.
 
 mod channels;
 mod concurrency;
@@ -32,7 +31,7 @@ use tokio::task::JoinError;
 use self::fixture::Fixture;
 use super::Engine;
 
-/// A name, which is a sentence, and what it stands for.
+/// A case: its name, which is a sentence, and its function.
 type Case<E> = (&'static str, fn(Fixture<E>) -> Running);
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -48,11 +47,11 @@ macro_rules! cases {
 }
 use cases;
 
-/// Runs all cases, each with a new engine that holds nothing yet and has room for 10,000 publications,
-/// 16 MiB of them, and 100 channels. Call it on a runtime with several threads whose time is not paused.
+/// Runs all cases, each with a new, empty engine that has room for 10,000 publications, 16 MiB of them, and 100 channels.
+/// Call it on a runtime with several threads whose time is not paused.
 ///
 /// # Panics
-/// When a case fails; the message has the names of all that did, and what was expected.
+/// If a case fails; the message names every failed case and what was expected.
 pub async fn run<E: Engine>(make: impl AsyncFn() -> E) {
     let flavor = Handle::current().runtime_flavor();
     assert!(flavor == RuntimeFlavor::MultiThread, "the cases need a runtime with several threads");
@@ -85,7 +84,7 @@ fn every_case<E: Engine>() -> Vec<Case<E>> {
     files.iter().flat_map(|cases| cases()).collect()
 }
 
-/// The case, and what must hold after each of them.
+/// Runs the case, and checks what must hold after every case.
 async fn complete<E: Engine>(fixture: Fixture<E>, case: fn(Fixture<E>) -> Running) {
     case(fixture.clone()).await;
     fixture.close().await;

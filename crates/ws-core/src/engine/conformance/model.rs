@@ -1,4 +1,4 @@
-//! Random calls against the simplest model there is: a list.
+//! Random calls compared with the simplest possible model: a list.
 
 use std::sync::Arc;
 

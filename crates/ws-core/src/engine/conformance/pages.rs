@@ -1,4 +1,4 @@
-//! Histories that are answered in parts.
+//! Histories that are answered in pages.
 
 use super::cases;
 use super::fixture::Fixture;

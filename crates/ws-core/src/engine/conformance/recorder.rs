@@ -1,4 +1,4 @@
-//! A sink that keeps a record, and notices what a sink must never see.
+//! A recording sink that detects what a sink must never see.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,14 @@ use parking_lot::Mutex;
 
 use crate::engine::{EngineSink, Epoch, Publication};
 
-/// Keeps what it is given.
+/// Records what it is given.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     logs: Mutex<HashMap<String, Log>>,
     faults: Mutex<Vec<String>>,
 }
 
-/// What a channel was given.
+/// What the sink was given for a channel.
 #[derive(Debug, Default)]
 struct Log {
     events: Vec<Event>,
@@ -30,7 +30,7 @@ pub(super) enum Event {
     Reset(Epoch),
 }
 
-/// How much a channel was given at some moment.
+/// How much the sink had been given for a channel at some moment.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Seen {
     pub(super) events: usize,
@@ -40,7 +40,7 @@ pub(super) struct Seen {
 }
 
 impl Recorder {
-    /// From now on the channel has interest, and nothing has been published to it before: no publication may
+    /// From now on there is interest in the channel, and nothing was published in it before: no publication may
     /// be missing.
     pub(super) fn follow(&self, channel: &str) {
         self.with(channel, |log| log.followed = true);
@@ -64,7 +64,7 @@ impl Recorder {
         self.events(channel).into_iter().filter_map(publication).collect()
     }
 
-    /// Panics if anything was wrong that is wrong in every case.
+    /// Panics if the sink was called in a way that is always wrong.
     pub(super) fn check(&self) {
         let faults = self.faults.lock();
         assert!(faults.is_empty(), "the sink was called wrongly: {}", faults.join("; "));
@@ -81,14 +81,14 @@ impl Recorder {
         }
     }
 
-    /// The order of publications without an offset is nobody's concern: their calls may overlap.
+    /// Publications without an offset have no order: their calls may overlap.
     fn record(&self, channel: &str, event: Event, ordered: bool) {
         if ordered {
             let (called, n) = self.with(channel, |log| (std::mem::replace(&mut log.called, true), log.seen.events));
             if called {
                 self.fault(channel, "two calls at once".to_owned());
             }
-            // Calls that can overlap have a chance to; on a busy machine each chance costs milliseconds.
+            // Gives calls that can overlap a chance to do so; on a busy machine each chance costs milliseconds.
             if n % 16 == 0 {
                 std::thread::yield_now();
             }
@@ -102,7 +102,7 @@ impl Recorder {
 }
 
 impl Log {
-    /// Notes an event; what is wrong with it.
+    /// Records an event, and returns what is wrong with it.
     fn take(&mut self, event: Event) -> Option<String> {
         let before = self.seen.top;
         let mut wrong = false;

@@ -1,4 +1,4 @@
-//! How much is retained.
+//! What is retained.
 
 use std::time::{Duration, Instant};
 

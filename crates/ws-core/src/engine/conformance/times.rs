@@ -1,4 +1,4 @@
-//! The times that publications show.
+//! The times shown in publications.
 
 use super::cases;
 use super::fixture::Fixture;
@@ -10,7 +10,7 @@ cases![times_do_not_go_back_within_a_channel, times_that_were_far_ahead_are_corr
 
 const NOON: u64 = 1_700_000_000_000;
 
-/// Has one publication accepted at each of these times, and gives those that the history shows.
+/// Makes one publication at each of these times, and returns the times that the history shows.
 async fn publish<E: Engine>(f: &Fixture<E>, times: &[u64]) -> Vec<u64> {
     for (n, time) in times.iter().enumerate() {
         f.append("a", all("a").retention, &Message::sent(n % 10, *time)).await;

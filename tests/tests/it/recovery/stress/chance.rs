@@ -5,7 +5,7 @@
 pub(super) struct Chance(u64);
 
 impl Chance {
-    /// The sequence of one of the participants of a run.
+    /// The sequence of one participant of a run.
     pub(super) fn new(seed: u64, nth: usize) -> Self {
         Chance((seed << 32) + nth as u64)
     }
@@ -19,7 +19,7 @@ impl Chance {
         (z ^ (z >> 31)) % end
     }
 
-    /// So many different numbers below `end`, in any order.
+    /// `n` different numbers below `end`, in any order.
     pub(super) fn some_of(&mut self, end: usize, count: usize) -> Vec<usize> {
         let mut all: Vec<_> = (0..end).collect();
         (0..count).map(|_| all.swap_remove(self.below(all.len() as u64) as usize)).collect()

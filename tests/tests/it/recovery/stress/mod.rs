@@ -29,7 +29,7 @@ async fn run(scale: Scale, more: &[(&str, &str)]) -> Arc<World> {
     for nth in 0..scale.publishers {
         tasks.spawn(publisher::run(world.clone(), nth));
     }
-    // The first panic is the reason of all others.
+    // The first panic is the cause of all others.
     while let Some(ended) = tasks.join_next().await {
         ended.expect("a client gets what the contract says");
     }

@@ -1,4 +1,4 @@
-//! A publisher: it is subscribed to where it publishes, and goes on as fast as its publications come back to it.
+//! A publisher: it is subscribed to the channels in which it publishes, and publishes as fast as it gets its publications back.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use super::super::stream::{Begin, Stream};
 use super::socket::{Said, Socket};
 use super::world::{World, data, publishes_in};
 
-/// Publications that have not come back.
+/// How many publications may not have come back yet.
 const IN_FLIGHT: usize = 8;
 
-/// Publishes its part of the plan.
+/// Publishes its share.
 pub(super) async fn run(world: Arc<World>, nth: usize) {
     let mut publisher = Publisher {
         socket: Socket::connect(world.addr).await,
@@ -52,7 +52,7 @@ struct Publisher {
     streams: Vec<Stream>,
     /// Channels and numbers of publications without an answer.
     unanswered: VecDeque<(usize, usize)>,
-    /// Places and offsets of those that were answered and have not come back.
+    /// Channels and offsets of publications that were answered and have not come back.
     unseen: Vec<(usize, u64)>,
     deliveries: u64,
 }

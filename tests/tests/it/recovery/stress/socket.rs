@@ -1,4 +1,4 @@
-//! A connection that reads fast: a frame is decoded once, and most are publications.
+//! A connection that reads fast: each frame is decoded once, and most are publications.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use ws_tests::prelude::*;
 
 use super::super::request;
 
-/// Of the system; small, so that one who does not read for a moment is soon behind.
+/// Receive buffer in the kernel; small, so that a client falls behind soon when it does not read.
 const RECEIVE_BUFFER: u32 = 16 * 1024;
 
-/// What a server may say here.
+/// What the server may send here.
 #[derive(Debug)]
 pub(super) enum Said {
     Response { id: String, data: Box<RawValue> },
@@ -35,24 +35,24 @@ impl Socket {
         Socket(Client::with_receive_buffer(addr, RECEIVE_BUFFER).await.into_inner())
     }
 
-    /// Sends a request, with what was fed before.
+    /// Sends a request, together with those fed before.
     pub(super) async fn send(&mut self, id: &str, action: &str, payload: Value) {
         let sent = self.0.send(Message::text(request(id, action, payload)));
         within("room to send", sent).await.expect("the server takes it");
     }
 
-    /// Puts a request where the next that is sent takes it along.
+    /// Buffers a request, to be sent with the next one.
     pub(super) async fn feed(&mut self, id: &str, action: &str, payload: Value) {
         let fed = self.0.feed(Message::text(request(id, action, payload)));
         within("room to send", fed).await.expect("the server takes it");
     }
 
-    /// Sends what was fed.
+    /// Sends the buffered requests.
     pub(super) async fn flush(&mut self) {
         within("room to send", self.0.flush()).await.expect("the server takes it");
     }
 
-    /// The next thing that the server says.
+    /// The next message from the server.
     pub(super) async fn next(&mut self) -> Said {
         loop {
             let next = match self.0.next().now_or_never() {
@@ -68,14 +68,14 @@ impl Socket {
         }
     }
 
-    /// Says goodbye; the answer is still to be read.
+    /// Sends a close frame; the answer still has to be read.
     pub(super) async fn close(&mut self) {
         within("room to send", self.0.close(None)).await.expect("the server takes it");
     }
 
     /// Ends the connection with a TCP reset.
     pub(super) fn reset(self) {
-        // Zero needs no thread that waits.
+        // With zero, closing does not block.
         #[expect(deprecated, reason = "there is nothing else that makes close(2) send a reset")]
         self.0.get_ref().set_linger(Some(Duration::ZERO)).expect("a socket");
     }

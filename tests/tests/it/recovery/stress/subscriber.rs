@@ -1,5 +1,5 @@
-//! A subscriber: it joins some channels at some time, loses its connection in every way there is, and comes back with its
-//! last positions until it has seen the end of each channel.
+//! A subscriber: it subscribes to some channels at some time, loses its connection in every possible way, and comes back
+//! with its last positions until it has seen the end of each channel.
 
 use std::sync::Arc;
 
@@ -12,17 +12,17 @@ use super::chance::Chance;
 use super::socket::{Said, Socket};
 use super::world::World;
 
-/// How often one who waits looks at how much has been published.
+/// How often a waiting subscriber checks how much has been published.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// What happens to a subscriber that has read for a while.
 #[derive(Debug, Clone, Copy)]
 enum Turn {
-    /// Its socket is closed without a word.
+    /// Its socket is closed without a close frame.
     Drop,
     /// Its connection is reset.
     Reset,
-    /// It says goodbye, and reads to the end.
+    /// It sends a close frame, and reads to the end.
     Close,
     /// It reads nothing until more has been published.
     Pause,
@@ -54,7 +54,7 @@ struct Subscriber {
     chance: Chance,
     channels: Vec<usize>,
     streams: Vec<Stream>,
-    /// Which of them it has a position in.
+    /// In which of them it has a position.
     begun: Vec<bool>,
     deliveries: u64,
     recoveries: u64,
@@ -104,7 +104,7 @@ impl Subscriber {
                 self.read(&mut session).await;
                 left -= 1;
             }
-            // Goodbye at the end: nothing more may come.
+            // Closes at the end: nothing more may come.
             let turn = if self.is_done() { Turn::Close } else { TURNS[self.chance.below(5) as usize] };
             match turn {
                 Turn::Drop => return,
@@ -123,7 +123,7 @@ impl Subscriber {
     async fn ask(&mut self, session: &mut Session, at: usize) {
         let begin = match self.chance.below(4) {
             _ if self.begun[at] => Begin::Since,
-            // From the beginning, which is offset 0 of an epoch that is known.
+            // From the beginning, which is offset 0 of a known epoch.
             0 | 1 => Begin::Since,
             2 => Begin::Rewind(self.chance.below(200)),
             _ => Begin::Now,
@@ -134,7 +134,7 @@ impl Subscriber {
         session.asked[at] = Some(begin);
     }
 
-    /// Leaves a channel, after which nothing of it comes, and asks for it again.
+    /// Unsubscribes from a channel, checks that nothing more of it comes, and subscribes again.
     async fn rejoin(&mut self, session: &mut Session) {
         let at = self.chance.below(self.channels.len() as u64) as usize;
         while session.asked[at].is_some() {
@@ -150,7 +150,7 @@ impl Subscriber {
         self.ask(session, at).await;
     }
 
-    /// Reads one thing; false at the end.
+    /// Reads one message; false at the end.
     async fn read(&mut self, session: &mut Session) -> bool {
         let said = session.socket.next().await;
         self.take(session, said)
@@ -182,7 +182,7 @@ impl Subscriber {
         (self.begun[at], session.subscribed[at]) = (true, true);
     }
 
-    /// Where a channel is among the subscribed ones.
+    /// The index of a channel among the subscribed ones.
     fn at(&self, session: &Session, channel: usize) -> usize {
         let at = self.channels.iter().position(|own| *own == channel).expect("one of its channels");
         assert!(session.subscribed[at], "something of channel {channel}, to which it is not subscribed");

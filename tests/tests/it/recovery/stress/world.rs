@@ -1,4 +1,4 @@
-//! What all participants of a run share: who publishes what, what was seen at each offset, and the counts.
+//! The state shared by all participants of a run: who publishes what, what was seen at each offset, and counts.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use ws_tests::prelude::*;
 use super::super::stream::{Stream, Terms};
 use super::chance::Chance;
 
-/// How large a run is.
+/// The size of a run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scale {
     pub(super) channels: usize,
@@ -20,7 +20,7 @@ pub(super) struct Scale {
     pub(super) seed: u64,
 }
 
-/// What is shared.
+/// The shared state.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) addr: SocketAddr,
@@ -28,11 +28,11 @@ pub(super) struct World {
     epochs: Vec<String>,
     /// The channels of each publisher's publications, in their order.
     pub(super) plan: Vec<Vec<usize>>,
-    /// Publications of each channel, in the end.
+    /// Publications of each channel, at the end.
     totals: Vec<u64>,
-    /// Publications of each channel that were sent so far.
+    /// Publications of each channel sent so far.
     sent: Vec<AtomicU64>,
-    /// What was seen at each offset of each channel, 0 where nothing was yet.
+    /// What was seen at each offset of each channel; 0: nothing yet.
     ledger: Vec<Vec<AtomicU64>>,
     deliveries: AtomicU64,
     recoveries: AtomicU64,
@@ -53,7 +53,7 @@ pub(super) struct Counts {
 }
 
 impl World {
-    /// Everything is still to come.
+    /// A run that has not started.
     pub(super) async fn new(addr: SocketAddr, scale: Scale) -> Self {
         let plan: Vec<_> = (0..scale.publishers).map(|nth| channels_of(scale, nth)).collect();
         let mut totals = vec![0; scale.channels];
@@ -86,27 +86,27 @@ impl World {
         Stream::new(&name(channel), &self.epochs[channel], self.scale.terms)
     }
 
-    /// Publications of a channel, in the end.
+    /// Publications of a channel, at the end.
     pub(super) fn total(&self, channel: usize) -> u64 {
         self.totals[channel]
     }
 
-    /// Publications of a channel that were sent so far.
+    /// Publications of a channel sent so far.
     pub(super) fn sent(&self, channel: usize) -> u64 {
         self.sent[channel].load(Ordering::SeqCst)
     }
 
-    /// The same of all channels.
+    /// The same over all channels.
     pub(super) fn sent_in_all(&self) -> u64 {
         (0..self.scale.channels).map(|channel| self.sent(channel)).sum()
     }
 
-    /// One is about to be sent.
+    /// A publication is about to be sent.
     pub(super) fn send(&self, channel: usize) {
         self.sent[channel].fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Somebody saw `data` at an offset; so has everybody else.
+    /// A client saw `data` at an offset. All clients must see the same.
     pub(super) fn agree(&self, channel: usize, offset: u64, data: u64) {
         let entry = &self.ledger[channel][offset as usize];
         if let Err(other) = entry.compare_exchange(0, data, Ordering::Relaxed, Ordering::Relaxed) {
@@ -114,7 +114,7 @@ impl World {
         }
     }
 
-    /// A client adds what it counted.
+    /// Adds a client's counts.
     pub(super) fn count(&self, deliveries: u64, recoveries: u64, streams: &[Stream]) {
         self.deliveries.fetch_add(deliveries, Ordering::Relaxed);
         self.recoveries.fetch_add(recoveries, Ordering::Relaxed);
@@ -134,7 +134,7 @@ impl World {
         }
     }
 
-    /// Every offset holds one publication, every publication has one offset, and each publisher's are in its order.
+    /// Checks that every offset has one publication, every publication has one offset, and each publisher's are in its order.
     pub(super) fn check(&self) {
         for (channel, ledger) in self.ledger.iter().enumerate() {
             let mut next: Vec<_> = (0..self.scale.publishers).map(|nth| self.first_of(nth, channel, 0)).collect();
@@ -147,7 +147,7 @@ impl World {
         }
     }
 
-    /// The first publication of a publisher in a channel, from this one on.
+    /// A publisher's first publication in a channel at or after `from`.
     fn first_of(&self, publisher: usize, channel: usize, from: usize) -> Option<usize> {
         self.plan[publisher].iter().skip(from).position(|at| *at == channel).map(|more| from + more)
     }
