@@ -35,6 +35,18 @@ pub(crate) const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// See [`HTTP_HEAD_BYTES_MAX`].
 pub(crate) const HTTP_HEADERS_MAX: usize = 64;
 
+/// Time from the head of a request until its body is complete.
+pub(crate) const HTTP_BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Body of a request that has no use for one, in bytes: GET of a page or a metric. It is read and ignored.
+pub(crate) const HTTP_IGNORED_BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// Time in which what the peer still sends is read after our last answer, so that the answer arrives.
+pub(crate) const HTTP_LINGER: Duration = Duration::from_secs(1);
+
+/// Bytes of that in one system call.
+pub(crate) const DISCARD_CHUNK_BYTES: usize = 16 * 1024;
+
 /// Sockets that are not a WebSocket (yet), or not any more, as they are being closed. Further ones are closed at once:
 /// new ones without an answer, those that are being closed without waiting for the peer's.
 pub(crate) const OUTSIDE_SOCKETS_MAX: usize = 16 * 1024;

@@ -28,26 +28,26 @@ pub struct BindError {
     pub source: io::Error,
 }
 
-/// What turns what a handshake agreed on into an endpoint.
-pub(crate) trait Opens<A>: Send + Sync + 'static {
+/// Makes the endpoint of a connection from the result of its handshake.
+pub(crate) trait OpenEndpoint<U>: Send + Sync + 'static {
     type Endpoint: Endpoint + Unpin;
 
-    fn heartbeat(&self, agreed: &A) -> HeartbeatMode;
+    fn heartbeat(&self, upgrade: &U) -> HeartbeatMode;
 
-    /// Leaves in the outbox what goes out first: the answer to the handshake, and what the server says behind it.
+    /// Leaves in the outbox what goes out first: the answer to the handshake, and the server's first frames.
     fn open(
         &self,
-        agreed: A,
+        upgrade: U,
         connection: &Arc<Connection>,
         answer: Vec<u8>,
     ) -> impl Future<Output = Self::Endpoint> + Send;
 }
 
-/// Serves sockets: HTTP by `routes`, WebSockets by what `opens` makes.
+/// Serves sockets: HTTP by `routes`, WebSockets by what `endpoints` makes.
 #[derive(Debug)]
 pub(crate) struct Server<R, O> {
     pub(crate) routes: Arc<R>,
-    pub(crate) opens: Arc<O>,
+    pub(crate) endpoints: Arc<O>,
     pub(crate) options: Arc<SocketOptions>,
     pub(crate) handshake_timeout: Duration,
     /// Nothing where sockets are not encrypted.
@@ -60,7 +60,7 @@ impl<R, O> Clone for Server<R, O> {
     fn clone(&self) -> Self {
         Server {
             routes: self.routes.clone(),
-            opens: self.opens.clone(),
+            endpoints: self.endpoints.clone(),
             options: self.options.clone(),
             handshake_timeout: self.handshake_timeout,
             tls: self.tls.clone(),
@@ -80,7 +80,7 @@ pub(crate) fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
     listen().map_err(|source| BindError { addr, source })
 }
 
-impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
+impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
     /// Accepts until the future is dropped.
     pub(crate) async fn accept(self, listener: TcpListener) {
         loop {
@@ -106,7 +106,7 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
     /// Ends with the handshake: the WebSocket gets a task of its own, without room for all this.
     async fn serve(self, stream: TcpStream, peer: IpAddr, place: Place) {
         let Some(stream) = self.encrypted(stream).await else { return };
-        let upgraded = http::serve(stream, peer, self.routes.clone(), self.handshake_timeout).await;
+        let upgraded = http::serve(stream, peer, &*self.routes, self.handshake_timeout).await;
         if let Some(upgraded) = upgraded {
             self.start(upgraded).await;
         }
@@ -126,12 +126,12 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
         None
     }
 
-    async fn start(&self, upgraded: Upgraded<R::Agreed>) {
-        let Upgraded { stream, peer, answer, early, agreed } = upgraded;
+    async fn start(&self, upgraded: Upgraded<R::Upgrade>) {
+        let Upgraded { stream, peer, answer, early, upgrade } = upgraded;
         // A drain waits for who is on the way in, too.
         let token = self.sockets.token();
-        let (read, connection) = socket::open(stream, self.opens.heartbeat(&agreed), &self.options);
-        let mut endpoint = self.opens.open(agreed, &connection, answer).await;
+        let (read, connection) = socket::open(stream, self.endpoints.heartbeat(&upgrade), &self.options);
+        let mut endpoint = self.endpoints.open(upgrade, &connection, answer).await;
         self.options.log.opened(&connection, peer);
         if connection.flush(self.options.clock.now_ms()) {
             endpoint.writable();

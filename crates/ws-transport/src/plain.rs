@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Request;
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use ws_core::{Clock, Connection, HeartbeatMode};
 
 use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::endpoint::Endpoint;
-use crate::http::{Answer, Routes, plain_handshake};
-use crate::listener::{self, BindError, Opens, Server};
+use crate::http::{Answer, Body, Routes, plain_handshake};
+use crate::listener::{self, BindError, OpenEndpoint, Server};
 use crate::outside::Outside;
 use crate::socket::SocketOptions;
 use crate::tls::Tls;
@@ -67,7 +66,7 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Plain<F> {
         };
         let server = Server {
             routes: Arc::new(AnyPath),
-            opens: Arc::new(Make(self.make)),
+            endpoints: Arc::new(Make(self.make)),
             options: Arc::new(options),
             handshake_timeout: self.options.handshake_timeout,
             tls: self.options.tls,
@@ -80,11 +79,11 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Plain<F> {
 struct AnyPath;
 
 impl Routes for AnyPath {
-    type Agreed = ();
+    type Upgrade = ();
 
-    fn answer(&self, request: &Request<Incoming>, _: IpAddr) -> Answer<()> {
-        match plain_handshake(request) {
-            Ok(switching) => Answer::Switch(switching, ()),
+    async fn answer(&self, request: Request<Body>, _: IpAddr) -> Answer<()> {
+        match plain_handshake(&request) {
+            Ok(switching) => Answer::Upgrade(switching, ()),
             Err(refused) => Answer::Reply(refused),
         }
     }
@@ -92,7 +91,7 @@ impl Routes for AnyPath {
 
 struct Make<F>(F);
 
-impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Opens<()> for Make<F> {
+impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> OpenEndpoint<()> for Make<F> {
     type Endpoint = E;
 
     fn heartbeat(&self, (): &()) -> HeartbeatMode {

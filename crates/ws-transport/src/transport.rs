@@ -14,7 +14,7 @@ use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::endpoint::SessionEndpoint;
 use crate::http::{Accepted, AllowedOrigin, HubRoutes, Metrics};
 use crate::limits::{DRAIN_CLOSE_MIN, DRAIN_NOTICE, FAILED_GRACE};
-use crate::listener::{self, BindError, Opens, Server};
+use crate::listener::{self, BindError, OpenEndpoint, Server};
 use crate::outside::Outside;
 use crate::socket::SocketOptions;
 use crate::tls::Tls;
@@ -110,7 +110,7 @@ impl Transport {
     }
 }
 
-fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubOpens> {
+fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubSessions> {
     let limits = hub.limits();
     let socket_options = Arc::new(SocketOptions {
         message_bytes_max: limits.message_bytes_max,
@@ -128,7 +128,7 @@ fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubOpens> 
             origins: options.allowed_origins.clone(),
             version: options.version,
         }),
-        opens: Arc::new(HubOpens { hub: hub.clone(), server: format!("ws-server/{}", options.version) }),
+        endpoints: Arc::new(HubSessions { hub: hub.clone(), server: format!("ws-server/{}", options.version) }),
         options: socket_options.clone(),
         handshake_timeout: options.handshake_timeout,
         tls: options.tls.clone(),
@@ -136,23 +136,23 @@ fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubOpens> 
     }
 }
 
-/// Opens sessions of a hub.
+/// OpenEndpoint sessions of a hub.
 #[derive(Debug)]
-struct HubOpens {
+struct HubSessions {
     hub: Hub,
     /// Product and version.
     server: String,
 }
 
-impl Opens<Accepted> for HubOpens {
+impl OpenEndpoint<Accepted> for HubSessions {
     type Endpoint = SessionEndpoint;
 
-    fn heartbeat(&self, agreed: &Accepted) -> HeartbeatMode {
-        agreed.heartbeat
+    fn heartbeat(&self, accepted: &Accepted) -> HeartbeatMode {
+        accepted.heartbeat
     }
 
-    async fn open(&self, agreed: Accepted, connection: &Arc<Connection>, answer: Vec<u8>) -> SessionEndpoint {
-        let Accepted { permit, token, .. } = agreed;
+    async fn open(&self, accepted: Accepted, connection: &Arc<Connection>, answer: Vec<u8>) -> SessionEndpoint {
+        let Accepted { permit, token, .. } = accepted;
         // A browser cannot read the status of a handshake: a bad token is refused on the socket.
         let login = match token {
             Some(token) => Some(self.hub.log_in(&token).await),

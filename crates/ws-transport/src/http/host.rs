@@ -5,7 +5,7 @@ use hyper::header::{HOST, HeaderMap};
 use hyper::{Request, Version};
 use ws_proto::ErrorCode;
 
-use super::Reply;
+use super::reply::Reply;
 
 /// Refuses what has no `Host`, two, or none that could be one.
 pub(super) fn check_host<B>(request: &Request<B>) -> Result<(), Reply> {

@@ -12,7 +12,7 @@ use ws_core::{Count, Hub, Refusal};
 use ws_proto::action::ActionName;
 use ws_proto::{CloseCode, ErrorCode};
 
-use super::Reply;
+use super::reply::Reply;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -207,7 +207,7 @@ fn family(
     values.iter().try_for_each(|(labels, value)| gauge(*value).encode(descriptor.encode_family(labels)?))
 }
 
-/// Where the system has `/proc`: the second number of `statm` is in pages, of 4 KiB on what we run on.
+/// `VmRSS` of `/proc/self/status`, in bytes. `None` where the system has no `/proc`.
 fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
