@@ -109,7 +109,7 @@ impl KeySource {
     }
 
     /// Fetches it again and again, and counts. Never ends.
-    pub async fn follow(self, counters: Arc<Counters>) {
+    pub async fn refresh(self, counters: Arc<Counters>) {
         let mut failures = 0;
         loop {
             let pause = pause(failures, self.every);

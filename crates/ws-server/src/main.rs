@@ -13,7 +13,7 @@ use ws_proto::PROTOCOL_VERSION;
 use ws_server::cli::{Cli, Command};
 use ws_server::config::{self, Doubt, Loaded, Mistake, Sources};
 use ws_server::logging::{self, Filter};
-use ws_server::{app, database, file_limit, files, output, token};
+use ws_server::{app, database, file_limit, files, output, process, token};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -108,7 +108,7 @@ fn serve(read: Read) -> ExitCode {
     file_limit::raise();
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
-            let ran = runtime.block_on(app::run(&config));
+            let ran = runtime.block_on(process::run(&config));
             // What still runs ends with the process: a database that is being opened, say.
             runtime.shutdown_background();
             ran.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
