@@ -78,15 +78,15 @@ impl App {
         self.tls.as_ref()
     }
 
-    /// Serves until `shutdown` is ready, or a task that the server cannot do without has failed. Then drains, and closes
-    /// the engine.
+    /// Serves until `shutdown` is ready, or a task that the server cannot do without has failed. Then drains, and
+    /// closes the engine.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
         let (began, begins) = oneshot::channel();
         let hub = self.hub.clone();
         let shutdown = async {
             tokio::select! {
                 () = shutdown => {}
-                () = hub.failed() => tracing::error!("shutting down: the server cannot go on without it"),
+                () = hub.failed() => tracing::error!("shutting down: a task that the server needs has failed"),
             }
             // The receiver is below, and waits.
             let _ = began.send(Instant::now());
@@ -106,7 +106,7 @@ async fn close(engine: &dyn Engine, within: Duration) {
     engine.close(Box::new(move |result| drop(answer.send(result))));
     match tokio::time::timeout(within, closed).await {
         Ok(Ok(Ok(()))) => tracing::debug!(engine = engine.name(), "the engine is closed"),
-        Ok(Ok(Err(error))) => tracing::error!(%error, "the engine was not closed well"),
+        Ok(Ok(Err(error))) => tracing::error!(%error, "the engine reported an error while it was closed"),
         Ok(Err(_)) | Err(_) => tracing::error!("the engine was not closed in time"),
     }
 }

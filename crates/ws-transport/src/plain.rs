@@ -1,4 +1,4 @@
-//! Any endpoint on the same sockets as a hub's: every path is a WebSocket, nobody is refused.
+//! A server for any endpoint, over the same sockets as the hub's: every path is a WebSocket, and nobody is refused.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::endpoint::Endpoint;
 use crate::http::{Answer, Body, Routes, plain_handshake};
 use crate::listener::{self, BindError, OpenEndpoint, Server};
-use crate::outside::Outside;
 use crate::socket::SocketOptions;
+use crate::socket_slots::SocketSlots;
 use crate::tls::Tls;
 
 /// Limits of a [`Plain`] server.
@@ -21,11 +21,11 @@ use crate::tls::Tls;
 pub struct PlainOptions {
     /// Largest message from a peer, in bytes; over it: close 1009.
     pub message_bytes_max: usize,
-    /// Answers that may wait for a slow peer, in bytes; at it, nothing more is read from the peer.
+    /// Answers that may wait for a slow peer, in bytes. At the limit, nothing more is read from the peer.
     pub outbox_bytes_max: usize,
     /// Time for a complete TLS handshake, and then for a complete request head.
     pub handshake_timeout: Duration,
-    /// Encrypts the sockets; nothing: they are not.
+    /// Encrypts the sockets. `None`: they are not encrypted.
     pub tls: Option<Tls>,
 }
 
@@ -61,7 +61,7 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Plain<F> {
             outbox_bytes_max: self.options.outbox_bytes_max,
             clock: Clock::start(),
             counters: Arc::default(),
-            outside: Outside::default(),
+            slots: SocketSlots::default(),
             log: ConnectionLog::new(LogConnections::Off),
         };
         let server = Server {

@@ -1,8 +1,8 @@
-//! HTTP/1.1: one TCP connection until it ends or becomes a WebSocket, and what stands at which path.
+//! HTTP/1.1: one TCP connection until it ends or becomes a WebSocket, and the resources at its paths.
 //!
-//! A resource is one file: `health`, `ready`, `metrics`, `pages`, `ws`. It is a function from what it needs (the hub, the
-//! request) to a [`Reply`], and may be async. To add one, write the file and give it a line in `hub_routes`. A resource
-//! that takes a body reads it with [`Body::read`], which bounds its size and its time.
+//! A resource is one file: `health`, `ready`, `metrics`, `pages`, `ws`. It is a function from what it needs (the hub,
+//! the request) to a [`Reply`], and may be async. To add one, write the file and give it a line in `hub_routes`. A
+//! resource that takes a body reads it with [`Body::read`], which bounds its size and its time.
 
 mod body;
 mod connection;

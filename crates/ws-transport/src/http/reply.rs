@@ -11,8 +11,8 @@ use ws_proto::ErrorCode;
 
 use crate::limits::RETRY_AFTER_S;
 
-/// Nothing from other origins, no inline script or style, no framing. WebSockets to any server, as the page is for trying
-/// servers out.
+/// Nothing from other origins, no inline script or style, no framing. WebSockets to any server, as the page is for
+/// trying servers out.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

@@ -19,7 +19,7 @@ pub(crate) trait Routes: Send + Sync + 'static {
 
 /// An answer to a request.
 pub(crate) enum Answer<U> {
-    /// An HTTP answer, and HTTP goes on.
+    /// An HTTP answer. The connection continues with HTTP.
     Reply(Reply),
     /// 101: a WebSocket follows.
     Upgrade(Reply, U),

@@ -75,7 +75,7 @@ impl Read for UpgradeIo {
 }
 
 impl Write for UpgradeIo {
-    /// As this is not vectored, hyper joins the head and a body that is at hand into one write.
+    /// As this is not vectored, hyper joins the head and an available body into one write.
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if bytes.starts_with(SWITCHING) {
             self.withheld.extend_from_slice(bytes);

@@ -193,7 +193,7 @@ impl World {
             outbox_bytes_max: OUTBOX_BYTES_MAX,
             clock: hub.clock(),
             counters: hub.counters().clone(),
-            outside: Outside::default(),
+            slots: SocketSlots::default(),
             log: ConnectionLog::new(LogConnections::Off),
         };
         let (read, connection) = open(Stream::Plain(accepted), HeartbeatMode::Ping, &options);
