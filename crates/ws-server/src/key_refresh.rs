@@ -93,7 +93,7 @@ mod tests {
     const MOMENT: Duration = Duration::from_millis(1);
 
     #[tokio::test(start_paused = true)]
-    async fn all_wait_for_one_fetch_and_the_rest_behind_it() {
+    async fn waiters_share_a_fetch_and_later_ones_wait_for_the_cooldown() {
         let (refresh, called) = (KeyRefresh::default(), Arc::new(AtomicUsize::new(0)));
         let ask = || {
             let counts = called.clone();

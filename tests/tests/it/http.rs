@@ -349,11 +349,14 @@ async fn who_says_nothing_more_gets_the_answer() {
     }
 }
 
-/// The answer to bytes of which the peer sends all before it reads.
+/// The answer to a peer that sends everything before it reads. A reset, which may cost the answer, is a failure.
 async fn answer_after(server: &Server, head: &str, body: &[u8]) -> Response {
     let mut raw = Raw::connect(server.addr()).await;
-    raw.try_write(&[head.as_bytes(), body].concat()).await;
-    raw.response(true).await
+    raw.write(&[head.as_bytes(), body].concat()).await;
+    let answer = raw.response(true).await;
+    let end = within("the end", tokio::io::AsyncReadExt::read(&mut raw.into_inner(), &mut [0])).await;
+    assert_eq!(end.map_err(|error| error.kind()), Ok(0), "{head:?}");
+    answer
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,7 +19,7 @@ pub(super) struct Queue {
     /// There are lines.
     filled: Condvar,
     /// There are none left, and none is being written.
-    unused: Condvar,
+    idle: Condvar,
     dropped: &'static Count,
 }
 
@@ -32,7 +32,7 @@ struct State {
 
 impl Queue {
     pub(super) fn new(dropped: &'static Count) -> Self {
-        Queue { state: Mutex::default(), filled: Condvar::new(), unused: Condvar::new(), dropped }
+        Queue { state: Mutex::default(), filled: Condvar::new(), idle: Condvar::new(), dropped }
     }
 
     /// Takes a line, or counts it as dropped if there is no room.
@@ -55,7 +55,7 @@ impl Queue {
         let mut state = self.state.lock();
         state.is_writing = false;
         while state.lines.is_empty() {
-            self.unused.notify_all();
+            self.idle.notify_all();
             self.filled.wait(&mut state);
         }
         state.is_writing = true;
@@ -67,7 +67,7 @@ impl Queue {
         let end = Instant::now() + within;
         let mut state = self.state.lock();
         while state.is_writing || !state.lines.is_empty() {
-            if self.unused.wait_until(&mut state, end).timed_out() {
+            if self.idle.wait_until(&mut state, end).timed_out() {
                 return;
             }
         }

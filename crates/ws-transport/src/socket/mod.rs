@@ -5,11 +5,13 @@
 //! one read are answered with one write.
 
 mod input;
+mod options;
 mod outlet;
+mod phase;
 mod reader;
+mod scratch;
 mod tls;
 
-use std::cell::Cell;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::pin::Pin;
@@ -20,34 +22,19 @@ use std::time::Duration;
 use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use ws_core::{Clock, Connection, Counters, Flow, HeartbeatMode};
+use ws_core::{Connection, Flow, HeartbeatMode};
 use ws_proto::CloseCode;
 
 pub(crate) use self::input::Input;
-use self::reader::{Reader, Stop};
-use crate::connection_log::{ConnectionLog, Ending};
+pub(crate) use self::options::SocketOptions;
+use self::phase::{Event, Phase};
+use self::reader::{Reader, Stop, config};
+use self::scratch::{SCRATCH, Scratch};
+use crate::connection_log::Ending;
 use crate::endpoint::Endpoint;
-use crate::limits::{ANSWERS_TIMEOUT, CLOSE_TIMEOUT, READ_BYTES_MAX, READ_CHUNK_BYTES, WRITE_BATCH_BYTES_MAX};
-use crate::socket_slots::{SocketSlot, SocketSlots};
+use crate::limits::{ANSWERS_TIMEOUT, CLOSE_TIMEOUT, READ_BYTES_MAX, WRITE_BATCH_BYTES_MAX};
+use crate::socket_slots::SocketSlot;
 use crate::stream::Stream;
-
-/// What all connections of a server have in common.
-#[derive(Debug)]
-pub(crate) struct SocketOptions {
-    /// Largest message from a peer, in bytes; over it: close 1009.
-    pub(crate) message_bytes_max: usize,
-    /// Answers that may wait for a slow peer, in bytes. At the limit, nothing more is read from the peer.
-    pub(crate) outbox_bytes_max: usize,
-    /// The clock of all moments in milliseconds.
-    pub(crate) clock: Clock,
-    /// Where connections are counted.
-    pub(crate) counters: Arc<Counters>,
-    /// The slots that they take while they are being closed.
-    pub(crate) slots: SocketSlots,
-    /// Where they are logged.
-    pub(crate) log: ConnectionLog,
-}
 
 /// The task of one connection.
 #[derive(Debug)]
@@ -69,49 +56,6 @@ pub(crate) struct Socket<E> {
     phase: Phase,
     /// Taken while it is being closed.
     slot: Option<SocketSlot>,
-}
-
-#[derive(Debug)]
-enum Phase {
-    Open,
-    /// The peer sends nothing more, and still gets the answers to what it has sent.
-    HalfClosed(Pin<Box<Sleep>>),
-    /// The server is draining: nothing more is read, and outstanding answers go out before our close frame.
-    Leaving(Pin<Box<Sleep>>),
-    /// Our close frame has been sent; the peer's is awaited.
-    Closing(Pin<Box<Sleep>>),
-    /// Both close frames have been exchanged; the rest of the outbox has to go out.
-    Flushing(Pin<Box<Sleep>>),
-    /// The peer broke the protocol; what it still sends is discarded until it has read our close frame.
-    Lingering(Pin<Box<Sleep>>),
-}
-
-/// What can happen to a connection.
-#[derive(Debug)]
-enum Event {
-    /// This many bytes have arrived. 0: the outbox has room again for the backlog.
-    Input(usize),
-    /// The peer will send nothing more.
-    Eof,
-    /// The connection is broken.
-    Lost,
-    /// A full socket takes bytes again.
-    Writable,
-    /// The hub asks for the connection to be closed.
-    Close(CloseCode),
-    /// The time for closing is over.
-    Timeout,
-}
-
-/// Buffers of a thread, used by one connection at a time while it is polled.
-#[derive(Debug, Default)]
-struct Scratch {
-    input: Vec<u8>,
-    out: Vec<u8>,
-}
-
-thread_local! {
-    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch { input: Vec::new(), out: Vec::new() }) };
 }
 
 /// Makes the hub's side of a connection, and what is needed to run it.
@@ -418,17 +362,6 @@ fn owes_answers(endpoint: &Option<impl Endpoint>) -> bool {
 
 fn timer(duration: Duration) -> Pin<Box<Sleep>> {
     Box::pin(tokio::time::sleep(duration))
-}
-
-/// tungstenite's configuration; every field is set by us. Its write buffer only passes bytes on.
-fn config(message_bytes_max: usize) -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(READ_CHUNK_BYTES)
-        .write_buffer_size(0)
-        .max_write_buffer_size(usize::MAX)
-        .max_message_size(Some(message_bytes_max))
-        .max_frame_size(Some(message_bytes_max))
-        .accept_unmasked_frames(false)
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use ws_proto::CloseCode;
 
+use crate::limits::READ_CHUNK_BYTES;
+
 /// Stands for a close frame without a code (RFC 6455, section 7.4.1).
 const NO_CODE: u16 = 1005;
 
@@ -47,6 +49,17 @@ pub(super) enum Stop {
 struct Pipe<'a> {
     rest: &'a mut Vec<u8>,
     out: &'a mut Vec<u8>,
+}
+
+/// tungstenite's configuration; every field is set by us. Its write buffer only passes bytes on.
+pub(super) fn config(message_bytes_max: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_CHUNK_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(usize::MAX)
+        .max_message_size(Some(message_bytes_max))
+        .max_frame_size(Some(message_bytes_max))
+        .accept_unmasked_frames(false)
 }
 
 impl Reader {

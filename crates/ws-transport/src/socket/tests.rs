@@ -17,8 +17,9 @@ use ws_core::{
 use ws_proto::action::Ack;
 
 use super::*;
-use crate::connection_log::LogConnections;
+use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::endpoint::SessionEndpoint;
+use crate::socket_slots::SocketSlots;
 
 /// Bytes that may wait for a client.
 const OUTBOX_BYTES_MAX: usize = 64 * 1024;
