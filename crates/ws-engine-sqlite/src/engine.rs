@@ -80,10 +80,10 @@ impl SqliteEngine {
         let shared = Arc::new(Shared::new(options, directory, age));
         let writer = Writer::new(shared.clone(), connection, trouble).map_err(failed)?;
         let others = Others::start(&shared, readers, keeper, checker).map_err(OpenError::Threads)?;
-        let (questions, closing) = (others.questions.clone(), Arc::<Closing>::default());
+        let (queries, closing) = (others.queries.clone(), Arc::<Closing>::default());
         let (owner, closed, supervisor) = (shared.clone(), closing.clone(), shared.supervisor.clone());
         let writer = spawn("ws-sqlite-writer", &supervisor, move || write(writer, owner, others, &closed));
-        Ok(SqliteEngine { shared, questions, closing, writer: Some(writer.map_err(OpenError::Threads)?) })
+        Ok(SqliteEngine { shared, queries, closing, writer: Some(writer.map_err(OpenError::Threads)?) })
     }
 }
 
@@ -120,8 +120,8 @@ impl Others {
         let (ended, end) = mpsc::channel();
         let mut others = Others { queries, ended, stopped: Arc::default(), threads: Vec::new() };
         for connection in readers {
-            let (questions, owner) = (others.questions.clone(), shared.clone());
-            let run = move || readers::run(&questions, connection, &owner);
+            let (queries, owner) = (others.queries.clone(), shared.clone());
+            let run = move || readers::run(&queries, connection, &owner);
             others.threads.push(spawn("ws-sqlite-reader", &shared.supervisor, run)?);
         }
         let owner = shared.clone();

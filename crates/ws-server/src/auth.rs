@@ -1,4 +1,4 @@
-//! From the configuration to what checks tokens: the keys are read, and the published ones are followed.
+//! From the configuration to the verifier of tokens: reads the configured keys.
 
 use std::fs;
 use std::path::Path;
@@ -11,13 +11,13 @@ use crate::config::{AuthKey, Config, Mistake, Source};
 /// Longest file with a key, in bytes.
 const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
 
-/// The audience that is any, said on purpose.
+/// Any audience is accepted, on purpose.
 pub(crate) const ANY: &str = "*";
 
 /// Reads the keys of `[[auth.keys]]`.
 ///
 /// # Errors
-/// All mistakes: files that cannot be read, and what is no key in them.
+/// All mistakes: files that cannot be read, and contents that are not keys.
 pub fn keys(config: &Config) -> Result<Vec<Key>, Vec<Mistake>> {
     let read = config.auth.keys.iter().enumerate().map(|(number, key)| key_of(number, key));
     let (keys, mistakes): (Vec<_>, Vec<_>) = read.partition(Result::is_ok);
@@ -28,7 +28,7 @@ pub fn keys(config: &Config) -> Result<Vec<Key>, Vec<Mistake>> {
     }
 }
 
-/// What checks tokens, with these keys; nothing where there are none, and none are published.
+/// The verifier of tokens, with these keys. `None`: there are no keys, and no URL of published ones.
 #[must_use]
 pub fn verifier(config: &Config, keys: Vec<Key>) -> Option<Arc<Verifier>> {
     let auth = &config.auth;
@@ -64,7 +64,7 @@ fn key_of(number: usize, key: &AuthKey) -> Result<Key, Box<Mistake>> {
             let pem = file("public_key_file", path)?;
             Key::public_pem(algorithm, &pem, kid).map_err(in_file("public_key_file", path))
         }
-        // Whoever loads a configuration finds this out before.
+        // Loading the configuration has ruled this out.
         (None, None, None) => Err(mistake("algorithm", "nothing to check tokens with".to_owned(), "a secret or a key")),
     }
 }
@@ -78,7 +78,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     if bytes.is_empty() { Err("is empty".to_owned()) } else { Ok(bytes) }
 }
 
-/// Editors put one at the end, and nobody means it.
+/// Editors put one at the end of a file; it is not part of the secret.
 fn without_line_break(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     bytes.strip_suffix(b"\r").unwrap_or(bytes)

@@ -1,5 +1,5 @@
-//! The command line: flags and subcommands. What a flag's value means, the configuration decides, so that
-//! a bad value is reported with all other mistakes.
+//! The command line: flags and subcommands. The configuration parses the values of flags, so that a bad value
+//! is reported together with all other mistakes.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::config::Sources;
 use crate::token::TokenArgs;
 
 const AFTER_HELP: &str = "\
-Every value comes from the first of these that has it: a flag, the environment, the file, the default.
+A value is taken from the first of these that sets it: a flag, the environment, the file, the default.
 
 Environment:
   WS_SERVER__SECTION__KEY  Any key of the file: WS_SERVER__LIMITS__MESSAGE_BYTES_MAX=128KiB
@@ -20,11 +20,11 @@ Environment:
   WS_SERVER_DATA_DIR       As --data-dir
   RUST_LOG                 What is logged: error, warn, info (default), debug, trace, or per module
 
-Exit codes: 0 done, 1 what goes wrong after that, 2 wrong usage, 78 mistakes in the configuration (before
-any port is bound).
+Exit codes: 0 success, 1 failure at the start or later, 2 wrong usage, 78 mistakes in the configuration
+(found before any port is bound).
 All keys, their defaults and bounds: docs/OPERATIONS.md";
 
-/// What was typed on the command line.
+/// The parsed command line.
 #[derive(Debug, Parser)]
 #[command(name = "ws-server", version, about, after_help = AFTER_HELP)]
 pub struct Cli {
@@ -40,7 +40,7 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", global = true, help_heading = "Configuration")]
     pub config: Option<PathBuf>,
 
-    /// Keep channels in a database in this directory, over restarts and crashes [env: WS_SERVER_DATA_DIR]
+    /// Keep channels in a database in this directory, across restarts and crashes [env: WS_SERVER_DATA_DIR]
     #[arg(long, value_name = "DIR", global = true, help_heading = "Configuration")]
     pub data_dir: Option<String>,
 
@@ -67,11 +67,11 @@ pub enum Command {
         dir: PathBuf,
         /// Name of the channel
         channel: String,
-        /// Only what is behind this offset
+        /// Only publications after this offset
         #[arg(long, value_name = "OFFSET", default_value_t = 0)]
         after: u64,
     },
-    /// Give every channel of a database a new epoch: after a backup was put back
+    /// Give every channel of a database a new epoch, after a backup was restored
     RenewEpochs {
         /// Directory of the database; no server may be using it
         dir: PathBuf,
@@ -83,7 +83,7 @@ pub enum Command {
 }
 
 impl Cli {
-    /// The sources of the configuration: these flags, and the variables of the environment.
+    /// The sources of the configuration: these flags and the environment.
     #[must_use]
     pub fn sources(&self, env: impl IntoIterator<Item = (OsString, OsString)>) -> Sources {
         Sources { config: self.config.clone(), env: env.into_iter().collect(), ..Sources::default() }

@@ -1,4 +1,4 @@
-//! What an operator does with a database without a server: look into it, and take a channel's history out.
+//! Commands on a database: list its channels, export a history, renew its epochs.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -6,15 +6,15 @@ use std::path::Path;
 use ws_engine_sqlite::{OpenError, StoredChannel};
 use ws_proto::publication::encode_history_entry;
 
-use crate::output::quiet;
+use crate::output::ignore_broken_pipe;
 
-/// Why it cannot be done.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Failed {
+pub enum DatabaseError {
     /// The database cannot be read.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The database knows nothing of the channel.
+    /// The database does not have the channel.
     #[error("no channel {channel:?} in the database; `ws-server inspect DIR` lists those there are")]
     NoChannel {
         /// Its name.
@@ -25,11 +25,11 @@ pub enum Failed {
     Output(#[from] io::Error),
 }
 
-/// Lists the channels of a database, a line each, and their sums.
+/// Lists the channels of a database, one per line, and their totals.
 ///
 /// # Errors
-/// When the database cannot be read, or the output not be written.
-pub fn inspect(dir: &Path, out: &mut impl Write) -> Result<(), Failed> {
+/// When the database cannot be read, or the output cannot be written.
+pub fn inspect(dir: &Path, out: &mut impl Write) -> Result<(), DatabaseError> {
     let mut out = BufWriter::new(out);
     let mut written =
         writeln!(out, "publications        bytes          top     size  ttl        epoch             channel");
@@ -38,14 +38,14 @@ pub fn inspect(dir: &Path, out: &mut impl Write) -> Result<(), Failed> {
             written = line(&mut out, channel);
         }
     })?;
-    quiet(written)?;
+    ignore_broken_pipe(written)?;
     let (channels, publications, bytes) = (sums.channels, sums.publications, sums.bytes);
     let written = writeln!(
         out,
         "{channels} channels, {publications} publications of {bytes} bytes; {} bytes on the disk",
         sums.disk_bytes
     );
-    Ok(quiet(written.and_then(|()| out.flush()))?)
+    Ok(ignore_broken_pipe(written.and_then(|()| out.flush()))?)
 }
 
 fn line(out: &mut impl Write, channel: &StoredChannel) -> io::Result<()> {
@@ -54,12 +54,12 @@ fn line(out: &mut impl Write, channel: &StoredChannel) -> io::Result<()> {
     writeln!(out, "{publications:>12} {bytes:>12} {top:>12} {:>8}  {ttl:<9}  {epoch}  {name}", retention.size)
 }
 
-/// Writes the history of a channel behind an offset, as JSON lines: each is an entry of `get_history`. Data may have line
-/// breaks between its parts, as it was published; within the strings of JSON there are none.
+/// Writes the history of a channel after an offset, as JSON lines: each is an entry of `get_history`. Published data
+/// may contain line breaks between its tokens, which become spaces; JSON strings cannot contain them.
 ///
 /// # Errors
-/// When the database cannot be read or does not know the channel, or the output not be written.
-pub fn export(dir: &Path, channel: &str, after: u64, out: &mut impl Write) -> Result<(), Failed> {
+/// When the database cannot be read or does not have the channel, or the output cannot be written.
+pub fn export(dir: &Path, channel: &str, after: u64, out: &mut impl Write) -> Result<(), DatabaseError> {
     let mut out = BufWriter::new(out);
     let (mut written, mut entry) = (Ok(()), Vec::new());
     let exported = ws_engine_sqlite::export(dir, channel, after, |publication| {
@@ -70,14 +70,14 @@ pub fn export(dir: &Path, channel: &str, after: u64, out: &mut impl Write) -> Re
         written = out.write_all(&entry);
         written.is_ok()
     })?;
-    quiet(written.and_then(|()| out.flush()))?;
-    exported.map(drop).ok_or_else(|| Failed::NoChannel { channel: channel.to_owned() })
+    ignore_broken_pipe(written.and_then(|()| out.flush()))?;
+    exported.map(drop).ok_or_else(|| DatabaseError::NoChannel { channel: channel.to_owned() })
 }
 
 /// Gives every channel of a database a new epoch.
 ///
 /// # Errors
 /// When there is no database, or it is in use or damaged.
-pub fn renew_epochs(dir: &Path) -> Result<(), Failed> {
+pub fn renew_epochs(dir: &Path) -> Result<(), DatabaseError> {
     Ok(ws_engine_sqlite::renew_epochs(dir)?)
 }

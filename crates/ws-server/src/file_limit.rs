@@ -1,11 +1,11 @@
-//! The limit of open files, since every connection is one. Raised as far as the system lets us.
+//! The limit of open files: every connection is one. Raised as far as the system allows.
 
-use crate::config::{Config, Doubt, Mistake, Source};
+use crate::config::{Config, Mistake, Source, Warning};
 
-/// Open files that are no connections: listening sockets, the poller, standard streams, databases.
+/// Open files other than connections: listening sockets, the poller, standard streams, databases.
 const RESERVED: u64 = 64;
 
-/// Raises the soft limit of open files to the hard one, and logs what that gives.
+/// Raises the soft limit of open files to the hard one, and logs the result.
 pub fn raise() {
     match rlimit::increase_nofile_limit(rlimit::INFINITY) {
         Ok(limit) => tracing::info!(open_files_max = limit, "limit of open files"),
@@ -13,33 +13,33 @@ pub fn raise() {
     }
 }
 
-/// A limit under which not a single connection fits; a doubt where `connections_max` does not: the server runs all the
-/// same, and the sockets over the limit wait unaccepted.
+/// A mistake if the limit leaves no room for a connection; a warning if it is too low for `connections_max`. Then the
+/// server runs, and connections over the limit wait to be accepted.
 #[must_use]
-pub fn check(config: &Config) -> (Option<Mistake>, Option<Doubt>) {
+pub fn check(config: &Config) -> (Option<Mistake>, Option<Warning>) {
     let limit = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(u64::MAX, |(_, hard)| hard);
     judge(limit, config.limits.connections_max)
 }
 
-fn judge(limit: u64, connections_max: usize) -> (Option<Mistake>, Option<Doubt>) {
+fn judge(limit: u64, connections_max: usize) -> (Option<Mistake>, Option<Warning>) {
     let room = room(limit);
     let mistake = || Mistake {
         source: Source::Key("limits.connections_max".to_owned()),
         key: String::new(),
-        found: format!("a limit of {limit} open files, under which not a single connection fits"),
+        found: format!("a limit of {limit} open files, which leaves no room for a connection"),
         allowed: format!("at least {} open files (ulimit -Hn, LimitNOFILE)", RESERVED + 1),
         hint: None,
     };
-    let doubt = || {
+    let warning = || {
         let what = format!(
             "limits.connections_max is {connections_max}, and {room} connections fit in the limit of {limit} open files: \
-             raise that (ulimit -Hn, LimitNOFILE) or lower this"
+             raise the limit (ulimit -Hn, LimitNOFILE) or lower the key"
         );
-        Doubt::new(None, what)
+        Warning::new(None, what)
     };
     match room {
         0 => (Some(mistake()), None),
-        _ => (None, (connections_max as u64 > room).then(doubt)),
+        _ => (None, (connections_max as u64 > room).then(warning)),
     }
 }
 
@@ -59,14 +59,14 @@ mod tests {
     }
 
     #[test]
-    fn no_room_is_a_mistake_and_little_a_doubt() {
+    fn no_room_is_a_mistake_and_little_a_warning() {
         let check = |limit, connections_max| {
-            let (mistake, doubt) = judge(limit, connections_max);
-            (mistake.is_some(), doubt.is_some())
+            let (mistake, warning) = judge(limit, connections_max);
+            (mistake.is_some(), warning.is_some())
         };
         assert_eq!(check(64, 1), (true, false));
         assert_eq!(check(65, 1), (false, false));
         assert_eq!(check(65, 2), (false, true));
-        assert_eq!(check(65, 0), (false, false), "no limit is none that could be too high");
+        assert_eq!(check(65, 0), (false, false), "no limit cannot be too high");
     }
 }

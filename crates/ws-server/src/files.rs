@@ -1,13 +1,13 @@
-//! What the configuration stands for: files with keys and certificates, secrets, the limit of open files. Whether they
-//! are what they should be, before a port is bound.
+//! Checks what the configuration refers to, before a port is bound: files with keys and certificates, secrets, the
+//! limit of open files.
 
 use ws_auth::Key;
 use ws_transport::{Tls, TlsFile};
 
-use crate::config::{AuthKey, Config, Doubt, Mistake, Source};
+use crate::config::{AuthKey, Config, Mistake, Source, Warning};
 use crate::{auth, file_limit};
 
-/// All mistakes in what it stands for.
+/// All mistakes in what it refers to.
 #[must_use]
 pub fn check(config: &Config) -> Vec<Mistake> {
     let keys = auth::keys(config).map_or_else(|mistakes| mistakes, |keys| short_secrets(config, &keys));
@@ -15,7 +15,7 @@ pub fn check(config: &Config) -> Vec<Mistake> {
     let tls = files.map(|(cert_file, key_file)| Tls::check(cert_file, key_file)).unwrap_or_default();
     let tls = tls.into_iter().map(|(file, error)| {
         let (key, allowed) = match file {
-            TlsFile::Certificate => ("tls.cert_file", "a certificate in PEM, and those between it and a root"),
+            TlsFile::Certificate => ("tls.cert_file", "a certificate in PEM, followed by its intermediates"),
             TlsFile::Key => ("tls.key_file", "the private key of the certificate, in PEM"),
         };
         let (source, allowed) = (Source::Key(key.to_owned()), allowed.to_owned());
@@ -24,14 +24,14 @@ pub fn check(config: &Config) -> Vec<Mistake> {
     keys.into_iter().chain(tls).chain(file_limit::check(config).0).collect()
 }
 
-/// What the start warns of when it reads the certificate.
+/// The warning that the start would log about the certificate.
 #[must_use]
-pub fn doubts(config: &Config) -> Option<Doubt> {
+pub fn warnings(config: &Config) -> Option<Warning> {
     let cert_file = config.tls.cert_file.as_ref()?;
-    Tls::doubt(cert_file).map(|doubt| Doubt::new(None, format!("tls.cert_file: {doubt}")))
+    Tls::warning(cert_file).map(|warning| Warning::new(None, format!("tls.cert_file: {warning}")))
 }
 
-/// Whoever has seen a token can try out secrets, as fast as his machines hash.
+/// Anyone who has seen a token can try secrets offline, as fast as their machines hash.
 fn short_secrets(config: &Config, keys: &[Key]) -> Vec<Mistake> {
     let short = keys.iter().enumerate().filter(|(_, key)| key.is_short());
     let mistake = |(number, _): (usize, &Key)| {

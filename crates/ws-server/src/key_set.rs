@@ -1,8 +1,8 @@
-//! The key set that an identity provider publishes (`auth.jwks_url`, RFC 7517): fetched before the server listens, and
-//! again from time to time and when a token names a key that is not in it, for providers change their keys.
+//! The key set that an identity provider publishes (`auth.jwks_url`, RFC 7517). Providers change their keys, so it is
+//! fetched before the server listens, then at intervals, and when a token names an unknown key.
 //!
-//! What was fetched last and is in order stays until there is something newer: a provider that is away locks nobody
-//! out. The answer has a time and a size that it must keep to, and redirects are not followed.
+//! The last good key set stays in use until there is a newer one: a provider that is down locks nobody out. The answer
+//! has a limit on its time and size, and redirects are not followed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,30 +13,30 @@ use ws_auth::{KEY_SET_BYTES_MAX, KeySetError, Verifier, read_key_set};
 use ws_core::Counters;
 
 use crate::config::SecureUrl;
-use crate::renewal::{Renewals, Renewing};
+use crate::key_refresh::{KeyRefresh, RefreshingVerifier};
 
-/// Time for one fetch, from the name of the host to the last byte. Handshakes may wait for it.
+/// Time for one fetch, from resolving the host to the last byte. Handshakes may wait for it.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Pause after a fetch that failed; it doubles with each, up to the time between two fetches.
+/// Pause after a failed fetch. It doubles with each failure, up to the refresh interval.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 
-/// Why there is no key set.
+/// Why a key set cannot be fetched or used.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The provider cannot be reached, or does not answer in time. Without the URL, which may have a secret in it.
+    /// The provider cannot be reached or does not answer in time. Without the URL, which may contain a secret.
     #[error("cannot be fetched: {}", causes(.0))]
     Http(reqwest::Error),
-    /// It answers with something else.
+    /// It answers with another status than 200.
     #[error("cannot be fetched: the answer is {0}")]
     Status(StatusCode),
-    /// It answers with too much.
+    /// Its answer is too large.
     #[error("is longer than {KEY_SET_BYTES_MAX} bytes")]
     TooLong,
-    /// What it answers is no key set.
+    /// Its answer is not a key set.
     #[error("cannot be used: {0}")]
     Content(#[from] KeySetError),
-    /// None of the keys can be used.
+    /// It contains no usable key.
     #[error("has {skipped} keys, none of which can be used")]
     Useless {
         /// How many there are.
@@ -57,36 +57,36 @@ pub struct KeySource {
     url: SecureUrl,
     every: Duration,
     verifier: Arc<Verifier>,
-    renewals: Arc<Renewals>,
+    refresh: Arc<KeyRefresh>,
 }
 
 impl KeySource {
-    /// Fetches `url` every so often, for `verifier`. Nothing is fetched yet.
+    /// Fetches `url` at this interval, for `verifier`. Nothing is fetched yet.
     ///
     /// # Errors
-    /// The system has no roots of trust, for example.
+    /// When the system has no root certificates, for example.
     pub fn new(url: &SecureUrl, every: Duration, verifier: Arc<Verifier>) -> Result<Self, FetchError> {
-        // Another part of the process may have done so; it is the same provider.
+        // If another part of the process has done so already, it is the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .timeout(FETCH_TIMEOUT)
             .redirect(Policy::none())
             .user_agent(concat!("ws-server/", env!("CARGO_PKG_VERSION")));
-        // In clear it is for this machine alone, whatever proxy the environment names.
-        let is_here = url.reveal().get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
-        let client = if is_here { client.no_proxy() } else { client }.build()?;
-        Ok(KeySource { client, url: url.clone(), every, verifier, renewals: Arc::default() })
+        // Plain HTTP is for this machine only, whatever proxy the environment names.
+        let is_http = url.reveal().get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
+        let client = if is_http { client.no_proxy() } else { client }.build()?;
+        Ok(KeySource { client, url: url.clone(), every, verifier, refresh: Arc::default() })
     }
 
-    /// What checks tokens with these keys, and lets them be fetched out of turn.
-    pub(crate) fn authenticator(&self) -> Renewing {
-        Renewing { verifier: self.verifier.clone(), renewals: self.renewals.clone() }
+    /// Checks tokens with these keys, and can ask for an early fetch.
+    pub(crate) fn authenticator(&self) -> RefreshingVerifier {
+        RefreshingVerifier { verifier: self.verifier.clone(), refresh: self.refresh.clone() }
     }
 
-    /// Fetches the key set once, and hands it over.
+    /// Fetches the key set once, and hands it to the verifier.
     ///
     /// # Errors
-    /// See [`FetchError`]; the keys from before stay.
+    /// See [`FetchError`]. The previous keys then stay in use.
     pub async fn fetch(&self) -> Result<(), FetchError> {
         let mut response = self.client.get(self.url.reveal()).header("accept", "application/json").send().await?;
         if response.status() != StatusCode::OK {
@@ -108,30 +108,30 @@ impl KeySource {
         Ok(())
     }
 
-    /// Fetches it again and again, and counts. Never ends.
-    pub async fn follow(self, counters: Arc<Counters>) {
+    /// Fetches it at intervals and on request, and counts the fetches. Never ends.
+    pub async fn refresh(self, counters: Arc<Counters>) {
         let mut failures = 0;
         loop {
             let pause = pause(failures, self.every);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = self.renewals.asked() => {}
+                () = self.refresh.requested() => {}
             }
             counters.key_set_fetches.add(1);
             failures = match self.fetch().await {
                 Ok(()) => 0,
                 Err(error) => {
                     counters.key_set_failures.add(1);
-                    tracing::warn!(url = %self.url, "the key set {error}; the one from before stays");
+                    tracing::warn!(url = %self.url, "the key set {error}; the previous one stays in use");
                     failures + 1
                 }
             };
-            self.renewals.fetched();
+            self.refresh.fetched();
         }
     }
 }
 
-/// Until the next fetch, after so many that failed.
+/// Time until the next fetch, after this many failures in a row.
 fn pause(failures: u32, every: Duration) -> Duration {
     match failures.checked_sub(1) {
         None => every,
@@ -139,7 +139,7 @@ fn pause(failures: u32, every: Duration) -> Duration {
     }
 }
 
-/// An error of reqwest says little by itself.
+/// The error with its causes: by itself, an error of reqwest says little.
 fn causes(error: &reqwest::Error) -> String {
     let mut causes = error.to_string();
     let mut next = std::error::Error::source(error);

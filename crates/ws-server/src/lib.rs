@@ -1,18 +1,29 @@
 //! The binary's parts: configuration, command line, log, and the wiring of the server.
 //!
-//! A library too, so that tests start the server in their own process, on port 0.
-//! What another crate needs does not live here.
+//! A library too, so that tests start the server in their own process, on port 0. What another crate needs does not
+//! live here.
+//!
+//! In reading order: `main` reads a [`config`] from the [`cli`] and starts the [`logging`]; [`process`] runs an
+//! [`app`], which opens the [`engine`], builds the hub from `hub_options`, with keys from [`auth`] and [`key_set`], and
+//! binds the transport. [`database`], [`token`] and [`output`] are the other commands; [`files`] and [`file_limit`]
+//! check what a configuration refers to.
 
 pub mod app;
 pub mod auth;
+mod background;
 pub mod cli;
 pub mod config;
 pub mod database;
+pub mod engine;
 pub mod file_limit;
 pub mod files;
+mod hub_options;
+mod key_refresh;
 pub mod key_set;
 mod limits;
 pub mod logging;
 pub mod output;
-mod renewal;
+pub mod process;
+mod same_fields;
+mod start_error;
 pub mod token;

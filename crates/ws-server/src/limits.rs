@@ -1,16 +1,16 @@
-//! Fixed limits of the binary itself: of its log, and of what it prints.
+//! Fixed limits of the binary: of its log and of its output.
 
 use std::time::Duration;
 
-/// Bytes of lines that wait for whoever reads the log. What does not fit is dropped and counted. Twice that are in memory
-/// at most, as the lines that are being written have left the queue.
+/// Bytes of lines that wait to be written to the log. Lines that do not fit are dropped and counted. At most twice as
+/// many are in memory, since lines that are being written have left the queue.
 pub(crate) const LOG_QUEUE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Pause before a log that takes nothing at the moment (a pipe that somebody has made non-blocking) is tried again.
+/// Pause before writing again to a log that takes nothing at the moment (a non-blocking pipe).
 pub(crate) const LOG_RETRY_PAUSE: Duration = Duration::from_millis(20);
 
-/// Time at the end of the process for the lines that are queued.
+/// Time at the end of the process for writing the queued lines.
 pub(crate) const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Time for what is printed on standard error without the log: mistakes, and why a command failed.
-pub(crate) const COMPLAINT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time for printing on standard error without the log: mistakes, and why a command failed.
+pub(crate) const STDERR_TIMEOUT: Duration = Duration::from_secs(1);

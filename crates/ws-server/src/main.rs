@@ -1,7 +1,7 @@
 //! ws-server: read the configuration, start the log, run until told to end.
 //!
-//! Exit codes: 0; 2 wrong usage (clap); 78 (EX_CONFIG) mistakes in the configuration, found before any
-//! port is bound; 1 for what goes wrong after that.
+//! Exit codes: 0 success; 2 wrong usage (clap); 78 (EX_CONFIG) mistakes in the configuration, found before any
+//! port is bound; 1 any other failure.
 
 use std::env;
 use std::io::{IsTerminal, stderr, stdout};
@@ -11,9 +11,9 @@ use std::time::SystemTime;
 use clap::Parser;
 use ws_proto::PROTOCOL_VERSION;
 use ws_server::cli::{Cli, Command};
-use ws_server::config::{self, Doubt, Loaded, Mistake, Sources};
+use ws_server::config::{self, Loaded, Mistake, Sources, Warning};
 use ws_server::logging::{self, Filter};
-use ws_server::{app, database, file_limit, files, output, token};
+use ws_server::{app, database, file_limit, files, output, process, token};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -23,11 +23,11 @@ const BAD_CONFIG: u8 = 78;
 
 const BAD_USAGE: u8 = 2;
 
-/// What the configuration gives.
+/// The configuration, and what is read with it.
 struct Read {
     loaded: Loaded,
     filter: Filter,
-    doubts: Vec<Doubt>,
+    warnings: Vec<Warning>,
 }
 
 fn main() -> ExitCode {
@@ -47,14 +47,14 @@ fn main() -> ExitCode {
     let read = match read(&cli.sources(env::vars_os())) {
         Ok(read) => read,
         Err(mistakes) => {
-            output::complain(config::report(&mistakes));
+            output::print_diagnostics(config::report(&mistakes));
             return ExitCode::from(BAD_CONFIG);
         }
     };
     match cli.command {
         Some(Command::CheckConfig) => {
-            let doubts = read.doubts.into_iter().chain(files::doubts(&read.loaded.config));
-            output::complain(doubts.map(|doubt| format!("warning: {doubt}\n")).collect());
+            let warnings = read.warnings.into_iter().chain(files::warnings(&read.loaded.config));
+            output::print_diagnostics(warnings.map(|warning| format!("warning: {warning}\n")).collect());
             say("configuration is fine\n")
         }
         Some(Command::PrintConfig) => say(&read.loaded.to_toml()),
@@ -66,27 +66,27 @@ fn main() -> ExitCode {
     }
 }
 
-/// Help and version are what was asked for; all else is a mistake on the command line.
+/// Help and version go to standard output; everything else is a mistake on the command line.
 fn usage(error: &clap::Error) -> ExitCode {
     let text = |is_terminal: bool| match is_terminal {
         true => error.render().ansi().to_string(),
         false => error.render().to_string(),
     };
     if error.use_stderr() {
-        output::complain(text(stderr().is_terminal()));
+        output::print_diagnostics(text(stderr().is_terminal()));
         return ExitCode::from(BAD_USAGE);
     }
     say(&text(stdout().is_terminal()))
 }
 
-/// Everything that can be wrong before the start, together.
+/// Reads everything that can be wrong before the start, and reports all mistakes together.
 fn read(sources: &Sources) -> Result<Read, Vec<Mistake>> {
     let (loaded, mut mistakes) = config::load_with(sources, files::check);
     match logging::filter(sources) {
         Ok((filter, of_filter)) if mistakes.is_empty() => {
-            let doubts =
-                loaded.doubts().into_iter().chain(of_filter).chain(file_limit::check(&loaded.config).1).collect();
-            Ok(Read { loaded, filter, doubts })
+            let warnings =
+                loaded.warnings().into_iter().chain(of_filter).chain(file_limit::check(&loaded.config).1).collect();
+            Ok(Read { loaded, filter, warnings })
         }
         filter => {
             mistakes.extend(filter.err().into_iter().flatten());
@@ -104,12 +104,12 @@ fn serve(read: Read) -> ExitCode {
     if let Err(error) = logging::start(config.log_format, read.filter) {
         return done(Err(format!("the log could not be started: {error}")));
     }
-    read.doubts.iter().for_each(|doubt| tracing::warn!("{doubt}"));
+    read.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     file_limit::raise();
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
-            let ran = runtime.block_on(app::run(&config));
-            // What still runs ends with the process: a database that is being opened, say.
+            let ran = runtime.block_on(process::run(&config));
+            // Whatever still runs, such as the opening of a database, ends with the process.
             runtime.shutdown_background();
             ran.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
         }
@@ -128,13 +128,13 @@ fn done<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            output::complain(format!("ws-server: {why}\n"));
+            output::print_diagnostics(format!("ws-server: {why}\n"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// To standard output. What is lost on the way is a failure.
+/// Prints to standard output. Lost output is a failure.
 fn say(text: &str) -> ExitCode {
-    done(output::say(text).map_err(|error| format!("the output cannot be written: {error}")))
+    done(output::print(text).map_err(|error| format!("the output cannot be written: {error}")))
 }

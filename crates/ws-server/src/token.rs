@@ -1,5 +1,5 @@
-//! `ws-server token`: a token for development, with what the command line asks for. In production your own backend
-//! makes them.
+//! `ws-server token`: makes a token for development, with the claims of the command line. In production, your own
+//! backend makes them.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -11,14 +11,14 @@ use ws_proto::action::ActionName;
 use crate::auth;
 use crate::config::{Config, duration};
 
-/// What the token says.
+/// The claims of the token.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct TokenArgs {
-    /// Who it names
+    /// The user that it names
     #[arg(long, value_name = "NAME")]
     pub user: String,
 
-    /// How long it counts, such as 15m or 7d; 0s: for ever
+    /// How long it is valid, such as 15m or 7d; 0s: it never expires
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     pub ttl: String,
 
@@ -40,7 +40,7 @@ pub struct TokenArgs {
     pub info: Option<String>,
 }
 
-/// The rights that can be granted, each with its claim.
+/// The rights that can be granted, with their claims.
 const RIGHTS: [(&str, &str); 5] = [
     ("subscribe", "subscribe"),
     ("publish", "publish"),
@@ -49,13 +49,13 @@ const RIGHTS: [(&str, &str); 5] = [
     ("action", "actions"),
 ];
 
-/// The actions that a token can grant: those that are no channel's, and have a mode.
+/// The actions that a token can grant: those outside of channels that have an access mode.
 const GRANTED: [ActionName; 2] = [ActionName::Broadcast, ActionName::GetConnections];
 
 /// The token, signed with the first secret of the configuration.
 ///
 /// # Errors
-/// A sentence: what is wrong with the arguments or with what they make, or that there is no secret to sign with.
+/// A sentence: what is wrong with the arguments or the token, or that there is no secret to sign with.
 pub fn make(args: &TokenArgs, config: &Config, unix_s: u64) -> Result<String, String> {
     let mut claims = claims(args, unix_s)?;
     let audience = config.auth.audience.iter().filter(|audience| *audience != auth::ANY);
@@ -66,7 +66,7 @@ pub fn make(args: &TokenArgs, config: &Config, unix_s: u64) -> Result<String, St
     let secret = secret
         .ok_or("there is no secret to sign with; set one in [[auth.keys]], or in WS_SERVER__AUTH__KEYS__0__SECRET")?;
     let token = mint(secret, &claims).map_err(|error| error.to_string())?;
-    // Whatever the arguments are: a token that comes out is one that the server takes.
+    // Whatever the arguments are, the result is a token that the server accepts.
     let verifier = auth::verifier(config, keys).ok_or("there are no keys")?;
     verifier.check(&token, unix_s.saturating_mul(1000)).map_err(|error| error.to_string())?;
     Ok(token)
@@ -102,7 +102,7 @@ fn claims(args: &TokenArgs, unix_s: u64) -> Result<Value, String> {
     Ok(claims)
 }
 
-/// Refuses a pattern that covers nothing there can be.
+/// Refuses a pattern that can never match.
 fn check_pattern(claim: &str, pattern: &str) -> Result<(), String> {
     if claim == "actions" {
         let patterns: Patterns = [pattern].into_iter().collect();
@@ -110,7 +110,7 @@ fn check_pattern(claim: &str, pattern: &str) -> Result<(), String> {
         let covers = known.iter().any(|action| patterns.cover(action));
         return if covers { Ok(()) } else { Err(format!("the actions are {}", known.join(", "))) };
     }
-    // What a name begins with goes on somehow.
+    // Any name with this prefix must be possible.
     let name = pattern.strip_suffix('*').map_or(pattern.to_owned(), |start| format!("{start}x"));
     ChannelName::parse(&name).map(drop).map_err(|error| error.message.into_owned())
 }

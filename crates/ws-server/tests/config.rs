@@ -174,7 +174,7 @@ fn mistakes_in_channels_and_namespaces() {
     ];
     assert_eq!(heads, expect);
     for hint in
-        ["anyone, authenticated, granted or nobody\n", "true stands without quotes", "namespaces.\"chat:\".on_lag?"]
+        ["anyone, authenticated, granted or nobody\n", "write true without quotes", "namespaces.\"chat:\".on_lag?"]
     {
         assert!(ran.err.contains(hint), "{hint} is in {}", ran.err);
     }
@@ -232,11 +232,11 @@ fn exit_codes() {
 }
 
 #[test]
-fn doubts_are_warnings() {
+fn warnings_do_not_fail() {
     let open = "warning: no authentication: whoever reaches the server may connect, publish and broadcast\n";
     check_exit(&[], &["check-config"], 0, "configuration is fine\n", open);
     let env = [("RUST_LOG", "info,my_app=debug"), ("WS_SERVER__HEARTBEAT__INTERVAL", "0s")];
-    let filter = "warning: RUST_LOG: nothing here logs as my_app\n";
+    let filter = "warning: RUST_LOG: no module here is called my_app\n";
     check_exit(&env, &["check-config"], 0, "configuration is fine\n", filter);
     check_exit(&env, &["print-config"], 0, &run(&env, &["print-config"]).out, "");
 }
@@ -246,11 +246,11 @@ fn what_cannot_work_is_a_mistake() {
     for (name, value, told) in [
         ("WS_SERVER__AUTH__KEYS__0__SECRET", "swordfish", "a secret that can be guessed from a token"),
         ("WS_SERVER__AUTH__ANONYMOUS", "false", "nobody could connect"),
-        ("WS_SERVER__CHANNELS__PUBLISH", "granted", "it would be nobody"),
+        ("WS_SERVER__CHANNELS__PUBLISH", "granted", "nobody could meet it"),
         ("WS_SERVER__ENGINE__SQLITE__FSYNC", "commit", "a section that does nothing"),
         ("WS_SERVER__LIMITS__REQUESTS_BURST", "7", "without a rate, nothing is limited"),
         ("WS_SERVER__AUTH__JWKS_URL", "https://id.example/keys", "found none, while auth.jwks_url is set"),
-        ("RUST_LOG", "nonsense", "under which nothing is logged at all"),
+        ("RUST_LOG", "nonsense", "which would log nothing at all"),
         ("RUST_LOG", "ws_core=loud", "error parsing level filter"),
     ] {
         for args in [&["check-config"][..], &[]] {

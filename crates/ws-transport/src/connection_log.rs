@@ -1,7 +1,7 @@
-//! Opens, closes and refusals of connections in the log, as far as the operator wants them (`log_connections`).
+//! Opened, closed and refused connections in the log, as far as the operator wants them (`log_connections`).
 //!
-//! A failure is a refused handshake, and a close that this server decided on for any reason but its own drain: every
-//! close code of ours other than 1000 and 1001, and a panic. That the peer says goodbye or just goes away is none.
+//! A failure is a refused handshake, a close by this server with any code other than 1000 and 1001, or a panic. A peer
+//! that closes the connection or disappears is not a failure.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -16,13 +16,13 @@ use crate::limits::{LOGGED_ACCEPT_ERRORS_PER_SECOND, LOGGED_FAILURES_PER_SECOND}
 pub enum LogConnections {
     /// None.
     Off,
-    /// Those that failed; of very many in one second only some, with how many were left out.
+    /// Those that failed. The number of lines per second is limited; the lines left out are counted.
     Failures,
     /// Every open, close and refusal.
     All,
 }
 
-/// What is logged of connections.
+/// Logs connections.
 #[derive(Debug)]
 pub(crate) struct ConnectionLog {
     wanted: LogConnections,
@@ -33,24 +33,24 @@ pub(crate) struct ConnectionLog {
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// The peer said goodbye with this code.
+    /// The peer closed it with this code.
     Peer(u16),
-    /// The peer is gone without a goodbye.
+    /// The peer disappeared without a close frame.
     Lost,
     /// The server closed it.
     Server(CloseCode),
-    /// The server made a mistake.
+    /// A bug in the server.
     Panic,
 }
 
 impl Ending {
-    /// Who ended it, the code that names it (RFC 6455, section 7.4.1), and why.
-    fn told(self) -> (&'static str, u16, &'static str) {
+    /// Who ended it, the close code (RFC 6455, section 7.4.1), and why.
+    fn describe(self) -> (&'static str, u16, &'static str) {
         match self {
             Ending::Peer(code) => ("peer", code, ""),
-            Ending::Lost => ("peer", 1006, "gone without a close frame"),
+            Ending::Lost => ("peer", 1006, "no close frame"),
             Ending::Server(code) => ("server", code.as_u16(), code.reason()),
-            Ending::Panic => ("server", 1006, "a mistake of the server's"),
+            Ending::Panic => ("server", 1006, "a panic in the server"),
         }
     }
 
@@ -72,7 +72,7 @@ impl ConnectionLog {
         }
     }
 
-    /// A handshake is done.
+    /// A handshake has succeeded.
     pub(crate) fn opened(&self, connection: &Connection, address: IpAddr) {
         if self.wanted == LogConnections::All {
             let identity = connection.identity();
@@ -81,10 +81,10 @@ impl ConnectionLog {
         }
     }
 
-    /// Its end has begun.
+    /// A connection has begun to close.
     pub(crate) fn closed(&self, connection: &Connection, address: IpAddr, ending: Ending, lasted: Duration) {
         let Some(left_out) = self.pass(ending.is_failure()) else { return };
-        let (identity, (by, code, reason)) = (connection.identity(), ending.told());
+        let (identity, (by, code, reason)) = (connection.identity(), ending.describe());
         let user = identity.as_ref().map(|identity| &**identity.user());
         let (id, duration_ms) = (connection.id(), u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX));
         tracing::info!(%id, user, %address, by, code, reason, duration_ms, left_out, "connection closed");
@@ -97,14 +97,14 @@ impl ConnectionLog {
         }
     }
 
-    /// The system gave no socket.
+    /// The system could not accept a connection.
     pub(crate) fn accept_failed(&self, error: &std::io::Error) {
         if let Some(left_out) = self.accept_errors.pass(Instant::now()) {
             tracing::warn!(%error, left_out, "cannot accept a connection");
         }
     }
 
-    /// Whether a line is to be written; then how many were left out before it, where there were any.
+    /// `Some`: write a line, with the number of lines that were left out before it, if any.
     fn pass(&self, is_failure: bool) -> Option<Option<u64>> {
         match self.wanted {
             LogConnections::All => Some(None),
@@ -143,6 +143,6 @@ mod tests {
         let passed = (0..10_000).filter(|_| log.pass(true).is_some()).count();
         assert!(passed < 10_000, "a flood is bounded");
         let passed = (0..10_000).filter(|_| log.accept_errors.pass(Instant::now()).is_some()).count();
-        assert!(passed < 100, "one a second, however often it is tried");
+        assert!(passed < 100, "one per second, however often it fails");
     }
 }

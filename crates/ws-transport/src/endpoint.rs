@@ -1,15 +1,15 @@
-//! What stands behind a WebSocket.
+//! What handles the messages of a WebSocket.
 
 use ws_core::{Flow, Session};
 use ws_proto::CloseCode;
 
 use crate::limits::REFUSED_MESSAGE_BYTES_MAX;
 
-/// Deals with the messages of one connection. Dropped when the closing begins.
+/// Handles the messages of one connection. Dropped when the connection begins to close.
 ///
-/// Encoded frames (`ws_core::frame`) are appended to `out`. Before each message [`go_on`](Self::go_on) is called; with
-/// [`Flow::Hold`] of either no further message is given before it continues. A message is given only while there is room
-/// in the outbox, and then brings one answer at most.
+/// Answers are appended to `out` as encoded frames (`ws_core::frame`). [`go_on`](Self::go_on) is called before each
+/// message. After [`Flow::Hold`] from any of these, no further message is handed over until `go_on` returns
+/// [`Flow::Continue`]. A message is handed over only while the outbox has room, and causes at most one answer.
 pub trait Endpoint: Send + 'static {
     /// A text message. `now_ms` is the hub's clock.
     fn text(&mut self, text: &str, now_ms: u64, out: &mut Vec<u8>) -> Flow;
@@ -17,12 +17,13 @@ pub trait Endpoint: Send + 'static {
     /// A binary message.
     fn binary(&mut self, bytes: &[u8], now_ms: u64, out: &mut Vec<u8>) -> Flow;
 
-    /// Whether [`go_on`](Self::go_on) has something to do, or to wait for: then it is called whenever the task is woken.
+    /// Whether [`go_on`](Self::go_on) has something to do or to wait for. If so, it is called whenever the task is
+    /// woken.
     fn is_waiting(&self) -> bool {
         false
     }
 
-    /// Whether what it took goes on elsewhere, and its sender has to be told what came of it.
+    /// Whether requests are still being processed elsewhere and their answers are outstanding.
     fn owes_answers(&self) -> bool {
         false
     }
@@ -32,23 +33,23 @@ pub trait Endpoint: Send + 'static {
         false
     }
 
-    /// Appends the answers that have come since, and goes on with the message that is held, as long as there is room.
+    /// Appends the answers that have arrived, and continues with the message that was held, as long as there is room.
     /// `now_ms` is the hub's clock.
     fn go_on(&mut self, _now_ms: u64, _out: &mut Vec<u8>) -> Flow {
         Flow::Continue
     }
 
-    /// Largest message that it takes now, in bytes; `configured` is what the operator allows.
+    /// Largest message that it takes now, in bytes. `configured`: the operator's limit.
     fn message_bytes_max(&self, configured: usize) -> usize {
         configured
     }
 
-    /// The socket was full while the fan-out had something for it, and takes bytes again.
+    /// The socket was full when the fan-out had something to write, and takes bytes again.
     fn writable(&mut self) {}
 }
 
-/// The protocol of ws-server: JSON in text frames. Without a session where the connection was refused when it was
-/// opened, and only waits for its end.
+/// The protocol of ws-server: JSON in text frames. Without a session, the connection was refused when it was opened and
+/// is only waiting to close.
 #[derive(Debug)]
 pub(crate) struct SessionEndpoint(pub(crate) Option<Session>);
 

@@ -1,23 +1,24 @@
 //! The sockets of ws-server: listener, HTTP/1.1, upgrade, and one task per WebSocket connection.
 //!
 //! * [`Transport`] binds, serves a [`ws_core::Hub`] and drains it.
-//! * [`Endpoint`] is what stands behind a WebSocket; [`Plain`] serves any one of them over the same
+//! * [`Endpoint`] handles the messages of a WebSocket; [`Plain`] serves any endpoint over the same
 //!   sockets, buffers and write path (see the example `echo`).
+//! * `http` holds what answers over HTTP, a file for each resource.
 //!
-//! Parsing, control frames and the close handshake are tungstenite's; what is written goes through the
-//! connection's outlet (`ws_core::Connection`), so that the fan-out and the connection's own task never
-//! cut each other's frames.
+//! tungstenite parses, and answers control frames and close handshakes. Everything that is written goes
+//! through the connection's outlet (`ws_core::Connection`), so that the fan-out and the connection's own
+//! task never interleave their frames.
 //!
-//! Deliberately absent: engines, configuration files, what requests mean.
+//! Deliberately absent: engines, configuration files, the meaning of requests.
 
 mod connection_log;
 mod endpoint;
 mod http;
 mod limits;
 mod listener;
-mod outside;
 mod plain;
 mod socket;
+mod socket_slots;
 mod stream;
 mod tls;
 mod transport;

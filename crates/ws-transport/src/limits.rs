@@ -5,29 +5,29 @@ use std::time::Duration;
 /// Bytes read from a socket in one system call, into a buffer that each thread has once.
 pub(crate) const READ_BYTES_MAX: usize = 64 * 1024;
 
-/// Bytes that a TLS session holds of what was written and has not gone out, and that it takes over at once.
+/// Written bytes that a TLS session buffers until the socket takes them; also the most that it takes in one call.
 pub(crate) const TLS_BUFFER_BYTES_MAX: usize = 64 * 1024;
 
-/// Bytes of records read from a socket in one system call; what is in them, and in one record more, fits into the buffer
-/// behind it ([`READ_BYTES_MAX`]).
+/// TLS records read from a socket in one system call, in bytes. What they and one more record hold, decrypted, fits
+/// into the buffer of [`READ_BYTES_MAX`].
 pub(crate) const TLS_READ_BYTES_MAX: usize = 32 * 1024;
 
-/// Size of a certificate's or key's file.
+/// Size of a certificate or key file.
 pub(crate) const TLS_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Time between two looks at whether these files have changed.
-pub(crate) const TLS_LOOK_INTERVAL: Duration = Duration::from_secs(10);
+/// Time between two checks whether these files have changed.
+pub(crate) const TLS_POLL_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Chunk in which tungstenite takes over a message that did not arrive in one read, in bytes.
+/// Chunk in which tungstenite reads a message that did not arrive in one read, in bytes.
 pub(crate) const READ_CHUNK_BYTES: usize = 4 * 1024;
 
-/// Answers of one batch that are collected before they are written, in bytes.
+/// Answers collected for one write, in bytes.
 pub(crate) const WRITE_BATCH_BYTES_MAX: usize = 64 * 1024;
 
-/// Most time for a drain after a task has failed that the server cannot do without.
+/// Longest drain after a task has failed that the server cannot do without.
 pub(crate) const FAILED_GRACE: Duration = Duration::from_secs(2);
 
-/// Time for the peer to finish a closing handshake, and to take what is on its way to it.
+/// Time for the peer to finish the closing handshake and to take what was sent before.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Head of an HTTP request: bytes and headers. hyper answers 431 to more.
@@ -35,11 +35,23 @@ pub(crate) const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// See [`HTTP_HEAD_BYTES_MAX`].
 pub(crate) const HTTP_HEADERS_MAX: usize = 64;
 
-/// Sockets that are not a WebSocket (yet), or not any more, as they are being closed. Further ones are closed at once:
-/// new ones without an answer, those that are being closed without waiting for the peer's.
-pub(crate) const OUTSIDE_SOCKETS_MAX: usize = 16 * 1024;
+/// Time from the head of a request until its body is complete.
+pub(crate) const HTTP_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Largest message of a peer that has been refused, in bytes; it is thrown away.
+/// Body of a request that has no use for one, in bytes: GET of a page or a metric. It is read and ignored.
+pub(crate) const HTTP_IGNORED_BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// Time for which the server reads on after its last answer, so that the answer arrives.
+pub(crate) const HTTP_LINGER: Duration = Duration::from_secs(1);
+
+/// Bytes that are read and discarded in one system call.
+pub(crate) const DISCARD_CHUNK_BYTES: usize = 16 * 1024;
+
+/// Sockets that are not open WebSockets: they speak HTTP, or are being closed. Over the limit, a new socket is closed
+/// without an answer, and a closing WebSocket does not wait for the peer's close frame.
+pub(crate) const SOCKET_SLOTS_MAX: usize = 16 * 1024;
+
+/// Largest message that is read from a refused peer, in bytes. It is discarded.
 pub(crate) const REFUSED_MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
 /// Connections that the kernel completes before they are accepted. It may allow fewer.
@@ -48,20 +60,20 @@ pub(crate) const LISTEN_BACKLOG: u32 = 4096;
 /// Pause after a failed accept (out of file descriptors), before the next one.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Time between the notice of a drain and the closing of the connections, for requests under way.
+/// Time from the notice of a drain to the closing of the connections, for requests in flight.
 pub(crate) const DRAIN_NOTICE: Duration = Duration::from_millis(500);
 
-/// Time in which close frames go out and are answered, however short the grace period is.
+/// Least time for close frames to go out and be answered, however short the grace period is.
 pub(crate) const DRAIN_CLOSE_MIN: Duration = Duration::from_millis(250);
 
-/// Time at the end of a drain for what an engine still owes: then the connection closes without it.
+/// Time for answers that the engine still owes when a connection ends. After it, the connection closes without them.
 pub(crate) const ANSWERS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Lines in the log about connections that failed, with `log_connections = "failures"`.
+/// Log lines about failed connections, with `log_connections = "failures"`.
 pub(crate) const LOGGED_FAILURES_PER_SECOND: u32 = 20;
 
-/// Lines in the log about sockets that the system does not give.
+/// Log lines about failed accepts.
 pub(crate) const LOGGED_ACCEPT_ERRORS_PER_SECOND: u32 = 1;
 
-/// What a client that is refused for want of room is told to wait, in seconds.
+/// `Retry-After` of a 503, in seconds.
 pub(crate) const RETRY_AFTER_S: u32 = 5;

@@ -1,4 +1,4 @@
-//! Listening sockets, and a WebSocket task for everyone who completes a handshake.
+//! Listening sockets, and a task for each WebSocket that completes its handshake.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -12,8 +12,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::endpoint::Endpoint;
 use crate::http::{self, Routes, Upgraded};
 use crate::limits::{ACCEPT_PAUSE, LISTEN_BACKLOG};
-use crate::outside::Place;
 use crate::socket::{self, Socket, SocketOptions};
+use crate::socket_slots::SocketSlot;
 use crate::stream::Stream;
 use crate::tls::Tls;
 use ws_core::{Connection, HeartbeatMode};
@@ -24,33 +24,33 @@ use ws_core::{Connection, HeartbeatMode};
 pub struct BindError {
     /// The address.
     pub addr: SocketAddr,
-    /// What the system says.
+    /// The error of the system.
     pub source: io::Error,
 }
 
-/// What turns what a handshake agreed on into an endpoint.
-pub(crate) trait Opens<A>: Send + Sync + 'static {
+/// Makes the endpoint of a connection from the result of its handshake.
+pub(crate) trait OpenEndpoint<U>: Send + Sync + 'static {
     type Endpoint: Endpoint + Unpin;
 
-    fn heartbeat(&self, agreed: &A) -> HeartbeatMode;
+    fn heartbeat(&self, upgrade: &U) -> HeartbeatMode;
 
-    /// Leaves in the outbox what goes out first: the answer to the handshake, and what the server says behind it.
+    /// Leaves in the outbox what goes out first: the answer to the handshake, and the server's first frames.
     fn open(
         &self,
-        agreed: A,
+        upgrade: U,
         connection: &Arc<Connection>,
         answer: Vec<u8>,
     ) -> impl Future<Output = Self::Endpoint> + Send;
 }
 
-/// Serves sockets: HTTP by `routes`, WebSockets by what `opens` makes.
+/// Serves sockets: HTTP by `routes`, WebSockets by endpoints from `endpoints`.
 #[derive(Debug)]
 pub(crate) struct Server<R, O> {
     pub(crate) routes: Arc<R>,
-    pub(crate) opens: Arc<O>,
+    pub(crate) endpoints: Arc<O>,
     pub(crate) options: Arc<SocketOptions>,
     pub(crate) handshake_timeout: Duration,
-    /// Nothing where sockets are not encrypted.
+    /// `None`: sockets are not encrypted.
     pub(crate) tls: Option<Tls>,
     /// The WebSockets that are open.
     pub(crate) sockets: TaskTracker,
@@ -60,7 +60,7 @@ impl<R, O> Clone for Server<R, O> {
     fn clone(&self) -> Self {
         Server {
             routes: self.routes.clone(),
-            opens: self.opens.clone(),
+            endpoints: self.endpoints.clone(),
             options: self.options.clone(),
             handshake_timeout: self.handshake_timeout,
             tls: self.tls.clone(),
@@ -80,7 +80,7 @@ pub(crate) fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
     listen().map_err(|source| BindError { addr, source })
 }
 
-impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
+impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
     /// Accepts until the future is dropped.
     pub(crate) async fn accept(self, listener: TcpListener) {
         loop {
@@ -95,25 +95,25 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
     }
 
     fn take(&self, stream: TcpStream, peer: IpAddr) {
-        let Some(place) = self.options.outside.enter() else {
-            return self.options.log.refused(peer, None, "too many sockets without a WebSocket");
+        let Some(slot) = self.options.slots.acquire() else {
+            return self.options.log.refused(peer, None, "too many sockets that are not WebSockets");
         };
-        // Small frames must not wait for each other; it fails only on a socket that is gone.
+        // Small frames must not wait for each other. This fails only if the socket is closed.
         let _ = stream.set_nodelay(true);
-        tokio::spawn(self.clone().serve(stream, peer, place));
+        tokio::spawn(self.clone().serve(stream, peer, slot));
     }
 
-    /// Ends with the handshake: the WebSocket gets a task of its own, without room for all this.
-    async fn serve(self, stream: TcpStream, peer: IpAddr, place: Place) {
+    /// Ends with the handshake. The WebSocket gets a task of its own, which does not carry the memory of this one.
+    async fn serve(self, stream: TcpStream, peer: IpAddr, slot: SocketSlot) {
         let Some(stream) = self.encrypted(stream).await else { return };
-        let upgraded = http::serve(stream, peer, self.routes.clone(), self.handshake_timeout).await;
+        let upgraded = http::serve(stream, peer, &*self.routes, self.handshake_timeout).await;
         if let Some(upgraded) = upgraded {
             self.start(upgraded).await;
         }
-        drop(place);
+        drop(slot);
     }
 
-    /// The socket inside of TLS, where that is asked for; nothing where the peer does not manage it in time.
+    /// The socket, with TLS if it is configured. `None`: the TLS handshake failed or took too long.
     async fn encrypted(&self, stream: TcpStream) -> Option<Stream> {
         let Some(tls) = &self.tls else { return Some(Stream::Plain(stream)) };
         let error = match tokio::time::timeout(self.handshake_timeout, tls.accept(stream)).await {
@@ -126,12 +126,12 @@ impl<R: Routes, O: Opens<R::Agreed>> Server<R, O> {
         None
     }
 
-    async fn start(&self, upgraded: Upgraded<R::Agreed>) {
-        let Upgraded { stream, peer, answer, early, agreed } = upgraded;
-        // A drain waits for who is on the way in, too.
+    async fn start(&self, upgraded: Upgraded<R::Upgrade>) {
+        let Upgraded { stream, peer, answer, early, upgrade } = upgraded;
+        // A drain also waits for connections that are just being opened.
         let token = self.sockets.token();
-        let (read, connection) = socket::open(stream, self.opens.heartbeat(&agreed), &self.options);
-        let mut endpoint = self.opens.open(agreed, &connection, answer).await;
+        let (read, connection) = socket::open(stream, self.endpoints.heartbeat(&upgrade), &self.options);
+        let mut endpoint = self.endpoints.open(upgrade, &connection, answer).await;
         self.options.log.opened(&connection, peer);
         if connection.flush(self.options.clock.now_ms()) {
             endpoint.writable();

@@ -1,20 +1,19 @@
-//! Any endpoint on the same sockets as a hub's: every path is a WebSocket, nobody is refused.
+//! A server for any endpoint, over the same sockets as the hub's: every path is a WebSocket, and nobody is refused.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Request;
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use ws_core::{Clock, Connection, HeartbeatMode};
 
 use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::endpoint::Endpoint;
-use crate::http::{Answer, Routes, plain_handshake};
-use crate::listener::{self, BindError, Opens, Server};
-use crate::outside::Outside;
+use crate::http::{Answer, Body, Routes, plain_handshake};
+use crate::listener::{self, BindError, OpenEndpoint, Server};
 use crate::socket::SocketOptions;
+use crate::socket_slots::SocketSlots;
 use crate::tls::Tls;
 
 /// Limits of a [`Plain`] server.
@@ -22,11 +21,11 @@ use crate::tls::Tls;
 pub struct PlainOptions {
     /// Largest message from a peer, in bytes; over it: close 1009.
     pub message_bytes_max: usize,
-    /// Answers that may wait for a slow peer, in bytes; at it, nothing more is read from the peer.
+    /// Answers that may wait for a slow peer, in bytes. At the limit, nothing more is read from the peer.
     pub outbox_bytes_max: usize,
     /// Time for a complete TLS handshake, and then for a complete request head.
     pub handshake_timeout: Duration,
-    /// Encrypts the sockets; nothing: they are not.
+    /// Encrypts the sockets. `None`: they are not encrypted.
     pub tls: Option<Tls>,
 }
 
@@ -62,12 +61,12 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Plain<F> {
             outbox_bytes_max: self.options.outbox_bytes_max,
             clock: Clock::start(),
             counters: Arc::default(),
-            outside: Outside::default(),
+            slots: SocketSlots::default(),
             log: ConnectionLog::new(LogConnections::Off),
         };
         let server = Server {
             routes: Arc::new(AnyPath),
-            opens: Arc::new(Make(self.make)),
+            endpoints: Arc::new(Make(self.make)),
             options: Arc::new(options),
             handshake_timeout: self.options.handshake_timeout,
             tls: self.options.tls,
@@ -80,11 +79,11 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Plain<F> {
 struct AnyPath;
 
 impl Routes for AnyPath {
-    type Agreed = ();
+    type Upgrade = ();
 
-    fn answer(&self, request: &Request<Incoming>, _: IpAddr) -> Answer<()> {
-        match plain_handshake(request) {
-            Ok(switching) => Answer::Switch(switching, ()),
+    async fn answer(&self, request: Request<Body>, _: IpAddr) -> Answer<()> {
+        match plain_handshake(&request) {
+            Ok(switching) => Answer::Upgrade(switching, ()),
             Err(refused) => Answer::Reply(refused),
         }
     }
@@ -92,7 +91,7 @@ impl Routes for AnyPath {
 
 struct Make<F>(F);
 
-impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Opens<()> for Make<F> {
+impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> OpenEndpoint<()> for Make<F> {
     type Endpoint = E;
 
     fn heartbeat(&self, (): &()) -> HeartbeatMode {

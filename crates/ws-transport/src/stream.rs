@@ -1,4 +1,4 @@
-//! A socket that speaks HTTP: as it is, or inside of TLS.
+//! A socket before it is a WebSocket: plain TCP, or TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-/// One of the two.
+/// A socket, plain or encrypted.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Plain(TcpStream),

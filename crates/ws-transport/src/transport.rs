@@ -14,49 +14,49 @@ use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::endpoint::SessionEndpoint;
 use crate::http::{Accepted, AllowedOrigin, HubRoutes, Metrics};
 use crate::limits::{DRAIN_CLOSE_MIN, DRAIN_NOTICE, FAILED_GRACE};
-use crate::listener::{self, BindError, Opens, Server};
-use crate::outside::Outside;
+use crate::listener::{self, BindError, OpenEndpoint, Server};
 use crate::socket::SocketOptions;
+use crate::socket_slots::SocketSlots;
 use crate::tls::Tls;
 
 /// What an operator sets for the sockets.
 #[derive(Debug, Clone)]
 pub struct TransportOptions {
-    /// Where pages may connect from; empty: from the server itself, and from this machine.
+    /// Origins of the pages that may connect. Empty: the server's own origin, and this machine.
     pub allowed_origins: Vec<AllowedOrigin>,
     /// Time for a complete TLS handshake, and then for a complete request head.
     pub handshake_timeout: Duration,
-    /// Encrypts all addresses; nothing: none.
+    /// Encrypts all addresses. `None`: none is encrypted.
     pub tls: Option<Tls>,
     /// Version of the product, for `/health`, `/metrics` and the `connected` event.
     pub version: &'static str,
     /// Which connections are logged.
     pub log_connections: LogConnections,
-    /// Lines that the log of the process has lost, for `/metrics`.
+    /// Lines that the log of the process has dropped, for `/metrics`.
     pub log_lines_dropped: &'static Count,
-    /// How it goes away.
+    /// How the server ends.
     pub drain: DrainOptions,
 }
 
-/// How a server goes away.
+/// How a server ends.
 #[derive(Debug, Clone, Copy)]
 pub struct DrainOptions {
-    /// From the notice to the end; what is open then is cut off.
+    /// Time from the notice to the end. Connections that are still open then are cut off.
     pub grace: Duration,
-    /// The window in which clients get their slots to reconnect.
+    /// The window over which the clients' reconnect slots are spread.
     pub reconnect_spread: Duration,
 }
 
 /// How a drain ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drained {
-    /// Connections there were when it began.
+    /// Connections when it began.
     pub connections: usize,
-    /// Of these, connections that were cut off when the grace period was over.
+    /// Those of them that were still open when the grace period was over, and were cut off.
     pub cut_off: usize,
 }
 
-/// Bound sockets of a hub, not served yet: clients wait in the backlog.
+/// Bound sockets of a hub that are not served yet: clients wait in the listen backlog.
 #[derive(Debug)]
 pub struct Transport {
     hub: Hub,
@@ -68,7 +68,7 @@ impl Transport {
     /// Binds all addresses.
     ///
     /// # Errors
-    /// When one cannot be bound; then none is.
+    /// When one cannot be bound. Then none is.
     pub fn bind(addrs: &[SocketAddr], hub: Hub, options: TransportOptions) -> Result<Self, BindError> {
         let listeners = addrs.iter().map(|addr| listener::bind(*addr)).collect::<Result<_, _>>()?;
         Ok(Transport { hub, listeners, options })
@@ -79,7 +79,7 @@ impl Transport {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    /// Serves until `shutdown` is ready, then drains. HTTP is served until the last WebSocket is gone.
+    /// Serves until `shutdown` is ready, then drains. HTTP is served until the last WebSocket is closed.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Drained {
         let Transport { hub, listeners, options } = self;
         let server = server(&hub, &options);
@@ -99,25 +99,25 @@ impl Transport {
         }
         hub.close_all(CloseCode::GoingAway);
         server.sockets.close();
-        // What is left then is cut off: the process, or the runtime of a test, drops it.
+        // Connections that are left then are cut off: the end of the process, or of a test's runtime, drops them.
         tokio::select! {
             () = server.sockets.wait() => {}
             () = tokio::time::sleep_until((began + options.drain.grace).max(Instant::now() + DRAIN_CLOSE_MIN)) => {}
-            // The connections of a task that is dead cannot be told.
+            // If a task of the server is dead, its connections cannot be closed in order.
             () = async { hub.failed().await; tokio::time::sleep_until(began + FAILED_GRACE).await } => {}
         }
         Drained { connections, cut_off: server.sockets.len() }
     }
 }
 
-fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubOpens> {
+fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubSessions> {
     let limits = hub.limits();
     let socket_options = Arc::new(SocketOptions {
         message_bytes_max: limits.message_bytes_max,
         outbox_bytes_max: limits.outbox_bytes_max,
         clock: hub.clock(),
         counters: hub.counters().clone(),
-        outside: Outside::default(),
+        slots: SocketSlots::default(),
         log: ConnectionLog::new(options.log_connections),
     });
     Server {
@@ -128,7 +128,7 @@ fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubOpens> 
             origins: options.allowed_origins.clone(),
             version: options.version,
         }),
-        opens: Arc::new(HubOpens { hub: hub.clone(), server: format!("ws-server/{}", options.version) }),
+        endpoints: Arc::new(HubSessions { hub: hub.clone(), server: format!("ws-server/{}", options.version) }),
         options: socket_options.clone(),
         handshake_timeout: options.handshake_timeout,
         tls: options.tls.clone(),
@@ -136,24 +136,24 @@ fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubOpens> 
     }
 }
 
-/// Opens sessions of a hub.
+/// OpenEndpoint sessions of a hub.
 #[derive(Debug)]
-struct HubOpens {
+struct HubSessions {
     hub: Hub,
     /// Product and version.
     server: String,
 }
 
-impl Opens<Accepted> for HubOpens {
+impl OpenEndpoint<Accepted> for HubSessions {
     type Endpoint = SessionEndpoint;
 
-    fn heartbeat(&self, agreed: &Accepted) -> HeartbeatMode {
-        agreed.heartbeat
+    fn heartbeat(&self, accepted: &Accepted) -> HeartbeatMode {
+        accepted.heartbeat
     }
 
-    async fn open(&self, agreed: Accepted, connection: &Arc<Connection>, answer: Vec<u8>) -> SessionEndpoint {
-        let Accepted { permit, token, .. } = agreed;
-        // A browser cannot read the status of a handshake: a bad token is refused on the socket.
+    async fn open(&self, accepted: Accepted, connection: &Arc<Connection>, answer: Vec<u8>) -> SessionEndpoint {
+        let Accepted { permit, token, .. } = accepted;
+        // A browser cannot read the HTTP status of a handshake, so a bad token is refused on the WebSocket.
         let login = match token {
             Some(token) => Some(self.hub.log_in(&token).await),
             None => None,

@@ -156,7 +156,7 @@ async fn a_new_certificate_is_taken_over_while_connections_go_on() {
     let mut before = trust.websocket(server.addr()).await;
     std::fs::write(&cert_file, "nonsense").expect("room");
     server.signal(Signal::Hup).await;
-    server.logged("the certificate from before stays").await;
+    server.logged("the previous certificate stays in use").await;
     assert!(trust.connect(server.addr()).await.is_ok());
     second.replace(&cert_file, &key_file);
     server.signal(Signal::Hup).await;

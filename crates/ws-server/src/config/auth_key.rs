@@ -27,15 +27,16 @@ impl Choice for Algorithm {
 section! {
     /// A key that tokens are checked with.
     pub struct AuthKey {
-        /// The one algorithm that the key is for. Those with HS take a secret, the others a public key.
+        /// The algorithm of the key. HS algorithms take a secret, the others a public key.
         algorithm: Algorithm = "HS256", words();
-        /// The secret itself; better in a variable or a file of its own. At least 32 bytes from a random source.
+        /// The secret itself: at least 32 bytes from a random source. Better set by its variable, or in a file of its
+        /// own.
         secret: Option<Secret> = "", text(4096), secret: true;
-        /// A file with the secret; a line break at its end does not count.
+        /// A file with the secret; a line break at its end is ignored.
         secret_file: Option<PathBuf> = "", ();
         /// A file with the public key, in PEM.
         public_key_file: Option<PathBuf> = "", ();
-        /// The id of the key; tokens that name another one are not checked with it. None: it is tried for all.
+        /// The id of the key. Tokens that name another one are not checked with it. None: it is tried for all tokens.
         kid: Option<String> = "", text(256);
     }
 }

@@ -1,13 +1,13 @@
-//! `[[auth.keys]]`: the keys that tokens are checked with, a section for each.
+//! `[[auth.keys]]`: the keys for checking tokens, one section for each.
 
 use super::auth_key::AuthKey;
 use super::key::Facts;
 use super::name::{KeyName, SectionPath};
 use super::section::{BadName, Section, Shown, set, show};
 use super::sections::Config;
-use super::value::{Typed, Wrong};
+use super::value::{InvalidValue, Typed};
 
-/// Most keys, so that a slip in a variable's number does not take the memory of the machine.
+/// Most keys, so that a typo in a variable's number does not exhaust the memory.
 const KEYS_MAX: usize = 64;
 
 /// The sections `[[auth.keys]]`; in paths and variables each has its number, from 0 on.
@@ -56,7 +56,7 @@ impl Section for AuthKeys {
         Ok(())
     }
 
-    fn set(&self, config: &mut Config, name: &KeyName, typed: &Typed) -> Option<Result<(), Wrong>> {
+    fn set(&self, config: &mut Config, name: &KeyName, typed: &Typed) -> Option<Result<(), InvalidValue>> {
         let key = config.auth.keys.get_mut(Self::number(&name.section)?)?;
         set(AuthKey::KEYS, key, name, typed)
     }

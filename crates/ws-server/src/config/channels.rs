@@ -1,4 +1,4 @@
-//! `[channels]`: what channels offer, and to whom. A namespace has the same keys.
+//! `[channels]`: what channels offer, and to whom. Namespaces have the same keys.
 
 use std::time::Duration;
 
@@ -25,29 +25,29 @@ impl Choice for Access {
 section! {
     /// What channels offer, and to whom.
     pub struct Channels {
-        /// Publications of a channel that are kept for recovery, rewind and `get_history`.
+        /// Publications kept per channel for recovery, rewind and `get_history`.
         history_size: usize = "100", count(1, 1_000_000).zero("no history");
         /// Age at which a publication is no longer kept.
         history_ttl: Duration = "5m", time(MS, 366 * DAY).zero("kept at any age");
-        /// Whether one can ask who is there (`get_presence`).
+        /// Whether clients can ask who is subscribed (`get_presence`).
         presence: bool = "true", ();
-        /// Whether subscribers are told who comes and goes. Needs `presence`.
+        /// Whether subscribers are told who joins and leaves. Needs `presence`.
         join_leave: bool = "false", ();
-        /// Subscribers of a channel up to which each join and leave is told; above it they get counts, at most once
-        /// a second.
+        /// Up to this many subscribers of a channel, each join and leave is announced; above it, they get counts, at
+        /// most once per second.
         join_leave_max: usize = "100", count(1, 1_000_000).zero("always counts");
-        /// What happens to a subscriber whose next publication is no longer kept. `gap`: it is told what is gone, and
-        /// goes on with the oldest that is kept. `latest`: it goes on with the newest, and is told nothing.
+        /// What happens to a subscriber whose next publication is no longer kept. `gap`: it is told what it missed, and
+        /// continues with the oldest one kept. `latest`: it continues with the newest, and is told nothing.
         /// `disconnect`: its connection is closed with 4001.
         on_lag: OnLag = "gap", words();
-        /// Who may subscribe. `authenticated`: a connection with a user. `granted`: one whose token says so. `nobody`:
-        /// the server alone.
+        /// Who may subscribe. `authenticated`: a connection with a user. `granted`: one whose token grants it.
+        /// `nobody`: only the server.
         subscribe: Access = "anyone", words().but(Access::Subscriber);
         /// Who may publish: as `subscribe`, or `subscriber`: a connection that is subscribed to the channel.
         publish: Access = "anyone", words();
         /// Who may read the history: as `publish`.
         read_history: Access = "subscriber", words();
-        /// Who may ask who is there: as `publish`.
+        /// Who may ask who is subscribed: as `publish`.
         read_presence: Access = "subscriber", words();
     }
 }

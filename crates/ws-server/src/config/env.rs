@@ -1,7 +1,7 @@
-//! Environment variables: `WS_SERVER__SECTION__KEY` for every key, and the short names of a few.
+//! Environment variables: `WS_SERVER__SECTION__KEY` for every key, and short names for a few.
 //!
-//! Names with one underscore (`WS_SERVER_PORT`) are left alone unless they are clearly a key's: Kubernetes
-//! sets such variables for a service that is called `ws-server`.
+//! Names with single underscores (`WS_SERVER_PORT`) are ignored unless they are clearly meant for a key: Kubernetes
+//! sets such variables for a service called `ws-server`.
 
 use std::ffi::OsStr;
 
@@ -16,7 +16,7 @@ use super::value::Typed;
 
 const PREFIX: &str = "WS_SERVER__";
 
-/// The long names, then the short ones. A variable that is set to nothing counts as not set; [`empty`] names it.
+/// The long names, then the short ones. An empty variable counts as not set; [`empty`] names it.
 pub(crate) fn read(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Vec<Given> {
     let mut given = Vec::new();
     for (name, value) in &sources.env {
@@ -63,7 +63,7 @@ fn variable(name: &str, key: KeyName, value: &OsStr, mistakes: &mut Vec<Mistake>
     None
 }
 
-/// `LIMITS__ERRORS_MAX` is `limits.errors_max`. Small letters stay as they are wrong: as no key's name.
+/// `LIMITS__ERRORS_MAX` is `limits.errors_max`. Lower case is wrong, so it is turned into a name that no key has.
 fn key_name(path: &str) -> KeyName {
     let lower = |part: &str| {
         let upper = !part.contains(|c: char| c.is_ascii_lowercase());
@@ -80,7 +80,7 @@ fn short_names() -> impl Iterator<Item = (KeyName, &'static str)> {
     keys.filter_map(|(key, facts)| Some((key, facts.variable?)))
 }
 
-/// `WS_SERVER_ADDR`, `WS_SERVER_LIMITS_ERRORS_MAX`: would do nothing, and was meant to.
+/// `WS_SERVER_ADDR`, `WS_SERVER_LIMITS_ERRORS_MAX`: clearly meant for a key, and would do nothing.
 fn underscore_missing(name: &str) -> Option<Mistake> {
     if !name.starts_with("WS_SERVER_") || short_names().any(|(_, short)| short == name) {
         return None;

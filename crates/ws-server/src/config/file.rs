@@ -17,7 +17,7 @@ use super::value::Typed;
 /// Names the file where `--config` does not.
 pub(crate) const VARIABLE: &str = "WS_SERVER_CONFIG";
 
-/// Syntax errors that are looked at: after the first, most are only its echo.
+/// Most syntax errors that are reported: those after the first often only follow from it.
 const SYNTAX_ERRORS_MAX: usize = 8;
 
 /// Reads the file, if one is named. A file that is named and cannot be read is a mistake.
@@ -93,7 +93,7 @@ impl<'a> Walk<'a> {
             }
             line_before = line;
         }
-        // After a syntax error, what the parser made of the rest is a guess.
+        // After a syntax error, the rest of the table is a guess of the parser.
         if errors.is_empty() {
             self.table(&"".into(), table.get_ref());
         }
@@ -157,8 +157,8 @@ impl<'a> Walk<'a> {
             key: path.to_string(),
             found: match value.get_ref() {
                 DeValue::Table(_) => typed(value.get_ref()).to_string(),
-                // A list of sections is one of keys, and what somebody wrote there may be one.
-                _ if is_list(path) => "something that is no section".to_owned(),
+                // The entries of this list are keys for tokens, so the value may be a secret.
+                _ if is_list(path) => "something that is not a section".to_owned(),
                 other => typed(other).to_string(),
             },
             allowed: format!("a section: {}", sections_at(path)),
@@ -186,7 +186,7 @@ fn sections_at(path: &SectionPath) -> String {
     inside.map(|section| section.title()).collect::<Vec<_>>().join(", ")
 }
 
-/// `engine` of `engine.memory`: no section itself, and yet a name that people look for.
+/// `engine` of `engine.memory`: a prefix of sections that people may look for.
 fn group(section: &'static str) -> Option<&'static str> {
     section.split_once('.').map(|(group, _)| group)
 }
@@ -296,7 +296,7 @@ mod tests {
             "auth.keys = 5",
             &[
                 "f:1 auth = a section",
-                "f:1: auth.keys: found something that is no section | allowed: a section: [[auth.keys]]",
+                "f:1: auth.keys: found something that is not a section | allowed: a section: [[auth.keys]]",
             ],
         );
         check(
@@ -304,7 +304,7 @@ mod tests {
             &[
                 "f:1 auth = a section",
                 "f:1 auth.keys.1 = a section",
-                "f:1: auth.keys: found something that is no section | allowed: a section: [[auth.keys]]",
+                "f:1: auth.keys: found something that is not a section | allowed: a section: [[auth.keys]]",
             ],
         );
         check("namespaces = []", &["f:1: namespaces: found a list of 0 | allowed: a section: [namespaces.NAME]"]);

@@ -4,13 +4,13 @@
 //! key's name, default, bounds and one-line description. Loading, `print-config`, the names of the
 //! environment variables and the reference in `docs/OPERATIONS.md` all work from that.
 
-use super::value::{Typed, Wrong};
+use super::value::{InvalidValue, Typed};
 
 /// What is true of a key, whatever its value: its line in the table of all keys.
 #[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) name: &'static str,
-    /// One sentence, as it stands in the reference.
+    /// One paragraph, for the reference.
     pub(crate) about: &'static str,
     /// As an operator would type it in an environment variable.
     pub(crate) default: &'static str,
@@ -25,7 +25,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// The start of every declaration: what a key has only by exception.
+    /// The defaults of what only some keys have.
     pub(crate) const PLAIN: Self =
         Self { name: "", about: "", default: "", allowed: String::new, secret: false, flag: None, variable: None };
 }
@@ -34,14 +34,14 @@ impl Facts {
 #[derive(Debug)]
 pub(crate) struct Key<S: 'static> {
     pub(crate) facts: Facts,
-    pub(crate) set: fn(&mut S, &Typed) -> Result<(), Wrong>,
+    pub(crate) set: fn(&mut S, &Typed) -> Result<(), InvalidValue>,
     /// The value as TOML.
     pub(crate) show: fn(&S) -> String,
-    /// Whether what is shown is not all of the value, as a part of it is secret.
-    pub(crate) conceals: fn(&S) -> bool,
+    /// Whether a secret part of the value is not shown.
+    pub(crate) is_redacted: fn(&S) -> bool,
 }
 
-/// A name without what makes a Rust keyword a name: `type` for `r#type`.
+/// The name without the prefix of a raw identifier: `type` for `r#type`.
 pub(crate) const fn plain(name: &'static str) -> &'static str {
     match name.as_bytes() {
         [b'r', b'#', _, ..] => name.split_at(2).1,
@@ -50,7 +50,7 @@ pub(crate) const fn plain(name: &'static str) -> &'static str {
 }
 
 /// Declares a section: `/// meaning` `name: type = "default", rule;` for each key, then `key: value`
-/// for what it has by exception (see [`Facts`]); then the sections inside it, for [`Config`](super::Config) alone.
+/// for what only some keys have (see [`Facts`]); then the sections inside it, only for [`Config`](super::Config).
 ///
 /// A key's sentence in the reference is its first paragraph here, so it is kept to one.
 macro_rules! section {
@@ -94,7 +94,7 @@ macro_rules! section {
                         Ok(())
                     },
                     show: |part| $crate::config::value::Setting::show(&part.$name, &$rule),
-                    conceals: |part| $crate::config::value::Setting::conceals(&part.$name),
+                    is_redacted: |part| $crate::config::value::Setting::is_redacted(&part.$name),
                 },
             )* ];
         }

@@ -7,20 +7,20 @@ use super::name::{KeyName, SectionPath};
 use super::sections::Config;
 use super::source::Source;
 
-/// A configuration, and where its values come from. What has no origin is the default.
+/// A configuration, and where its values come from. A value without an origin is the default.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
-    /// What the server works with.
+    /// The values.
     pub config: Config,
     pub(crate) origins: BTreeMap<KeyName, Source>,
-    /// Where sections were first named.
+    /// Where each section was first named.
     pub(crate) opened: BTreeMap<SectionPath, Source>,
     /// Variables that are set to nothing.
     pub(crate) empty: Vec<String>,
 }
 
 impl Loaded {
-    /// Mistakes that were found in what the values stand for, such as files, with the place of the value.
+    /// Adds the place of the value to mistakes that were found in what it refers to, such as a file.
     #[must_use]
     pub fn located(&self, mistakes: Vec<Mistake>) -> Vec<Mistake> {
         let located = |mistake: Mistake| match &mistake.source {
@@ -33,7 +33,7 @@ impl Loaded {
         mistakes.into_iter().map(located).collect()
     }
 
-    /// Where a key was given; where nothing was, the place in the configuration alone.
+    /// Where a key was set. If it was not: where its section was; else the name of the section.
     pub(crate) fn source(&self, name: &KeyName) -> Source {
         let in_section = || self.origins.iter().find(|(other, _)| other.section == name.section);
         let origin = self.origins.get(name).or_else(|| in_section().map(|(_, source)| source));

@@ -1,20 +1,20 @@
-//! A mistake in the configuration, told so that it can be corrected without the manual.
+//! A mistake in the configuration, with enough detail to correct it without the manual.
 
 use std::fmt;
 
 use super::name::KeyName;
 use super::source::Source;
 
-/// One thing that the server cannot honour. All of them are reported together, and nothing is bound.
+/// One mistake. All of them are reported together, and no port is bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// The file and line, the variable or the flag.
     pub source: Source,
     /// `limits.connections_max`; empty when it is about the whole source.
     pub key: String,
-    /// What stands there.
+    /// What was found there.
     pub found: String,
-    /// What may stand there.
+    /// What is allowed there.
     pub allowed: String,
     /// What was probably meant.
     pub hint: Option<String>,
@@ -51,7 +51,7 @@ pub fn report(mistakes: &[Mistake]) -> String {
     out
 }
 
-/// Whether a mistake leaves open what one of these keys was meant to be: its own, or one of a whole source.
-pub(crate) fn any_unsure(mistakes: &[Mistake], names: &[KeyName]) -> bool {
+/// Whether the intended value of one of these keys is unknown, because it or its whole source has a mistake.
+pub(crate) fn any_invalid(mistakes: &[Mistake], names: &[KeyName]) -> bool {
     mistakes.iter().any(|m| m.key.is_empty() || names.iter().any(|name| name.to_string() == m.key))
 }

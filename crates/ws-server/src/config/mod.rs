@@ -1,18 +1,15 @@
-//! The configuration: defaults < TOML file < environment < flags, the later wins.
+//! The configuration: defaults < TOML file < environment < flags. Later sources win.
 //!
-//! Two stages. First each source says what was typed for which key (`file`, `env`, flags); then `settle`
-//! decides what is meant, and `agree` whether it fits together. Every mistake is kept, so that an operator sees all of them at once, each
-//! with its place, what was found and what is allowed. A value that a later source overrides must be right too.
+//! Two stages. First each source says what was typed for which key (`file`, `env`, flags). Then `resolve` turns that
+//! into values, and `validate` checks whether these fit together. All mistakes are reported at once, each with its
+//! place, what was found and what is allowed. A value that a later source overrides must be valid too.
 //!
-//! All keys stand in `sections`, and all sections in one `table`. Nothing here touches the process: variables are handed in.
+//! All keys are in `sections`, and all sections in one `table`. Nothing here reads the process's environment: variables
+//! are passed in.
 
-mod agree;
-mod agree_auth;
-mod agree_use;
 mod auth_key;
 mod auth_keys;
 mod channels;
-mod doubts;
 mod env;
 mod file;
 mod key;
@@ -21,17 +18,18 @@ mod mistake;
 mod name;
 mod namespaces;
 mod nearest;
+mod resolve;
 mod section;
 mod sections;
-mod settle;
 mod show;
 mod source;
 mod table;
+mod validate;
 mod value;
+mod warnings;
 
 pub use auth_key::AuthKey;
 pub use channels::{Access, Channels, OnLag};
-pub use doubts::Doubt;
 pub use loaded::Loaded;
 pub use mistake::{Mistake, report};
 pub(crate) use nearest::nearest;
@@ -42,6 +40,7 @@ pub use sections::{
 pub use show::reference;
 pub use source::{Source, Sources};
 pub use value::{Secret, SecureUrl, duration};
+pub use warnings::Warning;
 
 use name::KeyName;
 use source::Given;
@@ -69,18 +68,18 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Mistake>> {
     if mistakes.is_empty() { Ok(loaded) } else { Err(mistakes) }
 }
 
-/// Loads the configuration and looks at it with `check`, which finds mistakes beyond what is written. What it finds in
-/// a section that has other mistakes is left out: it may follow from them.
+/// Loads the configuration and checks it with `check`, which looks at what it refers to, such as files. Mistakes that
+/// it finds in a section that has others are left out, as they may follow from those.
 pub fn load_with(sources: &Sources, check: impl FnOnce(&Config) -> Vec<Mistake>) -> (Loaded, Vec<Mistake>) {
     let mut mistakes = Vec::new();
     let mut given = file::read(sources, &mut mistakes);
     given.extend(env::read(sources, &mut mistakes));
     given.extend(flags(sources));
-    let loaded = Loaded { empty: env::empty(sources), ..settle::settle(given, &mut mistakes) };
+    let loaded = Loaded { empty: env::empty(sources), ..resolve::resolve(given, &mut mistakes) };
     let mut beyond = loaded.located(check(&loaded.config));
     beyond.retain(|one| mistakes.iter().all(|other| !other.key.is_empty() && other.section() != one.section()));
     mistakes.extend(beyond);
-    // The two stages find mistakes in turns; people read a file from top to bottom.
+    // In the order of the file, from top to bottom, whichever stage found them.
     mistakes.sort_by_key(|mistake| match mistake.source {
         Source::File(_, line) => (false, line),
         _ => (true, None),

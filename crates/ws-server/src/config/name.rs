@@ -1,8 +1,8 @@
-//! The names of sections and keys: as they stand in the file, and as variables of the environment.
+//! The names of sections and keys, in the file and as environment variables.
 
 use std::fmt::{self, Write};
 
-/// The way to a section: `limits`, `engine.memory`, `namespaces.chat`; empty for the top of the file.
+/// The path of a section: `limits`, `engine.memory`, `namespaces.chat`; empty for the top of the file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SectionPath(Vec<String>);
 
@@ -25,7 +25,7 @@ impl SectionPath {
     }
 }
 
-/// A path of ours: words with dots between them, and none inside.
+/// Splits a path at its dots. For our own names, which contain no others.
 impl From<&str> for SectionPath {
     fn from(dotted: &str) -> Self {
         Self::new(dotted.split('.').filter(|word| !word.is_empty()))
@@ -56,7 +56,7 @@ impl KeyName {
         Self { section: section.into(), key: key.to_owned() }
     }
 
-    /// The section of this name, for what turns out to be one.
+    /// This name as the path of a section.
     pub(crate) fn to_section(&self) -> SectionPath {
         SectionPath([self.section.words(), std::slice::from_ref(&self.key)].concat())
     }
@@ -75,7 +75,7 @@ impl fmt::Display for KeyName {
     }
 }
 
-/// As TOML takes it: in quotes, where it is not of letters, digits, `_` and `-`.
+/// As in TOML: in quotes, unless it consists of letters, digits, `_` and `-`.
 fn write_word(f: &mut fmt::Formatter<'_>, word: &str) -> fmt::Result {
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     if !word.is_empty() && word.bytes().all(is_bare) {

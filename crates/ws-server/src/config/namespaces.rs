@@ -1,13 +1,13 @@
 //! `[namespaces.NAME]`: the options of channels in a namespace, by its name.
 //!
-//! A namespace has every key of `[channels]`, and takes from there what it does not set.
+//! A namespace has the keys of `[channels]`, and inherits those that it does not set.
 
 use super::channels::Channels;
 use super::key::Facts;
 use super::name::{KeyName, SectionPath};
 use super::section::{BadName, Section, Shown, set, show};
 use super::sections::Config;
-use super::value::{Typed, Wrong};
+use super::value::{InvalidValue, Typed};
 
 /// Longest name of a namespace, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -51,7 +51,7 @@ impl Section for Namespaces {
         check_name(namespace)
     }
 
-    fn set(&self, config: &mut Config, name: &KeyName, typed: &Typed) -> Option<Result<(), Wrong>> {
+    fn set(&self, config: &mut Config, name: &KeyName, typed: &Typed) -> Option<Result<(), InvalidValue>> {
         let options = config.namespaces.get_mut(Self::namespace(&name.section)?)?;
         set(Channels::KEYS, options, name, typed)
     }
@@ -62,7 +62,7 @@ impl Section for Namespaces {
     }
 }
 
-/// Refuses what no channel can have before its first `:` (PROTOCOL, section 5).
+/// Refuses names that no channel can have before its first `:` (PROTOCOL, section 5).
 fn check_name(name: &str) -> Result<(), BadName> {
     let found = if name.is_empty() {
         "an empty name".to_owned()

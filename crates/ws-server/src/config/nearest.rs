@@ -1,12 +1,12 @@
 //! "Did you mean …?": the known word that is nearest to an unknown one.
 
-/// The nearest candidate, if any is near enough to be meant.
+/// The nearest candidate, if one is near enough.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = candidates.into_iter().filter_map(|candidate| Some((distance(word, candidate)?, candidate)));
     scored.min_by_key(|(score, _)| *score).map(|(_, candidate)| candidate)
 }
 
-/// Letters to insert, remove, change or swap, whatever their case. `None`: more than a third of the word.
+/// Edit distance: letters to insert, remove, change or swap, ignoring case. `None`: more than a third of the word.
 pub(crate) fn distance(a: &str, b: &str) -> Option<usize> {
     let letters = |word: &str| word.to_lowercase().chars().collect::<Vec<_>>();
     let (a, b) = (letters(a), letters(b));

@@ -1,9 +1,9 @@
-//! What a section of the configuration is to those who load it and show it.
+//! What loading and showing need to know of a section.
 
 use super::key::{Facts, Key};
 use super::name::{KeyName, SectionPath};
 use super::sections::Config;
-use super::value::{Typed, Wrong};
+use super::value::{InvalidValue, Typed};
 
 /// The keys of a section, each with its value.
 pub(crate) type Shown = Vec<Value>;
@@ -13,12 +13,11 @@ pub(crate) type Shown = Vec<Value>;
 pub(crate) struct Value {
     pub(crate) facts: &'static Facts,
     pub(crate) toml: String,
-    /// A part of it is secret and left out.
+    /// A secret part of it is left out.
     pub(crate) is_partial: bool,
 }
 
-/// A section as the loader sees it: [`Fixed`], or one that is there once for every name that is given to it,
-/// or for every entry of a list.
+/// A section as the loader sees it: [`Fixed`], or one that exists once for every name, or for every entry of a list.
 pub(crate) trait Section: Sync {
     /// `limits`; empty for the keys at the top of the file; `namespaces.NAME` where NAME is free.
     fn name(&self) -> &'static str;
@@ -32,38 +31,38 @@ pub(crate) trait Section: Sync {
         format!("[{}]", self.name())
     }
 
-    /// Whether it is there once for each entry of the list at this path.
+    /// Whether it exists once for each entry of the list at this path.
     fn lists_at(&self, _path: &SectionPath) -> bool {
         false
     }
 
-    /// The section whose values hold for the keys that are not set in this one.
+    /// The section that it inherits from: its values are used for keys that are not set here.
     fn inherits(&self) -> Option<&'static str> {
         None
     }
 
     fn facts(&self) -> Vec<&'static Facts>;
 
-    /// Makes the section be there, with or without keys. It is called once, before its first `set`.
+    /// Creates the section. Called once, before its first `set`, also if it has no keys.
     fn open(&self, _config: &mut Config, _path: &SectionPath) -> Result<(), BadName> {
         Ok(())
     }
 
     /// Sets the field of that name. `None`: there is no such key here.
-    fn set(&self, config: &mut Config, name: &KeyName, typed: &Typed) -> Option<Result<(), Wrong>>;
+    fn set(&self, config: &mut Config, name: &KeyName, typed: &Typed) -> Option<Result<(), InvalidValue>>;
 
-    /// All that is there of it, with the keys in the order of declaration.
+    /// All its instances, with the keys in the order of declaration.
     fn show(&self, config: &Config) -> Vec<(SectionPath, Shown)>;
 }
 
-/// Why a section cannot be called what it is called.
+/// Why the name of a section is not allowed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct BadName {
     pub(crate) found: String,
     pub(crate) allowed: &'static str,
 }
 
-/// A section that is there exactly once.
+/// A section that exists exactly once.
 #[derive(Debug)]
 pub(crate) struct Fixed<S: 'static> {
     pub(crate) name: &'static str,
@@ -81,7 +80,7 @@ impl<S> Section for Fixed<S> {
         self.keys.iter().map(|key| &key.facts).collect()
     }
 
-    fn set(&self, config: &mut Config, name: &KeyName, typed: &Typed) -> Option<Result<(), Wrong>> {
+    fn set(&self, config: &mut Config, name: &KeyName, typed: &Typed) -> Option<Result<(), InvalidValue>> {
         set(self.keys, (self.part_mut)(config), name, typed)
     }
 
@@ -90,8 +89,8 @@ impl<S> Section for Fixed<S> {
     }
 }
 
-/// [`Section::set`], for who has found the part.
-pub(crate) fn set<S>(keys: &[Key<S>], part: &mut S, name: &KeyName, typed: &Typed) -> Option<Result<(), Wrong>> {
+/// [`Section::set`] for one part.
+pub(crate) fn set<S>(keys: &[Key<S>], part: &mut S, name: &KeyName, typed: &Typed) -> Option<Result<(), InvalidValue>> {
     let key = keys.iter().find(|key| key.facts.name == name.key)?;
     Some((key.set)(part, typed))
 }
@@ -99,6 +98,6 @@ pub(crate) fn set<S>(keys: &[Key<S>], part: &mut S, name: &KeyName, typed: &Type
 /// [`Section::show`], for one part.
 pub(crate) fn show<S>(keys: &'static [Key<S>], part: &S) -> Shown {
     let value =
-        |key: &'static Key<S>| Value { facts: &key.facts, toml: (key.show)(part), is_partial: (key.conceals)(part) };
+        |key: &'static Key<S>| Value { facts: &key.facts, toml: (key.show)(part), is_partial: (key.is_redacted)(part) };
     keys.iter().map(value).collect()
 }

@@ -38,14 +38,15 @@ impl Choice for LogConnections {
 section! {
     /// The effective configuration: every value is within its bounds.
     pub struct Config {
-        /// Where the server listens; several addresses are allowed, port 0 lets the system choose.
+        /// Addresses to listen on, one or several. Port 0: the system chooses one.
         addr: Vec<SocketAddr> = "0.0.0.0:3000", Addresses,
             flag: Some("--addr"), variable: Some("WEBSOCKET_ADDR");
         /// How the log is written to standard error.
         log_format: LogFormat = "text", words(),
             flag: Some("--log-format");
-        /// Which connections are in the log, with id, user, address, code and duration. `all`: every open, close and refusal.
-        /// `failures`: refusals, and what the server closed for another reason than its own end; at most 20 lines a second.
+        /// Which connections are logged, with id, user, address, code and duration. `all`: every open, close and
+        /// refusal. `failures`: refusals, and connections that the server closed for any reason but its own end; at
+        /// most 20 lines per second.
         log_connections: LogConnections = "failures", words();
     }
     parts {
@@ -53,9 +54,9 @@ section! {
         limits: Limits;
         /// Who may connect.
         auth: Auth;
-        /// Who may do what is no channel's.
+        /// Who may use actions that are not about a channel.
         actions: Actions;
-        /// How a dead connection is found.
+        /// How dead connections are detected.
         heartbeat: Heartbeat;
         /// How the server ends.
         drain: Drain;
@@ -63,9 +64,9 @@ section! {
         channels: Channels;
         /// The same for channels in a namespace, by its name.
         namespaces: BTreeMap<String, Channels>;
-        /// What keeps publications.
+        /// What stores publications.
         engine: Engine;
-        /// Encryption on the way.
+        /// Encryption of the connections.
         tls: Tls;
     }
 }
@@ -73,42 +74,42 @@ section! {
 section! {
     /// What the server and one connection may use.
     pub struct Limits {
-        /// Connections open at the same time; over it, a handshake gets 503 with `Retry-After`. Those that
-        /// `auth.unauthenticated_max` is about come on top.
+        /// Open connections; over it, a handshake gets 503 with `Retry-After`. Connections that count for
+        /// `auth.unauthenticated_max` are not included.
         connections_max: usize = "100_000", count(1, 10_000_000).zero("no limit");
-        /// Connections from one address (IPv6: from one /64 network); over it, a handshake gets 503. Behind a proxy all
-        /// come from that.
+        /// Connections from one address (IPv6: from one /64 network); over it, a handshake gets 503. Behind a proxy,
+        /// all connections have its address.
         connections_per_ip_max: usize = "0", count(1, 10_000_000).zero("no limit");
-        /// Connections of one user; the one over it is closed with 4005.
+        /// Connections of one user; the next one is closed with 4005.
         connections_per_user_max: usize = "0", count(1, 10_000_000).zero("no limit");
-        /// Handshakes that are let in per second, all together; over it, they get 503 with `Retry-After`.
+        /// Handshakes accepted per second, in total; over it, they get 503 with `Retry-After`.
         handshakes_per_second: u32 = "0", count(1, 1_000_000).zero("no limit");
         /// Bytes of one incoming message; over it, the connection is closed with 1009.
         message_bytes_max: usize = "64KiB", bytes(KIB, 64 * MIB);
-        /// Channels that one connection is subscribed to at the same time.
+        /// Subscriptions of one connection.
         channels_per_connection_max: usize = "128", count(1, 1_000_000);
-        /// Bytes of answers that wait for one connection; when they are full, its requests are not read.
-        /// At least `message_bytes_max`, which raises it when it is not set.
+        /// Bytes of answers that wait to be sent to one connection; at the limit, its requests are not read. At least
+        /// `message_bytes_max`, which raises it if it is not set.
         outbox_bytes_max: usize = "256KiB", bytes(4 * KIB, GIB);
-        /// Bytes of broadcasts kept for connections that are behind; what one misses is announced to it as a gap.
-        /// At least `message_bytes_max`, which raises it when it is not set.
+        /// Bytes of broadcasts kept for slow connections; one that misses some gets a gap event. At least
+        /// `message_bytes_max`, which raises it if it is not set.
         broadcast_log_bytes_max: usize = "16MiB", bytes(64 * KIB, GIB);
-        /// Bytes of one channel's publications kept for subscribers that have not been offered them yet, or that are
-        /// behind in a channel without history. At least twice `message_bytes_max`, which raises it when it is not set.
+        /// Bytes of publications of one channel kept for subscribers that have not received them yet, or that are slow
+        /// in a channel without history. At least twice `message_bytes_max`, which raises it if it is not set.
         channel_log_bytes_max: usize = "4MiB", bytes(64 * KIB, GIB);
-        /// The same for all channels together; at half of it publishers wait. At least twice `message_bytes_max`.
+        /// The same for all channels together; from half of it on, publishers wait. At least twice `message_bytes_max`.
         channel_logs_bytes_max: usize = "128MiB", bytes(MIB, 64 * GIB);
-        /// Requests that one connection may send per second; over it, they get `rate_limited` and count as errors.
+        /// Requests per second of one connection; over it, they get `rate_limited` and count as errors.
         requests_per_second: u32 = "0", count(1, 1_000_000).zero("no limit");
-        /// Requests that one connection may send at once, with `requests_per_second`.
+        /// Requests that one connection may send in a burst, with `requests_per_second`.
         requests_burst: u32 = "0", count(1, 1_000_000).zero("as many as requests_per_second");
-        /// Errors that one connection may cause within `errors_window`; the one after that closes it with 4504.
+        /// Errors that one connection may cause within `errors_window`; the next one closes it with 4504.
         errors_max: u32 = "20", count(1, 1_000_000).zero("never closed for errors");
-        /// The time in which `errors_max` counts.
+        /// The time window of `errors_max`.
         errors_window: Duration = "10s", time(MS, DAY);
-        /// Time for a TLS handshake, then for a complete request head, and for taking an answer over HTTP.
+        /// Time for a TLS handshake, then for a complete request head, and for the client to take an answer over HTTP.
         handshake_timeout: Duration = "10s", time(MS, DAY);
-        /// Time without progress on a socket that is full, until the connection is closed with 4001.
+        /// Time without progress on a full socket after which the connection is closed with 4001.
         write_timeout: Duration = "30s", time(MS, DAY);
     }
 }
@@ -116,41 +117,42 @@ section! {
 section! {
     /// Who may connect.
     pub struct Auth {
-        /// Whether a connection may do without a user. If not, it has to authenticate in time; until then it gets nothing
-        /// and counts nowhere.
+        /// Whether connections may stay without a user. If not, they must authenticate in time; until then they receive
+        /// nothing and are not counted.
         anonymous: bool = "true", ();
-        /// Where `anonymous` is false: the time in which a connection has to authenticate, or it is closed with 4500.
+        /// If `anonymous` is false: time in which a connection must authenticate, or it is closed with 4500.
         authenticate_within: Duration = "10s", time(MS, DAY);
-        /// Where `anonymous` is false: connections that have not authenticated yet; over it, a handshake without a token
-        /// gets 503. They take no places of `limits.connections_max`, unless this is 0.
+        /// If `anonymous` is false: connections that have not authenticated yet; over it, a handshake without a token
+        /// gets 503. They do not count for `limits.connections_max`, unless this is 0.
         unauthenticated_max: usize = "10_000", count(1, 10_000_000).zero("no limit of their own");
-        /// Origins of pages that may connect, with scheme: `https://app.example.org`, `https://*.example.org`, `null`;
-        /// `*` is any. An empty list: the server's own origin, and loopback. Who sends no `Origin` is no page, and passes.
+        /// Origins of the pages that may connect, with scheme: `https://app.example.org`, `https://*.example.org`,
+        /// `null`; `*` is any. An empty list: the server's own origin, and loopback. Clients that are not browsers send
+        /// no `Origin` and are not restricted.
         allowed_origins: Vec<AllowedOrigin> = "", Origins;
-        /// What `aud` of a token must contain. None, or `*`: it is not looked at. With `jwks_url` it must be set: a provider
-        /// signs for others too.
+        /// What `aud` of a token must contain. None, or `*`: it is not checked. Must be set with `jwks_url`, as a
+        /// provider issues tokens for other services too.
         audience: Option<String> = "", text(256);
-        /// What `iss` of a token must be. None: it is not looked at.
+        /// What `iss` of a token must be. None: it is not checked.
         issuer: Option<String> = "", text(256);
-        /// How far the clocks of this server and of those who sign tokens may differ.
+        /// How far the clocks of this server and of the token issuer may differ.
         leeway: Duration = "5s", time(MS, 10 * MINUTE).zero("not at all");
-        /// Time after which a connection is closed with 4002 when its token has run out.
+        /// Time from the expiry of its token until a connection is closed with 4002.
         expiry_grace: Duration = "25s", time(MS, DAY).zero("at once");
-        /// Time before its token runs out at which a connection is told so.
+        /// Time before the expiry of its token at which a connection is notified.
         expiry_notice: Duration = "30s", time(MS, DAY).zero("it is not told");
         /// Where your identity provider publishes its keys (a JSON Web Key Set).
         jwks_url: Option<SecureUrl> = "", ();
-        /// How often that key set is fetched again.
+        /// Interval at which that key set is fetched again.
         jwks_refresh: Duration = "10m", time(Duration::from_secs(1), 7 * DAY);
     }
     parts {
-        /// The keys that tokens are checked with.
+        /// The keys for checking tokens.
         keys: Vec<AuthKey>;
     }
 }
 
 impl Auth {
-    /// Whether there is something to check tokens with.
+    /// Whether there are keys to check tokens with.
     #[must_use]
     pub fn has_keys(&self) -> bool {
         !self.keys.is_empty() || self.jwks_url.is_some()
@@ -158,9 +160,9 @@ impl Auth {
 }
 
 section! {
-    /// Who may do what is no channel's.
+    /// Who may use actions that are not about a channel.
     pub struct Actions {
-        /// Who may send to everybody.
+        /// Who may send a message to all connections.
         broadcast: Access = "anyone", words().but(Access::Subscriber);
         /// Who may ask how many connections there are.
         get_connections: Access = "anyone", words().but(Access::Subscriber);
@@ -168,12 +170,12 @@ section! {
 }
 
 section! {
-    /// How a dead connection is found (PROTOCOL, section 2).
+    /// How dead connections are detected (PROTOCOL, section 2).
     pub struct Heartbeat {
-        /// Time in which nothing was received, or nothing sent, until the server sends a heartbeat.
-        /// Off: a dead connection is found only when writing to it fails.
+        /// Time without traffic in one direction after which the server sends a heartbeat. Off: a dead connection is
+        /// detected only when writing to it fails.
         interval: Duration = "25s", time(MS, DAY).zero("heartbeats off");
-        /// Time after `interval` in which something must arrive, or the connection is closed with 4000.
+        /// Time after `interval` in which the client must send something, or the connection is closed with 4000.
         timeout: Duration = "10s", time(MS, DAY);
     }
 }
@@ -181,19 +183,19 @@ section! {
 section! {
     /// How the server ends.
     pub struct Drain {
-        /// Time from the signal to the exit, at most.
+        /// Longest time from the signal to the exit.
         grace: Duration = "30s", time(MS, DAY).zero("connections are closed at once");
-        /// The window in which clients are told to reconnect, each at its own time.
+        /// The window over which the reconnects of clients are spread.
         reconnect_spread: Duration = "10s", time(MS, DAY).zero("all may reconnect at once");
     }
 }
 
-/// What keeps publications.
+/// Where publications are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineType {
-    /// Memory: they end with the process.
+    /// In memory: they end with the process.
     Memory,
-    /// A database in a directory.
+    /// In a database in a directory.
     Sqlite,
 }
 
@@ -201,12 +203,12 @@ impl Choice for EngineType {
     const ALL: &'static [(&'static str, Self)] = &[("memory", Self::Memory), ("sqlite", Self::Sqlite)];
 }
 
-/// When what was committed is forced to the disk.
+/// When commits are synced to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fsync {
-    /// With each commit, before its answers.
+    /// With each commit, before it is acknowledged.
     Commit,
-    /// So often.
+    /// At intervals.
     Interval,
 }
 
@@ -215,24 +217,25 @@ impl Choice for Fsync {
 }
 
 section! {
-    /// What keeps publications.
+    /// Where publications are stored.
     pub struct Engine {
-        /// What keeps publications. `memory`: this process; they end with it. `sqlite`: a database in
-        /// `engine.sqlite.dir`; they are there again after a restart or a crash.
+        /// Where publications are stored. `memory`: in this process; they end with it. `sqlite`: in a database in
+        /// `engine.sqlite.dir`; they survive restarts and crashes.
         r#type: EngineType = "memory", words();
     }
     parts {
-        /// The engine that keeps them in memory.
+        /// The memory engine.
         memory: MemoryEngine;
-        /// The engine that keeps them in a database.
+        /// The SQLite engine.
         sqlite: SqliteEngine;
     }
 }
 
 section! {
-    /// The engine that keeps publications in memory.
+    /// The engine that stores publications in memory.
     pub struct MemoryEngine {
-        /// Bytes of publications kept in all channels; over it the oldest go first, and who reads there is told.
+        /// Bytes of publications stored in all channels; over it, the oldest are dropped, and subscribers that miss
+        /// them are told.
         history_bytes_max: usize = "512MiB", bytes(MIB, 1024 * GIB);
         /// Channels without subscribers and publications whose position is remembered.
         idle_channels_max: usize = "100_000", count(1, 100_000_000).zero("none is remembered");
@@ -240,20 +243,20 @@ section! {
 }
 
 section! {
-    /// The engine that keeps publications in a database.
+    /// The engine that stores publications in a database.
     pub struct SqliteEngine {
-        /// Directory of the database; made where it is missing. The flag and its variable also set `engine.type`.
+        /// Directory of the database; created if it is missing. The flag and its variable also set `engine.type`.
         dir: PathBuf = "./data", (),
             flag: Some("--data-dir"), variable: Some("WS_SERVER_DATA_DIR");
-        /// When what was committed is forced to the disk. `commit`: before it is acknowledged; a power failure loses
-        /// nothing. `interval`: every `fsync_interval`; a power failure may lose what was acknowledged since, a crash
-        /// of the process nothing.
+        /// When commits are synced to the disk. `commit`: before they are acknowledged; a power failure loses nothing.
+        /// `interval`: every `fsync_interval`; a power failure may lose what was acknowledged since, a crash of the
+        /// process nothing.
         fsync: Fsync = "commit", words();
-        /// How often with `fsync = "interval"`.
+        /// Interval between syncs with `fsync = "interval"`.
         fsync_interval: Duration = "1s", time(MS, MINUTE);
-        /// Publications in one commit, at most; there are as many as have arrived during the commit before.
+        /// Most publications in one commit. A commit takes those that arrived during the previous one.
         batch_publications_max: usize = "1_000", count(1, 100_000);
-        /// Bytes of publications that may wait to be stored; at it, publishers wait.
+        /// Bytes of publications that may wait to be stored; at the limit, publishers wait.
         queue_bytes_max: usize = "64MiB", bytes(MIB, 64 * GIB);
         /// Channels without subscribers and publications whose position is remembered.
         idle_channels_max: usize = "1_000_000", count(1, 1_000_000_000);
@@ -261,9 +264,9 @@ section! {
 }
 
 section! {
-    /// Encryption on the way.
+    /// Encryption of the connections.
     pub struct Tls {
-        /// The certificate of the server, and those between it and the root, in PEM. With `key_file`: all addresses speak
+        /// The certificate of the server, followed by its intermediates, in PEM. With `key_file`: all addresses use
         /// TLS. Read again when it changes, and on SIGHUP.
         cert_file: Option<PathBuf> = "", ();
         /// The private key of the certificate, in PEM.

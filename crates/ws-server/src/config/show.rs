@@ -1,4 +1,4 @@
-//! The configuration written down: for `print-config`, and as the reference of all keys.
+//! Prints the configuration, for `print-config`, and the reference of all keys.
 
 use super::key::Facts;
 use super::loaded::Loaded;
@@ -8,11 +8,11 @@ use super::source::Source;
 use super::table::SECTIONS;
 
 impl Loaded {
-    /// The effective configuration as TOML, which loads to the same again. A note says where a value comes
-    /// from; what has none is the default, in a namespace that of `[channels]` if it is noted so. Secrets are left out.
+    /// The effective configuration as TOML, which loads to the same values. A note says where a value comes from. A
+    /// value without a note is the default; in a namespace, a note says if it is inherited. Secrets are left out.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let mut out = "# The effective configuration. What has no note is the default.\n".to_owned();
+        let mut out = "# The effective configuration. Values without a note are defaults.\n".to_owned();
         for section in SECTIONS {
             for (path, keys) in section.show(&self.config) {
                 out.push('\n');
@@ -70,7 +70,7 @@ fn row(section: &dyn Section, facts: &Facts) -> String {
     format!("| `{name}` | {default} | {allowed} | {} | {names} |\n", facts.about)
 }
 
-/// One line for a section that has the keys of another.
+/// One line for a section that inherits the keys of another.
 fn row_of_all(section: &str, from: &str) -> String {
     let (name, like) = (KeyName::new(section, "KEY"), format!("as `{from}.KEY`"));
     let variable = name.variable();

@@ -1,4 +1,4 @@
-//! Where values come from, and what a source says before anybody has judged it.
+//! Where values come from, and what a source says before it is parsed.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -8,15 +8,15 @@ use std::path::PathBuf;
 use super::name::KeyName;
 use super::value::Typed;
 
-/// Everything that configures the server. The environment is handed in, so that nothing here reads the
-/// process's own: a test sets what it wants.
+/// Everything that configures the server. The environment is passed in and not read from the process, so that a test
+/// can set it.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// `--config`; else `WS_SERVER_CONFIG` names the file, else there is none.
     pub config: Option<PathBuf>,
     /// Flags that set a key, with their values: `("--addr", ["127.0.0.1:0"])`.
     pub flags: Vec<(&'static str, Vec<String>)>,
-    /// All variables; those that are none of ours are passed over.
+    /// All variables; unrelated ones are ignored.
     pub env: BTreeMap<OsString, OsString>,
 }
 
@@ -31,7 +31,7 @@ impl Sources {
         self
     }
 
-    /// A variable; one that is set to nothing counts as not set.
+    /// A variable. An empty one counts as not set.
     pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
         self.env.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
@@ -46,7 +46,7 @@ pub enum Source {
     Variable(String),
     /// A flag of the command line.
     Flag(String),
-    /// Not typed at all: it follows from this other key.
+    /// Not typed: it follows from this other key.
     Key(String),
 }
 
@@ -54,7 +54,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path, line) => {
-                // A path may hold a line break, and this is shown on one line.
+                // A path may contain a line break, and this must stay on one line.
                 f.write_str(&path.to_string_lossy().replace(char::is_control, "?"))?;
                 line.map_or(Ok(()), |line| write!(f, ":{line}"))
             }
@@ -63,7 +63,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// What was typed for one key. The key may not exist, the value may be nonsense.
+/// What was typed for one key. The key may not exist, and the value may be invalid.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Given {
     pub(crate) source: Source,

@@ -1,4 +1,4 @@
-//! The table of all sections: what loading, `print-config` and the reference go through.
+//! The table of all sections, for loading, `print-config` and the reference.
 
 use super::auth_keys::AuthKeys;
 use super::channels::Channels;

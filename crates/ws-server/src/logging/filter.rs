@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Doubt, Mistake, Source, Sources, nearest};
+use crate::config::{Mistake, Source, Sources, Warning, nearest};
 
 const VARIABLE: &str = "RUST_LOG";
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -12,7 +12,7 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// What is logged.
 pub type Filter = EnvFilter;
 
-/// Crates that log, ours first.
+/// Crates that log, our own first.
 const CRATES: [&str; 15] = [
     "ws_server",
     "ws_core",
@@ -31,13 +31,13 @@ const CRATES: [&str; 15] = [
     "mio",
 ];
 
-/// Reads `RUST_LOG`; unset or empty, it is `info`. With it comes what is doubtful about it.
+/// Reads `RUST_LOG`, `info` by default, and warns of modules that do not exist.
 ///
 /// # Errors
 ///
-/// One mistake: a value that is no filter, or one under which the log would stay empty, as it names only modules that
-/// there are not (nearly a level is one of them).
-pub fn filter(sources: &Sources) -> Result<(Filter, Vec<Doubt>), Vec<Mistake>> {
+/// One mistake: a value that is not a filter, or one that would log nothing because it names only modules that do not
+/// exist (a misspelled level among them).
+pub fn filter(sources: &Sources) -> Result<(Filter, Vec<Warning>), Vec<Mistake>> {
     let Some(text) = sources.variable(VARIABLE).unwrap_or(OsStr::new("info")).to_str() else {
         return Err(mistake("text that is not UTF-8".to_owned(), None));
     };
@@ -49,13 +49,14 @@ pub fn filter(sources: &Sources) -> Result<(Filter, Vec<Doubt>), Vec<Mistake>> {
     let unknown: Vec<_> = words().filter_map(unknown_module).collect();
     if !unknown.is_empty() && unknown.len() == words().count() {
         let hint = nearest(unknown[0], CRATES).map(|near| format!("did you mean {near}?"));
-        return Err(mistake(format!("{text:?}, under which nothing is logged at all"), hint));
+        return Err(mistake(format!("{text:?}, which would log nothing at all"), hint));
     }
-    let doubt = |module| Doubt::new(Source::Variable(VARIABLE.to_owned()), format!("nothing here logs as {module}"));
-    Ok((filter, unknown.into_iter().map(doubt).collect()))
+    let warning =
+        |module| Warning::new(Source::Variable(VARIABLE.to_owned()), format!("no module here is called {module}"));
+    Ok((filter, unknown.into_iter().map(warning).collect()))
 }
 
-/// The module in a part of the filter, where no crate has it. What is about spans is left alone.
+/// The module in a part of the filter, if no crate has it. Filters on spans are not checked.
 fn unknown_module(word: &str) -> Option<&str> {
     let module = match word.split_once('=') {
         Some((module, _)) => module.trim(),
@@ -105,8 +106,9 @@ mod tests {
     fn check(value: &str, expect: Result<&str, &str>) {
         let env = [(VARIABLE.into(), value.into())].into();
         let filter = filter(&Sources { env, ..Sources::default() });
-        let shown = filter
-            .map(|(filter, doubts)| doubts.iter().fold(filter.to_string(), |all, doubt| format!("{all} | {doubt}")));
+        let shown = filter.map(|(filter, warnings)| {
+            warnings.iter().fold(filter.to_string(), |all, warning| format!("{all} | {warning}"))
+        });
         let shown = shown.map_err(|mut mistakes| mistakes.pop().and_then(|mistake| mistake.hint).unwrap_or_default());
         assert_eq!(shown.as_deref().map_err(String::as_str), expect, "{value}");
     }
@@ -132,7 +134,7 @@ mod tests {
         check("my_app=debug,other", Err(""));
         check("ws_sever=debug", Err("did you mean ws_server?"));
         check("ws_serverx", Err("did you mean ws_server?"));
-        check("info,my_app=debug", Ok("my_app=debug,info | RUST_LOG: nothing here logs as my_app"));
+        check("info,my_app=debug", Ok("my_app=debug,info | RUST_LOG: no module here is called my_app"));
         check("off", Ok("off"));
         check("3", Ok("info"));
     }

@@ -1,6 +1,6 @@
 //! The log: text or JSON on standard error, filtered by `RUST_LOG` (default `info`).
 //!
-//! It harms nobody: whatever becomes of standard error, who logs goes on (see `queue`).
+//! Logging never blocks, whatever happens to standard error (see `queue`).
 
 mod filter;
 mod queue;
@@ -23,27 +23,27 @@ use self::queue::{Line, Queue, Writer};
 use crate::config::LogFormat;
 use crate::limits::LOG_FLUSH_TIMEOUT;
 
-/// Lines that were not written: standard error took them too slowly, or not at all.
+/// Lines that were dropped because standard error took them too slowly, or not at all.
 pub static LINES_DROPPED: Count = Count::new();
 
 static QUEUE: OnceLock<Queue> = OnceLock::new();
 
-/// Starts the log of the process, and lets panics go into it. A second call changes nothing.
+/// Starts the log of the process, and logs panics too. A second call changes nothing.
 ///
 /// # Errors
-/// The system gives no thread or no file for it.
+/// When the system has no thread or file descriptor for it.
 pub fn start(format: LogFormat, filter: Filter) -> io::Result<()> {
     if QUEUE.get().is_some() {
         return Ok(());
     }
-    // Its own handle: nobody else waits for the lock that the standard one has.
+    // A handle of its own, so that nobody else waits for the lock of the standard one.
     let to = File::from(stderr().as_fd().try_clone_to_owned()?);
     let queue = QUEUE.get_or_init(|| Queue::new(&LINES_DROPPED));
     let mut writer = Writer::new(queue, to);
-    let lost = |lines| tracing::warn!(lines, "lines of the log were lost: it could not be written for a while");
+    let lost = |lines| tracing::warn!(lines, "log lines were lost because the log could not be written for a while");
     thread::Builder::new().name("log".to_owned()).spawn(move || {
         loop {
-            writer.turn(lost);
+            writer.write_batch(lost);
         }
     })?;
     let colors = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -51,19 +51,19 @@ pub fn start(format: LogFormat, filter: Filter) -> io::Result<()> {
         tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(move || Line(queue));
     // Only a second call fails.
     let _ = match format {
-        LogFormat::Text => log.with_ansi(colors).finish().with(filter_fn(is_discreet)).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).finish().with(filter_fn(is_discreet)).try_init(),
+        LogFormat::Text => log.with_ansi(colors).finish().with(filter_fn(is_loggable)).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).finish().with(filter_fn(is_loggable)).try_init(),
     };
     panic::set_hook(Box::new(panicked));
     Ok(())
 }
 
-/// Waits for the lines that are queued, for a bounded time: before the process ends.
+/// Waits for a bounded time until the queued lines are written, before the process ends.
 pub fn flush() {
     QUEUE.get().into_iter().for_each(|queue| queue.flush(LOG_FLUSH_TIMEOUT));
 }
 
-/// The usual hook writes to standard error itself, and waits for it.
+/// Logs a panic. The default hook would write to standard error itself, and could block.
 fn panicked(info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("no message");
     let place = info.location().map(ToString::to_string).unwrap_or_default();
@@ -77,7 +77,7 @@ fn panicked(info: &PanicHookInfo<'_>) {
     }
 }
 
-/// At `trace`, tungstenite writes down whole messages, with the tokens in them: that is left out, whatever the filter.
-fn is_discreet(metadata: &Metadata<'_>) -> bool {
+/// Whether it may be logged at all: at `trace`, tungstenite logs whole messages, which may contain tokens.
+fn is_loggable(metadata: &Metadata<'_>) -> bool {
     *metadata.level() != Level::TRACE || !metadata.target().starts_with("tungstenite")
 }

@@ -1,7 +1,8 @@
-//! The way of a line from who logs it to standard error: through a bounded queue, to a thread of its own.
+//! The path of a log line to standard error: through a bounded queue to a writer thread.
 //!
-//! Whoever logs never waits, and never learns of trouble: a pipe that nobody reads fills the queue and then costs lines;
-//! a reader that has gone, or a full disk, costs them at once. What is lost is counted, and told when lines go out again.
+//! Logging never blocks and never fails. A pipe that nobody reads fills the queue, and then lines are dropped; with a
+//! closed pipe or a full disk they are dropped at once. Dropped lines are counted, and reported when lines can be
+//! written again.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ pub(super) struct Queue {
     state: Mutex<State>,
     /// There are lines.
     filled: Condvar,
-    /// There are none, and none is being written.
+    /// There are none left, and none is being written.
     idle: Condvar,
     dropped: &'static Count,
 }
@@ -25,7 +26,7 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     lines: Vec<u8>,
-    /// What was taken last is being written.
+    /// The lines that were taken last are being written.
     is_writing: bool,
 }
 
@@ -34,7 +35,7 @@ impl Queue {
         Queue { state: Mutex::default(), filled: Condvar::new(), idle: Condvar::new(), dropped }
     }
 
-    /// Takes a line, or counts it where there is no room.
+    /// Takes a line, or counts it as dropped if there is no room.
     fn push(&self, line: &[u8]) {
         let mut state = self.state.lock();
         let has_room = state.lines.len() + line.len() <= LOG_QUEUE_BYTES_MAX;
@@ -49,7 +50,7 @@ impl Queue {
         }
     }
 
-    /// All lines that wait; it waits for some.
+    /// Takes all lines; waits until there are some.
     fn take(&self) -> Vec<u8> {
         let mut state = self.state.lock();
         state.is_writing = false;
@@ -61,7 +62,7 @@ impl Queue {
         std::mem::take(&mut state.lines)
     }
 
-    /// Waits until all lines are written, or lost, or the time is over.
+    /// Waits until all lines are written or dropped, or the time is over.
     pub(super) fn flush(&self, within: Duration) {
         let end = Instant::now() + within;
         let mut state = self.state.lock();
@@ -73,7 +74,7 @@ impl Queue {
     }
 }
 
-/// For the formatter, which hands over every line whole and expects an answer: all is always well.
+/// The writer for the formatter, which hands over whole lines. It never fails.
 #[derive(Debug)]
 pub(super) struct Line(pub(super) &'static Queue);
 
@@ -88,36 +89,36 @@ impl Write for Line {
     }
 }
 
-/// What writes the lines of a queue; its thread may block for as long as it likes.
+/// Writes the lines of a queue. Its thread may block.
 #[derive(Debug)]
 pub(super) struct Writer<W> {
     queue: &'static Queue,
     to: W,
-    /// The last line that went out is not whole.
+    /// The last line was written only in part.
     is_torn: bool,
-    /// Dropped lines that have been told of.
-    told: u64,
+    /// Dropped lines that have been reported.
+    reported: u64,
 }
 
 impl<W: Write> Writer<W> {
     pub(super) fn new(queue: &'static Queue, to: W) -> Self {
-        Writer { queue, to, is_torn: false, told: queue.dropped.get() }
+        Writer { queue, to, is_torn: false, reported: queue.dropped.get() }
     }
 
-    /// Waits for lines and writes them. Where that went well again, `tell` is given how many were lost since it was
-    /// called last.
-    pub(super) fn turn(&mut self, tell: impl FnOnce(u64)) {
+    /// Waits for lines and writes them. After a success, `report` is called with the number of lines that were dropped
+    /// since its last call, if any.
+    pub(super) fn write_batch(&mut self, report: impl FnOnce(u64)) {
         let lines = self.queue.take();
         let unwritten = self.write(&lines);
         let lost = lines[lines.len() - unwritten..].iter().filter(|byte| **byte == b'\n').count();
         self.queue.dropped.add(lost as u64);
         let dropped = self.queue.dropped.get();
-        if lost == 0 && dropped > self.told {
-            tell(dropped - std::mem::replace(&mut self.told, dropped));
+        if lost == 0 && dropped > self.reported {
+            report(dropped - std::mem::replace(&mut self.reported, dropped));
         }
     }
 
-    /// How many bytes could not be written.
+    /// Returns how many bytes could not be written.
     fn write(&mut self, lines: &[u8]) -> usize {
         if self.is_torn && !self.write_all(b"\n").is_empty() {
             return lines.len();
@@ -128,7 +129,7 @@ impl<W: Write> Writer<W> {
         unwritten
     }
 
-    /// What is left where the writer fails.
+    /// Returns the rest, if the writer fails.
     fn write_all<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
         while !bytes.is_empty() {
             match self.to.write(bytes) {
@@ -172,11 +173,11 @@ mod tests {
         }
     }
 
-    /// One turn; how many lines are told to be lost.
+    /// One turn; how many lines are reported to be lost.
     fn turn(writer: &mut Writer<Disk>) -> Option<u64> {
-        let mut told = None;
-        writer.turn(|lost| told = Some(lost));
-        told
+        let mut reported = None;
+        writer.write_batch(|lost| reported = Some(lost));
+        reported
     }
 
     #[test]
@@ -231,7 +232,7 @@ mod tests {
         let mut writer = Writer::new(queue, Pipe(wait, written));
         std::thread::spawn(move || {
             loop {
-                writer.turn(|_| {});
+                writer.write_batch(|_| {});
             }
         });
         queue.push(b"first\n");

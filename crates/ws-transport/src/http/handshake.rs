@@ -1,60 +1,22 @@
-//! The opening handshake of a WebSocket (RFC 6455, section 4.2).
+//! The opening handshake of a WebSocket (RFC 6455, section 4.2): what its headers must say.
 
-use std::borrow::Cow;
-use std::net::IpAddr;
-
-use hyper::body::Incoming;
 use hyper::header::{
-    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use hyper::{Method, Request, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use ws_core::{HeartbeatMode, Hub, Refusal};
-use ws_proto::{ErrorCode, SUBPROTOCOL};
+use ws_proto::ErrorCode;
 
 use super::host::check_host;
-use super::origin::may_connect;
-use super::query::option;
-use super::token::token;
-use super::{Accepted, AllowedOrigin, Answer, Reply};
+use super::reply::Reply;
 
 const VERSION: &str = "13";
 
-/// Answers `GET /ws`: 101 and room in the hub, or why not.
-pub(super) fn answer(
-    hub: &Hub,
-    origins: &[AllowedOrigin],
-    request: &Request<Incoming>,
-    peer: IpAddr,
-) -> Result<Answer<Accepted>, Reply> {
-    let mut switching = plain_handshake(request)?;
-    check_origin(hub, origins, request)?;
-    let query = request.uri().query().unwrap_or_default();
-    let heartbeat = heartbeat_mode(query)?;
-    // Names of subprotocols differ by case (RFC 6455, section 4.2.2): the client looks for the one that it has sent.
-    if items(request.headers(), SEC_WEBSOCKET_PROTOCOL).any(|item| item == SUBPROTOCOL) {
-        switching.set(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
-    }
-    let refused = |refusal| Reply::refusal(ErrorCode::Overloaded, &format!("{refusal}; try again later"));
-    let token = token(request.headers(), query);
-    let permit = hub.admit(peer, token.is_some()).map_err(refused)?;
-    Ok(Answer::Switch(switching, Accepted { permit, heartbeat, token: token.map(Cow::into_owned).map(Into::into) }))
-}
-
-/// A page has to be of an origin that may connect; who is no browser sends no `Origin`.
-fn check_origin(hub: &Hub, origins: &[AllowedOrigin], request: &Request<Incoming>) -> Result<(), Reply> {
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    let may = |origin: &HeaderValue| may_connect(origins, origin.as_bytes(), host);
-    if request.headers().get_all(ORIGIN).iter().all(may) {
-        return Ok(());
-    }
-    hub.counters().refused(Refusal::Origin).add(1);
-    Err(Reply::refusal(ErrorCode::PermissionDenied, &Refusal::Origin.to_string()))
-}
-
-/// Checks a handshake without asking anybody, and answers it.
-pub(crate) fn plain_handshake(request: &Request<Incoming>) -> Result<Reply, Reply> {
+/// The 101 to a handshake, checked by its headers alone.
+///
+/// # Errors
+/// The refusal.
+pub(crate) fn plain_handshake<B>(request: &Request<B>) -> Result<Reply, Reply> {
     check_host(request)?;
     if request.method() != Method::GET {
         return Err(Reply::method_not_allowed("GET"));
@@ -92,28 +54,22 @@ fn is_key(key: &[u8]) -> bool {
     key.len() == 24 && key.ends_with(b"==") && key[..22].iter().all(digit)
 }
 
-/// Whether a header that is a list has `token` in it, in any case.
+/// Whether a header that is a list contains `token`; case does not matter.
 fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     items(headers, name).any(|item| item.eq_ignore_ascii_case(token))
 }
 
-/// What is in a header that is a list.
-fn items(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+/// The items of a header that is a list.
+pub(super) fn items(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// The query option `heartbeat` (PROTOCOL section 2). Options that are not known are ignored.
-fn heartbeat_mode(query: &str) -> Result<HeartbeatMode, Reply> {
-    match option(query, "heartbeat") {
-        None => Ok(HeartbeatMode::Ping),
-        Some("app") => Ok(HeartbeatMode::App),
-        Some(_) => Err(Reply::refusal(ErrorCode::InvalidRequest, "`heartbeat` in the query can only be `app`")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use hyper::header::SEC_WEBSOCKET_PROTOCOL;
+    use ws_proto::SUBPROTOCOL;
+
     use super::*;
 
     #[test]
@@ -142,17 +98,5 @@ mod tests {
         assert!(has_token(&headers, CONNECTION, "upgrade"));
         assert!(items(&headers, SEC_WEBSOCKET_PROTOCOL).eq(["a", "b", SUBPROTOCOL]));
         assert!(!has_token(&headers, UPGRADE, "websocket"));
-    }
-
-    #[test]
-    fn the_heartbeat_option_is_checked() {
-        let check = |query: &str, expect: Option<HeartbeatMode>| {
-            assert_eq!(heartbeat_mode(query).ok(), expect, "{query}");
-        };
-        check("", Some(HeartbeatMode::Ping));
-        check("x=1&heartbeat=app", Some(HeartbeatMode::App));
-        check("heartbeat=off", None);
-        check("heartbeat", None);
-        check("heartbeats=off", Some(HeartbeatMode::Ping));
     }
 }

@@ -1,13 +1,13 @@
-//! The `Host` of a request (RFC 9112, section 3.2; RFC 3986, section 3.2): one, and a valid one. A request without is 400
-//! from HTTP/1.1 on.
+//! The `Host` of a request (RFC 9112, section 3.2; RFC 3986, section 3.2): exactly one, and valid. From HTTP/1.1 on, a
+//! request without it gets 400.
 
 use hyper::header::{HOST, HeaderMap};
 use hyper::{Request, Version};
 use ws_proto::ErrorCode;
 
-use super::Reply;
+use super::reply::Reply;
 
-/// Refuses what has no `Host`, two, or none that could be one.
+/// Refuses a request with no `Host`, with two, or with an invalid one.
 pub(super) fn check_host<B>(request: &Request<B>) -> Result<(), Reply> {
     wrong(request.version(), request.headers())
         .map_or(Ok(()), |what| Err(Reply::refusal(ErrorCode::InvalidRequest, what)))
@@ -23,7 +23,7 @@ fn wrong(version: Version, headers: &HeaderMap) -> Option<&'static str> {
     }
 }
 
-/// `host[:port]`, where the port may be empty.
+/// `host[:port]`; the port may be empty.
 fn is_host(text: &[u8]) -> bool {
     let Ok(text) = str::from_utf8(text) else { return false };
     let end = if text.starts_with('[') { text.find(']').map(|at| at + 1) } else { text.find(':') };
@@ -33,7 +33,7 @@ fn is_host(text: &[u8]) -> bool {
     (is_name(host) || is_literal(host)) && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
-/// A name as URLs have it, or an IPv4 address.
+/// A name of a URL, or an IPv4 address.
 fn is_name(host: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
     !host.is_empty() && host.bytes().all(allowed)

@@ -1,4 +1,4 @@
-//! `GET /metrics`: the hub's counts as text for Prometheus (OpenMetrics 1.0).
+//! `GET /metrics`: the counters and gauges of the server, as text for Prometheus (OpenMetrics 1.0).
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use ws_core::{Count, Hub, Refusal};
 use ws_proto::action::ActionName;
 use ws_proto::{CloseCode, ErrorCode};
 
-use super::Reply;
+use super::reply::Reply;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -63,7 +63,7 @@ impl HubMetrics {
         single(
             encoder,
             "ws_connections_unauthenticated",
-            "Open connections that have to authenticate first, and are not in ws_connections",
+            "Open connections that have not authenticated yet; not in ws_connections",
             gauge(self.hub.strangers() as u64),
         )?;
         let counters = self.hub.counters();
@@ -74,10 +74,10 @@ impl HubMetrics {
         single(
             encoder,
             "ws_log_bytes",
-            "Publications on their way, or kept for slow readers",
+            "Bytes of publications in flight or kept for slow readers",
             gauge(self.hub.log_bytes()),
         )?;
-        single(encoder, "ws_engine_channels", "Channels whose position the engine knows", gauge(engine.channels))?;
+        single(encoder, "ws_engine_channels", "Channels whose position the engine remembers", gauge(engine.channels))?;
         single(
             encoder,
             "ws_engine_publications",
@@ -88,14 +88,14 @@ impl HubMetrics {
         single(
             encoder,
             "ws_engine_healthy",
-            "1 while the engine can store and read",
+            "1 while the engine can store and read publications",
             gauge(u64::from(self.hub.engine().health().is_ok())),
         )?;
         if let Some(store) = &engine.store {
             stored(encoder, store)?;
         }
         single(encoder, "ws_draining", "1 while the server is draining", gauge(draining))?;
-        single(encoder, "ws_uptime_seconds", "Since the start", gauge(self.hub.clock().now_ms() / 1000))?;
+        single(encoder, "ws_uptime_seconds", "Time since the start", gauge(self.hub.clock().now_ms() / 1000))?;
         match resident_bytes() {
             Some(bytes) => {
                 single(encoder, "process_resident_memory_bytes", "Resident memory of the process", gauge(bytes))
@@ -107,39 +107,35 @@ impl HubMetrics {
     fn counts(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let counters = self.hub.counters();
         let counts: &[(&str, &str, &Count)] = &[
-            ("ws_connections_opened", "Connections that were opened", &counters.connections_opened),
+            ("ws_connections_opened", "Connections opened", &counters.connections_opened),
             ("ws_connections_lost", "Connections that ended without a close frame", &counters.connections_lost),
             ("ws_tls_failures", "TLS handshakes that failed, or took too long", &counters.tls_failures),
-            ("ws_panics", "Connections that ended because of a mistake of the server's", &counters.panics),
+            ("ws_panics", "Connections that ended with a panic in the server", &counters.panics),
             ("ws_messages_received", "Messages from clients", &counters.messages_received),
             ("ws_received_bytes", "Bytes from clients, framing included", &counters.bytes_received),
             ("ws_sent_bytes", "Bytes to clients, framing included", &counters.bytes_sent),
-            ("ws_broadcasts", "Broadcasts that were accepted", &counters.broadcasts),
-            ("ws_publications", "Publications that were accepted", &counters.publications),
-            ("ws_duplicates", "Publications whose msg_id was there already", &counters.duplicates),
-            ("ws_subscribed", "Subscriptions that were begun", &counters.subscribed),
-            ("ws_logins", "Tokens that a connection logged in with, or refreshed", &counters.logins),
-            ("ws_key_set_fetches", "Times that the published key set was fetched again", &counters.key_set_fetches),
-            ("ws_key_set_failures", "Those of them that failed", &counters.key_set_failures),
+            ("ws_broadcasts", "Broadcasts accepted", &counters.broadcasts),
+            ("ws_publications", "Publications accepted", &counters.publications),
+            ("ws_duplicates", "Publications whose msg_id was already stored", &counters.duplicates),
+            ("ws_subscribed", "Subscriptions started", &counters.subscribed),
+            ("ws_logins", "Logins and refreshes with a token", &counters.logins),
+            ("ws_key_set_fetches", "Fetches of the published key set after the first", &counters.key_set_fetches),
+            ("ws_key_set_failures", "Fetches of the published key set that failed", &counters.key_set_failures),
             ("ws_revoked", "Subscriptions that ended because of a token", &counters.revoked),
             ("ws_recovered", "Subscriptions with `since` that missed nothing", &counters.recovered),
-            ("ws_not_recovered", "Subscriptions with `since` that were told what is gone", &counters.not_recovered),
+            ("ws_not_recovered", "Subscriptions with `since` that missed something", &counters.not_recovered),
             (
                 "ws_deliveries",
-                "Broadcasts and channel events handed to a socket, once per reader",
+                "Broadcasts and channel events written to a socket, once per reader",
                 &counters.deliveries,
             ),
-            ("ws_caught_up", "Those of them that were read from the history", &counters.caught_up),
-            ("ws_gaps", "Readers that were told that they missed something", &counters.gaps),
+            ("ws_caught_up", "Channel events that were read from the history", &counters.caught_up),
+            ("ws_gaps", "Gap events: readers that missed something", &counters.gaps),
             ("ws_missed", "Broadcasts and publications that slow readers missed", &counters.missed),
-            ("ws_sockets_blocked", "Times that a reader's socket was full", &counters.blocked),
-            ("ws_publishers_held", "Times that a publisher had to wait for the fan-out", &counters.held),
-            ("ws_pings", "Heartbeats that were sent", &counters.pings),
-            (
-                "ws_log_lines_dropped",
-                "Lines of the log that were lost, as it could not be written",
-                self.log_lines_dropped,
-            ),
+            ("ws_sockets_blocked", "Times a reader's socket was full", &counters.blocked),
+            ("ws_publishers_held", "Times a publisher had to wait for the fan-out", &counters.held),
+            ("ws_pings", "Heartbeats sent", &counters.pings),
+            ("ws_log_lines_dropped", "Log lines dropped because the log could not be written", self.log_lines_dropped),
         ];
         counts.iter().try_for_each(|(name, help, count)| single(encoder, name, help, counter(count.get())))
     }
@@ -147,25 +143,30 @@ impl HubMetrics {
     fn families(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let counters = self.hub.counters();
         let requests = ActionName::ALL.map(|action| (action.as_str(), counters.requests(action).get()));
-        labelled(encoder, "ws_requests", "Requests", "action", &requests)?;
+        labelled(encoder, "ws_requests", "Requests, by action", "action", &requests)?;
         let refused = Refusal::ALL.map(|refusal| (refusal.as_str(), counters.refused(refusal).get()));
-        labelled(encoder, "ws_handshakes_refused", "Connections that were not let in", "reason", &refused)?;
+        labelled(encoder, "ws_handshakes_refused", "Connections refused, by reason", "reason", &refused)?;
         let errors: Vec<_> = ErrorCode::ALL.iter().map(|code| (code.as_str(), counters.errors(*code).get())).collect();
-        labelled(encoder, "ws_errors", "Requests and frames that were refused", "code", &errors)?;
+        labelled(encoder, "ws_errors", "Requests and frames refused, by error code", "code", &errors)?;
         let codes: Vec<_> = CloseCode::ALL.iter().map(|code| (code.as_u16().to_string(), *code)).collect();
         let closed: Vec<_> = codes.iter().map(|(name, code)| (name.as_str(), counters.closed(*code).get())).collect();
-        labelled(encoder, "ws_connections_closed", "Connections that were closed, by close code", "code", &closed)
+        labelled(encoder, "ws_connections_closed", "Connections closed, by close code", "code", &closed)
     }
 }
 
-/// What only an engine has that stores outside of memory.
+/// Metrics of an engine that stores outside of memory.
 fn stored(encoder: &mut DescriptorEncoder<'_>, store: &StoreStats) -> fmt::Result {
-    single(encoder, "ws_engine_stored_bytes", "Bytes that the engine takes on disk", gauge(store.stored_bytes))?;
-    single(encoder, "ws_engine_waiting_bytes", "Publications that wait to be stored", gauge(store.waiting_bytes))?;
+    single(encoder, "ws_engine_stored_bytes", "Bytes that the engine uses on disk", gauge(store.stored_bytes))?;
+    single(
+        encoder,
+        "ws_engine_waiting_bytes",
+        "Bytes of publications that wait to be stored",
+        gauge(store.waiting_bytes),
+    )?;
     let seconds = ConstCounter::new(store.commit_us as f64 / 1e6);
-    single(encoder, "ws_engine_commit_seconds", "Time that commits took", seconds)?;
+    single(encoder, "ws_engine_commit_seconds", "Time spent in commits", seconds)?;
     let counts = [
-        ("ws_engine_commits", "Batches of publications that were stored", store.commits),
+        ("ws_engine_commits", "Batches of publications stored", store.commits),
         ("ws_engine_committed", "Publications in those batches", store.committed),
         ("ws_engine_failures", "Batches that could not be stored", store.failures),
     ];
@@ -207,7 +208,7 @@ fn family(
     values.iter().try_for_each(|(labels, value)| gauge(*value).encode(descriptor.encode_family(labels)?))
 }
 
-/// Where the system has `/proc`: the second number of `statm` is in pages, of 4 KiB on what we run on.
+/// `VmRSS` of `/proc/self/status`, in bytes. `None` where the system has no `/proc`.
 fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

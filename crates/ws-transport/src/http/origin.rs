@@ -1,6 +1,6 @@
-//! Which pages may connect (RFC 6454, RFC 6455 section 10.2). A browser says with `Origin` where a page comes
-//! from, and connects wherever the page wants, with the cookies and the network of whoever looks at it. Other clients
-//! send no `Origin`, or any that they like: this protects users of browsers, it is no authentication.
+//! Which pages may connect (RFC 6454, RFC 6455 section 10.2). A browser names the origin of a page in `Origin`, and
+//! lets the page connect to any server, with the cookies and from the network of its user. Other clients send no
+//! `Origin`, or any value they like: the check protects users of browsers and is not authentication.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,24 +13,24 @@ pub enum AllowedOrigin {
     /// `null`: pages without an origin, such as files.
     Null,
     /// `https://app.example.org`, `http://localhost:5173`.
-    Exactly(Origin),
-    /// `https://*.example.org`: every name below `example.org`, not that itself.
-    Below(Origin),
+    Exact(Origin),
+    /// `https://*.example.org`: every name below `example.org`, but not `example.org` itself.
+    Subdomains(Origin),
 }
 
 /// Scheme, host and port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// In small letters.
+    /// In lower case.
     scheme: String,
-    /// In small letters; an IPv6 address with its brackets.
+    /// In lower case; an IPv6 address with its brackets.
     host: String,
-    /// `None`: that of the scheme.
+    /// `None`: the default of the scheme.
     port: Option<u16>,
 }
 
 impl AllowedOrigin {
-    /// Reads an entry; `None` when it is none.
+    /// Parses an entry. `None`: it is not valid.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "*" => Some(AllowedOrigin::Any),
@@ -38,8 +38,8 @@ impl AllowedOrigin {
             _ => {
                 let origin = Origin::parse(text)?;
                 match origin.host.strip_prefix("*.").map(str::to_owned) {
-                    Some(host) if !host.contains('*') => Some(AllowedOrigin::Below(Origin { host, ..origin })),
-                    None if !origin.host.contains('*') => Some(AllowedOrigin::Exactly(origin)),
+                    Some(host) if !host.contains('*') => Some(AllowedOrigin::Subdomains(Origin { host, ..origin })),
+                    None if !origin.host.contains('*') => Some(AllowedOrigin::Exact(origin)),
                     _ => None,
                 }
             }
@@ -49,8 +49,8 @@ impl AllowedOrigin {
     fn covers(&self, origin: Option<&Origin>) -> bool {
         match (self, origin) {
             (AllowedOrigin::Any, _) | (AllowedOrigin::Null, None) => true,
-            (AllowedOrigin::Exactly(allowed), Some(origin)) => allowed == origin,
-            (AllowedOrigin::Below(allowed), Some(origin)) => {
+            (AllowedOrigin::Exact(allowed), Some(origin)) => allowed == origin,
+            (AllowedOrigin::Subdomains(allowed), Some(origin)) => {
                 let below = origin.host.strip_suffix(&allowed.host).and_then(|rest| rest.strip_suffix('.'));
                 allowed.scheme == origin.scheme
                     && allowed.port == origin.port
@@ -66,8 +66,8 @@ impl fmt::Display for AllowedOrigin {
         let (origin, below) = match self {
             AllowedOrigin::Any => return f.write_str("*"),
             AllowedOrigin::Null => return f.write_str("null"),
-            AllowedOrigin::Exactly(origin) => (origin, ""),
-            AllowedOrigin::Below(origin) => (origin, "*."),
+            AllowedOrigin::Exact(origin) => (origin, ""),
+            AllowedOrigin::Subdomains(origin) => (origin, "*."),
         };
         write!(f, "{}://{below}{}", origin.scheme, origin.host)?;
         origin.port.map_or(Ok(()), |port| write!(f, ":{port}"))
@@ -75,7 +75,7 @@ impl fmt::Display for AllowedOrigin {
 }
 
 impl Origin {
-    /// `scheme://host[:port]`, and nothing behind it.
+    /// `scheme://host[:port]`, and nothing after it.
     fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -86,7 +86,7 @@ impl Origin {
         is_scheme.then_some(Origin { scheme, host, port })
     }
 
-    /// Whether a request with this `Host` went to where the page came from.
+    /// Whether this `Host` is the page's own server.
     fn is_host(&self, host: &str) -> bool {
         let Some((name, port)) = authority(host) else { return false };
         let port = port.filter(|port| Some(*port) != default_port(&self.scheme));
@@ -99,7 +99,7 @@ impl Origin {
     }
 }
 
-/// `host[:port]`, the host in small letters.
+/// `host[:port]`, with the host in lower case.
 fn authority(text: &str) -> Option<(String, Option<u16>)> {
     let end = if text.starts_with('[') { text.find(']')? + 1 } else { text.find(':').unwrap_or(text.len()) };
     let (host, port) = text.split_at(end);
@@ -121,13 +121,13 @@ fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// Whether a page of this origin may connect to this `Host`. With an empty list: one that came from there, and one that
-/// came from this machine.
+/// Whether a page of this origin may connect to this `Host`. With an empty list, pages of that server and of this
+/// machine may.
 pub(super) fn may_connect(allowed: &[AllowedOrigin], origin: &[u8], host: Option<&str>) -> bool {
     let Ok(text) = str::from_utf8(origin) else { return allowed.contains(&AllowedOrigin::Any) };
     let parsed = Origin::parse(text);
     match &parsed {
-        // What is no origin is none that could be allowed by name.
+        // An invalid origin cannot be in the list.
         None if text != "null" => allowed.contains(&AllowedOrigin::Any),
         Some(origin) if allowed.is_empty() => origin.is_loopback() || host.is_some_and(|host| origin.is_host(host)),
         origin => allowed.iter().any(|allowed| allowed.covers(origin.as_ref())),

@@ -1,6 +1,6 @@
-//! The files of `static/`, in the binary.
+//! The test page and the schemas: the files of `static/`, compiled into the binary.
 
-use super::Reply;
+use super::reply::Reply;
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -8,12 +8,21 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 const JSON: &str = "application/json";
 
+/// A file: its type and its bytes.
+pub(super) struct Page(&'static str, &'static [u8]);
+
+impl Page {
+    pub(super) fn reply(&self) -> Reply {
+        Reply::page(self.0, self.1)
+    }
+}
+
 macro_rules! files {
     ($($path:literal => $kind:ident $file:literal,)*) => {
         /// The file at this path of a URL.
-        pub(super) fn page(path: &str) -> Option<Reply> {
+        pub(super) fn find(path: &str) -> Option<Page> {
             match path {
-                $($path => Some(Reply::page($kind, include_bytes!(concat!("../../../../static/", $file)))),)*
+                $($path => Some(Page($kind, include_bytes!(concat!("../../../../static/", $file)))),)*
                 _ => None,
             }
         }

@@ -1,6 +1,6 @@
-//! Options in the query of a URL: `name=value`, with `&` between them.
+//! Options in the query of a URL: `name=value`, separated by `&`.
 
-/// The value of the first option of this name; one without `=` is empty.
+/// The value of the first option with this name. Without `=` it is empty.
 pub(super) fn option<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query
         .split('&')

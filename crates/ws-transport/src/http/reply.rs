@@ -1,4 +1,4 @@
-//! Answers: a status, headers, a body that is there already.
+//! Answers: a status, headers and a whole body.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -11,7 +11,8 @@ use ws_proto::ErrorCode;
 
 use crate::limits::RETRY_AFTER_S;
 
-/// Nothing from elsewhere, no inline script or style, no frame around it; WebSockets to any server that is tried out.
+/// Nothing from other origins, no inline script or style, no framing. WebSockets to any server, as the page is for
+/// trying servers out.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -19,12 +20,12 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 #[derive(Debug)]
 pub(crate) struct Reply(Box<Response<Full<Bytes>>>);
 
-/// Why a request is refused, kept with the answer for the log.
+/// Why a request is refused. It is kept with the answer for the log.
 #[derive(Debug, Clone)]
 struct Reason(Box<str>);
 
 impl Reply {
-    /// A body of this type with 200.
+    /// 200 with a body of this type.
     pub(crate) fn ok(content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let mut reply = Reply(Box::new(Response::new(Full::new(body.into()))));
         reply.set(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -33,7 +34,7 @@ impl Reply {
         reply
     }
 
-    /// JSON with 200.
+    /// 200 with JSON.
     pub(crate) fn json(body: &serde_json::Value) -> Self {
         Reply::ok("application/json", body.to_string())
     }
@@ -55,7 +56,7 @@ impl Reply {
         reply
     }
 
-    /// An error of the protocol, with the status that belongs to it.
+    /// An error of the protocol, with its HTTP status.
     pub(crate) fn refusal(code: ErrorCode, message: &str) -> Self {
         let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut reply = Reply::error(status, code.as_str(), message);
@@ -70,7 +71,7 @@ impl Reply {
         Reply::refusal(ErrorCode::NotFound, &format!("nothing at {path}"))
     }
 
-    /// 405, with the methods that there are.
+    /// 405, with the allowed methods.
     pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
         let message = format!("this path takes {allowed}");
         let mut reply = Reply::error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &message);
@@ -78,7 +79,13 @@ impl Reply {
         reply
     }
 
-    /// 101, on to a WebSocket.
+    /// The same, and the connection closes after it.
+    pub(crate) fn closing(mut self) -> Self {
+        self.set(CONNECTION, HeaderValue::from_static("close"));
+        self
+    }
+
+    /// 101: the connection becomes a WebSocket.
     pub(crate) fn switching(accept: HeaderValue) -> Self {
         let mut reply = Reply(Box::new(Response::new(Full::default())));
         *reply.0.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -93,7 +100,7 @@ impl Reply {
         self.0.status().as_u16()
     }
 
-    /// What an error says.
+    /// The message of an error; empty for other answers.
     pub(crate) fn reason(&self) -> &str {
         self.0.extensions().get::<Reason>().map_or("", |reason| &reason.0)
     }

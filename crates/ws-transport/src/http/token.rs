@@ -9,14 +9,15 @@ use super::query::option;
 
 const SCHEME: &str = "bearer";
 
-/// The token in `Authorization: Bearer`, else in the query as `token=`. One that is empty, or no text, is a bad one, not
-/// none: whoever sends it does not mean to be anonymous. Other schemes than `Bearer` are for others on the way.
+/// The token in `Authorization: Bearer`, else in the query as `token=`. An empty or unreadable token counts as a bad
+/// one, not as none: its sender does not mean to be anonymous. Schemes other than `Bearer` are for proxies and are
+/// ignored.
 pub(super) fn token<'a>(headers: &'a HeaderMap, query: &'a str) -> Option<Cow<'a, str>> {
     let header = headers.get_all(AUTHORIZATION).iter().find_map(bearer).map(Cow::Borrowed);
     header.or_else(|| option(query, "token").map(decoded))
 }
 
-/// A token needs no `%`, but there are builders of URLs that write it for what need not be escaped.
+/// A token needs no percent-encoding, but some URL builders escape more than they must.
 fn decoded(value: &str) -> Cow<'_, str> {
     percent_decode_str(value).decode_utf8().unwrap_or_default()
 }

@@ -23,7 +23,7 @@ pub(crate) enum Input {
 }
 
 impl Input {
-    /// Takes a socket apart.
+    /// Splits a socket into its halves.
     pub(super) fn split(stream: Stream) -> (Self, Box<dyn Outlet>) {
         match stream {
             Stream::Plain(socket) => {
@@ -45,9 +45,9 @@ impl Input {
         }
     }
 
-    /// Whether something has arrived that was not read.
+    /// Whether bytes have arrived that were not read yet.
     pub(super) fn has_unread(&self) -> bool {
-        // Past tokio, which may not know of it yet.
+        // Asks the system, as tokio may not have noticed them yet.
         SockRef::from(self.socket()).peek(&mut [MaybeUninit::uninit()]).is_ok_and(|bytes| bytes > 0)
     }
 

@@ -1,15 +1,17 @@
-//! One WebSocket connection: a future that owns the reading half of the socket, the parser while there
-//! is something to parse, and the endpoint. Between messages it is a few hundred bytes.
+//! One WebSocket connection: a future that owns the reading half of the socket, the endpoint and, while
+//! there is something to parse, the parser. Between messages it is a few hundred bytes.
 //!
-//! Each time it is woken it takes one [`Event`] after the other until there is none. All that a read
-//! brings is answered with one write.
+//! Each time it is woken, it handles one [`Event`] after the other until there is none. All messages of
+//! one read are answered with one write.
 
 mod input;
+mod options;
 mod outlet;
+mod phase;
 mod reader;
+mod scratch;
 mod tls;
 
-use std::cell::Cell;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::pin::Pin;
@@ -20,98 +22,40 @@ use std::time::Duration;
 use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use ws_core::{Clock, Connection, Counters, Flow, HeartbeatMode};
+use ws_core::{Connection, Flow, HeartbeatMode};
 use ws_proto::CloseCode;
 
 pub(crate) use self::input::Input;
-use self::reader::{Reader, Stop};
-use crate::connection_log::{ConnectionLog, Ending};
+pub(crate) use self::options::SocketOptions;
+use self::phase::{Event, Phase};
+use self::reader::{Reader, Stop, config};
+use self::scratch::{SCRATCH, Scratch};
+use crate::connection_log::Ending;
 use crate::endpoint::Endpoint;
-use crate::limits::{ANSWERS_TIMEOUT, CLOSE_TIMEOUT, READ_BYTES_MAX, READ_CHUNK_BYTES, WRITE_BATCH_BYTES_MAX};
-use crate::outside::{Outside, Place};
+use crate::limits::{ANSWERS_TIMEOUT, CLOSE_TIMEOUT, READ_BYTES_MAX, WRITE_BATCH_BYTES_MAX};
+use crate::socket_slots::SocketSlot;
 use crate::stream::Stream;
-
-/// What all connections of a server have in common.
-#[derive(Debug)]
-pub(crate) struct SocketOptions {
-    /// Largest message from a peer, in bytes; over it: close 1009.
-    pub(crate) message_bytes_max: usize,
-    /// Answers that may wait for a slow peer, in bytes; at it, nothing more is read from the peer.
-    pub(crate) outbox_bytes_max: usize,
-    /// The clock of all moments in milliseconds.
-    pub(crate) clock: Clock,
-    /// Where connections are counted.
-    pub(crate) counters: Arc<Counters>,
-    /// Where they are counted while they are being closed.
-    pub(crate) outside: Outside,
-    /// Where they are logged.
-    pub(crate) log: ConnectionLog,
-}
 
 /// The task of one connection.
 #[derive(Debug)]
 pub(crate) struct Socket<E> {
     read: Input,
     connection: Arc<Connection>,
-    /// Where the peer is.
+    /// The address of the peer.
     address: IpAddr,
     /// On the clock of all moments.
     opened_ms: u64,
     options: Arc<SocketOptions>,
-    /// Gone as soon as the closing begins.
+    /// `None` once the connection has begun to close.
     endpoint: Option<E>,
     reader: Reader,
-    /// The endpoint holds a message, and takes no other one.
-    holds: bool,
-    /// The endpoint may have more answers, or the reader more messages, which the outbox had no room for.
+    /// The endpoint is holding a message and takes no other one.
+    paused: bool,
+    /// The outbox was full: the endpoint may have more answers, or the reader more messages.
     backlog: bool,
     phase: Phase,
-    /// While it is being closed.
-    place: Option<Place>,
-}
-
-#[derive(Debug)]
-enum Phase {
-    Open,
-    /// The peer sends nothing more, and still gets the answers to what it has sent.
-    HalfClosed(Pin<Box<Sleep>>),
-    /// The server goes away: nothing more is read, and what the endpoint owes comes before our close frame.
-    Leaving(Pin<Box<Sleep>>),
-    /// Our close frame is out; the peer's has to come.
-    Closing(Pin<Box<Sleep>>),
-    /// Both are; what the outbox holds has to go.
-    Flushing(Pin<Box<Sleep>>),
-    /// The peer broke the protocol; what it still sends is thrown away until it has read our close frame.
-    Lingering(Pin<Box<Sleep>>),
-}
-
-/// What can happen to a connection.
-#[derive(Debug)]
-enum Event {
-    /// So many bytes have arrived; 0: those that had arrived before can be looked at again.
-    Input(usize),
-    /// The peer will send nothing more.
-    Eof,
-    /// The peer is gone.
-    Lost,
-    /// A full socket takes bytes again.
-    Writable,
-    /// Somebody here asks for the connection to be closed.
-    Close(CloseCode),
-    /// The time for closing is over.
-    Timeout,
-}
-
-/// Buffers of a thread, used by one connection at a time while it is polled.
-#[derive(Debug, Default)]
-struct Scratch {
-    input: Vec<u8>,
-    out: Vec<u8>,
-}
-
-thread_local! {
-    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch { input: Vec::new(), out: Vec::new() }) };
+    /// Taken while it is being closed.
+    slot: Option<SocketSlot>,
 }
 
 /// Makes the hub's side of a connection, and what is needed to run it.
@@ -121,7 +65,7 @@ pub(crate) fn open(stream: Stream, mode: HeartbeatMode, options: &SocketOptions)
 }
 
 impl<E: Endpoint> Socket<E> {
-    /// `early`: bytes that came right behind the handshake.
+    /// `early`: bytes that came right after the handshake.
     pub(crate) fn new(
         read: Input,
         connection: Arc<Connection>,
@@ -140,10 +84,10 @@ impl<E: Endpoint> Socket<E> {
             options,
             endpoint: Some(endpoint),
             reader,
-            holds: false,
+            paused: false,
             backlog: !early.is_empty(),
             phase: Phase::Open,
-            place: None,
+            slot: None,
         }
     }
 
@@ -186,7 +130,7 @@ impl<E: Endpoint> Socket<E> {
         if std::mem::take(&mut self.backlog) {
             return Poll::Ready(Event::Input(0));
         }
-        if self.holds || matches!(self.phase, Phase::HalfClosed(_) | Phase::Leaving(_)) {
+        if self.paused || matches!(self.phase, Phase::HalfClosed(_) | Phase::Leaving(_)) {
             return Poll::Pending;
         }
         let mut buffer = ReadBuf::new(input);
@@ -198,8 +142,8 @@ impl<E: Endpoint> Socket<E> {
         }
     }
 
-    /// Whether a connection that is to be closed for its silence has said something that was not read yet: the server
-    /// stood still, or had no room for it. Then it stays.
+    /// Whether a connection that is about to be closed for its silence has sent something that was not read yet,
+    /// because the server stalled or its outbox was full. Such a connection stays open.
     fn is_unheard(&self, code: CloseCode) -> bool {
         let is_unheard = code == CloseCode::HeartbeatTimeout && self.read.has_unread();
         if is_unheard {
@@ -253,13 +197,13 @@ impl<E: Endpoint> Socket<E> {
         self.go_on_closing()
     }
 
-    /// Gives the endpoint what has been read, each message after the answers that it still owed, and sends what it
-    /// answers. It goes on only while the outbox, with what is to be sent, is below its bound: one answer may go over it.
+    /// Hands the endpoint the messages that have been read, each after the answers still outstanding, and sends its
+    /// answers. Stops when the outbox and the answers reach the limit, which one answer may exceed.
     fn take_messages(&mut self, now_ms: u64, out: &mut Vec<u8>) {
         out.clear();
         loop {
             let mut flow = self.endpoint.as_mut().map_or(Flow::Continue, |endpoint| endpoint.go_on(now_ms, out));
-            self.holds = false;
+            self.paused = false;
             let has_room = self.has_room(out);
             // By what the endpoint saw: the outbox may have been emptied since, which wakes nobody.
             self.backlog |= !has_room || self.endpoint.as_ref().is_some_and(Endpoint::is_out_of_room);
@@ -269,14 +213,14 @@ impl<E: Endpoint> Socket<E> {
                     Err(Stop::Starved) => return self.connection.send(out, now_ms),
                     Err(Stop::Closed(code)) => return self.peer_closed(code, now_ms, out),
                     Err(Stop::Failed(code)) if self.is_open() => Flow::Close(code),
-                    // Our close frame is out already, and what comes instead of the peer's is no answer to it.
+                    // Our close frame has been sent, and this is not the answer to it.
                     Err(Stop::Failed(_)) => return self.phase = Phase::Lingering(self.close_timer()),
                 };
             }
             match flow {
                 Flow::Continue if has_room => {}
                 Flow::Continue | Flow::Hold => {
-                    self.holds = flow == Flow::Hold;
+                    self.paused = flow == Flow::Hold;
                     return self.connection.send(out, now_ms);
                 }
                 Flow::Close(code) => return self.close_after(code, out),
@@ -304,13 +248,13 @@ impl<E: Endpoint> Socket<E> {
         }
     }
 
-    /// The peer's close frame came, and ours is in `out`, or went out before.
+    /// The peer's close frame came. Ours is in `out`, or was sent before.
     fn peer_closed(&mut self, code: u16, now_ms: u64, out: &[u8]) {
         self.tell(Ending::Peer(code));
-        // Before the peer can see that it is closed: then it finds itself counted out.
+        // Before the peer can see the close, so that it is no longer counted once it does.
         self.endpoint = None;
         self.connection.send_last(out, now_ms);
-        self.place = self.options.outside.enter();
+        self.slot = self.options.slots.acquire();
         self.phase = Phase::Flushing(self.close_timer());
     }
 
@@ -323,24 +267,24 @@ impl<E: Endpoint> Socket<E> {
     fn close_after(&mut self, code: CloseCode, out: &mut Vec<u8>) {
         self.tell(Ending::Server(code));
         self.endpoint = None;
-        self.holds = false;
+        self.paused = false;
         self.reader.close(code, &config(self.options.message_bytes_max), out);
         self.connection.send_last(out, self.options.clock.now_ms());
-        self.place = self.options.outside.enter();
+        self.slot = self.options.slots.acquire();
         self.phase = match code {
             CloseCode::Protocol | CloseCode::InvalidUtf8 | CloseCode::TooBig => Phase::Lingering(self.close_timer()),
-            // At a drain all are closed at once, and it has an end of its own.
+            // A drain closes all connections at once, without a slot for each. It has a deadline of its own.
             CloseCode::GoingAway => Phase::Closing(timer(CLOSE_TIMEOUT)),
             _ => Phase::Closing(self.close_timer()),
         };
     }
 
-    /// Time for the peer: none where too many are being closed already.
+    /// Time for the peer's close frame. None if too many connections are being closed already.
     fn close_timer(&self) -> Pin<Box<Sleep>> {
-        timer(if self.place.is_some() { CLOSE_TIMEOUT } else { Duration::ZERO })
+        timer(if self.slot.is_some() { CLOSE_TIMEOUT } else { Duration::ZERO })
     }
 
-    /// When everything has gone out: ends, or sends the FIN and waits for the peer's.
+    /// Once everything has gone out: ends, or sends the FIN and waits for the peer's.
     fn go_on_closing(&mut self) -> ControlFlow<()> {
         match self.phase {
             Phase::Flushing(_) if self.connection.has_sent_all() => ControlFlow::Break(()),
@@ -361,8 +305,8 @@ impl<E: Endpoint + Unpin> Future for Socket<E> {
         let mut scratch = SCRATCH.take();
         scratch.input.resize(READ_BYTES_MAX, 0);
         if socket.endpoint.as_ref().is_some_and(Endpoint::is_waiting) {
-            // There may be room now, or an answer. The waker is in place before the endpoint looks, or what happens
-            // right after its look would wake nobody.
+            // There may be room or an answer now. The waker must be registered before the endpoint checks, or a change
+            // right after the check would wake nobody.
             socket.connection.attention(cx.waker());
             socket.take_messages(socket.options.clock.now_ms(), &mut scratch.out);
         }
@@ -414,7 +358,7 @@ impl<E> Drop for Socket<E> {
             self.options.counters.panics.add(1);
             self.tell(Ending::Panic);
         }
-        // Others may still hold the connection for a moment; the socket closes now.
+        // Others may still refer to the connection for a moment, but the socket closes now.
         self.connection.end();
     }
 }
@@ -425,17 +369,6 @@ fn owes_answers(endpoint: &Option<impl Endpoint>) -> bool {
 
 fn timer(duration: Duration) -> Pin<Box<Sleep>> {
     Box::pin(tokio::time::sleep(duration))
-}
-
-/// tungstenite's configuration, every field of it set by us. Its write buffer only passes bytes on.
-fn config(message_bytes_max: usize) -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(READ_CHUNK_BYTES)
-        .write_buffer_size(0)
-        .max_write_buffer_size(usize::MAX)
-        .max_message_size(Some(message_bytes_max))
-        .max_frame_size(Some(message_bytes_max))
-        .accept_unmasked_frames(false)
 }
 
 #[cfg(test)]

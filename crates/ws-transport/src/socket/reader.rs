@@ -1,8 +1,8 @@
 //! Bytes in, messages out: tungstenite's protocol, fed from a buffer instead of a socket.
 //!
-//! Between messages a connection holds no buffer and no parser: both are made when bytes arrive, and are
-//! given back when those bytes were whole messages. How that is known: every message in its shortest
-//! form has a known size on the wire; while these add up to all the bytes that were fed, nothing is left.
+//! Between messages a connection holds no buffer and no parser. Both are created when bytes arrive, and
+//! dropped if these were whole messages. That is the case when the sizes on the wire of the parsed
+//! messages, each in its shortest form, add up to the number of bytes fed.
 
 use std::io::{self, Read, Write};
 
@@ -12,7 +12,9 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use ws_proto::CloseCode;
 
-/// What stands for no code in a close frame (RFC 6455, section 7.4.1).
+use crate::limits::READ_CHUNK_BYTES;
+
+/// Stands for a close frame without a code (RFC 6455, section 7.4.1).
 const NO_CODE: u16 = 1005;
 
 /// The reading side of one WebSocket.
@@ -24,10 +26,10 @@ pub(super) struct Reader {
 #[derive(Debug)]
 struct Parser {
     context: WebSocketContext,
-    /// Fed but not taken over by the context yet.
+    /// Fed, but not read by the context yet.
     rest: Vec<u8>,
     fed_bytes: u64,
-    /// Sizes on the wire of the messages that came out.
+    /// Sizes on the wire of the messages parsed so far.
     parsed_bytes: u64,
     closing: bool,
 }
@@ -37,16 +39,27 @@ struct Parser {
 pub(super) enum Stop {
     /// More bytes are needed.
     Starved,
-    /// The closing handshake is complete; the peer's part of it came now with this code, or ours went out before.
+    /// The peer's close frame came, with this code. It began the closing handshake, or answered ours.
     Closed(u16),
-    /// The peer broke the protocol: to be closed with this code.
+    /// The peer broke the protocol: close with this code.
     Failed(CloseCode),
 }
 
-/// What tungstenite takes for a socket: reads come from `rest`, writes go to `out`.
+/// Stands in for a socket: tungstenite reads from `rest` and writes to `out`.
 struct Pipe<'a> {
     rest: &'a mut Vec<u8>,
     out: &'a mut Vec<u8>,
+}
+
+/// tungstenite's configuration; every field is set by us. Its write buffer only passes bytes on.
+pub(super) fn config(message_bytes_max: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_CHUNK_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(usize::MAX)
+        .max_message_size(Some(message_bytes_max))
+        .max_frame_size(Some(message_bytes_max))
+        .accept_unmasked_frames(false)
 }
 
 impl Reader {
@@ -54,7 +67,7 @@ impl Reader {
         Reader { parser: None }
     }
 
-    /// Takes over bytes that have arrived.
+    /// Takes bytes that have arrived.
     pub(super) fn feed(&mut self, bytes: &[u8], config: &WebSocketConfig) {
         match &mut self.parser {
             Some(parser) => {
@@ -66,7 +79,7 @@ impl Reader {
         }
     }
 
-    /// The next message. What the protocol answers by itself (pong, close) is appended to `out`.
+    /// The next message. Automatic answers (pong, close) are appended to `out`.
     /// `bytes_max` is the largest message that is taken, in bytes.
     pub(super) fn next(&mut self, bytes_max: usize, out: &mut Vec<u8>) -> Result<Message, Stop> {
         let Some(parser) = &mut self.parser else { return Err(Stop::Starved) };
@@ -82,7 +95,7 @@ impl Reader {
         parser.next(out)
     }
 
-    /// Appends our close frame; from now on the peer's is waited for.
+    /// Appends our close frame. From now on the peer's is expected.
     pub(super) fn close(&mut self, code: CloseCode, config: &WebSocketConfig, out: &mut Vec<u8>) {
         let parser = self.parser.get_or_insert_with(|| Box::new(Parser::new(&[], config)));
         parser.close(code, out);
@@ -91,7 +104,7 @@ impl Reader {
 
 impl Parser {
     fn new(bytes: &[u8], config: &WebSocketConfig) -> Self {
-        // With the capacity that tungstenite asks for, or it would copy them once more.
+        // With the capacity that tungstenite wants, or it would copy the bytes once more.
         let mut part = Vec::with_capacity(bytes.len().max(config.read_buffer_size));
         part.extend_from_slice(bytes);
         Parser {
@@ -111,7 +124,7 @@ impl Parser {
         let mut pipe = Pipe { rest: &mut self.rest, out };
         let message = self.context.read(&mut pipe).map_err(stop)?;
         self.parsed_bytes += wire_bytes(&message);
-        // What the message makes tungstenite say goes out with its answer, not with the next read.
+        // tungstenite's own answer must go out with ours, not after the next read.
         match message {
             Message::Ping(_) => self.context.flush(&mut pipe).map_err(stop)?,
             Message::Close(frame) => {
@@ -131,7 +144,7 @@ impl Parser {
         self.closing = true;
         let frame = CloseFrame { code: WireCode::from(code.as_u16()), reason: Utf8Bytes::from_static(code.reason()) };
         let mut pipe = Pipe { rest: &mut self.rest, out };
-        // Writing into memory cannot fail; a context that is closed already has nothing to add.
+        // Writing to memory cannot fail, and a context that is already closed has nothing to add.
         let _ = self.context.close(&mut pipe, Some(frame));
     }
 }
@@ -140,7 +153,7 @@ fn stop(error: Error) -> Stop {
     stop_with(error, NO_CODE)
 }
 
-/// The same, where the peer has closed with this code.
+/// The same; `code` is that of the peer's close frame.
 fn stop_with(error: Error, code: u16) -> Stop {
     match error {
         Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => Stop::Starved,
@@ -152,8 +165,8 @@ fn stop_with(error: Error, code: u16) -> Stop {
     }
 }
 
-/// Bytes of a masked frame with this message in its shortest form. A message that came in another form
-/// was longer on the wire, and the parser then stays; no message can be shorter.
+/// Size of this message as one masked frame in its shortest form. No message can be shorter on the wire. If
+/// it was longer, the sums differ and the parser is kept.
 fn wire_bytes(message: &Message) -> u64 {
     let payload = message.len();
     let length = match payload {

@@ -17,8 +17,9 @@ use ws_core::{
 use ws_proto::action::Ack;
 
 use super::*;
-use crate::connection_log::LogConnections;
+use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::endpoint::SessionEndpoint;
+use crate::socket_slots::SocketSlots;
 
 /// Bytes that may wait for a client.
 const OUTBOX_BYTES_MAX: usize = 64 * 1024;
@@ -154,7 +155,7 @@ fn socket_options(hub: &Hub) -> SocketOptions {
         outbox_bytes_max: OUTBOX_BYTES_MAX,
         clock: hub.clock(),
         counters: hub.counters().clone(),
-        outside: Outside::default(),
+        slots: SocketSlots::default(),
         log: ConnectionLog::new(LogConnections::Off),
     }
 }

@@ -1,6 +1,6 @@
-//! TLS under a WebSocket: the connection's task reads, and it and the fan-out write, through one session behind a short
-//! lock. Nobody waits under it: what the socket does not take of a record stays in the session, and is tried again
-//! before anything else.
+//! TLS under a WebSocket. The connection's task reads and writes, and the fan-out writes, through one TLS session
+//! behind a short lock. Nobody blocks while holding it: the part of a record that the socket does not take stays in the
+//! session and is written before anything else.
 //!
 //! The lock comes after that of the connection.
 
@@ -20,7 +20,7 @@ use ws_core::Outlet;
 use crate::limits::{TLS_BUFFER_BYTES_MAX, TLS_READ_BYTES_MAX};
 
 thread_local! {
-    /// Records on their way from a socket into a session, which come whole or in parts.
+    /// Records read from a socket, whole or in parts, for the session.
     static RECORDS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -31,17 +31,17 @@ pub(crate) struct TlsInput {
     session: Arc<Mutex<ServerConnection>>,
 }
 
-/// The writing half. Dropping it says goodbye, and sends the FIN.
+/// The writing half. Dropping it sends close_notify and the FIN.
 #[derive(Debug)]
 pub(super) struct TlsOutlet {
     socket: OwnedWriteHalf,
     session: Arc<Mutex<ServerConnection>>,
 }
 
-/// A socket that never waits.
-struct Now<'a>(&'a TcpStream);
+/// A socket whose writes never block.
+struct NonBlocking<'a>(&'a TcpStream);
 
-/// Takes a socket apart whose handshake is done. What has been decrypted already is read first.
+/// Splits a socket after its handshake. Data that is already decrypted is read first.
 pub(super) fn split(socket: TcpStream, session: ServerConnection) -> (TlsInput, TlsOutlet) {
     let (read, write) = socket.into_split();
     let session = Arc::new(Mutex::new(session));
@@ -53,7 +53,7 @@ impl TlsInput {
         self.socket.as_ref()
     }
 
-    /// Reads what has been sent, decrypted; nothing: the peer has ended it, in order or not.
+    /// Reads decrypted data. None: the peer has closed its side, with close_notify or without.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut records = RECORDS.take();
         records.resize(TLS_READ_BYTES_MAX, 0);
@@ -68,36 +68,36 @@ impl TlsInput {
         buffer: &mut ReadBuf<'_>,
         records: &mut [u8],
     ) -> Poll<io::Result<()>> {
-        // What came with the handshake has been decrypted already.
-        let mut is_over = take_plain(&mut self.session.lock(), buffer)?;
-        while buffer.filled().is_empty() && !is_over {
+        // Data that came with the handshake is already decrypted.
+        let mut is_closed = take_plain(&mut self.session.lock(), buffer)?;
+        while buffer.filled().is_empty() && !is_closed {
             let mut read = ReadBuf::new(records);
             ready!(Pin::new(&mut self.socket).poll_read(cx, &mut read))?;
-            // Without a goodbye. Messages have their own ends, so nothing can be cut off unnoticed.
-            is_over = read.filled().is_empty() || self.decrypt(read.filled(), buffer)?;
+            // An end without close_notify. WebSocket frames have lengths, so a truncation does not go unnoticed.
+            is_closed = read.filled().is_empty() || self.decrypt(read.filled(), buffer)?;
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Decrypts records, or parts of them. Whether the peer has said goodbye.
+    /// Decrypts records, or parts of them. `true`: the peer has sent close_notify.
     fn decrypt(&mut self, mut records: &[u8], buffer: &mut ReadBuf<'_>) -> io::Result<bool> {
         let mut session = self.session.lock();
-        let mut is_over = false;
-        while !records.is_empty() && !is_over {
+        let mut is_closed = false;
+        while !records.is_empty() && !is_closed {
             session.read_tls(&mut records)?;
             let processed = session.process_new_packets();
-            // Answers to what was read, an alert among them.
+            // Answers to what was read, such as an alert.
             send(&mut session, self.socket.as_ref()).or_else(would_block)?;
             processed.map_err(io::Error::other)?;
-            is_over = take_plain(&mut session, buffer)?;
+            is_closed = take_plain(&mut session, buffer)?;
         }
-        // When it begins to read, it gives back what a large record has needed.
-        let _ = session.read_tls(&mut Nothing);
-        Ok(is_over)
+        // Makes the session shrink the buffer that a large record needed.
+        let _ = session.read_tls(&mut Empty);
+        Ok(is_closed)
     }
 }
 
-/// Takes what is decrypted. Whether the peer has said goodbye.
+/// Takes decrypted data. `true`: the peer has sent close_notify.
 fn take_plain(session: &mut ServerConnection, buffer: &mut ReadBuf<'_>) -> io::Result<bool> {
     while buffer.remaining() > 0 {
         match session.reader().read(buffer.initialize_unfilled()) {
@@ -113,7 +113,7 @@ fn take_plain(session: &mut ServerConnection, buffer: &mut ReadBuf<'_>) -> io::R
 impl Outlet for TlsOutlet {
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut session = self.session.lock();
-        // What reading has left to be said.
+        // What reading left to be sent.
         send(&mut session, self.socket.as_ref())?;
         let mut taken = 0;
         while taken < bytes.len() && !session.wants_write() {
@@ -128,7 +128,7 @@ impl Outlet for TlsOutlet {
         let mut session = self.session.lock();
         let mut sent = 0;
         while session.wants_write() {
-            match session.write_tls(&mut Now(self.socket.as_ref())) {
+            match session.write_tls(&mut NonBlocking(self.socket.as_ref())) {
                 Ok(bytes) => sent += bytes,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && sent > 0 => break,
                 Err(error) => return Err(error),
@@ -146,37 +146,37 @@ impl Drop for TlsOutlet {
     fn drop(&mut self) {
         let mut session = self.session.lock();
         session.send_close_notify();
-        // A full socket, or one that is gone, hears no goodbye.
+        // If the socket is full or closed, the peer gets no close_notify.
         let _ = send(&mut session, self.socket.as_ref());
     }
 }
 
-/// Sends what the session has to send, as far as the socket takes it.
+/// Sends the session's records, as far as the socket takes them.
 ///
 /// # Errors
-/// [`io::ErrorKind::WouldBlock`] where not all has gone; else the socket is gone.
+/// [`io::ErrorKind::WouldBlock`] when the socket is full; other errors when it is broken.
 fn send(session: &mut ServerConnection, socket: &TcpStream) -> io::Result<()> {
     while session.wants_write() {
-        session.write_tls(&mut Now(socket))?;
+        session.write_tls(&mut NonBlocking(socket))?;
     }
     Ok(())
 }
 
-/// The rest goes another time.
+/// Ignores that the socket is full: the rest goes out later.
 fn would_block(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::WouldBlock { Ok(()) } else { Err(error) }
 }
 
-/// Has no bytes.
-struct Nothing;
+/// A reader without bytes.
+struct Empty;
 
-impl Read for Nothing {
+impl Read for Empty {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
     }
 }
 
-impl Write for Now<'_> {
+impl Write for NonBlocking<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.try_write(bytes)
     }

@@ -1,4 +1,4 @@
-//! Every setting of rustls that matters, none inherited unseen.
+//! Every setting of rustls that matters, spelled out.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,19 +12,19 @@ use rustls::{CertificateError, Error, InconsistentKeys, NoKeyLog, RootCertStore,
 
 use super::{TlsError, files};
 
-/// The protocol behind TLS (RFC 7301): a client that speaks another one alone is refused, one that says nothing is not.
+/// The protocol over TLS (RFC 7301). A client that offers only others is refused; one that offers none is not.
 const ALPN: &[u8] = b"http/1.1";
 
-/// Tickets after a handshake in TLS 1.3: one, since a client that comes back comes back once.
+/// Session tickets after a TLS 1.3 handshake. One is enough for one reconnect.
 const TICKETS: usize = 1;
 
-/// Reads the files, and makes of them what handshakes use.
+/// Reads the files and builds the configuration for handshakes.
 pub(super) fn read(cert_file: &Path, key_file: &Path) -> Result<ServerConfig, TlsError> {
     let chain = files::certificates(cert_file)?;
     let key = files::key(key_file)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     if let Some(own) = chain.first() {
-        doubt(own).into_iter().for_each(|doubt| tracing::warn!(file = %cert_file.display(), "{doubt}"));
+        validity_warning(own).into_iter().for_each(|warning| tracing::warn!(file = %cert_file.display(), "{warning}"));
     }
     // Newest first, as rustls takes them.
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -34,17 +34,17 @@ pub(super) fn read(cert_file: &Path, key_file: &Path) -> Result<ServerConfig, Tl
         .with_single_cert(chain, key)
         .map_err(|error| blame(error, cert_file, key_file))?;
     config.alpn_protocols = vec![ALPN.to_vec()];
-    // A phone without AES in hardware prefers ChaCha20, and knows best.
+    // The client's order counts: a phone without AES in hardware prefers ChaCha20.
     config.ignore_client_order = false;
-    // Records of 16 KiB, the most there is.
+    // Records of 16 KiB, the maximum.
     config.max_fragment_size = None;
-    // Sessions are in their tickets, sealed by a key that changes every six hours: no memory, whoever comes back.
-    // A reload begins a new key, so that everyone sees the new certificate.
+    // Sessions live in their tickets, sealed with a key that changes every six hours, so they need no memory here.
+    // A reload starts a new key, so that every client sees the new certificate.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(unavailable)?;
     config.send_tls13_tickets = TICKETS;
     config.max_tls13_tickets = TICKETS;
-    // Early data can be replayed, and a handshake of a WebSocket counts.
+    // Early data can be replayed, and a WebSocket handshake has effects.
     config.max_early_data_size = 0;
     config.send_half_rtt_data = false;
     config.require_ems = false;
@@ -55,7 +55,7 @@ pub(super) fn read(cert_file: &Path, key_file: &Path) -> Result<ServerConfig, Tl
     Ok(config)
 }
 
-/// Which of the files is to blame.
+/// Names the file that causes an error.
 fn blame(error: Error, cert_file: &Path, key_file: &Path) -> TlsError {
     let reason = error.to_string();
     match error {
@@ -73,8 +73,8 @@ fn unavailable(error: Error) -> TlsError {
     TlsError::Unavailable { reason: error.to_string() }
 }
 
-/// Whether clients will refuse the certificate for its dates.
-pub(super) fn doubt(own: &CertificateDer<'_>) -> Option<&'static str> {
+/// A warning if clients will refuse the certificate because of its dates.
+pub(super) fn validity_warning(own: &CertificateDer<'_>) -> Option<&'static str> {
     match dates(own, &Arc::new(rustls::crypto::ring::default_provider())) {
         Some(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
             Some("the certificate has expired: clients will refuse it")
@@ -86,7 +86,7 @@ pub(super) fn doubt(own: &CertificateDer<'_>) -> Option<&'static str> {
     }
 }
 
-/// What a client that trusts this certificate alone finds wrong with it. Dates come before the name and the issuer.
+/// The error of a client that trusts only this certificate. Dates are checked before the name and the issuer.
 fn dates(own: &CertificateDer<'_>, provider: &Arc<rustls::crypto::CryptoProvider>) -> Option<CertificateError> {
     let mut roots = RootCertStore::empty();
     roots.add(own.clone().into_owned()).ok()?;

@@ -1,4 +1,4 @@
-//! Why there is no TLS.
+//! Why a certificate and its key cannot be used.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ pub enum TlsFile {
 }
 
 impl TlsError {
-    /// The file that it is about, of two that can be read.
+    /// The file that the error is about.
     pub(super) fn file(&self) -> TlsFile {
         match self {
             TlsError::Key { .. } | TlsError::Encrypted { .. } | TlsError::Mismatch { .. } => TlsFile::Key,
@@ -29,7 +29,7 @@ impl TlsError {
     }
 }
 
-/// What is wrong with a certificate or its key: which file, what is in it, what is allowed.
+/// What is wrong with a certificate or its key: the file, what it contains, what is allowed.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
@@ -37,58 +37,58 @@ pub enum TlsError {
     Unreadable {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A file is far too large to be what it should be.
+    /// A file is far too large for a certificate or key.
     #[error("{}: larger than {TLS_FILE_BYTES_MAX} bytes; a PEM file is a few thousand", file.display())]
     TooLarge {
         /// The file.
         file: PathBuf,
     },
-    /// A file is PEM that is cut off or damaged.
+    /// A file is truncated or damaged PEM.
     #[error("{}: damaged PEM: {reason}", file.display())]
     Damaged {
         /// The file.
         file: PathBuf,
-        /// What does not fit.
+        /// What is damaged.
         reason: String,
     },
-    /// A file has not in it what it should.
+    /// A file does not contain what it should.
     #[error("{}: no {wanted} in it, but {found}; allowed: {allowed}", file.display())]
     Missing {
         /// The file.
         file: PathBuf,
         /// Certificate or private key.
         wanted: &'static str,
-        /// The sections that are there.
+        /// The PEM sections that it contains.
         found: String,
-        /// The sections of which one must be.
+        /// The PEM sections that it may contain.
         allowed: &'static str,
     },
     /// A private key needs a passphrase.
-    #[error("{}: the private key is encrypted; allowed: one without a passphrase (`openssl pkey` takes it off)", file.display())]
+    #[error("{}: the private key is encrypted; allowed: one without a passphrase (`openssl pkey` removes it)", file.display())]
     Encrypted {
         /// The file.
         file: PathBuf,
     },
-    /// A certificate is none that can be used.
+    /// A certificate cannot be used.
     #[error("{}: not a certificate that a server can use: {reason}", file.display())]
     Certificate {
         /// The file.
         file: PathBuf,
-        /// What rustls says.
+        /// The error of rustls.
         reason: String,
     },
-    /// A private key is none that can be used.
+    /// A private key cannot be used.
     #[error("{}: not a key that can be used: {reason}; allowed: RSA (2048 to 4096 bits), ECDSA (P-256, P-384), Ed25519", file.display())]
     Key {
         /// The file.
         file: PathBuf,
-        /// What rustls says.
+        /// The error of rustls.
         reason: String,
     },
-    /// Each of the two is good, but they do not belong together.
+    /// The key does not belong to the certificate.
     #[error("{}: not the key of the first certificate in {}", key_file.display(), cert_file.display())]
     Mismatch {
         /// The certificate.
@@ -96,10 +96,10 @@ pub enum TlsError {
         /// The key.
         key_file: PathBuf,
     },
-    /// There is no randomness, or another surprise.
-    #[error("TLS cannot be had: {reason}")]
+    /// TLS is unavailable, for example for lack of randomness.
+    #[error("TLS is unavailable: {reason}")]
     Unavailable {
-        /// What rustls says.
+        /// The error of rustls.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Certificates and keys out of PEM files (RFC 7468).
+//! Reads certificates and keys from PEM files (RFC 7468).
 
 use std::fs::File;
 use std::io::Read;
@@ -12,7 +12,7 @@ use crate::limits::TLS_FILE_BYTES_MAX;
 
 const BEGIN: &str = "-----BEGIN ";
 
-/// All certificates of a file, in their order; one at least.
+/// All certificates of a file, in order; at least one.
 pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let pem = read(file)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
@@ -45,13 +45,13 @@ fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
     }
 }
 
-/// PKCS #8 says so in its label, the older forms in a line behind it.
+/// PKCS #8 says so in its label, the older formats in a line after it.
 fn is_encrypted(pem: &[u8]) -> bool {
     let text = String::from_utf8_lossy(pem);
     text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || text.contains("Proc-Type: 4,ENCRYPTED")
 }
 
-/// In words of our own: the library's quote the file, and it may hold a key.
+/// In our own words: the library's quote the file, which may contain a key.
 fn damaged(file: &Path, error: &rustls::pki_types::pem::Error) -> TlsError {
     let reason = match error {
         pem::Error::MissingSectionEnd { .. } => "a section has no end line of its own (are the line breaks gone?)",
@@ -63,10 +63,10 @@ fn damaged(file: &Path, error: &rustls::pki_types::pem::Error) -> TlsError {
     TlsError::Damaged { file: file.to_owned(), reason: reason.to_owned() }
 }
 
-/// Says what is there instead: the labels of its sections, nothing of what is in them.
+/// Says what the file contains instead: the labels of its sections, nothing of their contents.
 fn missing(file: &Path, pem: &[u8], wanted: &'static str, allowed: &'static str) -> TlsError {
     let text = String::from_utf8_lossy(pem);
-    // Without line breaks, all of a key may stand where a label should.
+    // Without line breaks, a whole key may stand where a label should be.
     let is_label =
         |label: &&str| label.bytes().all(|byte| byte.is_ascii_uppercase() || b"0123456789 #".contains(&byte));
     let labels = text.lines().filter_map(|line| line.strip_prefix(BEGIN)?.trim_end().strip_suffix("-----"));

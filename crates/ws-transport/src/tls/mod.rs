@@ -1,6 +1,6 @@
-//! TLS in the server itself: a certificate and a key from files, which may be replaced while it runs.
+//! TLS in the server itself, with a certificate and a key from files that may be replaced while it runs.
 //!
-//! TLS 1.2 and 1.3 by rustls with ring; no client certificates, no early data, HTTP/1.1 alone. What goes on in a
+//! TLS 1.2 and 1.3 by rustls with ring; no client certificates, no early data, only HTTP/1.1. What happens in a
 //! connection after its handshake is in `socket/tls.rs`.
 
 mod config;
@@ -21,7 +21,7 @@ pub use self::error::{TlsError, TlsFile};
 use self::stamps::Stamps;
 use crate::limits::TLS_BUFFER_BYTES_MAX;
 
-/// What a server needs to speak TLS. Cheap to clone; all clones are the same certificate.
+/// A certificate and its key. Cheap to clone; all clones share them.
 #[derive(Debug, Clone)]
 pub struct Tls(Arc<Shared>);
 
@@ -29,22 +29,22 @@ pub struct Tls(Arc<Shared>);
 struct Shared {
     cert_file: PathBuf,
     key_file: PathBuf,
-    /// What the next handshake uses. Replaced as a whole, and held only while it is cloned.
+    /// For the next handshake. Replaced as a whole, and locked only while it is cloned.
     config: RwLock<Arc<ServerConfig>>,
-    /// The files as they were when they were last read with success. Held while they are read: one at a time.
+    /// The files as they were when they were last read successfully. Locked while they are read, one reload at a time.
     stamps: Mutex<Stamps>,
 }
 
 impl Tls {
-    /// Reads a certificate (the server's own first, then those between it and a root) and its key, both as PEM; they
-    /// may be one file. Blocks for as long as reading files takes.
+    /// Reads a certificate chain (the server's certificate first, then the intermediates) and its key, both in PEM.
+    /// They may be in one file. Blocks while it reads.
     ///
     /// A certificate that has expired, or is not valid yet, is a warning in the log.
     ///
     /// # Errors
-    /// When a file cannot be read, has not in it what it should, or the key is not that of the certificate.
+    /// When a file cannot be read or does not contain what it should, or the key does not belong to the certificate.
     pub fn load(cert_file: &Path, key_file: &Path) -> Result<Self, TlsError> {
-        // Before they are read, so that a change in between is seen as one.
+        // Taken before the files are read, so that a change in between is noticed.
         let stamps = Stamps::of(cert_file, key_file);
         let config = config::read(cert_file, key_file)?;
         Ok(Tls(Arc::new(Shared {
@@ -55,8 +55,8 @@ impl Tls {
         })))
     }
 
-    /// All that is wrong with the files, each mistake with the one that it is about; nothing where
-    /// [`load`](Self::load) succeeds. Blocks like it.
+    /// All mistakes in the files, each with the file that it is about. Empty if [`load`](Self::load) would succeed.
+    /// Blocks while it reads.
     pub fn check(cert_file: &Path, key_file: &Path) -> Vec<(TlsFile, TlsError)> {
         let cert = files::certificates(cert_file).err().map(|error| (TlsFile::Certificate, error));
         let key = files::key(key_file).err().map(|error| (TlsFile::Key, error));
@@ -68,18 +68,18 @@ impl Tls {
         together.into_iter().map(|error| (error.file(), error)).collect()
     }
 
-    /// What [`load`](Self::load) would warn of, for who only checks.
-    pub fn doubt(cert_file: &Path) -> Option<&'static str> {
-        files::certificates(cert_file).ok()?.first().and_then(config::doubt)
+    /// The warning that [`load`](Self::load) would log.
+    pub fn warning(cert_file: &Path) -> Option<&'static str> {
+        files::certificates(cert_file).ok()?.first().and_then(config::validity_warning)
     }
 
-    /// Reads both files again: handshakes from now on use what is in them, connections that are open go on. Tickets
-    /// of sessions before it are no longer taken. Blocks like [`load`](Self::load).
+    /// Reads both files again. New handshakes use the new certificate, open connections continue. Session tickets from
+    /// before are no longer accepted. Blocks like [`load`](Self::load).
     ///
-    /// [`watch`](Self::watch) does so some seconds after a file has changed.
+    /// [`watch`](Self::watch) does this some seconds after a file has changed.
     ///
     /// # Errors
-    /// Those of [`load`](Self::load); then what was read before stays in use.
+    /// Those of [`load`](Self::load). The previous certificate then stays in use.
     pub fn reload(&self) -> Result<(), TlsError> {
         let mut stamps = self.0.stamps.lock();
         let seen = Stamps::of(&self.0.cert_file, &self.0.key_file);
@@ -89,7 +89,7 @@ impl Tls {
         Ok(())
     }
 
-    /// Waits for the peer's handshake; the caller bounds the time.
+    /// Waits for the peer's handshake. The caller sets the timeout.
     pub(crate) async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
         let config = self.0.config.read().clone();
         let bound = |session: &mut rustls::ServerConnection| session.set_buffer_limit(Some(TLS_BUFFER_BYTES_MAX));

@@ -1,14 +1,14 @@
-//! What the metadata of certificate and key say of their contents: different stamps, different files.
+//! Detects changes of the certificate and key files by their metadata.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Both files as a look at them shows them.
+/// The metadata of both files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamps([Option<Stamp>; 2]);
 
-/// One file, links followed. `None` elsewhere: it is not there.
+/// The metadata of one file, with links followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     device: u64,

@@ -1,27 +1,27 @@
-//! Notices that the files have been replaced.
+//! Notices when the files have been replaced.
 //!
-//! Certificate and key are often written one after the other: until they fit together, what was read before stays in
-//! use. By a look at the files' metadata rather than by inotify, which does not follow the links that Kubernetes and
-//! certbot turn round.
+//! Certificate and key are often written one after the other. Until they fit together, the previous ones stay in use.
+//! The files' metadata is polled, because inotify does not follow the symbolic links that Kubernetes and certbot swap.
 
 use super::Tls;
 use super::stamps::Stamps;
-use crate::limits::TLS_LOOK_INTERVAL;
+use crate::limits::TLS_POLL_INTERVAL;
 
 impl Tls {
     /// Reloads when a file has changed, and says so in the log, until the future is dropped.
     pub async fn watch(self) {
         let mut last_error = None;
         loop {
-            tokio::time::sleep(TLS_LOOK_INTERVAL).await;
+            tokio::time::sleep(TLS_POLL_INTERVAL).await;
             let tls = self.clone();
-            let looked = tokio::task::spawn_blocking(move || tls.look(last_error)).await;
+            let looked = tokio::task::spawn_blocking(move || tls.check_once(last_error)).await;
             last_error = looked.unwrap_or_default();
         }
     }
 
-    /// Looks once. Takes what went wrong at the look before, and gives what goes wrong now: the same is said once.
-    fn look(&self, last_error: Option<String>) -> Option<String> {
+    /// Checks once. Takes the error of the last check and returns the error of this one, so that the same error is
+    /// logged once.
+    fn check_once(&self, last_error: Option<String>) -> Option<String> {
         let seen = Stamps::of(&self.0.cert_file, &self.0.key_file);
         if *self.0.stamps.lock() == seen {
             return None;
@@ -32,7 +32,7 @@ impl Tls {
         };
         let error = error.to_string();
         if last_error.as_ref() != Some(&error) {
-            tracing::warn!(%error, "the new certificate cannot be used: the one before stays");
+            tracing::warn!(%error, "the new certificate cannot be used; the previous one stays in use");
         }
         Some(error)
     }
@@ -67,22 +67,22 @@ mod tests {
         let tls = Tls::load(&dir.path().join("cert.pem"), &dir.path().join("key.pem")).expect("a certificate");
         let config = || tls.0.config.read().clone();
         let first = config();
-        assert_eq!(tls.look(None), None);
+        assert_eq!(tls.check_once(None), None);
         assert!(std::sync::Arc::ptr_eq(&first, &config()), "nothing has changed");
 
         let (cert, key) = pair();
         write(&dir, "key.pem", &key);
-        let error = tls.look(None).expect("they do not fit");
+        let error = tls.check_once(None).expect("they do not fit");
         assert!(error.contains("key.pem: not the key of the first certificate in"), "{error}");
-        assert_eq!(tls.look(Some(error.clone())), Some(error), "it goes on trying");
+        assert_eq!(tls.check_once(Some(error.clone())), Some(error), "it goes on trying");
         assert!(std::sync::Arc::ptr_eq(&first, &config()), "the one before stays");
         write(&dir, "cert.pem", &cert);
-        assert_eq!(tls.look(None), None);
+        assert_eq!(tls.check_once(None), None);
         let second = config();
         assert!(!std::sync::Arc::ptr_eq(&first, &second), "now they fit");
-        assert_eq!(tls.look(None), None);
+        assert_eq!(tls.check_once(None), None);
         assert!(std::sync::Arc::ptr_eq(&second, &config()), "and are read once");
         fs::remove_file(dir.path().join("key.pem")).expect("a file");
-        assert!(tls.look(None).is_some_and(|error| error.contains("cannot be read")));
+        assert!(tls.check_once(None).is_some_and(|error| error.contains("cannot be read")));
     }
 }

@@ -4,26 +4,26 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::{Setting, Typed, Wrong};
+use super::{InvalidValue, Setting, Typed};
 
-/// A list of addresses that is not empty and names none twice.
+/// A list of addresses, not empty and without duplicates.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Addresses;
 
 impl Setting for Vec<SocketAddr> {
     type Rule = Addresses;
 
-    fn read(_: &Addresses, typed: &Typed) -> Result<Self, Wrong> {
+    fn read(_: &Addresses, typed: &Typed) -> Result<Self, InvalidValue> {
         let mut list = Self::new();
         for item in split(typed) {
-            let text = item.text().ok_or_else(|| item.wrong())?;
-            let addr = parse(text).map_err(|hint| item.wrong_because(hint))?;
+            let text = item.text().ok_or_else(|| item.invalid())?;
+            let addr = parse(text).map_err(|hint| item.invalid_because(hint))?;
             if addr.port() != 0 && list.contains(&addr) {
-                return Err(item.wrong_because(format!("{addr} is there twice")));
+                return Err(item.invalid_because(format!("{addr} is listed twice")));
             }
             list.push(addr);
         }
-        if list.is_empty() { Err(typed.wrong_because("at least one address is needed")) } else { Ok(list) }
+        if list.is_empty() { Err(typed.invalid_because("at least one address is needed")) } else { Ok(list) }
     }
 
     fn show(&self, _: &Addresses) -> String {
@@ -36,7 +36,7 @@ impl Setting for Vec<SocketAddr> {
     }
 }
 
-/// The single entries: of a list, and of text from outside a file, where commas part them.
+/// The entries of a list, or of a text from outside a file, where commas separate them.
 fn split(typed: &Typed) -> Vec<Typed> {
     match typed {
         Typed::List(items) => items.iter().flat_map(split).collect(),
@@ -66,7 +66,7 @@ fn parse(text: &str) -> Result<SocketAddr, String> {
         "localhost" => Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)),
         "" => Err(format!("the address is missing: 0.0.0.0:{port} (all of IPv4), [::]:{port} or 127.0.0.1:{port}")),
         "*" => Err(format!("all addresses are 0.0.0.0:{port} (IPv4) or [::]:{port}")),
-        host if host.contains(':') => Err(format!("IPv6 stands in brackets: [{host}]:{port}")),
+        host if host.contains(':') => Err(format!("write IPv6 in brackets: [{host}]:{port}")),
         _ => Err("names are not looked up: write the IP address".to_owned()),
     }
 }
@@ -98,13 +98,13 @@ mod tests {
 
     #[test]
     fn hints() {
-        check(&bare("localhost:1,127.0.0.1:1"), Err("127.0.0.1:1 is there twice"));
+        check(&bare("localhost:1,127.0.0.1:1"), Err("127.0.0.1:1 is listed twice"));
         check(&bare(":80"), Err("the address is missing: 0.0.0.0:80 (all of IPv4), [::]:80 or 127.0.0.1:80"));
         check(&bare("80"), Err("the address is missing: 0.0.0.0:80 (all of IPv4), [::]:80 or 127.0.0.1:80"));
         check(&bare("*:80"), Err("all addresses are 0.0.0.0:80 (IPv4) or [::]:80"));
         check(&bare("127.0.0.1"), Err("the port is missing: 127.0.0.1:3000"));
         check(&bare("::1"), Err("the port is missing: [::1]:3000"));
-        check(&bare("fe80::1:2:3:4:5:6:80"), Err("IPv6 stands in brackets: [fe80::1:2:3:4:5:6]:80"));
+        check(&bare("fe80::1:2:3:4:5:6:80"), Err("write IPv6 in brackets: [fe80::1:2:3:4:5:6]:80"));
         check(&bare("localhost:99999"), Err("a port is a number from 0 to 65535, after the last colon"));
         check(&bare("example.org:80"), Err("names are not looked up: write the IP address"));
         check(&Typed::Quoted("1.2.3.4:1,1.2.3.4:2".to_owned()), Err("several addresses are a list: [\"…\", \"…\"]"));

@@ -1,6 +1,6 @@
-//! One word out of a few.
+//! One word of a fixed set.
 
-use super::{Setting, Typed, Wrong};
+use super::{InvalidValue, Setting, Typed};
 use crate::config::nearest::nearest;
 
 /// An enum whose variants are words of the configuration.
@@ -34,12 +34,12 @@ impl<T: Choice> Words<T> {
 impl<T: Choice> Setting for T {
     type Rule = Words<T>;
 
-    fn read(rule: &Words<T>, typed: &Typed) -> Result<Self, Wrong> {
-        let text = typed.text().ok_or_else(|| typed.wrong())?;
+    fn read(rule: &Words<T>, typed: &Typed) -> Result<Self, InvalidValue> {
+        let text = typed.text().ok_or_else(|| typed.invalid())?;
         let found = rule.taken().find(|(word, _)| *word == text);
         found.map(|(_, value)| value).ok_or_else(|| {
             let near = nearest(text, rule.taken().map(|(word, _)| word));
-            near.map_or_else(|| typed.wrong(), |word| typed.wrong_because(format!("did you mean {word}?")))
+            near.map_or_else(|| typed.invalid(), |word| typed.invalid_because(format!("did you mean {word}?")))
         })
     }
 

@@ -1,6 +1,6 @@
-//! What was typed, and the kinds of values that it can mean.
+//! Typed values, and the kinds of values that they can be parsed to.
 //!
-//! A kind of value is an implementation of [`Setting`]: read, show and describe it. Each has a file.
+//! A kind of value implements [`Setting`]: read, show and describe it. Each has a file.
 
 mod address;
 mod choice;
@@ -25,7 +25,7 @@ pub use time::duration;
 pub(crate) use time::{DAY, MINUTE, MS, time};
 pub use url::SecureUrl;
 
-/// A value as it stands in its source, before it is known what it should be.
+/// A value as typed in its source, before parsing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Typed {
     /// From a variable or a flag, where everything is text: `25s`, `64_000`, `a:1,b:2`.
@@ -37,14 +37,14 @@ pub(crate) enum Typed {
     /// A `true` or `false` of the file.
     Boolean(bool),
     List(Vec<Typed>),
-    /// A section of the file: it is there, with keys or without.
+    /// A section of the file, with or without keys.
     Section,
-    /// What no key takes, in words: a float, a date, a table.
+    /// Something that no key takes, in words: a float, a date, a table.
     Other(String),
 }
 
 impl Typed {
-    /// The text, where it is one.
+    /// The text, if it is one.
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Bare(text) | Self::Quoted(text) => Some(text.trim_ascii()),
@@ -52,19 +52,19 @@ impl Typed {
         }
     }
 
-    pub(crate) fn wrong(&self) -> Wrong {
-        Wrong { found: self.to_string(), hint: None }
+    pub(crate) fn invalid(&self) -> InvalidValue {
+        InvalidValue { found: self.to_string(), hint: None }
     }
 
-    pub(crate) fn wrong_because(&self, hint: impl Into<String>) -> Wrong {
-        Wrong { found: self.to_string(), hint: Some(hint.into()) }
+    pub(crate) fn invalid_because(&self, hint: impl Into<String>) -> InvalidValue {
+        InvalidValue { found: self.to_string(), hint: Some(hint.into()) }
     }
 }
 
 /// Characters of a text that a mistake shows.
 const SHOWN_CHARS_MAX: usize = 100;
 
-/// As a mistake shows it: on one line, and not endless.
+/// As a mistake shows it: on one line, and truncated.
 impl fmt::Display for Typed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -82,9 +82,9 @@ impl fmt::Display for Typed {
     }
 }
 
-/// Why a value cannot be taken. What is allowed instead, the key knows.
+/// Why a value is not valid. The key says what is allowed instead.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Wrong {
+pub(crate) struct InvalidValue {
     pub(crate) found: String,
     pub(crate) hint: Option<String>,
 }
@@ -93,13 +93,13 @@ pub(crate) struct Wrong {
 pub(crate) trait Setting: Sized {
     type Rule;
 
-    fn read(rule: &Self::Rule, typed: &Typed) -> Result<Self, Wrong>;
+    fn read(rule: &Self::Rule, typed: &Typed) -> Result<Self, InvalidValue>;
 
     /// As TOML that [`read`](Self::read) takes back.
     fn show(&self, rule: &Self::Rule) -> String;
 
-    /// Whether [`show`](Self::show) leaves out a part of it that is secret.
-    fn conceals(&self) -> bool {
+    /// Whether [`show`](Self::show) leaves out a secret part of it.
+    fn is_redacted(&self) -> bool {
         false
     }
 
@@ -119,7 +119,7 @@ pub(crate) fn default<T: Setting>(rule: &T::Rule, text: &str) -> T {
     }
 }
 
-/// Reads digits with underscores between them, as TOML does. `None` also for what is over 64 bits.
+/// Reads digits with underscores between them, as in TOML. `None` also for numbers over 64 bits.
 fn whole(text: &str) -> Option<u64> {
     let proper = text.split('_').all(|group| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit()));
     proper.then(|| text.replace('_', "").parse().ok())?

@@ -1,6 +1,6 @@
 //! Counts and sizes: whole numbers with bounds. A size may have a unit: `64KiB`.
 
-use super::{Setting, Typed, Wrong, number_and_unit, or_zero, whole};
+use super::{InvalidValue, Setting, Typed, number_and_unit, or_zero, whole};
 
 pub(crate) const KIB: u64 = 1024;
 pub(crate) const MIB: u64 = 1024 * KIB;
@@ -33,17 +33,17 @@ impl Number {
         Self { zero: Some(meaning), ..self }
     }
 
-    fn read(&self, typed: &Typed) -> Result<u64, Wrong> {
+    fn read(&self, typed: &Typed) -> Result<u64, InvalidValue> {
         let number = match typed {
             Typed::Integer(number) => u64::try_from(*number).ok(),
             Typed::Bare(text) | Typed::Quoted(text) if self.bytes => size(typed, text.trim_ascii())?,
             Typed::Bare(text) => whole(text.trim_ascii()),
             Typed::Quoted(text) if whole(text).is_some() => {
-                return Err(typed.wrong_because("a number stands without quotes"));
+                return Err(typed.invalid_because("write a number without quotes"));
             }
             Typed::Quoted(_) | Typed::Boolean(_) | Typed::List(_) | Typed::Section | Typed::Other(_) => None,
         };
-        number.filter(|number| self.takes(*number)).ok_or_else(|| typed.wrong())
+        number.filter(|number| self.takes(*number)).ok_or_else(|| typed.invalid())
     }
 
     fn takes(&self, number: u64) -> bool {
@@ -68,8 +68,8 @@ impl Number {
 impl Setting for usize {
     type Rule = Number;
 
-    fn read(rule: &Number, typed: &Typed) -> Result<Self, Wrong> {
-        Self::try_from(rule.read(typed)?).map_err(|_| typed.wrong())
+    fn read(rule: &Number, typed: &Typed) -> Result<Self, InvalidValue> {
+        Self::try_from(rule.read(typed)?).map_err(|_| typed.invalid())
     }
 
     fn show(&self, rule: &Number) -> String {
@@ -84,8 +84,8 @@ impl Setting for usize {
 impl Setting for u32 {
     type Rule = Number;
 
-    fn read(rule: &Number, typed: &Typed) -> Result<Self, Wrong> {
-        Self::try_from(rule.read(typed)?).map_err(|_| typed.wrong())
+    fn read(rule: &Number, typed: &Typed) -> Result<Self, InvalidValue> {
+        Self::try_from(rule.read(typed)?).map_err(|_| typed.invalid())
     }
 
     fn show(&self, rule: &Number) -> String {
@@ -98,13 +98,13 @@ impl Setting for u32 {
 }
 
 /// `64KiB`, `65_536`. KB is refused, because it means 1000 to some programs and 1024 to others.
-fn size(typed: &Typed, text: &str) -> Result<Option<u64>, Wrong> {
+fn size(typed: &Typed, text: &str) -> Result<Option<u64>, InvalidValue> {
     let (digits, unit) = number_and_unit(text);
     let known = UNITS.iter().find(|(name, _)| *name == unit);
     match (whole(digits), known) {
         (Some(number), Some((_, factor))) => Ok(number.checked_mul(*factor)),
         (Some(number), None) if unit.is_empty() => Ok(Some(number)),
-        (Some(_), None) => Err(typed.wrong_because(unit_hint(digits, unit))),
+        (Some(_), None) => Err(typed.invalid_because(unit_hint(digits, unit))),
         (None, _) => Ok(None),
     }
 }
@@ -194,7 +194,7 @@ mod tests {
         check(COUNT, &bare("_10"), Err(""));
         check(COUNT, &bare("+10"), Err(""));
         check(COUNT, &bare("ten"), Err(""));
-        check(COUNT, &quoted("10"), Err("a number stands without quotes"));
+        check(COUNT, &quoted("10"), Err("write a number without quotes"));
     }
 
     #[test]

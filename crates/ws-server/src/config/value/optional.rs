@@ -1,11 +1,11 @@
-//! A value that may be missing: nothing between the quotes.
+//! A value that may be missing, which is written as an empty text.
 
-use super::{Setting, Typed, Wrong};
+use super::{InvalidValue, Setting, Typed};
 
 impl<T: Setting> Setting for Option<T> {
     type Rule = T::Rule;
 
-    fn read(rule: &T::Rule, typed: &Typed) -> Result<Self, Wrong> {
+    fn read(rule: &T::Rule, typed: &Typed) -> Result<Self, InvalidValue> {
         if typed.text() == Some("") { Ok(None) } else { T::read(rule, typed).map(Some) }
     }
 
@@ -13,8 +13,8 @@ impl<T: Setting> Setting for Option<T> {
         self.as_ref().map_or_else(|| "\"\"".to_owned(), |value| value.show(rule))
     }
 
-    fn conceals(&self) -> bool {
-        self.as_ref().is_some_and(T::conceals)
+    fn is_redacted(&self) -> bool {
+        self.as_ref().is_some_and(T::is_redacted)
     }
 
     fn allowed(rule: &T::Rule) -> String {

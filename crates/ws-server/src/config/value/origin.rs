@@ -2,7 +2,7 @@
 
 use ws_transport::AllowedOrigin;
 
-use super::{Setting, Typed, Wrong};
+use super::{InvalidValue, Setting, Typed};
 
 /// A list of origins, which may be empty.
 #[derive(Clone, Copy, Debug)]
@@ -11,7 +11,7 @@ pub(crate) struct Origins;
 impl Setting for Vec<AllowedOrigin> {
     type Rule = Origins;
 
-    fn read(_: &Origins, typed: &Typed) -> Result<Self, Wrong> {
+    fn read(_: &Origins, typed: &Typed) -> Result<Self, InvalidValue> {
         let items = match typed {
             Typed::List(items) => items.clone(),
             Typed::Bare(text) => text.split(',').map(|item| Typed::Bare(item.to_owned())).collect(),
@@ -31,16 +31,16 @@ impl Setting for Vec<AllowedOrigin> {
     }
 }
 
-/// What people write instead.
-fn wrong(item: &Typed) -> Wrong {
+/// Hints for common mistakes.
+fn wrong(item: &Typed) -> InvalidValue {
     match item.text() {
         Some(text) if text.contains("://") && text.trim_end_matches('/') != text => {
-            item.wrong_because(format!("without the slash: {}", text.trim_end_matches('/')))
+            item.invalid_because(format!("write it without the slash: {}", text.trim_end_matches('/')))
         }
         Some(text) if !text.is_empty() && !text.contains("://") => {
-            item.wrong_because(format!("with the scheme: https://{text}"))
+            item.invalid_because(format!("write it with the scheme: https://{text}"))
         }
-        _ => item.wrong(),
+        _ => item.invalid(),
     }
 }
 
@@ -67,8 +67,8 @@ mod tests {
     #[test]
     fn what_is_no_origin() {
         let bare = |text: &str| read(&Typed::Bare(text.to_owned()));
-        assert_eq!(bare("a.example"), Err("with the scheme: https://a.example".to_owned()));
-        assert_eq!(bare("https://a.example/"), Err("without the slash: https://a.example".to_owned()));
+        assert_eq!(bare("a.example"), Err("write it with the scheme: https://a.example".to_owned()));
+        assert_eq!(bare("https://a.example/"), Err("write it without the slash: https://a.example".to_owned()));
         assert_eq!(bare("https://a.example,"), Err(String::new()));
         assert_eq!(read(&Typed::Integer(1)), Err(String::new()));
     }

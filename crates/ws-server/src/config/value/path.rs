@@ -1,16 +1,16 @@
-//! The path of a file or directory. Whether it is there, and can be used, is seen when it is used.
+//! The path of a file or directory. Whether it exists and can be used is checked when it is used.
 
 use std::path::PathBuf;
 
-use super::{Setting, Typed, Wrong};
+use super::{InvalidValue, Setting, Typed};
 
 impl Setting for PathBuf {
     type Rule = ();
 
-    fn read((): &(), typed: &Typed) -> Result<Self, Wrong> {
-        let text = typed.text().ok_or_else(|| typed.wrong())?;
+    fn read((): &(), typed: &Typed) -> Result<Self, InvalidValue> {
+        let text = typed.text().ok_or_else(|| typed.invalid())?;
         if text.is_empty() || text.contains('\0') {
-            return Err(typed.wrong());
+            return Err(typed.invalid());
         }
         Ok(PathBuf::from(text))
     }

@@ -1,20 +1,20 @@
 //! Yes or no: `true`, `false`.
 
-use super::{Setting, Typed, Wrong};
+use super::{InvalidValue, Setting, Typed};
 
 impl Setting for bool {
     type Rule = ();
 
-    fn read((): &(), typed: &Typed) -> Result<Self, Wrong> {
+    fn read((): &(), typed: &Typed) -> Result<Self, InvalidValue> {
         match typed {
             Typed::Boolean(value) => Ok(*value),
             Typed::Bare(text) => text.trim_ascii().parse().map_err(|_| wrong(typed, text.trim_ascii())),
             Typed::Quoted(text) if text.parse::<Self>().is_ok() => {
-                Err(typed.wrong_because(format!("{text} stands without quotes")))
+                Err(typed.invalid_because(format!("write {text} without quotes")))
             }
             Typed::Quoted(text) => Err(wrong(typed, text)),
             Typed::Integer(number) => Err(wrong(typed, &number.to_string())),
-            Typed::List(_) | Typed::Section | Typed::Other(_) => Err(typed.wrong()),
+            Typed::List(_) | Typed::Section | Typed::Other(_) => Err(typed.invalid()),
         }
     }
 
@@ -27,12 +27,12 @@ impl Setting for bool {
     }
 }
 
-/// Other programs have other words for it.
-fn wrong(typed: &Typed, text: &str) -> Wrong {
+/// Hints for the words of other programs.
+fn wrong(typed: &Typed, text: &str) -> InvalidValue {
     match text.to_ascii_lowercase().as_str() {
-        "true" | "yes" | "on" | "1" => typed.wrong_because("write true"),
-        "false" | "no" | "off" | "0" => typed.wrong_because("write false"),
-        _ => typed.wrong(),
+        "true" | "yes" | "on" | "1" => typed.invalid_because("write true"),
+        "false" | "no" | "off" | "0" => typed.invalid_because("write false"),
+        _ => typed.invalid(),
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
         check(&bare("TRUE"), Err("write true"));
         check(&bare("off"), Err("write false"));
         check(&bare(""), Err(""));
-        check(&quoted("true"), Err("true stands without quotes"));
+        check(&quoted("true"), Err("write true without quotes"));
         check(&quoted("yes"), Err("write true"));
         check(&Typed::Integer(0), Err("write false"));
         check(&Typed::Integer(2), Err(""));

@@ -1,6 +1,6 @@
-//! A text, as it stands.
+//! A text.
 
-use super::{Setting, Typed, Wrong};
+use super::{InvalidValue, Setting, Typed};
 
 /// How long it may be, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -15,9 +15,9 @@ pub(crate) const fn text(bytes_max: usize) -> Text {
 impl Setting for String {
     type Rule = Text;
 
-    fn read(rule: &Text, typed: &Typed) -> Result<Self, Wrong> {
+    fn read(rule: &Text, typed: &Typed) -> Result<Self, InvalidValue> {
         let text = typed.text().filter(|text| !text.is_empty() && text.len() <= rule.bytes_max);
-        text.filter(|text| !text.contains(char::is_control)).map(str::to_owned).ok_or_else(|| typed.wrong())
+        text.filter(|text| !text.contains(char::is_control)).map(str::to_owned).ok_or_else(|| typed.invalid())
     }
 
     fn show(&self, _: &Text) -> String {
@@ -29,18 +29,18 @@ impl Setting for String {
     }
 }
 
-/// A text that is not shown to anybody.
+/// A text that is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps it.
+    /// Wraps a secret.
     #[must_use]
     pub fn new(secret: impl Into<String>) -> Self {
         Secret(secret.into())
     }
 
-    /// What it is.
+    /// The secret.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -56,12 +56,12 @@ impl std::fmt::Debug for Secret {
 impl Setting for Secret {
     type Rule = Text;
 
-    fn read(rule: &Text, typed: &Typed) -> Result<Self, Wrong> {
+    fn read(rule: &Text, typed: &Typed) -> Result<Self, InvalidValue> {
         String::read(rule, typed).map(Secret)
     }
 
     fn show(&self, _: &Text) -> String {
-        // A key that holds one is marked as secret, so this is never printed; and if it were, it would be harmless.
+        // Keys with a secret are marked as such, so this is never printed. If it were, it would be harmless.
         "\"…\"".to_owned()
     }
 

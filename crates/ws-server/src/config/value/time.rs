@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Setting, Typed, Wrong, number_and_unit, or_zero, whole};
+use super::{InvalidValue, Setting, Typed, number_and_unit, or_zero, whole};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -37,16 +37,16 @@ impl Time {
 impl Setting for Duration {
     type Rule = Time;
 
-    fn read(rule: &Time, typed: &Typed) -> Result<Self, Wrong> {
+    fn read(rule: &Time, typed: &Typed) -> Result<Self, InvalidValue> {
         if let Typed::Integer(number) = typed {
-            return Err(typed.wrong_because(format!("a duration has a unit and quotes: \"{number}s\"")));
+            return Err(typed.invalid_because(format!("a duration has a unit and quotes: \"{number}s\"")));
         }
-        let text = typed.text().ok_or_else(|| typed.wrong())?;
+        let text = typed.text().ok_or_else(|| typed.invalid())?;
         if whole(text).is_some() {
-            return Err(typed.wrong_because(format!("a duration has a unit: {text}s")));
+            return Err(typed.invalid_because(format!("a duration has a unit: {text}s")));
         }
         let duration = parse(text).filter(|duration| rule.takes(*duration));
-        duration.ok_or_else(|| typed.wrong())
+        duration.ok_or_else(|| typed.invalid())
     }
 
     fn show(&self, _: &Time) -> String {

@@ -1,16 +1,16 @@
-//! A URL that nobody on the way can change: https, or http on this machine.
+//! A URL whose content nobody in between can change: https, or http on this machine.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{Setting, Typed, Wrong};
+use super::{InvalidValue, Setting, Typed};
 
 /// Longest URL, in bytes.
 const BYTES_MAX: usize = 2048;
 
-/// `https://host[:port]/path`, or `http://` to loopback. What is behind the path may be a secret (a key for the API that
-/// the URL is of), so it is never shown: `Display` and `Debug` end before it.
+/// `https://host[:port]/path`, or `http://` to loopback. The part after the path may contain a secret, such as an API
+/// key, so `Display` and `Debug` leave it out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecureUrl(String);
 
@@ -29,7 +29,7 @@ impl SecureUrl {
         (is_text && is_allowed && !authority.contains('@')).then(|| SecureUrl(text.to_owned()))
     }
 
-    /// As it was written: for whoever fetches it, and nobody else.
+    /// The whole URL, for fetching it and for nothing else.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -68,17 +68,17 @@ fn is_loopback(authority: &str) -> bool {
 impl Setting for SecureUrl {
     type Rule = ();
 
-    fn read((): &(), typed: &Typed) -> Result<Self, Wrong> {
-        let text = typed.text().ok_or_else(|| typed.wrong())?;
+    fn read((): &(), typed: &Typed) -> Result<Self, InvalidValue> {
+        let text = typed.text().ok_or_else(|| typed.invalid())?;
         SecureUrl::parse(text).ok_or_else(|| match text.starts_with("http://") {
             // It may be a password.
             _ if text.contains('@') => {
-                Wrong { found: "a URL with a name or password, which is not shown".to_owned(), hint: None }
+                InvalidValue { found: "a URL with a name or password, which is not shown".to_owned(), hint: None }
             }
             is_http => {
-                let hint = "over http, anybody on the way could put keys of his own in";
+                let hint = "over http, anybody in between could insert keys of their own";
                 let shown = Typed::Bare(without_secret(text).into_owned());
-                Wrong { found: shown.to_string(), hint: is_http.then(|| hint.to_owned()) }
+                InvalidValue { found: shown.to_string(), hint: is_http.then(|| hint.to_owned()) }
             }
         })
     }
@@ -87,7 +87,7 @@ impl Setting for SecureUrl {
         toml::Value::String(self.to_string()).to_string()
     }
 
-    fn conceals(&self) -> bool {
+    fn is_redacted(&self) -> bool {
         self.to_string() != self.0
     }
 
@@ -107,7 +107,7 @@ mod tests {
             ["https://id.example/keys?key=swordfish", "https://id.example?swordfish", "https://id.example/#swordfish"]
         {
             let url = read(url).expect("a URL");
-            assert!(url.reveal().ends_with("swordfish") && url.conceals());
+            assert!(url.reveal().ends_with("swordfish") && url.is_redacted());
             for shown in [url.to_string(), format!("{url:?}"), url.show(&())] {
                 assert!(shown.contains("https://id.example") && !shown.contains("swordfish"), "{shown}");
             }
@@ -121,7 +121,7 @@ mod tests {
             let wrong = read(wrong).expect_err("no URL");
             assert!(!wrong.found.contains("swordfish"), "{wrong:?}");
         }
-        assert!(!read("https://id.example/keys").expect("a URL").conceals());
+        assert!(!read("https://id.example/keys").expect("a URL").is_redacted());
     }
 
     #[test]

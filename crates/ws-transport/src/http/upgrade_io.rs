@@ -1,6 +1,6 @@
-//! The socket under hyper. It keeps the 101 back, so that it leaves together with the first WebSocket frames: one
-//! system call and one packet less for every connection. And it gives the answers that hyper makes by itself, to what is
-//! no request, the body that all our errors have.
+//! The socket under hyper. It withholds the 101, which then leaves together with the first WebSocket frames: one system
+//! call and one packet less for every connection. It also gives hyper's own answers to malformed requests the body that
+//! all our errors have.
 
 use std::io;
 use std::pin::Pin;
@@ -18,35 +18,36 @@ const TOO_LARGE: &str = "the head of the request has more than 16 KiB or 64 head
 
 const SWITCHING: &[u8] = b"HTTP/1.1 101 ";
 
-/// How hyper ends the head of an answer that it makes by itself; ours have a body.
+/// The end of the head of hyper's own answers; ours have a body.
 const EMPTY: &str = "content-length: 0\r\n";
 
 /// The socket under hyper.
 #[derive(Debug)]
-pub(super) struct HeldIo {
+pub(super) struct UpgradeIo {
     io: TokioIo<Stream>,
-    held: Vec<u8>,
-    /// What has been written here and not there.
+    /// The 101.
+    withheld: Vec<u8>,
+    /// Bytes that hyper has written and the socket has not taken.
     unsent: Vec<u8>,
     /// Time for the peer to take an answer.
     answer_timeout: Duration,
-    /// Runs since the peer has taken only a part of one.
+    /// Runs while the peer has taken only a part of an answer.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl HeldIo {
-    /// `answer_timeout`: the time that the peer has for taking the whole of an answer; hyper has none.
+impl UpgradeIo {
+    /// `answer_timeout`: time for the peer to take a whole answer. hyper has no such timeout.
     pub(super) fn new(stream: Stream, answer_timeout: Duration) -> Self {
-        let (held, unsent) = (Vec::new(), Vec::new());
-        HeldIo { io: TokioIo::new(stream), held, unsent, answer_timeout, deadline: None }
+        let (withheld, unsent) = (Vec::new(), Vec::new());
+        UpgradeIo { io: TokioIo::new(stream), withheld, unsent, answer_timeout, deadline: None }
     }
 
-    /// The socket, and what has to be written to it first.
+    /// The socket, and the 101 that has to be written to it first.
     pub(super) fn into_parts(self) -> (Stream, Vec<u8>) {
-        (self.io.into_inner(), self.held)
+        (self.io.into_inner(), self.withheld)
     }
 
-    /// Where `poll` is pending: until the peer's time is over.
+    /// Turns a pending `poll` into an error once the peer's time is over.
     fn in_time<T>(&mut self, poll: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if poll.is_pending() {
             let timeout = self.answer_timeout;
@@ -67,17 +68,17 @@ impl HeldIo {
     }
 }
 
-impl Read for HeldIo {
+impl Read for UpgradeIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_read(cx, buffer)
     }
 }
 
-impl Write for HeldIo {
-    /// hyper joins a head and a body that is there into one write, as this is not vectored.
+impl Write for UpgradeIo {
+    /// As this is not vectored, hyper joins the head and an available body into one write.
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if bytes.starts_with(SWITCHING) {
-            self.held.extend_from_slice(bytes);
+            self.withheld.extend_from_slice(bytes);
             return Poll::Ready(Ok(bytes.len()));
         }
         let unsent = self.poll_unsent(cx);
@@ -105,7 +106,7 @@ impl Write for HeldIo {
     }
 }
 
-/// An answer of hyper's own as one of ours; nothing for those that are.
+/// Gives one of hyper's own answers a body. `None`: the answer is ours and has one.
 fn with_body(answer: &[u8]) -> Option<Vec<u8>> {
     let status = answer.strip_prefix(b"HTTP/1.1 4")?.get(..2)?;
     let head = str::from_utf8(answer).ok()?;

@@ -1,29 +1,32 @@
-//! Whether the values fit together: what follows from another key, and what contradicts one.
+//! Checks whether the values fit together, and sets defaults that follow from other keys.
 
-use super::agree_auth::agree_auth;
-use super::agree_use::agree_use;
-use super::channels::Channels;
-use super::loaded::Loaded;
-use super::mistake::{Mistake, any_unsure};
-use super::name::{KeyName, SectionPath};
-use super::namespaces::Namespaces;
-use super::sections::{EngineType, Limits};
-use super::source::Source;
-use super::value::{Setting, words};
+mod auth;
+mod requirements;
 
-/// Sets what follows from other keys. What contradicts them goes to `mistakes`.
-pub(crate) fn agree(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
+use self::auth::validate_auth;
+use self::requirements::validate_requirements;
+use crate::config::channels::Channels;
+use crate::config::loaded::Loaded;
+use crate::config::mistake::{Mistake, any_invalid};
+use crate::config::name::{KeyName, SectionPath};
+use crate::config::namespaces::Namespaces;
+use crate::config::sections::{EngineType, Limits};
+use crate::config::source::Source;
+use crate::config::value::{Setting, words};
+
+/// Sets the defaults that follow from other keys. Contradictions go to `mistakes`.
+pub(crate) fn validate(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
     leave_room(loaded, mistakes);
     turn_sqlite_on(loaded, mistakes);
     let found = contradictions(loaded, mistakes);
     mistakes.extend(found);
-    let found = agree_auth(loaded, mistakes);
+    let found = validate_auth(loaded, mistakes);
     mistakes.extend(found);
-    let found = agree_use(loaded, mistakes);
+    let found = validate_requirements(loaded, mistakes);
     mistakes.extend(found);
 }
 
-/// What must hold messages of the largest size: the key, its field, how many, and why.
+/// A buffer that must hold messages of the largest size: the key, its field, how many of them, and why.
 type Room = (&'static str, fn(&mut Limits) -> &mut usize, usize, &'static str);
 
 const ROOM: [Room; 4] = [
@@ -33,14 +36,14 @@ const ROOM: [Room; 4] = [
     ("channel_logs_bytes_max", |l| &mut l.channel_logs_bytes_max, 2, "the largest publication must fit in half of it"),
 ];
 
-/// Where a buffer was not set, it follows the size of messages; where it was set too small, that is a mistake.
+/// A buffer that is not set grows with the size of messages; one that is set too small is a mistake.
 fn leave_room(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
     let message = KeyName::new("limits", "message_bytes_max");
     for (key, field, times, why) in ROOM {
         let name = KeyName::new("limits", key);
         let bytes_min = times * loaded.config.limits.message_bytes_max;
         let bytes = field(&mut loaded.config.limits);
-        if *bytes >= bytes_min || any_unsure(mistakes, &[message.clone(), name.clone()]) {
+        if *bytes >= bytes_min || any_invalid(mistakes, &[message.clone(), name.clone()]) {
             continue;
         }
         let least = if times == 2 { format!("twice {message}") } else { message.to_string() };
@@ -59,8 +62,8 @@ fn leave_room(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
     }
 }
 
-/// `--data-dir` and its variable are the whole configuration of a durable server: they choose the engine, too, over
-/// what comes before them. Of two variables neither is later: whoever chose another engine by one contradicts himself.
+/// `--data-dir` and its variable are all that a durable server needs: they also choose the engine, over earlier
+/// sources. Of two variables neither is later, so one for another engine is a contradiction.
 fn turn_sqlite_on(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
     let (dir, engine) = (KeyName::new("engine.sqlite", "dir"), KeyName::new("engine", "type"));
     let source = match loaded.origins.get(&dir) {
@@ -92,7 +95,7 @@ fn contradictions(loaded: &Loaded, mistakes: &[Mistake]) -> Vec<Mistake> {
     sections.filter_map(|(section, options)| join_leave_without_presence(loaded, mistakes, section, options)).collect()
 }
 
-/// Who comes and goes, the server knows from who is there.
+/// `join_leave` needs `presence`: the server knows who comes and goes from who is there.
 fn join_leave_without_presence(
     loaded: &Loaded,
     mistakes: &[Mistake],
@@ -102,7 +105,7 @@ fn join_leave_without_presence(
     let names = ["join_leave", "presence"].map(|key| KeyName::new(section.clone(), key));
     let inherited = names.iter().filter(|name| !loaded.origins.contains_key(name));
     let inherited = inherited.map(|name| KeyName::new("channels", &name.key)).collect::<Vec<_>>();
-    if options.presence || !options.join_leave || any_unsure(mistakes, &names) || any_unsure(mistakes, &inherited) {
+    if options.presence || !options.join_leave || any_invalid(mistakes, &names) || any_invalid(mistakes, &inherited) {
         return None;
     }
     let [join_leave, presence] = names;
@@ -111,7 +114,7 @@ fn join_leave_without_presence(
     } else {
         (presence, format!("false, while {join_leave} is true, as in [channels]"), "false only with join_leave = false")
     };
-    // What sets neither has both from [channels], and there it is told.
+    // A namespace that sets neither inherits both from [channels], where the mistake is reported.
     let source = loaded.origins.get(&name)?.clone();
     let (found, allowed) = (found, allowed.to_owned());
     let hint = Some("without presence nobody knows who comes and goes".to_owned());
@@ -121,7 +124,7 @@ fn join_leave_without_presence(
 #[cfg(test)]
 mod tests {
     use super::EngineType;
-    use crate::config::settle::tests::{check, settled};
+    use crate::config::resolve::tests::{check, resolved};
     use crate::config::{Config, Sources};
 
     #[test]
@@ -152,7 +155,7 @@ mod tests {
 
     #[test]
     fn buffers_follow_the_size_of_messages() {
-        let limits = settled(&[("limits", "message_bytes_max", "64MiB")]).limits;
+        let limits = resolved(&[("limits", "message_bytes_max", "64MiB")]).limits;
         assert_eq!(limits.outbox_bytes_max, 64 << 20);
         assert_eq!(limits.broadcast_log_bytes_max, 64 << 20);
         assert_eq!(limits.channel_log_bytes_max, 128 << 20);
@@ -218,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unsure_contradicts_nothing() {
+    fn what_is_invalid_contradicts_nothing() {
         let presence = "WS_SERVER__CHANNELS__PRESENCE: channels.presence: found \"no\" | allowed: true or false | \
                         write false";
         check(&[("CHANNELS__PRESENCE", "no"), ("CHANNELS__JOIN_LEAVE", "true")], &[presence]);

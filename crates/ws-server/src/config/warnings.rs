@@ -1,5 +1,5 @@
-//! What can be honoured and may not be meant: what is open to everybody, and what is set and does nothing. The server
-//! starts, and says so; `check-config` says it too.
+//! What is valid but may not be intended: what is open to everybody, and keys that are set and do nothing. The start
+//! logs these warnings, and `check-config` prints them.
 
 use std::fmt;
 
@@ -14,20 +14,20 @@ use super::table::SECTIONS;
 
 /// A warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Doubt {
-    /// Where it was typed; `None`: it follows from defaults.
+pub struct Warning {
+    /// Where the value comes from. `None`: from the defaults.
     source: Option<Source>,
     what: String,
 }
 
-impl Doubt {
-    /// About what was typed there, or nowhere.
+impl Warning {
+    /// `source`: where the value comes from, if it was set.
     pub(crate) fn new(source: impl Into<Option<Source>>, what: impl Into<String>) -> Self {
-        Doubt { source: source.into(), what: what.into() }
+        Warning { source: source.into(), what: what.into() }
     }
 }
 
-impl fmt::Display for Doubt {
+impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.source.iter().try_for_each(|source| write!(f, "{source}: "))?;
         f.write_str(&self.what)
@@ -35,20 +35,20 @@ impl fmt::Display for Doubt {
 }
 
 impl Loaded {
-    /// All doubts about it.
+    /// All warnings about this configuration.
     #[must_use]
-    pub fn doubts(&self) -> Vec<Doubt> {
-        let idle = IDLE.iter().filter(|idle| (idle.when)(&self.config)).flat_map(|idle| self.idle(idle));
+    pub fn warnings(&self) -> Vec<Warning> {
+        let unused = UNUSED.iter().filter(|unused| (unused.when)(&self.config)).flat_map(|unused| self.unused(unused));
         let empty = self.empty.iter().map(|name| format!("{name} is set to nothing, which counts as not set"));
-        open(&self.config).chain(empty).map(|what| Doubt::new(None, what)).chain(idle).collect()
+        open(&self.config).chain(empty).map(|what| Warning::new(None, what)).chain(unused).collect()
     }
 
-    /// Those keys that were set to something else than their default, and do nothing.
-    fn idle<'a>(&'a self, idle: &'a Idle) -> impl Iterator<Item = Doubt> + 'a {
-        let of_section = self.origins.iter().filter(|(name, _)| name.section == SectionPath::from(idle.section));
-        let meant = of_section.filter(|(name, _)| idle.keys.is_empty() || idle.keys.contains(&name.key.as_str()));
+    /// The keys that are set to another value than their default, and do nothing.
+    fn unused<'a>(&'a self, unused: &'a Unused) -> impl Iterator<Item = Warning> + 'a {
+        let of_section = self.origins.iter().filter(|(name, _)| name.section == SectionPath::from(unused.section));
+        let meant = of_section.filter(|(name, _)| unused.keys.is_empty() || unused.keys.contains(&name.key.as_str()));
         let set = meant.filter(|(name, _)| shown(&self.config, name) != shown(&Config::default(), name));
-        set.map(|(name, source)| Doubt::new(source.clone(), format!("{name} does nothing: {}", idle.why)))
+        set.map(|(name, source)| Warning::new(source.clone(), format!("{name} does nothing: {}", unused.why)))
     }
 }
 
@@ -58,12 +58,12 @@ fn shown(config: &Config, name: &KeyName) -> Option<String> {
     keys.into_iter().find(|value| value.facts.name == name.key).map(|value| value.toml)
 }
 
-/// What is open, so that nobody has to find out.
+/// What is open to everybody, or may be lost.
 fn open(config: &Config) -> impl Iterator<Item = String> {
     let (auth, sqlite) = (&config.auth, &config.engine.sqlite);
     let door = match (auth.has_keys(), auth.anonymous) {
         (false, true) => "no authentication: whoever reaches the server may connect, publish and broadcast",
-        (true, true) => "anonymous connections are allowed (auth.anonymous): the modes decide what they may",
+        (true, true) => "anonymous connections are allowed (auth.anonymous): the access modes decide what they may do",
         (_, false) => "",
     };
     let origins = auth.allowed_origins.contains(&AllowedOrigin::Any);
@@ -86,87 +86,87 @@ fn open(config: &Config) -> impl Iterator<Item = String> {
     [door, origins, small].into_iter().flatten().map(str::to_owned).chain(power)
 }
 
-/// Keys that do nothing in some configurations.
-struct Idle {
+/// Keys that do nothing under some condition.
+struct Unused {
     section: &'static str,
-    /// None: all of them.
+    /// Empty: all of the section.
     keys: &'static [&'static str],
     when: fn(&Config) -> bool,
     why: &'static str,
 }
 
-const IDLE: [Idle; 12] = [
-    Idle {
+const UNUSED: [Unused; 12] = [
+    Unused {
         section: "auth",
         keys: &["audience", "issuer", "leeway", "expiry_grace", "expiry_notice"],
         when: |config| !config.auth.has_keys(),
         why: "there are no keys for tokens",
     },
-    Idle {
+    Unused {
         section: "auth",
         keys: &["jwks_refresh"],
         when: |config| config.auth.jwks_url.is_none(),
         why: "there is no auth.jwks_url",
     },
-    Idle {
+    Unused {
         section: "auth",
         keys: &["authenticate_within", "unauthenticated_max"],
         when: |config| config.auth.anonymous,
-        why: "nobody has to authenticate, as auth.anonymous is true",
+        why: "auth.anonymous is true, so nobody has to authenticate",
     },
-    Idle {
+    Unused {
         section: "limits",
         keys: &["connections_per_user_max"],
         when: |config| !config.auth.has_keys(),
         why: "without keys for tokens nobody is a user",
     },
-    Idle {
+    Unused {
         section: "limits",
         keys: &["connections_per_user_max"],
         when: |config| config.auth.has_keys() && is_over(config.limits.connections_per_user_max, config),
         why: "it is not less than limits.connections_max",
     },
-    Idle {
+    Unused {
         section: "limits",
         keys: &["connections_per_ip_max"],
         when: |config| config.auth.anonymous && is_over(config.limits.connections_per_ip_max, config),
         why: "it is not less than limits.connections_max",
     },
-    Idle {
+    Unused {
         section: "limits",
         keys: &["errors_window"],
         when: |config| config.limits.errors_max == 0,
         why: "limits.errors_max is 0",
     },
-    Idle {
+    Unused {
         section: "heartbeat",
         keys: &["timeout"],
         when: |config| config.heartbeat.interval.is_zero(),
         why: "heartbeats are off",
     },
-    Idle {
+    Unused {
         section: "channels",
         keys: &["history_ttl"],
         when: |config| config.channels.history_size == 0 && config.namespaces.values().all(|c| c.history_size == 0),
         why: "channels.history_size is 0",
     },
-    Idle {
+    Unused {
         section: "engine.sqlite",
         keys: &["fsync_interval"],
         when: |config| config.engine.r#type == EngineType::Sqlite && config.engine.sqlite.fsync == Fsync::Commit,
         why: "engine.sqlite.fsync is commit",
     },
-    Idle {
+    Unused {
         section: "engine.sqlite",
         keys: &[],
         when: |config| config.engine.r#type != EngineType::Sqlite,
-        why: "engine.type is another one",
+        why: "another engine is configured",
     },
-    Idle {
+    Unused {
         section: "engine.memory",
         keys: &[],
         when: |config| config.engine.r#type != EngineType::Memory,
-        why: "engine.type is another one",
+        why: "another engine is configured",
     },
 ];
 
@@ -184,17 +184,17 @@ mod tests {
         let secret = [("AUTH__KEYS__0__SECRET", "a secret that is long enough to be one")];
         let env = env.iter().chain(&secret).map(|(name, value)| (format!("WS_SERVER__{name}").into(), value.into()));
         let loaded = load(&Sources { env: env.collect(), ..Sources::default() }).expect("no mistake");
-        let doubts: Vec<_> = loaded.doubts().iter().map(ToString::to_string).collect();
-        let anonymous = "anonymous connections are allowed (auth.anonymous): the modes decide what they may";
-        let doubts: Vec<_> = doubts.iter().map(String::as_str).filter(|doubt| *doubt != anonymous).collect();
-        assert_eq!(doubts, expect);
+        let warnings: Vec<_> = loaded.warnings().iter().map(ToString::to_string).collect();
+        let anonymous = "anonymous connections are allowed (auth.anonymous): the access modes decide what they may do";
+        let warnings: Vec<_> = warnings.iter().map(String::as_str).filter(|warning| *warning != anonymous).collect();
+        assert_eq!(warnings, expect);
     }
 
     #[test]
     fn what_is_open() {
-        let doubts = load(&Sources::default()).expect("no mistake").doubts();
-        let doubts: Vec<_> = doubts.iter().map(ToString::to_string).collect();
-        assert_eq!(doubts, ["no authentication: whoever reaches the server may connect, publish and broadcast"]);
+        let warnings = load(&Sources::default()).expect("no mistake").warnings();
+        let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings, ["no authentication: whoever reaches the server may connect, publish and broadcast"]);
         check(
             &[("AUTH__ALLOWED_ORIGINS", "*")],
             &["any origin is allowed: every page in a browser that reaches the server may connect"],
@@ -234,7 +234,7 @@ mod tests {
             "7",
             &[],
             "auth.unauthenticated_max",
-            "nobody has to authenticate, as auth.anonymous is true",
+            "auth.anonymous is true, so nobody has to authenticate",
         );
         check_one(
             "LIMITS__ERRORS_WINDOW",
@@ -276,7 +276,7 @@ mod tests {
             "d",
             &[("ENGINE__TYPE", "memory")],
             "engine.sqlite.dir",
-            "engine.type is another one",
+            "another engine is configured",
         );
         check(&[("ENGINE__SQLITE__DIR", "./data"), ("ENGINE__TYPE", "memory")], &[]);
     }

@@ -1,24 +1,24 @@
-//! Whether the keys of tokens, and the files of TLS, fit together.
+//! Checks whether the keys for tokens, and the files of TLS, fit together.
 
-use super::auth_key::AuthKey;
-use super::auth_keys::AuthKeys;
-use super::loaded::Loaded;
-use super::mistake::{Mistake, any_unsure};
-use super::name::KeyName;
+use crate::config::auth_key::AuthKey;
+use crate::config::auth_keys::AuthKeys;
+use crate::config::loaded::Loaded;
+use crate::config::mistake::{Mistake, any_invalid};
+use crate::config::name::KeyName;
 
-/// What contradicts itself in `[[auth.keys]]` and `[tls]`.
-pub(crate) fn agree_auth(loaded: &Loaded, mistakes: &[Mistake]) -> Vec<Mistake> {
+/// Contradictions in `[[auth.keys]]` and `[tls]`.
+pub(crate) fn validate_auth(loaded: &Loaded, mistakes: &[Mistake]) -> Vec<Mistake> {
     let keys = loaded.config.auth.keys.iter().enumerate();
     let unusable = keys.filter_map(|(number, key)| unusable(loaded, mistakes, number, key));
-    let alike = alike(loaded).map(|(first, number)| {
+    let duplicates = duplicates(loaded).map(|(first, number)| {
         let name = KeyName::new(AuthKeys::path(number), "kid");
-        let found = format!("the id and the algorithm of auth.keys.{first}");
-        told(loaded, name, found, "an id that no other key of this algorithm has")
+        let found = format!("the same id and algorithm as auth.keys.{first}");
+        mistake_at(loaded, name, found, "an id that no other key of this algorithm has")
     });
-    unusable.chain(alike).chain(half_a_pair(loaded)).collect()
+    unusable.chain(duplicates).chain(incomplete_pair(loaded)).collect()
 }
 
-/// A key has what its algorithm takes, from one place.
+/// A key must have exactly one source, of the kind that its algorithm takes.
 fn unusable(loaded: &Loaded, mistakes: &[Mistake], number: usize, key: &AuthKey) -> Option<Mistake> {
     let sources = [
         ("secret", key.secret.is_some()),
@@ -27,7 +27,7 @@ fn unusable(loaded: &Loaded, mistakes: &[Mistake], number: usize, key: &AuthKey)
     ];
     let names = ["algorithm", "secret", "secret_file", "public_key_file"];
     let names = names.map(|name| KeyName::new(AuthKeys::path(number), name));
-    if any_unsure(mistakes, &names) {
+    if any_invalid(mistakes, &names) {
         return None;
     }
     let given: Vec<_> = sources.iter().filter(|(_, is_given)| *is_given).map(|(name, _)| *name).collect();
@@ -45,11 +45,11 @@ fn unusable(loaded: &Loaded, mistakes: &[Mistake], number: usize, key: &AuthKey)
         ["public_key_file"] => Some("a public key is for RS, PS, ES or EdDSA: say which in algorithm".to_owned()),
         _ => None,
     };
-    Some(Mistake { hint, ..told(loaded, name, found, &format!("{takes}, and nothing else, for {algorithm}")) })
+    Some(Mistake { hint, ..mistake_at(loaded, name, found, &format!("{takes}, and nothing else, for {algorithm}")) })
 }
 
-/// Keys that no token could tell apart, each with the first of its kind.
-fn alike(loaded: &Loaded) -> impl Iterator<Item = (usize, usize)> {
+/// Keys with the same id and algorithm: the number of the first one, and of the other.
+fn duplicates(loaded: &Loaded) -> impl Iterator<Item = (usize, usize)> {
     let keys = &loaded.config.auth.keys;
     let same = |a: &AuthKey, b: &AuthKey| a.kid.is_some() && a.kid == b.kid && a.algorithm == b.algorithm;
     keys.iter().enumerate().filter_map(move |(number, key)| {
@@ -59,24 +59,24 @@ fn alike(loaded: &Loaded) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// A certificate without a key, or a key without a certificate.
-fn half_a_pair(loaded: &Loaded) -> Option<Mistake> {
+fn incomplete_pair(loaded: &Loaded) -> Option<Mistake> {
     let tls = &loaded.config.tls;
     let (there, missing) = match (&tls.cert_file, &tls.key_file) {
         (Some(_), None) => ("cert_file", "key_file"),
         (None, Some(_)) => ("key_file", "cert_file"),
         _ => return None,
     };
-    let found = format!("a file, while tls.{missing} has none");
-    Some(told(loaded, KeyName::new("tls", there), found, "both, or none"))
+    let found = format!("a file, while tls.{missing} is not set");
+    Some(mistake_at(loaded, KeyName::new("tls", there), found, "both, or none"))
 }
 
-fn told(loaded: &Loaded, name: KeyName, found: String, allowed: &str) -> Mistake {
+fn mistake_at(loaded: &Loaded, name: KeyName, found: String, allowed: &str) -> Mistake {
     Mistake { source: loaded.source(&name), key: name.to_string(), found, allowed: allowed.to_owned(), hint: None }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::config::settle::tests::{check, settled};
+    use crate::config::resolve::tests::{check, resolved};
     use crate::config::{Config, Sources};
 
     const SECRET: (&str, &str) = ("AUTH__KEYS__0__SECRET", "swordfish");
@@ -129,7 +129,7 @@ mod tests {
                1 to 4096 bytes without control characters, or \"\" (none)",
             ],
         );
-        let config = settled(&[("auth.keys.0", "secret", "swordfish")]);
+        let config = resolved(&[("auth.keys.0", "secret", "swordfish")]);
         assert_eq!(config.auth.keys[0].secret.as_ref().map(|secret| secret.reveal()), Some("swordfish"));
         assert!(!format!("{config:?}").contains("swordfish"));
     }
@@ -141,7 +141,7 @@ mod tests {
         check(
             &[SECRET, kid, second[0], second[1]],
             &[
-                "WS_SERVER__AUTH__KEYS__1__KID: auth.keys.1.kid: found the id and the algorithm of auth.keys.0 | allowed: \
+                "WS_SERVER__AUTH__KEYS__1__KID: auth.keys.1.kid: found the same id and algorithm as auth.keys.0 | allowed: \
                an id that no other key of this algorithm has",
             ],
         );
@@ -157,7 +157,7 @@ mod tests {
             let mistakes = Config::load(&sources).expect_err("a mistake");
             assert!(mistakes[0].found == "an unknown key" && mistakes.len() == 1, "{number}: {mistakes:?}");
         }
-        assert_eq!(settled(&[("auth.keys.1", "secret", "b"), ("auth.keys.0", "secret", "a")]).auth.keys.len(), 2);
+        assert_eq!(resolved(&[("auth.keys.1", "secret", "b"), ("auth.keys.0", "secret", "a")]).auth.keys.len(), 2);
     }
 
     #[test]
@@ -166,13 +166,13 @@ mod tests {
         check(
             &[("TLS__CERT_FILE", "/c")],
             &[
-                "WS_SERVER__TLS__CERT_FILE: tls.cert_file: found a file, while tls.key_file has none | allowed: both, or none",
+                "WS_SERVER__TLS__CERT_FILE: tls.cert_file: found a file, while tls.key_file is not set | allowed: both, or none",
             ],
         );
         check(
             &[("TLS__KEY_FILE", "/k")],
             &[
-                "WS_SERVER__TLS__KEY_FILE: tls.key_file: found a file, while tls.cert_file has none | allowed: both, or none",
+                "WS_SERVER__TLS__KEY_FILE: tls.key_file: found a file, while tls.cert_file is not set | allowed: both, or none",
             ],
         );
     }
@@ -184,8 +184,8 @@ mod tests {
             &[("AUTH__JWKS_URL", "http://id.example/keys")],
             &[
                 "WS_SERVER__AUTH__JWKS_URL: auth.jwks_url: found \"http://id.example/keys\" | allowed: an https URL, or an \
-               http URL on loopback, without a name and password, or \"\" (none) | over http, anybody on the way could \
-               put keys of his own in",
+               http URL on loopback, without a name and password, or \"\" (none) | over http, anybody in between could \
+               insert keys of their own",
             ],
         );
     }

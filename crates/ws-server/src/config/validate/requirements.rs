@@ -1,38 +1,38 @@
-//! Whether what is set can work at all: what needs another key that is not there.
+//! Checks whether the keys that a value needs are set.
 
-use super::channels::{Access, Channels};
-use super::loaded::Loaded;
-use super::mistake::{Mistake, any_unsure};
-use super::name::{KeyName, SectionPath};
-use super::namespaces::Namespaces;
-use super::sections::EngineType;
-use super::value::{Setting, words};
+use crate::config::channels::{Access, Channels};
+use crate::config::loaded::Loaded;
+use crate::config::mistake::{Mistake, any_invalid};
+use crate::config::name::{KeyName, SectionPath};
+use crate::config::namespaces::Namespaces;
+use crate::config::sections::EngineType;
+use crate::config::value::{Setting, words};
 
-/// What needs something that is not there.
-pub(crate) fn agree_use(loaded: &Loaded, mistakes: &[Mistake]) -> Vec<Mistake> {
+/// Values that need another key which is not set.
+pub(crate) fn validate_requirements(loaded: &Loaded, mistakes: &[Mistake]) -> Vec<Mistake> {
     let mut found = Vec::new();
     found.extend(sqlite_without_type(loaded, mistakes));
     found.extend(burst_without_rate(loaded, mistakes));
     found.extend(address_twice(loaded));
     found.extend(any_audience(loaded, mistakes));
-    let is_unsure = mistakes.iter().any(|mistake| mistake.key.is_empty() || mistake.key.starts_with("auth."));
-    if !loaded.config.auth.has_keys() && !is_unsure {
+    let is_invalid = mistakes.iter().any(|mistake| mistake.key.is_empty() || mistake.key.starts_with("auth."));
+    if !loaded.config.auth.has_keys() && !is_invalid {
         found.extend(nobody_can_connect(loaded));
-        found.extend(nobody_may(loaded));
+        found.extend(modes_without_keys(loaded));
     }
     found
 }
 
-fn told(loaded: &Loaded, name: KeyName, found: String, allowed: &str, hint: &str) -> Mistake {
+fn mistake_at(loaded: &Loaded, name: KeyName, found: String, allowed: &str, hint: &str) -> Mistake {
     let hint = Some(hint.to_owned()).filter(|hint| !hint.is_empty());
     Mistake { source: loaded.source(&name), key: name.to_string(), found, allowed: allowed.to_owned(), hint }
 }
 
-/// Otherwise it would be the memory engine, without a word.
+/// Otherwise the memory engine would run, without a warning.
 fn sqlite_without_type(loaded: &Loaded, mistakes: &[Mistake]) -> Option<Mistake> {
     let (section, engine) = (SectionPath::from("engine.sqlite"), KeyName::new("engine", "type"));
     let is_said = loaded.origins.contains_key(&engine) || loaded.config.engine.r#type != EngineType::Memory;
-    let source = loaded.opened.get(&section).filter(|_| !is_said && !any_unsure(mistakes, &[engine]))?;
+    let source = loaded.opened.get(&section).filter(|_| !is_said && !any_invalid(mistakes, &[engine]))?;
     Some(Mistake {
         source: source.clone(),
         key: section.to_string(),
@@ -45,15 +45,15 @@ fn sqlite_without_type(loaded: &Loaded, mistakes: &[Mistake]) -> Option<Mistake>
 fn burst_without_rate(loaded: &Loaded, mistakes: &[Mistake]) -> Option<Mistake> {
     let names = ["requests_burst", "requests_per_second"].map(|key| KeyName::new("limits", key));
     let limits = &loaded.config.limits;
-    if limits.requests_burst == 0 || limits.requests_per_second > 0 || any_unsure(mistakes, &names) {
+    if limits.requests_burst == 0 || limits.requests_per_second > 0 || any_invalid(mistakes, &names) {
         return None;
     }
     let [burst, rate] = names;
     let found = format!("{}, while {rate} is 0 (no limit)", limits.requests_burst);
-    Some(told(loaded, burst, found, "0, or a rate with it", "without a rate, nothing is limited"))
+    Some(mistake_at(loaded, burst, found, "0, or a rate with it", "without a rate, nothing is limited"))
 }
 
-/// Whoever listens on all addresses leaves none of them for another socket.
+/// A socket on all addresses of a port leaves none for another socket.
 fn address_twice(loaded: &Loaded) -> Option<Mistake> {
     let addrs = &loaded.config.addr;
     let covers = |all: &std::net::SocketAddr, one: &std::net::SocketAddr| {
@@ -64,22 +64,22 @@ fn address_twice(loaded: &Loaded) -> Option<Mistake> {
     };
     let pairs = addrs.iter().flat_map(|all| addrs.iter().map(move |one| (all, one)));
     let (all, one) = pairs.into_iter().find(|(all, one)| all.port() != 0 && covers(all, one))?;
-    let found = format!("{one} beside {all}, which is all addresses of this port");
-    Some(told(loaded, KeyName::new("", "addr"), found, "one of the two", ""))
+    let found = format!("{one} as well as {all}, which includes it");
+    Some(mistake_at(loaded, KeyName::new("", "addr"), found, "one of the two", ""))
 }
 
-/// A provider signs for all who use it: only the audience says that a token is for this server.
+/// A provider issues tokens for many services. Only the audience says that a token is for this one.
 fn any_audience(loaded: &Loaded, mistakes: &[Mistake]) -> Option<Mistake> {
     let (auth, audience) = (&loaded.config.auth, KeyName::new("auth", "audience"));
-    if auth.jwks_url.is_none() || auth.audience.is_some() || any_unsure(mistakes, std::slice::from_ref(&audience)) {
+    if auth.jwks_url.is_none() || auth.audience.is_some() || any_invalid(mistakes, std::slice::from_ref(&audience)) {
         return None;
     }
-    let hint = "tokens that the provider makes for others would log in here; * if that is meant";
+    let hint = "tokens that the provider issues for other services would be accepted; write * to allow that";
     let source = loaded.source(&KeyName::new("auth", "jwks_url"));
     let found = "none, while auth.jwks_url is set".to_owned();
     Some(Mistake {
         source,
-        ..told(loaded, audience, found, "what `aud` of a token must contain, or \"*\" (any)", hint)
+        ..mistake_at(loaded, audience, found, "what `aud` of a token must contain, or \"*\" (any)", hint)
     })
 }
 
@@ -87,7 +87,7 @@ fn nobody_can_connect(loaded: &Loaded) -> Option<Mistake> {
     let name = KeyName::new("auth", "anonymous");
     let found = "false, while there are no keys for tokens".to_owned();
     let allowed = "true, or keys: [[auth.keys]] or auth.jwks_url";
-    (!loaded.config.auth.anonymous).then(|| told(loaded, name, found, allowed, "nobody could connect"))
+    (!loaded.config.auth.anonymous).then(|| mistake_at(loaded, name, found, allowed, "nobody could connect"))
 }
 
 type Mode<T> = (&'static str, fn(&T) -> Access);
@@ -99,8 +99,8 @@ const OF_CHANNELS: [Mode<Channels>; 4] = [
     ("read_presence", |channels| channels.read_presence),
 ];
 
-/// Modes that only a token can meet. What is inherited is told where it was set.
-fn nobody_may(loaded: &Loaded) -> Vec<Mistake> {
+/// Access modes that only a token can meet. An inherited mode is reported where it was set.
+fn modes_without_keys(loaded: &Loaded) -> Vec<Mistake> {
     let config = &loaded.config;
     let namespaces = config.namespaces.iter().map(|(name, channels)| (Namespaces::path(name), channels));
     let sections = std::iter::once((SectionPath::from("channels"), &config.channels)).chain(namespaces);
@@ -114,12 +114,12 @@ fn nobody_may(loaded: &Loaded) -> Vec<Mistake> {
         of_channels.chain(of_actions).filter(|(name, mode)| needs_token(mode) && loaded.origins.contains_key(name));
     let mistake = |(name, mode): (KeyName, Access)| {
         let found = format!("{}, while there are no keys for tokens", mode.show(&words()));
-        told(
+        mistake_at(
             loaded,
             name,
             found,
             "this mode with keys ([[auth.keys]] or auth.jwks_url), or another mode",
-            "it would be nobody",
+            "nobody could meet it",
         )
     };
     set.map(mistake).collect()
@@ -127,7 +127,7 @@ fn nobody_may(loaded: &Loaded) -> Vec<Mistake> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::settle::tests::check;
+    use crate::config::resolve::tests::check;
 
     const SECRET: (&str, &str) = ("AUTH__KEYS__0__SECRET", "a secret that is long enough to be one");
 
@@ -160,10 +160,8 @@ mod tests {
     fn all_addresses_are_all() {
         check(
             &[("ADDR", "127.0.0.1:80,0.0.0.0:80")],
-            &[
-                "WS_SERVER__ADDR: addr: found 127.0.0.1:80 beside 0.0.0.0:80, which is all addresses of this port | allowed: one \
-               of the two",
-            ],
+            &["WS_SERVER__ADDR: addr: found 127.0.0.1:80 as well as 0.0.0.0:80, which includes it | allowed: one \
+               of the two"],
         );
         check(&[("ADDR", "127.0.0.1:80,0.0.0.0:81,[::]:80")], &[]);
         check(&[("ADDR", "127.0.0.1:0,0.0.0.0:0")], &[]);
@@ -176,8 +174,8 @@ mod tests {
             &[url],
             &[
                 "WS_SERVER__AUTH__JWKS_URL: auth.audience: found none, while auth.jwks_url is set | allowed: what `aud` of a \
-               token must contain, or \"*\" (any) | tokens that the provider makes for others would log in here; * if that is \
-               meant",
+               token must contain, or \"*\" (any) | tokens that the provider issues for other \
+               services would be accepted; write * to allow that",
             ],
         );
         check(&[url, ("AUTH__AUDIENCE", "chat")], &[]);
@@ -190,7 +188,7 @@ mod tests {
         let line = |variable: &str, key: &str, mode: &str| {
             format!(
                 "WS_SERVER__{variable}: {key}: found \"{mode}\", while there are no keys for tokens | allowed: this mode with \
-                 keys ([[auth.keys]] or auth.jwks_url), or another mode | it would be nobody"
+                 keys ([[auth.keys]] or auth.jwks_url), or another mode | nobody could meet it"
             )
         };
         let subscribe = line("CHANNELS__SUBSCRIBE", "channels.subscribe", "granted");

@@ -1,7 +1,6 @@
-//! From what was typed to what is meant: every given value goes to its key, the later over the earlier,
-//! and then `agree` sees whether the values fit together.
+//! From what was typed to values: every given value is parsed and set, later ones over earlier ones. Then `validate`
+//! checks whether the values fit together.
 
-use super::agree::agree;
 use super::file::section_names;
 use super::key::Facts;
 use super::loaded::Loaded;
@@ -11,12 +10,13 @@ use super::nearest::distance;
 use super::section::{BadName, Section};
 use super::source::{Given, Source};
 use super::table::SECTIONS;
-use super::value::{Typed, Wrong};
+use super::validate::validate;
+use super::value::{InvalidValue, Typed};
 
 /// Applies `given` in its order. What cannot be applied goes to `mistakes`.
-pub(crate) fn settle(mut given: Vec<Given>, mistakes: &mut Vec<Mistake>) -> Loaded {
+pub(crate) fn resolve(mut given: Vec<Given>, mistakes: &mut Vec<Mistake>) -> Loaded {
     let mut loaded = Loaded::default();
-    // What inherits comes last: whatever sets what it inherits, and wherever, is settled by then.
+    // Sections that inherit come last, when everything that they inherit has been set.
     given.sort_by_key(|given| owner(&section_of(given)).is_some_and(|section| section.inherits().is_some()));
     for given in given {
         let path = section_of(&given);
@@ -34,11 +34,11 @@ pub(crate) fn settle(mut given: Vec<Given>, mistakes: &mut Vec<Mistake>) -> Load
             set(section, given, &mut loaded, mistakes);
         }
     }
-    agree(&mut loaded, mistakes);
+    validate(&mut loaded, mistakes);
     loaded
 }
 
-/// The section that something was typed for, or that was typed itself.
+/// The section of a given key, or the given section itself.
 fn section_of(given: &Given) -> SectionPath {
     if given.typed == Typed::Section { given.name.to_section() } else { given.name.section.clone() }
 }
@@ -62,7 +62,7 @@ fn bad_name(source: Source, path: &SectionPath, bad: BadName) -> Mistake {
     Mistake { source, key: path.to_string(), found: bad.found, allowed: bad.allowed.to_owned(), hint: None }
 }
 
-fn bad_value(section: &dyn Section, source: Source, name: &KeyName, wrong: Wrong) -> Mistake {
+fn bad_value(section: &dyn Section, source: Source, name: &KeyName, wrong: InvalidValue) -> Mistake {
     let facts = section.facts().into_iter().find(|facts| facts.name == name.key).unwrap_or(&Facts::PLAIN);
     Mistake {
         source,
@@ -88,7 +88,7 @@ fn unknown_key(source: Source, name: &KeyName) -> Mistake {
     Mistake { source, key: name.to_string(), found: "an unknown key".to_owned(), allowed, hint }
 }
 
-/// The nearest key, of any section: a key in the wrong section is a common slip.
+/// The nearest key in any section: a key in the wrong section is a common mistake.
 fn meant(name: &KeyName) -> Option<KeyName> {
     let typed = [name.section.clone(), name.section.to_ascii_lowercase()];
     let scored = SECTIONS.iter().flat_map(|section| {
@@ -139,21 +139,21 @@ pub(crate) mod tests {
 
     /// The configuration that these keys give, which are right.
     #[track_caller]
-    pub(crate) fn settled(typed: &[(&str, &str, &str)]) -> Config {
+    pub(crate) fn resolved(typed: &[(&str, &str, &str)]) -> Config {
         let mut mistakes = Vec::new();
         let given = typed.iter().map(|(section, key, value)| Given {
             source: Source::Flag("-".to_owned()),
             name: KeyName::new(*section, key),
             typed: Typed::Bare((*value).to_owned()),
         });
-        let loaded = settle(given.collect(), &mut mistakes);
+        let loaded = resolve(given.collect(), &mut mistakes);
         assert_eq!(mistakes, []);
         loaded.config
     }
 
     #[test]
     fn what_a_namespace_does_not_set_it_inherits() {
-        let config = settled(&[
+        let config = resolved(&[
             ("namespaces.chat", "history_size", "7"),
             ("namespaces.chat", "presence", "false"),
             ("channels", "history_size", "5"),

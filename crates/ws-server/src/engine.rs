@@ -1,0 +1,79 @@
+//! The one place that knows which engines there are: it opens the configured one and says so in the log.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use ws_core::{Engine, MemoryEngine, MemoryLimits};
+use ws_engine_sqlite::{SqliteEngine, SqliteOptions};
+
+use crate::config::{Config, EngineType, Fsync};
+use crate::same_fields::same_fields;
+
+/// Why an engine cannot be opened, in the words of that engine.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct EngineError(Box<dyn Error + Send + Sync>);
+
+impl EngineError {
+    /// Wraps the error of an engine.
+    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        EngineError(error.into())
+    }
+}
+
+/// Opens the configured engine. Blocks for as long as that takes.
+///
+/// # Errors
+/// Those of the engine.
+pub fn open(config: &Config) -> Result<Arc<dyn Engine>, EngineError> {
+    Ok(match config.engine.r#type {
+        EngineType::Memory => Arc::new(MemoryEngine::new(memory_limits(config))),
+        EngineType::Sqlite => Arc::new(SqliteEngine::open(sqlite_options(config)).map_err(EngineError::new)?),
+    })
+}
+
+/// Says in the log which engine it is, and what becomes of acknowledged publications.
+pub(crate) fn log(config: &Config) {
+    let sqlite = &config.engine.sqlite;
+    let dir = sqlite.dir.display();
+    match (config.engine.r#type, sqlite.fsync) {
+        (EngineType::Memory, _) => tracing::info!("engine: memory; the history of channels ends with the process"),
+        (EngineType::Sqlite, Fsync::Commit) => {
+            tracing::info!(%dir, "engine: sqlite; acknowledged publications are on the disk")
+        }
+        (EngineType::Sqlite, Fsync::Interval) => {
+            tracing::info!(%dir, "engine: sqlite; publications are synced to the disk at intervals")
+        }
+    }
+}
+
+fn memory_limits(config: &Config) -> MemoryLimits {
+    same_fields!(config.engine.memory => MemoryLimits { history_bytes_max, idle_channels_max })
+}
+
+fn sqlite_options(config: &Config) -> SqliteOptions {
+    let sqlite = &config.engine.sqlite;
+    let fsync = match sqlite.fsync {
+        Fsync::Commit => ws_engine_sqlite::Fsync::Commit,
+        Fsync::Interval => ws_engine_sqlite::Fsync::Interval(sqlite.fsync_interval),
+    };
+    same_fields!(sqlite => SqliteOptions {
+        batch_publications_max, queue_bytes_max, idle_channels_max;
+        dir: sqlite.dir.clone(); fsync: fsync
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_handed_over() {
+        assert_eq!(memory_limits(&Config::default()).idle_channels_max, 100_000);
+    }
+
+    #[test]
+    fn an_error_is_told_in_the_engine_s_words() {
+        assert_eq!(EngineError::new("no room on the disk").to_string(), "no room on the disk");
+    }
+}
