@@ -4,6 +4,7 @@ mod blocks;
 mod likeness;
 mod links;
 mod reader;
+mod source_files;
 mod translation;
 
 use std::fs;
