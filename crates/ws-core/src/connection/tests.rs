@@ -1,4 +1,4 @@
-//! Tests of a connection alone, over sockets that take as much as a test says.
+//! Tests of a connection alone, over sockets that accept as much as a test says.
 
 use super::outlet::tests::{BLOCK, Blocks, Pipe};
 use super::*;
@@ -105,7 +105,7 @@ fn connect_over(blocks: &Blocks) -> Arc<Connection> {
     Connection::new(Box::new(blocks.clone()), HeartbeatMode::Ping, Arc::default(), 0)
 }
 
-/// Bytes that the outlet has taken and the socket has not are waited for like any others.
+/// Bytes that the outlet holds and the socket has not accepted count as unsent.
 #[test]
 fn what_the_outlet_keeps_has_not_gone_out() {
     let blocks = Blocks::default();
@@ -151,7 +151,7 @@ fn what_does_not_fit_into_the_outlet_follows() {
     assert!(arrived == bytes && connection.has_sent_all() && !attention(&connection).blocked);
 }
 
-/// Counts how often it is woken.
+/// Counts its wake-ups.
 #[derive(Debug, Default)]
 struct Woken(AtomicU32);
 
@@ -161,7 +161,7 @@ impl std::task::Wake for Woken {
     }
 }
 
-/// A task that sends nothing, again and again, because it waits for something else, would never rest otherwise.
+/// Otherwise a task that sends nothing while it waits for something else would spin.
 #[test]
 fn the_task_is_woken_once_when_the_socket_becomes_full() {
     let woken = Arc::new(Woken::default());
@@ -182,7 +182,7 @@ fn the_task_is_woken_once_when_the_socket_becomes_full() {
     assert_eq!(woken.0.load(Ordering::Relaxed), 1, "nor when all has gone out");
 }
 
-/// Bytes that go out at last are progress, also when nothing new is taken.
+/// Bytes that the outlet sends late are progress, even if nothing new is accepted.
 #[test]
 fn what_the_outlet_sends_late_is_progress() {
     let blocks = Blocks::default();

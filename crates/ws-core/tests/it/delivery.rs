@@ -1,4 +1,4 @@
-//! What every reader gets, and what a slow one does to the others: nothing.
+//! What every reader gets, and that slow readers do not affect the others.
 
 use std::time::Duration;
 
@@ -162,7 +162,7 @@ async fn what_is_queued_goes_out_before_anything_else() {
     assert_eq!(frames[1..].iter().map(|frame| &frame["data"]["message"]).collect::<Vec<_>>(), [1]);
 }
 
-/// What is kept for a slow reader stays until it has read it, whoever else leaves just then.
+/// What is kept for a slow reader stays until it has read it, even if another reader leaves meanwhile.
 #[tokio::test(start_paused = true)]
 async fn who_leaves_takes_nothing_from_a_reader_that_goes_on() {
     for room_of_the_other in [PLENTY, 0] {
@@ -170,7 +170,7 @@ async fn who_leaves_takes_nothing_from_a_reader_that_goes_on() {
         let mut publisher = Client::connect(&hub, PLENTY);
         let mut slow = Client::connect(&hub, 0);
         let _third = Client::connect(&hub, PLENTY);
-        // In the shard of the slow one.
+        // In the shard of the slow reader.
         let other = Client::connect(&hub, room_of_the_other);
         (0..100).for_each(|n| _ = publisher.broadcast(n));
         settle().await;

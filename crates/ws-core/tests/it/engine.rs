@@ -1,4 +1,4 @@
-//! The memory engine: the suite that every engine runs, and what it gives up to stay within its limits.
+//! The memory engine: the conformance suite, and what it drops to stay within its limits.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
@@ -38,7 +38,7 @@ impl Memory {
         Memory(engine)
     }
 
-    /// Appends so many bytes; zero seconds: they do not expire.
+    /// Appends a number of bytes; zero seconds: they do not expire.
     fn append(&self, channel: &str, bytes: usize, ttl_seconds: u64) -> u64 {
         let retention = Retention { size: SIZE, ttl: Duration::from_secs(ttl_seconds) };
         let body: Arc<[u8]> = vec![0; bytes].into();
@@ -361,7 +361,7 @@ impl Engine for Faulty {
     }
 }
 
-/// What the suite says of a faulty engine.
+/// What the suite reports for a faulty engine.
 fn verdict(fault: Fault) -> String {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");

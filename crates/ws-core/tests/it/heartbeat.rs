@@ -10,7 +10,7 @@ use crate::client::{Client, hub, limits};
 
 const PLENTY: usize = 1 << 30;
 
-/// Sleeps, and a little more than the hub may be late.
+/// Sleeps, plus a little more than the hub may be late.
 async fn pass(seconds: u64) {
     tokio::time::sleep(Duration::from_millis(seconds * 1000 + 1100)).await;
 }
@@ -60,7 +60,7 @@ async fn who_only_listens_is_asked_too() {
     assert_eq!(talker.read().iter().filter(|frame| is_ping(frame)).count(), 0);
 }
 
-/// The process stands still for longer than anybody may be silent: a machine that is suspended, SIGSTOP.
+/// The process stalls for longer than a connection may be silent, as when the machine is suspended, or after SIGSTOP.
 #[tokio::test(start_paused = true)]
 async fn nobody_is_closed_for_a_pause_of_the_server() {
     let hub = hub(limits());

@@ -1,5 +1,5 @@
-//! Channels under random clients, sockets, orders and answers of the engine, against the simplest model
-//! there is: lists of all publications. Invariants 2, 3 and 5 of the architecture.
+//! Channels under random clients, sockets, schedules and answers of the engine, against the simplest model: lists of
+//! all publications. Invariants 2, 3 and 5 of the architecture.
 
 mod ahead;
 mod catch_up;
@@ -21,7 +21,7 @@ use crate::client::{hub_with, limits, options, settle};
 /// Publications that are kept in a channel.
 const HISTORY: usize = 10;
 
-/// With history, skipping without a word, and without history.
+/// With history and gaps, with history and silent skipping, and without history.
 const CHANNELS: [&str; 4] = ["a", "b", "latest:c", "pass:d"];
 
 #[derive(Debug, Clone)]
@@ -55,22 +55,22 @@ enum Op {
         who: usize,
         room: usize,
     },
-    /// The channel begins again.
+    /// The channel starts a new epoch.
     Remove {
         channel: usize,
     },
-    /// The engine does one thing that it was asked for.
+    /// The engine completes one call.
     Engine,
     Settle,
 }
 
-/// Where a subscription begins.
+/// Where a subscription starts.
 #[derive(Debug, Clone)]
 enum Back {
     Now,
-    /// Behind what it knew when it was subscribed last, so many further back.
+    /// After the last position that it has seen, minus this many.
     Known(u64),
-    /// In an epoch that never was.
+    /// In an epoch that never existed.
     Unknown,
     Rewind(u64),
 }
@@ -158,7 +158,7 @@ impl World {
     fn publish(&mut self, who: usize, channel: &str, bytes: usize) {
         let (n, fill) = (self.published, "x".repeat(bytes));
         let extra = format!(r#","data":{{"fill":"{fill}","n":{n}}},"msg_id":"{n}""#);
-        // The same id with other data is a conflict, which is none of this test's business.
+        // The same id with other data is a conflict, which this test ignores.
         let extra = if bytes == 0 { format!(r#","data":{{"again":{n}}},"msg_id":"again {n}""#) } else { extra };
         self.readers[who].say(Asked::Publish(channel.to_owned()), &extra);
     }

@@ -1,4 +1,4 @@
-//! A client that knows the contract: whatever arrives, it knows whether it may.
+//! A client that knows the contract and checks everything that arrives.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,7 +9,7 @@ use ws_core::{Flow, Hub};
 use super::record::Record;
 use crate::client::Client;
 
-/// What a channel does with readers that are too far behind, by the name of its namespace.
+/// The `on_lag` of a channel, by the name of its namespace.
 pub(super) fn is_passing(channel: &str) -> bool {
     channel.starts_with("pass")
 }
@@ -24,11 +24,11 @@ pub(super) struct Reader {
     keeps_up: bool,
     exact: bool,
     pub(super) places: HashMap<String, Place>,
-    /// Requests that are not answered, in their order.
+    /// Unanswered requests, in their order.
     asked: VecDeque<Asked>,
-    /// What the server has not taken yet.
+    /// Requests that the server has not taken yet.
     held: VecDeque<String>,
-    /// Positions that it has known, per channel.
+    /// Positions that it has seen, per channel.
     pub(super) known: HashMap<String, (String, u64)>,
     next_id: u64,
 }
@@ -48,9 +48,9 @@ pub(super) struct Place {
     pub(super) epoch: usize,
     /// The offset that comes next; in a channel without history, the count, and 0 before the first.
     pub(super) next: u64,
-    /// Only that it is not a later one is known, for the engine answered before the hub did.
+    /// The expected offset is only an upper bound, because the engine answered before the hub did.
     roughly: bool,
-    /// It has been where the stream was: from then on, a reader whose socket is never full misses nothing.
+    /// It has caught up once: from then on, a reader whose socket is never full misses nothing.
     live: bool,
 }
 
@@ -88,7 +88,7 @@ impl Reader {
         self.go_on();
     }
 
-    /// Takes the answers that are owed, and gives the server what it has not taken.
+    /// Takes the answers that have come, and sends requests that the server has not taken.
     pub(super) fn go_on(&mut self) {
         self.client.go_on();
         while let Some(text) = self.held.front() {
@@ -104,7 +104,7 @@ impl Reader {
         self.held.is_empty() && self.asked.is_empty()
     }
 
-    /// Whether it is subscribed as far as it has asked.
+    /// Whether it will be subscribed once all its requests are answered.
     pub(super) fn wants(&self, channel: &str) -> bool {
         let asked = self.asked.iter().rev().find_map(|asked| match asked {
             Asked::Now(name) | Asked::Since(name, ..) | Asked::Rewind(name, _) => (name == channel).then_some(true),
@@ -114,7 +114,7 @@ impl Reader {
         asked.unwrap_or_else(|| self.places.contains_key(channel))
     }
 
-    /// Looks at everything that has arrived.
+    /// Checks everything that has arrived.
     pub(super) fn check(&mut self, record: &Record) {
         for frame in self.client.read() {
             match frame["type"].as_str() {
@@ -204,7 +204,7 @@ impl Reader {
         (place.next, place.roughly) = (offset + 1, false);
     }
 
-    /// There was time for everything to arrive.
+    /// Checks the state after everything had time to arrive.
     pub(super) fn settled(&mut self, record: &Record) {
         for (channel, place) in &mut self.places {
             place.live |= record.with(channel, |stream| stream.count() + 1 == place.next);

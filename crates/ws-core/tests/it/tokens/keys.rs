@@ -1,4 +1,4 @@
-//! Tokens that name keys which are not at hand: they wait until newer keys have been looked for, once.
+//! Tokens that name unknown keys: they wait until the keys have been renewed, once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,11 +9,11 @@ use ws_core::{Auth, Authenticator, Claims, Flow, Hub, TokenError};
 use super::{Believer, hub_in, terms};
 use crate::client::{Client, limits};
 
-/// Believes tokens once it has keys. Whoever asks for them waits until the test says so.
+/// Accepts tokens once it has keys. Renewals wait until the test says so.
 #[derive(Debug, Default)]
 struct Keyless {
     has_keys: AtomicBool,
-    /// There is nobody to ask.
+    /// Keys cannot be renewed.
     is_alone: AtomicBool,
     asking: Mutex<Asking>,
 }
