@@ -107,7 +107,7 @@ fn connect_over(blocks: &Blocks) -> Arc<Connection> {
 
 /// Bytes that the outlet holds and the socket has not accepted count as unsent.
 #[test]
-fn what_the_outlet_keeps_has_not_gone_out() {
+fn bytes_in_the_outlet_count_as_unsent() {
     let blocks = Blocks::default();
     let connection = connect_over(&blocks);
     connection.send(&[7; BLOCK], 5);
@@ -136,7 +136,7 @@ fn a_run_that_the_outlet_keeps_is_delivered_and_the_next_one_waits() {
 }
 
 #[test]
-fn what_does_not_fit_into_the_outlet_follows() {
+fn bytes_that_do_not_fit_into_the_outlet_follow() {
     let blocks = Blocks::default();
     let connection = connect_over(&blocks);
     let bytes: Vec<u8> = (0..BLOCK as u8 * 3 + 2).collect();
@@ -184,7 +184,7 @@ fn the_task_is_woken_once_when_the_socket_becomes_full() {
 
 /// Bytes that the outlet sends late are progress, even if nothing new is accepted.
 #[test]
-fn what_the_outlet_sends_late_is_progress() {
+fn bytes_that_the_outlet_sends_late_are_progress() {
     let blocks = Blocks::default();
     let connection = connect_over(&blocks);
     connection.send(&[7; BLOCK], 5);

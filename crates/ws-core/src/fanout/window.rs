@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_is_skipped_and_said() {
+    fn frames_that_are_gone_are_skipped() {
         let stream = Stream::new(4, &["aa", "bb"]);
         let mut window = Window::default();
         stream.check(&mut window, 0, (0, "aabb"));

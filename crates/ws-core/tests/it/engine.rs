@@ -70,7 +70,7 @@ fn answer<T: Send + 'static>(call: impl FnOnce(Done<T>)) -> T {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_expires_is_given_up_without_a_call() {
+async fn publications_expire_without_a_call() {
     let memory = Memory::start(1 << 20, 100);
     memory.append("a", 10, 5);
     memory.append("b", 10, 60);
@@ -128,7 +128,7 @@ async fn all_channels_together_stay_within_the_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_publication_that_is_larger_than_all_room_has_a_place_and_is_not_kept() {
+async fn a_publication_over_the_limit_gets_an_offset_and_is_not_kept() {
     let memory = Memory::start(1000, 100);
     assert_eq!(memory.append("a", 2000, 0), 1);
     assert_eq!(memory.stats(), EngineStats { channels: 1, ..EngineStats::default() });
@@ -189,7 +189,7 @@ async fn expired_channels_are_idle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_forgotten_channel_takes_no_place_among_the_idle_ones() {
+async fn a_forgotten_channel_does_not_count_as_idle() {
     let memory = Memory::start(1 << 20, 1);
     memory.append("a", 10, 1);
     answer(|done| memory.0.remove("a", done));

@@ -16,7 +16,7 @@ async fn pass(seconds: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_says_nothing_is_asked_and_then_given_up() {
+async fn a_silent_connection_is_pinged_and_then_closed() {
     let hub = hub(limits());
     let mut client = Client::connect(&hub, PLENTY);
     pass(23).await;
@@ -29,7 +29,7 @@ async fn who_says_nothing_is_asked_and_then_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_answers_stays() {
+async fn a_connection_that_answers_stays() {
     let hub = hub(limits());
     let mut client = Client::connect_in(&hub, PLENTY, HeartbeatMode::App);
     let mut asked = 0;
@@ -47,7 +47,7 @@ async fn who_answers_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_only_listens_is_asked_too() {
+async fn a_connection_that_only_reads_is_pinged_too() {
     let hub = hub(limits());
     let mut listener = Client::connect(&hub, PLENTY);
     let mut talker = Client::connect(&hub, PLENTY);

@@ -34,7 +34,7 @@ fn events(client: &mut Client) -> Vec<Value> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_they_publish_arrives_and_is_kept() {
+async fn their_publications_arrive_and_are_kept() {
     let hub = hub(limits());
     let mut client = Client::connect(&hub, PLENTY);
     subscribe(&mut client, "a");
@@ -61,7 +61,7 @@ async fn what_they_publish_arrives_and_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_is_refused_as_it_is_to_sessions() {
+async fn errors_are_those_that_sessions_get() {
     let hub = hub(limits());
     let data = raw(&json!(1));
     let publish = async |channel: &'static str, msg_id: Option<&'static str>| {

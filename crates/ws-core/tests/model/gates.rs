@@ -21,7 +21,7 @@ fn entering(room: &Arc<ByteRoom>, bytes: u64) -> thread::JoinHandle<()> {
 }
 
 #[test]
-fn who_waits_is_woken_when_room_is_made() {
+fn a_waiter_is_woken_when_room_is_made() {
     model(|| {
         let room = Arc::new(ByteRoom::new(1));
         room.take(1);
@@ -66,7 +66,7 @@ fn one_after_the_other_gets_in() {
 
 /// A waiter that is dropped, woken or not, blocks nobody.
 #[test]
-fn who_goes_leaves_its_turn_to_the_next() {
+fn a_dropped_waiter_leaves_its_turn_to_the_next() {
     model(|| {
         let room = Arc::new(ByteRoom::new(1));
         room.take(1);
@@ -157,7 +157,7 @@ impl std::task::Wake for Noted {
 
 /// A waiter that needs both rooms waits for one after the other, whichever has room first.
 #[test]
-fn who_needs_two_rooms_is_woken_by_each() {
+fn a_waiter_for_two_rooms_is_woken_by_each() {
     model(|| {
         let engine = Arc::new(Engine { full: AtomicU64::new(1), waiters: Waiters::default() });
         let room = Arc::new(ByteRoom::new(1));

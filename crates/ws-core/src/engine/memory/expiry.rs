@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_holds_publications_is_listed_once() {
+    async fn a_stream_with_publications_is_listed_once() {
         let engine = engine();
         for channel in ["a", "b", "c", "b", "a"] {
             append(&engine, channel);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_was_used_again_is_forgotten_later() {
+    async fn a_stream_that_was_used_again_is_forgotten_later() {
         let engine = engine();
         let cells = |engine: &MemoryEngine| ["a", "b", "c"].map(|name| engine.inner.streams.get(name).is_some());
         ["a", "b"].iter().for_each(|channel| engine.interest(channel, true));
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_question_to_an_empty_stream_takes_no_lock_of_all_streams() {
+    async fn a_query_to_an_empty_stream_takes_no_shared_lock() {
         let engine = Arc::new(engine());
         ask(&engine, "a");
         let locked = (engine.inner.upkeep.holders.lock(), engine.inner.upkeep.idle.lock());

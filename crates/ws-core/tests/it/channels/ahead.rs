@@ -74,7 +74,7 @@ async fn flood(record: &Record, hub: &Hub, channels: &[&str]) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_engine_has_taken_counts_as_ahead_in_its_channel() {
+async fn publications_in_the_engine_count_as_ahead_in_their_channel() {
     for channel in ["short:a", "pass:a"] {
         let (record, hub) = late(limits());
         assert!(flood(&record, &hub, &[channel]).await > 0, "nobody was held back: the test shows nothing");
@@ -89,7 +89,7 @@ async fn and_in_all_channels_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_the_engine_is_woken_by_it_alone_in_turn_and_as_fit() {
+async fn waiters_for_the_engine_are_woken_by_it_alone_in_turn_and_as_fit() {
     let (record, hub) = late(limits());
     let mut waiting: Vec<_> = (0..10).map(|_| Client::connect(&hub, PLENTY)).collect();
     let mut other = Client::connect(&hub, PLENTY);
@@ -120,7 +120,7 @@ async fn who_waits_for_the_engine_is_woken_by_it_alone_in_turn_and_as_fit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_room_in_a_channel_is_not_woken_by_another() {
+async fn a_waiter_for_room_in_a_channel_is_not_woken_by_another() {
     let (record, hub) = late(limits());
     let mut readers: Vec<_> = (0..2).map(|_| Client::connect(&hub, PLENTY)).collect();
     subscribe(&mut readers[0], &record, "pass:a");
@@ -143,7 +143,7 @@ async fn who_waits_for_room_in_a_channel_is_not_woken_by_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_cannot_be_answered_leaves_its_turn_to_the_next() {
+async fn a_publisher_with_a_full_outbox_leaves_its_turn_to_the_next() {
     let (record, hub) = late(limits());
     let mut waiting: Vec<_> = [0, PLENTY].into_iter().map(|room| Client::connect(&hub, room)).collect();
     record.set_room(false);

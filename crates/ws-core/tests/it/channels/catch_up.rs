@@ -120,7 +120,7 @@ async fn clients_that_do_not_read_keep_nobody_from_catching_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn clients_that_leave_with_questions_open_give_them_back() {
+async fn clients_that_leave_close_their_open_queries() {
     let world = World::new().await;
     for room in [0, PLENTY] {
         for _ in 0..50 {
@@ -185,7 +185,7 @@ async fn busy_channels_do_not_starve_another_of_the_same_client() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_kept_for_a_blocked_reader_is_given_up_when_it_leaves() {
+async fn the_backlog_of_a_blocked_reader_is_dropped_when_it_leaves() {
     let world = World::new().await;
     let mut clients: Vec<_> = (0..4).map(|nth| Client::connect(&world.hub, if nth < 2 { 0 } else { PLENTY })).collect();
     for client in &mut clients {

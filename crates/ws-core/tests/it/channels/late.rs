@@ -85,7 +85,7 @@ async fn nothing_overtakes_an_unanswered_publication() {
 
 /// Two readers need pages from different offsets, and the first page serves both for a while.
 #[tokio::test(start_paused = true)]
-async fn the_answer_to_an_old_question_is_none() {
+async fn the_answer_to_an_old_query_is_not_used() {
     const STORED: u64 = 1500;
     let (record, hub) = late();
     let mut publisher = Client::connect(&hub, 1 << 30);
@@ -126,7 +126,7 @@ async fn the_answer_to_an_old_question_is_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_finds_no_room_in_the_engine_waits_for_it() {
+async fn publishers_wait_for_room_in_the_engine() {
     let (record, hub) = late();
     let mut client = Client::connect(&hub, 1 << 20);
     record.set_room(false);

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use ws_core::engine::Engine;
 use ws_core::{ChannelOptions, Hub, Limits, OnLag};
 
-use self::reader::{Asked, Reader, is_passing};
+use self::reader::{Asked, Reader, is_ephemeral};
 use self::record::Record;
 use crate::client::{hub_with, limits, options, settle};
 
@@ -130,7 +130,7 @@ impl World {
         match op {
             Op::Connect { room } => self.readers.push(Reader::connect(&self.hub, room, self.exact)),
             Op::Engine => drop(self.record.let_go()),
-            Op::Remove { channel } if !is_passing(CHANNELS[channel]) => {
+            Op::Remove { channel } if !is_ephemeral(CHANNELS[channel]) => {
                 self.record.remove(CHANNELS[channel], Box::new(|result| assert!(result.is_ok())));
             }
             _ if len == 0 => {}
@@ -148,7 +148,7 @@ impl World {
                     self.publish(who % len, CHANNELS[channel], bytes);
                 }
             }
-            Op::PublishAgain { channel, .. } if is_passing(CHANNELS[channel]) => {}
+            Op::PublishAgain { channel, .. } if is_ephemeral(CHANNELS[channel]) => {}
             Op::PublishAgain { who, channel } => self.publish(who % len, CHANNELS[channel], 0),
             Op::MakeRoom { who, room } => self.readers[who % len].client.make_room(room),
             Op::Remove { .. } | Op::Settle => {}
@@ -182,7 +182,7 @@ impl World {
         }
         for reader in &self.readers {
             assert!(reader.is_idle(), "not everything was answered");
-            assert!(reader.has_all(&self.record), "not everything has arrived: {:?}", reader.places);
+            assert!(reader.has_all(&self.record), "not everything has arrived: {:?}", reader.cursors);
         }
     }
 }
@@ -193,7 +193,7 @@ fn subscribe(reader: &mut Reader, channel: &str, back: &Back) {
         return;
     }
     let asked = match (back, reader.known.get(channel)) {
-        _ if is_passing(channel) => Asked::Now(name),
+        _ if is_ephemeral(channel) => Asked::Now(name),
         (Back::Known(back), Some((epoch, offset))) => Asked::Since(name, epoch.clone(), offset.saturating_sub(*back)),
         (Back::Unknown, _) => Asked::Since(name, "00000000000000ff".to_owned(), 3),
         (Back::Rewind(n), _) => Asked::Rewind(name, *n),

@@ -70,7 +70,7 @@ fn token() -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_waits_for_newer_keys_and_the_requests_behind_it_too() {
+async fn a_token_waits_for_newer_keys_and_so_do_later_requests() {
     let (keyless, hub) = keyless();
     let mut client = Client::connect(&hub, 1 << 20);
     let authenticate = request("authenticate", &json!({"token": token()}));

@@ -213,7 +213,7 @@ async fn a_bad_token_in_the_handshake_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_token_lists_and_is_not_possible_is_told() {
+async fn a_listed_channel_that_is_not_possible_is_reported() {
     let hub = hub_in(terms(true), Limits { channels_per_connection_max: 2, ..limits() });
     let listed = json!(["a b", "nowhere:a", "pair#bob", "pair#ann", "a", "a", "b"]);
     let mut ann = connect(&hub, &json!({"user": "ann", "channels": listed}));
@@ -230,7 +230,7 @@ async fn what_a_token_lists_and_is_not_possible_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_authenticates_later_is_seen_as_the_user() {
+async fn a_connection_that_authenticates_later_is_seen_as_its_user() {
     let hub = hub();
     let mut ann = Client::connect(&hub, 1 << 20);
     ann.subscribe("lobby").expect("everybody may");
@@ -338,7 +338,7 @@ async fn a_refreshed_token_does_not_run_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_short_of_the_notice_is_told_of_at_once() {
+async fn a_token_within_its_notice_is_reported_at_once() {
     let hub = hub();
     let mut ann = connect(&hub, &json!({"user": "ann", "within": 5_000}));
     pass(Duration::from_secs(1), &mut ann).await;
