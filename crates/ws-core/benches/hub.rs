@@ -1,4 +1,4 @@
-//! What the hub itself costs, without sockets: `cargo bench -p ws-core`.
+//! The cost of the hub alone, without sockets: `cargo bench -p ws-core`.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -13,7 +13,7 @@ use ws_core::{
     MemoryLimits, Namespaces, OnLag, Outlet, Session,
 };
 
-/// A socket that takes everything.
+/// A socket that accepts everything.
 struct Sink;
 
 impl Outlet for Sink {
@@ -124,7 +124,7 @@ fn fan_out(c: &mut Criterion) {
     group.finish();
 }
 
-/// Says `text` so many times, and lets the fan-out work until all is delivered.
+/// Sends `text` `times` times, and lets the fan-out run until everything is delivered.
 async fn deliver(hub: &Hub, session: &mut Session, text: &str, times: u64, deliveries: u64) {
     let before = hub.counters().deliveries.get();
     let mut out = Vec::new();

@@ -9,8 +9,8 @@ pub(crate) struct ErrorBudget {
 }
 
 impl ErrorBudget {
-    /// Counts an error at `now_ms`; false when it is one more than `max` within `window_ms`. A `max` of
-    /// 0 is no limit.
+    /// Counts an error at `now_ms`. False if that makes more than `max` within `window_ms`; a `max` of 0 means no
+    /// limit.
     pub(crate) fn spend(&mut self, now_ms: u64, max: u32, window_ms: u64) -> bool {
         if max == 0 {
             return true;

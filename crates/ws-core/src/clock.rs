@@ -13,7 +13,7 @@ pub struct Clock {
     set: Option<Set>,
 }
 
-/// A time of day that goes with the monotonic clock, and is set by a test.
+/// A time of day that follows the monotonic clock and that a test sets.
 #[derive(Debug, Clone, Copy)]
 struct Set {
     start_ms: u64,
@@ -21,12 +21,12 @@ struct Set {
 }
 
 impl Clock {
-    /// A clock that shows 0 now.
+    /// A clock that starts at 0 now.
     pub fn start() -> Self {
         Clock { start: Instant::now(), set: None }
     }
 
-    /// The same for tests: the time of day goes on with the milliseconds since the start, and is ahead by `by_ms`.
+    /// The same for tests: the time of day advances with the monotonic clock, and is ahead by `by_ms`.
     pub fn start_set(by_ms: &'static AtomicI64) -> Self {
         Clock { set: Some(Set { start_ms: Clock::unix_ms(), by_ms }), ..Clock::start() }
     }
@@ -36,7 +36,7 @@ impl Clock {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Milliseconds since 1970, by which the validity of tokens is judged; it may jump, both ways.
+    /// Milliseconds since 1970, used to check the validity of tokens; it may jump in both directions.
     pub fn time_of_day(&self) -> u64 {
         match self.set {
             None => Clock::unix_ms(),
@@ -46,7 +46,7 @@ impl Clock {
         }
     }
 
-    /// Milliseconds since 1970 by the system's clock, for what people and other programs read; it may jump.
+    /// Milliseconds since 1970 by the system's clock, for times shown to people and other programs; it may jump.
     pub fn unix_ms() -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

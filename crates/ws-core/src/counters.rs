@@ -33,11 +33,11 @@ impl Count {
 pub struct Counters {
     /// Connections that were opened.
     pub connections_opened: Count,
-    /// Connections that ended without a close frame of ours.
+    /// Connections that ended without a close frame from the server.
     pub connections_lost: Count,
     /// TLS handshakes that failed.
     pub tls_failures: Count,
-    /// Tasks that panicked; each ended its own connection only.
+    /// Connection tasks that panicked; each ended only its own connection.
     pub panics: Count,
     /// Messages from clients.
     pub messages_received: Count,
@@ -49,9 +49,9 @@ pub struct Counters {
     pub broadcasts: Count,
     /// Publications that were accepted.
     pub publications: Count,
-    /// Publications that were there already.
+    /// Publications that were duplicates.
     pub duplicates: Count,
-    /// Subscriptions that were begun.
+    /// Subscriptions that were started.
     pub subscribed: Count,
     /// Tokens that a connection logged in with, or refreshed.
     pub logins: Count,
@@ -59,26 +59,26 @@ pub struct Counters {
     pub key_set_fetches: Count,
     /// Those of them that failed.
     pub key_set_failures: Count,
-    /// Subscriptions that ended because of a token: it expired, or does not grant them any longer.
+    /// Subscriptions that ended because of a token: it expired, or no longer grants them.
     pub revoked: Count,
     /// Subscriptions that have ended.
     pub unsubscribed: Count,
-    /// Subscriptions that went on behind a position and missed nothing.
+    /// Subscriptions that resumed from a position and missed nothing.
     pub recovered: Count,
-    /// Subscriptions that could not go on where they wanted.
+    /// Subscriptions that could not resume from the position they asked for.
     pub not_recovered: Count,
     /// Broadcasts, publications and other events of channels that were handed to a socket, counted once
     /// per reader.
     pub deliveries: Count,
     /// Those of them that were read from the history.
     pub caught_up: Count,
-    /// Gap events: readers that were too slow to get all, or whose channel began again.
+    /// Gap events: for readers that were too slow, or whose channel started a new epoch.
     pub gaps: Count,
     /// Broadcasts and publications that those readers missed.
     pub missed: Count,
     /// Times that a full socket left the fan-out's round.
     pub blocked: Count,
-    /// Times that a publisher had to wait for the fan-out.
+    /// Times that a publisher had to wait for room.
     pub held: Count,
     /// Pings that were sent.
     pub pings: Count,
@@ -101,11 +101,11 @@ impl Counters {
 
     /// Errors of this code that were answered.
     pub fn errors(&self, code: ErrorCode) -> &Count {
-        // `Unknown` is never sent; it stands behind all the others.
+        // `Unknown` is never sent; it comes after all the others.
         &self.errors[(code as usize).min(ErrorCode::ALL.len() - 1)]
     }
 
-    /// Connections that were closed with this code of ours.
+    /// Connections that the server closed with this code.
     pub fn closed(&self, code: CloseCode) -> &Count {
         let at = CloseCode::ALL.binary_search(&code).unwrap_or_default();
         &self.closed[at]

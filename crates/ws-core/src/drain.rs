@@ -1,4 +1,4 @@
-//! How clients are spread over time when they have to go elsewhere.
+//! How reconnects are spread over time when the server drains.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,7 +20,7 @@ impl DrainPlan {
         }
     }
 
-    /// The next client's slot: earliest and latest moment, in milliseconds from now.
+    /// The next client's slot: the earliest and latest time to reconnect, in milliseconds from now.
     pub(crate) fn slot(&self) -> [u64; 2] {
         let nth = self.next.fetch_add(1, Ordering::Relaxed).min(self.connections - 1);
         let at = |n: u64| u64::try_from(u128::from(self.spread_ms) * u128::from(n) / u128::from(self.connections));

@@ -1,6 +1,6 @@
-//! WebSocket frames from a server: final, unmasked, so one encoding serves every reader (RFC 6455, 5.2).
+//! WebSocket frames as a server sends them: final and unmasked, so one encoding serves every reader (RFC 6455, 5.2).
 
-/// What kind of frame (RFC 6455, 5.2).
+/// The kind of a frame (RFC 6455, 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Opcode {
@@ -36,7 +36,7 @@ pub fn append(opcode: Opcode, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>
     }
 }
 
-/// The length is known only behind the payload, so a longer form moves the payload up by a few bytes.
+/// The length is known only after the payload was written, so a longer length field moves the payload by a few bytes.
 fn insert<const N: usize>(out: &mut Vec<u8>, at: usize, bytes: [u8; N]) {
     let end = out.len();
     out.resize(end + N, 0);

@@ -1,12 +1,13 @@
-//! How much all channels together may hold for their readers, in bytes, and the room of the engine.
+//! Back-pressure on publishers: how many bytes all channels together may hold for their readers, and whether the engine
+//! has room.
 //!
-//! Readers that keep up must not lose anything because somebody publishes faster than the fan-out goes round. So a
-//! publication is taken only while what is *ahead* of the fan-out is less than half of what the logs may hold, in its
-//! channel ([`Channel`](crate::channel::Channel) has a room of its own) and in all together. Ahead is what the engine has
-//! taken and not delivered yet, and what was delivered and not yet offered to every reader. Whoever publishes faster
-//! waits ([`crate::waiter`]). So does who has something to store while the engine has no room for it. The other half of
-//! the logs is for readers whose sockets are full, in channels without history: they hold nobody up, and lose what does
-//! not fit.
+//! Readers that keep up must not lose anything because somebody publishes faster than the fan-out delivers. So a
+//! publication is accepted only while what is *ahead* of the fan-out is less than half of what the logs may hold, both
+//! in its channel ([`Channel`](crate::channel::Channel) has its own room) and in all channels together. Ahead is what
+//! the engine has taken and not delivered yet, and what was delivered and not offered to every reader yet. Publishers
+//! that are faster wait ([`crate::waiter`]). Publishers in channels with history also wait while the engine has no
+//! room. The other half of the logs is for readers whose sockets are full, in channels without history: they slow
+//! nobody down, and lose what does not fit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,24 +29,24 @@ pub(crate) struct Gate {
     kept_bytes: AtomicU64,
 }
 
-/// What is ahead in all channels together. Entering takes nothing: what is on its way within a call of the engine's is
-/// at most one publication for each thread, and the logs have as much again.
+/// What is ahead in all channels together. Entering takes no room: during calls to the engine at most one publication
+/// per thread is uncounted, and the other half of the logs has room for that.
 #[derive(Debug)]
 pub(crate) struct Logs(ByteRoom);
 
-/// Whether the engine has room for what is to be stored.
+/// The engine's room for publications to be stored.
 #[derive(Debug)]
 pub(crate) struct EngineRoom {
     engine: Arc<dyn Engine>,
     waiters: Waiters,
 }
 
-/// What one log has in the books.
+/// What one log counts for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct LogBytes {
     /// Not offered to every reader yet.
     pub(crate) ahead_bytes: u64,
-    /// Offered to all, and kept for those that are behind.
+    /// Offered to all, and kept for lagging readers.
     pub(crate) kept_bytes: u64,
 }
 
@@ -67,12 +68,12 @@ impl Gate {
         if kind == Kind::Broadcast { self.broadcast_log_bytes_max } else { self.channel_log_bytes_max }
     }
 
-    /// Room for what is ahead in one channel: half of its log, and never so much that the largest message does not fit
-    /// behind it.
+    /// Room for what is ahead in one channel: half of its log, but never so much that the largest message would not fit
+    /// after it.
     pub(crate) fn room(&self, kind: Kind) -> ByteRoom {
         let log_bytes_max = self.log_bytes_max(kind);
         let before_last = log_bytes_max.saturating_sub(self.message_bytes_max + MESSAGE_ENVELOPE_BYTES);
-        // A log that does not hold two messages is not for messages of that size.
+        // At least an eighth: a log that cannot hold two of the largest messages is not meant for them.
         ByteRoom::new((log_bytes_max / 2).min(before_last).max(log_bytes_max / 8) as u64)
     }
 
@@ -81,35 +82,35 @@ impl Gate {
         &self.logs
     }
 
-    /// Whether readers that are behind take too much.
+    /// Whether lagging readers take too much.
     pub(crate) fn is_crowded(&self) -> bool {
         self.kept_bytes.load(Ordering::Relaxed) >= self.half_bytes
     }
 
-    /// Bytes in all logs, and on their way into them.
+    /// Bytes in all logs, and those that the engine has yet to deliver to them.
     pub(crate) fn bytes(&self) -> u64 {
         self.logs.0.taken_bytes() + self.kept_bytes.load(Ordering::Relaxed)
     }
 
-    /// Changes what a log has in the books.
+    /// Changes what a log counts for.
     pub(crate) fn account(&self, before: LogBytes, now: LogBytes) {
         self.logs.0.change(before.ahead_bytes, now.ahead_bytes);
         if before.kept_bytes != now.kept_bytes {
-            // Wrapping: a difference below zero is subtracted.
+            // Wrapping: adding a negative difference subtracts it.
             self.kept_bytes.fetch_add(now.kept_bytes.wrapping_sub(before.kept_bytes), Ordering::Relaxed);
         }
     }
 }
 
 impl Logs {
-    /// The engine has taken something that it will deliver later.
+    /// Takes room for something that the engine will deliver later.
     pub(crate) fn take(&self, bytes: u64) {
         self.0.take(bytes);
     }
 
-    /// It has.
-    pub(crate) fn give(&self, bytes: u64) {
-        self.0.give(bytes);
+    /// Releases that room: it has been delivered.
+    pub(crate) fn release(&self, bytes: u64) {
+        self.0.release(bytes);
     }
 }
 
@@ -134,7 +135,7 @@ impl EngineRoom {
 }
 
 impl Room for EngineRoom {
-    /// How many there are it does not say: so many are woken at a time.
+    /// The engine does not say how many bytes are free, so waiters for a fixed number are woken at a time.
     fn free_bytes(&self) -> u64 {
         if self.engine.has_room() { ENGINE_WOKEN_BYTES_MAX } else { 0 }
     }

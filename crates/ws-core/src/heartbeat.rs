@@ -1,7 +1,7 @@
-//! When to ask a connection for a sign of life, and when to give it up (PROTOCOL section 2). Pure: all
-//! times are milliseconds of the hub's clock, and come in as values.
+//! When to ping a connection, and when to consider it dead (PROTOCOL section 2). Pure: all times are milliseconds on
+//! the hub's clock, and come in as values.
 
-/// How a connection is asked.
+/// How a connection is pinged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HeartbeatMode {
     /// A WebSocket Ping frame.
@@ -11,19 +11,19 @@ pub enum HeartbeatMode {
     App,
 }
 
-/// The terms of a server's heartbeat.
+/// The settings of a server's heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// Silence, in milliseconds, after which the server asks; 0: heartbeats are off.
+    /// Silence, in milliseconds, after which the server sends a ping; 0: heartbeats are off.
     pub interval_ms: u64,
     /// Time for the answer, in milliseconds.
     pub timeout_ms: u64,
 }
 
-/// What is to be done now.
+/// What to do now.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Beat {
-    /// Nothing before this moment.
+    /// Nothing before this time.
     Wait(u64),
     /// Send a ping.
     Ping,
@@ -32,7 +32,8 @@ pub(crate) enum Beat {
 }
 
 impl Heartbeat {
-    /// Judges a connection that was last heard, spoken to and pinged at these moments.
+    /// What to do about a connection, given when something last arrived from it, was last sent to it, and when it was
+    /// last pinged.
     pub(crate) fn judge(&self, now: u64, heard: u64, spoke: u64, pinged: u64) -> Beat {
         if self.interval_ms == 0 {
             return Beat::Wait(u64::MAX);

@@ -1,40 +1,40 @@
-//! The hub of ws-server: connections, channels with their logs and cursors, the fan-out that goes round
-//! them, presence, the engine that keeps publications, heartbeats, and the session that answers requests.
+//! The hub of ws-server: connections, channels with their logs and cursors, the fan-out, presence, the engine that
+//! keeps publications, heartbeats, and the session that answers requests.
 //!
-//! How it is driven: a transport makes a [`Hub`] with [`Hub::start`] over an [`Engine`]; for every
-//! handshake it asks for a [`Permit`]; for every socket it makes a [`Connection`] over its [`Outlet`] and opens a
-//! [`Session`], feeds the session what arrives and sends what the session appends. Everything that goes
-//! out unasked, the hub writes by itself, through the outlet.
+//! How to drive it: a transport starts a [`Hub`] with [`Hub::start`] over an [`Engine`]. For every handshake it asks
+//! for a [`Permit`]. For every socket it makes a [`Connection`] over its [`Outlet`] and opens a [`Session`], feeds the
+//! session what arrives, and sends what the session appends. Everything that is not an answer, the hub writes by itself
+//! through the outlet.
 //!
-//! Lock order: a connection's subscriptions → a stream of the memory engine → a registry → a channel → a
-//! shard's inbox, a queue of waiters or an engine's answer → a connection. No lock is held across an `.await`; the
-//! connection's alone is held across a system call, one that never waits.
+//! Lock order: a connection's subscriptions → a stream of the memory engine → a registry → a channel → a shard's inbox,
+//! a queue of waiters or an engine's answer → a connection. No lock is held across an `.await`; only a connection's
+//! lock is held across a system call, and that call never blocks.
 //!
-//! Deliberately absent: sockets (addresses of peers are values here), files, HTTP, WebSocket parsing, databases, the making
-//! and checking of tokens ([`Authenticator`] is handed in); wall-clock time outside `clock`.
+//! Deliberately absent: sockets (addresses of peers are values here), files, HTTP, WebSocket parsing, databases, making
+//! and checking tokens (an [`Authenticator`] is passed in), and wall-clock time outside `clock`.
 
-// From the top down: a folder uses those below it (a test holds that no files use each other in a circle).
+// From the top down: folders use those below them. No files import each other in a cycle; a test checks that.
 
-// What a connection says and is answered.
+// Requests of a connection, and their answers.
 mod session;
-// A connection's cursors in channels: how they begin and end.
+// A connection's cursors in channels: how they start and end.
 mod subscription;
 // The task of each shard that writes to its connections.
 mod fanout;
-// The handle on all of it, and what is shared below it.
+// The handle, and the state behind it.
 mod hub;
-// One channel: its log, who reads it, who is there.
+// One channel: its log, its readers, its presence.
 mod channel;
-// How much may be on its way, and who waits for room.
+// Back-pressure on publishers.
 mod gate;
 // One connection: its outlet and outbox.
 mod connection;
-// Who may what, and how much.
+// Rights, identities, quotas.
 mod access;
-// What keeps publications.
+// Engines, which keep publications.
 pub mod engine;
 
-// Small parts, which know nothing of the others.
+// Small parts that know nothing about the others.
 mod budget;
 mod clock;
 mod counters;

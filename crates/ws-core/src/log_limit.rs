@@ -1,4 +1,4 @@
-//! A bound on lines of the log that others can cause as often as they like.
+//! A rate limit for log lines that others can trigger at will.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Lets so many lines a second through, and counts those that it leaves out.
+/// Lets a number of lines per second through, and counts those that it leaves out.
 #[derive(Debug)]
 pub struct LogLimit {
     per_second: u32,
@@ -21,13 +21,13 @@ struct Window {
 }
 
 impl LogLimit {
-    /// A limit of so many lines a second.
+    /// A limit of `per_second` lines per second.
     #[must_use]
     pub const fn new(per_second: u32) -> Self {
         LogLimit { per_second, window: Mutex::new(Window { since: None, passed: 0, left_out: 0 }) }
     }
 
-    /// Whether a line may be written now: then how many were left out since the one before.
+    /// Whether a line may be written now; if so, how many were left out since the one before.
     pub fn pass(&self, now: Instant) -> Option<u64> {
         let mut window = self.window.lock();
         if window.since.is_none_or(|since| now.saturating_duration_since(since) >= SECOND) {

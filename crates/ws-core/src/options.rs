@@ -1,4 +1,4 @@
-//! What a channel offers, and to whom: the options of a namespace (CONFIG `[channels]`, `[namespaces.*]`).
+//! The options of the channels of a namespace, and who may use them (CONFIG `[channels]`, `[namespaces.*]`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use crate::engine::Retention;
 pub struct ChannelOptions {
     /// Publications kept for recovery, rewind and history; 0: no history, and no offsets.
     pub history_size: usize,
-    /// Age at which a publication is no longer kept; zero: none.
+    /// Age up to which publications are kept; zero: no limit.
     pub history_ttl: Duration,
-    /// Whether one can ask who is there.
+    /// Whether presence can be read.
     pub presence: bool,
-    /// Whether subscribers are told who comes and goes.
+    /// Whether subscribers get join and leave events.
     pub join_leave: bool,
-    /// Subscribers up to which they are told of each one; above it they get counts.
+    /// Most subscribers with single join and leave events; with more, they get counts.
     pub join_leave_max: usize,
     /// What happens to a subscriber whose next publication is no longer kept.
     pub on_lag: OnLag,
@@ -34,9 +34,9 @@ pub struct ChannelOptions {
 /// What happens to a subscriber whose next publication is no longer kept (PROTOCOL section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnLag {
-    /// It is told what is gone, and goes on with the oldest that is kept.
+    /// It gets a gap event, and continues with the oldest publication that is kept.
     Gap,
-    /// It goes on with the newest one, and is told nothing.
+    /// It continues with the newest publication, without a gap event.
     Latest,
     /// Its connection is closed with 4001.
     Disconnect,
@@ -49,15 +49,15 @@ pub enum Access {
     Anyone,
     /// A connection with a user.
     Authenticated,
-    /// A connection whose token says so.
+    /// A connection whose token grants it.
     Granted,
     /// A connection that is subscribed to the channel.
     Subscriber,
-    /// No connection: the server alone.
+    /// No connection, only the server.
     Nobody,
 }
 
-/// Who may do what is no channel's (CONFIG `[actions]`); never [`Access::Subscriber`].
+/// Who may use the actions that do not belong to a channel (CONFIG `[actions]`); never [`Access::Subscriber`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Actions {
     /// Who may send to everybody.
@@ -69,14 +69,14 @@ pub struct Actions {
 /// The options of all channels.
 #[derive(Debug, Clone)]
 pub struct Namespaces {
-    /// Of channels without a namespace.
+    /// For channels without a namespace.
     pub default: Arc<ChannelOptions>,
     /// By the name of the namespace.
     pub named: HashMap<Box<str>, Arc<ChannelOptions>>,
 }
 
 impl ChannelOptions {
-    /// Those of the stream that every connection reads.
+    /// The options of the channel of all broadcasts.
     pub(crate) fn broadcast() -> Self {
         ChannelOptions {
             history_size: 0,
@@ -92,7 +92,7 @@ impl ChannelOptions {
         }
     }
 
-    /// What the engine has to know.
+    /// What the engine has to retain.
     pub(crate) fn retention(&self) -> Retention {
         Retention { size: self.history_size, ttl: self.history_ttl }
     }
@@ -104,7 +104,7 @@ impl ChannelOptions {
 }
 
 impl Namespaces {
-    /// The options of a namespace; `None` where there is none of that name.
+    /// The options of a namespace; `None` if none of that name is configured.
     pub fn get(&self, namespace: Option<&str>) -> Option<&Arc<ChannelOptions>> {
         match namespace {
             Some(name) => self.named.get(name),

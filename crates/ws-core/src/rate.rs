@@ -1,16 +1,16 @@
-//! So many per second, and so many at once: a bucket that fills by itself, kept as one number.
+//! A rate limit with bursts: a token bucket, kept as one number.
 
-/// A rate. The bucket is a `u64` of the caller's that begins with 0.
+/// A rate. The bucket is a `u64` that the caller keeps, initially 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rate {
-    /// Time that one takes to come back, in microseconds; 0: no limit.
+    /// Time in which one token is refilled, in microseconds; 0: no limit.
     cost_us: u64,
-    /// Time that a full bucket takes to come back.
+    /// Time in which an empty bucket is refilled, in microseconds.
     depth_us: u64,
 }
 
 impl Rate {
-    /// `per_second` on average, 0: no limit; `burst` at once, 0: as many as `per_second`.
+    /// `per_second` on average (0: no limit), `burst` at once (0: as many as `per_second`).
     pub(crate) fn new(per_second: u32, burst: u32) -> Self {
         let Some(cost_us) = 1_000_000_u64.checked_div(per_second.into()) else {
             return Rate { cost_us: 0, depth_us: 0 };
@@ -19,10 +19,10 @@ impl Rate {
         Rate { cost_us: cost_us.max(1), depth_us: cost_us.max(1) * u64::from(burst) }
     }
 
-    /// What the bucket is when one more has been taken out of it now.
+    /// Takes one token now, and returns the new value of the bucket.
     ///
     /// # Errors
-    /// There is none in it; the milliseconds until there is.
+    /// The bucket is empty: the milliseconds until it has a token.
     pub(crate) fn take(self, bucket: u64, now_ms: u64) -> Result<u64, u64> {
         if self.cost_us == 0 {
             return Ok(bucket);

@@ -1,4 +1,4 @@
-//! Things by name, found from many threads at once.
+//! A concurrent map of things by name.
 
 use std::borrow::Borrow;
 use std::collections::HashSet;
@@ -10,14 +10,14 @@ use parking_lot::Mutex;
 
 use crate::limits::{REGISTRY_PARTS, REGISTRY_SPARE_MIN};
 
-/// What can be registered. The name never changes.
+/// Something with a name that never changes.
 pub(crate) trait Named {
     fn name(&self) -> &str;
 }
 
-/// The registry: parts, each behind a lock of its own, so that threads seldom meet.
+/// The registry: parts with a lock each, so that threads seldom contend.
 ///
-/// The locks of the things come after those of the registry: who holds the first never takes the second.
+/// The locks of the things come after those of the registry: never use the registry while you hold the lock of a thing.
 #[derive(Debug)]
 pub(crate) struct Registry<T: Named> {
     parts: Box<[Mutex<HashSet<ByName<T>>>]>,
@@ -45,7 +45,7 @@ impl<T: Named> Registry<T> {
         self.part(name).lock().get(name).map(|found| found.0.clone())
     }
 
-    /// What has that name, or what `make` gives it.
+    /// The thing of that name; `make` makes it if there is none.
     pub(crate) fn get_or_insert(&self, name: &str, make: impl FnOnce() -> T) -> Arc<T> {
         let mut part = self.part(name).lock();
         if let Some(found) = part.get(name) {
@@ -57,7 +57,7 @@ impl<T: Named> Registry<T> {
         made
     }
 
-    /// Removes a thing if `unused` says so, which is asked while nobody can find the thing.
+    /// Removes a thing if `unused` returns true; it is called while nobody can look the thing up.
     pub(crate) fn remove_if(&self, thing: &Arc<T>, unused: impl FnOnce(&T) -> bool) -> bool {
         let mut part = self.part(thing.name()).lock();
         let is_same = part.get(thing.name()).is_some_and(|found| Arc::ptr_eq(&found.0, thing));

@@ -1,10 +1,10 @@
-//! So many bytes, and a queue for whoever finds none free.
+//! A bound on bytes, with a queue for those that find none free.
 
 use crate::sync::{AtomicU64, Ordering};
 use crate::waiter::{Room, Waiters};
 
-/// A bound on bytes. Who enters is let in while less than the bound is taken, so what is taken never goes over it by
-/// more than what one of them takes.
+/// A bound on bytes. Bytes are granted while less than the bound is taken, so it is exceeded by at most what one caller
+/// takes.
 #[derive(Debug)]
 pub(crate) struct ByteRoom {
     bytes_max: u64,
@@ -21,25 +21,25 @@ impl ByteRoom {
         self.taken_bytes.load(Ordering::Relaxed)
     }
 
-    /// Takes them whether they are free or not.
+    /// Takes bytes, free or not.
     pub(crate) fn take(&self, bytes: u64) {
         if bytes > 0 {
             self.taken_bytes.fetch_add(bytes, Ordering::AcqRel);
         }
     }
 
-    /// Gives back what was taken.
-    pub(crate) fn give(&self, bytes: u64) {
+    /// Releases bytes that were taken, and wakes waiters.
+    pub(crate) fn release(&self, bytes: u64) {
         if bytes > 0 {
             self.taken_bytes.fetch_sub(bytes, Ordering::AcqRel);
             self.wake_waiters();
         }
     }
 
-    /// `now` bytes are taken where `before` were.
+    /// Changes what one caller has taken from `before` to `now`.
     pub(crate) fn change(&self, before: u64, now: u64) {
         self.take(now.saturating_sub(before));
-        self.give(before.saturating_sub(now));
+        self.release(before.saturating_sub(now));
     }
 }
 

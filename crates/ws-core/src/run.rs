@@ -1,19 +1,19 @@
-//! Runs of whole frames, one after the other, as they go into a socket, and places between them.
+//! Runs of whole frames, as they go into a socket, and cursors between them.
 
 use std::ops::Range;
 
-/// A place in a stream.
+/// A position in a stream, between two frames.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Cursor {
-    /// Frames that lie before it, counted by the hub; those of joins and leaves count too.
+    /// Frames before it, counted by the hub; frames of joins and leaves count too.
     pub(crate) seq: u64,
-    /// Offset of the last publication before it. Where the engine gives no offsets, the hub counts.
+    /// Offset of the last publication before it. If the engine assigns no offsets, the hub counts.
     pub(crate) offset: u64,
 }
 
-/// Frames one behind the other.
+/// Frames one after the other.
 #[derive(Debug, Default)]
-pub(crate) struct Stretch {
+pub(crate) struct FrameBuffer {
     pub(crate) bytes: Vec<u8>,
     pub(crate) ends: Vec<FrameEnd>,
 }
@@ -21,22 +21,22 @@ pub(crate) struct Stretch {
 /// Where a frame ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FrameEnd {
-    /// Bytes before it, in its [`Stretch`].
+    /// Bytes before it, in its [`FrameBuffer`].
     pub(crate) end: usize,
-    /// [`Cursor::offset`] behind the frame.
+    /// [`Cursor::offset`] after the frame.
     pub(crate) offset: u64,
 }
 
-/// A run of whole frames out of the log: the bytes, and where each frame ends in them.
+/// A run of whole frames: their bytes, and where each frame ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run<'a> {
     pub(crate) bytes: &'a [u8],
-    /// Ends of the frames, counted from `base` before `bytes`.
+    /// Ends of the frames; subtract `base` to get positions in `bytes`.
     pub(crate) ends: &'a [FrameEnd],
     pub(crate) base: usize,
 }
 
-impl Stretch {
+impl FrameBuffer {
     pub(crate) fn push(&mut self, frame: &[u8], offset: u64) {
         self.bytes.extend_from_slice(frame);
         self.ends.push(FrameEnd { end: self.bytes.len(), offset });
@@ -47,7 +47,7 @@ impl Stretch {
         self.ends.clear();
     }
 
-    /// Bytes before frame `skip`.
+    /// Bytes before the frame with index `skip`.
     pub(crate) fn before(&self, skip: usize) -> usize {
         if skip == 0 { 0 } else { self.ends[skip - 1].end }
     }
@@ -68,8 +68,8 @@ impl Stretch {
 }
 
 impl Run<'_> {
-    /// How many frames the first `taken` bytes begin.
-    pub(crate) fn begun(&self, taken: usize) -> usize {
+    /// How many frames the first `taken` bytes contain, including one that they contain only in part.
+    pub(crate) fn frames_started(&self, taken: usize) -> usize {
         if taken == 0 { 0 } else { self.ends.partition_point(|end| end.end - self.base < taken) + 1 }
     }
 }

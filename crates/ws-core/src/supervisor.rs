@@ -1,14 +1,14 @@
-//! Tasks and threads that the server cannot do without. One that panics would leave the server half dead, with
-//! nobody told; here it is known at once. What follows is decided by whoever waits for
-//! [`failed`](Supervisor::failed): ws-server ends, and until then says so on `/ready`.
+//! Watches tasks and threads that the server depends on. If one panicked unnoticed, the server would keep running
+//! without it; here it is known at once. Whoever waits for [`failed`](Supervisor::failed) decides what to do: ws-server
+//! exits, and reports the failure on `/ready` until then.
 //!
-//! A connection's task is none of them: it ends alone.
+//! Connection tasks are not watched: a panic ends only the one connection.
 
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
 
-/// Knows whether such a task has failed. A cheap handle.
+/// Knows whether such a task or thread has failed. A cheap handle.
 #[derive(Debug, Clone, Default)]
 pub struct Supervisor(Arc<Watched>);
 
@@ -32,17 +32,17 @@ impl Supervisor {
         task.await
     }
 
-    /// Watches a thread, or whatever else drops the guard when it panics.
+    /// Watches a thread, or anything else that drops the guard when it panics.
     pub fn guard(&self, name: &'static str) -> Guard {
         Guard { name, supervisor: self.clone() }
     }
 
-    /// What has failed, if something has: the first.
+    /// The first failure, if there was one.
     pub fn failure(&self) -> Option<&str> {
         self.0.failure.get().map(String::as_str)
     }
 
-    /// Ready when something has failed.
+    /// Waits for a failure, and returns the first.
     pub async fn failed(&self) -> &str {
         loop {
             let changed = self.0.changed.notified();
@@ -57,9 +57,9 @@ impl Supervisor {
 impl Drop for Guard {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let failure = format!("{} has panicked, which is a mistake in the server", self.name);
+            let failure = format!("{} has panicked, which is a bug in the server", self.name);
             tracing::error!("{failure}");
-            // The first one stays.
+            // Only the first one is kept.
             let _ = self.supervisor.0.failure.set(failure);
             self.supervisor.0.changed.notify_waiters();
         }

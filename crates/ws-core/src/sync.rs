@@ -1,4 +1,4 @@
-//! The locks and atomics of what is shared between threads and modelled: `tests/model` puts loom's in their place.
+//! Locks and atomics of the code that loom checks: `tests/model` replaces them with loom's.
 
 pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 

@@ -1,26 +1,27 @@
-//! Who waits for room: somebody who can be woken and then asks again. A session is one, and so can be an HTTP request,
-//! another node, or any other future: all it needs is a [`Waker`].
+//! Waiters for room: they are woken, and then try again. A session is one; an HTTP request, another node, or any other
+//! future can be one too: all it needs is a [`Waker`].
 //!
-//! What has room is a [`Room`]; who wants some calls [`Waiter::enter`] with it, again whenever it is woken, until it is
-//! let in. It may be woken for nothing. Then it keeps its turn.
+//! Call [`Waiter::enter`] with a [`Room`], again whenever the waker is woken, until it succeeds. A waiter may be woken
+//! for nothing; it keeps its place in the queue then.
 //!
-//! **No wake-up is lost**, because each side first says what it did and then looks:
+//! **No wake-up is lost**, because each side first publishes what it did and then checks:
 //!
-//! | who waits ([`Waiter::enter`]) | who makes room ([`Room::wake_waiters`]) |
+//! | waiter ([`Waiter::enter`]) | whoever makes room ([`Room::wake_waiters`]) |
 //! |---|---|
 //! | 1. joins the queue | 1. makes room |
 //! | 2. fence | 2. fence |
-//! | 3. looks again whether there is room | 3. looks whether somebody waits |
+//! | 3. checks again whether there is room | 3. checks whether somebody waits |
 //!
-//! Whichever fence comes second, its side sees the other.
+//! Whichever fence comes second, its side sees what the other did.
 //!
-//! **In order, and no more than fit.** The queue is in the order of coming; of those in front as many are woken as fit
-//! into what is free. They count as *woken* until they ask again. From then on they are either in, or back at their
-//! place in the queue, or gone; each of these looks whether the next one fits. So while there is room and somebody
-//! waits, somebody is always on its way. A waiter that is dropped gives up its place, and its turn if it was woken.
-//! Who comes while there is room need not queue: that others wait then only means that they are about to run.
+//! **First come, first served, and no more than fit.** From the front of the queue, as many waiters are woken as fit
+//! into what is free. They count as *woken* until they try again. Then they either succeed, or go back to their place
+//! in the queue, or are dropped; in each case the next one is woken if it fits. So while there is room and somebody
+//! waits, at least one woken waiter is about to try. A waiter that is dropped gives up its place, and its turn if it
+//! was woken. A newcomer that finds room need not queue: others that wait at that moment are being woken and about to
+//! try.
 //!
-//! `tests/model` goes through all interleavings of this.
+//! `tests/model` checks all interleavings of this.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,18 +30,18 @@ use std::task::Waker;
 
 use crate::sync::{AtomicUsize, Mutex, Ordering, fence};
 
-/// Something that can be full, and its queue.
+/// Something that can be full, and the queue of those that wait for it.
 pub(crate) trait Room: fmt::Debug + Send + Sync {
-    /// Bytes that are free; 0: nobody is let in.
+    /// Free bytes; 0: nobody can take any.
     fn free_bytes(&self) -> u64;
 
-    /// Takes so many, if any are free: one may go over the bound. False when none are.
+    /// Takes `bytes` if any are free, even if fewer are: one caller may exceed the bound. False if none are free.
     fn try_take(&self, bytes: u64) -> bool;
 
-    /// Those who wait.
+    /// The queue of waiters.
     fn waiters(&self) -> &Waiters;
 
-    /// Wakes as many waiters as fit. Call it **after** room was made.
+    /// Wakes as many waiters as fit. Call it **after** making room.
     fn wake_waiters(&self) {
         let waiters = self.waiters();
         fence(Ordering::SeqCst);
@@ -53,19 +54,19 @@ pub(crate) trait Room: fmt::Debug + Send + Sync {
 /// The queue of a [`Room`].
 #[derive(Default)]
 pub(crate) struct Waiters {
-    /// In the queue: so that who makes room takes no lock where nobody waits. Changed under the lock.
+    /// Length of the queue, so that making room takes no lock while nobody waits. Changed under the lock.
     count: AtomicUsize,
-    /// `None` before somebody waits, as in nearly all channels.
+    /// `None` until somebody waits, as in nearly all channels.
     queue: Mutex<Option<Box<Queue>>>,
 }
 
 #[derive(Default)]
 struct Queue {
-    /// The ticket of the next one.
-    next: u64,
+    /// The last ticket that was given out.
+    last_ticket: u64,
     /// By ticket.
     waiting: BTreeMap<u64, Waiting>,
-    /// What those want that were woken and have not asked again. 0: there are none.
+    /// Bytes wanted by waiters that were woken and have not tried again. 0: there are none.
     woken_bytes: u64,
 }
 
@@ -74,7 +75,7 @@ struct Waiting {
     waker: Waker,
 }
 
-/// A place in at most one queue, given up when this is dropped. Costs nothing before it waits.
+/// A place in at most one queue, given up when this is dropped. Costs nothing until it waits.
 #[derive(Debug, Default)]
 pub(crate) struct Waiter(Option<Place>);
 
@@ -87,9 +88,9 @@ struct Place {
 }
 
 impl Waiter {
-    /// Takes `bytes` of `room` if some are free. Otherwise the result is false, and what `waker` gives is woken when it
-    /// is time to ask again. It waits in one queue at a time: who needs several rooms asks for one after the other, each
-    /// time from the first one on. A place in the queue of another is given up when this one is full.
+    /// Takes `bytes` of `room` if any are free. Otherwise returns false, and the waker that `waker` returns is woken
+    /// when it is time to try again. A waiter is in one queue at a time: to take several rooms, try one after the
+    /// other, each time starting with the first. A place in the queue of another room is given up if this one is full.
     pub(crate) fn enter<R: Room + 'static>(&mut self, room: &Arc<R>, bytes: u64, waker: impl Fn() -> Waker) -> bool {
         let is_elsewhere = self.0.as_ref().is_some_and(|place| !place.is_in(room));
         if is_elsewhere {
@@ -109,14 +110,15 @@ impl Waiter {
         self.look_again(room, bytes, waker)
     }
 
-    /// Leaves its turn, if it has come, to the next one: it cannot be used now. It is asked for again from the back.
-    pub(crate) fn pass(&mut self) {
+    /// Leaves its turn, if it has come, to the next waiter, because it cannot be used now. It will have to queue again
+    /// from the back.
+    pub(crate) fn yield_turn(&mut self) {
         if self.0.as_ref().is_some_and(|place| !place.room.waiters().has(place.ticket)) {
             self.0 = None;
         }
     }
 
-    /// It is in the queue. What was free before it was has woken nobody.
+    /// Checks once more after joining the queue: room that became free before that has woken nobody.
     fn look_again<R: Room + 'static>(&mut self, room: &Arc<R>, bytes: u64, waker: impl Fn() -> Waker) -> bool {
         loop {
             room.wake_waiters();
@@ -131,7 +133,7 @@ impl Waiter {
         }
     }
 
-    /// Joins the queue, at the old place if it was woken.
+    /// Joins the queue, at its old place if it was woken.
     fn join<R: Room + 'static>(&mut self, room: &Arc<R>, bytes: u64, waker: Waker) {
         match &self.0 {
             Some(place) => room.waiters().put(place.ticket, Waiting { bytes: place.bytes, waker }),
@@ -166,30 +168,30 @@ impl Waiters {
         result
     }
 
-    /// Whether it is still in the queue: it has not been woken.
+    /// Whether it is still in the queue, that is, has not been woken.
     fn has(&self, ticket: u64) -> bool {
         self.with(|queue| queue.waiting.contains_key(&ticket))
     }
 
-    /// Whether it is still in the queue; then this waker is woken, for the one before may be another task's.
+    /// Whether it is still in the queue; if so, its waker is replaced, because the old one may belong to another task.
     fn renew(&self, ticket: u64, waker: Waker) -> bool {
         let before = self.with(|queue| {
             let waiting = queue.waiting.get_mut(&ticket)?;
             Some(std::mem::replace(&mut waiting.waker, waker))
         });
-        // Dropped without the lock, for what a waker drops may take other locks.
+        // The old waker is dropped outside the lock, because dropping it may take other locks.
         before.is_some()
     }
 
     fn push(&self, waiting: Waiting) -> u64 {
         self.with(|queue| {
-            queue.next += 1;
-            queue.waiting.insert(queue.next, waiting);
-            queue.next
+            queue.last_ticket += 1;
+            queue.waiting.insert(queue.last_ticket, waiting);
+            queue.last_ticket
         })
     }
 
-    /// Back to where it was, after it was woken for nothing.
+    /// Puts a waiter back at its place, after it was woken for nothing.
     fn put(&self, ticket: u64, waiting: Waiting) {
         self.with(|queue| {
             queue.woken_bytes -= waiting.bytes;
@@ -205,7 +207,7 @@ impl Waiters {
             }
             removed
         });
-        // What a waker drops may take other locks.
+        // Outside the lock: dropping a waker may take other locks.
         drop(removed);
     }
 
@@ -216,12 +218,12 @@ impl Waiters {
 }
 
 impl Queue {
-    /// Those in front that fit into what is free, beside those that are on their way.
+    /// Takes the waiters at the front that fit into what is free, besides those that were woken before.
     fn take_fitting(&mut self, free_bytes: u64) -> Vec<Waker> {
         let mut woken = Vec::new();
         while free_bytes > 0
             && let Some(first) = self.waiting.first_entry()
-            // However large it is: who is alone may go over the bound.
+            // A single waiter may exceed the bound, however large it is.
             && (self.woken_bytes == 0 || self.woken_bytes + first.get().bytes <= free_bytes)
         {
             let waiting = first.remove();

@@ -1,11 +1,12 @@
-//! Whom an address stands for, where connections of one address are counted.
+//! Which client an address stands for when connections are counted per address.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The bits of an IPv6 address that name a network: one customer has all the others.
+/// Leading bits of an IPv6 address that name a network; one customer usually has the whole network.
 const IPV6_PREFIX_BITS: u32 = 64;
 
-/// An IPv4 address itself, also where it is written as one of IPv6; the /64 network of an IPv6 address.
+/// An IPv4 address as it is, also when it is written as an IPv4-mapped IPv6 address; the /64 network of any other IPv6
+/// address.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {

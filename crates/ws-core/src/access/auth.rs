@@ -1,4 +1,4 @@
-//! Who is let in with what: the terms on which connections authenticate (CONFIG `[auth]`).
+//! The rules by which connections authenticate (CONFIG `[auth]`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use ws_proto::{ErrorBody, ErrorCode};
 
 use super::{Authenticator, Claims, TokenError};
 
-/// Why a token does not do.
+/// Why a token was rejected.
 #[derive(Debug)]
 pub(crate) struct TokenRejection {
-    /// What its sender is told.
+    /// The error for its sender.
     pub(crate) error: ErrorBody,
-    /// It may do once newer keys have been looked for.
+    /// It names an unknown key: it may be valid after the keys have been renewed.
     pub(crate) has_unknown_key: bool,
 }
 
@@ -22,23 +22,23 @@ impl From<TokenRejection> for ErrorBody {
     }
 }
 
-/// The terms of a hub.
+/// The authentication rules of a hub.
 #[derive(Debug, Clone)]
 pub struct Auth {
-    /// Checks tokens; `None`: there are no keys, so none is valid.
+    /// Checks tokens; `None`: there are no keys, so no token is valid.
     pub authenticator: Option<Arc<dyn Authenticator>>,
-    /// Whether a connection may do without a user.
+    /// Whether a connection may stay without a user.
     pub anonymous: bool,
-    /// Where it may not: the time in which it has to authenticate, or it is closed with 4500.
+    /// If it may not: the time it has to authenticate before it is closed with 4500.
     pub authenticate_within: Duration,
-    /// How long before its token runs out a connection is told so; zero: never.
+    /// How long before its token expires a connection is notified; zero: never.
     pub expiry_notice: Duration,
-    /// How long after that it is closed with 4002.
+    /// How long after the expiry it is closed with 4002.
     pub expiry_grace: Duration,
 }
 
 impl Auth {
-    /// Everybody is anonymous.
+    /// Every connection is anonymous.
     pub const fn none() -> Self {
         Auth {
             authenticator: None,
@@ -49,7 +49,7 @@ impl Auth {
         }
     }
 
-    /// What a token says, at this time of day.
+    /// The claims of a token, checked at this time of day.
     fn check(&self, token: &str, unix_ms: u64) -> Result<Claims, TokenRejection> {
         let Some(authenticator) = &self.authenticator else {
             return Err(invalid(
@@ -63,7 +63,7 @@ impl Auth {
         })
     }
 
-    /// Looks for newer keys, and calls `done` when that is over.
+    /// Fetches newer keys, and calls `done` afterwards.
     pub(crate) fn renew_keys(&self, done: Box<dyn FnOnce() + Send>) {
         match &self.authenticator {
             Some(authenticator) => authenticator.renew_keys(done),
@@ -71,25 +71,25 @@ impl Auth {
         }
     }
 
-    /// What a token says that logs in, or that takes the place of the one that `user` logged in with.
+    /// The claims of a token that logs in, or that replaces the one `user` logged in with.
     ///
     /// # Errors
-    /// `invalid_token`; `token_expired` where nothing else is wrong with it.
+    /// `invalid_token`; `token_expired` if nothing else is wrong with it.
     pub(crate) fn log_in(&self, token: &str, user: Option<&str>, unix_ms: u64) -> Result<Claims, TokenRejection> {
         let claims = self.check(token, unix_ms)?;
         if claims.channel.is_some() {
-            return Err(invalid("a subscription token cannot log in; it goes with `subscribe`"));
+            return Err(invalid("a subscription token cannot log in; send it with `subscribe`"));
         }
         if user.is_some_and(|user| user != claims.user) {
-            return Err(invalid("the token is for another user; a connection keeps the one that it has"));
+            return Err(invalid("the token is for another user; a connection keeps its user"));
         }
         if claims.has_expired { Err(expired()) } else { Ok(claims) }
     }
 
-    /// What a token says that `user` subscribes to `channel` with.
+    /// The claims of a token with which `user` subscribes to `channel`.
     ///
     /// # Errors
-    /// `invalid_token`; `token_expired` where nothing else is wrong with it.
+    /// `invalid_token`; `token_expired` if nothing else is wrong with it.
     pub(crate) fn subscribe(
         &self,
         token: &str,
@@ -99,10 +99,10 @@ impl Auth {
     ) -> Result<Claims, TokenRejection> {
         let claims = self.check(token, unix_ms)?;
         match &claims.channel {
-            None => Err(invalid("this is no subscription token; it logs in with `authenticate`")),
+            None => Err(invalid("this is not a subscription token; send it with `authenticate`")),
             Some(named) if named != channel => Err(invalid("the subscription token is for another channel")),
             Some(_) if user != Some(&claims.user) => Err(invalid("the subscription token is for another user")),
-            // The subscription would end at once, however much clocks may differ.
+            // No leeway for clock skew: the subscription would end at once.
             Some(_) if claims.expires_at_ms.is_some_and(|at_ms| at_ms <= unix_ms) => Err(expired()),
             Some(_) => Ok(claims),
         }
@@ -123,7 +123,7 @@ mod tests {
 
     const NOW_MS: u64 = 1_700_000_000_000;
 
-    /// A token is `user`, or `user/channel`; one of old has expired.
+    /// A token is `user`, or `user/channel`; a token of the user `old` has expired.
     #[derive(Debug)]
     struct Plain;
 

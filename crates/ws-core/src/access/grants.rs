@@ -1,26 +1,26 @@
-//! What a token grants, where somebody's mode is `granted` (PROTOCOL section 7).
+//! What a token grants, for access modes that are `granted` (PROTOCOL section 7).
 
-/// The lists of a token. They add rights, and never take one away.
+/// The lists of a token. They only ever add rights.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
     /// Channels to subscribe to.
     pub subscribe: Patterns,
     /// Channels to publish in.
     pub publish: Patterns,
-    /// Channels in which to see who is there.
+    /// Channels whose presence to read.
     pub presence: Patterns,
     /// Channels whose history to read.
     pub history: Patterns,
-    /// Actions that are no channel's: `broadcast`, `get_connections`.
+    /// Actions that do not belong to a channel: `broadcast`, `get_connections`.
     pub actions: Patterns,
 }
 
-/// Names; one that ends with `*` stands for all that begin so. A `*` elsewhere is a letter like any other.
+/// Names; one that ends with `*` matches every name with that prefix. A `*` anywhere else is an ordinary character.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Patterns(Box<[Box<str>]>);
 
 impl Patterns {
-    /// Whether one of them covers this name.
+    /// Whether one of them matches this name.
     pub fn cover(&self, name: &str) -> bool {
         self.0.iter().any(|pattern| match pattern.strip_suffix('*') {
             Some(start) => name.starts_with(start),

@@ -1,5 +1,5 @@
-//! Who may what, and how much: rights and the grants of tokens, identities, and quotas. It knows values only: no
-//! connections, no channels.
+//! Who may do what, and how much: rights, identities, the grants of tokens, and quotas. It works on values only and
+//! knows neither connections nor channels.
 
 mod addresses;
 mod auth;

@@ -1,11 +1,11 @@
-//! How many of something each has, where that is limited: connections of an address, of a user.
+//! Limits on how many of something each key has: connections per address, connections per user.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use parking_lot::Mutex;
 
-/// Counts by whom. Empty where there is no limit.
+/// Counts per key. Empty if there is no limit.
 #[derive(Debug)]
 pub(crate) struct Quota<K> {
     /// 0: no limit.
@@ -13,7 +13,7 @@ pub(crate) struct Quota<K> {
     counts: Mutex<HashMap<K, usize>>,
 }
 
-/// There are as many as there may be.
+/// The limit is reached.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Exhausted;
 
@@ -22,10 +22,11 @@ impl<K: Hash + Eq + Clone> Quota<K> {
         Quota { max, counts: Mutex::default() }
     }
 
-    /// One more of `key`; what is to be given to [`leave`](Self::leave) when it ends.
+    /// Counts one more for `key`. Pass the returned key to [`leave`](Self::leave) when it ends; `None` if nothing is
+    /// counted.
     ///
     /// # Errors
-    /// There are as many as there may be.
+    /// The limit is reached.
     pub(crate) fn enter(&self, key: &K) -> Result<Option<K>, Exhausted> {
         if self.max == 0 {
             return Ok(None);
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_so_many_and_no_more() {
+    fn each_key_has_its_own_limit() {
         let quota = Quota::new(2);
         assert_eq!((quota.enter(&"a"), quota.enter(&"a")), (Ok(Some("a")), Ok(Some("a"))));
         assert_eq!(quota.enter(&"a"), Err(Exhausted));
@@ -64,11 +65,11 @@ mod tests {
     }
 
     #[test]
-    fn who_is_gone_leaves_nothing() {
+    fn nothing_is_left_after_the_last_one() {
         let quota = Quota::new(1);
         assert_eq!(quota.enter(&"a"), Ok(Some("a")));
         quota.leave(&"a");
         assert!(quota.counts.lock().is_empty());
-        assert_eq!(Quota::new(0).enter(&"a"), Ok(None), "without a limit nobody counts");
+        assert_eq!(Quota::new(0).enter(&"a"), Ok(None), "without a limit nothing is counted");
     }
 }

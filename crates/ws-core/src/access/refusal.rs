@@ -1,34 +1,40 @@
-//! Why a connection is not let in.
+//! Why a connection is not admitted.
 
-/// Why there is no room.
+/// Why a connection is not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// `connections_max` is reached.
-    #[error("the server has as many connections as it may have")]
+    #[error("the server has reached its limit of connections")]
     Full,
-    /// The server is going away.
+    /// The server is shutting down.
     #[error("the server is draining")]
     Draining,
     /// `connections_per_ip_max` is reached.
-    #[error("this address has as many connections as it may have")]
+    #[error("this address has reached its limit of connections")]
     Address,
     /// `handshakes_per_second` is reached.
-    #[error("more connections are being opened than the server lets in at a time")]
+    #[error("connections are being opened faster than the server accepts them")]
     TooFast,
-    /// A page of this origin may not connect. The transport decides.
+    /// Pages of this origin may not connect. Decided by the transport.
     #[error("pages of this origin may not connect; the operator can allow them (auth.allowed_origins)")]
     Origin,
-    /// `unauthenticated_max` is reached, and there is no token in the handshake.
-    #[error("the server has as many connections as it may have that have not authenticated; send a token along")]
-    Strangers,
+    /// `unauthenticated_max` is reached, and the handshake has no token.
+    #[error("the server has reached its limit of unauthenticated connections; send a token with the handshake")]
+    Unauthenticated,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 6] =
-        [Refusal::Full, Refusal::Draining, Refusal::Address, Refusal::TooFast, Refusal::Origin, Refusal::Strangers];
+    pub const ALL: [Refusal; 6] = [
+        Refusal::Full,
+        Refusal::Draining,
+        Refusal::Address,
+        Refusal::TooFast,
+        Refusal::Origin,
+        Refusal::Unauthenticated,
+    ];
 
-    /// A word for it.
+    /// Its name, for metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Refusal::Full => "full",
@@ -36,7 +42,7 @@ impl Refusal {
             Refusal::Address => "address",
             Refusal::TooFast => "too_fast",
             Refusal::Origin => "origin",
-            Refusal::Strangers => "unauthenticated",
+            Refusal::Unauthenticated => "unauthenticated",
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Who may do what: the one place where a right is decided (PROTOCOL section 7).
 //!
-//! The order of the decision, of which the first that applies counts:
+//! The first rule that applies decides:
 //!
-//! 1. A channel with users behind a `#` is for these users alone, whatever a mode or a token says.
-//! 2. The mode: `anyone` and `nobody` need no further look; `authenticated` asks for a user; `subscriber` for a
-//!    subscription to the channel; `granted` for a token whose list covers the channel, be it the one that logged in
-//!    or the one that the connection subscribed with.
+//! 1. A channel with users after a `#` is for these users alone, whatever the mode or a token says.
+//! 2. The mode: `anyone` and `nobody` speak for themselves; `authenticated` requires a user; `subscriber` requires a
+//!    subscription to the channel; `granted` requires a token whose list covers the channel: the one that the
+//!    connection logged in with, or the one that it subscribed with.
 //!
-//! Where anonymous connections are not allowed, the session lets nobody come so far who has not authenticated.
+//! If anonymous connections are not allowed, the session rejects unauthenticated requests before this.
 
 use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 
@@ -15,7 +15,7 @@ use super::Identity;
 use super::{Grants, Patterns};
 use crate::options::Access;
 
-/// What somebody may be allowed to do.
+/// Something that access rules apply to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Right {
     Subscribe,
@@ -26,17 +26,17 @@ pub(crate) enum Right {
     GetConnections,
 }
 
-/// What somebody wants to do.
+/// One request to be checked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AccessCheck<'a> {
     pub(crate) right: Right,
-    /// Where; `None`: it is no channel's.
+    /// `None`: the right does not belong to a channel.
     pub(crate) channel: Option<ChannelName<'a>>,
     /// The mode of the channel's namespace, or of the action.
     pub(crate) access: Access,
 }
 
-/// The rule by which somebody is refused.
+/// The rule that denied a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
     /// The channel is for other users.
@@ -52,7 +52,7 @@ pub(crate) enum Rule {
 }
 
 impl Right {
-    /// For an error: "this connection may not …".
+    /// Completes the error "this connection may not …".
     fn what(self) -> &'static str {
         match self {
             Right::Subscribe => "subscribe to this channel",
@@ -75,7 +75,7 @@ impl Right {
         }
     }
 
-    /// What that list has to cover.
+    /// The name that the list has to cover.
     fn name(self, channel: Option<ChannelName<'_>>) -> &str {
         match self {
             Right::Broadcast => "broadcast",
@@ -88,15 +88,15 @@ impl Right {
 }
 
 impl AccessCheck<'_> {
-    /// Whether it is allowed to a connection with this identity. `pass` is what the subscription token says that the
-    /// connection subscribed to the channel with.
+    /// Decides for a connection with this identity. `channel_grants` are those of the subscription token that the
+    /// connection subscribed to the channel with, if it used one.
     ///
     /// # Errors
-    /// The rule by which it is refused.
+    /// The rule that denies it.
     pub(crate) fn decide(
         self,
         identity: Option<&Identity>,
-        pass: Option<&Grants>,
+        channel_grants: Option<&Grants>,
         is_subscribed: impl FnOnce() -> bool,
     ) -> Result<(), Rule> {
         let user = identity.map(|identity| &**identity.user());
@@ -109,7 +109,7 @@ impl AccessCheck<'_> {
             Access::Authenticated => (user.is_some(), Rule::Authenticated),
             Access::Subscriber => (is_subscribed(), Rule::Subscriber),
             Access::Granted => {
-                let grants = [identity.map(Identity::grants), pass];
+                let grants = [identity.map(Identity::grants), channel_grants];
                 let covers = |grants: &Grants| self.right.list(grants).cover(self.right.name(self.channel));
                 (grants.into_iter().flatten().any(covers), Rule::Granted)
             }
@@ -117,7 +117,7 @@ impl AccessCheck<'_> {
         if allowed { Ok(()) } else { Err(rule) }
     }
 
-    /// What the client is told. It learns the rule only where it can do something about it.
+    /// The error for the client. It names the rule only if the client can do something about it.
     pub(crate) fn denied(self, rule: Rule) -> ErrorBody {
         let what = self.right.what();
         match rule {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn users_behind_the_hash_come_before_the_mode_and_the_token() {
+    fn users_after_the_hash_come_before_the_mode_and_the_token() {
         let all = ann(Grants { publish: ["*"].into_iter().collect(), ..Grants::default() });
         for access in [Access::Anyone, Access::Authenticated, Access::Granted, Access::Subscriber, Access::Nobody] {
             check("a#bob", access, Some(&all), true, Err(Rule::OtherUsers));
@@ -191,14 +191,22 @@ mod tests {
         ];
         for (right, _) in &lists {
             for (listed, grants) in &lists {
-                let decide = |name, identity: Option<&Identity>, pass| {
+                let decide = |name, identity: Option<&Identity>, channel_grants| {
                     let channel = Some(ChannelName::parse(name).expect("a name"));
-                    AccessCheck { right: *right, channel, access: Access::Granted }.decide(identity, pass, || true)
+                    AccessCheck { right: *right, channel, access: Access::Granted }.decide(
+                        identity,
+                        channel_grants,
+                        || true,
+                    )
                 };
                 let expect = if right == listed { Ok(()) } else { Err(Rule::Granted) };
                 let identity = ann(grants.clone());
                 assert_eq!(decide("chat:a", Some(&identity), None), expect, "{right:?} of {listed:?}");
-                assert_eq!(decide("chat:a", None, Some(grants)), expect, "{right:?} of a pass with {listed:?}");
+                assert_eq!(
+                    decide("chat:a", None, Some(grants)),
+                    expect,
+                    "{right:?} of a subscription token with {listed:?}"
+                );
                 assert_eq!(decide("news:a", Some(&identity), Some(grants)), Err(Rule::Granted));
             }
         }
@@ -217,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_client_can_mend_is_told() {
+    fn an_error_names_only_what_a_client_can_change() {
         let check = AccessCheck { right: Right::Broadcast, channel: None, access: Access::Nobody };
         let told = |rule| {
             let error = check.denied(rule);

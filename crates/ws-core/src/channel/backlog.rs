@@ -1,4 +1,5 @@
-//! The log of a channel, there only while it holds something.
+//! The log of a channel and its byte counts. Created with the first frame, and dropped when it is empty and every
+//! reader has been offered everything; that of broadcasts stays.
 
 use super::log::Log;
 use crate::gate::LogBytes;
@@ -7,7 +8,7 @@ use crate::run::Cursor;
 #[derive(Debug)]
 pub(super) struct Backlog {
     pub(super) log: Log,
-    /// As it stands in the gate's books.
+    /// What the gate has accounted for this log.
     pub(super) bytes: LogBytes,
 }
 

@@ -1,12 +1,12 @@
-//! What stands behind a channel's stream.
+//! The kinds of channels, by where their publications live.
 
-/// What stands behind the stream.
+/// What kind of stream a channel has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// What is sent to every connection.
+    /// The stream that every connection reads.
     Broadcast,
-    /// Nothing is retained, and there are no offsets.
-    Passing,
+    /// Nothing is retained, and publications have no offsets.
+    Ephemeral,
     /// The engine retains publications.
-    Kept,
+    Retained,
 }

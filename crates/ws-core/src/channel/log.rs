@@ -1,19 +1,18 @@
-//! The frames of one stream that the fan-out has still to offer, or that somebody is behind for.
+//! The frames of one stream that the fan-out has yet to offer, or that lagging readers still need.
 //!
-//! A [`Cursor`] is a place between two frames. The log never holds more than `bytes_max` (but always the
-//! newest frame): what a reader has not read by then is gone here, and its cursor says exactly how much.
-//! What a channel keeps as its history, its engine keeps; publications are in the log only as long as
-//! they are on their way.
+//! A [`Cursor`] is a position between two frames. The log never holds more than `bytes_max` (but always the newest
+//! frame): older frames are dropped whether they were read or not, and a reader's cursor tells exactly how many it
+//! lost. The history of a channel is kept by the engine; the log holds publications only until they are delivered.
 //!
-//! Frames lie one behind the other in segments. Room is given back by the segment, so a publication
-//! costs no allocation, and the same memory serves again while readers keep up.
+//! Frames lie one after the other in segments. Memory is freed by the segment, so a publication usually costs no
+//! allocation, and the same memory is reused while readers keep up.
 
 use std::collections::VecDeque;
 
 use crate::limits::LOG_SEGMENT_BYTES_MAX;
-use crate::run::{Cursor, Stretch};
+use crate::run::{Cursor, FrameBuffer};
 
-/// The log. Its owner has the lock.
+/// The log. Its owner provides the lock.
 #[derive(Debug)]
 pub(crate) struct Log {
     segments: VecDeque<Segment>,
@@ -26,15 +25,15 @@ pub(crate) struct Log {
     appended_bytes: u64,
     bytes_max: usize,
     segment_bytes: usize,
-    /// The memory of the segment that was given back last.
-    spare: Option<Stretch>,
+    /// The buffer of the segment that was dropped last, for reuse.
+    spare: Option<FrameBuffer>,
 }
 
 #[derive(Debug)]
 struct Segment {
     /// Before its first frame.
     first: Cursor,
-    frames: Stretch,
+    frames: FrameBuffer,
 }
 
 impl Log {
@@ -61,13 +60,13 @@ impl Log {
         self.appended_bytes
     }
 
-    /// Gives up everything, and goes on at another place.
+    /// Drops everything, and continues at another cursor.
     pub(crate) fn restart(&mut self, at: Cursor) {
         self.segments.clear();
         (self.start, self.end, self.bytes) = (at, at, 0);
     }
 
-    /// Appends one frame, and gives up the oldest ones that no longer fit.
+    /// Appends one frame, and drops the oldest ones that no longer fit.
     pub(crate) fn append(&mut self, frame: &[u8], offset: u64) {
         let fits = |segment: &Segment| segment.frames.bytes.len() + frame.len() <= self.segment_bytes;
         if !self.segments.back().is_some_and(fits) {
@@ -85,7 +84,7 @@ impl Log {
         }
     }
 
-    /// Gives up everything before `seq`.
+    /// Drops everything before `seq`.
     pub(crate) fn trim_to(&mut self, seq: u64) {
         let seq = seq.min(self.end.seq);
         while self.segments.front().is_some_and(|segment| segment.end() <= seq) {
@@ -96,9 +95,9 @@ impl Log {
         }
     }
 
-    /// Copies frames from `seq` on, or from the oldest retained one, until there are `bytes_max` or more.
+    /// Copies frames from `seq` on, or from the oldest retained one, until `into` has `bytes_max` bytes or more.
     /// Returns the cursor before the first.
-    pub(crate) fn read(&self, seq: u64, bytes_max: usize, into: &mut Stretch) -> Cursor {
+    pub(crate) fn read(&self, seq: u64, bytes_max: usize, into: &mut FrameBuffer) -> Cursor {
         let first = self.cursor(seq);
         let mut next = first.seq;
         for segment in self.segments.range(self.segment_of(next)..) {
@@ -114,8 +113,8 @@ impl Log {
 
     /// Before the newest publication that is held; the end where there is none.
     pub(crate) fn before_newest(&self) -> Cursor {
-        let places = (self.start.seq..self.end.seq).rev().map(|seq| self.cursor(seq));
-        places.into_iter().find(|place| place.offset < self.end.offset).unwrap_or(self.end)
+        let cursors = (self.start.seq..self.end.seq).rev().map(|seq| self.cursor(seq));
+        cursors.into_iter().find(|cursor| cursor.offset < self.end.offset).unwrap_or(self.end)
     }
 
     /// The cursor before frame `seq`, or the nearest one that the log knows.
@@ -131,7 +130,7 @@ impl Log {
         self.segments.partition_point(|segment| segment.end() <= seq)
     }
 
-    /// Drops the oldest segment, or keeps its memory for the next one.
+    /// Drops the oldest segment. Its buffer is reused unless it has grown too large.
     fn drop_segment(&mut self) {
         let Some(mut segment) = self.segments.pop_front() else { return };
         if segment.end() > self.start.seq {
@@ -150,7 +149,7 @@ impl Segment {
         self.first.seq + self.frames.ends.len() as u64
     }
 
-    /// The cursor before frame `seq`, which lies within, or behind the last one.
+    /// The cursor before frame `seq`, which is within the segment, or right after its last frame.
     fn cursor(&self, seq: u64) -> Cursor {
         match (seq - self.first.seq) as usize {
             0 => self.first,
@@ -172,14 +171,14 @@ mod tests {
     }
 
     fn all(log: &Log, seq: u64) -> (u64, String) {
-        let mut read = Stretch::default();
+        let mut read = FrameBuffer::default();
         let first = log.read(seq, usize::MAX, &mut read);
         assert_eq!(first.seq, first.offset, "each frame is one publication here");
         (first.seq, String::from_utf8_lossy(&read.bytes).into_owned())
     }
 
     #[test]
-    fn a_cursor_reads_everything_behind_it() {
+    fn a_cursor_reads_everything_after_it() {
         let log = log(100, &["a", "b"]);
         assert_eq!(all(&log, 0), (0, "ab".into()));
         assert_eq!(all(&log, 1), (1, "b".into()));
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_publication_is_found_behind_events() {
+    fn the_newest_publication_is_found_before_events() {
         let mut log = Log::new(Cursor { seq: 10, offset: 7 }, 100);
         assert_eq!(log.before_newest(), Cursor { seq: 10, offset: 7 });
         log.append(b"join", 7);
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_is_read_serves_from_the_same_memory() {
+    fn a_log_that_is_read_reuses_its_memory() {
         let mut log = log(1 << 20, &[]);
         for n in 1..10_000 {
             log.append(&[b'x'; 500], n);
@@ -232,8 +231,8 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever is appended and trimmed: reading from any cursor gives a run without holes that ends
-        /// at the end, and the bytes stay within the bound.
+        /// Whatever is appended and trimmed: reading from any cursor gives a run without holes up to the end, and the
+        /// bytes stay within the bound.
         #[test]
         fn reads_have_no_holes(
             bytes_max in 40usize..400,
@@ -255,7 +254,7 @@ mod tests {
                     _ => log.trim_to(n as u64 * 20),
                 }
                 proptest::prop_assert!(log.bytes <= bytes_max);
-                let mut read = Stretch::default();
+                let mut read = FrameBuffer::default();
                 let first = log.read(n as u64 * 10, usize::MAX, &mut read);
                 proptest::prop_assert_eq!(first.offset, offsets[first.seq as usize]);
                 let starts = (0..read.ends.len()).map(|skip| read.before(skip));

@@ -1,11 +1,11 @@
-//! One channel on this node: where its stream ends, the log of what is on its way, who reads it in which
-//! shard, and who is there. The log of broadcasts is a channel too, one that every connection reads.
+//! One channel on this node: the end of its stream, the log of frames that are being delivered, its readers by shard,
+//! and its presence. Broadcasts go through a channel too, one that every connection reads.
 //!
-//! A channel is there while somebody is subscribed; what it keeps beyond that is the engine's.
+//! A channel exists while it has subscribers; what outlives them is kept by the engine.
 //!
-//! Its lock comes after the registry's and before a shard's inbox and a connection's. Nobody marks readers
-//! under it: appending notes in the [`ShardState`] of each shard that there is something new, once until the
-//! shard has gone round, so it costs the same for one reader and for a hundred thousand.
+//! Its lock comes after the registry's and before those of a shard's inbox and of a connection. No readers are touched
+//! under it: appending marks the [`ShardState`] of each shard dirty, once per round of the shard, so it costs the same
+//! for one reader and for a hundred thousand.
 
 mod backlog;
 mod kind;
@@ -23,13 +23,13 @@ use self::backlog::Backlog;
 pub(crate) use self::kind::Kind;
 pub(crate) use self::presence::Presence;
 use self::shard_state::ShardStates;
-pub(crate) use self::shard_state::{Mark, Shards};
+pub(crate) use self::shard_state::{LogPosition, Shards};
 use crate::engine::Epoch;
 use crate::gate::Gate;
 use crate::options::ChannelOptions;
 use crate::registry::Named;
 use crate::room::ByteRoom;
-use crate::run::{Cursor, Stretch};
+use crate::run::{Cursor, FrameBuffer};
 use crate::waiter::{Room, Waiters};
 
 /// A channel.
@@ -40,23 +40,23 @@ pub(crate) struct Channel {
     options: Arc<ChannelOptions>,
     /// `seq` of the end, for readers without the lock.
     end: AtomicU64,
-    /// How many streams it has had, for readers without the lock: a new epoch is another stream.
+    /// How many streams it has had, for readers without the lock: each new epoch is a new stream.
     generation: AtomicU32,
-    /// For what is ahead of the fan-out: publishers take room here before they publish.
+    /// Bounds what is ahead of the fan-out: publishers take room here before they publish.
     ahead: ByteRoom,
     state: Mutex<State>,
 }
 
-/// What is reached only under the lock.
+/// The part behind the lock.
 #[derive(Debug)]
 pub(crate) struct State {
     /// It is no longer registered: look it up again.
     pub(crate) gone: bool,
-    /// Subscribers that wait until `counts` are sent.
+    /// Its subscribers are due to get a `presence` event with the counts.
     pub(crate) counts_due: bool,
-    /// Subscriptions, those that wait for the engine's answer too.
+    /// Subscriptions, including those that wait for the engine's answer.
     pub(crate) subscriptions: u32,
-    /// Not known before the engine has answered once.
+    /// Unknown until the engine has answered once.
     pub(crate) epoch: Option<Epoch>,
     pub(crate) end: Cursor,
     pub(crate) presence: Presence,
@@ -72,7 +72,7 @@ impl Named for Channel {
 
 impl Channel {
     pub(crate) fn new(name: &str, options: Arc<ChannelOptions>, gate: &Gate) -> Self {
-        let kind = if options.has_history() { Kind::Kept } else { Kind::Passing };
+        let kind = if options.has_history() { Kind::Retained } else { Kind::Ephemeral };
         Channel::of_kind(kind, name, options, gate)
     }
 
@@ -123,44 +123,45 @@ impl Channel {
         self.state.lock()
     }
 
-    /// Appends a frame, behind which the last publication is that of `offset`. Returns the shards that have
-    /// to be told.
+    /// Appends a frame. `offset` is that of the last publication up to and including it. Returns the shards to notify.
     pub(crate) fn append(&self, state: &mut State, frame: &[u8], offset: u64, gate: &Gate) -> Shards {
         if !state.shards.is_empty() {
             let (start, bytes_max) = (state.end, gate.log_bytes_max(self.kind));
             let backlog = state.backlog.get_or_insert_with(|| Box::new(Backlog::new(start, bytes_max)));
-            let mark = Mark { seq: start.seq, bytes: backlog.log.appended_bytes() };
-            let told = state.shards.mark_dirty(mark);
+            let position = LogPosition { seq: start.seq, bytes: backlog.log.appended_bytes() };
+            let to_notify = state.shards.mark_dirty(position);
             backlog.log.append(frame, offset);
             state.move_end(self, Cursor { seq: start.seq + 1, offset });
             state.trim(self, gate);
-            return told;
+            return to_notify;
         }
         state.move_end(self, Cursor { seq: state.end.seq + 1, offset });
         Shards::default()
     }
 
-    /// Begins another stream, whose last offset is `offset`; what was on its way is gone. Returns the shards
-    /// that have to be told.
+    /// Starts a new stream, whose last offset is `offset`; undelivered frames of the old one are dropped. Returns the
+    /// shards to notify.
     pub(crate) fn restart(&self, state: &mut State, epoch: Epoch, offset: u64, gate: &Gate) -> Shards {
         state.epoch = Some(epoch);
         self.generation.fetch_add(1, Ordering::Release);
         let end = Cursor { seq: state.end.seq + 1, offset };
-        let told = state.shards.mark_dirty(state.mark());
+        let to_notify = state.shards.mark_dirty(state.log_position());
         state.move_end(self, end);
-        state.backlog.iter_mut().for_each(|backlog| backlog.log.restart(end));
+        if let Some(backlog) = &mut state.backlog {
+            backlog.log.restart(end);
+        }
         state.trim(self, gate);
-        told
+        to_notify
     }
 
-    /// Gives back what a publisher took: it has been delivered, or never will be.
-    pub(crate) fn give(&self, bytes: u64) {
-        self.ahead.give(bytes);
+    /// Releases the room that a publisher took: its publication has been delivered, or never will be.
+    pub(crate) fn release(&self, bytes: u64) {
+        self.ahead.release(bytes);
     }
 
     /// Copies frames out of the log from `seq` on; see [`Log::read`](crate::channel::Log::read). Returns the
     /// cursor before the first.
-    pub(crate) fn read(&self, seq: u64, bytes_max: usize, into: &mut Stretch) -> Cursor {
+    pub(crate) fn read(&self, seq: u64, bytes_max: usize, into: &mut FrameBuffer) -> Cursor {
         let state = self.lock();
         state.backlog.as_ref().map_or(state.end, |backlog| backlog.log.read(seq, bytes_max, into))
     }
@@ -186,9 +187,12 @@ impl State {
         self.backlog.as_ref().map_or(self.end, |backlog| backlog.log.before_newest())
     }
 
-    /// Where a round begins now.
-    fn mark(&self) -> Mark {
-        Mark { seq: self.end.seq, bytes: self.backlog.as_ref().map_or(0, |backlog| backlog.log.appended_bytes()) }
+    /// The current end of the log.
+    fn log_position(&self) -> LogPosition {
+        LogPosition {
+            seq: self.end.seq,
+            bytes: self.backlog.as_ref().map_or(0, |backlog| backlog.log.appended_bytes()),
+        }
     }
 
     fn move_end(&mut self, channel: &Channel, end: Cursor) {
@@ -196,7 +200,7 @@ impl State {
         channel.end.store(end.seq, Ordering::Release);
     }
 
-    /// The engine has told where the stream is.
+    /// The engine has reported the position of the stream.
     pub(crate) fn found(&mut self, epoch: Epoch, offset: u64) {
         self.epoch = Some(epoch);
         // Something may have been appended since the engine answered.

@@ -5,27 +5,27 @@ use std::sync::Arc;
 
 use crate::connection::Connection;
 
-/// The subscribers in the order in which they came. A page of them costs no more than itself.
+/// The subscribers in the order in which they joined. Reading a page costs only as much as the page.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
-    /// By number. Those that have left are holes, until there are more holes than subscribers.
+    /// Sorted by number. Subscribers that have left leave holes, until there are more holes than subscribers.
     entries: Vec<(u64, Option<Arc<Connection>>)>,
     connections: u32,
-    /// Connections of each user; most channels have none.
+    /// Connections of each user; `None` until there is a user.
     #[expect(clippy::box_collection, reason = "a map in place would be six words in every channel")]
     users: Option<Box<HashMap<Arc<str>, u32>>>,
 }
 
-/// How many there are.
+/// How many subscribers there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) connections: u64,
-    /// Different ones; anonymous connections are no users.
+    /// Distinct users; anonymous connections do not count.
     pub(crate) users: u64,
 }
 
 impl Presence {
-    /// Returns the number under which it stands.
+    /// Adds a subscriber, and returns its number.
     pub(crate) fn enter(&mut self, connection: &Arc<Connection>) -> u64 {
         let number = self.entries.last().map_or(0, |(last, _)| last + 1);
         if self.entries.is_empty() {
@@ -34,17 +34,17 @@ impl Presence {
         self.entries.push((number, Some(connection.clone())));
         self.connections += 1;
         if let Some(user) = user_of(connection) {
-            self.name(user);
+            self.set_user(user);
         }
         number
     }
 
-    /// One that is there, and was anonymous, is this user.
-    pub(crate) fn name(&mut self, user: Arc<str>) {
+    /// A subscriber that was anonymous has become this user.
+    pub(crate) fn set_user(&mut self, user: Arc<str>) {
         *self.users.get_or_insert_default().entry(user).or_default() += 1;
     }
 
-    /// Whether it was there.
+    /// Removes a subscriber; false if it was not present.
     pub(crate) fn leave(&mut self, number: u64) -> bool {
         let Ok(at) = self.entries.binary_search_by_key(&number, |(number, _)| *number) else { return false };
         let Some(connection) = self.entries[at].1.take() else { return false };
@@ -70,7 +70,7 @@ impl Presence {
         Counts { connections: self.connections.into(), users }
     }
 
-    /// The next ones behind number `after`, at most `limit`, with their numbers.
+    /// The next ones after number `after`, at most `limit`, with their numbers.
     pub(crate) fn page(&self, after: Option<u64>, limit: usize) -> impl Iterator<Item = (u64, &Arc<Connection>)> {
         let from = after.map_or(0, |after| self.entries.partition_point(|(number, _)| *number <= after));
         self.entries[from..].iter().filter_map(|(number, entry)| Some((*number, entry.as_ref()?))).take(limit)

@@ -1,14 +1,14 @@
-//! What a channel knows of the shards that read it.
+//! What a channel knows about the shards that read it.
 
-/// [`ShardState::local`] before the shard has met the channel.
+/// [`ShardState::local`] until the shard has added the channel.
 pub(super) const NO_LOCAL: u32 = u32::MAX;
 
-/// A moment in the log.
+/// A position in the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub(crate) struct LogPosition {
     /// Frames before it.
     pub(crate) seq: u64,
-    /// Bytes of the log before it, counted from its beginning.
+    /// Bytes appended before it, counted from the start of the log.
     pub(crate) bytes: u64,
 }
 
@@ -16,25 +16,27 @@ pub(crate) struct Mark {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Shards(u64);
 
-/// The shards that have subscribers; few, so they stand in a list.
+/// The shards that have subscribers; there are few, so this is a list.
 #[derive(Debug, Default)]
 pub(super) struct ShardStates(pub(super) Box<[ShardState]>);
 
-/// What a channel knows of one shard.
+/// What a channel knows about one shard.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ShardState {
     pub(super) shard: u8,
-    /// It has been told that there is something new, or will be told of a reader, and has not gone round yet.
+    /// It has been notified of something new, or is about to be notified of a reader, and has not finished a round
+    /// since.
     pub(super) dirty: bool,
-    /// A reader is behind for whom the log keeps what it can.
-    pub(super) keep: bool,
-    /// Readers that have begun and that the shard has not met yet. As long as there are some, it stays dirty.
-    pub(super) coming: u32,
+    /// It has a blocked reader, for which the log keeps as much as it can.
+    pub(super) has_lagging: bool,
+    /// Readers that have started and that the shard's task has not taken over yet. While there are any, the shard stays
+    /// dirty.
+    pub(super) starting: u32,
     pub(super) subscriptions: u32,
-    /// Where the shard keeps the channel; its own.
+    /// The index under which the shard's task keeps the channel; meaningful only to that task.
     pub(super) local: u32,
-    /// While it is dirty: every reader in it has been offered what lies before.
-    pub(super) live: Mark,
+    /// While it is dirty: every live reader in it has been offered everything before this.
+    pub(super) live: LogPosition,
 }
 
 impl Shards {
@@ -54,27 +56,27 @@ impl ShardStates {
         self.0.is_empty()
     }
 
-    /// Something follows `mark`: makes all of them dirty and returns those that were not.
-    pub(super) fn mark_dirty(&mut self, mark: Mark) -> Shards {
-        let mut told = Shards::default();
+    /// Something is appended at `position`: marks all of them dirty and returns those that were clean.
+    pub(super) fn mark_dirty(&mut self, position: LogPosition) -> Shards {
+        let mut to_notify = Shards::default();
         for shard_state in self.0.iter_mut().filter(|shard_state| !shard_state.dirty) {
-            (shard_state.dirty, shard_state.live) = (true, mark);
-            told.insert(shard_state.shard);
+            (shard_state.dirty, shard_state.live) = (true, position);
+            to_notify.insert(shard_state.shard);
         }
-        told
+        to_notify
     }
 
-    /// What every live reader has been offered; `None`: everything.
-    pub(super) fn live(&self) -> Option<Mark> {
+    /// Everything before this has been offered to every live reader; `None`: everything has.
+    pub(super) fn live(&self) -> Option<LogPosition> {
         self.0
             .iter()
             .filter(|shard_state| shard_state.dirty)
             .map(|shard_state| shard_state.live)
-            .min_by_key(|mark| mark.seq)
+            .min_by_key(|position| position.seq)
     }
 
-    pub(super) fn keeps(&self) -> bool {
-        self.0.iter().any(|shard_state| shard_state.keep)
+    pub(super) fn has_lagging(&self) -> bool {
+        self.0.iter().any(|shard_state| shard_state.has_lagging)
     }
 
     pub(super) fn of(&mut self, shard: usize) -> Option<&mut ShardState> {

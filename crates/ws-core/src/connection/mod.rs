@@ -1,10 +1,10 @@
-//! One connection as the hub sees it: an outlet behind a short lock, through which only whole frames go.
+//! One connection as the hub sees it: an outlet behind a short lock. Only whole frames go through it.
 //!
-//! Two write here: the connection's own task ([`send`](Connection::send), [`flush`](Connection::flush))
-//! and the fan-out of its shard. Both write at once what the socket takes. What it does not take of a
-//! reply waits in the outbox; what it does not take of the log stays in the log, but for the rest of one
-//! frame that has been begun. A connection whose socket is full leaves the fan-out's round; its own task
-//! flushes it when the socket is writable, and puts it back.
+//! There are two writers: the connection's own task ([`send`](Connection::send), [`flush`](Connection::flush)) and the
+//! fan-out of its shard. Both immediately write what the socket accepts. The rest of a reply waits in the outbox; the
+//! rest of a run from the log stays in the log, except for the remainder of a frame that was partly written, which goes
+//! into the outbox. A connection whose socket is full leaves the fan-out's round; its own task flushes it when the
+//! socket is writable, and resumes it.
 
 mod auth_state;
 mod outbox;
@@ -27,7 +27,7 @@ use crate::counters::Counters;
 use crate::heartbeat::HeartbeatMode;
 use crate::run::Run;
 
-/// No moment of the hub's clock.
+/// Never, on the hub's clock.
 const NEVER: u64 = u64::MAX;
 
 /// A connection. Shared by its task, its session and the fan-out of its shard.
@@ -38,39 +38,39 @@ pub struct Connection {
     counters: Arc<Counters>,
     heard_ms: AtomicU64,
     spoke_ms: AtomicU64,
-    /// Since when the socket takes nothing; `NEVER` while it does. Changed under the lock of `out`.
+    /// Since when the socket has accepted nothing; `NEVER` while it accepts bytes. Changed under the lock of `out`.
     full_since_ms: AtomicU64,
-    /// Where the fan-out of the shard keeps it; that task alone uses it.
+    /// The index under which the fan-out task of its shard keeps it; used by that task alone.
     pub(crate) slot: AtomicU32,
     /// How many of its subscriptions have ended.
     changes: AtomicU32,
     auth_state: AuthState,
-    /// What the outbox holds, for its session without the lock.
+    /// Bytes in the outbox, readable without the lock.
     outbox_bytes: AtomicUsize,
     out: Mutex<Out>,
 }
 
 #[derive(Default)]
 struct Out {
-    /// Gone when the connection has ended, so that the socket closes with its task.
+    /// Dropped when the connection ends, so that the socket closes with its task.
     outlet: Option<Box<dyn Outlet>>,
     outbox: Outbox,
-    /// The outlet had bytes that the socket had not, when it was last written to.
+    /// After the last write, the outlet still held bytes that the socket had not accepted.
     unsent: bool,
-    /// The fan-out has something for this connection and waits to be resumed.
+    /// The fan-out has something for this connection, and waits until the connection is resumed.
     waiting: bool,
     /// A close frame is out or the socket is gone: no more data.
     ended: bool,
-    /// A write failed: nobody is there any more.
+    /// A write failed: the peer is gone.
     lost: bool,
     close: Option<CloseCode>,
     task: Option<Waker>,
 }
 
-/// What the connection's task has to know before it sleeps.
+/// What the connection's task has to check before it sleeps.
 #[derive(Debug, Clone, Copy)]
 pub struct Attention {
-    /// Somebody asks for the connection to be closed.
+    /// The connection is to be closed with this code.
     pub close: Option<CloseCode>,
     /// A write failed: the socket is gone.
     pub lost: bool,
@@ -85,17 +85,17 @@ pub struct Attention {
 pub(crate) enum Delivered {
     /// All of it.
     All,
-    /// So many frames, the last of them perhaps only in part: the rest of it is in the outbox. The
+    /// This many frames. The last of them may have been written only in part: its remainder is in the outbox. The
     /// connection has left the round.
     Blocked(usize),
     /// It has ended.
     Ended,
-    /// Nothing, for a subscription has ended in the meantime: look again at what it reads.
+    /// None of it, because a subscription has ended in the meantime: collect again what the connection reads.
     Changed,
 }
 
 impl Connection {
-    /// A new connection with an id of its own. `now_ms` is the hub's clock.
+    /// A new connection with a new id. `now_ms` is by the hub's clock.
     pub fn new(outlet: Box<dyn Outlet>, mode: HeartbeatMode, counters: Arc<Counters>, now_ms: u64) -> Arc<Self> {
         Arc::new(Connection {
             id: Uuid::new_v4(),
@@ -112,12 +112,12 @@ impl Connection {
         })
     }
 
-    /// Its id, unique for as long as it lasts.
+    /// Its id, a random UUID.
     pub fn id(&self) -> Uuid {
         self.id
     }
 
-    /// How it is asked for a sign of life.
+    /// How its heartbeats are sent.
     pub fn heartbeat_mode(&self) -> HeartbeatMode {
         self.mode
     }
@@ -127,7 +127,7 @@ impl Connection {
         self.auth_state.identity()
     }
 
-    /// Who it is, and when that has to be looked at again.
+    /// Who it is, and when its session has to check that again.
     pub(crate) fn auth_state(&self) -> &AuthState {
         &self.auth_state
     }
@@ -143,14 +143,14 @@ impl Connection {
         (self.heard_ms.load(Ordering::Relaxed), self.spoke_ms.load(Ordering::Relaxed))
     }
 
-    /// Sends whole frames: at once what the socket takes, the rest through the outbox. Never waits; the
-    /// caller bounds the outbox by answering no requests while [`outbox_bytes`](Self::outbox_bytes) is too high.
+    /// Sends whole frames: immediately as far as the socket accepts them, the rest through the outbox. Never waits. The
+    /// caller bounds the outbox: it must not answer requests while [`outbox_bytes`](Self::outbox_bytes) is too high.
     pub fn send(&self, frames: &[u8], now_ms: u64) {
         self.put(frames, now_ms, false);
     }
 
-    /// Puts whole frames into the outbox: for what has to go out before what the fan-out is told next. They
-    /// are sent with whatever is sent next, or by [`flush`](Self::flush).
+    /// Puts whole frames into the outbox: for what has to go out before anything the fan-out is notified of next. They
+    /// are sent before whatever is sent next, or by [`flush`](Self::flush).
     pub fn queue(&self, frames: &[u8]) {
         let mut out = self.out.lock();
         if !out.ended {
@@ -158,18 +158,18 @@ impl Connection {
         }
     }
 
-    /// Bytes that wait for the socket. Who answers requests looks at this before each: one answer may go over the bound.
+    /// Bytes that wait for the socket. Check this before each request is answered: one answer may exceed the bound.
     pub fn outbox_bytes(&self) -> usize {
         self.outbox_bytes.load(Ordering::Relaxed)
     }
 
-    /// Sends whole frames that end with a close frame: nothing follows.
+    /// Sends whole frames that end with a close frame. Nothing is sent after them.
     pub fn send_last(&self, frames: &[u8], now_ms: u64) {
         self.put(frames, now_ms, true);
     }
 
-    /// Asks the connection's task to close it. The first code that was asked for stays, unless it is 4000, which
-    /// [`keep_alive`](Self::keep_alive) may take back.
+    /// Asks the connection's task to close it. The first code stays, unless it is 4000, which
+    /// [`keep_alive`](Self::keep_alive) may withdraw.
     pub fn close(&self, code: CloseCode) {
         let mut out = self.out.lock();
         if out.close.is_none_or(|code| code == CloseCode::HeartbeatTimeout) {
@@ -177,17 +177,19 @@ impl Connection {
         }
         let task = out.task.take();
         drop(out);
-        task.into_iter().for_each(Waker::wake);
+        if let Some(task) = task {
+            task.wake();
+        }
     }
 
-    /// Takes back that it is to be closed for its silence: something of it has arrived that was not read in time.
+    /// Withdraws a close for a missed heartbeat: something has arrived that had not been read in time.
     pub fn keep_alive(&self, now_ms: u64) {
         self.heard_ms.store(now_ms, Ordering::Relaxed);
         let mut out = self.out.lock();
         out.close.take_if(|code| *code == CloseCode::HeartbeatTimeout);
     }
 
-    /// Reads what there is to do, and has `waker` called when that changes.
+    /// What there is to do; `waker` is woken when that changes.
     pub fn attention(&self, waker: &Waker) -> Attention {
         let mut out = self.out.lock();
         if !out.task.as_ref().is_some_and(|task| task.will_wake(waker)) {
@@ -206,18 +208,18 @@ impl Connection {
         self.out.lock().is_clear()
     }
 
-    /// Writes what waits in the outbox. True when the fan-out waits for this connection and it is ready
-    /// again: the caller then hands it to [`Membership::resume`](crate::Membership::resume).
+    /// Writes what waits in the outbox. True if the fan-out waits for this connection and it is ready again: call
+    /// [`Membership::resume`](crate::Membership::resume) then.
     pub fn flush(&self, now_ms: u64) -> bool {
         let mut out = self.out.lock();
         self.write_outbox(&mut out, now_ms);
         out.is_clear() && std::mem::take(&mut out.waiting)
     }
 
-    /// Gives up the outlet, and with it the socket's writing half.
+    /// Drops the outlet, and with it the socket's writing half.
     pub fn end(&self) {
         let mut out = self.out.lock();
-        // The waker would keep the task alive, and the task this connection.
+        // Drops the waker too: it keeps the task alive, and the task keeps this connection alive.
         let ended = std::mem::replace(&mut *out, Out { ended: true, ..Out::default() });
         self.outbox_bytes.store(0, Ordering::Relaxed);
         drop(out);
@@ -227,26 +229,29 @@ impl Connection {
     /// Wakes the connection's task.
     pub(crate) fn wake(&self) {
         let task = self.out.lock().task.take();
-        task.into_iter().for_each(Waker::wake);
+        if let Some(task) = task {
+            task.wake();
+        }
     }
 
-    /// How many of its subscriptions have ended: what is delivered must have been looked for after the last.
+    /// How many of its subscriptions have ended. Whatever is delivered must have been collected after the last of them.
     pub(crate) fn changes(&self) -> u32 {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// A subscription has ended. When this returns, nothing that was looked for before is delivered any more.
+    /// A subscription has ended. When this returns, nothing that was collected before is delivered any more.
     pub(crate) fn change(&self) {
         let _out = self.out.lock();
         self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Since when the socket takes nothing, on the hub's clock.
+    /// Since when the socket has accepted nothing, on the hub's clock.
     pub(crate) fn full_since_ms(&self) -> Option<u64> {
         Some(self.full_since_ms.load(Ordering::Relaxed)).filter(|since| *since != NEVER)
     }
 
-    /// Writes a run of frames that was looked for at `changes`, without waiting.
+    /// Writes a run of frames without waiting. `changes` is the value of [`changes`](Self::changes) from before the run
+    /// was collected.
     pub(crate) fn deliver(&self, run: Run<'_>, changes: u32, now_ms: u64) -> Delivered {
         let mut out = self.out.lock();
         if out.ended {
@@ -255,19 +260,21 @@ impl Connection {
         if changes != self.changes() {
             return Delivered::Changed;
         }
-        let taken = if self.unload(&mut out, now_ms) { self.write(&mut out, run.bytes, now_ms) } else { 0 };
+        let taken = if self.flush_queued(&mut out, now_ms) { self.write(&mut out, run.bytes, now_ms) } else { 0 };
         if taken == run.bytes.len() {
             out.wake_if_unclear();
             return Delivered::All;
         }
-        let frames = run.begun(taken);
+        let frames = run.frames_started(taken);
         if frames > 0 {
             self.push(&mut out, &run.bytes[taken..run.ends[frames - 1].end - run.base]);
         }
         out.waiting = true;
         let task = out.task.take();
         drop(out);
-        task.into_iter().for_each(Waker::wake);
+        if let Some(task) = task {
+            task.wake();
+        }
         Delivered::Blocked(frames)
     }
 
@@ -277,11 +284,11 @@ impl Connection {
             return;
         }
         let was_clear = out.is_clear();
-        let taken = if self.unload(&mut out, now_ms) { self.write(&mut out, frames, now_ms) } else { 0 };
+        let taken = if self.flush_queued(&mut out, now_ms) { self.write(&mut out, frames, now_ms) } else { 0 };
         self.push(&mut out, &frames[taken..]);
         out.ended |= last;
         if was_clear {
-            // Once: a task that finds itself woken by what it does itself would never rest.
+            // Only once: a task that was woken by each of its own writes would never sleep.
             out.wake_if_unclear();
         }
         self.counters.bytes_sent.add(taken as u64);
@@ -294,8 +301,8 @@ impl Connection {
         }
     }
 
-    /// Sends what was only queued. Whether nothing is in the outbox then.
-    fn unload(&self, out: &mut Out, now_ms: u64) -> bool {
+    /// Sends what was queued. True if the outbox is empty afterwards.
+    fn flush_queued(&self, out: &mut Out, now_ms: u64) -> bool {
         if !out.outbox.is_empty() && self.full_since_ms().is_none() {
             self.write_outbox(out, now_ms);
         }
@@ -314,7 +321,7 @@ impl Connection {
         self.counters.bytes_sent.add(taken as u64);
     }
 
-    /// Writes what the socket takes, and keeps the books on a full one.
+    /// Writes what the socket accepts, and notes when it became full.
     fn write(&self, out: &mut Out, bytes: &[u8], now_ms: u64) -> usize {
         let Some(outlet) = out.outlet.as_ref().filter(|_| !out.lost && (!bytes.is_empty() || out.unsent)) else {
             return 0;
@@ -347,7 +354,7 @@ impl Connection {
     }
 }
 
-/// Its task is what is woken, where somebody is to ask again.
+/// Waking a connection wakes its task, which then asks its session again.
 impl Wake for Connection {
     fn wake(self: Arc<Self>) {
         Connection::wake(&self);
@@ -355,15 +362,17 @@ impl Wake for Connection {
 }
 
 impl Out {
-    /// Whether all has gone out that was to.
+    /// Whether nothing waits to be sent.
     fn is_clear(&self) -> bool {
         self.outbox.is_empty() && !self.unsent
     }
 
-    /// What has not gone out goes on when the socket is writable, which the connection's task waits for.
+    /// Has the connection's task send the rest when the socket is writable.
     fn wake_if_unclear(&mut self) {
-        if !self.is_clear() {
-            self.task.take().into_iter().for_each(Waker::wake);
+        if !self.is_clear()
+            && let Some(task) = self.task.take()
+        {
+            task.wake();
         }
     }
 }

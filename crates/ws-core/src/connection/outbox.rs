@@ -1,6 +1,6 @@
-//! What a connection's socket has not taken.
+//! Bytes that a connection's socket has not accepted yet.
 
-/// Encoded bytes that the socket has not taken yet. Memory is held only while there are some.
+/// Encoded bytes that the socket has not accepted yet. It holds memory only while there are any.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     bytes: Vec<u8>,

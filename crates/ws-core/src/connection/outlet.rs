@@ -6,19 +6,19 @@ use std::io;
 ///
 /// Implemented by the transport. Called under the connection's lock, so it must never wait.
 pub trait Outlet: Send {
-    /// Writes as many of `bytes` as the socket takes at once.
+    /// Writes as many of `bytes` as the socket accepts without waiting, and returns how many.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when it takes none for now; anything else: the socket is gone.
+    /// [`io::ErrorKind::WouldBlock`] if it accepts none for now; with any other error the socket is gone.
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Whether it has taken bytes that the socket has not: it encrypts, for example, and a record is sent as a whole.
-    /// It takes nothing more until they have gone.
+    /// Whether it still holds bytes that the socket has not accepted: TLS, for example, sends a record as a whole. It
+    /// accepts nothing more until they are sent.
     fn has_unsent(&self) -> bool {
         false
     }
 
-    /// Sends as many of those bytes as the socket takes at once; how many.
+    /// Sends as many of those bytes as the socket accepts without waiting, and returns how many.
     ///
     /// # Errors
     /// As [`try_write`](Self::try_write).
@@ -35,7 +35,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A socket that has taken up to `BLOCK` bytes before it sends any, and sends them only as a whole.
+    /// A socket that accepts up to `BLOCK` bytes before it sends any, and then nothing more until they are sent.
     #[derive(Debug, Clone, Default)]
     pub(crate) struct Blocks {
         pub(crate) pipe: Pipe,
@@ -65,7 +65,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// A socket that takes `room` bytes and keeps what it took.
+    /// A socket that accepts `room` bytes and keeps them.
     #[derive(Debug, Clone, Default)]
     pub(crate) struct Pipe(Arc<Mutex<(usize, Vec<u8>)>>);
 

@@ -1,4 +1,4 @@
-//! Tests of a connection alone, over sockets that take as much as a test says.
+//! Tests of a connection alone, over sockets that accept as much as a test says.
 
 use super::outlet::tests::{BLOCK, Blocks, Pipe};
 use super::*;
@@ -105,9 +105,9 @@ fn connect_over(blocks: &Blocks) -> Arc<Connection> {
     Connection::new(Box::new(blocks.clone()), HeartbeatMode::Ping, Arc::default(), 0)
 }
 
-/// Bytes that the outlet has taken and the socket has not are waited for like any others.
+/// Bytes that the outlet holds and the socket has not accepted count as unsent.
 #[test]
-fn what_the_outlet_keeps_has_not_gone_out() {
+fn bytes_in_the_outlet_count_as_unsent() {
     let blocks = Blocks::default();
     let connection = connect_over(&blocks);
     connection.send(&[7; BLOCK], 5);
@@ -136,7 +136,7 @@ fn a_run_that_the_outlet_keeps_is_delivered_and_the_next_one_waits() {
 }
 
 #[test]
-fn what_does_not_fit_into_the_outlet_follows() {
+fn bytes_that_do_not_fit_into_the_outlet_follow() {
     let blocks = Blocks::default();
     let connection = connect_over(&blocks);
     let bytes: Vec<u8> = (0..BLOCK as u8 * 3 + 2).collect();
@@ -151,7 +151,7 @@ fn what_does_not_fit_into_the_outlet_follows() {
     assert!(arrived == bytes && connection.has_sent_all() && !attention(&connection).blocked);
 }
 
-/// Counts how often it is woken.
+/// Counts its wake-ups.
 #[derive(Debug, Default)]
 struct Woken(AtomicU32);
 
@@ -161,7 +161,7 @@ impl std::task::Wake for Woken {
     }
 }
 
-/// A task that sends nothing, again and again, because it waits for something else, would never rest otherwise.
+/// Otherwise a task that sends nothing while it waits for something else would spin.
 #[test]
 fn the_task_is_woken_once_when_the_socket_becomes_full() {
     let woken = Arc::new(Woken::default());
@@ -182,9 +182,9 @@ fn the_task_is_woken_once_when_the_socket_becomes_full() {
     assert_eq!(woken.0.load(Ordering::Relaxed), 1, "nor when all has gone out");
 }
 
-/// Bytes that go out at last are progress, also when nothing new is taken.
+/// Bytes that the outlet sends late are progress, even if nothing new is accepted.
 #[test]
-fn what_the_outlet_sends_late_is_progress() {
+fn bytes_that_the_outlet_sends_late_are_progress() {
     let blocks = Blocks::default();
     let connection = connect_over(&blocks);
     connection.send(&[7; BLOCK], 5);

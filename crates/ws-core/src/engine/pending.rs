@@ -1,6 +1,6 @@
 //! A call to an engine that may be answered within the call, or later.
 //!
-//! No answer is lost between looking and going to sleep: [`poll`](Pending::poll) looks and leaves the waker under one
+//! No answer is lost between checking and going to sleep: [`poll`](Pending::poll) checks and leaves the waker under one
 //! lock, which the answer takes too.
 
 use std::fmt;
@@ -10,13 +10,13 @@ use std::task::Waker;
 use super::{Done, EngineError};
 use crate::sync::Mutex;
 
-/// The answer, once it is there. What is [kept](Pending::keep) meanwhile is dropped when it comes.
-pub(crate) struct Pending<T, K = ()>(Arc<Mutex<Answer<T, K>>>);
+/// An answer that may still be pending. Its [guard](Pending::guard), if it has one, is dropped when the answer comes.
+pub(crate) struct Pending<T, G = ()>(Arc<Mutex<Answer<T, G>>>);
 
-struct Answer<T, K> {
+struct Answer<T, G> {
     result: Option<Result<T, EngineError>>,
     wake: Option<Wake>,
-    kept: Option<K>,
+    guard: Option<G>,
 }
 
 enum Wake {
@@ -24,17 +24,17 @@ enum Wake {
     Call(Box<dyn FnOnce() + Send>),
 }
 
-impl<T: Send + 'static, K: Send + 'static> Pending<T, K> {
+impl<T: Send + 'static, G: Send + 'static> Pending<T, G> {
     /// Makes the call.
     pub(crate) fn call(call: impl FnOnce(Done<T>)) -> Self {
-        let answer = Arc::new(Mutex::new(Answer { result: None, wake: None, kept: None }));
+        let answer = Arc::new(Mutex::new(Answer { result: None, wake: None, guard: None }));
         let slot = answer.clone();
         call(Box::new(move |result| {
             let mut answer = slot.lock();
             answer.result = Some(result);
-            let (wake, kept) = (answer.wake.take(), answer.kept.take());
+            let (wake, guard) = (answer.wake.take(), answer.guard.take());
             drop(answer);
-            drop(kept);
+            drop(guard);
             match wake {
                 Some(Wake::Task(waker)) => waker.wake(),
                 Some(Wake::Call(wake)) => wake(),
@@ -44,7 +44,8 @@ impl<T: Send + 'static, K: Send + 'static> Pending<T, K> {
         Pending(answer)
     }
 
-    /// Makes the call. `wake` is called when the answer comes later than that; it is to be looked for after this.
+    /// Makes the call. `wake` is called if the answer comes after this has returned; check for an answer once
+    /// afterwards.
     pub(crate) fn start(call: impl FnOnce(Done<T>), wake: impl FnOnce() + Send + 'static) -> Self {
         let pending = Pending::call(call);
         let mut answer = pending.0.lock();
@@ -55,12 +56,12 @@ impl<T: Send + 'static, K: Send + 'static> Pending<T, K> {
         pending
     }
 
-    /// Whether the answer is there to be [taken](Self::take).
+    /// Whether the answer has come and was not [taken](Self::take) yet.
     pub(crate) fn is_answered(&self) -> bool {
         self.0.lock().result.is_some()
     }
 
-    /// The answer, if it has come; otherwise what `waker` gives is woken when it comes.
+    /// The answer, if it has come. Otherwise the waker that `waker` returns is woken when it comes.
     pub(crate) fn poll(&self, waker: impl FnOnce() -> Waker) -> Option<Result<T, EngineError>> {
         let mut answer = self.0.lock();
         if answer.result.is_none() {
@@ -74,16 +75,16 @@ impl<T: Send + 'static, K: Send + 'static> Pending<T, K> {
         self.0.lock().result.take()
     }
 
-    /// Keeps something until the answer comes: not at all, if it has come.
-    pub(crate) fn keep(&self, kept: impl FnOnce() -> K) {
+    /// Holds a guard until the answer comes. If it has come already, no guard is made.
+    pub(crate) fn guard(&self, guard: impl FnOnce() -> G) {
         let mut answer = self.0.lock();
         if answer.result.is_none() {
-            answer.kept = Some(kept());
+            answer.guard = Some(guard());
         }
     }
 }
 
-impl<T, K> fmt::Debug for Pending<T, K> {
+impl<T, G> fmt::Debug for Pending<T, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pending").field("answered", &self.0.lock().result.is_some()).finish()
     }

@@ -1,21 +1,21 @@
-//! The `time` that publications show: within a channel it does not go back, although the system's clock may.
+//! The `time` of publications: within a channel it does not go back, although the system's clock may.
 //!
-//! A publication shows when it was accepted. Where the clock was set back by little, or two publishers have overtaken
-//! each other, it shows the time of the one before. Where it was set back by more than [`AHEAD_MAX_MS`], the times
-//! before were wrong, and those are lowered: so nothing shows a time that is further ahead than that for long. Bodies
-//! that are not of [`encode_publication_body`](ws_proto::publication::encode_publication_body) show none.
+//! A publication shows when it was accepted. If the clock was set back by a little, or one publisher overtook another,
+//! it shows the time of the publication before it. If the clock was set back by more than [`AHEAD_MAX_MS`], the earlier
+//! times were wrong and are lowered, so no publication shows a time further ahead than that for long. Bodies that were
+//! not made by [`encode_publication_body`](ws_proto::publication::encode_publication_body) show no time.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use ws_proto::publication::body_time;
 
-/// How far the times of a channel may be ahead of the clock, in milliseconds: more than the step of a clock that
-/// was kept in local time, or a daylight saving.
+/// How far the times of a channel may be ahead of the clock, in milliseconds: more than the change to or from daylight
+/// saving time of a clock that is kept in local time.
 pub const AHEAD_MAX_MS: u64 = 2 * 60 * 60 * 1000;
 
-/// Gives a publication its time behind one that shows `before_ms`. The time that it shows then, and whether those
-/// before it are to be [limited](limit) to that; `None`: it shows no time.
+/// Adjusts the time of a publication that follows one that shows `before_ms`. Returns the time it shows now, and
+/// whether those before it have to be [limited](limit) to that; `None`: it shows no time.
 pub fn follow(body: &mut Arc<[u8]>, data: &Range<usize>, before_ms: u64) -> Option<(u64, bool)> {
     let (at, time_ms) = body_time(body, data.end)?;
     if time_ms >= before_ms {
@@ -36,7 +36,7 @@ pub fn raise(body: &mut Arc<[u8]>, data: &Range<usize>, before_ms: u64) -> u64 {
     before_ms
 }
 
-/// Has a publication show no later time than this. Whether it did.
+/// Lowers the time of a publication to `latest_ms` if it is later. Whether it was.
 pub fn limit(body: &mut Arc<[u8]>, data: &Range<usize>, latest_ms: u64) -> bool {
     match body_time(body, data.end) {
         Some((at, time_ms)) if time_ms > latest_ms => {
@@ -66,7 +66,7 @@ mod tests {
         format!(r#""data":[1],"time":{time_ms},"msg_id":"m"}}"#).as_bytes().into()
     }
 
-    /// Behind one that shows `before_ms`, one of `time_ms` shows `expect_ms`.
+    /// After one that shows `before_ms`, one of `time_ms` shows `expect_ms`.
     #[track_caller]
     fn check(before_ms: u64, time_ms: u64, expect_ms: u64, sets_back: bool) {
         let mut followed = body(time_ms);

@@ -1,4 +1,4 @@
-//! What a fan-out task owns, by numbers that say what they stand for.
+//! Tables of what a fan-out task owns, with typed indexes.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,7 +6,7 @@ use std::ops::{Index, IndexMut};
 
 use slab::Slab;
 
-/// The number of a `T` in its [`Arena`]. It is used again once that `T` has been removed.
+/// The index of a `T` in its [`Arena`]. It is reused once that `T` has been removed.
 pub(super) struct Id<T>(u32, PhantomData<fn() -> T>);
 
 /// A growing table of `T`.
@@ -17,7 +17,7 @@ impl<T> Id<T> {
     /// Stands for none.
     pub(super) const NONE: Self = Id(u32::MAX, PhantomData);
 
-    /// The id that another part of the hub keeps as a plain number.
+    /// Restores an id that another part of the hub keeps as a plain number.
     pub(super) fn from_raw(number: u32) -> Self {
         Id(number, PhantomData)
     }
@@ -33,7 +33,7 @@ impl<T> Id<T> {
 
 impl<T> Arena<T> {
     pub(super) fn insert(&mut self, value: T) -> Id<T> {
-        // Less than 2^32 fit into memory.
+        // Fewer than 2^32 fit into memory.
         Id(self.0.insert(value) as u32, PhantomData)
     }
 
@@ -61,8 +61,8 @@ impl<T> Arena<T> {
         self.0.is_empty()
     }
 
-    /// Gives back the memory of entries that are all gone.
-    pub(super) fn give_back(&mut self) {
+    /// Frees the memory if all entries are gone.
+    pub(super) fn shrink(&mut self) {
         if self.0.is_empty() && self.0.capacity() > 0 {
             self.0 = Slab::new();
         }
@@ -89,7 +89,7 @@ impl<T> IndexMut<Id<T>> for Arena<T> {
     }
 }
 
-// Derived, these would ask the same of `T`.
+// Derived implementations would require the same of `T`.
 impl<T> Clone for Id<T> {
     fn clone(&self) -> Self {
         *self

@@ -1,5 +1,5 @@
-//! A page of a channel's history as frames: for readers that have to catch up with what the log no longer
-//! holds. Many of them are often at the same cursor, after a reconnect, so a page serves all of a turn.
+//! A page of a channel's history as frames, for readers that need what the log no longer holds. Many of them are often
+//! at the same cursor, as after a reconnect, so one page serves all readers of a turn.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use crate::engine::{History, HistoryQuery};
 use crate::frame::{self, Opcode};
 use crate::limits::{CATCH_UP_PUBLICATIONS_MAX, FANOUT_WRITE_BYTES_MAX};
 use crate::registry::Named;
-use crate::run::{Run, Stretch};
+use crate::run::{FrameBuffer, Run};
 
-/// One page. One task's own.
+/// One page. Owned by one task.
 #[derive(Debug, Default)]
 pub(super) struct HistoryPage {
     channel: Option<Arc<Channel>>,
     generation: u32,
     /// Offset before the first.
     after: u64,
-    frames: Stretch,
+    frames: FrameBuffer,
     frame: Vec<u8>,
-    /// What was read of a history may expire: it serves readers within the same millisecond.
+    /// When it was read. History may expire, so a page serves readers only within the same millisecond.
     at_ms: u64,
 }
 
-/// The page that a reader needs.
+/// The query for the page that a reader needs.
 pub(super) fn query<'a>(channel: &'a Channel, cursor: &ReaderCursor) -> HistoryQuery<'a> {
     HistoryQuery {
         channel: channel.name(),
@@ -41,7 +41,8 @@ pub(super) fn query<'a>(channel: &'a Channel, cursor: &ReaderCursor) -> HistoryQ
 }
 
 impl HistoryPage {
-    /// What the page has for a reader, as [`run`](Self::run) takes it, the first frame right behind the reader; `None`: the page is another one.
+    /// What the page has for a reader, for [`run`](Self::run); it starts right after the reader's cursor. `None`: the
+    /// page is a different one.
     pub(super) fn find(&self, channel: &Arc<Channel>, cursor: &ReaderCursor) -> Option<Range<usize>> {
         let is_same = self.channel.as_ref().is_some_and(|own| Arc::ptr_eq(own, channel));
         let to = (self.after + self.frames.ends.len() as u64).min(cursor.live.offset);
@@ -72,7 +73,7 @@ impl HistoryPage {
         self.frames.run(range)
     }
 
-    /// Forgets a page that was read before this moment.
+    /// Forgets a page that was read before `now_ms`.
     pub(super) fn clear_before(&mut self, now_ms: u64) {
         if self.at_ms < now_ms {
             self.clear();
@@ -82,7 +83,7 @@ impl HistoryPage {
     /// Forgets the page.
     pub(super) fn clear(&mut self) {
         if self.channel.take().is_some() {
-            self.frames = Stretch::default();
+            self.frames = FrameBuffer::default();
         }
     }
 }

@@ -1,5 +1,5 @@
-//! First-in-first-out lists threaded through the entries of an arena: no memory of their own, and an entry that ends
-//! is taken out wherever it stands. An entry is in one list at a time.
+//! First-in-first-out lists linked through the entries of an arena: they need no memory of their own, and an entry can
+//! be removed from anywhere in its list. An entry is in one list at a time.
 
 use super::arena::{Arena, Id};
 
@@ -10,7 +10,7 @@ pub(super) struct List<T> {
     last: Id<T>,
 }
 
-/// An entry's place in the list that it is in.
+/// An entry's neighbours in its list.
 #[derive(Debug)]
 pub(super) struct Link<T> {
     previous: Id<T>,
@@ -49,7 +49,7 @@ impl<T: Linked> List<T> {
         Some(first)
     }
 
-    /// Takes out an entry that is in this list.
+    /// Removes an entry that is in this list.
     pub(super) fn remove(&mut self, id: Id<T>, entries: &mut Arena<T>) {
         let Link { previous, next } = std::mem::replace(entries[id].link_mut(), Link::NONE);
         match entries.get_mut(previous) {

@@ -1,18 +1,17 @@
-//! The fan-out: one task per shard that goes round its connections and writes to each, without waiting,
-//! everything between its cursors and the current ends of the channels that it reads.
+//! The fan-out: one task per shard that visits its connections and writes to each, without waiting, everything between
+//! its cursors and the current ends of the channels it reads.
 //!
-//! One wake-up serves all connections, and what was published while a round is under way joins it, so
-//! the busier the server is, the more publications share a system call; what several channels have for one
-//! connection goes out in one write. A connection whose socket is full leaves the round until its own task
-//! resumes it. The same task looks after heartbeats and write timeouts of its connections, so that an idle
-//! connection costs no timer.
+//! One wake-up serves all connections, and a visit also writes what was published after the round started, so the
+//! busier the server is, the more publications share a system call. What several channels have for one connection goes
+//! out in one write. A connection whose socket is full leaves the round until its own task resumes it. The same task
+//! sweeps its connections for heartbeats and write timeouts, so an idle connection costs no timer.
 
 mod arena;
 mod history_page;
 mod list;
 mod next;
 mod portion;
-mod questions;
+mod queries;
 mod readers;
 mod state;
 mod sweep;
@@ -41,9 +40,9 @@ impl Fanout {
         self.swept_ms = self.shared.clock.now_ms();
         loop {
             if self.all.work.is_empty() {
-                [&mut self.live, &mut self.late].into_iter().for_each(Window::clear);
+                [&mut self.live, &mut self.lagging].into_iter().for_each(Window::clear);
                 self.page.clear();
-                self.all.give_back();
+                self.all.shrink();
                 tokio::select! {
                     () = self.shared.shards[self.shard].notified() => {}
                     _ = sweep.tick() => self.sweep(),
@@ -51,8 +50,8 @@ impl Fanout {
             } else if std::future::poll_fn(|cx| Poll::Ready(sweep.poll_tick(cx).is_ready())).await {
                 self.sweep();
             }
-            self.follow();
-            if std::mem::take(&mut self.untold) {
+            self.handle_notices();
+            if std::mem::take(&mut self.drain_unannounced) {
                 self.announce().await;
             }
             self.turn();
@@ -62,11 +61,11 @@ impl Fanout {
         }
     }
 
-    /// Does as much as fits between two yields.
+    /// Does the work between two yields.
     fn turn(&mut self) {
         let mut turn = Turn { now_ms: self.shared.clock.now_ms(), ..Turn::default() };
         self.page.clear_before(turn.now_ms);
-        self.ask_on();
+        self.ask_queued();
         while turn.writes < FANOUT_WRITES_PER_TURN && turn.skips < FANOUT_SKIPS_PER_TURN {
             let Some(work) = self.all.work.pop_front() else { break };
             match work {
@@ -76,8 +75,8 @@ impl Fanout {
             }
             turn.skips += 1;
         }
-        // What was answered has been used: there may be room for more questions.
-        self.ask_on();
+        // Answers have been used: there may be room for more queries.
+        self.ask_queued();
         self.count(&turn);
     }
 
@@ -94,7 +93,8 @@ impl Fanout {
         counts.into_iter().filter(|(_, n)| *n > 0).for_each(|(count, n)| count.add(n));
     }
 
-    fn follow(&mut self) {
+    /// Handles the notices in the inbox.
+    fn handle_notices(&mut self) {
         for notice in self.shared.shards[self.shard].take() {
             match notice {
                 Notice::Join(connection) => self.join(connection),
@@ -103,9 +103,9 @@ impl Fanout {
                 Notice::Leave(connection) => self.leave(&connection),
                 Notice::Subscribe(subscription, start) => self.subscribe(subscription, start),
                 Notice::Unsubscribe(subscription) => self.unsubscribe(&subscription),
-                Notice::Dirty(channel) => self.round(&channel),
+                Notice::Dirty(channel) => self.start_round(&channel),
                 Notice::Answered(reader) => self.answered(Id::from_raw(reader)),
-                Notice::Drain(plan) => (self.drain, self.untold) = (Some(plan), true),
+                Notice::Drain(plan) => (self.drain, self.drain_unannounced) = (Some(plan), true),
                 Notice::Close(code) => {
                     self.closing = Some(code);
                     self.all.members.iter().for_each(|(_, member)| member.connection.close(code));
@@ -118,7 +118,7 @@ impl Fanout {
         if let Some(code) = self.closing {
             connection.close(code);
         }
-        self.untold |= self.drain.is_some();
+        self.drain_unannounced |= self.drain.is_some();
         let id = self.all.members.insert(Member::new(connection, self.shared.clock.now_ms()));
         self.all.members[id].connection.slot.store(id.raw(), Ordering::Relaxed);
     }
@@ -137,9 +137,9 @@ impl Fanout {
         }
         for local in self.all.unblock(member) {
             let channel = self.all.locals[local].channel.clone();
-            self.round(&channel);
+            self.start_round(&channel);
         }
-        self.line_up(member);
+        self.queue_to_ask(member);
     }
 
     fn leave(&mut self, connection: &Connection) {
@@ -149,7 +149,7 @@ impl Fanout {
             if !broadcasts.is_none() {
                 self.forget_reader(broadcasts);
             }
-            self.leave_line(id);
+            self.leave_ask_queue(id);
             self.all.remove_member(id);
         }
     }
@@ -164,14 +164,15 @@ impl Fanout {
     fn unsubscribe(&mut self, subscription: &Subscription) {
         let reader = Id::<Reader>::from_raw(subscription.slot.swap(Id::<Reader>::NONE.raw(), Ordering::Relaxed));
         if reader.is_none() {
-            // It was never begun, so nothing is known here of others that are blocked.
+            // It was never started, so whether other readers are blocked is not known here.
             subscription.channel().lock().detach(subscription.channel(), self.shard, true, &self.shared.gate);
         } else {
             self.forget_reader(reader);
         }
     }
 
-    /// Adds a reader that has begun, and goes round, for the channel keeps everything for it until then.
+    /// Adds a reader that has started, and starts a round: until that ends, the channel keeps everything for the
+    /// reader.
     fn read(
         &mut self,
         channel: &Arc<Channel>,
@@ -180,58 +181,58 @@ impl Fanout {
         cursor: ReaderCursor,
     ) -> Id<Reader> {
         let mut state = channel.lock();
-        state.arrive(self.shard);
-        let (local, mark) = state.local(self.shard);
+        state.take_over_reader(self.shard);
+        let (local, position) = state.local(self.shard);
         let mut local = Id::from_raw(local);
         if local.is_none() {
-            local = self.all.add_local(channel.clone(), mark);
+            local = self.all.add_local(channel.clone(), position);
             state.set_local(self.shard, local.raw());
         }
         drop(state);
         let reader = self.all.add_reader(subscription, member, local, cursor);
         self.all.mark(reader);
-        self.all.round(local, mark);
+        self.all.start_round(local, position);
         reader
     }
 
     fn forget_reader(&mut self, id: Id<Reader>) {
         let Reader { member, local, .. } = self.all.readers[id];
         self.all.remove_reader(id);
-        self.close_question(id);
+        self.close_query(id);
         if self.all.members[member].to_ask.is_empty() {
-            self.leave_line(member);
+            self.leave_ask_queue(member);
         }
         let found = &self.all.locals[local];
         found.channel.lock().detach(&found.channel, self.shard, found.is_behind(), &self.shared.gate);
         self.forget_unused(local);
     }
 
-    /// A channel has something new.
-    fn round(&mut self, channel: &Arc<Channel>) {
+    /// A channel is dirty: starts a round in it.
+    fn start_round(&mut self, channel: &Arc<Channel>) {
         let mut state = channel.lock();
-        let (local, mark) = state.local(self.shard);
+        let (local, position) = state.local(self.shard);
         let local = Id::from_raw(local);
         if local.is_none() {
-            // Nobody here but readers that are still to come.
-            state.end_round(channel, self.shard, mark, false, &self.shared.gate);
+            // It has no readers here yet, only ones that are about to be taken over.
+            state.end_round(channel, self.shard, position, false, &self.shared.gate);
         } else {
             drop(state);
-            self.all.round(local, mark);
+            self.all.start_round(local, position);
         }
     }
 
-    /// A round may be over.
+    /// Ends the round in a channel, if it is over.
     fn finish_round(&mut self, local: Id<Local>) {
         if !self.all.is_over(local) {
             return;
         }
         let found = &self.all.locals[local];
         let mut next = None;
-        // Without readers the channel may already stand for others, who are not known here yet.
+        // Without readers here, the channel must keep what readers need that have not been taken over yet.
         if !found.readers.is_empty() {
             let channel = &found.channel;
             let is_blocked = found.blocked > 0;
-            next = channel.lock().end_round(channel, self.shard, found.offered, is_blocked, &self.shared.gate);
+            next = channel.lock().end_round(channel, self.shard, found.round_end, is_blocked, &self.shared.gate);
         }
         self.all.end_round(local, next);
         self.forget_unused(local);
@@ -249,7 +250,7 @@ impl Fanout {
     }
 }
 
-/// Which member a connection is; none before it has joined and after it has left.
+/// The member of a connection; none before it has joined and after it has left.
 fn member_of(connection: &Connection) -> Id<Member> {
     Id::from_raw(connection.slot.load(Ordering::Relaxed))
 }

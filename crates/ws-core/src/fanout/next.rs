@@ -1,5 +1,4 @@
-//! What a reader gets next: out of the log, out of the history, or the news that
-//! something is gone.
+//! What a reader gets next: from the log, from the history, or a gap event for what is gone.
 
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use ws_proto::{CloseCode, encode_notification};
 use super::arena::Id;
 use super::history_page::query;
 use super::portion::{Note, Source};
-use super::questions::Question;
+use super::queries::OpenQuery;
 use super::readers::{Member, Reader, ReaderCursor, State};
 use super::state::Fanout;
 use crate::channel::{Channel, Kind};
@@ -21,22 +20,22 @@ use crate::options::OnLag;
 use crate::registry::Named;
 use crate::run::Cursor;
 
-/// What came of looking.
+/// The result of looking for what a reader gets next.
 enum Step {
     Found(Source),
-    /// The reader has been put elsewhere: look again.
+    /// The reader has a new cursor: look again.
     Moved(ReaderCursor),
-    /// Nothing for now: it is marked when there is something.
+    /// Nothing for now; the reader is marked when there is something.
     Nothing,
-    /// Nothing before the engine has answered.
+    /// Nothing until the engine answers.
     Asked,
-    /// Nothing before there is room to ask the engine.
+    /// Nothing until there is room to ask the engine.
     ToAsk,
-    /// The engine could not say; ask it again later.
+    /// The engine could not answer; ask it again later.
     Failed,
-    /// Nothing any more: its subscription has ended.
+    /// Nothing ever: its subscription has ended.
     Ended,
-    /// Nothing any more: its connection is too slow for this channel.
+    /// Nothing ever: its connection is too slow for this channel.
     TooSlow,
 }
 
@@ -56,8 +55,8 @@ impl Fanout {
                 Step::Asked => reader.state = State::Asked,
                 Step::ToAsk => {
                     let member = reader.member;
-                    self.all.has_to_ask(id);
-                    self.line_up(member);
+                    self.all.push_to_ask(id);
+                    self.queue_to_ask(member);
                 }
                 Step::Failed => {
                     reader.state = State::Failed;
@@ -65,7 +64,7 @@ impl Fanout {
                 }
                 Step::Ended => {
                     reader.state = State::Stopped;
-                    self.close_question(id);
+                    self.close_query(id);
                 }
                 Step::TooSlow => {
                     reader.state = State::Stopped;
@@ -76,28 +75,28 @@ impl Fanout {
         }
     }
 
-    /// Lets members ask that found no room, as far as there is some now. A reader that finds what it needs in the
-    /// page at hand needs none: many are often at the same cursor.
-    pub(super) fn ask_on(&mut self) {
+    /// Lets queued members ask as far as there is room now. A reader that finds what it needs in the current page needs
+    /// no query: many are often at the same cursor.
+    pub(super) fn ask_queued(&mut self) {
         for _ in 0..FANOUT_WRITES_PER_TURN {
-            let Some(member) = self.questions.first() else { break };
+            let Some(member) = self.queries.first() else { break };
             let next = self.all.members[member].to_ask.first();
             let is_served = next.is_some_and(|id| {
                 let reader = &self.all.readers[id];
                 self.page.find(&self.all.locals[reader.local].channel, &reader.cursor).is_some()
             });
-            if !is_served && !self.questions.has_room() {
+            if !is_served && !self.queries.has_room() {
                 break;
             }
-            self.leave_line(member);
+            self.leave_ask_queue(member);
             if let Some(id) = self.all.take_to_ask(member) {
                 if !is_served {
                     self.ask(id);
                 }
-                // For one that has asked, once it is answered.
+                // Has no effect on a reader that waits for its answer; it is marked once that has come.
                 self.all.mark(id);
             }
-            self.line_up(member);
+            self.queue_to_ask(member);
         }
     }
 
@@ -109,20 +108,20 @@ impl Fanout {
         if !pending.is_answered() {
             reader.state = State::Asked;
         }
-        self.questions.open(id, Question { member, from, pending });
+        self.queries.open(id, OpenQuery { member, from, pending });
     }
 
     /// The engine has answered for a reader.
     pub(super) fn answered(&mut self, id: Id<Reader>) {
         let Some(reader) = self.all.readers.get_mut(id).filter(|reader| reader.state == State::Asked) else { return };
         reader.state = State::Idle;
-        if self.all.members[reader.member].waiting {
-            self.close_question(id);
+        if self.all.members[reader.member].blocked {
+            self.close_query(id);
         }
         self.all.mark(id);
     }
 
-    /// A reader asks again what the engine could not answer.
+    /// Has a reader look again after the engine could not answer.
     pub(super) fn retry(&mut self, id: Id<Reader>) {
         if let Some(reader) = self.all.readers.get_mut(id).filter(|reader| reader.state == State::Failed) {
             reader.state = State::Idle;
@@ -130,33 +129,33 @@ impl Fanout {
         }
     }
 
-    /// The socket of a member is full: it keeps no answer that it cannot use, and lets others ask.
+    /// The socket of a member is full: it drops answers that it cannot use yet, and lets others ask.
     pub(super) fn block(&mut self, member: Id<Member>) {
         self.all.block(member);
-        self.leave_line(member);
+        self.leave_ask_queue(member);
         let answered = |id: &Id<Reader>| self.all.readers[*id].state == State::Blocked;
-        let unused: Vec<_> = self.questions.of(member).filter(answered).collect();
-        unused.into_iter().for_each(|id| drop(self.close_question(id)));
+        let unused: Vec<_> = self.queries.of(member).filter(answered).collect();
+        unused.into_iter().for_each(|id| drop(self.close_query(id)));
     }
 
-    /// Takes back a reader's question; another of its member's readers may ask then.
-    pub(super) fn close_question(&mut self, id: Id<Reader>) -> Option<Question> {
-        let question = self.questions.close(id)?;
-        self.line_up(question.member);
-        Some(question)
+    /// Closes a reader's query; another of its member's readers may ask then.
+    pub(super) fn close_query(&mut self, id: Id<Reader>) -> Option<OpenQuery> {
+        let open_query = self.queries.close(id)?;
+        self.queue_to_ask(open_query.member);
+        Some(open_query)
     }
 
-    /// Puts a member into the line of those that have to ask, if it may ask and is not in it.
-    pub(super) fn line_up(&mut self, id: Id<Member>) {
+    /// Puts a member into the queue of those that have to ask, if it may ask and is not in the queue.
+    pub(super) fn queue_to_ask(&mut self, id: Id<Member>) {
         let member = &mut self.all.members[id];
-        if member.ticket == 0 && !member.waiting && !member.to_ask.is_empty() && self.questions.has_room_for(id) {
-            member.ticket = self.questions.wait(id);
+        if member.ticket == 0 && !member.blocked && !member.to_ask.is_empty() && self.queries.has_room_for(id) {
+            member.ticket = self.queries.wait(id);
         }
     }
 
-    /// Takes a member out of that line.
-    pub(super) fn leave_line(&mut self, id: Id<Member>) {
-        self.questions.leave(std::mem::take(&mut self.all.members[id].ticket));
+    /// Removes a member from that queue.
+    pub(super) fn leave_ask_queue(&mut self, id: Id<Member>) {
+        self.queries.leave(std::mem::take(&mut self.all.members[id].ticket));
     }
 
     fn look(&mut self, id: Id<Reader>) -> Step {
@@ -168,19 +167,19 @@ impl Fanout {
         let channel = &local.channel;
         if cursor.generation != channel.generation() {
             let news = new_stream(channel, cursor);
-            self.close_question(id);
+            self.close_query(id);
             return news;
         }
         if cursor.offset < cursor.live.offset {
             return self.catch_up(id);
         }
-        reader.fresh = false;
+        reader.recovering = false;
         let seq = cursor.live.seq;
         if seq >= channel.end_seq() {
             return Step::Nothing;
         }
         let is_live = local.readers.len() >= FANOUT_LARGE_CHANNEL && !self.live.is_beyond(channel, seq);
-        let window = if is_live { &mut self.live } else { &mut self.late };
+        let window = if is_live { &mut self.live } else { &mut self.lagging };
         let first = window.cover(channel, seq);
         if first.seq > seq {
             return skip(&self.shared, channel, cursor, first);
@@ -188,26 +187,26 @@ impl Fanout {
         match window.range(seq) {
             range if range.is_empty() => Step::Nothing,
             range if is_live => Step::Found(Source::Live(range)),
-            range => Step::Found(Source::Late(range)),
+            range => Step::Found(Source::Lagging(range)),
         }
     }
 
-    /// What the history has for a reader that is behind what the log had when it came there.
+    /// What the history has for a reader that is still before the part of the stream it will read from the log.
     fn catch_up(&mut self, id: Id<Reader>) -> Step {
-        let question = self.close_question(id);
-        let Reader { member, cursor, fresh, local, .. } = self.all.readers[id];
+        let open_query = self.close_query(id);
+        let Reader { member, cursor, recovering, local, .. } = self.all.readers[id];
         let channel = &self.all.locals[local].channel;
         if let Some(range) = self.page.find(channel, &cursor) {
             return Step::Found(Source::History(range));
         }
-        let pending = match question {
-            // What was asked from another cursor says nothing about this one.
-            Some(question) if question.from == cursor => question.pending,
+        let pending = match open_query {
+            // An answer for another cursor is useless for this one.
+            Some(open_query) if open_query.from == cursor => open_query.pending,
             _ if self.may_ask(member) => ask(&self.shared, self.shard, id, channel, &cursor),
             _ => return Step::ToAsk,
         };
         let Some(result) = pending.take() else {
-            self.questions.open(id, Question { member, from: cursor, pending });
+            self.queries.open(id, OpenQuery { member, from: cursor, pending });
             return Step::Asked;
         };
         let Ok(history) = result else { return Step::Failed };
@@ -221,17 +220,18 @@ impl Fanout {
         self.page.fill(channel, cursor.generation, &history, self.shared.clock.now_ms());
         let first = history.publications.first().and_then(|first| first.offset).filter(|first| *first > cursor.offset);
         match first.map_or(cursor.live.offset, |first| first - 1).min(cursor.live.offset) {
-            // Who has just been told where it begins is not slow: it is told, whatever others are.
-            to if to > cursor.offset && fresh => gap(channel, cursor, to),
+            // A reader that is still catching up after it subscribed is not slow: it gets a gap event, whatever
+            // `on_lag` says.
+            to if to > cursor.offset && recovering => gap(channel, cursor, to),
             to if to > cursor.offset => lag(&self.shared, channel, cursor, to),
             // It is in the page now.
             _ => Step::Moved(cursor),
         }
     }
 
-    /// Whether a member may ask right away: there is room, and nobody waits for it.
+    /// Whether a member may ask at once: there is room, and nobody waits for it.
     fn may_ask(&self, member: Id<Member>) -> bool {
-        self.questions.is_line_empty() && self.questions.has_room() && self.questions.has_room_for(member)
+        self.queries.is_queue_empty() && self.queries.has_room() && self.queries.has_room_for(member)
     }
 }
 
@@ -249,7 +249,7 @@ fn ask(
     )
 }
 
-/// The channel has begun again.
+/// The channel has started a new stream.
 fn new_stream(channel: &Channel, cursor: ReaderCursor) -> Step {
     let state = channel.lock();
     let (generation, epoch) = (channel.generation(), state.epoch);
@@ -260,23 +260,23 @@ fn new_stream(channel: &Channel, cursor: ReaderCursor) -> Step {
     note(&gap, 0, then)
 }
 
-/// The log begins at `first`, behind the reader.
+/// The log starts at `first`, after the reader's cursor: frames in between are gone from it.
 fn skip(shared: &Shared, channel: &Arc<Channel>, cursor: ReaderCursor, first: Cursor) -> Step {
     let missed = first.offset.saturating_sub(cursor.offset);
-    if channel.kind() == Kind::Kept {
-        // The history has the publications. What it has not is who came and went.
-        owe_counts(shared, channel);
+    if channel.kind() == Kind::Retained {
+        // The history has the publications, but not the joins and leaves.
+        schedule_counts(shared, channel);
         return Step::Moved(ReaderCursor { live: first, ..cursor });
     }
     let then = ReaderCursor { offset: first.offset, live: first, ..cursor };
     if missed == 0 {
-        owe_counts(shared, channel);
+        schedule_counts(shared, channel);
         return Step::Moved(then);
     }
     match (channel.kind(), channel.options().on_lag) {
         (Kind::Broadcast, _) => note(&BroadcastGap { broadcast: true, missed }, missed, then),
         (_, OnLag::Gap) => {
-            owe_counts(shared, channel);
+            schedule_counts(shared, channel);
             let gap = ChannelGap { channel: channel.name().into(), missed: Some(missed), ..ChannelGap::default() };
             note(&gap, missed, then)
         }
@@ -285,7 +285,7 @@ fn skip(shared: &Shared, channel: &Arc<Channel>, cursor: ReaderCursor, first: Cu
     }
 }
 
-/// The publications behind the reader are gone from the history, up to offset `to`.
+/// The next publications of the reader are gone from the history, up to offset `to`.
 fn lag(shared: &Shared, channel: &Arc<Channel>, cursor: ReaderCursor, to: u64) -> Step {
     match channel.options().on_lag {
         OnLag::Gap => gap(channel, cursor, to),
@@ -300,27 +300,27 @@ fn gap(channel: &Channel, cursor: ReaderCursor, to: u64) -> Step {
     note(&gap, to - cursor.offset, ReaderCursor { offset: to, ..cursor })
 }
 
-/// Goes on with the newest publication; all up to offset `to` are gone.
+/// Continues with the newest publication; all up to offset `to` are gone.
 fn latest(shared: &Shared, channel: &Arc<Channel>, cursor: ReaderCursor, to: u64) -> Step {
     let state = channel.lock();
     if channel.generation() != cursor.generation {
         return Step::Moved(cursor);
     }
-    let live = if channel.kind() == Kind::Kept { state.end } else { state.before_newest() };
+    let live = if channel.kind() == Kind::Retained { state.end } else { state.before_newest() };
     drop(state);
     let offset = match channel.kind() {
-        Kind::Kept if to < live.offset => live.offset - 1,
+        Kind::Retained if to < live.offset => live.offset - 1,
         _ => live.offset,
     };
-    owe_counts(shared, channel);
+    schedule_counts(shared, channel);
     shared.counters.missed.add(offset - cursor.offset);
     Step::Moved(ReaderCursor { offset, live, ..cursor })
 }
 
-/// Joins and leaves may be among what a reader does not get.
-fn owe_counts(shared: &Shared, channel: &Arc<Channel>) {
+/// Joins and leaves may be among what a reader misses.
+fn schedule_counts(shared: &Shared, channel: &Arc<Channel>) {
     if channel.options().join_leave {
-        shared.owe_counts(channel, &mut channel.lock());
+        shared.schedule_counts(channel, &mut channel.lock());
     }
 }
 

@@ -4,16 +4,16 @@ use std::ops::Range;
 
 use super::arena::Id;
 use super::readers::{Reader, ReaderCursor};
-use crate::run::Stretch;
+use crate::run::FrameBuffer;
 
-/// What a visit collects; its memory serves the next one.
+/// What a visit collects; the next visit reuses its memory.
 #[derive(Debug, Default)]
 pub(super) struct Visit {
-    /// Those that were looked at.
+    /// The readers that were looked at.
     pub(super) readers: Vec<Id<Reader>>,
     pub(super) portions: Vec<Portion>,
-    /// The frames of all portions, unless there is only one that can be written from where it is.
-    pub(super) frames: Stretch,
+    /// The frames of all portions. Empty if there is only one portion and it can be written from where it is.
+    pub(super) frames: FrameBuffer,
 }
 
 /// What one reader gets.
@@ -24,7 +24,7 @@ pub(super) struct Portion {
     pub(super) frames: usize,
     /// How many of the frames were written.
     pub(super) taken: usize,
-    /// Of the last publication that was written.
+    /// Offset of the last publication that was written.
     pub(super) offset: u64,
 }
 
@@ -34,19 +34,19 @@ pub(super) enum Source {
     /// In the log, through the live window.
     Live(Range<usize>),
     /// In the log, through the other window.
-    Late(Range<usize>),
+    Lagging(Range<usize>),
     /// In the page of the history.
     History(Range<usize>),
-    /// Nowhere yet: something that only this reader is told.
+    /// Nowhere yet: an event for this reader alone.
     Note(Note),
 }
 
-/// What a reader is told in cursor of what it does not get.
+/// A gap event: what a reader gets in place of what it missed.
 #[derive(Debug)]
 pub(super) struct Note {
     pub(super) frame: Vec<u8>,
-    /// Publications that it does not get.
+    /// How many publications it missed.
     pub(super) missed: u64,
-    /// Where it goes on.
+    /// Where it continues.
     pub(super) then: ReaderCursor,
 }

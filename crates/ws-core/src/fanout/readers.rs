@@ -1,45 +1,45 @@
-//! What a fan-out task owns: members (connections), readers (their places in channels), and the channels.
+//! What a fan-out task owns: members (connections), readers (their cursors in channels), and the channels.
 //!
-//! A reader that may have something to read is *pending* in its member's list, and the member waits in
-//! the queue of work once. A channel with something new goes *round*: all its readers are marked, in slices,
-//! and when all that were marked have been visited, the channel is settled; only then it is looked at again.
+//! A reader that may have something to read is *pending* in its member's list, and the member is in the work queue
+//! once. A dirty channel gets a *round*: all its readers are marked as pending, in slices; when everything that was
+//! marked has been visited, the round is over. Only then can the next round start.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::arena::{Arena, Id};
 use super::list::{Link, Linked, List};
-use crate::channel::{Channel, Mark};
+use crate::channel::{Channel, LogPosition};
 use crate::connection::Connection;
 use crate::hub::Start;
 use crate::run::Cursor;
 use crate::subscription::Subscription;
 
-/// A place in the line of members that have to ask the engine; 0 is none.
+/// A place in the queue of members that have to ask the engine; 0: none.
 pub(super) type Ticket = u64;
 
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) connection: Arc<Connection>,
-    /// Its reader of broadcasts; none while it gets none.
+    /// Its reader of broadcasts; none until it counts as a connection.
     pub(super) broadcasts: Id<Reader>,
-    /// Its readers that are pending or blocked.
+    /// Its readers in state `Pending` or `Blocked`.
     pub(super) pending: List<Reader>,
-    /// Its readers that have to ask the engine.
+    /// Its readers in state `ToAsk`.
     pub(super) to_ask: List<Reader>,
-    /// Its cursor in the line of those that have to ask; 0: it is not in it.
+    /// Its place in the queue of those that have to ask; 0: it is not in that queue.
     pub(super) ticket: Ticket,
-    /// It waits to be visited.
+    /// A visit to it is in the work queue.
     pub(super) queued: bool,
-    /// Its socket is full: out of the round until it is resumed.
-    pub(super) waiting: bool,
-    /// It has left, and is forgotten when its turn in the queue comes.
+    /// Its socket is full, or it has ended: it is not visited until it is resumed.
+    pub(super) blocked: bool,
+    /// It has left; it is removed when its visit comes up in the work queue.
     pub(super) gone: bool,
-    /// It knows of the drain.
-    pub(super) told: bool,
+    /// The drain was announced to it.
+    pub(super) drain_announced: bool,
     pub(super) pinged_ms: u64,
-    /// When its heartbeat is looked at next.
+    /// When to check its heartbeat next.
     pub(super) check_at_ms: u64,
 }
 
@@ -50,44 +50,44 @@ pub(super) struct Reader {
     pub(super) subscription: Option<Arc<Subscription>>,
     pub(super) member: Id<Member>,
     pub(super) local: Id<Local>,
-    /// Where it stands among the readers of its channel.
+    /// Its index in [`Local::readers`].
     at: u32,
-    /// Where it stands in a list of its member.
+    /// Its neighbours in the list of its member that it is in.
     link: Link<Reader>,
     pub(super) state: State,
-    /// It has not come to where the log was when it began.
-    pub(super) fresh: bool,
+    /// It has not yet caught up to where the log was when it started.
+    pub(super) recovering: bool,
     pub(super) cursor: ReaderCursor,
 }
 
-/// What a reader waits for.
+/// What a reader waits for. Where an arrow leads to `Pending`, it leads to `Blocked` while the member's socket is full.
 ///
 /// ```text
-///              something new               visited
-///   ┌─► Idle ────────────────► Pending ──────────────► Idle, when all is read
-///   │                           ▲  │ socket full ▲
-///   │            socket drained │  ▼             │ the engine answered, or the sweep came
-///   │                          Blocked           │
-///   │   the log no longer has it                 │
-///   └── (visited) ─► ToAsk ────► Asked ──────────┤
-///                    no room     in flight       │
-///                                Failed ─────────┘
+/// Idle ──something new──► Pending ──visited──► Idle: everything is read
+///                          │   ▲
+///              socket full ▼   │ socket drained
+///                         Blocked
+///
+/// Pending ──visited──► ToAsk ──room to ask──► Asked ──answered──► Pending: the log lacks what comes next
+///    └─────visited, room to ask at once────────▲
+/// Pending ──visited──► Failed ──next sweep──► Pending: the engine could not answer
+/// Pending ──visited──► Stopped: the subscription has ended, or the connection is too slow
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// For something new in its channel, or it is being visited.
+    /// For something new in its channel; also while it is being visited.
     Idle,
     /// For its member to be visited: it is in the member's list of pending readers.
     Pending,
-    /// The same, while its member's socket is full: the log keeps what it can for it.
+    /// For its member's socket to drain: it is in the same list, and the log keeps what it can for it.
     Blocked,
-    /// To ask the engine: it is in its member's list of those.
+    /// For room to ask the engine: it is in its member's list of those.
     ToAsk,
     /// For the engine's answer.
     Asked,
     /// For the next sweep, to ask again what the engine could not answer.
     Failed,
-    /// For its end: its subscription is over, or its connection is to be closed.
+    /// For its removal: its subscription has ended, or its connection is being closed.
     Stopped,
 }
 
@@ -96,9 +96,9 @@ pub(super) enum State {
 pub(super) struct ReaderCursor {
     /// Which of the channel's streams.
     pub(super) generation: u32,
-    /// The publications up to this offset have been written, or given up.
+    /// The publications up to this offset have been written, or skipped.
     pub(super) offset: u64,
-    /// First, what the history has up to `live.offset`; then the log from `live.seq` on.
+    /// It reads the history up to `live.offset` first, then the log from `live.seq` on.
     pub(super) live: Cursor,
 }
 
@@ -107,13 +107,15 @@ pub(super) struct ReaderCursor {
 pub(super) struct Local {
     pub(super) channel: Arc<Channel>,
     pub(super) readers: Vec<Id<Reader>>,
-    /// It goes round.
-    rounding: bool,
-    /// Where the round began: when it is over, every live reader has been offered what lies before.
-    pub(super) offered: Mark,
-    /// Somebody has still to be offered some of that, and is visited after the end of the round.
-    late: bool,
-    /// Readers that are blocked.
+    /// A round is under way.
+    in_round: bool,
+    /// The end of the current or last round: when the round is over, every live reader has been offered everything
+    /// before this.
+    pub(super) round_end: LogPosition,
+    /// A reader that is still before `round_end` was marked since the round's end was last queued, so it may be visited
+    /// only after that.
+    has_straggler: bool,
+    /// How many readers are in state `Blocked`.
     pub(super) blocked: u32,
 }
 
@@ -122,13 +124,13 @@ pub(super) struct Local {
 pub(super) enum Work {
     /// Write to a member.
     Visit(Id<Member>),
-    /// Mark the readers of a channel from this one on.
+    /// Mark the readers of a channel, from this index on.
     Mark(Id<Local>, usize),
-    /// All that were marked in this channel have been visited.
+    /// End the round of a channel: everything that was marked before has been visited.
     EndRound(Id<Local>),
 }
 
-/// All of them.
+/// All members, readers and channels of a shard, and the work queue.
 #[derive(Debug, Default)]
 pub(super) struct Readers {
     pub(super) members: Arena<Member>,
@@ -146,9 +148,9 @@ impl Member {
             to_ask: List::EMPTY,
             ticket: 0,
             queued: false,
-            waiting: false,
+            blocked: false,
             gone: false,
-            told: false,
+            drain_announced: false,
             pinged_ms: now_ms,
             check_at_ms: now_ms,
         }
@@ -177,17 +179,24 @@ impl Linked for Reader {
 }
 
 impl Local {
-    /// Whether a reader may need what every live reader has been offered: it is blocked, or was a moment ago and is
-    /// caught up with before the end of the round.
+    /// Whether some reader may need what every live reader has been offered already: it is blocked, or was blocked a
+    /// moment ago and catches up before the round ends.
     pub(super) fn is_behind(&self) -> bool {
-        self.blocked > 0 || self.rounding
+        self.blocked > 0 || self.in_round
     }
 }
 
 impl Readers {
-    /// A channel is read here for the first time.
-    pub(super) fn add_local(&mut self, channel: Arc<Channel>, offered: Mark) -> Id<Local> {
-        self.locals.insert(Local { channel, readers: Vec::new(), rounding: false, offered, late: false, blocked: 0 })
+    /// Adds a channel that has no readers here yet.
+    pub(super) fn add_local(&mut self, channel: Arc<Channel>, round_end: LogPosition) -> Id<Local> {
+        self.locals.insert(Local {
+            channel,
+            readers: Vec::new(),
+            in_round: false,
+            round_end,
+            has_straggler: false,
+            blocked: 0,
+        })
     }
 
     pub(super) fn add_reader(
@@ -198,8 +207,8 @@ impl Readers {
         cursor: ReaderCursor,
     ) -> Id<Reader> {
         let readers = &mut self.locals[local].readers;
-        let (at, link, state, fresh) = (readers.len() as u32, Link::NONE, State::Idle, true);
-        let id = self.readers.insert(Reader { subscription, member, local, at, link, state, fresh, cursor });
+        let (at, link, state, recovering) = (readers.len() as u32, Link::NONE, State::Idle, true);
+        let id = self.readers.insert(Reader { subscription, member, local, at, link, state, recovering, cursor });
         if readers.is_empty() {
             readers.reserve_exact(1);
         }
@@ -207,7 +216,7 @@ impl Readers {
         id
     }
 
-    /// Takes a reader out of its channel and its member's lists.
+    /// Removes a reader from its channel and its member's lists.
     pub(super) fn remove_reader(&mut self, id: Id<Reader>) {
         let Reader { member, local, state, at, .. } = self.readers[id];
         match state {
@@ -223,16 +232,16 @@ impl Readers {
             local.readers.shrink_to_fit();
         }
         if let Some(moved) = local.readers.get(at as usize).copied() {
-            let rounding = local.rounding;
+            let in_round = local.in_round;
             self.readers[moved].at = at;
-            // It may have moved from what is to be marked to what is marked.
-            if rounding {
+            // It may have moved from the part that is still to be marked to the part that was marked.
+            if in_round {
                 self.mark(moved);
             }
         }
     }
 
-    /// A member has left, after all its readers.
+    /// Removes a member that has left. Its readers have been removed before.
     pub(super) fn remove_member(&mut self, id: Id<Member>) {
         let member = &mut self.members[id];
         debug_assert!(member.pending.is_empty() && member.to_ask.is_empty(), "its readers have been removed");
@@ -242,17 +251,17 @@ impl Readers {
         }
     }
 
-    /// Gives back what was needed by many who are all gone.
-    pub(super) fn give_back(&mut self) {
+    /// Frees memory if nothing is left that needs it.
+    pub(super) fn shrink(&mut self) {
         if self.members.is_empty() {
             self.work.shrink_to_fit();
         }
-        self.members.give_back();
-        self.readers.give_back();
-        self.locals.give_back();
+        self.members.shrink();
+        self.readers.shrink();
+        self.locals.shrink();
     }
 
-    /// Has a reader that waits for something new looked at, if there is something for it.
+    /// Queues an idle reader for a visit, if there is something for it.
     pub(super) fn mark(&mut self, id: Id<Reader>) {
         let reader = &self.readers[id];
         if reader.state != State::Idle || !reader.cursor.is_behind(&self.locals[reader.local].channel) {
@@ -260,46 +269,46 @@ impl Readers {
         }
         let (member_id, local) = (reader.member, reader.local);
         let member = &mut self.members[member_id];
-        let state = if member.waiting { State::Blocked } else { State::Pending };
+        let state = if member.blocked { State::Blocked } else { State::Pending };
         member.pending.push_back(id, &mut self.readers);
         self.readers[id].state = state;
         if state == State::Blocked {
             self.locals[local].blocked += 1;
         } else {
             self.queue(member_id);
-            self.note_late(id);
+            self.note_straggler(id);
         }
     }
 
-    /// The next pending reader of a member, which is being visited from now on.
+    /// Takes the next pending reader of a member, to visit it.
     pub(super) fn take_pending(&mut self, member: Id<Member>) -> Option<Id<Reader>> {
         let id = self.members[member].pending.pop_front(&mut self.readers)?;
         self.readers[id].state = State::Idle;
         Some(id)
     }
 
-    /// A reader that is being visited has to ask the engine, and there is no room.
-    pub(super) fn has_to_ask(&mut self, id: Id<Reader>) {
+    /// Puts a visited reader into its member's list of those that have to ask: there is no room yet.
+    pub(super) fn push_to_ask(&mut self, id: Id<Reader>) {
         let member = self.readers[id].member;
         self.members[member].to_ask.push_back(id, &mut self.readers);
         self.readers[id].state = State::ToAsk;
     }
 
-    /// The first of a member's readers that have to ask, and no longer do.
+    /// Takes the first of a member's readers that have to ask.
     pub(super) fn take_to_ask(&mut self, member: Id<Member>) -> Option<Id<Reader>> {
         let id = self.members[member].to_ask.pop_front(&mut self.readers)?;
         self.readers[id].state = State::Idle;
         Some(id)
     }
 
-    /// A reader has been put into the queue, perhaps after the end of a round.
-    fn note_late(&mut self, id: Id<Reader>) {
+    /// A reader was queued, perhaps after the end of a round.
+    fn note_straggler(&mut self, id: Id<Reader>) {
         let reader = &self.readers[id];
         let local = &mut self.locals[reader.local];
-        local.late |= local.rounding && reader.cursor.live.seq < local.offered.seq;
+        local.has_straggler |= local.in_round && reader.cursor.live.seq < local.round_end.seq;
     }
 
-    /// Marks the next slice of a channel's readers. Returns how many.
+    /// Marks the next slice of a channel's readers, and returns how many.
     pub(super) fn mark_slice(&mut self, local: Id<Local>, from: usize, max: usize) -> usize {
         let len = self.locals[local].readers.len();
         let to = len.min(from + max);
@@ -314,14 +323,14 @@ impl Readers {
         to.saturating_sub(from)
     }
 
-    /// Lets a channel go round from `now` on, unless it does already and will look again at its end.
-    pub(super) fn round(&mut self, local: Id<Local>, now: Mark) {
+    /// Starts a round in a channel that covers everything before `now`. If one is under way, its end looks again.
+    pub(super) fn start_round(&mut self, local: Id<Local>, now: LogPosition) {
         let found = &mut self.locals[local];
-        if std::mem::replace(&mut found.rounding, true) {
+        if std::mem::replace(&mut found.in_round, true) {
             return;
         }
-        let has_news = now.seq > found.offered.seq;
-        found.offered = now;
+        let has_news = now.seq > found.round_end.seq;
+        found.round_end = now;
         if has_news {
             self.work.push_back(Work::Mark(local, 0));
         } else {
@@ -329,37 +338,37 @@ impl Readers {
         }
     }
 
-    /// Whether a round is over: all that were to be offered something have been visited. If not, it is
-    /// looked at again.
+    /// Whether a round is over: everybody who was to be offered something has been visited. If not, its end is queued
+    /// again.
     pub(super) fn is_over(&mut self, local: Id<Local>) -> bool {
-        let is_late = self.locals[local].late;
-        if is_late {
+        let has_straggler = self.locals[local].has_straggler;
+        if has_straggler {
             self.push_end_round(local);
         }
-        !is_late
+        !has_straggler
     }
 
-    /// The round ends after all that is in the queue now.
+    /// Queues the end of the round, after everything that is in the work queue now.
     fn push_end_round(&mut self, local: Id<Local>) {
-        self.locals[local].late = false;
+        self.locals[local].has_straggler = false;
         self.work.push_back(Work::EndRound(local));
     }
 
-    /// A round is over; the next one, if there is one.
-    pub(super) fn end_round(&mut self, local: Id<Local>, next: Option<Mark>) {
-        self.locals[local].rounding = false;
+    /// Ends a round, and starts the next one, if there is one.
+    pub(super) fn end_round(&mut self, local: Id<Local>, next: Option<LogPosition>) {
+        self.locals[local].in_round = false;
         if let Some(now) = next {
-            self.round(local, now);
+            self.start_round(local, now);
         }
     }
 
-    /// Whether nobody reads a channel here any more, and nothing waits for it.
+    /// Whether a channel has no readers here any more, and no round.
     pub(super) fn is_unused(&self, local: Id<Local>) -> bool {
         let local = &self.locals[local];
-        local.readers.is_empty() && !local.rounding
+        local.readers.is_empty() && !local.in_round
     }
 
-    /// Has a member visited.
+    /// Queues a visit to a member.
     pub(super) fn queue(&mut self, id: Id<Member>) {
         let member = &mut self.members[id];
         if !std::mem::replace(&mut member.queued, true) {
@@ -369,14 +378,14 @@ impl Readers {
 
     /// The socket of a member is full.
     pub(super) fn block(&mut self, id: Id<Member>) {
-        self.members[id].waiting = true;
+        self.members[id].blocked = true;
         self.set_pending(id, State::Blocked, |local, _| local.blocked += 1);
     }
 
-    /// The socket of a member takes bytes again. Returns the channels in which it was blocked: a round there has to
-    /// follow, at whose end what was kept for it is given up.
+    /// The socket of a member accepts bytes again. Returns the channels in which it was blocked: a round has to follow
+    /// in each, at whose end the log drops what it kept for this member.
     pub(super) fn unblock(&mut self, id: Id<Member>) -> Vec<Id<Local>> {
-        self.members[id].waiting = false;
+        self.members[id].blocked = false;
         let mut unblocked = Vec::new();
         self.set_pending(id, State::Pending, |local, id| {
             local.blocked -= 1;
@@ -388,7 +397,7 @@ impl Readers {
         unblocked
     }
 
-    /// Puts the readers in a member's list of pending ones into this state.
+    /// Puts the readers in a member's `pending` list into this state.
     fn set_pending(&mut self, id: Id<Member>, state: State, mut each: impl FnMut(&mut Local, Id<Local>)) {
         let pending: Vec<_> = self.members[id].pending.iter(&self.readers).collect();
         for id in pending {
@@ -396,7 +405,7 @@ impl Readers {
             let local = self.readers[id].local;
             each(&mut self.locals[local], local);
             if state == State::Pending {
-                self.note_late(id);
+                self.note_straggler(id);
             }
         }
     }

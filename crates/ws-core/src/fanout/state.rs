@@ -1,4 +1,4 @@
-//! What the fan-out task of one shard owns.
+//! The state of the fan-out task of one shard.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use ws_proto::CloseCode;
 use super::arena::Id;
 use super::history_page::HistoryPage;
 use super::portion::Visit;
-use super::questions::Questions;
+use super::queries::Queries;
 use super::readers::{Reader, Readers};
 use super::window::Window;
 use crate::drain::DrainPlan;
 use crate::hub::Shared;
 
-/// The task of one shard, and all that it alone owns.
+/// The task of one shard, with everything that it alone owns.
 #[derive(Debug)]
 pub(crate) struct Fanout {
     pub(super) shared: Arc<Shared>,
@@ -21,25 +21,25 @@ pub(crate) struct Fanout {
     pub(super) all: Readers,
     /// Large channels, for readers that keep up.
     pub(super) live: Window,
-    /// Small channels, and readers that are further behind, so that they do not displace what the others need.
-    pub(super) late: Window,
-    /// For readers that read the history.
+    /// Small channels, and lagging readers, so that they do not displace what the others need.
+    pub(super) lagging: Window,
+    /// The current page, for readers that read the history.
     pub(super) page: HistoryPage,
-    /// What the engine has been asked for readers that catch up.
-    pub(super) questions: Questions,
-    /// Readers whose question the engine could not answer: asked again with the next sweep.
+    /// Queries to the engine, for readers that catch up.
+    pub(super) queries: Queries,
+    /// Readers whose query the engine could not answer; they ask again at the next sweep.
     pub(super) failed: Vec<Id<Reader>>,
     pub(super) visit: Visit,
     pub(super) drain: Option<Arc<DrainPlan>>,
-    /// Some member does not know of the drain.
-    pub(super) untold: bool,
+    /// Some member may not have been notified of the drain yet.
+    pub(super) drain_unannounced: bool,
     pub(super) closing: Option<CloseCode>,
-    pub(super) counts_paid_ms: u64,
-    /// When the last sweep was.
+    pub(super) counts_sent_ms: u64,
+    /// When the last sweep ran.
     pub(super) swept_ms: u64,
-    /// The last sweep came after the server had stood still.
+    /// The last sweep found that the process had stalled. Never true for two sweeps in a row.
     pub(super) has_stalled: bool,
-    /// When that was the last time.
+    /// When a sweep last found a stall.
     pub(super) stalled_ms: u64,
 }
 
@@ -64,15 +64,15 @@ impl Fanout {
             shard,
             all: Readers::default(),
             live: Window::default(),
-            late: Window::default(),
+            lagging: Window::default(),
             page: HistoryPage::default(),
-            questions: Questions::default(),
+            queries: Queries::default(),
             failed: Vec::new(),
             visit: Visit::default(),
             drain: None,
-            untold: false,
+            drain_unannounced: false,
             closing: None,
-            counts_paid_ms: 0,
+            counts_sent_ms: 0,
             swept_ms: 0,
             has_stalled: false,
             stalled_ms: 0,

@@ -1,4 +1,4 @@
-//! What members need besides publications: heartbeats, write timeouts, a look at their tokens, the news of a drain.
+//! What members need besides publications: heartbeats, write timeouts, auth deadlines, the announcement of a drain.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,32 +18,37 @@ use crate::limits::{
 };
 
 impl Fanout {
-    /// Tells every member of a drain that has not been told yet.
+    /// Announces a drain to every member that was not notified of it yet.
     pub(super) async fn announce(&mut self) {
         let Some(plan) = self.drain.clone() else { return };
-        let untold: Vec<_> = self.all.members.iter().filter(|(_, member)| !member.told).map(|(id, _)| id).collect();
-        for slice in untold.chunks(FANOUT_WRITES_PER_TURN) {
+        let unannounced: Vec<_> =
+            self.all.members.iter().filter(|(_, member)| !member.drain_announced).map(|(id, _)| id).collect();
+        for slice in unannounced.chunks(FANOUT_WRITES_PER_TURN) {
             let now_ms = self.shared.clock.now_ms();
             for id in slice {
                 let Some(member) = self.all.members.get_mut(*id) else { continue };
-                member.told = true;
+                member.drain_announced = true;
                 notify(&member.connection, &Draining { reconnect_after_ms: plan.slot() }, now_ms);
             }
             tokio::task::yield_now().await;
         }
     }
 
-    /// Heartbeats, write timeouts and tokens, and what else is due.
+    /// Checks heartbeats, write timeouts and auth deadlines, and does whatever else is due.
     pub(super) fn sweep(&mut self) {
         let now_ms = self.shared.clock.now_ms();
         let swept_ms = std::mem::replace(&mut self.swept_ms, now_ms);
         let late_ms = now_ms.saturating_sub(swept_ms);
-        // Once: a server that is late at every sweep still finds who is gone.
+        // Not twice in a row: a server that is late at every sweep still has to find dead connections.
         self.has_stalled = late_ms > stall_ms(&self.shared) && !self.has_stalled;
         if self.has_stalled {
             self.stalled_ms = now_ms;
             if late_ms > millis(STALL_LOGGED_MIN) {
-                tracing::warn!(late_ms, shard = self.shard, "the server stood still; no client is blamed for it");
+                tracing::warn!(
+                    late_ms,
+                    shard = self.shard,
+                    "the server stalled; client timeouts are not enforced for that time"
+                );
             }
         }
         let unix_ms = self.shared.clock.time_of_day();
@@ -54,8 +59,8 @@ impl Fanout {
             {
                 member.connection.close(CloseCode::TooSlow);
             }
-            // After a stall, what is in the socket is read before a deadline counts.
-            if !self.has_stalled && member.connection.auth_state().has_come(now_ms, unix_ms) {
+            // After a stall, what has arrived in the socket is read before a deadline counts.
+            if !self.has_stalled && member.connection.auth_state().take_elapsed(now_ms, unix_ms) {
                 member.connection.wake();
             }
             if now_ms >= member.check_at_ms {
@@ -63,28 +68,28 @@ impl Fanout {
             }
         }
         std::mem::take(&mut self.failed).into_iter().for_each(|reader| self.retry(reader));
-        if self.shard == 0 && now_ms - self.counts_paid_ms >= millis(PRESENCE_COUNTS_INTERVAL) {
-            self.counts_paid_ms = now_ms;
-            self.shared.pay_counts();
+        if self.shard == 0 && now_ms - self.counts_sent_ms >= millis(PRESENCE_COUNTS_INTERVAL) {
+            self.counts_sent_ms = now_ms;
+            self.shared.send_due_counts();
         }
     }
 }
 
-/// Does what the heartbeat asks for now, and says when to look again. What the server did not hear because it stood
-/// still until `stalled_ms` counts as heard then.
+/// Does what the heartbeat requires now, and returns when to check again. A connection counts as heard at `stalled_ms`,
+/// when the last stall ended.
 fn beat(shared: &Arc<Shared>, member: &mut Member, stalled_ms: u64, now_ms: u64) -> u64 {
     let (heard, spoke) = member.connection.last_ms();
     match shared.heartbeat.judge(now_ms, heard.max(stalled_ms), spoke, member.pinged_ms) {
         Beat::Wait(until_ms) => until_ms,
         Beat::Dead => {
             member.connection.close(CloseCode::HeartbeatTimeout);
-            // The connection's task stays open where its socket has something to read.
+            // The connection's task keeps it open if its socket has something to read.
             now_ms + shared.heartbeat.timeout_ms.max(millis(SWEEP_INTERVAL_MAX))
         }
         Beat::Ping => {
             member.pinged_ms = now_ms;
-            // Behind a full socket a ping could not arrive in time, and would only add to what waits there.
-            if !member.waiting {
+            // Through a full socket a ping could not arrive in time, and it would only add to the backlog.
+            if !member.blocked {
                 shared.counters.pings.add(1);
                 ping(&member.connection, now_ms);
             }
@@ -110,7 +115,7 @@ fn notify<E: Notify>(connection: &Connection, event: &E, now_ms: u64) {
     connection.send(&bytes, now_ms);
 }
 
-/// Often enough that what is due is done an eighth of its time late at most.
+/// Sweeps often enough that nothing is late by more than an eighth of its time, within the bounds of the interval.
 pub(super) fn sweep_interval(shared: &Shared) -> Interval {
     let mut interval = tokio::time::interval(sweep_period(shared));
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -124,8 +129,8 @@ fn sweep_period(shared: &Shared) -> Duration {
     Duration::from_millis(shortest / 8).clamp(SWEEP_INTERVAL_MIN, SWEEP_INTERVAL_MAX)
 }
 
-/// Time between two sweeps from which on the process must have stood still: stopped, moved to another machine, in a
-/// debugger. It is at most half of the shortest time that is swept for.
+/// If more time than this passes between two sweeps, the process has stalled: it was stopped, moved to another machine,
+/// or is being debugged. With a period of an eighth, this is half of the shortest time that is swept for.
 fn stall_ms(shared: &Shared) -> u64 {
     4 * millis(sweep_period(shared))
 }

@@ -1,4 +1,4 @@
-//! One visit to one connection: everything that it has to read, in one write.
+//! One visit to one connection: as much of what it has to read as fits in one write.
 
 use super::arena::Id;
 use super::portion::{Portion, Source, Visit};
@@ -17,10 +17,10 @@ impl Fanout {
             self.all.members.remove(id);
             return;
         }
-        if member.waiting || member.pending.is_empty() {
+        if member.blocked || member.pending.is_empty() {
             return;
         }
-        // Before looking at what there is: a subscription that ends from here on is noticed.
+        // Taken before anything is collected: a subscription that ends from here on is noticed.
         let changes = member.connection.changes();
         let mut visit = std::mem::take(&mut self.visit);
         self.collect(id, &mut visit);
@@ -29,11 +29,11 @@ impl Fanout {
         }
         visit.portions.drain(..).filter(|portion| portion.taken > 0).for_each(|portion| self.advance(portion, turn));
         visit.frames.clear();
-        // After those that were not looked at: two channels with much to read do not keep out a third.
+        // They go to the back, after those that were not looked at: two busy channels do not starve a third.
         visit.readers.drain(..).for_each(|reader| self.all.mark(reader));
         self.visit = visit;
         let member = &self.all.members[id];
-        if !member.waiting && !member.pending.is_empty() {
+        if !member.blocked && !member.pending.is_empty() {
             self.all.queue(id);
         }
     }
@@ -48,12 +48,12 @@ impl Fanout {
             let Some(source) = self.next(reader) else { continue };
             let offset = self.all.readers[reader].cursor.offset;
             let frames = match &source {
-                Source::Live(range) | Source::Late(range) | Source::History(range) => range.len(),
+                Source::Live(range) | Source::Lagging(range) | Source::History(range) => range.len(),
                 Source::Note(_) => 1,
             };
             match &source {
                 Source::Note(note) => visit.frames.push(&note.frame, offset),
-                // The windows may serve the next reader with something else.
+                // The windows may be overwritten for the next reader.
                 _ if !alone => visit.frames.extend(self.run_of(&source)),
                 _ => {}
             }
@@ -61,8 +61,8 @@ impl Fanout {
         }
     }
 
-    /// Writes what was collected, and notes how much of each portion was taken. Whether the member can take
-    /// nothing more for now.
+    /// Writes what was collected, and notes how much of each portion was taken. True if the member can take nothing
+    /// more for now.
     fn write(&self, id: Id<Member>, changes: u32, visit: &mut Visit, turn: &mut Turn) -> bool {
         let whole = visit.frames.ends.len();
         let run = if whole == 0 { self.run_of(&visit.portions[0].source) } else { visit.frames.run(0..whole) };
@@ -89,11 +89,11 @@ impl Fanout {
         matches!(delivered, Delivered::Blocked(_) | Delivered::Ended)
     }
 
-    /// A reader has got its portion, or the beginning of it.
+    /// Moves the cursor of a reader that got its portion, or part of it.
     fn advance(&mut self, portion: Portion, turn: &mut Turn) {
         let cursor = &mut self.all.readers[portion.reader].cursor;
         match portion.source {
-            Source::Live(_) | Source::Late(_) => {
+            Source::Live(_) | Source::Lagging(_) => {
                 cursor.live.seq += portion.taken as u64;
                 (cursor.live.offset, cursor.offset) = (portion.offset, portion.offset);
             }
@@ -109,11 +109,11 @@ impl Fanout {
         }
     }
 
-    /// The frames of a portion that are somewhere already.
+    /// The frames of a portion, where they are in a window or the page.
     fn run_of(&self, source: &Source) -> Run<'_> {
         match source {
             Source::Live(range) => self.live.run(range.clone()),
-            Source::Late(range) => self.late.run(range.clone()),
+            Source::Lagging(range) => self.lagging.run(range.clone()),
             Source::History(range) => self.page.run(range.clone()),
             Source::Note(_) => Run { bytes: &[], ends: &[], base: 0 },
         }

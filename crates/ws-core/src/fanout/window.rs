@@ -1,34 +1,34 @@
-//! A copy of a stretch of one channel's stream, laid out for writing: frames one behind the other, so that
-//! everything between a cursor and the end is one slice, made once for all connections that are there.
+//! A copy of part of one channel's log, laid out for writing: frames one after the other, so that everything between a
+//! cursor and the end is one slice, made once for all connections.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::channel::Channel;
 use crate::limits::{FANOUT_WRITE_BYTES_MAX, IDLE_BUFFER_BYTES_MAX};
-use crate::run::{Cursor, Run, Stretch};
+use crate::run::{Cursor, FrameBuffer, Run};
 
-/// Frames out of the log of a channel. One task's own.
+/// Frames from the log of a channel. Owned by one task.
 #[derive(Debug, Default)]
 pub(super) struct Window {
     channel: Option<Arc<Channel>>,
     start: Cursor,
-    frames: Stretch,
+    frames: FrameBuffer,
 }
 
 impl Window {
-    /// Whether it has what lies behind `seq` in this channel, or can go on to it.
+    /// Whether it has what follows `seq` in this channel, or ends right there and can be extended.
     fn reaches(&self, channel: &Arc<Channel>, seq: u64) -> bool {
         self.is_of(channel) && (self.start.seq..=self.end_seq()).contains(&seq)
     }
 
-    /// Whether it has only what lies further on in this channel.
+    /// Whether it starts after `seq` in this channel.
     pub(super) fn is_beyond(&self, channel: &Arc<Channel>, seq: u64) -> bool {
         self.is_of(channel) && seq < self.start.seq
     }
 
-    /// Makes sure that it has what the log has behind `seq`, at least one frame where there is one.
-    /// Returns the cursor before the first: it is a later one when what lay there is no longer retained.
+    /// Makes sure that it has what the log has after `seq`, at least one frame if there is one. Returns the cursor
+    /// before the first frame: a later one if frames in between are no longer retained.
     pub(super) fn cover(&mut self, channel: &Arc<Channel>, seq: u64) -> Cursor {
         if !self.reaches(channel, seq) || self.frames.bytes.len() > 2 * FANOUT_WRITE_BYTES_MAX {
             self.restart(Some(channel.clone()), seq);
@@ -45,7 +45,7 @@ impl Window {
         self.cursor(seq.max(self.start.seq))
     }
 
-    /// The frames behind `seq` that go out in one write: at least one, where there is one.
+    /// The frames after `seq` that go out in one write: at least one if there is one.
     pub(super) fn range(&self, seq: u64) -> Range<usize> {
         let skip = (seq - self.start.seq) as usize;
         let base = self.frames.before(skip);
@@ -71,8 +71,8 @@ impl Window {
         self.frames.clear();
     }
 
-    /// Forgets the first `held` frames: those that follow them in the log are gone, so that they cannot
-    /// stand in one run with what comes after.
+    /// Forgets the first `held` frames: the frames that followed them are gone from the log, so they cannot be in one
+    /// run with what was read after them.
     fn forget(&mut self, held: usize) {
         let gone = self.frames.before(held);
         self.frames.bytes.drain(..gone);
@@ -113,7 +113,7 @@ mod tests {
             let gate = Gate::new(&Limits { broadcast_log_bytes_max: bytes_max, ..Limits::TEST });
             let stream = Stream { channel: Arc::new(Channel::broadcast(&gate)), gate };
             stream.channel.lock().attach(0);
-            stream.channel.lock().begin(0);
+            stream.channel.lock().start_reader(0);
             frames.iter().for_each(|frame| stream.append(frame.as_bytes()));
             stream
         }
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_is_skipped_and_said() {
+    fn frames_that_are_gone_are_skipped() {
         let stream = Stream::new(4, &["aa", "bb"]);
         let mut window = Window::default();
         stream.check(&mut window, 0, (0, "aabb"));

@@ -1,8 +1,8 @@
-//! Who is let in, what it counts for, and when it is gone.
+//! Admission: which connections are accepted, and what they count against until they end.
 //!
-//! A connection has a [`Permit`] from its handshake to its end. It *counts* (for `get_connections`, and as a
-//! recipient of broadcasts) from when it has joined and is somebody the hub takes: at once where anonymous connections
-//! are allowed, else when it has authenticated. Until then it is a *stranger*.
+//! A connection has a [`Permit`] from its handshake to its end. It *counts* (for `get_connections`, and as a recipient
+//! of broadcasts) as soon as it has joined if anonymous connections are allowed, otherwise as soon as it has also
+//! authenticated. Until then it is *unauthenticated*.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,34 +16,34 @@ use crate::access::{Exhausted, Refusal, network};
 use crate::connection::Connection;
 use crate::subscription::Subscriptions;
 
-/// Room for one more connection; given back when dropped.
+/// Room for one more connection; released when dropped.
 #[derive(Debug)]
 pub struct Permit {
     shared: Arc<Shared>,
-    /// Nothing where neither is limited.
+    /// `None` if neither is limited.
     quotas: Option<Box<Quotas>>,
-    /// It has one of the slots that `connections_max` is about.
+    /// It has one of the slots that `connections_max` limits.
     has_slot: bool,
-    /// It is counted as a stranger.
-    is_stranger: bool,
+    /// It is counted as unauthenticated.
+    is_unauthenticated: bool,
     /// It is counted as a connection.
     is_counted: bool,
 }
 
-/// What a connection counts against.
+/// The quotas that a connection counts against.
 #[derive(Debug, Default)]
 struct Quotas {
     address: Option<IpAddr>,
     user: Option<Arc<str>>,
 }
 
-/// A connection's place in the hub; it leaves, and all its subscriptions end, when this is dropped.
+/// A connection's membership in the hub. When it is dropped, the connection leaves, and all its subscriptions end.
 #[derive(Debug)]
 pub struct Membership {
     connection: Arc<Connection>,
     shard: usize,
     permit: Permit,
-    /// Taken before the locks of channels. Most connections have few, and many none.
+    /// Locked before channels. `None` while there are no subscriptions.
     pub(crate) subscriptions: Mutex<Option<Box<Subscriptions>>>,
 }
 
@@ -58,30 +58,35 @@ impl Permit {
             return Err(Refusal::Draining);
         }
         shared.admitted.fetch_add(1, Ordering::AcqRel);
-        // From here on dropping it gives back what it has taken.
-        let mut permit =
-            Permit { shared: shared.clone(), quotas: None, has_slot: false, is_stranger: false, is_counted: false };
+        // From here on, dropping it releases what it has taken.
+        let mut permit = Permit {
+            shared: shared.clone(),
+            quotas: None,
+            has_slot: false,
+            is_unauthenticated: false,
+            is_counted: false,
+        };
         if !shared.auth.anonymous && !has_token {
-            permit.is_stranger = true;
-            let before = shared.strangers.fetch_add(1, Ordering::AcqRel);
+            permit.is_unauthenticated = true;
+            let before = shared.unauthenticated.fetch_add(1, Ordering::AcqRel);
             if is_reached(before, shared.limits.unauthenticated_max) {
-                return Err(Refusal::Strangers);
+                return Err(Refusal::Unauthenticated);
             }
         }
-        // Strangers that have a limit of their own take no slot of others.
-        if !permit.is_stranger || shared.limits.unauthenticated_max == 0 {
+        // If unauthenticated connections have their own limit, they take none of the slots.
+        if !permit.is_unauthenticated || shared.limits.unauthenticated_max == 0 {
             permit.take_slot()?;
         }
         let address = shared.addresses.enter(&network(peer)).map_err(|Exhausted| Refusal::Address)?;
         permit.quotas = address.map(|address| Box::new(Quotas { address: Some(address), user: None }));
         let now_ms = shared.clock.now_ms();
         let take = |bucket| shared.handshake_rate.take(bucket, now_ms).ok();
-        // Last, so that who is refused anyway takes nothing from the others.
+        // Last, so that a connection that is refused anyway takes nothing from the rate.
         let taken = shared.handshakes.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
         taken.map(|_| permit).map_err(|_| Refusal::TooFast)
     }
 
-    /// Lets a connection in. Where anonymous connections are allowed it counts, and gets every broadcast, from now on.
+    /// Has a connection join. If anonymous connections are allowed it counts, and gets every broadcast, from now on.
     pub fn join(self, connection: Arc<Connection>) -> Membership {
         let shared = &self.shared;
         let shard = shared.next_shard.fetch_add(1, Ordering::Relaxed) % shared.shards.len();
@@ -98,7 +103,7 @@ impl Permit {
         &self.shared
     }
 
-    /// Takes one of the slots of `connections_max`, unless it has one.
+    /// Takes one of the slots that `connections_max` limits, unless it has one.
     pub(crate) fn take_slot(&mut self) -> Result<(), Refusal> {
         if !std::mem::replace(&mut self.has_slot, true) {
             let before = self.shared.slots_taken.fetch_add(1, Ordering::AcqRel);
@@ -126,10 +131,14 @@ impl Drop for Permit {
         shared.admitted.fetch_sub(1, Ordering::AcqRel);
         shared.slots_taken.fetch_sub(usize::from(self.has_slot), Ordering::AcqRel);
         shared.connections.fetch_sub(usize::from(self.is_counted), Ordering::AcqRel);
-        shared.strangers.fetch_sub(usize::from(self.is_stranger), Ordering::AcqRel);
+        shared.unauthenticated.fetch_sub(usize::from(self.is_unauthenticated), Ordering::AcqRel);
         if let Some(quotas) = &self.quotas {
-            quotas.address.iter().for_each(|address| shared.addresses.leave(address));
-            quotas.user.iter().for_each(|user| shared.users.leave(user));
+            if let Some(address) = &quotas.address {
+                shared.addresses.leave(address);
+            }
+            if let Some(user) = &quotas.user {
+                shared.users.leave(user);
+            }
         }
     }
 }
@@ -140,19 +149,19 @@ impl Membership {
         self.notify(Notice::Resume(self.connection.clone()));
     }
 
-    /// The connection counts, and gets every broadcast, from now on; nothing changes where it does already.
+    /// The connection counts, and gets every broadcast, from now on. No effect if it counts already.
     pub(crate) fn count_in(&mut self) {
         if std::mem::replace(&mut self.permit.is_counted, true) {
             return;
         }
         let shared = &self.permit.shared;
         shared.connections.fetch_add(1, Ordering::AcqRel);
-        if std::mem::take(&mut self.permit.is_stranger) {
-            shared.strangers.fetch_sub(1, Ordering::AcqRel);
+        if std::mem::take(&mut self.permit.is_unauthenticated) {
+            shared.unauthenticated.fetch_sub(1, Ordering::AcqRel);
         }
         let mut broadcasts = shared.broadcasts.lock();
         broadcasts.attach(self.shard);
-        broadcasts.begin(self.shard);
+        broadcasts.start_reader(self.shard);
         shared.shards[self.shard].push(Notice::Broadcasts(self.connection.clone(), broadcasts.end));
         drop(broadcasts);
         shared.shards[self.shard].wake();
@@ -163,7 +172,7 @@ impl Membership {
         self.permit.is_counted
     }
 
-    /// What it has of the room that there is.
+    /// The connection's permit.
     pub(crate) fn permit(&mut self) -> &mut Permit {
         &mut self.permit
     }
@@ -180,7 +189,7 @@ impl Membership {
         self.shard
     }
 
-    /// Tells the fan-out task of the connection.
+    /// Notifies the fan-out task of the connection's shard.
     pub(crate) fn notify(&self, notice: Notice) {
         self.shared().shards[self.shard].notify(notice);
     }
@@ -193,7 +202,7 @@ impl Drop for Membership {
     }
 }
 
-/// Whether a limit is reached; 0 is none.
+/// Whether a limit is reached; 0 means no limit.
 fn is_reached(count: usize, max: usize) -> bool {
     max > 0 && count >= max
 }

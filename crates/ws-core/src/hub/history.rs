@@ -1,4 +1,4 @@
-//! Pages of what is retained in a channel. Whoever asks may: rights are decided before.
+//! Pages of a channel's history. The caller has checked the rights.
 
 use serde_json::value::RawValue;
 use ws_proto::action::{GetHistory, HistoryData};
@@ -37,10 +37,10 @@ impl Shared {
         Ok(Pending::call(|done| self.engine.history(query, done)))
     }
 
-    /// The answer, as far as it fits. `epoch` is the one that the caller believes in.
+    /// The answer, with as many publications as fit. `epoch` is the one that the caller expects.
     ///
     /// # Errors
-    /// `stale_position`, and those of an engine that could not.
+    /// `stale_position`, and the errors of the engine.
     pub(crate) fn history_data<'a>(
         &self,
         channel: &'a str,
@@ -73,5 +73,5 @@ fn entries(history: &History) -> Result<Vec<Box<RawValue>>, ErrorBody> {
         serde_json::from_slice(&entry)
     };
     let entries = history.publications.iter().map(entry).collect::<Result<_, _>>();
-    entries.map_err(|error| ErrorBody::new(ErrorCode::Internal, format!("a stored publication is no JSON: {error}")))
+    entries.map_err(|error| ErrorBody::new(ErrorCode::Internal, format!("a stored publication is not JSON: {error}")))
 }

@@ -1,4 +1,4 @@
-//! The hub: the handle on it, who is admitted, and what is published. What is shared below it is in `shared`.
+//! The hub: its handle, admission, and publishing. The state behind the handle is in `shared`.
 
 mod admission;
 mod error;
@@ -62,7 +62,7 @@ impl Hub {
         Hub::start_at(Clock::start(), options, engine)
     }
 
-    /// The same, with this clock.
+    /// Like [`start`](Self::start), with this clock.
     pub fn start_at(clock: Clock, options: HubOptions, engine: Arc<dyn Engine>) -> Self {
         let shared = Arc::new(Shared::new(clock, options, engine));
         let shards = shared.shards.len();
@@ -74,17 +74,17 @@ impl Hub {
         Hub { _tasks: Arc::new(Tasks(tasks.collect())), shared }
     }
 
-    /// Room for a connection from this address, which has sent a token along or has not.
+    /// Admits a connection from this address. `has_token`: its handshake has a token.
     ///
     /// # Errors
-    /// When there are too many already, altogether, from there or without a user, they come too fast, or the server is
-    /// draining.
+    /// If there are too many connections already (in total, from this address, or unauthenticated), they come too fast,
+    /// or the server is draining.
     pub fn admit(&self, peer: IpAddr, has_token: bool) -> Result<Permit, Refusal> {
         Permit::take(&self.shared, peer, has_token)
     }
 
-    /// What a token says that logs in: for [`Session::open`](crate::Session::open). It waits for nothing, unless the
-    /// token names a key that is not at hand: then for newer keys.
+    /// The claims of a token that logs in, for [`Session::open`](crate::Session::open). Waits only if the token names
+    /// an unknown key, until the keys have been renewed.
     ///
     /// # Errors
     /// `invalid_token`, `token_expired`.
@@ -93,7 +93,7 @@ impl Hub {
         match auth.log_in(token, None, self.shared.clock.time_of_day()) {
             Err(rejection) if rejection.has_unknown_key => {
                 let (over, is_over) = oneshot::channel::<()>();
-                // Dropping the one end readies the other.
+                // Dropping the sender wakes the receiver.
                 auth.renew_keys(Box::new(move || drop(over)));
                 let _ = is_over.await;
                 Ok(auth.log_in(token, None, self.shared.clock.time_of_day())?)
@@ -102,17 +102,17 @@ impl Hub {
         }
     }
 
-    /// How many connections there are, less those that have to authenticate first.
+    /// How many connections there are, without those that still have to authenticate.
     pub fn connections(&self) -> usize {
         self.shared.connections()
     }
 
-    /// How many connections have to authenticate before they count.
-    pub fn strangers(&self) -> usize {
-        self.shared.strangers.load(Ordering::Acquire)
+    /// How many connections still have to authenticate before they count.
+    pub fn unauthenticated(&self) -> usize {
+        self.shared.unauthenticated.load(Ordering::Acquire)
     }
 
-    /// How many connections there are, all of them.
+    /// How many connections there are in total.
     pub fn admitted(&self) -> usize {
         self.shared.admitted.load(Ordering::Acquire)
     }
@@ -122,23 +122,23 @@ impl Hub {
         self.shared.channels.len()
     }
 
-    /// Bytes that are kept for subscribers who have not been offered them yet, or are behind, and those that the engine is
-    /// still to deliver to subscribers.
+    /// Bytes that are kept for subscribers that have not been offered them yet or are lagging, and bytes that the
+    /// engine has yet to deliver.
     pub fn log_bytes(&self) -> u64 {
         self.shared.gate.bytes()
     }
 
-    /// What keeps the publications.
+    /// The engine that keeps the publications.
     pub fn engine(&self) -> &Arc<dyn Engine> {
         &self.shared.engine
     }
 
-    /// What has failed that the server cannot do without, here or in the engine.
+    /// The first failure of a task or thread that the server depends on, here or in the engine.
     pub fn failure(&self) -> Option<&str> {
         self.shared.supervisor.failure().or_else(|| self.shared.engine.supervisor()?.failure())
     }
 
-    /// Ready when there is such a [`failure`](Self::failure).
+    /// Waits for such a [`failure`](Self::failure).
     pub async fn failed(&self) {
         match self.shared.engine.supervisor() {
             None => _ = self.shared.supervisor.failed().await,
@@ -149,7 +149,7 @@ impl Hub {
         }
     }
 
-    /// What watches the tasks that the hub, or its transport, cannot do without.
+    /// Watches the tasks that the hub and its transport depend on.
     pub fn supervisor(&self) -> &Supervisor {
         &self.shared.supervisor
     }
@@ -179,14 +179,14 @@ impl Hub {
         self.shared.is_draining()
     }
 
-    /// Admits nobody any more and tells everybody, with a slot of `spread` for each to reconnect in.
+    /// Admits no more connections, and announces the drain to all, each with its own slot of `spread` to reconnect in.
     pub fn drain(&self, spread: Duration) {
         self.shared.draining.store(true, Ordering::Release);
         let plan = Arc::new(DrainPlan::new(self.admitted(), spread));
         self.shared.notify_all(|| Notice::Drain(plan.clone()));
     }
 
-    /// Asks every connection to close with this code, those that are just being opened too.
+    /// Asks every connection to close with this code, including those that are just being opened.
     pub fn close_all(&self, code: CloseCode) {
         self.shared.notify_all(|| Notice::Close(code));
     }

@@ -1,7 +1,7 @@
-//! What callers without a connection do: a request over HTTP, a participant that lives in the process, another node.
+//! Operations for callers without a connection: an HTTP request, a participant in this process, another node.
 //!
-//! They take the same road as sessions, with the same waiters at the same places, and get the same answers. Whether they
-//! may is decided before, by whoever calls.
+//! They take the same path as sessions, wait in the same queues, and get the same answers. The caller has checked the
+//! rights.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -19,9 +19,9 @@ use crate::subscription::PresenceInfo;
 use crate::waiter::Waiter;
 
 impl Hub {
-    /// Publishes in a channel, and waits while there is no room for it, and for the engine. `from` is absent where nobody
-    /// in particular publishes. Dropped before it is ready, the publication may or may not be published; with a `msg_id`,
-    /// publishing it again tells.
+    /// Publishes in a channel. Waits for room, and for the engine's answer. `from` is `None` if there is no particular
+    /// sender. If the future is dropped early, the publication may or may not have been published; publishing again
+    /// with the same `msg_id` is safe where the channel has history.
     ///
     /// # Errors
     /// `invalid_payload`, `invalid_channel`, `unknown_namespace`, `conflict`, `overloaded`, `engine_unavailable`.
@@ -50,7 +50,7 @@ impl Hub {
         self.shared.published(&publish.channel, result.await)
     }
 
-    /// Sends a value to every connection, and waits while there is no room for it.
+    /// Sends a value to every connection. Waits for room.
     pub async fn broadcast(&self, message: &RawValue, from: Option<&Sender>) -> BroadcastData {
         let event = BroadcastEvent { message, from: from.cloned() };
         let bytes = message.get().len() + PUBLICATION_ENVELOPE_BYTES;
@@ -63,7 +63,7 @@ impl Hub {
         .await
     }
 
-    /// A page of what is retained in a channel, as large as one answer may be (`outbox_bytes_max`).
+    /// A page of a channel's history, at most as large as one answer may be (`outbox_bytes_max`).
     ///
     /// # Errors
     /// `invalid_payload`, `invalid_channel`, `unknown_namespace`, `not_available`, `stale_position`, `overloaded`,
@@ -75,7 +75,7 @@ impl Hub {
         self.shared.history_data(&query.channel, query.since.as_ref().map(|since| &*since.epoch), result)
     }
 
-    /// A page of who is in a channel, on this node.
+    /// A page of a channel's presence on this node.
     ///
     /// # Errors
     /// `invalid_payload`, `invalid_channel`, `unknown_namespace`, `not_available`.

@@ -8,16 +8,16 @@ use crate::options::{Actions, Namespaces};
 /// What a hub is started with.
 #[derive(Debug)]
 pub struct HubOptions {
-    /// What one connection, and all, may use.
+    /// Limits per connection and in total.
     pub limits: Limits,
-    /// How dead connections are found.
+    /// How dead connections are detected.
     pub heartbeat: Heartbeat,
-    /// What channels offer.
+    /// The options of channels.
     pub namespaces: Namespaces,
-    /// Who may do what is no channel's.
+    /// Who may use the actions that do not belong to a channel.
     pub actions: Actions,
-    /// On what terms connections authenticate.
+    /// How connections authenticate.
     pub auth: Auth,
-    /// Fan-out tasks, best one per core; 1 to 64.
+    /// Fan-out tasks, ideally one per core; 1 to 64.
     pub shards: usize,
 }

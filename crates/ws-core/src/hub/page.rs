@@ -1,14 +1,14 @@
-//! How much goes into one answer that lists things.
+//! How much goes into one page of an answer.
 
 use ws_proto::limits::{HISTORY_LIMIT_DEFAULT, HISTORY_LIMIT_MAX};
 use ws_proto::{ErrorBody, ErrorCode};
 
 use crate::limits::PAGE_ENVELOPE_BYTES;
 
-/// How many entries are asked for.
+/// How many entries a request asks for.
 ///
 /// # Errors
-/// `invalid_payload` when it is none, or too many.
+/// `invalid_payload` if that is none, or too many.
 pub(crate) fn limit(limit: Option<u32>) -> Result<usize, ErrorBody> {
     let limit = limit.unwrap_or(HISTORY_LIMIT_DEFAULT);
     if (1..=HISTORY_LIMIT_MAX).contains(&limit) {
@@ -18,7 +18,7 @@ pub(crate) fn limit(limit: Option<u32>) -> Result<usize, ErrorBody> {
     Err(ErrorBody::new(ErrorCode::InvalidPayload, message))
 }
 
-/// How many entries of these encoded lengths, in bytes, fit into an answer; one always does.
+/// How many entries of these encoded lengths, in bytes, fit into an answer; always at least one.
 pub(crate) fn fitting(lengths: impl Iterator<Item = usize>, outbox_bytes_max: usize) -> usize {
     let room = outbox_bytes_max.saturating_sub(PAGE_ENVELOPE_BYTES);
     let ends = lengths.scan(0, |end, length| {

@@ -1,4 +1,4 @@
-//! Pages of who is in a channel. Whoever asks may: rights are decided before.
+//! Pages of a channel's presence. The caller has checked the rights.
 
 use ws_proto::action::{GetPresence, PresenceData};
 use ws_proto::{ErrorBody, ErrorCode};
@@ -8,7 +8,7 @@ use super::shared::Shared;
 use crate::options::ChannelOptions;
 use crate::subscription::{PresenceInfo, client};
 
-/// A question whose fields are in order.
+/// A query whose fields are valid.
 #[derive(Debug)]
 pub(crate) struct PresenceQuery<'a> {
     channel: &'a str,
@@ -26,7 +26,7 @@ impl<'a> PresenceQuery<'a> {
 }
 
 impl Shared {
-    /// A page, as far as it fits.
+    /// A page with as many entries as fit.
     ///
     /// # Errors
     /// `not_available`.
@@ -36,7 +36,7 @@ impl Shared {
         options: &ChannelOptions,
     ) -> Result<PresenceData<'a, PresenceInfo>, ErrorBody> {
         if !options.presence {
-            return Err(ErrorBody::new(ErrorCode::NotAvailable, "this channel does not say who is there"));
+            return Err(ErrorBody::new(ErrorCode::NotAvailable, "presence is off in this channel"));
         }
         let channel = query.channel.into();
         let Some(present) = self.channels.get(query.channel) else {
@@ -44,7 +44,7 @@ impl Shared {
         };
         let state = present.lock();
         let counts = state.presence.counts();
-        // One more than asked for tells whether there are more.
+        // One more than was asked for, to know whether there are more.
         let found = state.presence.page(query.after, query.limit + 1);
         let found: Vec<_> = found.map(|(at, connection)| (at, connection.clone())).collect();
         drop(state);

@@ -1,7 +1,7 @@
-//! How a publication gets into the logs: through the engine to its channel, or at once to everybody.
+//! How publications get into the logs: through the engine into their channel, or directly to everybody.
 //!
-//! Whoever publishes, a session or anybody else, brings a [`Waiter`]: where there is no room yet, it is woken when it is
-//! time to ask again.
+//! Every publisher, a session or another caller, brings a [`Waiter`]: if there is no room yet, it is woken when it is
+//! time to try again.
 
 use std::cell::Cell;
 use std::sync::{Arc, Weak};
@@ -25,11 +25,11 @@ use crate::options::ChannelOptions;
 use crate::waiter::{Room, Waiter};
 
 thread_local! {
-    /// Where a thread encodes what it publishes.
+    /// The buffer in which a thread encodes what it publishes.
     static ENCODED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Calls `f` with what `write` appends, in a buffer that the thread keeps.
+/// Calls `f` with what `write` appends to a buffer that the thread reuses.
 pub(crate) fn encoded<R>(write: impl FnOnce(&mut Vec<u8>), f: impl FnOnce(&[u8]) -> R) -> R {
     let mut bytes = ENCODED.take();
     write(&mut bytes);
@@ -40,7 +40,7 @@ pub(crate) fn encoded<R>(write: impl FnOnce(&mut Vec<u8>), f: impl FnOnce(&[u8])
     result
 }
 
-/// The hub as the engine sees it.
+/// The hub's side of the engine: takes what the engine delivers.
 #[derive(Debug)]
 pub(crate) struct Sink(Weak<Shared>);
 
@@ -60,9 +60,9 @@ impl EngineSink for Sink {
             |frame| {
                 let mut state = channel.lock();
                 let offset = publication.offset.unwrap_or(state.end.offset + 1);
-                let told = channel.append(&mut state, frame, offset, &shared.gate);
+                let to_notify = channel.append(&mut state, frame, offset, &shared.gate);
                 drop(state);
-                shared.tell(&channel, told);
+                shared.notify_dirty(&channel, to_notify);
             },
         );
     }
@@ -71,13 +71,15 @@ impl EngineSink for Sink {
         let Some(shared) = self.0.upgrade() else { return };
         let Some(channel) = shared.channels.get(name) else { return };
         let mut state = channel.lock();
-        let told = channel.restart(&mut state, epoch, 0, &shared.gate);
+        let to_notify = channel.restart(&mut state, epoch, 0, &shared.gate);
         drop(state);
-        shared.tell(&channel, told);
+        shared.notify_dirty(&channel, to_notify);
     }
 
     fn has_room(&self) {
-        self.0.upgrade().iter().for_each(|shared| shared.engine_room.wake_waiters());
+        if let Some(shared) = self.0.upgrade() {
+            shared.engine_room.wake_waiters();
+        }
     }
 
     fn retention(&self, channel: &str) -> Option<Retention> {
@@ -86,7 +88,7 @@ impl EngineSink for Sink {
     }
 }
 
-/// A publication whose publisher may publish it.
+/// A publication that has passed all checks.
 #[derive(Debug)]
 pub(crate) struct Draft<'a> {
     pub(crate) channel: &'a str,
@@ -97,22 +99,22 @@ pub(crate) struct Draft<'a> {
     pub(crate) tags: Option<&'a Tags<'a>>,
 }
 
-/// The answer to a publication.
+/// The pending answer to a publication.
 pub(crate) type Publishing = Pending<Appended, Ahead>;
 
-/// Room that a publication takes from the moment on when it is let in until it is delivered: in its channel, and, when
-/// the engine delivers it later than in the call, in all logs together.
+/// Room that a publication takes from its admission to its delivery: in its channel, and in all logs together if the
+/// engine delivers it after the call.
 #[derive(Debug)]
 pub(crate) struct Ahead {
-    /// `None` where nobody is subscribed.
+    /// `None` if the channel has no subscribers.
     channel: Option<Arc<Channel>>,
     logs: Option<Arc<Logs>>,
     bytes: u64,
 }
 
 impl Ahead {
-    /// The engine has not answered within the call.
-    fn stays(mut self, logs: &Arc<Logs>) -> Self {
+    /// Takes room in all logs together: the engine has not answered within the call.
+    fn charge_logs(mut self, logs: &Arc<Logs>) -> Self {
         if self.channel.is_some() {
             logs.take(self.bytes);
             self.logs = Some(logs.clone());
@@ -123,13 +125,17 @@ impl Ahead {
 
 impl Drop for Ahead {
     fn drop(&mut self) {
-        self.channel.iter().for_each(|channel| channel.give(self.bytes));
-        self.logs.iter().for_each(|logs| logs.give(self.bytes));
+        if let Some(channel) = &self.channel {
+            channel.release(self.bytes);
+        }
+        if let Some(logs) = &self.logs {
+            logs.release(self.bytes);
+        }
     }
 }
 
 impl Shared {
-    /// The answer to a publication, as the engine's result has it.
+    /// The answer to a publication, from the engine's result.
     pub(crate) fn published<'a>(
         &self,
         channel: &'a str,
@@ -152,19 +158,19 @@ impl Shared {
         }
     }
 
-    /// Gives a publication to the engine. `None` when there is no room for it: then what `waker` gives is woken when to
-    /// ask again, with the same waiter.
+    /// Gives a publication to the engine. `None` if there is no room for it: the waker that `waker` returns is woken
+    /// when it is time to try again with the same waiter.
     pub(crate) fn publish(
         &self,
         draft: &Draft<'_>,
         waiter: &mut Waiter,
         waker: impl Fn() -> Waker,
     ) -> Option<Publishing> {
-        // What is not retained does not wait for the engine.
+        // Publications that are not retained do not wait for the engine's room.
         let engine = draft.options.has_history().then_some(&self.engine_room);
         let mut data = 0;
         let encode = |out: &mut Vec<u8>| {
-            // Now, and not when it began to wait: nothing that is older follows in the channel.
+            // Now, not when it began to wait: times in a channel must not go back.
             let time = Clock::unix_ms();
             data = encode_publication_body(draft.data, time, draft.from, draft.msg_id, draft.tags, out);
         };
@@ -188,12 +194,12 @@ impl Shared {
             msg_id: draft.msg_id,
         };
         let publishing = Pending::call(|done| self.engine.append(append, done));
-        publishing.keep(|| ahead.stays(self.gate.logs()));
+        publishing.guard(|| ahead.charge_logs(self.gate.logs()));
         Some(publishing)
     }
 
-    /// Appends an event of about `bytes` bytes to the log that everybody reads. False when there is no room for it: then
-    /// what `waker` gives is woken when to ask again, with the same waiter.
+    /// Appends an event of about `bytes` bytes to the log that every connection reads. False if there is no room for
+    /// it: the waker that `waker` returns is woken when it is time to try again with the same waiter.
     pub(crate) fn broadcast<E: Notify>(
         &self,
         event: &E,
@@ -214,16 +220,16 @@ impl Shared {
             |frame| {
                 let mut state = channel.lock();
                 let offset = state.end.offset + 1;
-                let told = channel.append(&mut state, frame, offset, &self.gate);
+                let to_notify = channel.append(&mut state, frame, offset, &self.gate);
                 drop(state);
-                self.tell(channel, told);
+                self.notify_dirty(channel, to_notify);
             },
         );
         true
     }
 }
 
-/// Whether a `msg_id` is short enough.
+/// Checks the length of a `msg_id`.
 ///
 /// # Errors
 /// `invalid_payload`.

@@ -1,4 +1,4 @@
-//! What the hub tells its fan-out tasks.
+//! Shards, and the notices that the hub sends to their fan-out tasks.
 
 use std::sync::Arc;
 
@@ -12,53 +12,53 @@ use crate::drain::DrainPlan;
 use crate::run::Cursor;
 use crate::subscription::Subscription;
 
-/// Connections that one fan-out task goes round.
+/// The inbox of one fan-out task.
 #[derive(Debug, Default)]
 pub(crate) struct Shard {
-    /// At most a join, its broadcasts, a resume and a leave per connection, two per subscription, one per channel, and the
-    /// notices of a drain.
+    /// Bounded by its contents: a join, the start of broadcasts, a resume and a leave per connection, two per
+    /// subscription, one per channel, one per query to the engine, and those of a drain.
     inbox: Mutex<Vec<Notice>>,
     wake: Notify,
 }
 
-/// What a fan-out task is told.
+/// A notice to a fan-out task.
 #[derive(Debug)]
 pub(crate) enum Notice {
     /// A connection has joined.
     Join(Arc<Connection>),
-    /// A connection that has joined reads all broadcasts from this cursor on.
+    /// A connection that has joined reads broadcasts from this cursor on.
     Broadcasts(Arc<Connection>, Cursor),
     /// A connection can be written to again.
     Resume(Arc<Connection>),
-    /// A connection has ended. Its subscriptions have ended before.
+    /// A connection has ended, after its subscriptions.
     Leave(Arc<Connection>),
-    /// A subscription reads its channel.
+    /// A subscription starts to read its channel.
     Subscribe(Arc<Subscription>, Start),
-    /// A subscription has ended, or was never begun.
+    /// A subscription has ended, or was never started.
     Unsubscribe(Arc<Subscription>),
     /// A channel has something new.
     Dirty(Arc<Channel>),
     /// The engine has answered for this reader.
     Answered(u32),
-    /// Tell every connection that it will have to go elsewhere.
+    /// Announce a drain to every connection.
     Drain(Arc<DrainPlan>),
-    /// Close every connection, those that are still to come too.
+    /// Close every connection, including those that join later.
     Close(CloseCode),
 }
 
-/// Where a subscription begins.
+/// Where a subscription starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Start {
     /// Which of the channel's streams.
     pub(crate) generation: u32,
     /// It reads live from here.
     pub(crate) live: Cursor,
-    /// Before that, the history behind this offset.
+    /// Before that, it reads the history after this offset.
     pub(crate) after: u64,
 }
 
 impl Shard {
-    /// Tells the task.
+    /// Leaves a notice, and wakes the task.
     pub(crate) fn notify(&self, notice: Notice) {
         self.push(notice);
         self.wake();

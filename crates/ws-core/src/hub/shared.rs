@@ -1,4 +1,4 @@
-//! What sessions, connections, the engine and the fan-out share. The handle on it is [`Hub`](super::Hub).
+//! The state that sessions, the engine and the fan-out share. Its handle is [`Hub`](super::Hub).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::rate::Rate;
 use crate::registry::Registry;
 use crate::supervisor::Supervisor;
 
-/// What sessions, connections and fan-out tasks share.
+/// The state of a hub.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     pub(crate) actions: Actions,
     pub(crate) request_rate: Rate,
     pub(crate) handshake_rate: Rate,
-    /// The bucket of that rate.
+    /// The bucket of `handshake_rate`.
     pub(crate) handshakes: AtomicU64,
     pub(crate) auth: Auth,
     /// Connections by address.
@@ -42,24 +42,24 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) counters: Arc<Counters>,
     pub(crate) engine: Arc<dyn Engine>,
-    /// What is sent to every connection.
+    /// The channel of all broadcasts.
     pub(crate) broadcasts: Arc<Channel>,
-    /// Those with subscribers.
+    /// Channels with subscribers.
     pub(crate) channels: Registry<Channel>,
     pub(crate) gate: Gate,
     pub(crate) engine_room: Arc<EngineRoom>,
-    /// Channels that owe their subscribers counts; each once.
+    /// Channels whose subscribers are due to get presence counts; each once.
     pub(crate) counts_due: Mutex<Vec<Arc<Channel>>>,
     pub(crate) shards: Box<[Shard]>,
     pub(crate) next_shard: AtomicUsize,
-    /// Connections that are let in.
+    /// Connections that were admitted.
     pub(crate) admitted: AtomicUsize,
-    /// Those of them that `connections_max` is about.
+    /// Those of them that `connections_max` limits.
     pub(crate) slots_taken: AtomicUsize,
     /// Those of them that count.
     pub(crate) connections: AtomicUsize,
-    /// Those of them that have to authenticate first.
-    pub(crate) strangers: AtomicUsize,
+    /// Those of them that still have to authenticate.
+    pub(crate) unauthenticated: AtomicUsize,
     pub(super) draining: AtomicBool,
     pub(super) supervisor: Supervisor,
 }
@@ -93,7 +93,7 @@ impl Shared {
             admitted: AtomicUsize::new(0),
             slots_taken: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
-            strangers: AtomicUsize::new(0),
+            unauthenticated: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             supervisor: Supervisor::default(),
         }
@@ -107,8 +107,8 @@ impl Shared {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// Tells shards that there is something new in a channel.
-    pub(crate) fn tell(&self, channel: &Arc<Channel>, shards: Shards) {
+    /// Notifies shards of a dirty channel.
+    pub(crate) fn notify_dirty(&self, channel: &Arc<Channel>, shards: Shards) {
         shards.iter().for_each(|shard| self.shards[shard].notify(Notice::Dirty(channel.clone())));
     }
 
@@ -116,7 +116,7 @@ impl Shared {
         self.shards.iter().for_each(|shard| shard.notify(notice()));
     }
 
-    /// What a channel offers.
+    /// The options of a channel.
     ///
     /// # Errors
     /// `unknown_namespace`.

@@ -1,20 +1,20 @@
-//! A subscription that has its place in a channel, and waits for the engine to say where the stream is.
+//! A subscription that is attached to its channel, and waits for the engine to report the position of the stream.
 
 use std::sync::Arc;
 
-use super::pass::Pass;
+use super::subscription_grant::SubscriptionGrant;
 use crate::engine::{History, Pending};
 use crate::registry::Named;
 use crate::subscription::Subscription;
 
-/// See the module.
+/// An attached subscription; see the module.
 #[derive(Debug)]
 pub(super) struct Attached {
     pub(super) subscription: Arc<Subscription>,
-    /// Nothing where the engine need not be asked.
+    /// `None` if the engine need not be asked.
     pub(super) position: Option<Pending<History>>,
-    /// The token that it was asked for with.
-    pub(super) pass: Option<Box<Pass>>,
+    /// What its subscription token grants, if it came with one.
+    pub(super) grant: Option<Box<SubscriptionGrant>>,
 }
 
 impl Attached {

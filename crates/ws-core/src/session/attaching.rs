@@ -1,4 +1,4 @@
-//! How a subscription begins: the engine is asked where the stream is, and then the fan-out follows it.
+//! How a subscription starts: the engine is asked for the position of the stream, then the fan-out takes over.
 
 use std::sync::Arc;
 
@@ -6,24 +6,28 @@ use ws_proto::action::SubscribeData;
 use ws_proto::{ErrorBody, ErrorCode};
 
 use super::attached::Attached;
-use super::pass::Pass;
 use super::state::Session;
+use super::subscription_grant::SubscriptionGrant;
 use crate::engine::{History, HistoryQuery, Pending};
 use crate::hub::unavailable;
 use crate::registry::Named;
 use crate::subscription::{StartAt, Subscription, needs_position};
 
-/// Asks the engine, if it has to be asked.
-pub(super) fn attach(session: &Session, subscription: Arc<Subscription>, pass: Option<Box<Pass>>) -> Attached {
+/// Asks the engine for the position, if it is needed.
+pub(super) fn attach(
+    session: &Session,
+    subscription: Arc<Subscription>,
+    grant: Option<Box<SubscriptionGrant>>,
+) -> Attached {
     let position = needs_position(subscription.channel()).then(|| ask(session, &subscription));
-    Attached { subscription, position, pass }
+    Attached { subscription, position, grant }
 }
 
-/// Begins, if the engine has answered: appends what `tell` says of it, and lets the fan-out follow. Itself, if the
-/// answer is still to come.
+/// Starts the subscription if the engine has answered: appends the answer with `tell`, and notifies the fan-out.
+/// Returns `attached` if the answer is still pending.
 ///
 /// # Errors
-/// The engine could not, or the subscription has ended in the meantime.
+/// The engine failed, the token has expired, or the subscription has ended in the meantime.
 pub(super) fn go_on(
     mut attached: Attached,
     session: &mut Session,
@@ -32,7 +36,7 @@ pub(super) fn go_on(
     out: &mut Vec<u8>,
 ) -> Result<Option<Attached>, ErrorBody> {
     if attached.subscription.has_ended() {
-        let message = "the subscription was ended before it had begun";
+        let message = "the subscription ended before it had started";
         return Err(ErrorBody::new(ErrorCode::NotSubscribed, message));
     }
     loop {
@@ -45,25 +49,25 @@ pub(super) fn go_on(
                 return Err(unavailable(&error));
             }
         };
-        if attached.pass.as_ref().is_some_and(|pass| pass.has_ended(session.time_of_day())) {
+        if attached.grant.as_ref().is_some_and(|grant| grant.has_expired(session.time_of_day())) {
             session.membership.unsubscribe(attached.channel());
             return Err(ErrorBody::new(ErrorCode::TokenExpired, "the token has expired in the meantime"));
         }
-        if let Some((begun, data)) = session.membership.begin(&attached.subscription, start, history.as_ref()) {
+        if let Some((started, data)) = session.membership.start(&attached.subscription, start, history.as_ref()) {
             let counters = &session.membership.shared().counters;
             counters.recovered.add(u64::from(data.recovered == Some(true)));
             counters.not_recovered.add(u64::from(data.recovered == Some(false)));
             tell(&data, out);
-            // It goes out before what the fan-out delivers from now on, and behind the answers before it.
+            // It goes out before what the fan-out delivers from now on, and after earlier answers.
             session.connection().queue(out);
             out.clear();
-            session.membership.follow(attached.subscription.clone(), &begun);
-            if let Some(pass) = attached.pass.take() {
-                session.keep_pass(attached.subscription.channel().name(), *pass);
+            session.membership.follow(attached.subscription.clone(), &started);
+            if let Some(grant) = attached.grant.take() {
+                session.set_subscription_grant(attached.subscription.channel().name(), *grant);
             }
             return Ok(None);
         }
-        // The stream has begun again since the engine answered; its second answer says so.
+        // The stream has started a new epoch since the engine answered: ask again.
         attached.position = Some(ask(session, &attached.subscription));
     }
 }

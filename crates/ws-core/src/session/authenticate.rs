@@ -1,4 +1,4 @@
-//! `authenticate`: a token names the user, or takes the place of the one that did.
+//! `authenticate`: a token names the user, or replaces the one that did.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use ws_proto::{CloseCode, ErrorBody, ErrorCode, Request};
 use super::answer::respond;
 use super::state::{Session, Stop};
 use crate::access::{Claims, Identity, Refusal};
-use crate::limits::RETRY_PLACE_MS;
+use crate::limits::RETRY_SLOT_MS;
 
 pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let Authenticate { token } = request.payload()?;
@@ -20,18 +20,18 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
     let identity = identify(session, claims)?;
     let data = AuthenticateData { user: (&**identity.user()).into(), expires_at: identity.expires_at_ms() };
     respond(request.id, &data, out);
-    // The answer goes out before what the connection gets from now on.
+    // The answer goes out before anything that follows from it.
     session.connection().queue(out);
     out.clear();
     session.membership.count_in();
-    session.keep_token(&identity);
+    session.set_token(&identity);
     session.membership.shared().counters.logins.add(1);
-    session.end_lost(&identity, &listed, out);
-    session.begin_listed(&listed, out);
+    session.end_ungranted(&identity, &listed, out);
+    session.subscribe_listed(&listed, out);
     Ok(())
 }
 
-/// The user is named once; a later token is of the same one.
+/// Sets the identity. Only the first token names the user; a later one is for the same user.
 fn identify(session: &mut Session, claims: Claims) -> Result<Arc<Identity>, Stop> {
     let identity = Arc::new(Identity::new(claims));
     let is_new = session.connection().identity().is_none();
@@ -39,23 +39,23 @@ fn identify(session: &mut Session, claims: Claims) -> Result<Arc<Identity>, Stop
         let permit = session.membership.permit();
         permit.take_slot().map_err(|refusal| full(&refusal))?;
         let named = permit.claim_user(identity.user());
-        named.map_err(|_| Stop::Last(too_many(), CloseCode::UserConnectionLimit))?;
+        named.map_err(|_| Stop::Close(too_many(), CloseCode::UserConnectionLimit))?;
     }
     session.connection().auth_state().identify(identity.clone());
     if is_new {
-        session.membership.name_subscriptions(identity.user());
+        session.membership.set_user_in_presence(identity.user());
     }
     Ok(identity)
 }
 
-/// What a connection is told that there is no place for yet. Until its time to authenticate is over, it may ask again.
+/// The error for a connection that there is no slot for yet. It may try again until its auth deadline.
 fn full(refusal: &Refusal) -> ErrorBody {
     let mut error = ErrorBody::new(ErrorCode::Overloaded, refusal.to_string());
-    error.retry_after_ms = Some(RETRY_PLACE_MS);
+    error.retry_after_ms = Some(RETRY_SLOT_MS);
     error
 }
 
-/// What the one connection too many is told.
+/// The error for a connection over the limit of its user.
 pub(super) fn too_many() -> ErrorBody {
-    ErrorBody::new(ErrorCode::LimitExceeded, "this user has as many connections as one may have")
+    ErrorBody::new(ErrorCode::LimitExceeded, "this user has reached the limit of connections per user")
 }

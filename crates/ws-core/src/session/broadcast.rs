@@ -1,4 +1,4 @@
-//! `broadcast`: the value goes to every connection.
+//! `broadcast`: sends a value to every connection.
 
 use serde_json::value::RawValue;
 use ws_proto::action::{Broadcast, BroadcastData};
@@ -17,28 +17,28 @@ pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -
     let access = session.membership.shared().actions.broadcast;
     session.check(AccessCheck { right: Right::Broadcast, channel: None, access })?;
     let mut waiter = Waiter::default();
-    if give(session, request.id, message, &mut waiter, out) {
+    if submit(session, request.id, message, &mut waiter, out) {
         return Ok(());
     }
     Err(Held::Broadcast(HeldBroadcast { id: request.id.into(), message: message.to_owned(), waiter }).into())
 }
 
 pub(super) fn go_on(mut held: HeldBroadcast, session: &Session, out: &mut Vec<u8>) -> Result<(), Ended> {
-    if give(session, held.id.as_id(), &held.message, &mut held.waiter, out) {
+    if submit(session, held.id.as_id(), &held.message, &mut held.waiter, out) {
         return Ok(());
     }
     Err(Ended::held(Held::Broadcast(held)))
 }
 
-/// False when it has to wait.
-fn give(session: &Session, id: RequestId<'_>, message: &RawValue, waiter: &mut Waiter, out: &mut Vec<u8>) -> bool {
+/// False if it has to wait.
+fn submit(session: &Session, id: RequestId<'_>, message: &RawValue, waiter: &mut Waiter, out: &mut Vec<u8>) -> bool {
     let shared = session.membership.shared();
     let recipients = shared.connections() as u64;
     let bytes = message.get().len() + PUBLICATION_ENVELOPE_BYTES;
     let event = BroadcastEvent { message, from: Some(session.sender()) };
-    let given = shared.broadcast(&event, bytes, waiter, || session.waker());
-    if given {
+    let is_sent = shared.broadcast(&event, bytes, waiter, || session.waker());
+    if is_sent {
         respond(id, &BroadcastData { recipients }, out);
     }
-    given
+    is_sent
 }

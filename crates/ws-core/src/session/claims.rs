@@ -1,4 +1,4 @@
-//! What a token says. One that names a key which is not at hand is held, once, until newer keys have been looked for.
+//! Checks tokens. A frame whose token names an unknown key is held once, until the keys have been renewed.
 
 use ws_proto::Request;
 
@@ -8,17 +8,17 @@ use crate::access::{Auth, Claims, TokenRejection};
 use crate::engine::{Done, Pending};
 
 impl Session {
-    /// Checks a token that a frame brought.
+    /// Checks a token that came with a frame.
     ///
     /// # Errors
-    /// It does not do, or the frame has to be held.
+    /// The token is rejected, or the frame has to be held.
     pub(super) fn claims(
         &mut self,
         request: &Request<'_>,
         check: impl Fn(&Auth) -> Result<Claims, TokenRejection>,
     ) -> Result<Claims, Stop> {
         match check(self.auth()) {
-            Err(rejection) if rejection.has_unknown_key && !self.has_looked_for_keys => {
+            Err(rejection) if rejection.has_unknown_key && !self.has_renewed_keys => {
                 let keys = self.renew_keys();
                 if keys.poll(|| self.waker()).is_none() {
                     return Err(Held::Keys(request.into(), keys).into());

@@ -1,4 +1,4 @@
-//! `echo`: the value comes back.
+//! `echo`: sends the value back.
 
 use serde_json::value::RawValue;
 use ws_proto::Request;

@@ -1,4 +1,4 @@
-//! `get_connections`: how many there are.
+//! `get_connections`: how many connections there are.
 
 use ws_proto::Request;
 use ws_proto::action::{ConnectionsData, GetConnections};

@@ -1,4 +1,4 @@
-//! `get_history`: a page of what is retained in a channel.
+//! `get_history`: a page of a channel's history.
 
 use ws_proto::action::GetHistory;
 use ws_proto::{ErrorBody, Request, RequestId};

@@ -1,4 +1,4 @@
-//! `get_presence`: who is in a channel, page by page.
+//! `get_presence`: a page of a channel's presence.
 
 use ws_proto::Request;
 use ws_proto::action::GetPresence;

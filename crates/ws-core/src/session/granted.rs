@@ -1,5 +1,5 @@
-//! Subscriptions that follow from a token: those that the server begins because it lists them, and those that end
-//! because it no longer grants them (PROTOCOL section 7).
+//! Subscriptions that depend on the login token: the server starts those that it lists, and ends those that it no
+//! longer grants (PROTOCOL section 7).
 
 use std::sync::Arc;
 
@@ -15,15 +15,15 @@ use crate::registry::Named;
 use crate::subscription::StartAt;
 
 impl Session {
-    /// Subscribes the connection to what its token lists, whatever the modes are: the token comes from whom the server
-    /// trusts. What is not possible, the client is told.
-    pub(super) fn begin_listed(&mut self, channels: &[String], out: &mut Vec<u8>) {
+    /// Subscribes the connection to the channels that its token lists, whatever their access modes are: the issuer of
+    /// the token is trusted. The client is notified of each channel where that fails.
+    pub(super) fn subscribe_listed(&mut self, channels: &[String], out: &mut Vec<u8>) {
         for name in channels {
             match self.attach_listed(name) {
                 Ok(attached) => self.go_on_with(attached, out),
-                // The client has done it already.
+                // The client has subscribed itself.
                 Err(error) if error.code == ErrorCode::AlreadySubscribed => {}
-                Err(error) => tell_not_begun(name, &error, out),
+                Err(error) => append_not_subscribed(name, &error, out),
             }
         }
     }
@@ -40,15 +40,15 @@ impl Session {
         Ok(attaching::attach(self, subscription, None))
     }
 
-    /// Goes on with those whose position the engine has found in the meantime, as long as there is room.
-    pub(super) fn go_on_joining(&mut self, out: &mut Vec<u8>) {
+    /// Continues those whose position the engine has reported in the meantime, as long as there is room in the outbox.
+    pub(super) fn go_on_attaching(&mut self, out: &mut Vec<u8>) {
         let Some(login) = &mut self.login else { return };
-        let joining = std::mem::take(&mut login.joining);
-        for attached in joining {
+        let attaching = std::mem::take(&mut login.attaching);
+        for attached in attaching {
             if self.has_room(out) {
                 self.go_on_with(attached, out);
             } else {
-                self.login.get_or_insert_default().joining.push(attached);
+                self.login.get_or_insert_default().attaching.push(attached);
             }
         }
     }
@@ -57,33 +57,33 @@ impl Session {
         let name = attached.channel().to_owned();
         match attaching::go_on(attached, self, &StartAt::Now, |data, out| append_event(data, out), out) {
             Ok(None) => {}
-            Ok(Some(attached)) => self.login.get_or_insert_default().joining.push(attached),
-            // The client has ended it itself.
+            Ok(Some(attached)) => self.login.get_or_insert_default().attaching.push(attached),
+            // The client has unsubscribed in the meantime.
             Err(error) if error.code == ErrorCode::NotSubscribed => {}
-            Err(error) => tell_not_begun(&name, &error, out),
+            Err(error) => append_not_subscribed(&name, &error, out),
         }
     }
 
-    /// Ends the subscriptions that a refreshed token neither lists nor grants, where one has to.
-    pub(super) fn end_lost(&mut self, identity: &Arc<Identity>, listed: &[String], out: &mut Vec<u8>) {
+    /// Ends the subscriptions that need a grant and that a refreshed token neither lists nor grants.
+    pub(super) fn end_ungranted(&mut self, identity: &Arc<Identity>, listed: &[String], out: &mut Vec<u8>) {
         for subscription in self.membership.subscriptions() {
             let name = subscription.channel().name();
             let Ok(channel) = ChannelName::parse(name) else { continue };
             let access = subscription.channel().options().subscribe;
             let check = AccessCheck { right: Right::Subscribe, channel: Some(channel), access };
-            let decision = check.decide(Some(identity), self.pass(name), || true);
+            let decision = check.decide(Some(identity), self.subscription_grants(name), || true);
             if let Err(rule) = decision
                 && !listed.iter().any(|listed| listed == name)
             {
                 tracing::debug!(connection = %self.connection().id(), channel = name, ?rule, "no longer granted");
-                let reason = "the token does not grant this channel any longer";
+                let reason = "the token no longer grants this channel";
                 self.revoke(name, ErrorCode::PermissionDenied, reason, false, out);
             }
         }
     }
 }
 
-fn tell_not_begun(channel: &str, error: &ErrorBody, out: &mut Vec<u8>) {
+fn append_not_subscribed(channel: &str, error: &ErrorBody, out: &mut Vec<u8>) {
     let (code, retryable) = (error.code, error.retryable);
     append_event(&Unsubscribed { channel: channel.into(), code, reason: (&*error.message).into(), retryable }, out);
 }

@@ -1,11 +1,32 @@
-//! A request that was taken and cannot be answered yet: as far as it has got, so that nothing of it is decoded again.
+//! Frames that were taken and cannot be answered yet. A session holds at most one, and takes no other frame until then
+//! ([`Flow::Hold`](super::Flow::Hold)). It keeps how far the frame has got, so that nothing is decoded or checked twice.
 //!
 //! ```text
-//!              answers that come before ──► Turn ──► runs
-//!  frame ──►   no room ──► Publish, Broadcast ──► given to the engine, to the log
-//!              an answer of the engine's ──► Subscribe, History ──► answered
-//!              newer keys ──► Keys ──► runs once more
+//! frame ─► decode ─┬─ earlier answers pending, not `publish` ─► Queued
+//!                  ▼
+//!                 run ─┬─► answered
+//!                      ├─ unknown key in its token ──────────► Keys
+//!                      ├─ no room, or too many unanswered ───► Publish
+//!                      ├─ no room ───────────────────────────► Broadcast
+//!                      ├─ waits for the engine ──────────────► Subscribe, History
+//!                      └─ error ─┬─ earlier answers pending ─► Refusal
+//!                                └─► answered with the error
 //! ```
+//!
+//! A frame that is malformed, over the rate limit, or needs authentication takes the last branch at once.
+//!
+//! [`Session::go_on`](super::Session::go_on) retries the held frame whenever the connection's task is woken, but not
+//! while the outbox is full:
+//!
+//! | held | retried when | then |
+//! |---|---|---|
+//! | `Queued` | earlier answers are out | runs |
+//! | `Refusal` | earlier answers are out | is answered with its error |
+//! | `Keys` | the keys have been renewed | runs once more; an unknown key is an error now |
+//! | `Publish`, `Broadcast` | always | tries to take room, and is submitted to the engine, or to the log |
+//! | `Subscribe`, `History` | the engine has answered | is answered |
+//!
+//! A retry may end in another state of the first picture, such as `Refusal`, or leave the frame where it is.
 
 use std::sync::Arc;
 
@@ -19,14 +40,14 @@ use crate::options::ChannelOptions;
 use crate::subscription::StartAt;
 use crate::waiter::Waiter;
 
-/// See the module.
+/// A held frame; see the module.
 #[derive(Debug)]
 pub(super) enum Held {
-    /// Answers come first.
-    Turn(OwnedRequest),
-    /// The same, for a frame that is refused.
+    /// A request that runs after earlier requests are answered.
+    Queued(OwnedRequest),
+    /// An error that is sent after earlier requests are answered.
     Refusal(Option<OwnedRequestId>, ErrorBody),
-    /// It has a token whose key is not at hand: newer ones are looked for.
+    /// A request whose token names an unknown key: the keys are being renewed.
     Keys(OwnedRequest, Pending<()>),
     Publish(HeldPublish),
     Broadcast(HeldBroadcast),
@@ -35,22 +56,22 @@ pub(super) enum Held {
 }
 
 impl Held {
-    /// Whether it may not go on before the engine has answered what was asked before.
-    pub(super) fn is_in_turn(&self) -> bool {
-        matches!(self, Held::Turn(..) | Held::Refusal(..))
+    /// Whether it has to wait until earlier requests are answered.
+    pub(super) fn waits_for_answers(&self) -> bool {
+        matches!(self, Held::Queued(..) | Held::Refusal(..))
     }
 
-    /// It cannot go on for want of room in the outbox: if it was its turn to publish, that is others' now.
-    pub(super) fn pass(&mut self) {
+    /// It cannot continue because the outbox is full: if it was its turn to publish, the next waiter gets the turn.
+    pub(super) fn yield_turn(&mut self) {
         match self {
-            Held::Publish(held) => held.waiter.pass(),
-            Held::Broadcast(held) => held.waiter.pass(),
-            Held::Turn(_) | Held::Refusal(..) | Held::Keys(..) | Held::Subscribe(_) | Held::History(_) => {}
+            Held::Publish(held) => held.waiter.yield_turn(),
+            Held::Broadcast(held) => held.waiter.yield_turn(),
+            Held::Queued(_) | Held::Refusal(..) | Held::Keys(..) | Held::Subscribe(_) | Held::History(_) => {}
         }
     }
 }
 
-/// A publication that waits for room, or for the answers to others.
+/// A publication that waits for room, or because too many are unanswered.
 #[derive(Debug)]
 pub(super) struct HeldPublish {
     pub(super) id: OwnedRequestId,
@@ -70,7 +91,7 @@ pub(super) struct HeldBroadcast {
     pub(super) waiter: Waiter,
 }
 
-/// A subscription whose place the engine has been asked for.
+/// A subscription whose position the engine was asked for.
 #[derive(Debug)]
 pub(super) struct HeldSubscribe {
     pub(super) id: OwnedRequestId,
@@ -78,12 +99,12 @@ pub(super) struct HeldSubscribe {
     pub(super) attached: Attached,
 }
 
-/// A page that the engine has been asked for.
+/// A page of history that the engine was asked for.
 #[derive(Debug)]
 pub(super) struct HeldHistory {
     pub(super) id: OwnedRequestId,
     pub(super) channel: Box<str>,
-    /// The epoch that the client believes in.
+    /// The epoch that the client expects.
     pub(super) epoch: Option<Box<str>>,
     pub(super) pending: Pending<History>,
 }

@@ -1,38 +1,38 @@
-//! What a session keeps of tokens: how long each holds, what those of subscriptions grant, and the subscriptions that
-//! the server is about to begin. Most connections have none of it.
+//! What a session keeps about tokens: when each expires, what subscription tokens grant, and the subscriptions that the
+//! server is about to start. Most connections have none of it.
 
 use std::collections::HashMap;
 
 use super::attached::Attached;
-use super::pass::Pass;
+use super::subscription_grant::SubscriptionGrant;
 use crate::access::Auth;
 
-/// See the module.
+/// The token state of a session; see the module.
 #[derive(Debug, Default)]
 pub(super) struct Login {
-    /// A connection that has to authenticate is closed then, on the hub's clock.
+    /// The auth deadline, on the hub's clock: an unauthenticated connection is closed then.
     pub(super) authenticate_by_ms: Option<u64>,
-    /// The end of the token that logged in.
-    pub(super) token: Option<End>,
-    /// By channel, what it was subscribed to with.
-    pub(super) passes: HashMap<Box<str>, Pass>,
-    /// Subscriptions that wait for the engine.
-    pub(super) joining: Vec<Attached>,
+    /// The expiry of the login token.
+    pub(super) token: Option<TokenExpiry>,
+    /// By channel, what the subscription token grants that it was subscribed to with.
+    pub(super) subscription_grants: HashMap<Box<str>, SubscriptionGrant>,
+    /// Subscriptions from the login token that wait for the engine.
+    pub(super) attaching: Vec<Attached>,
 }
 
-/// When a token runs out.
+/// When the login token expires.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct End {
+pub(super) struct TokenExpiry {
     /// In milliseconds since 1970.
     pub(super) expires_at_ms: u64,
-    /// The client has been told.
-    pub(super) told: bool,
+    /// The client has been notified.
+    pub(super) client_notified: bool,
 }
 
-impl End {
-    /// When there is something to do about it, in milliseconds since 1970.
+impl TokenExpiry {
+    /// When the next step is due (the notice, or the close), in milliseconds since 1970.
     pub(super) fn next_ms(self, auth: &Auth) -> u64 {
-        if self.told || auth.expiry_notice.is_zero() {
+        if self.client_notified || auth.expiry_notice.is_zero() {
             self.expires_at_ms.saturating_add(millis(auth.expiry_grace))
         } else {
             self.expires_at_ms.saturating_sub(millis(auth.expiry_notice))
@@ -41,17 +41,20 @@ impl End {
 }
 
 impl Login {
-    /// The earliest time of day at which there is something to do about a token.
+    /// The earliest time of day at which something is due about a token.
     pub(super) fn next_ms(&self, auth: &Auth) -> Option<u64> {
-        let passes = self.passes.values().filter_map(|pass| pass.ends_ms);
-        passes.chain(self.token.map(|end| end.next_ms(auth))).min()
+        let grants = self.subscription_grants.values().filter_map(|grant| grant.expires_at_ms);
+        grants.chain(self.token.map(|end| end.next_ms(auth))).min()
     }
 
-    /// A pass that has run out, and its channel.
-    pub(super) fn take_ended(&mut self, unix_ms: u64) -> Option<Box<str>> {
-        let channel =
-            self.passes.iter().find(|(_, pass)| pass.has_ended(unix_ms)).map(|(channel, _)| channel.clone())?;
-        self.passes.remove(&channel);
+    /// Removes a grant that has expired, and returns its channel.
+    pub(super) fn take_expired(&mut self, unix_ms: u64) -> Option<Box<str>> {
+        let channel = self
+            .subscription_grants
+            .iter()
+            .find(|(_, grant)| grant.has_expired(unix_ms))
+            .map(|(channel, _)| channel.clone())?;
+        self.subscription_grants.remove(&channel);
         Some(channel)
     }
 }

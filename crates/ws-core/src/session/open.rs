@@ -1,4 +1,4 @@
-//! How a session begins: with what the handshake brought, and the greeting.
+//! How a session starts: the login of the handshake, and the greeting.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use crate::connection::Connection;
 use crate::hub::{Permit, Shared};
 
 impl Session {
-    /// Opens the session of a connection that has made its handshake, and whose token, if it sent one, has been
-    /// checked by [`Hub::log_in`](crate::Hub::log_in). Behind `first`, which it sends before all else (the answer to
-    /// the handshake), goes the greeting (PROTOCOL section 1), and what follows from the token. Everything is left in
-    /// the outbox: [`Connection::flush`] is to follow.
+    /// Opens the session of a connection that has completed its handshake. `login` is the result of
+    /// [`Hub::log_in`](crate::Hub::log_in) if the handshake had a token. Sends `first` (the answer to the handshake)
+    /// before anything else, then the greeting (PROTOCOL section 1), then what follows from the token. Everything is
+    /// left in the outbox: call [`Connection::flush`] afterwards.
     ///
     /// # Errors
-    /// Why the connection is to be closed, with an error in its outbox in place of the greeting: a token that is not
-    /// valid, or a user who has too many connections.
+    /// The code to close the connection with; its outbox has an error instead of the greeting. The token is not valid,
+    /// or the user has too many connections.
     pub fn open(
         mut permit: Permit,
         connection: &Arc<Connection>,
@@ -38,20 +38,21 @@ impl Session {
             shared.counters.logins.add(1);
         }
         greet(&shared, connection, server, &mut first);
-        // It joins before the greeting is out, so that nothing is missed behind it, and nothing can overtake it.
+        // The greeting is queued before the connection joins, so nothing can overtake it, and it joins before the
+        // greeting is sent, so nothing is missed after it.
         connection.queue(&first);
         let mut session = Session::new(permit.join(connection.clone()));
         if let Some(identity) = &identity {
             session.membership.count_in();
-            session.keep_token(identity);
+            session.set_token(identity);
             let mut out = Vec::new();
-            session.begin_listed(&listed, &mut out);
+            session.subscribe_listed(&listed, &mut out);
             connection.queue(&out);
         }
         Ok(session)
     }
 
-    /// The session of a connection that has joined the hub, and needs no greeting.
+    /// A session without a greeting, of a connection that has joined the hub.
     pub fn new(membership: crate::Membership) -> Self {
         let now_ms = membership.shared().clock.now_ms();
         let has_to_authenticate = !membership.is_counted();
@@ -62,19 +63,19 @@ impl Session {
             unanswered: Default::default(),
             login: None,
             closing: None,
-            pace: 0,
-            has_looked_for_keys: false,
+            rate_bucket: 0,
+            has_renewed_keys: false,
             out_of_room: false,
         };
         if has_to_authenticate {
-            session.expect_token(now_ms);
+            session.start_auth_deadline(now_ms);
         }
         session
     }
 }
 
 fn greet(shared: &Shared, connection: &Connection, server: &str, out: &mut Vec<u8>) {
-    let is_stranger = !shared.auth.anonymous && connection.identity().is_none();
+    let is_unauthenticated = !shared.auth.anonymous && connection.identity().is_none();
     let connected = Connected {
         connection_id: connection.id(),
         protocol: PROTOCOL_VERSION,
@@ -87,13 +88,14 @@ fn greet(shared: &Shared, connection: &Connection, server: &str, out: &mut Vec<u
         limits: LimitTerms {
             message_bytes_max: shared.limits.message_bytes_max as u64,
             channels_max: shared.limits.channels_per_connection_max as u64,
-            unauthenticated_message_bytes_max: is_stranger.then(|| shared.limits.stranger_message_bytes_max() as u64),
+            unauthenticated_message_bytes_max: is_unauthenticated
+                .then(|| shared.limits.unauthenticated_message_bytes_max() as u64),
         },
     };
     append_event(&connected, out);
 }
 
-/// Puts the error into the outbox that the connection gets in place of a greeting.
+/// Puts an error into the outbox instead of the greeting.
 fn refuse(shared: &Shared, connection: &Connection, error: &ErrorBody, first: &mut Vec<u8>) -> CloseCode {
     append(first, |out| encode_error(None, error, out));
     connection.queue(first);

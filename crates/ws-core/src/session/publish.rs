@@ -1,4 +1,4 @@
-//! `publish`: one publication more in a channel.
+//! `publish`: one more publication in a channel.
 
 use serde_json::value::RawValue;
 use ws_proto::action::Publish;
@@ -12,8 +12,8 @@ use crate::access::{AccessCheck, Right};
 use crate::hub::{Draft, check_msg_id};
 use crate::waiter::Waiter;
 
-/// Gives the publication to the engine. An answer that comes within the call is given at once; one that
-/// comes later, in its turn, by [`Session::go_on`]: the next publication need not wait for it.
+/// Submits the publication to the engine. If the engine answers within the call, so does this; otherwise
+/// [`Session::go_on`] appends the answer in its turn, and the next publication need not wait for it.
 pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let payload = request.payload::<Publish<'_, &RawValue>>()?;
     check_msg_id(payload.msg_id.as_deref())?;
@@ -29,7 +29,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
         tags: payload.tags.as_ref(),
     };
     let mut waiter = Waiter::default();
-    if give(session, request.id, draft, &mut waiter, out)? {
+    if submit(session, request.id, draft, &mut waiter, out)? {
         return Ok(());
     }
     let held = HeldPublish {
@@ -53,15 +53,15 @@ pub(super) fn go_on(mut held: HeldPublish, session: &mut Session, out: &mut Vec<
         msg_id: held.msg_id.as_deref(),
         tags: held.tags.as_ref(),
     };
-    match give(session, held.id.as_id(), draft, &mut held.waiter, out) {
+    match submit(session, held.id.as_id(), draft, &mut held.waiter, out) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Ended::held(Held::Publish(held))),
         Err(error) => Err(Ended::new(held.id, error)),
     }
 }
 
-/// False when it has to wait.
-fn give(
+/// False if it has to wait.
+fn submit(
     session: &mut Session,
     id: RequestId<'_>,
     draft: Draft<'_>,

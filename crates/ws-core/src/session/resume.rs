@@ -1,4 +1,4 @@
-//! How a request that is held goes on.
+//! How a held frame is retried.
 
 use ws_proto::OwnedRequest;
 
@@ -6,21 +6,21 @@ use super::held::Held;
 use super::state::{Ended, Session, Stop};
 use super::{broadcast, get_history, publish, subscribe};
 
-/// Goes on.
+/// Retries it.
 ///
 /// # Errors
-/// It is refused, or to be held further.
+/// It is refused, or has to be held further.
 pub(super) fn go_on(held: Held, session: &mut Session, out: &mut Vec<u8>) -> Result<(), Ended> {
     match held {
-        Held::Turn(request) => run(session, &request, out),
+        Held::Queued(request) => run(session, &request, out),
         Held::Refusal(id, error) => Err(Ended { id, stop: Stop::Error(error) }),
         Held::Keys(request, keys) => {
             if keys.poll(|| session.waker()).is_none() {
                 return Err(Ended::held(Held::Keys(request, keys)));
             }
-            session.has_looked_for_keys = true;
+            session.has_renewed_keys = true;
             let done = run(session, &request, out);
-            session.has_looked_for_keys = false;
+            session.has_renewed_keys = false;
             done
         }
         Held::Publish(held) => publish::go_on(held, session, out),

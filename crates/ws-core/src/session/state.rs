@@ -1,4 +1,4 @@
-//! The protocol state of one connection, and what all actions need of it.
+//! The protocol state of one connection, and what all actions need from it.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -22,27 +22,28 @@ use crate::options::ChannelOptions;
 pub struct Session {
     pub(super) membership: Membership,
     pub(super) errors: ErrorBudget,
-    /// The frame that cannot be answered yet.
+    /// The frame that cannot be answered yet, if there is one.
     pub(super) held: Option<Box<Held>>,
     pub(super) unanswered: Unanswered,
-    /// Nothing while there are no tokens.
+    /// `None` while there are no tokens.
     pub(super) login: Option<Box<Login>>,
-    /// The connection is being closed for its tokens: nothing more is done.
+    /// The connection is being closed because of its token: nothing more is done.
     pub(super) closing: Option<CloseCode>,
-    /// The bucket of the rate of requests.
-    pub(super) pace: u64,
-    /// Newer keys have been looked for, for the frame that runs.
-    pub(super) has_looked_for_keys: bool,
-    /// It stopped for want of room in the outbox, and goes on when there is some.
+    /// The bucket of the request rate limit.
+    pub(super) rate_bucket: u64,
+    /// The keys have been renewed for the frame that runs now.
+    pub(super) has_renewed_keys: bool,
+    /// It stopped because the outbox was full, and continues when there is room.
     pub(super) out_of_room: bool,
 }
 
-/// How to go on after a frame.
+/// What to do after a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// The frame is dealt with.
+    /// The frame is done: the next one may follow.
     Continue,
-    /// The frame is taken and cannot be answered yet: give no other one before [`Session::go_on`] has continued.
+    /// The frame was taken and cannot be answered yet: call [`Session::text`] again only after [`Session::go_on`] has
+    /// returned [`Flow::Continue`].
     Hold,
     /// Send what was appended, then close with this code.
     Close(CloseCode),
@@ -52,8 +53,8 @@ pub enum Flow {
 pub(super) enum Stop {
     /// It is refused.
     Error(ErrorBody),
-    /// It is refused, and the connection is to be closed.
-    Last(ErrorBody, CloseCode),
+    /// It is refused, and the connection has to be closed.
+    Close(ErrorBody, CloseCode),
     /// It cannot be answered yet.
     Hold(Box<Held>),
 }
@@ -77,47 +78,47 @@ impl From<ErrorBody> for Stop {
 }
 
 impl Session {
-    /// The connection's place in the hub.
+    /// The connection's membership in the hub.
     pub fn membership(&self) -> &Membership {
         &self.membership
     }
 
-    /// Whether the connection has to authenticate before it may ask for anything else.
-    pub fn is_stranger(&self) -> bool {
+    /// Whether the connection still has to authenticate before it may do anything else.
+    pub fn is_unauthenticated(&self) -> bool {
         !self.membership.is_counted()
     }
 
-    /// Largest message that it takes now, in bytes.
+    /// Largest message that it accepts at the moment, in bytes.
     pub fn message_bytes_max(&self) -> usize {
         let limits = &self.membership.shared().limits;
-        if self.is_stranger() { limits.stranger_message_bytes_max() } else { limits.message_bytes_max }
+        if self.is_unauthenticated() { limits.unauthenticated_message_bytes_max() } else { limits.message_bytes_max }
     }
 
-    /// Whether the engine owes answers to requests that were taken.
+    /// Whether publications that were submitted are unanswered.
     pub fn owes_answers(&self) -> bool {
         !self.unanswered.is_empty()
     }
 
-    /// Whether a frame is held: no other one may be given.
+    /// Whether a frame is held: [`text`](Self::text) must not be called.
     pub fn is_holding(&self) -> bool {
         self.held.is_some()
     }
 
-    /// Whether one more answer may follow what is to be sent. If not, the session has to be called again when the
-    /// socket has taken something.
+    /// Whether one more answer may be appended. If not, the session has to be called again when the socket has accepted
+    /// something.
     pub(super) fn has_room(&mut self, out: &[u8]) -> bool {
         let has_room = self.connection().outbox_bytes() + out.len() < self.membership.shared().limits.outbox_bytes_max;
         self.out_of_room |= !has_room;
         has_room
     }
 
-    /// Whether [`go_on`](Self::go_on) stopped for want of room in the outbox: it is to be called again when there is
-    /// some, whatever the outbox holds by now.
+    /// Whether [`go_on`](Self::go_on) stopped because the outbox was full: call it again when there is room, even if
+    /// the outbox is empty by now.
     pub fn is_out_of_room(&self) -> bool {
         self.out_of_room
     }
 
-    pub(super) fn tell(&self, id: Option<RequestId<'_>>, error: &ErrorBody, out: &mut Vec<u8>) {
+    pub(super) fn append_error(&self, id: Option<RequestId<'_>>, error: &ErrorBody, out: &mut Vec<u8>) {
         append(out, |out| encode_error(id, error, out));
         self.membership.shared().counters.errors(error.code).add(1);
     }
@@ -128,30 +129,30 @@ impl Session {
         Sender { connection_id: Some(connection.id()), user }
     }
 
-    /// The name of a channel, if it is in order.
+    /// Parses the name of a channel.
     pub(super) fn channel<'a>(&self, name: &'a str) -> Result<ChannelName<'a>, ErrorBody> {
         ChannelName::parse(name)
     }
 
-    /// What a channel offers.
+    /// The options of a channel.
     pub(super) fn options(&self, channel: ChannelName<'_>) -> Result<Arc<ChannelOptions>, ErrorBody> {
         self.membership.shared().channel_options(channel)
     }
 
-    /// Whether this connection may do it.
+    /// Checks whether this connection may do something.
     pub(super) fn check(&self, check: AccessCheck<'_>) -> Result<(), ErrorBody> {
-        self.check_with(check, self.pass(check.channel.map_or("", |channel| channel.as_str())))
+        self.check_with(check, self.subscription_grants(check.channel.map_or("", |channel| channel.as_str())))
     }
 
-    /// The same, with what a subscription token grants in the channel.
-    pub(super) fn check_with(&self, check: AccessCheck<'_>, pass: Option<&Grants>) -> Result<(), ErrorBody> {
+    /// The same, with the grants of a subscription token for the channel.
+    pub(super) fn check_with(&self, check: AccessCheck<'_>, grant: Option<&Grants>) -> Result<(), ErrorBody> {
         let connection = self.connection();
         let is_subscribed = || {
             let subscriptions = self.membership.subscriptions.lock();
             let name = check.channel.map_or("", |channel| channel.as_str());
             subscriptions.as_ref().is_some_and(|subscriptions| subscriptions.contains(name))
         };
-        check.decide(connection.identity().as_deref(), pass, is_subscribed).map_err(|rule| {
+        check.decide(connection.identity().as_deref(), grant, is_subscribed).map_err(|rule| {
             let channel = check.channel.map(|channel| channel.as_str());
             tracing::debug!(connection = %connection.id(), right = ?check.right, channel, ?rule, "denied");
             check.denied(rule)
@@ -188,7 +189,7 @@ impl Ended {
         Ended { id: Some(id), stop: stop.into() }
     }
 
-    /// It is held further.
+    /// The frame is held further.
     pub(super) fn held(held: Held) -> Self {
         Ended { id: None, stop: held.into() }
     }

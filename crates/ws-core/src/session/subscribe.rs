@@ -1,4 +1,4 @@
-//! `subscribe`: a cursor in a channel's stream.
+//! `subscribe`: reads a channel from a position on.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use super::answer::respond;
 use super::attached::Attached;
 use super::attaching;
 use super::held::{Held, HeldSubscribe};
-use super::pass::Pass;
 use super::state::{Ended, Session, Stop};
+use super::subscription_grant::SubscriptionGrant;
 use crate::access::{AccessCheck, Right};
 use crate::options::ChannelOptions;
 use crate::subscription::StartAt;
@@ -41,13 +41,12 @@ pub(super) fn go_on(held: HeldSubscribe, session: &mut Session, out: &mut Vec<u8
     }
 }
 
-/// Whether it is only about the time and the rights of a subscription that there is: it has a token of its own, which is
-/// to be replaced.
+/// Whether the request only replaces the subscription token of an existing subscription.
 fn renews(session: &Session, channel: ChannelName<'_>, payload: &Subscribe<'_>) -> bool {
     payload.token.is_some()
         && payload.since.is_none()
         && payload.rewind.is_none()
-        && session.pass(channel.as_str()).is_some()
+        && session.subscription_grants(channel.as_str()).is_some()
 }
 
 fn renew(
@@ -57,8 +56,10 @@ fn renew(
     payload: &Subscribe<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), Stop> {
-    let (_, pass) = right(session, request, channel, payload)?;
-    pass.into_iter().for_each(|pass| session.keep_pass(channel.as_str(), *pass));
+    let (_, grant) = right(session, request, channel, payload)?;
+    if let Some(grant) = grant {
+        session.set_subscription_grant(channel.as_str(), *grant);
+    }
     respond(request.id, &session.membership.position(channel.as_str()), out);
     Ok(())
 }
@@ -69,42 +70,43 @@ fn attach(
     channel: ChannelName<'_>,
     payload: &Subscribe<'_>,
 ) -> Result<Attached, Stop> {
-    let (options, pass) = right(session, request, channel, payload)?;
+    let (options, grant) = right(session, request, channel, payload)?;
     let asks_for_history = payload.since.is_some() || payload.rewind.is_some();
     if !options.has_history() && asks_for_history {
         let message = "this channel keeps no history, so neither `since` nor `rewind` is possible";
         return Err(ErrorBody::new(ErrorCode::NotAvailable, message).into());
     }
     let subscription = session.membership.attach(channel, &options)?;
-    Ok(attaching::attach(session, subscription, pass))
+    Ok(attaching::attach(session, subscription, grant))
 }
 
-/// Whether the connection may subscribe, and what the token grants that it has sent along.
+/// Checks whether the connection may subscribe. Returns what the subscription token of the request grants, if it has
+/// one.
 fn right(
     session: &mut Session,
     request: &Request<'_>,
     channel: ChannelName<'_>,
     payload: &Subscribe<'_>,
-) -> Result<(Arc<ChannelOptions>, Option<Box<Pass>>), Stop> {
+) -> Result<(Arc<ChannelOptions>, Option<Box<SubscriptionGrant>>), Stop> {
     let options = session.options(channel)?;
-    let pass = payload.token.as_deref().map(|token| pass(session, request, channel, token)).transpose()?;
+    let grant = payload.token.as_deref().map(|token| grant(session, request, channel, token)).transpose()?;
     let check = AccessCheck { right: Right::Subscribe, channel: Some(channel), access: options.subscribe };
-    session.check_with(check, pass.as_deref().map(Pass::grants))?;
-    Ok((options, pass))
+    session.check_with(check, grant.as_deref().map(SubscriptionGrant::grants))?;
+    Ok((options, grant))
 }
 
 /// What a subscription token grants.
-fn pass(
+fn grant(
     session: &mut Session,
     request: &Request<'_>,
     channel: ChannelName<'_>,
     token: &str,
-) -> Result<Box<Pass>, Stop> {
+) -> Result<Box<SubscriptionGrant>, Stop> {
     let identity = session.connection().identity();
     let user = identity.as_ref().map(|identity| &**identity.user());
     let unix_ms = session.time_of_day();
     let claims = session.claims(request, |auth| auth.subscribe(token, channel.as_str(), user, unix_ms))?;
-    Ok(Box::new(Pass::new(claims, channel.as_str())))
+    Ok(Box::new(SubscriptionGrant::new(claims, channel.as_str())))
 }
 
 fn start<'a>(payload: &Subscribe<'a>) -> Result<StartAt<'a>, ErrorBody> {

@@ -1,52 +1,54 @@
-//! What becomes of tokens: how long each holds, and what ends with it.
+//! The expiry of tokens, and what ends with them.
 
 use ws_proto::event::{TokenExpiring, Unsubscribed};
 use ws_proto::{CloseCode, ErrorCode};
 
 use super::answer::append_event;
-use super::login::{End, millis};
-use super::pass::Pass;
+use super::login::{TokenExpiry, millis};
 use super::state::Session;
+use super::subscription_grant::SubscriptionGrant;
 use crate::access::{Auth, Grants, Identity};
 
 impl Session {
-    /// The connection has to authenticate in time.
-    pub(super) fn expect_token(&mut self, now_ms: u64) {
+    /// Starts the auth deadline of the connection.
+    pub(super) fn start_auth_deadline(&mut self, now_ms: u64) {
         let within_ms = millis(self.auth().authenticate_within);
         self.login.get_or_insert_default().authenticate_by_ms = Some(now_ms.saturating_add(within_ms));
         self.schedule();
     }
 
-    /// The connection has this identity from now on.
-    pub(super) fn keep_token(&mut self, identity: &Identity) {
+    /// Notes the expiry of the connection's new login token.
+    pub(super) fn set_token(&mut self, identity: &Identity) {
         if identity.expires_at_ms().is_none() && self.login.is_none() {
             return;
         }
-        let end = |expires_at_ms| End { expires_at_ms, told: false };
+        let end = |expires_at_ms| TokenExpiry { expires_at_ms, client_notified: false };
         let login = self.login.get_or_insert_default();
         login.authenticate_by_ms = None;
         login.token = identity.expires_at_ms().map(end);
         self.schedule();
     }
 
-    /// The connection has subscribed to a channel with a token of its own.
-    pub(super) fn keep_pass(&mut self, channel: &str, pass: Pass) {
-        self.login.get_or_insert_default().passes.insert(channel.into(), pass);
+    /// The connection has subscribed to a channel with a subscription token.
+    pub(super) fn set_subscription_grant(&mut self, channel: &str, grant: SubscriptionGrant) {
+        self.login.get_or_insert_default().subscription_grants.insert(channel.into(), grant);
         self.schedule();
     }
 
     /// The subscription to a channel has ended.
-    pub(super) fn forget_pass(&mut self, channel: &str) {
-        self.login.iter_mut().for_each(|login| drop(login.passes.remove(channel)));
+    pub(super) fn remove_subscription_grant(&mut self, channel: &str) {
+        if let Some(login) = &mut self.login {
+            login.subscription_grants.remove(channel);
+        }
     }
 
-    /// What the token grants that the connection subscribed to this channel with.
-    pub(super) fn pass(&self, channel: &str) -> Option<&Grants> {
-        Some(self.login.as_ref()?.passes.get(channel)?.grants())
+    /// The grants of the subscription token for a channel.
+    pub(super) fn subscription_grants(&self, channel: &str) -> Option<&Grants> {
+        Some(self.login.as_ref()?.subscription_grants.get(channel)?.grants())
     }
 
-    /// Does what is due: tells of a token that runs out, ends what has run out.
-    pub(super) fn look_at_tokens(&mut self, now_ms: u64, out: &mut Vec<u8>) {
+    /// Does what is due: notifies the client of the login token's expiry, and ends what has expired.
+    pub(super) fn check_tokens(&mut self, now_ms: u64, out: &mut Vec<u8>) {
         if !self.connection().auth_state().take_due() {
             return;
         }
@@ -57,13 +59,13 @@ impl Session {
             return self.end(CloseCode::NotAuthenticated);
         }
         if let Some(end) = login.token.as_mut().filter(|end| end.next_ms(auth) <= unix_ms) {
-            if end.told || auth.expiry_notice.is_zero() {
+            if end.client_notified || auth.expiry_notice.is_zero() {
                 return self.end(CloseCode::TokenExpired);
             }
-            end.told = true;
+            end.client_notified = true;
             append_event(&TokenExpiring { expires_at: end.expires_at_ms }, out);
         }
-        while let Some(channel) = self.login.as_mut().and_then(|login| login.take_ended(unix_ms)) {
+        while let Some(channel) = self.login.as_mut().and_then(|login| login.take_expired(unix_ms)) {
             let reason = "the subscription token has expired; subscribe with a fresh one";
             self.revoke(&channel, ErrorCode::TokenExpired, reason, true, out);
         }
@@ -75,9 +77,9 @@ impl Session {
         self.connection().close(code);
     }
 
-    /// Ends a subscription that the client did not ask to end, and says so.
+    /// Ends a subscription that the client did not ask to end, and notifies the client.
     pub(super) fn revoke(&mut self, channel: &str, code: ErrorCode, reason: &str, retryable: bool, out: &mut Vec<u8>) {
-        self.forget_pass(channel);
+        self.remove_subscription_grant(channel);
         if self.membership.unsubscribe(channel) {
             self.membership.shared().counters.revoked.add(1);
             append_event(&Unsubscribed { channel: channel.into(), code, reason: reason.into(), retryable }, out);
@@ -87,11 +89,11 @@ impl Session {
     fn schedule(&self) {
         let login = self.login.as_ref();
         let by_ms = login.and_then(|login| login.authenticate_by_ms);
-        self.connection().auth_state().look_at(by_ms, login.and_then(|login| login.next_ms(self.auth())));
+        self.connection().auth_state().set_deadlines(by_ms, login.and_then(|login| login.next_ms(self.auth())));
     }
 
-    /// The time of day: what holds for a token is judged by it at every look, so that a clock that is set, or goes on
-    /// while the machine sleeps, counts at once.
+    /// The time of day. Tokens are checked against it each time, so a clock that is set, or that advances while the
+    /// machine sleeps, takes effect at once.
     pub(super) fn time_of_day(&self) -> u64 {
         self.membership.shared().clock.time_of_day()
     }

@@ -1,5 +1,5 @@
-//! Publications whose answers the engine still owes, in the order of their requests. A connection may have
-//! several, so that one publisher alone fills the batches of an engine that stores many at once.
+//! Publications that the engine has not answered yet, in the order of their requests. A connection may have several, so
+//! that a single publisher can fill the batches of an engine that stores many at once.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -10,20 +10,20 @@ use crate::engine::{Appended, EngineError};
 use crate::hub::Publishing;
 use crate::limits::PUBLICATIONS_UNANSWERED_MAX;
 
-/// The unanswered publications of one connection. Whoever is about to wait calls [`pop`](Self::pop) until it gives
-/// nothing: then it is woken by the first one's answer.
+/// The unanswered publications of one connection. Before you wait, call [`pop`](Self::pop) until it returns `None`:
+/// then the first one's answer wakes the connection's task.
 #[derive(Debug, Default)]
-pub(super) struct Unanswered(VecDeque<Given>);
+pub(super) struct Unanswered(VecDeque<Submitted>);
 
-/// A publication that the engine has been given.
+/// A publication that was submitted to the engine.
 #[derive(Debug)]
-struct Given {
+struct Submitted {
     id: OwnedRequestId,
     channel: Box<str>,
     publishing: Publishing,
 }
 
-/// What came of it.
+/// The result of a publication.
 pub(super) struct Answered {
     pub(super) id: OwnedRequestId,
     pub(super) channel: Box<str>,
@@ -35,22 +35,22 @@ impl Unanswered {
         self.0.is_empty()
     }
 
-    /// As many as there may be: the next one is held.
+    /// Whether the limit is reached: the next one is held.
     pub(super) fn is_full(&self) -> bool {
         self.0.len() >= PUBLICATIONS_UNANSWERED_MAX
     }
 
     /// Adds one.
     pub(super) fn push(&mut self, id: OwnedRequestId, channel: Box<str>, publishing: Publishing) {
-        self.0.push_back(Given { id, channel, publishing });
+        self.0.push_back(Submitted { id, channel, publishing });
     }
 
-    /// The first one, if its answer has come; otherwise what `waker` gives is woken when it comes.
+    /// The first one, if its answer has come. Otherwise the waker that `waker` returns is woken when it comes.
     pub(super) fn pop(&mut self, waker: impl FnOnce() -> Waker) -> Option<Answered> {
         let result = self.0.front()?.publishing.poll(waker)?;
-        let Given { id, channel, .. } = self.0.pop_front()?;
+        let Submitted { id, channel, .. } = self.0.pop_front()?;
         if self.0.is_empty() {
-            // An idle connection keeps no buffer.
+            // An idle connection should hold no buffer.
             self.0 = VecDeque::new();
         }
         Some(Answered { id, channel, result })

@@ -1,4 +1,4 @@
-//! `unsubscribe`: the end of a subscription.
+//! `unsubscribe`: ends a subscription.
 
 use ws_proto::action::{Unsubscribe, UnsubscribeData};
 use ws_proto::{ErrorBody, ErrorCode, Request};
@@ -14,7 +14,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
         let message = "this connection is not subscribed to the channel";
         return Err(ErrorBody::new(ErrorCode::NotSubscribed, message).into());
     }
-    session.forget_pass(channel.as_str());
+    session.remove_subscription_grant(channel.as_str());
     respond(request.id, &UnsubscribeData { channel: channel.as_str().into() }, out);
     Ok(())
 }

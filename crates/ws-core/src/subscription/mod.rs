@@ -1,4 +1,4 @@
-//! Subscriptions: a connection's cursor in a channel, and how it begins and ends.
+//! Subscriptions: a connection's cursor in a channel, and how it starts and ends.
 
 mod subscribing;
 #[expect(clippy::module_inception, reason = "the thing itself, beside what is done with it")]

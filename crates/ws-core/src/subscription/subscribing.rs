@@ -1,8 +1,9 @@
-//! How a subscription begins and ends.
+//! How a subscription starts and ends.
 //!
-//! It begins in two steps, for the engine may take its time to say where the stream is: first the
-//! subscription is attached, so that everything from then on is kept for it; then it gets its cursor and
-//! the answer, and only then the fan-out learns of it, so that the answer comes before all publications.
+//! It starts in two steps, because the engine may take time to report the position of the stream. First the
+//! subscription is attached to the channel. When the position is known it gets its cursor, from which on the channel
+//! keeps everything for it, and the answer is queued. Only then is the fan-out notified, so the answer comes before all
+//! publications.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::hub::{Membership, Notice, Shared, Start, encoded};
 use crate::options::ChannelOptions;
 use crate::registry::Named;
 
-/// Where a client wants to begin.
+/// Where a client wants to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StartAt<'a> {
     Now,
@@ -30,16 +31,16 @@ pub(crate) enum StartAt<'a> {
     Last(u64),
 }
 
-/// A subscription with its cursor, which the fan-out does not know yet.
+/// The cursor of a subscription that the fan-out has not been notified of yet.
 #[derive(Debug)]
-pub(crate) struct Begun {
+pub(crate) struct Started {
     start: Start,
-    told: Shards,
+    to_notify: Shards,
 }
 
 impl Membership {
-    /// Takes a place in a channel for the connection. Afterwards [`begin`](Self::begin) or
-    /// [`unsubscribe`](Self::unsubscribe).
+    /// Attaches the connection to a channel. Call [`start`](Self::start) or [`unsubscribe`](Self::unsubscribe)
+    /// afterwards.
     ///
     /// # Errors
     /// `already_subscribed`, `limit_exceeded`.
@@ -52,15 +53,16 @@ impl Membership {
         let mut subscriptions = self.subscriptions.lock();
         let subscriptions = subscriptions.get_or_insert_default();
         if subscriptions.contains(name) {
-            let message = "this connection is subscribed to the channel already";
+            let message = "this connection is already subscribed to the channel";
             return Err(ErrorBody::new(ErrorCode::AlreadySubscribed, message));
         }
         let max = shared.limits.channels_per_connection_max;
         if subscriptions.len() >= max {
-            let message = format!("this connection has {max} subscriptions, which is the most there may be");
+            let message = format!("this connection has {max} subscriptions, which is the limit");
             return Err(ErrorBody::new(ErrorCode::LimitExceeded, message));
         }
-        // As long as the channel is there, the engine knows of somebody: its epoch stays.
+        // Registers interest before the channel exists, so that the engine keeps its epoch for as long as the channel
+        // exists.
         shared.engine.interest(name, true);
         let channel = shared.attach(name, options, self.shard());
         let subscription = Arc::new(Subscription::new(channel, self.connection().clone()));
@@ -69,15 +71,15 @@ impl Membership {
         Ok(subscription)
     }
 
-    /// Gives a subscription its cursor, and the data of the answer. `history` is where the engine says the
-    /// stream is; `None` when it must be asked again. After the answer has been queued,
-    /// [`follow`](Self::follow).
-    pub(crate) fn begin<'a>(
+    /// Gives a subscription its cursor, and returns the data of the answer. `history` is the position that the engine
+    /// reported, if it was asked. Returns `None` if the engine has to be asked again. Call [`follow`](Self::follow)
+    /// after the answer has been queued.
+    pub(crate) fn start<'a>(
         &self,
         subscription: &Arc<Subscription>,
         from: &StartAt<'a>,
         history: Option<&History>,
-    ) -> Option<(Begun, SubscribeData<'a>)> {
+    ) -> Option<(Started, SubscribeData<'a>)> {
         let channel = subscription.channel();
         let mut state = channel.lock();
         if let Some(history) = history {
@@ -86,10 +88,10 @@ impl Membership {
                 _ => state.found(history.epoch, history.top),
             }
         }
-        // Before the cursor: nobody is told of its own coming.
-        let told = self.shared().enter(subscription, &mut state);
+        // Before the cursor is set, so that it does not get its own join event.
+        let to_notify = self.shared().enter(subscription, &mut state);
         let (live, generation) = (state.end, channel.generation());
-        state.begin(self.shard());
+        state.start_reader(self.shard());
         drop(state);
         let mut data = SubscribeData { channel: channel.name().to_owned().into(), ..SubscribeData::default() };
         let after = match history {
@@ -100,16 +102,16 @@ impl Membership {
             }
             None => live.offset,
         };
-        Some((Begun { start: Start { generation, live, after }, told }, data))
+        Some((Started { start: Start { generation, live, after }, to_notify }, data))
     }
 
-    /// Lets the fan-out follow a subscription whose answer is on its way.
-    pub(crate) fn follow(&self, subscription: Arc<Subscription>, begun: &Begun) {
-        self.shared().tell(subscription.channel(), begun.told);
-        self.notify(Notice::Subscribe(subscription, begun.start));
+    /// Notifies the fan-out of a subscription whose answer has been queued.
+    pub(crate) fn follow(&self, subscription: Arc<Subscription>, started: &Started) {
+        self.shared().notify_dirty(subscription.channel(), started.to_notify);
+        self.notify(Notice::Subscribe(subscription, started.start));
     }
 
-    /// Where the stream of a channel is that the connection is subscribed to.
+    /// The position of a channel that the connection is subscribed to.
     pub(crate) fn position<'a>(&self, name: &'a str) -> SubscribeData<'a> {
         let mut data = SubscribeData { channel: name.into(), ..SubscribeData::default() };
         let subscriptions = self.subscriptions.lock();
@@ -121,7 +123,8 @@ impl Membership {
         data
     }
 
-    /// Ends the subscription to a channel. When it returns, nothing of the channel is delivered any more.
+    /// Ends the subscription to a channel; false if there is none. When it returns, nothing of the channel is delivered
+    /// any more.
     pub(crate) fn unsubscribe(&self, name: &str) -> bool {
         let mut subscriptions = self.subscriptions.lock();
         let removed = subscriptions.as_mut().and_then(|subscriptions| subscriptions.remove(name));
@@ -129,20 +132,22 @@ impl Membership {
             *subscriptions = None;
         }
         drop(subscriptions);
-        removed.into_iter().inspect(|subscription| self.end(subscription)).count() > 0
+        let Some(subscription) = removed else { return false };
+        self.end(&subscription);
+        true
     }
 
-    /// Those that are there are seen as this user's from now on; they were anonymous.
-    pub(crate) fn name_subscriptions(&self, user: &Arc<str>) {
+    /// The connection, which was anonymous, is seen as this user in the presence of its channels from now on.
+    pub(crate) fn set_user_in_presence(&self, user: &Arc<str>) {
         for subscription in self.subscriptions() {
             let mut state = subscription.channel().lock();
             if subscription.number().is_some() {
-                state.presence.name(user.clone());
+                state.presence.set_user(user.clone());
             }
         }
     }
 
-    /// All of them.
+    /// All subscriptions.
     pub(crate) fn subscriptions(&self) -> Vec<Arc<Subscription>> {
         let subscriptions = self.subscriptions.lock();
         subscriptions.iter().flat_map(|subscriptions| subscriptions.iter().cloned()).collect()
@@ -163,7 +168,7 @@ impl Membership {
 }
 
 impl StartAt<'_> {
-    /// The same, whatever becomes of the frame that it came in.
+    /// The same without borrowing from the frame that it came in.
     pub(crate) fn into_owned(self) -> StartAt<'static> {
         match self {
             StartAt::Now => StartAt::Now,
@@ -172,7 +177,7 @@ impl StartAt<'_> {
         }
     }
 
-    /// The offset behind which the subscription begins (PROTOCOL section 5).
+    /// The offset after which the subscription starts (PROTOCOL section 5).
     fn resolve<'a>(&self, history: &History, top: u64, data: &mut SubscribeData<'a>) -> u64
     where
         Self: 'a,
@@ -209,7 +214,7 @@ impl Shared {
         }
     }
 
-    /// Puts a subscriber among those who are there, and tells the others.
+    /// Adds a subscriber to the presence, and announces it to the others.
     fn enter(&self, subscription: &Arc<Subscription>, state: &mut State) -> Shards {
         let channel = subscription.channel();
         if !channel.options().presence {
@@ -226,10 +231,10 @@ impl Shared {
         state.subscriptions -= 1;
         let was_there = subscription.number().is_some_and(|number| state.presence.leave(number));
         let leave = || Leave { channel: channel.name().into(), client: client(subscription.connection()) };
-        let told = if was_there { self.announce(channel, &mut state, leave) } else { Shards::default() };
+        let to_notify = if was_there { self.announce(channel, &mut state, leave) } else { Shards::default() };
         let unused = state.subscriptions == 0;
         drop(state);
-        self.tell(channel, told);
+        self.notify_dirty(channel, to_notify);
         if unused {
             self.channels.remove_if(channel, |channel| {
                 let mut state = channel.lock();
@@ -241,27 +246,27 @@ impl Shared {
         self.counters.unsubscribed.add(1);
     }
 
-    /// Tells the subscribers who comes or goes, or that they will get counts.
+    /// Announces a join or leave to the subscribers, or schedules counts if there are too many.
     fn announce<E: Notify>(&self, channel: &Arc<Channel>, state: &mut State, event: impl FnOnce() -> E) -> Shards {
         if !channel.options().join_leave {
             return Shards::default();
         }
         if state.presence.counts().connections > channel.options().join_leave_max as u64 {
-            self.owe_counts(channel, state);
+            self.schedule_counts(channel, state);
             return Shards::default();
         }
         self.append_event(channel, state, &event())
     }
 
-    /// Has the subscribers told how many they are.
-    pub(crate) fn owe_counts(&self, channel: &Arc<Channel>, state: &mut State) {
+    /// Schedules an event with the presence counts for the subscribers.
+    pub(crate) fn schedule_counts(&self, channel: &Arc<Channel>, state: &mut State) {
         if !std::mem::replace(&mut state.counts_due, true) {
             self.counts_due.lock().push(channel.clone());
         }
     }
 
-    /// Sends the counts that are owed.
-    pub(crate) fn pay_counts(&self) {
+    /// Sends the counts that are due.
+    pub(crate) fn send_due_counts(&self) {
         let due = std::mem::take(&mut *self.counts_due.lock());
         for channel in due {
             let mut state = channel.lock();
@@ -269,9 +274,9 @@ impl Shared {
             let counts = state.presence.counts();
             let (connections, users) = (counts.connections, counts.users);
             let presence = Presence { channel: channel.name().into(), connections, users };
-            let told = self.append_event(&channel, &mut state, &presence);
+            let to_notify = self.append_event(&channel, &mut state, &presence);
             drop(state);
-            self.tell(&channel, told);
+            self.notify_dirty(&channel, to_notify);
         }
     }
 
@@ -284,7 +289,7 @@ impl Shared {
     }
 }
 
-/// What a token says of a user, without a copy of it.
+/// The `info` that a token has about its user, without a copy.
 #[derive(Debug)]
 pub struct PresenceInfo(Arc<Identity>);
 
@@ -304,7 +309,7 @@ pub(crate) fn client(connection: &Connection) -> PresenceClient<PresenceInfo> {
     }
 }
 
-/// What a subscriber of a channel with history has to ask the engine before it can begin.
+/// Whether a subscription has to ask the engine for the position before it can start.
 pub(crate) fn needs_position(channel: &Channel) -> bool {
-    channel.kind() == Kind::Kept
+    channel.kind() == Kind::Retained
 }

@@ -1,4 +1,4 @@
-//! A connection's place in a channel, known to the connection, to the channel and to the fan-out.
+//! A subscription, shared by its connection, its channel and the fan-out.
 
 use std::borrow::Borrow;
 use std::collections::HashSet;
@@ -15,15 +15,15 @@ use crate::registry::Named;
 pub(crate) struct Subscription {
     channel: Arc<Channel>,
     connection: Arc<Connection>,
-    /// Where the fan-out of the connection's shard keeps it; that task alone uses it.
+    /// The index under which the fan-out task of the connection's shard keeps its reader; used by that task alone.
     pub(crate) slot: AtomicU32,
-    /// The client has been told that it is over.
+    /// It has ended: nothing more of it may be delivered.
     ended: AtomicBool,
-    /// Its number in the channel's presence; `NOWHERE` while it has none.
+    /// Its number in the channel's presence; `NO_NUMBER` while it has none.
     number: AtomicU64,
 }
 
-const NOWHERE: u64 = u64::MAX;
+const NO_NUMBER: u64 = u64::MAX;
 
 impl Subscription {
     pub(crate) fn new(channel: Arc<Channel>, connection: Arc<Connection>) -> Self {
@@ -32,7 +32,7 @@ impl Subscription {
             connection,
             slot: AtomicU32::new(u32::MAX),
             ended: AtomicBool::new(false),
-            number: AtomicU64::new(NOWHERE),
+            number: AtomicU64::new(NO_NUMBER),
         }
     }
 
@@ -45,7 +45,7 @@ impl Subscription {
     }
 
     pub(crate) fn number(&self) -> Option<u64> {
-        Some(self.number.load(Ordering::Relaxed)).filter(|number| *number != NOWHERE)
+        Some(self.number.load(Ordering::Relaxed)).filter(|number| *number != NO_NUMBER)
     }
 
     pub(crate) fn set_number(&self, number: u64) {
@@ -56,7 +56,7 @@ impl Subscription {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Nothing is delivered any more when this returns.
+    /// Ends it. When this returns, nothing more is delivered.
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
         self.connection.change();

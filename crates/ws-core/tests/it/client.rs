@@ -19,7 +19,7 @@ use ws_proto::CloseCode;
 /// Where clients are.
 pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// A socket that takes `room` bytes and keeps what it took.
+/// A socket that accepts `room` bytes and keeps them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pipe(Arc<Mutex<(usize, Vec<u8>)>>);
 
@@ -47,7 +47,7 @@ pub(crate) fn limits() -> Limits {
     Limits { connections_max: 1000, ..Limits::TEST }
 }
 
-/// What a channel offers where the test says nothing else: everything, to everybody.
+/// The default options of a channel: everything is on, for everybody.
 pub(crate) fn options() -> ChannelOptions {
     ChannelOptions {
         history_size: 100,
@@ -76,7 +76,7 @@ pub(crate) fn hub_with(limits: Limits, named: &[(&str, ChannelOptions)], engine:
     hub_at(Clock::start(), limits, named, engine, Auth::none())
 }
 
-/// The same with this clock, where connections authenticate on these terms.
+/// The same with this clock and these authentication rules.
 pub(crate) fn hub_at(
     clock: Clock,
     limits: Limits,
@@ -105,7 +105,7 @@ fn socket(hub: &Hub, room: usize, mode: HeartbeatMode) -> (Pipe, Arc<Connection>
     (pipe, connection)
 }
 
-/// What a future gives that waits for nothing.
+/// The output of a future that does not wait.
 fn at_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
@@ -128,7 +128,7 @@ pub(crate) struct Client {
     pub(crate) connection: Arc<Connection>,
     pub(crate) session: Session,
     pub(crate) pipe: Pipe,
-    /// The text that was said last is held.
+    /// The last text is held.
     holds: bool,
     woken: Arc<Woken>,
     /// Bytes of a frame that has not arrived whole.
@@ -152,7 +152,7 @@ impl Client {
         Self::connect_with(hub, room, None).map_err(|(code, _)| code).expect("it is let in")
     }
 
-    /// The same with a token in its handshake; else its close code, and the error that it gets.
+    /// The same with a token in its handshake. If that fails: its close code, and the error that it gets.
     pub(crate) fn connect_with(hub: &Hub, room: usize, token: Option<&str>) -> Result<Self, (CloseCode, Value)> {
         let permit = hub.admit(LOCAL, token.is_some()).expect("room for one more");
         let (pipe, connection) = socket(hub, room, HeartbeatMode::Ping);
@@ -174,7 +174,7 @@ impl Client {
         })
     }
 
-    /// A text arrives. As long as it is held, the same text again lets the session go on with it.
+    /// A text arrives. While it is held, call this again with the same text to retry it.
     pub(crate) fn say(&mut self, text: &str) -> Flow {
         let (mut out, now_ms) = (Vec::new(), self.hub.clock().now_ms());
         let mut flow = self.session.go_on(now_ms, &mut out);
@@ -200,7 +200,7 @@ impl Client {
         self.say(&format!(r#"{{"id":"b","type":"request","action":"broadcast","payload":{{"message":{message}}}}}"#))
     }
 
-    /// Whether the connection's task has been woken since it was asked last.
+    /// Whether the connection's task has been woken since the last call of this.
     pub(crate) fn is_woken(&self) -> bool {
         let was_woken = self.woken.0.swap(false, Ordering::Relaxed);
         self.connection.attention(&self.woken.clone().into());
@@ -211,7 +211,7 @@ impl Client {
         self.connection.attention(Waker::noop())
     }
 
-    /// The socket takes `room` bytes more, and the connection's task does its part.
+    /// The socket accepts `room` more bytes, and the connection's task flushes.
     pub(crate) fn make_room(&self, room: usize) {
         self.pipe.make_room(room);
         if self.attention().blocked && self.connection.flush(self.hub.clock().now_ms()) {
@@ -228,7 +228,7 @@ impl Client {
         frames
     }
 
-    /// The messages of broadcasts that have arrived, and a negative number for a gap of so many.
+    /// The messages of broadcasts that have arrived, and a negative number for each gap.
     pub(crate) fn read_broadcasts(&mut self) -> Vec<i64> {
         self.read().iter().filter_map(broadcast_or_gap).collect()
     }
@@ -268,7 +268,7 @@ fn header(bytes: &[u8]) -> Option<(usize, usize)> {
     }
 }
 
-/// Lets the hub's tasks do all that they have to do, without time passing.
+/// Lets the hub's tasks do everything that is due, without time passing.
 pub(crate) async fn settle() {
     for _ in 0..200 {
         tokio::task::yield_now().await;

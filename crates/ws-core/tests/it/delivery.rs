@@ -1,4 +1,4 @@
-//! What every reader gets, and what a slow one does to the others: nothing.
+//! What every reader gets, and that slow readers do not affect the others.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn everybody_gets_everything_in_one_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_joins_gets_what_comes_from_then_on() {
+async fn a_new_connection_gets_broadcasts_from_then_on() {
     let hub = hub(limits());
     let mut first = Client::connect(&hub, PLENTY);
     first.broadcast(1);
@@ -40,7 +40,7 @@ async fn who_joins_gets_what_comes_from_then_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_never_reads_changes_nothing_and_is_told_what_it_missed() {
+async fn a_stalled_reader_affects_nobody_and_gets_a_gap() {
     let hub = hub(ws_core::Limits { broadcast_log_bytes_max: 10_000, ..limits() });
     let mut publisher = Client::connect(&hub, PLENTY);
     let mut slow = Client::connect(&hub, 500);
@@ -63,7 +63,7 @@ async fn a_reader_that_never_reads_changes_nothing_and_is_told_what_it_missed() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_is_behind_but_within_the_log_loses_nothing() {
+async fn a_reader_that_lags_within_the_log_loses_nothing() {
     let hub = hub(limits());
     let mut publisher = Client::connect(&hub, PLENTY);
     let mut slow = Client::connect(&hub, 0);
@@ -119,7 +119,7 @@ async fn a_full_socket_is_given_up_after_the_write_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn places_are_limited_and_given_back() {
+async fn connections_are_limited_and_released() {
     let hub = hub(ws_core::Limits { connections_max: 2, ..limits() });
     let first = Client::connect(&hub, 0);
     let _second = Client::connect(&hub, 0);
@@ -151,7 +151,7 @@ async fn a_drain_tells_everybody_a_slot_and_then_closes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_queued_goes_out_before_anything_else() {
+async fn queued_frames_go_out_before_anything_else() {
     let hub = hub(limits());
     let mut publisher = Client::connect(&hub, PLENTY);
     let mut joining = Client::connect_greeted(&hub, PLENTY);
@@ -162,15 +162,15 @@ async fn what_is_queued_goes_out_before_anything_else() {
     assert_eq!(frames[1..].iter().map(|frame| &frame["data"]["message"]).collect::<Vec<_>>(), [1]);
 }
 
-/// What is kept for a slow reader stays until it has read it, whoever else leaves just then.
+/// What is kept for a slow reader stays until it has read it, even if another reader leaves meanwhile.
 #[tokio::test(start_paused = true)]
-async fn who_leaves_takes_nothing_from_a_reader_that_goes_on() {
+async fn a_reader_that_leaves_takes_nothing_from_others() {
     for room_of_the_other in [PLENTY, 0] {
         let hub = hub(limits());
         let mut publisher = Client::connect(&hub, PLENTY);
         let mut slow = Client::connect(&hub, 0);
         let _third = Client::connect(&hub, PLENTY);
-        // In the shard of the slow one.
+        // In the shard of the slow reader.
         let other = Client::connect(&hub, room_of_the_other);
         (0..100).for_each(|n| _ = publisher.broadcast(n));
         settle().await;

@@ -1,4 +1,4 @@
-//! The memory engine: the suite that every engine runs, and what it gives up to stay within its limits.
+//! The memory engine: the conformance suite, and what it drops to stay within its limits.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
@@ -38,7 +38,7 @@ impl Memory {
         Memory(engine)
     }
 
-    /// Appends so many bytes; zero seconds: they do not expire.
+    /// Appends a number of bytes; zero seconds: they do not expire.
     fn append(&self, channel: &str, bytes: usize, ttl_seconds: u64) -> u64 {
         let retention = Retention { size: SIZE, ttl: Duration::from_secs(ttl_seconds) };
         let body: Arc<[u8]> = vec![0; bytes].into();
@@ -70,7 +70,7 @@ fn answer<T: Send + 'static>(call: impl FnOnce(Done<T>)) -> T {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_expires_is_given_up_without_a_call() {
+async fn publications_expire_without_a_call() {
     let memory = Memory::start(1 << 20, 100);
     memory.append("a", 10, 5);
     memory.append("b", 10, 60);
@@ -128,7 +128,7 @@ async fn all_channels_together_stay_within_the_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_publication_that_is_larger_than_all_room_has_a_place_and_is_not_kept() {
+async fn a_publication_over_the_limit_gets_an_offset_and_is_not_kept() {
     let memory = Memory::start(1000, 100);
     assert_eq!(memory.append("a", 2000, 0), 1);
     assert_eq!(memory.stats(), EngineStats { channels: 1, ..EngineStats::default() });
@@ -189,7 +189,7 @@ async fn expired_channels_are_idle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_forgotten_channel_takes_no_place_among_the_idle_ones() {
+async fn a_forgotten_channel_does_not_count_as_idle() {
     let memory = Memory::start(1 << 20, 1);
     memory.append("a", 10, 1);
     answer(|done| memory.0.remove("a", done));
@@ -361,7 +361,7 @@ impl Engine for Faulty {
     }
 }
 
-/// What the suite says of a faulty engine.
+/// What the suite reports for a faulty engine.
 fn verdict(fault: Fault) -> String {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");

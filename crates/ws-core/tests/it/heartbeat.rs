@@ -10,13 +10,13 @@ use crate::client::{Client, hub, limits};
 
 const PLENTY: usize = 1 << 30;
 
-/// Sleeps, and a little more than the hub may be late.
+/// Sleeps, plus a little more than the hub may be late.
 async fn pass(seconds: u64) {
     tokio::time::sleep(Duration::from_millis(seconds * 1000 + 1100)).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_says_nothing_is_asked_and_then_given_up() {
+async fn a_silent_connection_is_pinged_and_then_closed() {
     let hub = hub(limits());
     let mut client = Client::connect(&hub, PLENTY);
     pass(23).await;
@@ -29,7 +29,7 @@ async fn who_says_nothing_is_asked_and_then_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_answers_stays() {
+async fn a_connection_that_answers_stays() {
     let hub = hub(limits());
     let mut client = Client::connect_in(&hub, PLENTY, HeartbeatMode::App);
     let mut asked = 0;
@@ -47,7 +47,7 @@ async fn who_answers_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_only_listens_is_asked_too() {
+async fn a_connection_that_only_reads_is_pinged_too() {
     let hub = hub(limits());
     let mut listener = Client::connect(&hub, PLENTY);
     let mut talker = Client::connect(&hub, PLENTY);
@@ -60,7 +60,7 @@ async fn who_only_listens_is_asked_too() {
     assert_eq!(talker.read().iter().filter(|frame| is_ping(frame)).count(), 0);
 }
 
-/// The process stands still for longer than anybody may be silent: a machine that is suspended, SIGSTOP.
+/// The process stalls for longer than a connection may be silent, as when the machine is suspended, or after SIGSTOP.
 #[tokio::test(start_paused = true)]
 async fn nobody_is_closed_for_a_pause_of_the_server() {
     let hub = hub(limits());

@@ -1,5 +1,5 @@
-//! Random clients, sockets and orders against the simplest model there is: a list of all broadcasts.
-//! Invariants 2, 3 and 5 of the architecture.
+//! Random clients, sockets and schedules against the simplest model: a list of all broadcasts. Invariants 2, 3 and 5 of
+//! the architecture.
 
 use proptest::prelude::*;
 use ws_core::{Flow, Limits};
@@ -15,7 +15,7 @@ enum Op {
     Settle,
 }
 
-/// A client and the first broadcast that it is owed.
+/// A client, and the first broadcast that it must get.
 struct Reader {
     client: Client,
     next: i64,
@@ -31,7 +31,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// All that has arrived is what comes next, or a gap of exactly so many.
+/// Everything that has arrived is the next broadcast, or a gap of the exact size.
 fn check(reader: &mut Reader, published: i64) {
     for seen in reader.client.read_broadcasts() {
         if seen < 0 {

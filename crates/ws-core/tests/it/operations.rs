@@ -1,4 +1,4 @@
-//! Callers without a connection: they publish, wait and read as sessions do.
+//! Callers without a connection: they publish, wait and read like sessions.
 
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn events(client: &mut Client) -> Vec<Value> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_they_publish_arrives_and_is_kept() {
+async fn their_publications_arrive_and_are_kept() {
     let hub = hub(limits());
     let mut client = Client::connect(&hub, PLENTY);
     subscribe(&mut client, "a");
@@ -61,7 +61,7 @@ async fn what_they_publish_arrives_and_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_is_refused_as_it_is_to_sessions() {
+async fn errors_are_those_that_sessions_get() {
     let hub = hub(limits());
     let data = raw(&json!(1));
     let publish = async |channel: &'static str, msg_id: Option<&'static str>| {
@@ -81,7 +81,7 @@ async fn what_cannot_be_is_refused_as_it_is_to_sessions() {
     assert_eq!(presence.map(drop).map_err(|error| error.code), Err(ErrorCode::NotAvailable));
 }
 
-/// Whoever publishes faster than the fan-out waits at the same places, and others go on when it gives up.
+/// A caller that publishes faster than the fan-out waits in the same queues, and others continue when it gives up.
 #[tokio::test(start_paused = true)]
 async fn they_wait_for_room_like_sessions() {
     let hub = hub(Limits { channel_log_bytes_max: 256 << 10, ..limits() });
@@ -92,7 +92,7 @@ async fn they_wait_for_room_like_sessions() {
     let data = raw(&json!("x".repeat(60_000)));
     let publish = || Publish { channel: "pass:a".into(), data: &*data, msg_id: None, tags: None };
     let mut published = 0;
-    // Without a pause for the fan-out; the one that has to wait gives up.
+    // Without a pause for the fan-out; the call that has to wait is dropped.
     loop {
         let publish = publish();
         let mut publishing = Box::pin(hub.publish(&publish, None));

@@ -1,4 +1,4 @@
-//! Who comes too often: requests of one connection, handshakes, connections of one address.
+//! Rate limits and quotas: requests of one connection, handshakes, connections of one address.
 
 use std::net::IpAddr;
 use std::time::Duration;

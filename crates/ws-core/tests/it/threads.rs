@@ -1,5 +1,5 @@
-//! The same invariants with real threads: publishers, readers whose sockets fill up, and people who
-//! come and go, all at once.
+//! The same invariants with real threads: publishers, readers whose sockets fill up, and connections that come and go,
+//! all at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use crate::client::{Client, hub, limits};
 const PUBLISHERS: usize = 3;
 const EACH: usize = 2000;
 
-/// Publishes numbers that say who and which.
+/// Publishes numbers that encode the publisher and a sequence number.
 async fn publish(hub: Hub, who: usize, done: Arc<AtomicUsize>) {
     let mut client = Client::connect(&hub, 1 << 30);
     for n in 0..EACH {
@@ -39,7 +39,7 @@ async fn read(hub: Hub, room: usize, ready: Arc<AtomicUsize>) -> Vec<i64> {
     seen
 }
 
-/// Comes, and goes in the middle of a frame: not faster than the fan-out follows, as no socket could.
+/// Connects, and leaves in the middle of a frame; not faster than the fan-out follows, as with real sockets.
 async fn come_and_go(hub: Hub, done: Arc<AtomicUsize>) {
     while done.load(Ordering::SeqCst) < PUBLISHERS {
         let mut client = Client::connect(&hub, 300);

@@ -1,4 +1,4 @@
-//! An engine answers while a connection's task looks for the answer and goes to sleep.
+//! An engine answers while a connection's task checks for the answer and goes to sleep.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ fn an_answer_wakes_who_waits_for_it_however_they_meet() {
     });
 }
 
-/// As a session does it: the second one is looked for when the first has its answer.
+/// As in a session: the second answer is polled after the first has come.
 #[test]
 fn answers_come_in_turn_whichever_is_first() {
     model(|| {
@@ -58,11 +58,11 @@ struct Ahead(Arc<ByteRoom>);
 
 impl Drop for Ahead {
     fn drop(&mut self) {
-        self.0.give(1);
+        self.0.release(1);
     }
 }
 
-/// What the engine has taken is ahead until it has answered, and whoever waits for that is let in then.
+/// What the engine has taken counts as ahead until it has answered; a publisher that waits for that room gets it then.
 #[test]
 fn the_answer_to_one_publication_lets_the_next_one_in() {
     model(|| {
@@ -72,7 +72,7 @@ fn the_answer_to_one_publication_lets_the_next_one_in() {
         assert!(first.enter(&room, 1, || task.waker()));
         let (pending, answering) = later(1);
         let ahead = Ahead(room.clone());
-        pending.keep(move || ahead);
+        pending.guard(move || ahead);
         let (mut second, other) = (Waiter::default(), Task::new());
         let publishing = {
             let room = room.clone();

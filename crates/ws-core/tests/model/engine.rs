@@ -1,4 +1,4 @@
-//! What stands around `src/engine/pending.rs`.
+//! The surroundings that `src/engine/pending.rs` needs.
 
 #[allow(dead_code, reason = "the crate uses all of it")]
 #[path = "../../src/engine/pending.rs"]

@@ -1,4 +1,4 @@
-//! Publishers and those who make room.
+//! Publishers, and threads that make room.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::sync::{AtomicU64, Ordering};
 use crate::task::{Task, model};
 use crate::waiter::{Room, Waiter, Waiters};
 
-/// Enters, and says so.
+/// Enters, and reports it.
 fn enter<R: Room + 'static>(room: &Arc<R>, bytes: u64) {
     let (mut waiter, task) = (Waiter::default(), Task::new());
     task.until(|| waiter.enter(room, bytes, || task.waker()).then_some(()));
@@ -21,12 +21,12 @@ fn entering(room: &Arc<ByteRoom>, bytes: u64) -> thread::JoinHandle<()> {
 }
 
 #[test]
-fn who_waits_is_woken_when_room_is_made() {
+fn a_waiter_is_woken_when_room_is_made() {
     model(|| {
         let room = Arc::new(ByteRoom::new(1));
         room.take(1);
         let publishing = entering(&room, 1);
-        room.give(1);
+        room.release(1);
         publishing.join().expect("no panic");
         assert_eq!(room.taken_bytes(), 1);
     });
@@ -38,13 +38,13 @@ fn all_that_fit_get_in() {
         let room = Arc::new(ByteRoom::new(2));
         room.take(2);
         let publishing = [entering(&room, 1), entering(&room, 1)];
-        room.give(2);
+        room.release(2);
         publishing.into_iter().for_each(|publishing| publishing.join().expect("no panic"));
         assert_eq!((room.taken_bytes(), room.free_bytes()), (2, 0));
     });
 }
 
-/// There is room for one at a time, and each makes room for the next.
+/// There is room for one at a time, and each one makes room for the next.
 #[test]
 fn one_after_the_other_gets_in() {
     model(|| {
@@ -54,19 +54,19 @@ fn one_after_the_other_gets_in() {
             let room = room.clone();
             thread::spawn(move || {
                 enter(&room, 1);
-                room.give(1);
+                room.release(1);
             })
         };
         let publishing = [one_by_one(&room), one_by_one(&room)];
-        room.give(1);
+        room.release(1);
         publishing.into_iter().for_each(|publishing| publishing.join().expect("no panic"));
         assert_eq!(room.taken_bytes(), 0);
     });
 }
 
-/// Whether it was woken or not, who goes holds nobody up.
+/// A waiter that is dropped, woken or not, blocks nobody.
 #[test]
-fn who_goes_leaves_its_turn_to_the_next() {
+fn a_dropped_waiter_leaves_its_turn_to_the_next() {
     model(|| {
         let room = Arc::new(ByteRoom::new(1));
         room.take(1);
@@ -74,13 +74,13 @@ fn who_goes_leaves_its_turn_to_the_next() {
         assert!(!going.enter(&room, 1, || Task::new().waker()));
         let publishing = entering(&room, 1);
         let leaving = thread::spawn(move || drop(going));
-        room.give(1);
+        room.release(1);
         leaving.join().expect("no panic");
         publishing.join().expect("no panic");
     });
 }
 
-/// An engine that says whether it has room, and nothing more.
+/// An engine that only reports whether it has room.
 #[derive(Debug)]
 struct Engine {
     full: AtomicU64,
@@ -119,7 +119,7 @@ fn an_engine_that_has_room_again_lets_all_in() {
     });
 }
 
-/// Without threads: in the order of coming, and no more than fit.
+/// Without threads: first come, first served, and no more than fit.
 #[test]
 fn waiters_are_woken_in_order_and_as_many_as_fit() {
     model(|| {
@@ -132,15 +132,15 @@ fn waiters_are_woken_in_order_and_as_many_as_fit() {
             assert!(!waiter.enter(&room, 40, || wakes(nth)));
             assert!(!waiter.enter(&room, 40, || wakes(nth)), "once in the queue");
         }
-        room.give(90);
+        room.release(90);
         assert_eq!(*woken.lock().expect("no panic"), [0, 1]);
-        room.give(5);
+        room.release(5);
         assert_eq!(*woken.lock().expect("no panic"), [0, 1], "what is free is spoken for");
         assert!(!waiters[3].enter(&room, 40, || wakes(3)), "it is not its turn");
         room.take(90);
         assert!(waiters[0].enter(&room, 40, || wakes(0)), "one may go over the bound");
         assert!(!waiters[1].enter(&room, 40, || wakes(1)), "back in front");
-        room.give(45);
+        room.release(45);
         assert_eq!(*woken.lock().expect("no panic"), [0, 1, 1]);
         waiters.remove(1);
         assert_eq!(*woken.lock().expect("no panic"), [0, 1, 1, 2], "it has left its turn");
@@ -155,9 +155,9 @@ impl std::task::Wake for Noted {
     }
 }
 
-/// Whoever needs both waits for one after the other, whichever has room first.
+/// A waiter that needs both rooms waits for one after the other, whichever has room first.
 #[test]
-fn who_needs_two_rooms_is_woken_by_each() {
+fn a_waiter_for_two_rooms_is_woken_by_each() {
     model(|| {
         let engine = Arc::new(Engine { full: AtomicU64::new(1), waiters: Waiters::default() });
         let room = Arc::new(ByteRoom::new(1));
@@ -170,7 +170,7 @@ fn who_needs_two_rooms_is_woken_by_each() {
                 task.until(|| both().then_some(()));
             })
         };
-        let giving = thread::spawn(move || room.give(1));
+        let giving = thread::spawn(move || room.release(1));
         engine.full.store(0, Ordering::Release);
         engine.wake_waiters();
         giving.join().expect("no panic");

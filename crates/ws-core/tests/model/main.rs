@@ -1,8 +1,8 @@
-//! All interleavings of those who wait and those who wake them, as far as loom can tell them apart: nobody sleeps while
-//! there is room, or an answer, for it. The files are those of the crate, with loom's locks and atomics in place of the
-//! real ones.
+//! All interleavings, as far as loom distinguishes them, of waiters and those that wake them: no waiter sleeps while
+//! there is room or an answer for it. The source files are those of the crate, with loom's locks and atomics instead of
+//! the real ones.
 //!
-//! A lost wake-up shows as a deadlock: somebody waits, and nobody is left to wake it.
+//! A lost wake-up shows as a deadlock: a waiter sleeps, and nothing is left to wake it.
 
 #[allow(dead_code, reason = "the crate uses all of it")]
 #[path = "../../src/room.rs"]

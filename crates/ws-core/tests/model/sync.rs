@@ -1,9 +1,9 @@
-//! What stands in the place of `src/sync.rs`.
+//! Replaces `src/sync.rs`.
 
 pub(crate) use loom::sync::MutexGuard;
 pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
-/// A lock without poison.
+/// A lock without poisoning.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 

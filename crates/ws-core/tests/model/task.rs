@@ -1,22 +1,22 @@
-//! The task of a connection: it sleeps until it is woken, as tokio's do.
+//! The task of a connection: it sleeps until it is woken, like a tokio task.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use loom::sync::{Condvar, Mutex};
 
-/// Most times that a thread is interrupted where it could go on. More take very long, and have never found more.
+/// Most preemptions per execution. With more, a run takes very long, and more have never found anything else.
 const PREEMPTIONS_MAX: usize = 3;
 
-/// Goes through the interleavings of what `f` does.
+/// Checks all interleavings of `f`.
 pub(crate) fn model(f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(PREEMPTIONS_MAX);
     builder.check(f);
 }
 
-/// What sleeps, and what a connection knows of it: a wake-up reaches it only from the moment on when it has left its
-/// waker, as with `Connection::attention`, and takes that away.
+/// A sleeping task and its waker: a wake-up reaches the task only after it has left its waker, as with
+/// `Connection::attention`, and removes the waker.
 #[derive(Debug, Default)]
 pub(crate) struct Task {
     state: Mutex<State>,
@@ -38,7 +38,7 @@ impl Task {
         self.clone().into()
     }
 
-    /// Leaves its waker and asks, again whenever it is woken, until it is let in.
+    /// Leaves its waker and tries to enter, again whenever it is woken, until it succeeds.
     pub(crate) fn until<T>(&self, mut ask: impl FnMut() -> Option<T>) -> T {
         loop {
             self.state.lock().expect("no panic while locked").has_left_waker = true;

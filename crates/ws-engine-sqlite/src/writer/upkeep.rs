@@ -57,6 +57,8 @@ impl Upkeep {
         let retentions = self.retentions.next(&transaction, shared)?;
         let (trimmed, more_due) = trim(&transaction, shared, end)?;
         let more_removed = rows::purge(&transaction, UPKEEP_ROWS)?;
+        // Before the start nobody can have said which channels are in use.
+        let counts = counts && shared.sink.get().is_some();
         let forgotten = if counts { forget(&transaction, shared, end)? } else { Forgotten::default() };
         transaction.commit()?;
         ahead_ms.into_iter().for_each(|ahead_ms| shared.age.noted(ahead_ms));

@@ -66,6 +66,16 @@ impl Dir {
         Ok(Database { engine })
     }
 
+    /// Somebody is subscribed to these channels from the start on.
+    pub(crate) fn open_used(&self, used: &[&str], change: impl FnOnce(&mut SqliteOptions)) -> Database {
+        let mut options = options(self.path());
+        change(&mut options);
+        let engine = SqliteEngine::open(options).expect("it can be opened");
+        used.iter().for_each(|channel| engine.interest(channel, true));
+        engine.start(Arc::new(Nobody(None)));
+        Database { engine }
+    }
+
     /// A server whose configuration keeps so much of every channel.
     pub(crate) fn open_keeping(&self, retention: Retention) -> Database {
         let engine = SqliteEngine::open(options(self.path())).expect("it can be opened");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ws_core::engine::{Engine, Retention};
+use ws_core::engine::Retention;
 use ws_engine_sqlite::inspect;
 
 use crate::fixture::{Dir, keep, until};
@@ -98,8 +98,7 @@ fn where_nothing_is_forgotten_nothing_is_another_stream() {
     until("they are deleted", || rows(&dir) == 0);
     let never = database.epoch("never");
     database.close();
-    let database = dir.open_with(|options| options.idle_channels_max = 1);
-    ["a", "b"].iter().for_each(|channel| database.engine().interest(channel, true));
+    let database = dir.open_used(&["a", "b"], |options| options.idle_channels_max = 1);
     database.append("c", keep(10), "x");
     until("they were looked at", || idle_since(&dir) > 0);
     assert_eq!((stored(&dir).0, database.epoch("never")), (3, never));
@@ -129,8 +128,7 @@ fn who_is_subscribed_to_is_not_forgotten() {
     database.append("b", short, "x");
     until("they are deleted", || rows(&dir) == 0);
     database.close();
-    let database = dir.open_with(|options| options.idle_channels_max = 1);
-    database.engine().interest("a", true);
+    let database = dir.open_used(&["a"], |options| options.idle_channels_max = 1);
     until("one is forgotten", || stored(&dir).0 == 1);
     assert_eq!((database.history("a", short, 0, 0).top, database.history("b", short, 0, 0).top), (1, 0));
 }

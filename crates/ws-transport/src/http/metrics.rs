@@ -64,7 +64,7 @@ impl HubMetrics {
             encoder,
             "ws_connections_unauthenticated",
             "Open connections that have not authenticated yet; not in ws_connections",
-            gauge(self.hub.strangers() as u64),
+            gauge(self.hub.unauthenticated() as u64),
         )?;
         let counters = self.hub.counters();
         let subscriptions = counters.subscribed.get().saturating_sub(counters.unsubscribed.get());

@@ -72,7 +72,7 @@ impl Client {
         };
         match Session::open(permit, &connection, login, "fuzz", Vec::new()) {
             Ok(session) => {
-                let view = View::new(token, !session.is_stranger());
+                let view = View::new(token, !session.is_unauthenticated());
                 let (hub, partial) = (hub.clone(), Vec::new());
                 let mut client = Client { hub, connection, session, pipe, partial, held: None, view, has_ended: false };
                 client.flush();
@@ -93,8 +93,8 @@ impl Client {
         self.has_ended
     }
 
-    pub(super) fn is_stranger(&self) -> bool {
-        self.session.is_stranger()
+    pub(super) fn is_unauthenticated(&self) -> bool {
+        self.session.is_unauthenticated()
     }
 
     pub(super) fn view(&self) -> &View {

@@ -117,7 +117,7 @@ impl World {
             }
             Err(Refusal::Draining) => assert!(self.hub.is_draining()),
             Err(Refusal::Full) => assert!(needs_place && places == limits.connections_max),
-            Err(Refusal::Strangers) => {
+            Err(Refusal::Unauthenticated) => {
                 assert!(!self.anonymous && token.is_none());
                 assert_eq!(self.strangers(), limits.unauthenticated_max);
             }
@@ -126,7 +126,7 @@ impl World {
     }
 
     fn strangers(&self) -> usize {
-        self.clients.iter().filter(|client| client.is_stranger()).count()
+        self.clients.iter().filter(|client| client.is_unauthenticated()).count()
     }
 
     /// Runs every client, removes the closed ones, and compares the counts.
@@ -135,7 +135,7 @@ impl World {
         self.clients.retain(|client| !client.has_ended());
         let (open, strangers) = (self.clients.len(), self.strangers());
         assert!(!self.anonymous || strangers == 0);
-        let counts = (self.hub.admitted(), self.hub.connections(), self.hub.strangers());
+        let counts = (self.hub.admitted(), self.hub.connections(), self.hub.unauthenticated());
         assert_eq!(counts, (open, open - strangers, strangers), "admitted, connections, strangers");
     }
 

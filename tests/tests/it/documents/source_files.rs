@@ -20,7 +20,7 @@ fn rust_files(folder: &Path, found: &mut Vec<String>) {
 #[test]
 fn source_files_that_documents_name_exist() {
     let mut files = Vec::new();
-    ["crates", "tests"].map(|folder| rust_files(&root().join(folder), &mut files));
+    ["crates", "tests"].iter().for_each(|folder| rust_files(&root().join(folder), &mut files));
     let is_there = |name: &str| files.iter().any(|file| file.ends_with(&format!("/{name}")));
     let documents = fs::read_dir(root().join("docs")).expect("a folder");
     let mut missing = Vec::new();

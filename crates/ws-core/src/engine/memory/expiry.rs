@@ -1,5 +1,5 @@
-//! What the memory engine gives up: publications that expired, more bytes than it may hold, and the
-//! positions of more idle channels than it may remember.
+//! What the memory engine drops: expired publications, publications over the limit of bytes, and positions over the
+//! limit of idle channels.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -12,7 +12,7 @@ use super::stream::{Idle, Stream};
 use super::upkeep::NOWHERE;
 use crate::limits::MEMORY_UPKEEP_INTERVAL;
 
-/// Gives up what has expired, until the engine is gone.
+/// Drops what has expired, until the engine is gone.
 pub(super) async fn run(engine: Weak<Inner>) {
     let mut interval = tokio::time::interval(MEMORY_UPKEEP_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -35,13 +35,13 @@ impl Inner {
         self.schedule(cell, stream);
     }
 
-    /// Something may have been given up.
+    /// Something may have been dropped.
     pub(super) fn emptied(&self, cell: &Arc<Cell>, stream: &mut Stream) {
         if !stream.is_empty() {
             return;
         }
-        // Others move it within the list, but only who has the stream puts it there or takes it out: most questions to
-        // an empty stream end here, without a lock that all streams share.
+        // Other streams may move it within the list, but only the holder of its stream's lock inserts or removes it. So
+        // most queries to an empty stream end here, without a lock that all streams share.
         if cell.at.load(Ordering::Relaxed) != NOWHERE {
             self.take_out(cell);
         }
@@ -57,7 +57,7 @@ impl Inner {
         }
     }
 
-    /// It holds nothing any more.
+    /// Removes a stream that no longer holds anything from the list of holders.
     fn take_out(&self, cell: &Cell) {
         let mut holders = self.upkeep.holders.lock();
         let at = cell.at.swap(NOWHERE, Ordering::Relaxed) as usize;
@@ -67,7 +67,7 @@ impl Inner {
         }
     }
 
-    /// Forgets a stream that has no position which anybody was told: it takes no place among the idle ones.
+    /// Forgets a stream whose position was never reported to anybody: it does not count as an idle channel.
     pub(super) fn forget_unknown(&self, cell: &Arc<Cell>) {
         self.streams.remove_if(cell, |cell| {
             let mut stream = cell.stream.lock();
@@ -76,20 +76,20 @@ impl Inner {
         });
     }
 
-    /// Gives up publications, of one channel after the other, until there are not too many bytes.
+    /// Drops publications, of one channel after the other, until the limit of bytes is kept.
     pub(super) fn make_room(&self) {
-        while self.books.bytes() > self.limits.history_bytes_max as u64 {
+        while self.totals.bytes() > self.limits.history_bytes_max as u64 {
             let holders = self.upkeep.holders.lock();
-            let hand = self.upkeep.hand.fetch_add(1, Ordering::Relaxed);
-            let Some(cell) = holders.get(hand % holders.len().max(1)).cloned() else { return };
+            let next = self.upkeep.next_evicted.fetch_add(1, Ordering::Relaxed);
+            let Some(cell) = holders.get(next % holders.len().max(1)).cloned() else { return };
             drop(holders);
             let mut stream = cell.stream.lock();
-            stream.drop_half(&self.books);
+            stream.drop_half(&self.totals);
             self.emptied(&cell, &mut stream);
         }
     }
 
-    /// Forgets the positions of idle channels that are too many.
+    /// Forgets the positions of the channels that have been idle for longest, until their limit is kept.
     pub(super) fn forget_idle(&self) {
         while self.upkeep.idle_len.load(Ordering::Relaxed) > self.limits.idle_channels_max {
             let Some(cell) = self.upkeep.take_idle(self.limits.idle_channels_max) else { return };
@@ -124,7 +124,7 @@ impl Inner {
         for cell in now.into_values().flatten() {
             let mut stream = cell.stream.lock();
             stream.scheduled = false;
-            stream.expire(now_ms, &self.books);
+            stream.expire(now_ms, &self.totals);
             self.schedule(&cell, &mut stream);
             self.emptied(&cell, &mut stream);
         }
@@ -153,7 +153,7 @@ mod tests {
         engine.remove(channel, Box::new(|removed| assert!(removed.is_ok())));
     }
 
-    /// The names of those that hold publications; each knows its place.
+    /// The names of those that hold publications; checks that each knows its index.
     fn holders(engine: &MemoryEngine) -> Vec<String> {
         let holders = engine.inner.upkeep.holders.lock();
         for (at, cell) in holders.iter().enumerate() {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_holds_publications_is_listed_once() {
+    async fn a_stream_with_publications_is_listed_once() {
         let engine = engine();
         for channel in ["a", "b", "c", "b", "a"] {
             append(&engine, channel);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_was_used_again_is_forgotten_later() {
+    async fn a_stream_that_was_used_again_is_forgotten_later() {
         let engine = engine();
         let cells = |engine: &MemoryEngine| ["a", "b", "c"].map(|name| engine.inner.streams.get(name).is_some());
         ["a", "b"].iter().for_each(|channel| engine.interest(channel, true));
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_question_to_an_empty_stream_takes_no_lock_of_all_streams() {
+    async fn a_query_to_an_empty_stream_takes_no_shared_lock() {
         let engine = Arc::new(engine());
         ask(&engine, "a");
         let locked = (engine.inner.upkeep.holders.lock(), engine.inner.upkeep.idle.lock());

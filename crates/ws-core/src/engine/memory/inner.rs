@@ -1,4 +1,4 @@
-//! The streams of the memory engine, and what is done with them.
+//! The streams of the memory engine, and the operations on them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use super::cell::Cell;
-use super::stream::{Books, Outcome, Stream};
+use super::stream::{Outcome, Stream, Totals};
 use super::upkeep::{self, Upkeep};
 use crate::clock::Clock;
 use crate::engine::{Append, Appended, EngineError, EngineSink, Epoch, History, HistoryQuery, Publication};
@@ -15,9 +15,10 @@ use crate::registry::Registry;
 /// Limits that an operator sets.
 #[derive(Debug, Clone, Copy)]
 pub struct MemoryLimits {
-    /// Publications of all channels together, in bytes; over it the oldest go first.
+    /// Publications of all channels together, in bytes. Over it, channels in turn lose the older half of their
+    /// publications.
     pub history_bytes_max: usize,
-    /// Channels without subscribers and publications whose position is remembered.
+    /// Channels without subscribers or publications whose position is remembered.
     pub idle_channels_max: usize,
 }
 
@@ -27,15 +28,15 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) sink: OnceLock<Arc<dyn EngineSink>>,
     pub(super) streams: Registry<Cell>,
-    pub(super) books: Books,
+    pub(super) totals: Totals,
     pub(super) upkeep: Upkeep,
-    /// Epochs are this number and a step for each.
+    /// Each epoch is this number plus a number of steps.
     pub(super) base: u64,
     pub(super) epochs: AtomicU64,
 }
 
 impl Inner {
-    /// Nothing is retained, so the hub alone decides on the order.
+    /// Delivers a publication that is not retained; the hub decides on the order.
     pub(super) fn pass_on(&self, append: &Append<'_>) -> Result<Appended, EngineError> {
         self.sink().deliver(append.channel, &Publication { offset: None, body: append.body.clone() });
         Ok(Appended { position: None, duplicate: false })
@@ -46,7 +47,7 @@ impl Inner {
         let appended = self.with(append.channel, |cell, stream| {
             let was_empty = stream.is_empty();
             stream.known = true;
-            let (offset, duplicate) = match stream.append(&mut append, now_ms, &self.books)? {
+            let (offset, duplicate) = match stream.append(&mut append, now_ms, &self.totals)? {
                 Outcome::New(publication) => {
                     // Under the lock: in the order of the offsets.
                     if stream.interests > 0 {
@@ -70,7 +71,7 @@ impl Inner {
         let now_ms = self.clock.now_ms();
         let history = self.with(query.channel, |cell, stream| {
             stream.known = true;
-            let history = stream.history(query, now_ms, &self.books);
+            let history = stream.history(query, now_ms, &self.totals);
             self.emptied(cell, stream);
             history
         });
@@ -78,7 +79,7 @@ impl Inner {
         Ok(history)
     }
 
-    /// Calls `f` with the stream of a channel, which is made where there is none.
+    /// Calls `f` with the stream of a channel, which is created if there is none.
     pub(super) fn with<R>(&self, channel: &str, f: impl FnOnce(&Arc<Cell>, &mut Stream) -> R) -> R {
         loop {
             let cell = self.streams.get_or_insert(channel, || self.new_cell(channel));
@@ -95,7 +96,7 @@ impl Inner {
     }
 
     pub(super) fn next_epoch(&self) -> Epoch {
-        // An odd step: all 2⁶⁴ epochs come before one comes again.
+        // An odd step: all 2⁶⁴ numbers come before one repeats.
         let step = self.epochs.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         Epoch::from_u64(self.base.wrapping_add(step))
     }
@@ -108,7 +109,7 @@ impl Inner {
     }
 }
 
-/// Before the start nobody listens.
+/// The sink before the start.
 #[derive(Debug)]
 struct NoSink;
 

@@ -1,8 +1,8 @@
 //! The memory engine: everything in this process, nothing survives it.
 //!
-//! Every channel has a stream of its own behind a lock of its own; the sink is called under that lock, so
-//! that it sees publications in their order. Old publications are given up when their channel is used, and
-//! by a task that looks once a second at the channels in which something has expired, never at all of them.
+//! Every channel has its own stream behind its own lock; the sink is called under that lock, so it sees publications in
+//! their order. Old publications are dropped when their channel is used, and by a task that once a second visits only
+//! the channels in which something has expired.
 
 mod cell;
 mod expiry;
@@ -17,7 +17,7 @@ use ws_proto::action::Ack;
 
 use self::inner::Inner;
 pub use self::inner::MemoryLimits;
-use self::stream::Books;
+use self::stream::Totals;
 use self::upkeep::Upkeep;
 use super::{Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, History, HistoryQuery};
 use crate::clock::Clock;
@@ -39,7 +39,7 @@ impl MemoryEngine {
             clock: Clock::start(),
             sink: OnceLock::new(),
             streams: Registry::new(),
-            books: Books::default(),
+            totals: Totals::default(),
             upkeep: Upkeep::default(),
             base: Epoch::random().as_u64(),
             epochs: AtomicU64::new(0),
@@ -77,7 +77,7 @@ impl Engine for MemoryEngine {
         let epoch = self.inner.next_epoch();
         self.inner.with(channel, |cell, stream| {
             stream.known = true;
-            stream.reset(epoch, &self.inner.books);
+            stream.reset(epoch, &self.inner.totals);
             self.inner.emptied(cell, stream);
             self.inner.sink().reset(channel, epoch);
         });
@@ -91,15 +91,17 @@ impl Engine for MemoryEngine {
             self.inner.emptied(cell, stream);
             (!stream.known && stream.interests == 0).then(|| cell.clone())
         });
-        unknown.iter().for_each(|cell| self.inner.forget_unknown(cell));
+        if let Some(cell) = unknown {
+            self.inner.forget_unknown(&cell);
+        }
         self.inner.forget_idle();
     }
 
     fn stats(&self) -> EngineStats {
         EngineStats {
             channels: self.inner.streams.len() as u64,
-            publications: self.inner.books.publications(),
-            bytes: self.inner.books.bytes(),
+            publications: self.inner.totals.publications(),
+            bytes: self.inner.totals.bytes(),
             store: None,
         }
     }

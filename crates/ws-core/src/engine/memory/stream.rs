@@ -16,32 +16,32 @@ pub(super) struct Stream {
     top: u64,
     /// Subscribers on this node.
     pub(super) interests: u32,
-    /// It waits for the moment when something in it expires.
+    /// It is in the list of streams that are due to expire.
     pub(super) scheduled: bool,
     pub(super) idle: Idle,
-    /// It is no longer registered: look it up again.
+    /// It is no longer registered: look the stream up again.
     pub(super) gone: bool,
-    /// Somebody was told its epoch.
+    /// Its epoch has been reported to somebody.
     pub(super) known: bool,
-    /// The latest time that a publication of it has shown; 0: none.
+    /// The `time` of its newest publication; 0: none.
     shown_ms: u64,
-    /// Most channels are empty.
-    kept: Option<Box<Kept>>,
+    /// `None` while nothing is retained, as in most channels.
+    retained: Option<Box<Retained>>,
 }
 
-/// Whether a stream stands among the idle ones.
+/// Whether a stream is in the list of idle streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Idle {
     No,
-    /// It does.
+    /// It is in the list.
     Listed,
-    /// It does, and was used and became idle again since.
+    /// It is in the list, and has been used and become idle again since.
     Again,
 }
 
-/// The publications up to `top`, without a hole.
+/// The retained publications up to `top`, without a hole.
 #[derive(Debug, Default)]
-struct Kept {
+struct Retained {
     entries: VecDeque<Entry>,
     ids: HashMap<Arc<str>, u64>,
 }
@@ -52,18 +52,18 @@ struct Entry {
     data: Range<usize>,
     id: Option<Arc<str>>,
     at_ms: u64,
-    /// Its age limit, in milliseconds; `u64::MAX`: none.
+    /// When it expires, on the engine's clock; `u64::MAX`: never.
     expires_ms: u64,
 }
 
-/// What all streams of an engine hold together.
+/// Totals over all streams of an engine.
 #[derive(Debug, Default)]
-pub(super) struct Books {
+pub(super) struct Totals {
     publications: AtomicU64,
     bytes: AtomicU64,
 }
 
-/// What came of an append.
+/// The result of an append.
 #[derive(Debug)]
 pub(super) enum Outcome {
     New(Publication),
@@ -81,17 +81,17 @@ impl Stream {
             gone: false,
             known: false,
             shown_ms: 0,
-            kept: None,
+            retained: None,
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.kept.is_none()
+        self.retained.is_none()
     }
 
-    /// When the oldest publication expires, where one does.
+    /// When the oldest publication expires, if it does.
     pub(super) fn expires_ms(&self) -> Option<u64> {
-        let oldest = self.kept.as_ref()?.entries.front()?;
+        let oldest = self.retained.as_ref()?.entries.front()?;
         Some(oldest.expires_ms).filter(|at| *at != u64::MAX)
     }
 
@@ -99,48 +99,48 @@ impl Stream {
         &mut self,
         append: &mut Append<'_>,
         now_ms: u64,
-        books: &Books,
+        totals: &Totals,
     ) -> Result<Outcome, EngineError> {
-        self.expire(now_ms, books);
-        if let Some(offset) = append.msg_id.and_then(|id| self.kept.as_ref()?.ids.get(id).copied()) {
-            let first = &self.kept.as_ref().map(|kept| &kept.entries[kept.at(offset, self.top)]);
+        self.expire(now_ms, totals);
+        if let Some(offset) = append.msg_id.and_then(|id| self.retained.as_ref()?.ids.get(id).copied()) {
+            let first = &self.retained.as_ref().map(|retained| &retained.entries[retained.at(offset, self.top)]);
             let same = first.is_some_and(|first| first.body[first.data.clone()] == append.body[append.data.clone()]);
             return if same { Ok(Outcome::Duplicate(offset)) } else { Err(EngineError::Conflict) };
         }
         self.show(append);
         self.top += 1;
-        let kept = self.kept.get_or_insert_default();
+        let retained = self.retained.get_or_insert_default();
         let id: Option<Arc<str>> = append.msg_id.map(Arc::from);
         if let Some(id) = &id {
-            kept.ids.insert(id.clone(), self.top);
+            retained.ids.insert(id.clone(), self.top);
         }
         let expires_ms = expiry(now_ms, append.retention.ttl);
         let entry = Entry { body: append.body.clone(), data: append.data.clone(), id, at_ms: now_ms, expires_ms };
-        books.add(&entry);
-        kept.entries.push_back(entry);
-        self.trim(append.retention, now_ms, books);
+        totals.add(&entry);
+        retained.entries.push_back(entry);
+        self.trim(append.retention, now_ms, totals);
         Ok(Outcome::New(Publication { offset: Some(self.top), body: append.body.clone() }))
     }
 
-    /// Sees to it that the times that the channel shows do not go back.
+    /// Ensures that the times of the channel do not go back.
     fn show(&mut self, append: &mut Append<'_>) {
         let Some((shown_ms, sets_back)) = time::follow(&mut append.body, &append.data, self.shown_ms) else { return };
         self.shown_ms = shown_ms;
         if sets_back {
-            let mut newest_first = self.kept.iter_mut().flat_map(|kept| kept.entries.iter_mut().rev());
+            let mut newest_first = self.retained.iter_mut().flat_map(|retained| retained.entries.iter_mut().rev());
             while newest_first.next().is_some_and(|entry| time::limit(&mut entry.body, &entry.data, shown_ms)) {}
         }
     }
 
-    pub(super) fn history(&mut self, query: &HistoryQuery<'_>, now_ms: u64, books: &Books) -> History {
-        self.trim(query.retention, now_ms, books);
+    pub(super) fn history(&mut self, query: &HistoryQuery<'_>, now_ms: u64, totals: &Totals) -> History {
+        self.trim(query.retention, now_ms, totals);
         let oldest = self.top + 1 - self.len();
         let from = oldest.max(query.after.saturating_add(1));
         let to = query.before.unwrap_or(u64::MAX).min(self.top + 1);
         let mut history =
             History { epoch: self.epoch, top: self.top, oldest, publications: Vec::new(), more: from < to };
-        let Some(kept) = self.kept.as_ref().filter(|_| from < to) else { return history };
-        let entries = kept.entries.range(kept.at(from, self.top)..=kept.at(to - 1, self.top));
+        let Some(retained) = self.retained.as_ref().filter(|_| from < to) else { return history };
+        let entries = retained.entries.range(retained.at(from, self.top)..=retained.at(to - 1, self.top));
         if query.reverse {
             take((from..to).rev().zip(entries.rev()), query, &mut history);
         } else {
@@ -150,60 +150,60 @@ impl Stream {
         history
     }
 
-    /// Begins again.
-    pub(super) fn reset(&mut self, epoch: Epoch, books: &Books) {
-        self.drop_oldest(usize::MAX, books);
+    /// Starts a new, empty stream.
+    pub(super) fn reset(&mut self, epoch: Epoch, totals: &Totals) {
+        self.drop_oldest(usize::MAX, totals);
         (self.epoch, self.top, self.shown_ms) = (epoch, 0, 0);
     }
 
-    /// Gives up what is too old.
-    pub(super) fn expire(&mut self, now_ms: u64, books: &Books) {
+    /// Drops what has expired.
+    pub(super) fn expire(&mut self, now_ms: u64, totals: &Totals) {
         while self.expires_ms().is_some_and(|at| at <= now_ms) {
-            self.drop_oldest(1, books);
+            self.drop_oldest(1, totals);
         }
     }
 
-    /// Gives up half of what there is, the older one, and at least one publication.
-    pub(super) fn drop_half(&mut self, books: &Books) {
-        self.drop_oldest(self.len().div_ceil(2) as usize, books);
+    /// Drops the older half of the publications, at least one.
+    pub(super) fn drop_half(&mut self, totals: &Totals) {
+        self.drop_oldest(self.len().div_ceil(2) as usize, totals);
     }
 
-    /// Gives up what is too much, and what is too old by this retention, which may be another one than before.
-    fn trim(&mut self, retention: Retention, now_ms: u64, books: &Books) {
-        self.drop_oldest((self.len() as usize).saturating_sub(retention.size), books);
+    /// Drops what this retention does not keep; it may differ from the one that the publications were stored with.
+    fn trim(&mut self, retention: Retention, now_ms: u64, totals: &Totals) {
+        self.drop_oldest((self.len() as usize).saturating_sub(retention.size), totals);
         let is_old = |entry: &Entry| expiry(entry.at_ms, retention.ttl).min(entry.expires_ms) <= now_ms;
-        while self.kept.as_ref().and_then(|kept| kept.entries.front()).is_some_and(is_old) {
-            self.drop_oldest(1, books);
+        while self.retained.as_ref().and_then(|retained| retained.entries.front()).is_some_and(is_old) {
+            self.drop_oldest(1, totals);
         }
     }
 
-    fn drop_oldest(&mut self, n: usize, books: &Books) {
-        let Some(kept) = &mut self.kept else { return };
-        for _ in 0..n.min(kept.entries.len()) {
-            let Some(entry) = kept.entries.pop_front() else { break };
-            books.remove(&entry);
+    fn drop_oldest(&mut self, n: usize, totals: &Totals) {
+        let Some(retained) = &mut self.retained else { return };
+        for _ in 0..n.min(retained.entries.len()) {
+            let Some(entry) = retained.entries.pop_front() else { break };
+            totals.remove(&entry);
             if let Some(id) = &entry.id {
-                kept.ids.remove(id);
+                retained.ids.remove(id);
             }
         }
-        if kept.entries.is_empty() {
-            self.kept = None;
+        if retained.entries.is_empty() {
+            self.retained = None;
         }
     }
 
     fn len(&self) -> u64 {
-        self.kept.as_ref().map_or(0, |kept| kept.entries.len() as u64)
+        self.retained.as_ref().map_or(0, |retained| retained.entries.len() as u64)
     }
 }
 
-impl Kept {
+impl Retained {
     /// Index of a retained offset.
     fn at(&self, offset: u64, top: u64) -> usize {
         self.entries.len() - 1 - (top - offset) as usize
     }
 }
 
-impl Books {
+impl Totals {
     pub(super) fn publications(&self) -> u64 {
         self.publications.load(Ordering::Relaxed)
     }
@@ -237,7 +237,7 @@ fn expiry(at_ms: u64, ttl: Duration) -> u64 {
     }
 }
 
-/// Takes as much as the query allows.
+/// Copies as much as the query allows.
 fn take<'a>(entries: impl Iterator<Item = (u64, &'a Entry)>, query: &HistoryQuery<'_>, history: &mut History) {
     let mut bytes = 0;
     for (offset, entry) in entries.take(query.limit) {
@@ -255,37 +255,37 @@ mod tests {
 
     const SECOND: Retention = Retention { size: 100, ttl: Duration::from_secs(1) };
 
-    fn stream() -> (Stream, Books) {
-        (Stream::new(Epoch::random()), Books::default())
+    fn stream() -> (Stream, Totals) {
+        (Stream::new(Epoch::random()), Totals::default())
     }
 
-    /// Appends so many bytes, all of which are data.
-    fn append(stream: &mut Stream, books: &Books, bytes: &[u8], id: Option<&str>, now_ms: u64) -> Outcome {
+    /// Appends a body that is all data.
+    fn append(stream: &mut Stream, totals: &Totals, bytes: &[u8], id: Option<&str>, now_ms: u64) -> Outcome {
         let mut append =
             Append { channel: "a", retention: SECOND, body: bytes.into(), data: 0..bytes.len(), msg_id: id };
-        stream.append(&mut append, now_ms, books).expect("no conflict")
+        stream.append(&mut append, now_ms, totals).expect("no conflict")
     }
 
-    fn offsets(stream: &mut Stream, books: &Books, retention: Retention, now_ms: u64) -> Vec<u64> {
+    fn offsets(stream: &mut Stream, totals: &Totals, retention: Retention, now_ms: u64) -> Vec<u64> {
         let (after, before, limit, bytes_max) = (0, None, 1000, 1 << 20);
         let query = HistoryQuery { channel: "a", retention, after, before, reverse: false, limit, bytes_max };
-        let history = stream.history(&query, now_ms, books);
+        let history = stream.history(&query, now_ms, totals);
         assert_eq!(history.top + 1 - history.oldest, history.publications.len() as u64, "without a hole up to the top");
         history.publications.iter().filter_map(|publication| publication.offset).collect()
     }
 
     #[test]
     fn a_publication_expires_to_the_millisecond() {
-        let (mut stream, books) = stream();
-        append(&mut stream, &books, b"1", None, 500);
-        append(&mut stream, &books, b"2", None, 501);
+        let (mut stream, totals) = stream();
+        append(&mut stream, &totals, b"1", None, 500);
+        append(&mut stream, &totals, b"2", None, 501);
         assert_eq!(stream.expires_ms(), Some(1500));
-        stream.expire(1499, &books);
-        assert_eq!(books.publications(), 2);
-        stream.expire(1500, &books);
-        assert_eq!((books.publications(), stream.expires_ms()), (1, Some(1501)));
-        assert_eq!(offsets(&mut stream, &books, SECOND, 1500), [2]);
-        assert_eq!(offsets(&mut stream, &books, SECOND, 1501), [0; 0]);
+        stream.expire(1499, &totals);
+        assert_eq!(totals.publications(), 2);
+        stream.expire(1500, &totals);
+        assert_eq!((totals.publications(), stream.expires_ms()), (1, Some(1501)));
+        assert_eq!(offsets(&mut stream, &totals, SECOND, 1500), [2]);
+        assert_eq!(offsets(&mut stream, &totals, SECOND, 1501), [0; 0]);
         assert!(stream.is_empty());
     }
 
@@ -293,55 +293,55 @@ mod tests {
     fn the_shorter_of_two_ttls_counts() {
         let (half, none) = (Duration::from_millis(500), Duration::ZERO);
         for (ttl, until_ms) in [(half, 500), (none, 1000), (Duration::from_secs(2), 1000)] {
-            let (mut stream, books) = stream();
-            append(&mut stream, &books, b"1", None, 0);
+            let (mut stream, totals) = stream();
+            append(&mut stream, &totals, b"1", None, 0);
             let retention = Retention { size: 100, ttl };
-            assert_eq!(offsets(&mut stream, &books, retention, until_ms - 1), [1], "{ttl:?}");
-            assert_eq!(offsets(&mut stream, &books, retention, until_ms), [0; 0], "{ttl:?}");
+            assert_eq!(offsets(&mut stream, &totals, retention, until_ms - 1), [1], "{ttl:?}");
+            assert_eq!(offsets(&mut stream, &totals, retention, until_ms), [0; 0], "{ttl:?}");
         }
     }
 
     #[test]
-    fn the_books_come_out_even() {
-        let (mut stream, books) = stream();
-        append(&mut stream, &books, b"12345", None, 0);
-        let plain = books.bytes();
+    fn totals_come_out_even() {
+        let (mut stream, totals) = stream();
+        append(&mut stream, &totals, b"12345", None, 0);
+        let plain = totals.bytes();
         assert_eq!(plain, 5 + MEMORY_ENTRY_BYTES as u64);
-        append(&mut stream, &books, b"12345", Some("id"), 0);
-        assert_eq!(books.bytes(), 2 * plain + 4, "the id is there twice");
-        append(&mut stream, &books, b"12345", Some("id"), 0);
-        assert_eq!((books.publications(), books.bytes()), (2, 2 * plain + 4), "a duplicate costs nothing");
-        stream.reset(Epoch::random(), &books);
-        assert_eq!((books.publications(), books.bytes()), (0, 0));
+        append(&mut stream, &totals, b"12345", Some("id"), 0);
+        assert_eq!(totals.bytes(), 2 * plain + 4, "the id is there twice");
+        append(&mut stream, &totals, b"12345", Some("id"), 0);
+        assert_eq!((totals.publications(), totals.bytes()), (2, 2 * plain + 4), "a duplicate costs nothing");
+        stream.reset(Epoch::random(), &totals);
+        assert_eq!((totals.publications(), totals.bytes()), (0, 0));
         assert!(stream.is_empty());
     }
 
     #[test]
     fn half_is_the_older_half_and_at_least_one() {
-        let (mut stream, books) = stream();
+        let (mut stream, totals) = stream();
         for i in 1..=5_u8 {
-            append(&mut stream, &books, &[i], None, 0);
+            append(&mut stream, &totals, &[i], None, 0);
         }
         for left in [vec![4, 5], vec![5], vec![], vec![]] {
-            stream.drop_half(&books);
-            assert_eq!(offsets(&mut stream, &books, SECOND, 0), left);
-            assert_eq!(books.publications(), left.len() as u64);
+            stream.drop_half(&totals);
+            assert_eq!(offsets(&mut stream, &totals, SECOND, 0), left);
+            assert_eq!(totals.publications(), left.len() as u64);
         }
-        assert!(matches!(append(&mut stream, &books, b"6", None, 0), Outcome::New(last) if last.offset == Some(6)));
+        assert!(matches!(append(&mut stream, &totals, b"6", None, 0), Outcome::New(last) if last.offset == Some(6)));
     }
 
     #[test]
     fn an_id_is_found_whatever_was_given_up_before_it() {
-        let (mut stream, books) = stream();
+        let (mut stream, totals) = stream();
         for (i, id) in ["a", "b", "c", "d"].into_iter().enumerate() {
-            append(&mut stream, &books, id.as_bytes(), Some(id), i as u64);
+            append(&mut stream, &totals, id.as_bytes(), Some(id), i as u64);
         }
-        stream.drop_half(&books);
-        assert!(matches!(append(&mut stream, &books, b"c", Some("c"), 5), Outcome::Duplicate(3)));
-        assert!(matches!(append(&mut stream, &books, b"d", Some("d"), 5), Outcome::Duplicate(4)));
-        assert!(matches!(append(&mut stream, &books, b"other", Some("a"), 5), Outcome::New(_)), "a is free");
+        stream.drop_half(&totals);
+        assert!(matches!(append(&mut stream, &totals, b"c", Some("c"), 5), Outcome::Duplicate(3)));
+        assert!(matches!(append(&mut stream, &totals, b"d", Some("d"), 5), Outcome::Duplicate(4)));
+        assert!(matches!(append(&mut stream, &totals, b"other", Some("a"), 5), Outcome::New(_)), "a is free");
         let mut conflict =
             Append { channel: "a", retention: SECOND, body: b"x"[..].into(), data: 0..1, msg_id: Some("d") };
-        assert_eq!(stream.append(&mut conflict, 5, &books).err(), Some(EngineError::Conflict));
+        assert_eq!(stream.append(&mut conflict, 5, &totals).err(), Some(EngineError::Conflict));
     }
 }

@@ -1,6 +1,7 @@
-//! Which streams of the memory engine need looking after. The cost never depends on the number of channels.
+//! Which streams of the memory engine need maintenance. Its cost does not depend on the number of channels.
 //!
-//! Lock order: a stream, then one list of [`Upkeep`]. Who has a stream out of a list holds no list.
+//! Lock order: a stream, then one list of [`Upkeep`]. A list's lock is released before a stream taken from it is
+//! locked.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -13,19 +14,19 @@ use super::cell::Cell;
 /// [`Cell::at`] of a stream that holds nothing.
 pub(super) const NOWHERE: u64 = u64::MAX;
 
-/// Streams that need looking after.
+/// The streams that need maintenance.
 #[derive(Debug, Default)]
 pub(super) struct Upkeep {
     /// By the second in which their oldest publication expires; each stream once at most.
     pub(super) due: Mutex<BTreeMap<u64, Vec<Arc<Cell>>>>,
     /// Those that hold publications, in no order.
     pub(super) holders: Mutex<Vec<Arc<Cell>>>,
-    /// Who of the holders is to give up something next.
-    pub(super) hand: AtomicUsize,
-    /// Those without publications and subscribers, the one that has been so for longest first; each once at
-    /// most. Some of them have come to life since, and some are idle again.
+    /// Counts up: selects the holder that drops something next.
+    pub(super) next_evicted: AtomicUsize,
+    /// Streams without publications and subscribers, longest idle first; each at most once. Some of them may have been
+    /// used since, and may be idle again.
     pub(super) idle: Mutex<VecDeque<Arc<Cell>>>,
-    /// How many those are, for who only wants to know that they are not too many.
+    /// How many those are, to check the limit without the lock.
     pub(super) idle_len: AtomicUsize,
 }
 
@@ -36,7 +37,7 @@ impl Upkeep {
         self.idle_len.store(idle.len(), Ordering::Relaxed);
     }
 
-    /// The one that has been idle for longest, if there are more than so many.
+    /// Takes the one that has been idle for longest, if there are more than `max`.
     pub(super) fn take_idle(&self, max: usize) -> Option<Arc<Cell>> {
         let mut idle = self.idle.lock();
         let cell = if idle.len() > max { idle.pop_front() } else { None };

@@ -1,5 +1,5 @@
-//! Publishers that are faster than the engine or the fan-out: what they have on its way never goes over what a log holds,
-//! and who waits is woken in its turn.
+//! Publishers that are faster than the engine or the fan-out: what is ahead never exceeds what a log holds, and waiters
+//! are woken in their turn.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ const PLENTY: usize = 1 << 30;
 /// Bytes of each publication.
 const BYTES: usize = 60_000;
 
-/// An engine whose calls all wait, and channels that keep little or nothing.
+/// An engine whose calls are all delayed, and channels that keep little or nothing.
 fn late(limits: Limits) -> (Arc<Record>, Hub) {
     let record = Arc::new(Record::new(4));
     let short = ChannelOptions { history_size: 2, ..options() };
@@ -37,7 +37,8 @@ fn subscribe(client: &mut Client, record: &Record, channel: &str) {
     client.read();
 }
 
-/// Publishes as much as is taken, has the engine deliver all of it at the same moment, and so on. How much was held.
+/// Publishes as much as is accepted, has the engine deliver all of it at once, and repeats that. Returns how much was
+/// held.
 async fn flood(record: &Record, hub: &Hub, channels: &[&str]) -> usize {
     const EACH: usize = 80;
     let mut readers: Vec<_> = channels.iter().map(|_| Client::connect(hub, PLENTY)).collect();
@@ -54,7 +55,7 @@ async fn flood(record: &Record, hub: &Hub, channels: &[&str]) -> usize {
             held += usize::from(*left > 0);
             publisher.go_on();
         }
-        // At once, before the fan-out goes round.
+        // At once, before the fan-out runs.
         while record.let_go() {}
         assert!(hub.log_bytes() <= hub.limits().channel_logs_bytes_max as u64);
         settle().await;
@@ -73,7 +74,7 @@ async fn flood(record: &Record, hub: &Hub, channels: &[&str]) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_engine_has_taken_counts_as_ahead_in_its_channel() {
+async fn publications_in_the_engine_count_as_ahead_in_their_channel() {
     for channel in ["short:a", "pass:a"] {
         let (record, hub) = late(limits());
         assert!(flood(&record, &hub, &[channel]).await > 0, "nobody was held back: the test shows nothing");
@@ -88,7 +89,7 @@ async fn and_in_all_channels_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_the_engine_is_woken_by_it_alone_in_turn_and_as_fit() {
+async fn waiters_for_the_engine_are_woken_by_it_alone_in_turn_and_as_fit() {
     let (record, hub) = late(limits());
     let mut waiting: Vec<_> = (0..10).map(|_| Client::connect(&hub, PLENTY)).collect();
     let mut other = Client::connect(&hub, PLENTY);
@@ -119,7 +120,7 @@ async fn who_waits_for_the_engine_is_woken_by_it_alone_in_turn_and_as_fit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_room_in_a_channel_is_not_woken_by_another() {
+async fn a_waiter_for_room_in_a_channel_is_not_woken_by_another() {
     let (record, hub) = late(limits());
     let mut readers: Vec<_> = (0..2).map(|_| Client::connect(&hub, PLENTY)).collect();
     subscribe(&mut readers[0], &record, "pass:a");
@@ -142,7 +143,7 @@ async fn who_waits_for_room_in_a_channel_is_not_woken_by_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_cannot_be_answered_leaves_its_turn_to_the_next() {
+async fn a_publisher_with_a_full_outbox_leaves_its_turn_to_the_next() {
     let (record, hub) = late(limits());
     let mut waiting: Vec<_> = [0, PLENTY].into_iter().map(|room| Client::connect(&hub, room)).collect();
     record.set_room(false);
@@ -150,7 +151,7 @@ async fn who_cannot_be_answered_leaves_its_turn_to_the_next() {
         client.is_woken();
         assert_eq!(publish(client, "short:a"), Flow::Hold);
     }
-    // As much as may wait.
+    // As much as may be unanswered.
     waiting[0].connection.queue(&vec![0; hub.limits().outbox_bytes_max]);
     (0..3).for_each(|_| waiting.push(Client::connect(&hub, PLENTY)));
     for client in &mut waiting[2..] {

@@ -1,5 +1,5 @@
-//! Many readers that catch up from an engine that answers late: nobody holds what it cannot use, everybody gets
-//! a turn, and nobody waits for the sweep. No time passes in these tests.
+//! Many readers that catch up from an engine that answers late: no reader holds an answer that it cannot use, all get
+//! their turn, and none waits for the sweep. No time passes in these tests.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::client::{Client, hub_with, limits, options, settle};
 
 const PLENTY: usize = 1 << 30;
 
-/// More than a shard may ask for at a time, in one connection.
+/// More channels in one connection than a shard may query at a time.
 const CHANNELS: usize = 40;
 
 /// Publications in each of them.
@@ -24,7 +24,7 @@ struct World {
 }
 
 impl World {
-    /// All calls to the engine wait.
+    /// All calls to the engine are delayed.
     async fn new() -> Self {
         let record = Arc::new(Record::new(4));
         let passing = ChannelOptions { history_size: 0, ..options() };
@@ -61,7 +61,7 @@ impl World {
         self.request(client, "publish", json!({"channel": channel, "data": "x".repeat(bytes)})).await;
     }
 
-    /// A client that takes so many bytes, subscribed to all channels from their beginning.
+    /// A client that takes so many bytes, subscribed to all channels from their start.
     async fn subscribed(&self, room: usize) -> Client {
         let mut client = Client::connect(&self.hub, room);
         for nth in 0..CHANNELS {
@@ -70,7 +70,7 @@ impl World {
         client
     }
 
-    /// Lets the engine answer whatever it is asked.
+    /// Lets the engine answer everything.
     async fn answer_all(&self) {
         for _ in 0..1000 {
             settle().await;
@@ -111,7 +111,7 @@ async fn clients_that_do_not_read_keep_nobody_from_catching_up() {
     }
     world.answer_all().await;
     check_that_others_catch_up(&world).await;
-    // Their questions are asked again when they can use the answers.
+    // They ask again when they can use the answers.
     for mut client in slow {
         client.make_room(PLENTY);
         world.answer_all().await;
@@ -120,13 +120,13 @@ async fn clients_that_do_not_read_keep_nobody_from_catching_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn clients_that_leave_with_questions_open_give_them_back() {
+async fn clients_that_leave_close_their_open_queries() {
     let world = World::new().await;
     for room in [0, PLENTY] {
         for _ in 0..50 {
             drop(world.subscribed(room).await);
         }
-        // Answered for readers that are blocked, and then gone.
+        // Answered for readers that are blocked and then leave.
         let mut blocked = Vec::new();
         for _ in 0..6 {
             blocked.push(world.subscribed(room).await);
@@ -185,7 +185,7 @@ async fn busy_channels_do_not_starve_another_of_the_same_client() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_kept_for_a_blocked_reader_is_given_up_when_it_leaves() {
+async fn the_backlog_of_a_blocked_reader_is_dropped_when_it_leaves() {
     let world = World::new().await;
     let mut clients: Vec<_> = (0..4).map(|nth| Client::connect(&world.hub, if nth < 2 { 0 } else { PLENTY })).collect();
     for client in &mut clients {

@@ -1,4 +1,4 @@
-//! An engine that answers when the test says so: what goes on meanwhile, and what waits.
+//! An engine that answers when the test says so: what continues meanwhile, and what waits.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use ws_core::{ChannelOptions, Flow, Hub};
 use super::record::Record;
 use crate::client::{Client, hub_with, limits, options, settle};
 
-/// All calls wait.
+/// All calls are delayed.
 fn late() -> (Arc<Record>, Hub) {
     let record = Arc::new(Record::new(4));
     let kept = ChannelOptions { history_size: 10_000, ..options() };
@@ -26,7 +26,7 @@ fn publish(client: &mut Client, id: u64) -> Flow {
     client.say(&request(id, "publish", json!({"channel": "a", "data": id})))
 }
 
-/// The ids of what was answered, errors with a minus.
+/// The ids of answered requests; negative for errors.
 fn answered(client: &mut Client) -> Vec<i64> {
     client.go_on();
     ids(&client.read())
@@ -83,9 +83,9 @@ async fn nothing_overtakes_an_unanswered_publication() {
     assert_eq!(answered(&mut client), [1, 2]);
 }
 
-/// Two ask for pages from different places, and the first page serves both for a while.
+/// Two readers need pages from different offsets, and the first page serves both for a while.
 #[tokio::test(start_paused = true)]
-async fn the_answer_to_an_old_question_is_none() {
+async fn the_answer_to_an_old_query_is_not_used() {
     const STORED: u64 = 1500;
     let (record, hub) = late();
     let mut publisher = Client::connect(&hub, 1 << 30);
@@ -107,7 +107,7 @@ async fn the_answer_to_an_old_question_is_none() {
     let mut seen: Vec<u64> = (0..10).map(|nth| 7 * nth).collect();
     for _ in 0..100 {
         settle().await;
-        // All that was asked for is answered at the same moment.
+        // Everything is answered at once.
         while record.let_go() {}
         for (reader, seen) in readers.iter_mut().zip(&mut seen) {
             for frame in reader.read() {
@@ -126,7 +126,7 @@ async fn the_answer_to_an_old_question_is_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_finds_no_room_in_the_engine_waits_for_it() {
+async fn publishers_wait_for_room_in_the_engine() {
     let (record, hub) = late();
     let mut client = Client::connect(&hub, 1 << 20);
     record.set_room(false);
@@ -141,7 +141,8 @@ async fn who_finds_no_room_in_the_engine_waits_for_it() {
     assert_eq!(answered(&mut client), [2]);
 }
 
-/// Whoever drives the session may find room where the session found none: the fan-out has emptied the outbox meanwhile.
+/// The driver of a session may find room where the session found none, because the fan-out has emptied the outbox
+/// meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_stops_for_want_of_room_says_so() {
     let (record, hub) = late();

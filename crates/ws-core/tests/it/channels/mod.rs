@@ -1,5 +1,5 @@
-//! Channels under random clients, sockets, orders and answers of the engine, against the simplest model
-//! there is: lists of all publications. Invariants 2, 3 and 5 of the architecture.
+//! Channels under random clients, sockets, schedules and answers of the engine, against the simplest model: lists of
+//! all publications. Invariants 2, 3 and 5 of the architecture.
 
 mod ahead;
 mod catch_up;
@@ -14,14 +14,14 @@ use proptest::prelude::*;
 use ws_core::engine::Engine;
 use ws_core::{ChannelOptions, Hub, Limits, OnLag};
 
-use self::reader::{Asked, Reader, is_passing};
+use self::reader::{Asked, Reader, is_ephemeral};
 use self::record::Record;
 use crate::client::{hub_with, limits, options, settle};
 
 /// Publications that are kept in a channel.
 const HISTORY: usize = 10;
 
-/// With history, skipping without a word, and without history.
+/// With history and gaps, with history and silent skipping, and without history.
 const CHANNELS: [&str; 4] = ["a", "b", "latest:c", "pass:d"];
 
 #[derive(Debug, Clone)]
@@ -55,22 +55,22 @@ enum Op {
         who: usize,
         room: usize,
     },
-    /// The channel begins again.
+    /// The channel starts a new epoch.
     Remove {
         channel: usize,
     },
-    /// The engine does one thing that it was asked for.
+    /// The engine completes one call.
     Engine,
     Settle,
 }
 
-/// Where a subscription begins.
+/// Where a subscription starts.
 #[derive(Debug, Clone)]
 enum Back {
     Now,
-    /// Behind what it knew when it was subscribed last, so many further back.
+    /// After the last position that it has seen, minus this many.
     Known(u64),
-    /// In an epoch that never was.
+    /// In an epoch that never existed.
     Unknown,
     Rewind(u64),
 }
@@ -130,7 +130,7 @@ impl World {
         match op {
             Op::Connect { room } => self.readers.push(Reader::connect(&self.hub, room, self.exact)),
             Op::Engine => drop(self.record.let_go()),
-            Op::Remove { channel } if !is_passing(CHANNELS[channel]) => {
+            Op::Remove { channel } if !is_ephemeral(CHANNELS[channel]) => {
                 self.record.remove(CHANNELS[channel], Box::new(|result| assert!(result.is_ok())));
             }
             _ if len == 0 => {}
@@ -148,7 +148,7 @@ impl World {
                     self.publish(who % len, CHANNELS[channel], bytes);
                 }
             }
-            Op::PublishAgain { channel, .. } if is_passing(CHANNELS[channel]) => {}
+            Op::PublishAgain { channel, .. } if is_ephemeral(CHANNELS[channel]) => {}
             Op::PublishAgain { who, channel } => self.publish(who % len, CHANNELS[channel], 0),
             Op::MakeRoom { who, room } => self.readers[who % len].client.make_room(room),
             Op::Remove { .. } | Op::Settle => {}
@@ -158,7 +158,7 @@ impl World {
     fn publish(&mut self, who: usize, channel: &str, bytes: usize) {
         let (n, fill) = (self.published, "x".repeat(bytes));
         let extra = format!(r#","data":{{"fill":"{fill}","n":{n}}},"msg_id":"{n}""#);
-        // The same id with other data is a conflict, which is none of this test's business.
+        // The same id with other data is a conflict, which this test ignores.
         let extra = if bytes == 0 { format!(r#","data":{{"again":{n}}},"msg_id":"again {n}""#) } else { extra };
         self.readers[who].say(Asked::Publish(channel.to_owned()), &extra);
     }
@@ -182,7 +182,7 @@ impl World {
         }
         for reader in &self.readers {
             assert!(reader.is_idle(), "not everything was answered");
-            assert!(reader.has_all(&self.record), "not everything has arrived: {:?}", reader.places);
+            assert!(reader.has_all(&self.record), "not everything has arrived: {:?}", reader.cursors);
         }
     }
 }
@@ -193,7 +193,7 @@ fn subscribe(reader: &mut Reader, channel: &str, back: &Back) {
         return;
     }
     let asked = match (back, reader.known.get(channel)) {
-        _ if is_passing(channel) => Asked::Now(name),
+        _ if is_ephemeral(channel) => Asked::Now(name),
         (Back::Known(back), Some((epoch, offset))) => Asked::Since(name, epoch.clone(), offset.saturating_sub(*back)),
         (Back::Unknown, _) => Asked::Since(name, "00000000000000ff".to_owned(), 3),
         (Back::Rewind(n), _) => Asked::Rewind(name, *n),

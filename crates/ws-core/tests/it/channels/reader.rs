@@ -1,4 +1,4 @@
-//! A client that knows the contract: whatever arrives, it knows whether it may.
+//! A client that knows the contract and checks everything that arrives.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,8 +9,8 @@ use ws_core::{Flow, Hub};
 use super::record::Record;
 use crate::client::Client;
 
-/// What a channel does with readers that are too far behind, by the name of its namespace.
-pub(super) fn is_passing(channel: &str) -> bool {
+/// The `on_lag` of a channel, by the name of its namespace.
+pub(super) fn is_ephemeral(channel: &str) -> bool {
     channel.starts_with("pass")
 }
 
@@ -23,12 +23,12 @@ pub(super) struct Reader {
     /// Its socket is never full, so it never misses anything.
     keeps_up: bool,
     exact: bool,
-    pub(super) places: HashMap<String, Place>,
-    /// Requests that are not answered, in their order.
+    pub(super) cursors: HashMap<String, ChannelCursor>,
+    /// Unanswered requests, in their order.
     asked: VecDeque<Asked>,
-    /// What the server has not taken yet.
+    /// Requests that the server has not taken yet.
     held: VecDeque<String>,
-    /// Positions that it has known, per channel.
+    /// Positions that it has seen, per channel.
     pub(super) known: HashMap<String, (String, u64)>,
     next_id: u64,
 }
@@ -43,14 +43,14 @@ pub(super) enum Asked {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct ChannelCursor {
     /// How many streams the channel had had before this one.
     pub(super) epoch: usize,
     /// The offset that comes next; in a channel without history, the count, and 0 before the first.
     pub(super) next: u64,
-    /// Only that it is not a later one is known, for the engine answered before the hub did.
+    /// The expected offset is only an upper bound, because the engine answered before the hub did.
     roughly: bool,
-    /// It has been where the stream was: from then on, a reader whose socket is never full misses nothing.
+    /// It has caught up once: from then on, a reader whose socket is never full misses nothing.
     live: bool,
 }
 
@@ -61,7 +61,7 @@ impl Reader {
             exact,
             client: Client::connect(hub, room),
             keeps_up: room >= 1 << 30,
-            places: HashMap::new(),
+            cursors: HashMap::new(),
             asked: VecDeque::new(),
             held: VecDeque::new(),
             known: HashMap::new(),
@@ -88,7 +88,7 @@ impl Reader {
         self.go_on();
     }
 
-    /// Takes the answers that are owed, and gives the server what it has not taken.
+    /// Takes the answers that have come, and sends requests that the server has not taken.
     pub(super) fn go_on(&mut self) {
         self.client.go_on();
         while let Some(text) = self.held.front() {
@@ -104,17 +104,17 @@ impl Reader {
         self.held.is_empty() && self.asked.is_empty()
     }
 
-    /// Whether it is subscribed as far as it has asked.
+    /// Whether it will be subscribed once all its requests are answered.
     pub(super) fn wants(&self, channel: &str) -> bool {
         let asked = self.asked.iter().rev().find_map(|asked| match asked {
             Asked::Now(name) | Asked::Since(name, ..) | Asked::Rewind(name, _) => (name == channel).then_some(true),
             Asked::Unsubscribe(name) => (name == channel).then_some(false),
             Asked::Publish(_) => None,
         });
-        asked.unwrap_or_else(|| self.places.contains_key(channel))
+        asked.unwrap_or_else(|| self.cursors.contains_key(channel))
     }
 
-    /// Looks at everything that has arrived.
+    /// Checks everything that has arrived.
     pub(super) fn check(&mut self, record: &Record) {
         for frame in self.client.read() {
             match frame["type"].as_str() {
@@ -134,23 +134,23 @@ impl Reader {
         match &asked {
             Asked::Publish(_) => {}
             Asked::Unsubscribe(channel) => {
-                let place = self.places.remove(channel).expect("it was subscribed");
-                if !is_passing(channel) && !place.roughly {
-                    self.known.insert(channel.clone(), (epoch(record, channel, place.epoch), place.next - 1));
+                let cursor = self.cursors.remove(channel).expect("it was subscribed");
+                if !is_ephemeral(channel) && !cursor.roughly {
+                    self.known.insert(channel.clone(), (epoch(record, channel, cursor.epoch), cursor.next - 1));
                 }
             }
             Asked::Now(channel) | Asked::Since(channel, ..) | Asked::Rewind(channel, _) => {
-                let place = self.begin(&asked, channel, data, record);
-                assert!(self.places.insert(channel.clone(), place).is_none(), "subscribed twice");
+                let cursor = self.begin(&asked, channel, data, record);
+                assert!(self.cursors.insert(channel.clone(), cursor).is_none(), "subscribed twice");
             }
         }
     }
 
-    fn begin(&self, asked: &Asked, channel: &str, data: &Value, record: &Record) -> Place {
-        if is_passing(channel) {
+    fn begin(&self, asked: &Asked, channel: &str, data: &Value, record: &Record) -> ChannelCursor {
+        if is_ephemeral(channel) {
             assert!(data["offset"].is_null() && data["epoch"].is_null(), "{data}");
             // Which one comes first is known when it comes.
-            return Place { epoch: 0, next: 0, roughly: false, live: true };
+            return ChannelCursor { epoch: 0, next: 0, roughly: false, live: true };
         }
         let (name, top) = (data["epoch"].as_str().expect("an epoch"), data["offset"].as_u64().expect("an offset"));
         let epoch = number(record, channel, name);
@@ -177,7 +177,7 @@ impl Reader {
             _ => top + 1,
         };
         let roughly = !self.exact && matches!(asked, Asked::Since(..) | Asked::Rewind(..)) && next == oldest;
-        Place { epoch, next, roughly, live: next == top + 1 }
+        ChannelCursor { epoch, next, roughly, live: next == top + 1 }
     }
 
     fn told(&mut self, data: &Value, record: &Record) {
@@ -186,60 +186,61 @@ impl Reader {
         }
         let channel = data["channel"].as_str().expect("a channel");
         let keeps_up = self.keeps_up;
-        let place = self.places.get_mut(channel).expect("an event of a channel that it is not subscribed to");
+        let cursor = self.cursors.get_mut(channel).expect("an event of a channel that it is not subscribed to");
         if data["event"] == "gap" {
-            return gap(place, channel, data, record, keeps_up);
+            return gap(cursor, channel, data, record, keeps_up);
         }
         assert_eq!(data["event"], "publication");
-        let found = record.with(channel, |stream| offset_of(&stream.epochs.get(place.epoch)?.1, data));
-        let offset = found.unwrap_or_else(|| panic!("never published in stream {}: {data}", place.epoch));
-        if skips(channel) && (!keeps_up || !place.live) {
-            assert!(offset >= place.next || place.roughly, "goes back: {data}");
-        } else if place.roughly {
-            assert!(offset <= place.next, "{channel}: lost without a gap: {data} at {place:?}");
+        let found = record.with(channel, |stream| offset_of(&stream.epochs.get(cursor.epoch)?.1, data));
+        let offset = found.unwrap_or_else(|| panic!("never published in stream {}: {data}", cursor.epoch));
+        if skips(channel) && (!keeps_up || !cursor.live) {
+            assert!(offset >= cursor.next || cursor.roughly, "goes back: {data}");
+        } else if cursor.roughly {
+            assert!(offset <= cursor.next, "{channel}: lost without a gap: {data} at {cursor:?}");
         } else {
-            let begins = is_passing(channel) && place.next == 0;
-            assert!(begins || offset == place.next, "{channel}: doubled, out of order, or lost: {data} at {place:?}");
+            let begins = is_ephemeral(channel) && cursor.next == 0;
+            assert!(begins || offset == cursor.next, "{channel}: doubled, out of order, or lost: {data} at {cursor:?}");
         }
-        (place.next, place.roughly) = (offset + 1, false);
+        (cursor.next, cursor.roughly) = (offset + 1, false);
     }
 
-    /// There was time for everything to arrive.
+    /// Checks the state after everything had time to arrive.
     pub(super) fn settled(&mut self, record: &Record) {
-        for (channel, place) in &mut self.places {
-            place.live |= record.with(channel, |stream| stream.count() + 1 == place.next);
+        for (channel, cursor) in &mut self.cursors {
+            cursor.live |= record.with(channel, |stream| stream.count() + 1 == cursor.next);
         }
     }
 
     /// Whether everything has arrived.
     pub(super) fn has_all(&self, record: &Record) -> bool {
-        self.places.iter().all(|(channel, place)| {
-            let nothing = is_passing(channel) && place.next == 0;
+        self.cursors.iter().all(|(channel, cursor)| {
+            let nothing = is_ephemeral(channel) && cursor.next == 0;
             nothing
-                || record
-                    .with(channel, |stream| stream.epochs.len() == place.epoch + 1 && stream.count() + 1 == place.next)
+                || record.with(channel, |stream| {
+                    stream.epochs.len() == cursor.epoch + 1 && stream.count() + 1 == cursor.next
+                })
         })
     }
 }
 
-fn gap(place: &mut Place, channel: &str, data: &Value, record: &Record, keeps_up: bool) {
-    assert!(!skips(channel) || !place.live || data["epoch"].is_string(), "nobody is told here: {data}");
+fn gap(cursor: &mut ChannelCursor, channel: &str, data: &Value, record: &Record, keeps_up: bool) {
+    assert!(!skips(channel) || !cursor.live || data["epoch"].is_string(), "nobody is told here: {data}");
     if let Some(name) = data["epoch"].as_str() {
         let epoch = number(record, channel, name);
-        assert!(epoch > place.epoch, "an epoch that is over: {data}");
-        *place = Place { epoch, next: 1, roughly: false, live: false };
+        assert!(epoch > cursor.epoch, "an epoch that is over: {data}");
+        *cursor = ChannelCursor { epoch, next: 1, roughly: false, live: false };
         return;
     }
-    assert!(!keeps_up || !place.live, "a gap for a reader that keeps up: {data} at {place:?}");
-    if is_passing(channel) {
+    assert!(!keeps_up || !cursor.live, "a gap for a reader that keeps up: {data} at {cursor:?}");
+    if is_ephemeral(channel) {
         // Before its first publication it does not know what it misses.
-        place.next += if place.next == 0 { 0 } else { data["missed"].as_u64().expect("how many") };
+        cursor.next += if cursor.next == 0 { 0 } else { data["missed"].as_u64().expect("how many") };
         return;
     }
     let (from, to) = (data["from"].as_u64().expect("from"), data["to"].as_u64().expect("to"));
-    assert!(from <= to && (from == place.next || place.roughly && from < place.next), "{data} at {place:?}");
-    assert!(!is_kept(record, channel, place.epoch, to), "gone, but still there: {data}");
-    (place.next, place.roughly) = (to + 1, false);
+    assert!(from <= to && (from == cursor.next || cursor.roughly && from < cursor.next), "{data} at {cursor:?}");
+    assert!(!is_kept(record, channel, cursor.epoch, to), "gone, but still there: {data}");
+    (cursor.next, cursor.roughly) = (to + 1, false);
 }
 
 fn offset_of(all: &[String], data: &Value) -> Option<u64> {

@@ -1,4 +1,4 @@
-//! An engine that keeps books for the model, and answers when the test says so.
+//! An engine that records what is published, for the model, and answers when the test says so.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,14 +10,14 @@ use ws_core::engine::{
 use ws_core::{MemoryEngine, MemoryLimits};
 use ws_proto::action::Ack;
 
-/// What was published in a channel, for good.
+/// What was ever published in a channel.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
     /// The newest last; the data of offset 1 first.
     pub(super) epochs: Vec<(Epoch, Vec<String>)>,
 }
 
-/// A memory engine whose calls may wait until they are let go.
+/// A memory engine whose calls may be delayed until the test releases them.
 #[derive(Debug)]
 pub(super) struct Record(Arc<Inner>);
 
@@ -53,7 +53,7 @@ impl Record {
         self.0.sink.get().filter(|_| room).iter().for_each(|sink| sink.has_room());
     }
 
-    /// Lets the oldest call that waits go. False when there is none.
+    /// Releases the oldest delayed call. False if there is none.
     pub(super) fn let_go(&self) -> bool {
         let call = self.0.calls.lock().expect("no panic while locked").1.pop_front();
         call.map(|call| call()).is_some()
@@ -66,7 +66,7 @@ impl Record {
     fn call(&self, call: impl FnOnce(&Inner) + Send + 'static) {
         let mut calls = self.0.calls.lock().expect("no panic while locked");
         calls.0 += 1;
-        // What waits is never overtaken.
+        // Delayed calls are never overtaken.
         if calls.0 % 4 < self.0.late || !calls.1.is_empty() {
             let inner = self.0.clone();
             calls.1.push_back(Box::new(move || call(&inner)));
@@ -83,7 +83,7 @@ impl Stream {
         self.epochs.last().map_or(0, |(_, all)| all.len() as u64)
     }
 
-    /// What is published in this epoch, which is the newest.
+    /// What was published in this epoch, which is the newest.
     fn of(&mut self, epoch: Epoch) -> &mut Vec<String> {
         if self.epochs.last().is_none_or(|(last, _)| *last != epoch) {
             self.epochs.push((epoch, Vec::new()));
@@ -97,7 +97,7 @@ impl Inner {
         f(self.streams.lock().expect("no panic while locked").entry(channel.to_owned()).or_default())
     }
 
-    /// Whoever gets the publication finds it in the books: they are closed meanwhile.
+    /// The record is locked meanwhile, so whoever gets the publication finds it there.
     fn append(&self, append: Append<'_>) -> Result<Appended, EngineError> {
         let data = String::from_utf8_lossy(&append.body[append.data.clone()]).into_owned();
         self.with(append.channel, |stream| {

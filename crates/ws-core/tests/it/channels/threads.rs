@@ -1,5 +1,5 @@
-//! The same with real threads: publishers, and clients that come, fall behind, go and come back, all at
-//! once, with a drain in the middle.
+//! The same with real threads: publishers, and clients that connect, fall behind, leave and return, all at once, with a
+//! drain in the middle.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,7 +42,7 @@ async fn publish(hub: Hub, record: Arc<Record>, who: usize, done: Arc<AtomicUsiz
     done.fetch_add(1, Ordering::SeqCst);
 }
 
-/// Comes back again and again, each time from where it was.
+/// Reconnects again and again, each time from its last position.
 async fn follow(hub: Hub, record: Arc<Record>, who: usize, done: Arc<AtomicUsize>) -> usize {
     let mut dice = Dice(1000 + who as u64);
     let room = |dice: &mut Dice| if who.is_multiple_of(2) { 1 << 30 } else { dice.roll(4000) as usize };
@@ -68,7 +68,7 @@ async fn follow(hub: Hub, record: Arc<Record>, who: usize, done: Arc<AtomicUsize
     visits
 }
 
-/// Stays until the end, and has everything then.
+/// Stays until the end, and must have everything then.
 async fn stay(hub: Hub, record: Arc<Record>, ready: Arc<AtomicUsize>, done: Arc<AtomicUsize>) {
     let mut reader = Reader::connect(&hub, 1 << 30, false);
     CHANNELS.iter().for_each(|channel| subscribe(&mut reader, channel, &Back::Now));

@@ -1,4 +1,4 @@
-//! A clock that is set, or goes on while the machine sleeps.
+//! A clock that is set, or that advances while the machine sleeps.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use ws_proto::CloseCode;
 use super::{connect, pass, terms};
 use crate::client::{Client, hub_at, limits, memory};
 
-/// Of the clock of one test, which is set by so much.
+/// How far the clock of one test is ahead.
 fn set(by_ms: &'static AtomicI64, duration: i64) {
     by_ms.store(duration * 1000, Ordering::Relaxed);
 }
@@ -28,7 +28,7 @@ async fn a_token_runs_out_by_the_clock_that_is_set() {
     pass(Duration::from_secs(120), &mut ann).await;
     assert_eq!(ann.events(), [""; 0], "set back by two hours, it holds for longer");
     let mut bob = connect(&hub, &json!({"user": "bob"}));
-    // As after the machine was asleep for an hour: the monotonic clock stood still.
+    // As after the machine slept for an hour: the monotonic clock did not advance.
     set(&BY_MS, 2_000);
     pass(second, &mut ann).await;
     assert_eq!(ann.events(), ["unsubscribed news token_expired true"], "the subscription's own token is over");
@@ -44,11 +44,11 @@ async fn a_token_runs_out_by_the_clock_that_is_set() {
 async fn the_time_to_authenticate_is_no_matter_of_the_clock_that_is_set() {
     static BY_MS: AtomicI64 = AtomicI64::new(0);
     let hub = hub_at(Clock::start_set(&BY_MS), limits(), &[], memory(), terms(false));
-    let mut stranger = Client::connect(&hub, 1 << 20);
+    let mut unauthenticated = Client::connect(&hub, 1 << 20);
     set(&BY_MS, 86_400);
-    pass(Duration::from_secs(5), &mut stranger).await;
-    stranger.is_closed_with(None);
+    pass(Duration::from_secs(5), &mut unauthenticated).await;
+    unauthenticated.is_closed_with(None);
     set(&BY_MS, -86_400);
-    pass(Duration::from_secs(6), &mut stranger).await;
-    stranger.is_closed_with(Some(CloseCode::NotAuthenticated));
+    pass(Duration::from_secs(6), &mut unauthenticated).await;
+    unauthenticated.is_closed_with(Some(CloseCode::NotAuthenticated));
 }

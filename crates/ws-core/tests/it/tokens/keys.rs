@@ -1,4 +1,4 @@
-//! Tokens that name keys which are not at hand: they wait until newer keys have been looked for, once.
+//! Tokens that name unknown keys: they wait until the keys have been renewed, once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,11 +9,11 @@ use ws_core::{Auth, Authenticator, Claims, Flow, Hub, TokenError};
 use super::{Believer, hub_in, terms};
 use crate::client::{Client, limits};
 
-/// Believes tokens once it has keys. Whoever asks for them waits until the test says so.
+/// Accepts tokens once it has keys. Renewals wait until the test says so.
 #[derive(Debug, Default)]
 struct Keyless {
     has_keys: AtomicBool,
-    /// There is nobody to ask.
+    /// Keys cannot be renewed.
     is_alone: AtomicBool,
     asking: Mutex<Asking>,
 }
@@ -70,7 +70,7 @@ fn token() -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_waits_for_newer_keys_and_the_requests_behind_it_too() {
+async fn a_token_waits_for_newer_keys_and_so_do_later_requests() {
     let (keyless, hub) = keyless();
     let mut client = Client::connect(&hub, 1 << 20);
     let authenticate = request("authenticate", &json!({"token": token()}));

@@ -1,8 +1,8 @@
-//! Tokens: who is let in with one and without, what it grants, and what happens when it runs out.
+//! Tokens: logging in with and without one, what it grants, and what happens when it expires.
 
 mod clock;
 mod keys;
-mod strangers;
+mod unauthenticated;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -17,7 +17,7 @@ use ws_proto::CloseCode;
 
 use crate::client::{Client, hub_at, limits, memory, options, settle};
 
-/// Takes claims in JSON for a token, and believes them.
+/// Accepts claims in JSON as a token, unchecked.
 #[derive(Debug)]
 struct Believer;
 
@@ -58,7 +58,7 @@ impl Authenticator for Believer {
     }
 }
 
-/// How far the clocks of the tests differ.
+/// The leeway for clock skew in the tests.
 const LEEWAY_MS: i64 = 5_000;
 
 const NOTICE: Duration = Duration::from_secs(30);
@@ -78,7 +78,7 @@ fn mode(subscribe: Access, publish: Access) -> ChannelOptions {
     ChannelOptions { subscribe, publish, ..options() }
 }
 
-/// A hub with a namespace for each mode.
+/// A hub with a namespace for each access mode.
 fn hub_in(auth: Auth, limits: Limits) -> Hub {
     let namespaces = [
         ("granted", mode(Access::Granted, Access::Granted)),
@@ -88,7 +88,7 @@ fn hub_in(auth: Auth, limits: Limits) -> Hub {
     hub_at(Clock::start_set(&NOT_SET), limits, &namespaces, memory(), auth)
 }
 
-/// The time of day goes with the test's.
+/// The time of day follows the test's clock.
 static NOT_SET: AtomicI64 = AtomicI64::new(0);
 
 fn hub() -> Hub {
@@ -107,7 +107,7 @@ impl Client {
         self.say(&json!({"id": "r", "type": "request", "action": action, "payload": payload}).to_string())
     }
 
-    /// What is answered: the data of a response, or the code of an error; events before it are lost.
+    /// The answer to a request: the data of a response, or the code of an error. Earlier events are dropped.
     fn ask(&mut self, action: &str, payload: &Value) -> Result<Value, String> {
         self.read();
         self.request(action, payload);
@@ -154,11 +154,11 @@ impl Client {
     }
 }
 
-/// Lets time pass, and the hub and the connection do what is due. The client gives signs of life.
+/// Lets time pass, and the hub and the connection do what is due. The client stays alive.
 async fn pass(time: Duration, client: &mut Client) {
     let mut left = time;
     while !left.is_zero() {
-        // No longer than the hub takes for a pause of the machine.
+        // Steps shorter than what the hub takes for a stall.
         let step = left.min(Duration::from_secs(2));
         client.say(r#"{"type":"pong"}"#);
         advance(step).await;
@@ -213,7 +213,7 @@ async fn a_bad_token_in_the_handshake_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_token_lists_and_is_not_possible_is_told() {
+async fn a_listed_channel_that_is_not_possible_is_reported() {
     let hub = hub_in(terms(true), Limits { channels_per_connection_max: 2, ..limits() });
     let listed = json!(["a b", "nowhere:a", "pair#bob", "pair#ann", "a", "a", "b"]);
     let mut ann = connect(&hub, &json!({"user": "ann", "channels": listed}));
@@ -230,7 +230,7 @@ async fn what_a_token_lists_and_is_not_possible_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_authenticates_later_is_seen_as_the_user() {
+async fn a_connection_that_authenticates_later_is_seen_as_its_user() {
     let hub = hub();
     let mut ann = Client::connect(&hub, 1 << 20);
     ann.subscribe("lobby").expect("everybody may");
@@ -338,7 +338,7 @@ async fn a_refreshed_token_does_not_run_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_short_of_the_notice_is_told_of_at_once() {
+async fn a_token_within_its_notice_is_reported_at_once() {
     let hub = hub();
     let mut ann = connect(&hub, &json!({"user": "ann", "within": 5_000}));
     pass(Duration::from_secs(1), &mut ann).await;
@@ -349,7 +349,7 @@ async fn a_token_that_is_short_of_the_notice_is_told_of_at_once() {
     ann.is_closed_with(Some(CloseCode::TokenExpired));
 }
 
-/// Clocks may differ, but the grace is counted from the end of the token.
+/// There is leeway for clock skew, but the grace is counted from the token's expiry.
 #[tokio::test(start_paused = true)]
 async fn a_token_that_has_just_run_out_does_not_live_longer_for_that() {
     let hub = hub();
@@ -363,7 +363,7 @@ async fn a_token_that_has_just_run_out_does_not_live_longer_for_that() {
     ann.is_closed_with(Some(CloseCode::TokenExpired));
 }
 
-/// Nothing is interrupted: others see no leave and no join, and what is published goes on.
+/// Nothing is interrupted: others see no leave and no join, and publications continue.
 #[tokio::test(start_paused = true)]
 async fn a_subscription_token_is_renewed_by_subscribing_again() {
     let hub = hub();

@@ -1,4 +1,4 @@
-//! Connections that have to authenticate first, and connections of one user.
+//! Unauthenticated connections, and the limit of connections per user.
 
 use std::time::Duration;
 
@@ -10,73 +10,77 @@ use super::{connect, hub_in, pass, terms};
 use crate::client::{Client, LOCAL, limits, settle};
 
 #[tokio::test(start_paused = true)]
-async fn strangers_get_nothing_and_count_nowhere() {
+async fn unauthenticated_connections_get_nothing_and_count_nowhere() {
     let hub = hub_in(terms(false), limits());
-    let mut stranger = Client::connect_greeted(&hub, 1 << 20);
+    let mut unauthenticated = Client::connect_greeted(&hub, 1 << 20);
     let mut ann = connect(&hub, &json!({"user": "ann"}));
-    assert_eq!((hub.connections(), hub.strangers(), hub.admitted()), (1, 1, 2));
+    assert_eq!((hub.connections(), hub.unauthenticated(), hub.admitted()), (1, 1, 2));
     assert_eq!(ann.ask("get_connections", &json!({})), Ok(json!({"count": 1})));
     assert_eq!(ann.ask("broadcast", &json!({"message": "first"})), Ok(json!({"recipients": 1})));
     for action in ["fly", "echo", "broadcast", "get_connections", "subscribe", "publish", "get_history", "get_presence"]
     {
-        let refused = stranger.ask(action, &json!({"message": 1, "channel": "a", "data": 1}));
+        let refused = unauthenticated.ask(action, &json!({"message": 1, "channel": "a", "data": 1}));
         assert_eq!(refused, Err("unauthenticated".to_owned()), "{action}");
     }
     settle().await;
-    assert_eq!(stranger.events(), [""; 0]);
-    assert_eq!(stranger.say(r#"{"type":"ping"}"#), Flow::Continue);
-    stranger.authenticate(&json!({"user": "bob"})).expect("it is in order");
-    assert_eq!((hub.connections(), hub.strangers()), (2, 0));
+    assert_eq!(unauthenticated.events(), [""; 0]);
+    assert_eq!(unauthenticated.say(r#"{"type":"ping"}"#), Flow::Continue);
+    unauthenticated.authenticate(&json!({"user": "bob"})).expect("it is in order");
+    assert_eq!((hub.connections(), hub.unauthenticated()), (2, 0));
     assert_eq!(ann.ask("broadcast", &json!({"message": "second"})), Ok(json!({"recipients": 2})));
     settle().await;
-    assert_eq!(stranger.read_broadcasts().len(), 0);
+    assert_eq!(unauthenticated.read_broadcasts().len(), 0);
     ann.request("broadcast", &json!({"message": 3}));
     settle().await;
-    assert_eq!(stranger.read_broadcasts(), [3]);
-    pass(Duration::from_secs(20), &mut stranger).await;
-    stranger.is_closed_with(None);
-    drop(stranger);
+    assert_eq!(unauthenticated.read_broadcasts(), [3]);
+    pass(Duration::from_secs(20), &mut unauthenticated).await;
+    unauthenticated.is_closed_with(None);
+    drop(unauthenticated);
     settle().await;
-    assert_eq!((hub.connections(), hub.strangers(), hub.admitted()), (1, 0, 1));
+    assert_eq!((hub.connections(), hub.unauthenticated(), hub.admitted()), (1, 0, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn strangers_have_so_much_time() {
+async fn unauthenticated_connections_have_a_deadline() {
     let hub = hub_in(terms(false), limits());
-    let mut stranger = Client::connect_greeted(&hub, 1 << 20);
-    assert_eq!(stranger.authenticate(&json!({"user": "ann", "within": -6_000})), Err("token_expired".to_owned()));
-    pass(Duration::from_secs(9), &mut stranger).await;
-    stranger.is_closed_with(None);
-    pass(Duration::from_secs(2), &mut stranger).await;
-    stranger.is_closed_with(Some(CloseCode::NotAuthenticated));
+    let mut unauthenticated = Client::connect_greeted(&hub, 1 << 20);
+    assert_eq!(
+        unauthenticated.authenticate(&json!({"user": "ann", "within": -6_000})),
+        Err("token_expired".to_owned())
+    );
+    pass(Duration::from_secs(9), &mut unauthenticated).await;
+    unauthenticated.is_closed_with(None);
+    pass(Duration::from_secs(2), &mut unauthenticated).await;
+    unauthenticated.is_closed_with(Some(CloseCode::NotAuthenticated));
     let late = r#"{"id":"1","type":"request","action":"authenticate","payload":{"token":"{\"user\":\"ann\"}"}}"#;
-    assert_eq!(stranger.say(late), Flow::Close(CloseCode::NotAuthenticated), "it comes too late");
+    assert_eq!(unauthenticated.say(late), Flow::Close(CloseCode::NotAuthenticated), "it comes too late");
     assert_eq!(hub.connections(), 0);
     let mut known = connect(&hub, &json!({"user": "ann"}));
     pass(Duration::from_secs(20), &mut known).await;
     known.is_closed_with(None);
 }
 
-/// A flood of strangers leaves the door open, and who comes in as one finds out whether there is a place.
+/// A flood of unauthenticated connections does not shut users out; one that authenticates learns whether there is a
+/// free slot.
 #[tokio::test(start_paused = true)]
-async fn strangers_take_nobodys_place() {
+async fn unauthenticated_connections_take_no_slots() {
     let limits = Limits { connections_max: 1, unauthenticated_max: 2, ..limits() };
     let hub = hub_in(terms(false), limits);
-    let mut strangers = [(); 2].map(|()| Client::connect_greeted(&hub, 1 << 20));
+    let mut unauthenticated = [(); 2].map(|()| Client::connect_greeted(&hub, 1 << 20));
     let ann = connect(&hub, &json!({"user": "ann"}));
     assert_eq!(hub.admit(LOCAL, true).err(), Some(Refusal::Full));
-    assert_eq!((hub.connections(), hub.strangers(), hub.admitted()), (1, 2, 3));
-    strangers[0].request("authenticate", &json!({"token": r#"{"user":"bob"}"#}));
-    let refused = strangers[0].read().pop().expect("an answer");
+    assert_eq!((hub.connections(), hub.unauthenticated(), hub.admitted()), (1, 2, 3));
+    unauthenticated[0].request("authenticate", &json!({"token": r#"{"user":"bob"}"#}));
+    let refused = unauthenticated[0].read().pop().expect("an answer");
     assert_eq!((&refused["error"]["code"], &refused["error"]["retry_after_ms"]), (&json!("overloaded"), &json!(1000)));
-    assert!(strangers[0].session.is_stranger());
+    assert!(unauthenticated[0].session.is_unauthenticated());
     drop(ann);
     let bob = json!({"user": "bob"});
-    assert!(strangers[0].authenticate(&bob).is_ok(), "there is a place now");
-    assert_eq!(strangers[1].authenticate(&bob), Err("overloaded".to_owned()));
-    assert!(strangers[0].authenticate(&bob).is_ok(), "a refresh takes no other place");
-    drop(strangers);
-    assert_eq!((hub.connections(), hub.strangers(), hub.admitted()), (0, 0, 0));
+    assert!(unauthenticated[0].authenticate(&bob).is_ok(), "there is a place now");
+    assert_eq!(unauthenticated[1].authenticate(&bob), Err("overloaded".to_owned()));
+    assert!(unauthenticated[0].authenticate(&bob).is_ok(), "a refresh takes no other place");
+    drop(unauthenticated);
+    assert_eq!((hub.connections(), hub.unauthenticated(), hub.admitted()), (0, 0, 0));
     drop(connect(&hub, &bob));
 
     let hub = hub_in(terms(false), Limits { unauthenticated_max: 0, ..limits });
@@ -86,18 +90,18 @@ async fn strangers_take_nobodys_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_are_only_so_many_strangers() {
+async fn unauthenticated_connections_have_a_limit() {
     let hub = hub_in(terms(false), Limits { unauthenticated_max: 2, ..limits() });
     let first = Client::connect_greeted(&hub, 1 << 20);
     let mut second = Client::connect_greeted(&hub, 1 << 20);
-    assert_eq!(hub.admit(LOCAL, false).err(), Some(Refusal::Strangers));
+    assert_eq!(hub.admit(LOCAL, false).err(), Some(Refusal::Unauthenticated));
     let _known = connect(&hub, &json!({"user": "ann"}));
     second.authenticate(&json!({"user": "bob"})).expect("it is in order");
     let third = Client::connect_greeted(&hub, 1 << 20);
     assert!(hub.admit(LOCAL, false).is_err());
     drop((first, third));
     assert!(hub.admit(LOCAL, false).is_ok());
-    assert_eq!(hub.strangers(), 0);
+    assert_eq!(hub.unauthenticated(), 0);
 }
 
 #[tokio::test(start_paused = true)]
