@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 use ws_proto::action::{
-    Authenticate, Broadcast, Echo, GetConnections, GetHistory, GetPresence, Publish, Subscribe, Unsubscribe,
+    ActionName, Authenticate, Broadcast, Echo, GetConnections, GetHistory, GetPresence, Publish, Subscribe, Unsubscribe,
 };
 use ws_proto::{ChannelName, ClientMessage, ErrorBody, Request, ServerMessage, encode_error, encode_request};
 
@@ -43,19 +43,25 @@ macro_rules! again {
     };
 }
 
+/// Reads the payload as one of each action, whichever the request names.
 fn payloads(request: &Request<'_>) {
-    let unread = [
-        request.payload::<Echo<&RawValue>>().err(),
-        request.payload::<Broadcast<&RawValue>>().err(),
-        request.payload::<Authenticate<'_>>().err(),
-    ];
-    unread.into_iter().flatten().for_each(|error| is_small(&error));
-    again!(request, GetConnections);
-    again!(request, Subscribe<'_>);
-    again!(request, Unsubscribe<'_>);
-    again!(request, GetHistory<'_>);
-    again!(request, GetPresence<'_>);
-    publish(request);
+    for action in ActionName::ALL {
+        match action {
+            ActionName::Echo => refused(request.payload::<Echo<&RawValue>>().err()),
+            ActionName::Broadcast => refused(request.payload::<Broadcast<&RawValue>>().err()),
+            ActionName::Authenticate => refused(request.payload::<Authenticate<'_>>().err()),
+            ActionName::GetConnections => again!(request, GetConnections),
+            ActionName::Subscribe => again!(request, Subscribe<'_>),
+            ActionName::Unsubscribe => again!(request, Unsubscribe<'_>),
+            ActionName::GetHistory => again!(request, GetHistory<'_>),
+            ActionName::GetPresence => again!(request, GetPresence<'_>),
+            ActionName::Publish => publish(request),
+        }
+    }
+}
+
+fn refused(error: Option<ErrorBody>) {
+    error.iter().for_each(is_small);
 }
 
 /// Its data is kept as written; as a parsed value, a number could come back as a neighbouring one.

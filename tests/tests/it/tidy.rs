@@ -240,14 +240,36 @@ async fn documents_name_every_metric_and_path() {
     let plain = |name: &String| unnamed([name.clone()]).is_empty() || unnamed([format!("{name}_total")]).is_empty();
     none("metrics", metrics.families.keys().filter(|name| !plain(name)).cloned().collect());
     let text = documents();
-    let paths = [
-        "/ws",
-        "/health",
-        "/ready",
-        "/metrics",
-        "/schema/asyncapi.json",
-        "/schema/openapi.json",
-        "/schema/protocol.json",
-    ];
-    none("paths", paths.into_iter().filter(|path| !text.contains(path)).map(str::to_owned).collect());
+    for path in openapi_paths() {
+        assert!(text.contains(&format!("`{path}`")), "the documents name {path}");
+        assert_ne!(http::get(server.addr(), &path).await.status, 404, "{path} is served");
+    }
+}
+
+/// The paths that OpenAPI lists.
+fn openapi_paths() -> Vec<String> {
+    let openapi: Value =
+        serde_json::from_str(&read(&root().join("static/schema/openapi.json"))).expect("the document is JSON");
+    openapi["paths"].as_object().expect("paths").keys().cloned().collect()
+}
+
+#[test]
+fn openapi_lists_every_route() {
+    let folder = root().join("crates/ws-transport/src/http");
+    let files = names(&folder).into_iter().filter(|name| name.ends_with("routes.rs"));
+    let text: String = files.map(|name| read(&folder.join(name))).collect();
+    let routes = text.split('"').skip(1).step_by(2).filter(|literal| literal.starts_with('/'));
+    let (listed, routes) = (openapi_paths(), routes.map(str::to_owned).collect::<Vec<_>>());
+    assert!(routes.len() >= 4, "the routes are found: {routes:?}");
+    none("routes that are not in OpenAPI", routes.into_iter().filter(|route| !listed.contains(route)).collect());
+}
+
+#[test]
+fn the_page_explains_every_close_code() {
+    let words = read(&root().join("static/page/words.js"));
+    let codes = ws_proto::CloseCode::ALL.iter().map(|code| format!("close{}:", code.as_u16()));
+    none(
+        "close codes without words in both languages",
+        codes.filter(|code| words.matches(code).count() != 2).collect(),
+    );
 }
