@@ -13,7 +13,7 @@
 //! Deliberately absent: sockets (addresses of peers are values here), files, HTTP, WebSocket parsing, databases, making
 //! and checking tokens (an [`Authenticator`] is passed in), and wall-clock time outside `clock`.
 
-// From the top down: folders use those below them. No files import each other in a cycle; a test checks that.
+// In reading order, from the top down. No files import each other in a cycle; a test checks that.
 
 // Requests of a connection, and their answers.
 mod session;
