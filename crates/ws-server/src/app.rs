@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use ws_auth::Verifier;
 use ws_core::{Authenticator, Engine, Hub};
-use ws_transport::{DrainOptions, Drained, Tls, TlsError, Transport, TransportOptions};
+use ws_transport::{ApiKey, DrainOptions, Drained, Tls, TlsError, Transport, TransportOptions};
 
 use crate::background::BackgroundTasks;
 use crate::config::Config;
@@ -16,7 +16,7 @@ use crate::engine::{self, EngineError};
 use crate::hub_options::hub_options;
 use crate::key_set::KeySource;
 pub use crate::start_error::StartError;
-use crate::{auth, logging};
+use crate::{api_keys, auth, logging};
 
 /// Version of the product.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -55,12 +55,13 @@ impl App {
     ) -> Result<Self, StartError> {
         let verifier = auth::verifier(config, auth::keys(config).map_err(StartError::Keys)?);
         let key_set = key_set(config, verifier.as_ref()).await?;
+        let api_keys = api_keys::keys(config).map_err(StartError::Keys)?;
         let tls = tls(config)?;
         let for_engine = config.clone();
         // Opening may take long, and signals must be obeyed meanwhile.
         let engine = spawn_blocking(move || open(&for_engine)).await??;
         let hub = Hub::start(hub_options(config, authenticator(verifier, key_set.as_ref())), engine);
-        let transport = Transport::bind(&config.addr, hub.clone(), transport_options(config, tls.clone()))?;
+        let transport = Transport::bind(&config.addr, hub.clone(), transport_options(config, tls.clone(), api_keys))?;
         let refresh = refresh(&hub, key_set, tls.clone());
         Ok(App { transport, hub, grace: config.drain.grace, tls, _refresh: refresh })
     }
@@ -111,11 +112,12 @@ async fn close(engine: &dyn Engine, within: Duration) {
     }
 }
 
-fn transport_options(config: &Config, tls: Option<Tls>) -> TransportOptions {
+fn transport_options(config: &Config, tls: Option<Tls>, api_keys: Vec<ApiKey>) -> TransportOptions {
     TransportOptions {
         allowed_origins: config.auth.allowed_origins.clone(),
         handshake_timeout: config.limits.handshake_timeout,
         tls,
+        api_keys,
         version: VERSION,
         log_connections: config.log_connections,
         log_lines_dropped: &logging::LINES_DROPPED,

@@ -1,15 +1,12 @@
 //! From the configuration to the verifier of tokens: reads the configured keys.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use ws_auth::{Key, KeyError, Verifier, VerifierOptions};
 
 use crate::config::{AuthKey, Config, Mistake, Source};
-
-/// Longest file with a key, in bytes.
-const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
+use crate::key_file;
 
 /// Any audience is accepted, on purpose.
 pub(crate) const ANY: &str = "*";
@@ -47,7 +44,7 @@ fn key_of(number: usize, key: &AuthKey) -> Result<Key, Box<Mistake>> {
         Box::new(Mistake { source, key: String::new(), found, allowed: allowed.to_owned(), hint: None })
     };
     let file = |name: &str, path: &Path| {
-        read(path).map_err(|why| mistake(name, format!("{path:?}, which {why}"), "a file with a key, of at most 64KiB"))
+        key_file::read(path).map_err(|why| mistake(name, format!("{path:?}, which {why}"), key_file::ALLOWED))
     };
     let in_file = |name: &'static str, path: &Path| {
         let path = format!("{path:?}");
@@ -58,7 +55,7 @@ fn key_of(number: usize, key: &AuthKey) -> Result<Key, Box<Mistake>> {
             .map_err(|error| mistake("secret", error.to_string(), "a secret for this algorithm")),
         (None, Some(path), _) => {
             let secret = file("secret_file", path)?;
-            Key::secret(algorithm, without_line_break(&secret), kid).map_err(in_file("secret_file", path))
+            Key::secret(algorithm, key_file::without_line_break(&secret), kid).map_err(in_file("secret_file", path))
         }
         (None, None, Some(path)) => {
             let pem = file("public_key_file", path)?;
@@ -67,21 +64,6 @@ fn key_of(number: usize, key: &AuthKey) -> Result<Key, Box<Mistake>> {
         // Loading the configuration has ruled this out.
         (None, None, None) => Err(mistake("algorithm", "nothing to check tokens with".to_owned(), "a secret or a key")),
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let length = fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
-    if length > KEY_FILE_BYTES_MAX {
-        return Err(format!("has {length} bytes"));
-    }
-    let bytes = fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-    if bytes.is_empty() { Err("is empty".to_owned()) } else { Ok(bytes) }
-}
-
-/// Editors put one at the end of a file; it is not part of the secret.
-fn without_line_break(bytes: &[u8]) -> &[u8] {
-    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    bytes.strip_suffix(b"\r").unwrap_or(bytes)
 }
 
 #[cfg(test)]
@@ -114,12 +96,5 @@ mod tests {
                  this algorithm"
             )),
         );
-    }
-
-    #[test]
-    fn a_line_break_at_the_end_is_not_the_secret() {
-        for (file, secret) in [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a", "a"), ("\n", "")] {
-            assert_eq!(without_line_break(file.as_bytes()), secret.as_bytes());
-        }
     }
 }

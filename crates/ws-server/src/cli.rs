@@ -18,6 +18,7 @@ Environment:
   WEBSOCKET_ADDR           As --addr, comma separated
   WS_SERVER_CONFIG         As --config
   WS_SERVER_DATA_DIR       As --data-dir
+  WS_SERVER_API_KEY        As --api-key
   RUST_LOG                 What is logged: error, warn, info (default), debug, trace, or per module
 
 Exit codes: 0 success, 1 failure at the start or later, 2 wrong usage, 78 mistakes in the configuration
@@ -43,6 +44,11 @@ pub struct Cli {
     /// Keep channels in a database in this directory, across restarts and crashes [env: WS_SERVER_DATA_DIR]
     #[arg(long, value_name = "DIR", global = true, help_heading = "Configuration")]
     pub data_dir: Option<String>,
+
+    /// Turn the HTTP API on, with this key; better in the environment or in a file, where other users of the machine
+    /// do not see it [env: WS_SERVER_API_KEY]
+    #[arg(long, value_name = "KEY", global = true, help_heading = "Configuration")]
+    pub api_key: Option<String>,
 
     /// How the log is written: text or json [default: text] [env: WS_SERVER__LOG_FORMAT]
     #[arg(long, value_name = "FORMAT", global = true, help_heading = "Configuration")]
@@ -89,6 +95,7 @@ impl Cli {
         Sources { config: self.config.clone(), env: env.into_iter().collect(), ..Sources::default() }
             .flag("--addr", self.addr.clone())
             .flag("--data-dir", self.data_dir.clone())
+            .flag("--api-key", self.api_key.clone())
             .flag("--log-format", self.log_format.clone())
     }
 }

@@ -5,12 +5,13 @@ use ws_auth::Key;
 use ws_transport::{Tls, TlsFile};
 
 use crate::config::{AuthKey, Config, Mistake, Source, Warning};
-use crate::{auth, file_limit};
+use crate::{api_keys, auth, file_limit};
 
 /// All mistakes in what it refers to.
 #[must_use]
 pub fn check(config: &Config) -> Vec<Mistake> {
     let keys = auth::keys(config).map_or_else(|mistakes| mistakes, |keys| short_secrets(config, &keys));
+    let api = api_keys::keys(config).err().unwrap_or_default();
     let files = config.tls.cert_file.as_ref().zip(config.tls.key_file.as_ref());
     let tls = files.map(|(cert_file, key_file)| Tls::check(cert_file, key_file)).unwrap_or_default();
     let tls = tls.into_iter().map(|(file, error)| {
@@ -21,7 +22,7 @@ pub fn check(config: &Config) -> Vec<Mistake> {
         let (source, allowed) = (Source::Key(key.to_owned()), allowed.to_owned());
         Mistake { source, key: String::new(), found: error.to_string(), allowed, hint: None }
     });
-    keys.into_iter().chain(tls).chain(file_limit::check(config).0).collect()
+    keys.into_iter().chain(api).chain(tls).chain(file_limit::check(config).0).collect()
 }
 
 /// The warning that the start would log about the certificate.

@@ -4,10 +4,11 @@
 //! live here.
 //!
 //! In reading order: `main` reads a [`config`] from the [`cli`] and starts the [`logging`]; [`process`] runs an
-//! [`app`], which opens the [`engine`], builds the hub from `hub_options`, with keys from [`auth`] and [`key_set`], and
+//! [`app`], which opens the [`engine`], builds the hub from `hub_options`, with keys from [`auth`], [`key_set`] and [`api_keys`], and
 //! binds the transport. [`database`], [`token`] and [`output`] are the other commands; [`files`] and [`file_limit`]
 //! check what a configuration refers to.
 
+pub mod api_keys;
 pub mod app;
 pub mod auth;
 mod background;
@@ -18,6 +19,7 @@ pub mod engine;
 pub mod file_limit;
 pub mod files;
 mod hub_options;
+mod key_file;
 mod key_refresh;
 pub mod key_set;
 mod limits;

@@ -10,7 +10,7 @@ use crate::key_set::FetchError;
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Keys of `[[auth.keys]]` cannot be read. No port was bound.
+    /// Keys of `[[auth.keys]]` or `[api]` cannot be read. No port was bound.
     #[error("{}", report(.0).trim_end())]
     Keys(Vec<Mistake>),
     /// The published key set cannot be fetched or used. No port was bound.

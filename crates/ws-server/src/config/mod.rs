@@ -7,12 +7,13 @@
 //! All keys are in `sections`, and all sections in one `table`. Nothing here reads the process's environment: variables
 //! are passed in.
 
+mod api_key;
 mod auth_key;
-mod auth_keys;
 mod channels;
 mod env;
 mod file;
 mod key;
+mod list;
 mod loaded;
 mod mistake;
 mod name;
@@ -28,19 +29,21 @@ mod validate;
 mod value;
 mod warnings;
 
+pub use api_key::ApiKey;
 pub use auth_key::AuthKey;
 pub use channels::{Access, Channels, OnLag};
 pub use loaded::Loaded;
 pub use mistake::{Mistake, report};
 pub(crate) use nearest::nearest;
 pub use sections::{
-    Actions, Auth, Config, Drain, Engine, EngineType, Fsync, Heartbeat, Limits, LogFormat, MemoryEngine, SqliteEngine,
-    Tls,
+    Actions, Api, Auth, Config, Drain, Engine, EngineType, Fsync, Heartbeat, Limits, LogFormat, MemoryEngine,
+    SqliteEngine, Tls,
 };
 pub use show::reference;
 pub use source::{Source, Sources};
 pub use value::{Secret, SecureUrl, duration};
 pub use warnings::Warning;
+pub use ws_transport::ApiRights;
 
 use name::KeyName;
 use source::Given;

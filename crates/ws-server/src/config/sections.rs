@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use ws_transport::{AllowedOrigin, LogConnections};
 
+use super::api_key::{API_KEY_BYTES_MAX, ApiKey};
 use super::auth_key::AuthKey;
 use super::channels::{Access, Channels};
 use super::key::section;
 use super::value::{
-    Addresses, Choice, DAY, GIB, KIB, MIB, MINUTE, MS, Origins, SecureUrl, bytes, count, text, time, words,
+    Addresses, Choice, DAY, GIB, KIB, MIB, MINUTE, MS, Origins, Secret, SecureUrl, bytes, count, text, time, words,
 };
 
 /// How the log is written.
@@ -54,6 +55,8 @@ section! {
         limits: Limits;
         /// Who may connect.
         auth: Auth;
+        /// The HTTP API.
+        api: Api;
         /// Who may use actions that are not about a channel.
         actions: Actions;
         /// How dead connections are detected.
@@ -156,6 +159,19 @@ impl Auth {
     #[must_use]
     pub fn has_keys(&self) -> bool {
         !self.keys.is_empty() || self.jwks_url.is_some()
+    }
+}
+
+section! {
+    /// The HTTP API. Without any key it is off.
+    pub struct Api {
+        /// A key of the HTTP API with all rights, in printable ASCII without spaces.
+        key: Option<Secret> = "", text(API_KEY_BYTES_MAX), secret: true,
+            flag: Some("--api-key"), variable: Some("WS_SERVER_API_KEY");
+    }
+    parts {
+        /// Further keys.
+        keys: Vec<ApiKey>;
     }
 }
 

@@ -1,17 +1,21 @@
 //! The table of all sections, for loading, `print-config` and the reference.
 
-use super::auth_keys::AuthKeys;
+use super::api_key::ApiKey;
+use super::auth_key::AuthKey;
 use super::channels::Channels;
+use super::list::List;
 use super::namespaces::Namespaces;
 use super::section::{Fixed, Section};
-use super::sections::{Actions, Auth, Config, Drain, Engine, Heartbeat, Limits, MemoryEngine, SqliteEngine, Tls};
+use super::sections::{Actions, Api, Auth, Config, Drain, Engine, Heartbeat, Limits, MemoryEngine, SqliteEngine, Tls};
 
 /// All sections, in the order in which they are shown and applied.
 pub(crate) static SECTIONS: &[&dyn Section] = &[
     &Fixed { name: "", keys: Config::KEYS, part: |c| c, part_mut: |c| c },
     &Fixed { name: "limits", keys: Limits::KEYS, part: |c| &c.limits, part_mut: |c| &mut c.limits },
     &Fixed { name: "auth", keys: Auth::KEYS, part: |c| &c.auth, part_mut: |c| &mut c.auth },
-    &AuthKeys,
+    &List { name: "auth.keys.N", keys: AuthKey::KEYS, entries: |c| &c.auth.keys, entries_mut: |c| &mut c.auth.keys },
+    &Fixed { name: "api", keys: Api::KEYS, part: |c| &c.api, part_mut: |c| &mut c.api },
+    &List { name: "api.keys.N", keys: ApiKey::KEYS, entries: |c| &c.api.keys, entries_mut: |c| &mut c.api.keys },
     &Fixed { name: "actions", keys: Actions::KEYS, part: |c| &c.actions, part_mut: |c| &mut c.actions },
     &Fixed { name: "heartbeat", keys: Heartbeat::KEYS, part: |c| &c.heartbeat, part_mut: |c| &mut c.heartbeat },
     &Fixed { name: "drain", keys: Drain::KEYS, part: |c| &c.drain, part_mut: |c| &mut c.drain },

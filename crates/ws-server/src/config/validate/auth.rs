@@ -1,7 +1,7 @@
 //! Checks whether the keys for tokens, and the files of TLS, fit together.
 
 use crate::config::auth_key::AuthKey;
-use crate::config::auth_keys::AuthKeys;
+use crate::config::list::entry_path;
 use crate::config::loaded::Loaded;
 use crate::config::mistake::{Mistake, any_invalid};
 use crate::config::name::KeyName;
@@ -11,7 +11,7 @@ pub(crate) fn validate_auth(loaded: &Loaded, mistakes: &[Mistake]) -> Vec<Mistak
     let keys = loaded.config.auth.keys.iter().enumerate();
     let unusable = keys.filter_map(|(number, key)| unusable(loaded, mistakes, number, key));
     let duplicates = duplicates(loaded).map(|(first, number)| {
-        let name = KeyName::new(AuthKeys::path(number), "kid");
+        let name = KeyName::new(entry_path("auth.keys", number), "kid");
         let found = format!("the same id and algorithm as auth.keys.{first}");
         mistake_at(loaded, name, found, "an id that no other key of this algorithm has")
     });
@@ -26,7 +26,7 @@ fn unusable(loaded: &Loaded, mistakes: &[Mistake], number: usize, key: &AuthKey)
         ("public_key_file", key.public_key_file.is_some()),
     ];
     let names = ["algorithm", "secret", "secret_file", "public_key_file"];
-    let names = names.map(|name| KeyName::new(AuthKeys::path(number), name));
+    let names = names.map(|name| KeyName::new(entry_path("auth.keys", number), name));
     if any_invalid(mistakes, &names) {
         return None;
     }
@@ -40,7 +40,7 @@ fn unusable(loaded: &Loaded, mistakes: &[Mistake], number: usize, key: &AuthKey)
         return None;
     }
     let found = if given.is_empty() { "nothing to check tokens with".to_owned() } else { given.join(" and ") };
-    let name = KeyName::new(AuthKeys::path(number), given.first().unwrap_or(&"algorithm"));
+    let name = KeyName::new(entry_path("auth.keys", number), given.first().unwrap_or(&"algorithm"));
     let hint = match given[..] {
         ["public_key_file"] => Some("a public key is for RS, PS, ES or EdDSA: say which in algorithm".to_owned()),
         _ => None,

@@ -1,8 +1,10 @@
 //! Checks whether the values fit together, and sets defaults that follow from other keys.
 
+mod api;
 mod auth;
 mod requirements;
 
+use self::api::validate_api;
 use self::auth::validate_auth;
 use self::requirements::validate_requirements;
 use crate::config::channels::Channels;
@@ -21,6 +23,8 @@ pub(crate) fn validate(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
     let found = contradictions(loaded, mistakes);
     mistakes.extend(found);
     let found = validate_auth(loaded, mistakes);
+    mistakes.extend(found);
+    let found = validate_api(loaded, mistakes);
     mistakes.extend(found);
     let found = validate_requirements(loaded, mistakes);
     mistakes.extend(found);

@@ -1,0 +1,80 @@
+//! Checks whether the keys of `[[api.keys]]` fit together.
+
+use crate::config::api_key::ApiKey;
+use crate::config::list::entry_path;
+use crate::config::loaded::Loaded;
+use crate::config::mistake::{Mistake, any_invalid};
+use crate::config::name::KeyName;
+
+/// Contradictions in `[api]`.
+pub(crate) fn validate_api(loaded: &Loaded, mistakes: &[Mistake]) -> Vec<Mistake> {
+    let entries = loaded.config.api.keys.iter().enumerate();
+    let unusable = entries.clone().filter_map(|(number, entry)| unusable(loaded, mistakes, number, entry));
+    let twice = entries.filter_map(|(number, entry)| twice(loaded, number, entry));
+    unusable.chain(twice).collect()
+}
+
+/// An entry must have exactly one source.
+fn unusable(loaded: &Loaded, mistakes: &[Mistake], number: usize, entry: &ApiKey) -> Option<Mistake> {
+    let [key, key_file] = ["key", "key_file"].map(|name| KeyName::new(entry_path("api.keys", number), name));
+    let found = match (&entry.key, &entry.key_file) {
+        (None, None) => "no key",
+        (Some(_), Some(_)) => "key and key_file",
+        _ => return None,
+    };
+    let is_told = any_invalid(mistakes, &[key.clone(), key_file]);
+    (!is_told).then(|| mistake_at(loaded, key, found.to_owned(), "key or key_file, and nothing else"))
+}
+
+/// The same key with other rights: which of them it has would depend on the order.
+fn twice(loaded: &Loaded, number: usize, entry: &ApiKey) -> Option<Mistake> {
+    let key = entry.key.as_ref()?;
+    let api = &loaded.config.api;
+    let earlier = api.keys[..number].iter().position(|other| other.key.as_ref() == Some(key));
+    let first = match earlier {
+        _ if api.key.as_ref() == Some(key) => "api.key".to_owned(),
+        Some(earlier) => format!("api.keys.{earlier}.key"),
+        None => return None,
+    };
+    let name = KeyName::new(entry_path("api.keys", number), "key");
+    Some(mistake_at(loaded, name, format!("the same key as {first}"), "a key that no other entry has"))
+}
+
+fn mistake_at(loaded: &Loaded, name: KeyName, found: String, allowed: &str) -> Mistake {
+    Mistake { source: loaded.source(&name), key: name.to_string(), found, allowed: allowed.to_owned(), hint: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::resolve::tests::check;
+
+    #[test]
+    fn an_entry_has_one_key() {
+        check(&[("API__KEYS__0__KEY", "a"), ("API__KEYS__1__KEY_FILE", "/k")], &[]);
+        check(
+            &[("API__KEYS__0__NAME", "a")],
+            &[
+                "WS_SERVER__API__KEYS__0__NAME: api.keys.0.key: found no key | allowed: key or key_file, and nothing else",
+            ],
+        );
+        check(
+            &[("API__KEYS__0__KEY", "a"), ("API__KEYS__0__KEY_FILE", "/k")],
+            &["WS_SERVER__API__KEYS__0__KEY: api.keys.0.key: found key and key_file | allowed: key or key_file, and \
+               nothing else"],
+        );
+    }
+
+    #[test]
+    fn a_key_has_one_entry() {
+        check(
+            &[("API__KEY", "a"), ("API__KEYS__0__KEY", "a"), ("API__KEYS__0__RIGHTS", "read")],
+            &["WS_SERVER__API__KEYS__0__KEY: api.keys.0.key: found the same key as api.key | allowed: a key that no \
+               other entry has"],
+        );
+        check(
+            &[("API__KEYS__0__KEY", "a"), ("API__KEYS__1__KEY", "a")],
+            &["WS_SERVER__API__KEYS__1__KEY: api.keys.1.key: found the same key as api.keys.0.key | allowed: a key \
+               that no other entry has"],
+        );
+    }
+}
