@@ -2,13 +2,14 @@
 //!
 //! * [`server`]: a server in this process; [`process`]: one in a separate process; each on a port that the system chooses.
 //! * [`client`]: a WebSocket client that reads with deadlines. [`raw`]: bytes on a socket, for what no client library would send.
-//! * [`http`]: requests, answers and metrics. [`chromium`]: the test page in a browser.
+//! * [`http`]: requests, answers and metrics. [`api`]: the HTTP API. [`chromium`]: the test page in a browser.
 //! * [`tls`]: certificates, and clients that trust them.
 //! * [`token`]: tokens, and servers that accept them.
 //! * [`wait`]: every wait has a deadline and a name. [`require`]: programs that may be missing.
 //!
 //! Everything here panics if it does not get what it waits for: it is only called by tests.
 
+pub mod api;
 pub mod chromium;
 pub mod client;
 mod devtools;

@@ -7,6 +7,7 @@
 //!   decodes them with [`ServerMessage::decode`], a server writes them with the `encode_*` functions.
 //! * [`ErrorCode`] and [`CloseCode`]: why a request failed, and why a connection was closed.
 //! * [`ChannelName`], [`Position`] and [`publication`]: channels on the wire.
+//! * [`api`]: bodies of the HTTP API.
 //! * [`limits`]: limits fixed by the protocol.
 //!
 //! Decoding is total: any input gives a value or a typed error, never a panic, in linear time and with nesting
@@ -55,6 +56,7 @@
 #![warn(missing_docs)]
 
 pub mod action;
+pub mod api;
 mod borrowed;
 mod channel;
 mod client;

@@ -29,5 +29,8 @@ pub const HISTORY_LIMIT_MAX: u32 = 1_000;
 /// Default `limit` of `get_history` and `get_presence`.
 pub const HISTORY_LIMIT_DEFAULT: u32 = 100;
 
+/// Most requests of one batch (PROTOCOL section 9).
+pub const BATCH_REQUESTS_MAX: usize = 1_000;
+
 /// Longest part of a channel name that an error quotes, in bytes.
 pub const QUOTE_BYTES_MAX: usize = 64;

@@ -17,6 +17,7 @@ mod http;
 mod limits;
 mod listener;
 mod plain;
+mod process_memory;
 mod socket;
 mod socket_slots;
 mod stream;
@@ -25,7 +26,7 @@ mod transport;
 
 pub use connection_log::LogConnections;
 pub use endpoint::Endpoint;
-pub use http::AllowedOrigin;
+pub use http::{AllowedOrigin, ApiKey, ApiRights};
 pub use listener::BindError;
 pub use plain::{Plain, PlainOptions};
 pub use tls::{Tls, TlsError, TlsFile};

@@ -76,4 +76,22 @@ pub(crate) const LOGGED_FAILURES_PER_SECOND: u32 = 20;
 pub(crate) const LOGGED_ACCEPT_ERRORS_PER_SECOND: u32 = 1;
 
 /// `Retry-After` of a 503, in seconds.
-pub(crate) const RETRY_AFTER_S: u32 = 5;
+pub(crate) const RETRY_AFTER_S: u64 = 5;
+
+/// How many times larger the body of a batch may be than that of another request.
+pub(crate) const BATCH_BYTES_FACTOR: usize = 16;
+
+/// Batches of the HTTP API that run at the same time. Over the limit, one gets 503.
+pub(crate) const BATCHES_MAX: usize = 64;
+
+/// Requests of a batch with `parallel` that run at the same time.
+pub(crate) const BATCH_PARALLEL_MAX: usize = 32;
+
+/// Bytes of the answer of a batch.
+pub(crate) const BATCH_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Room in the answer that a write of a batch needs to begin, in bytes. No answer of a write is larger.
+pub(crate) const BATCH_WRITE_BYTES: usize = 64 * 1024;
+
+/// Room in the answer of a batch that is kept for the refusal of each request, in bytes.
+pub(crate) const BATCH_REFUSAL_BYTES: usize = 256;

@@ -12,7 +12,7 @@ use ws_proto::CloseCode;
 
 use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::endpoint::SessionEndpoint;
-use crate::http::{Accepted, AllowedOrigin, HubRoutes, Metrics};
+use crate::http::{Accepted, AllowedOrigin, Api, ApiKey, HubRoutes, Metrics};
 use crate::limits::{DRAIN_CLOSE_MIN, DRAIN_NOTICE, FAILED_GRACE};
 use crate::listener::{self, BindError, OpenEndpoint, Server};
 use crate::socket::SocketOptions;
@@ -28,6 +28,8 @@ pub struct TransportOptions {
     pub handshake_timeout: Duration,
     /// Encrypts all addresses. `None`: none is encrypted.
     pub tls: Option<Tls>,
+    /// Keys of the HTTP API. Empty: it is off.
+    pub api_keys: Vec<ApiKey>,
     /// Version of the product, for `/health`, `/metrics` and the `connected` event.
     pub version: &'static str,
     /// Which connections are logged.
@@ -124,6 +126,7 @@ fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubSession
         routes: Arc::new(HubRoutes {
             hub: hub.clone(),
             metrics: Metrics::new(hub.clone(), options.version, options.log_lines_dropped),
+            api: Api::new(hub.clone(), options.api_keys.clone(), options.version),
             sockets: socket_options.clone(),
             origins: options.allowed_origins.clone(),
             version: options.version,

@@ -29,6 +29,7 @@ static SERVER: LazyLock<(SocketAddr, Arc<Counters>)> = LazyLock::new(|| {
                 allowed_origins: Vec::new(),
                 handshake_timeout: Duration::from_millis(500),
                 tls: None,
+                api_keys: Vec::new(),
                 version: "0",
                 log_connections: LogConnections::Off,
                 log_lines_dropped: &LINES_DROPPED,

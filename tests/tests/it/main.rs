@@ -3,6 +3,7 @@
 //! Each test has its own server, on a port that the system chooses. None sleeps to wait for something: they wait for
 //! states, with deadlines that only a broken server misses.
 
+mod api;
 mod browser;
 mod channels;
 mod documents;

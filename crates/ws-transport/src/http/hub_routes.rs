@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hyper::Request;
 use ws_core::Hub;
 
+use super::api::{self, Api};
 use super::body::Body;
 use super::host::check_host;
 use super::metrics::Metrics;
@@ -22,6 +23,7 @@ use crate::socket::SocketOptions;
 pub(crate) struct HubRoutes {
     pub(crate) hub: Hub,
     pub(crate) metrics: Metrics,
+    pub(crate) api: Arc<Api>,
     /// With the log that refused handshakes go to.
     pub(crate) sockets: Arc<SocketOptions>,
     /// Origins of the pages that may connect.
@@ -61,10 +63,16 @@ impl HubRoutes {
             "/health" => read_only(request, || health::reply(&self.hub, self.version)).await,
             "/ready" => read_only(request, || ready::reply(&self.hub)).await,
             "/metrics" => read_only(request, || self.metrics.reply()).await,
+            path if is_below(path, api::PREFIX) => self.api.answer(request).await,
             path => match pages::find(path) {
                 Some(page) => read_only(request, || page.reply()).await,
                 None => Reply::not_found(path),
             },
         }
     }
+}
+
+/// Whether a path is this one, or below it.
+fn is_below(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

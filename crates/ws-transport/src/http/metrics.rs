@@ -13,6 +13,7 @@ use ws_proto::action::ActionName;
 use ws_proto::{CloseCode, ErrorCode};
 
 use super::reply::Reply;
+use crate::process_memory::resident_bytes;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -206,12 +207,4 @@ fn family(
 ) -> fmt::Result {
     let mut descriptor = encoder.encode_descriptor(name, help, None, metric.metric_type())?;
     values.iter().try_for_each(|(labels, value)| gauge(*value).encode(descriptor.encode_family(labels)?))
-}
-
-/// `VmRSS` of `/proc/self/status`, in bytes. `None` where the system has no `/proc`.
-fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kib * 1024)
 }

@@ -1,9 +1,10 @@
 //! HTTP/1.1: one TCP connection until it ends or becomes a WebSocket, and the resources at its paths.
 //!
-//! A resource is one file: `health`, `ready`, `metrics`, `pages`, `ws`. It is a function from what it needs (the hub,
+//! A resource is one file: `health`, `ready`, `metrics`, `pages`, `ws`; those of the HTTP API are in `api`. It is a function from what it needs (the hub,
 //! the request) to a [`Reply`], and may be async. To add one, write the file and give it a line in `hub_routes`. A
 //! resource that takes a body reads it with [`Body::read`], which bounds its size and its time.
 
+mod api;
 mod body;
 mod connection;
 mod handshake;
@@ -22,6 +23,8 @@ mod token;
 mod upgrade_io;
 mod ws;
 
+pub(crate) use self::api::Api;
+pub use self::api::{ApiKey, ApiRights};
 pub(crate) use self::body::Body;
 pub(crate) use self::connection::{Upgraded, serve};
 pub(crate) use self::handshake::plain_handshake;

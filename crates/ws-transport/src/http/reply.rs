@@ -4,10 +4,11 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    RETRY_AFTER, UPGRADE, X_CONTENT_TYPE_OPTIONS,
+    RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
-use ws_proto::ErrorCode;
+use serde_json::json;
+use ws_proto::{ErrorBody, ErrorCode};
 
 use crate::limits::RETRY_AFTER_S;
 
@@ -39,6 +40,13 @@ impl Reply {
         Reply::ok("application/json", body.to_string())
     }
 
+    /// 200 with JSON that no cache may keep.
+    pub(crate) fn fresh_json(body: String) -> Self {
+        let mut reply = Reply::ok("application/json", body);
+        reply.set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        reply
+    }
+
     /// A file of the pages.
     pub(crate) fn page(content_type: &'static str, body: &'static [u8]) -> Self {
         let mut reply = Reply::ok(content_type, Bytes::from_static(body));
@@ -49,21 +57,36 @@ impl Reply {
 
     /// An error body, `{"error":{"code","message"}}`.
     pub(crate) fn error(status: StatusCode, code: &str, message: &str) -> Self {
-        let mut reply = Reply::json(&serde_json::json!({ "error": { "code": code, "message": message } }));
+        Reply::refused(status, message, &json!({ "error": { "code": code, "message": message } }))
+    }
+
+    fn refused(status: StatusCode, message: &str, body: &serde_json::Value) -> Self {
+        let mut reply = Reply::fresh_json(body.to_string());
         *reply.0.status_mut() = status;
-        reply.set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         reply.0.extensions_mut().insert(Reason(message.into()));
         reply
     }
 
     /// An error of the protocol, with its HTTP status.
     pub(crate) fn refusal(code: ErrorCode, message: &str) -> Self {
-        let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut reply = Reply::error(status, code.as_str(), message);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            reply.set(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        Reply::protocol_error(&ErrorBody::new(code, message.to_owned()))
+    }
+
+    /// An error of the protocol with everything that it says, with its HTTP status.
+    pub(crate) fn protocol_error(error: &ErrorBody) -> Self {
+        let mut reply = Reply::refused(Reply::status_of(error.code), &error.message, &json!({ "error": error }));
+        if let Some(seconds) = retry_after_s(error) {
+            reply.set(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if error.code == ErrorCode::Unauthenticated {
+            reply.set(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         reply
+    }
+
+    /// The HTTP status of an error of the protocol.
+    pub(crate) fn status_of(code: ErrorCode) -> StatusCode {
+        StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// 404.
@@ -71,10 +94,18 @@ impl Reply {
         Reply::refusal(ErrorCode::NotFound, &format!("nothing at {path}"))
     }
 
+    /// The code of a 405.
+    pub(crate) const METHOD_NOT_ALLOWED: &str = "method_not_allowed";
+
+    /// The message of a 405.
+    pub(crate) fn method_message(allowed: &str) -> String {
+        format!("this path takes {allowed}")
+    }
+
     /// 405, with the allowed methods.
     pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
-        let message = format!("this path takes {allowed}");
-        let mut reply = Reply::error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &message);
+        let message = Reply::method_message(allowed);
+        let mut reply = Reply::error(StatusCode::METHOD_NOT_ALLOWED, Reply::METHOD_NOT_ALLOWED, &message);
         reply.set(ALLOW, HeaderValue::from_static(allowed));
         reply
     }
@@ -111,5 +142,13 @@ impl Reply {
 
     pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
         *self.0
+    }
+}
+
+/// What an error knows, in whole seconds. Where it only knows that a retry can succeed: a few.
+fn retry_after_s(error: &ErrorBody) -> Option<u64> {
+    match error.retry_after_ms {
+        Some(ms) => Some(ms.div_ceil(1000).max(1)),
+        None => matches!(error.code.http_status(), 429 | 503).then_some(RETRY_AFTER_S).filter(|_| error.retryable),
     }
 }

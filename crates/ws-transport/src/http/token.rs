@@ -22,7 +22,7 @@ fn decoded(value: &str) -> Cow<'_, str> {
     percent_decode_str(value).decode_utf8().unwrap_or_default()
 }
 
-fn bearer(value: &HeaderValue) -> Option<&str> {
+pub(super) fn bearer(value: &HeaderValue) -> Option<&str> {
     let (scheme, token) = value.as_bytes().split_at_checked(SCHEME.len())?;
     let is_bearer = scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) && matches!(token, [] | [b' ' | b'\t', ..]);
     is_bearer.then(|| str::from_utf8(token).unwrap_or_default().trim())

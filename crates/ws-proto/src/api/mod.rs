@@ -1,0 +1,18 @@
+//! The HTTP API (PROTOCOL section 9): the bodies of its requests, and of its answers where they are not those of an
+//! action.
+//!
+//! As in [`crate::action`], types with arbitrary JSON are generic over its type.
+
+mod batch;
+mod body;
+mod channels;
+mod connections;
+mod node;
+mod publications;
+
+pub use batch::{Batch, BatchData, BatchRequest, BatchResponse};
+pub use body::decode_body;
+pub use channels::{ChannelData, ChannelOptions, ChannelSummary, ChannelsData};
+pub use connections::{ConnectionData, ConnectionSubscription, ConnectionSummary, ConnectionsPage, Count, Disconnect};
+pub use node::{NodeData, NodeLimits};
+pub use publications::{Publication, Removed};

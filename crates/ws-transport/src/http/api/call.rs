@@ -1,0 +1,94 @@
+//! One request of the API, alone or in a batch, and its outcome.
+
+use hyper::StatusCode;
+use serde::Serialize;
+use serde_json::json;
+use ws_proto::{ErrorBody, ErrorCode};
+
+use super::query::Query;
+use super::resource::{Resource, Verb};
+use crate::http::reply::Reply;
+
+/// A request that its key may make.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    pub(super) resource: Resource<'a>,
+    pub(super) verb: Verb,
+    pub(super) query: Query<'a>,
+    pub(super) body: &'a [u8],
+    /// The header `Idempotency-Key`, as it came.
+    pub(super) idempotency_key: Option<&'a [u8]>,
+}
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub(super) enum Refused {
+    Error(ErrorBody),
+    /// The resource does not take this method, but these.
+    Method(&'static str),
+}
+
+/// What a request is answered with: JSON, or why not.
+pub(super) type Outcome = Result<String, Refused>;
+
+impl From<ErrorBody> for Refused {
+    fn from(error: ErrorBody) -> Self {
+        Refused::Error(error)
+    }
+}
+
+impl Refused {
+    pub(super) fn not_found(path: &str) -> Self {
+        Refused::Error(ErrorBody::new(ErrorCode::NotFound, format!("nothing at {path}")))
+    }
+}
+
+/// The answer in JSON.
+pub(super) fn answer<T: Serialize>(answer: &T) -> Outcome {
+    serde_json::to_string(answer).map_err(|error| ErrorBody::new(ErrorCode::Internal, error.to_string()).into())
+}
+
+/// The answer to a request that has nothing to say.
+pub(super) fn done() -> Outcome {
+    Ok("{}".to_owned())
+}
+
+/// The status of an outcome.
+pub(super) fn status(outcome: &Outcome) -> StatusCode {
+    match outcome {
+        Ok(_) => StatusCode::OK,
+        Err(Refused::Method(_)) => StatusCode::METHOD_NOT_ALLOWED,
+        Err(Refused::Error(error)) => Reply::status_of(error.code),
+    }
+}
+
+/// The outcome as an answer over HTTP.
+pub(super) fn reply(outcome: Outcome) -> Reply {
+    match outcome {
+        Ok(json) => Reply::fresh_json(json),
+        Err(Refused::Method(allowed)) => Reply::method_not_allowed(allowed),
+        Err(Refused::Error(error)) => Reply::protocol_error(&without_envelope(error)),
+    }
+}
+
+/// The outcome as the JSON of its status and body, for a batch.
+pub(super) fn in_batch(outcome: Outcome) -> (u16, String) {
+    let status = status(&outcome).as_u16();
+    let body = match outcome {
+        Ok(json) => json,
+        Err(Refused::Method(allowed)) => {
+            let message = Reply::method_message(allowed);
+            json!({ "error": { "code": Reply::METHOD_NOT_ALLOWED, "message": message } }).to_string()
+        }
+        Err(Refused::Error(error)) => json!({ "error": without_envelope(error) }).to_string(),
+    };
+    (status, body)
+}
+
+/// What the hub says of a field is said of a payload in an envelope. Here the field stands alone.
+fn without_envelope(mut error: ErrorBody) -> ErrorBody {
+    if error.message.contains("`payload.") {
+        error.message = error.message.replace("`payload.", "`").into();
+    }
+    error
+}

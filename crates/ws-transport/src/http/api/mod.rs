@@ -1,0 +1,128 @@
+//! `/api/v1`: the HTTP API for backends (PROTOCOL section 9). A key is the caller's whole identity: what a key may do
+//! is decided here, before the hub is asked. A resource is one file.
+//!
+//! In reading order: [`key`] finds the key, [`resource`] what the path names, [`call`] is a request with its outcome;
+//! [`Api::perform`] has a line for each resource and method.
+
+mod batch;
+mod broadcast;
+mod call;
+mod channels;
+mod key;
+mod node;
+mod presence;
+mod publications;
+mod query;
+mod resource;
+
+use std::sync::Arc;
+
+use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::http::request::Parts;
+use hyper::{Request, StatusCode};
+use tokio::sync::Semaphore;
+use ws_core::Hub;
+
+use self::call::{Call, Outcome, Refused, reply};
+pub use self::key::{ApiKey, ApiRights};
+use self::query::Query;
+use self::resource::{Resource, Verb};
+use super::body::Body;
+use super::reply::Reply;
+use crate::limits::{BATCH_BYTES_FACTOR, BATCHES_MAX, HTTP_IGNORED_BODY_BYTES_MAX};
+
+/// What all paths of the API begin with.
+pub(super) const PREFIX: &str = "/api/v1";
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// The API of a hub.
+#[derive(Debug)]
+pub(crate) struct Api {
+    hub: Hub,
+    keys: Vec<ApiKey>,
+    /// Of the product.
+    version: &'static str,
+    /// Batches that may run at the same time.
+    batches: Arc<Semaphore>,
+}
+
+impl Api {
+    pub(crate) fn new(hub: Hub, keys: Vec<ApiKey>, version: &'static str) -> Arc<Self> {
+        Arc::new(Api { hub, keys, version, batches: Arc::new(Semaphore::new(BATCHES_MAX)) })
+    }
+
+    /// Answers a request whose path begins with [`PREFIX`].
+    pub(super) async fn answer(self: &Arc<Self>, request: Request<Body>) -> Reply {
+        let (head, body) = request.into_parts();
+        let key = match key::authenticate(&self.keys, &head.headers) {
+            Ok(key) => key,
+            Err(refused) => return Reply::protocol_error(&refused),
+        };
+        let answered = match self.answer_to(key, &head, body).await {
+            Ok(outcome) => reply(outcome),
+            Err(refused) => refused,
+        };
+        tracing::debug!(key = key.name(), method = %head.method, path = head.uri.path(), status = answered.status(), "api");
+        answered
+    }
+
+    /// `Err`: refused before there was anything to perform.
+    async fn answer_to(self: &Arc<Self>, key: &ApiKey, head: &Parts, body: Body) -> Result<Outcome, Reply> {
+        let path = head.uri.path();
+        let below = path.strip_prefix(PREFIX).unwrap_or_default();
+        let (resource, verb) = match permitted(key, &head.method, below) {
+            Ok(permitted) => permitted,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let message_bytes_max = self.hub.limits().message_bytes_max;
+        let bytes_max = match (&resource, verb) {
+            (_, Verb::Get) => HTTP_IGNORED_BODY_BYTES_MAX,
+            (Resource::Batch, _) => message_bytes_max.saturating_mul(BATCH_BYTES_FACTOR),
+            _ => message_bytes_max,
+        };
+        if verb != Verb::Get {
+            check_media_type(&head.headers)?;
+        }
+        let body = body.read(bytes_max).await?;
+        if resource == Resource::Batch {
+            return Ok(batch::run(self, key, body).await);
+        }
+        let idempotency_key = head.headers.get(IDEMPOTENCY_KEY).map(|key| key.as_bytes());
+        let query = Query::new(head.uri.query());
+        Ok(self.perform(&Call { resource, verb, query, body: &body, idempotency_key }).await)
+    }
+
+    /// A line for each resource and method. What is not here is not allowed, and was refused before.
+    async fn perform(&self, call: &Call<'_>) -> Outcome {
+        let (hub, query) = (&self.hub, call.query);
+        match (&call.resource, call.verb) {
+            (Resource::Publications(channel), Verb::Get) => publications::history(hub, channel, query).await,
+            (Resource::Publications(channel), Verb::Post) => publications::publish(hub, channel, call).await,
+            (Resource::Presence(channel), Verb::Get) => presence::page(hub, channel, query),
+            (Resource::Broadcast, Verb::Post) => broadcast::send(hub, call).await,
+            (Resource::Node, Verb::Get) => node::reply(hub, self.version),
+            (resource, _) => Err(Refused::Method(resource.allowed())),
+        }
+    }
+}
+
+/// What a request names, if its key may do that.
+fn permitted<'a>(key: &ApiKey, method: &hyper::Method, path: &'a str) -> Result<(Resource<'a>, Verb), Refused> {
+    let resource = Resource::at(path)?.ok_or_else(|| Refused::not_found(&format!("{PREFIX}{path}")))?;
+    let verb = Verb::of(method).filter(|verb| resource.takes(*verb));
+    let verb = verb.ok_or_else(|| Refused::Method(resource.allowed()))?;
+    key.check(resource.right(verb))?;
+    Ok((resource, verb))
+}
+
+/// A body is JSON; its type may be left out.
+fn check_media_type(headers: &HeaderMap) -> Result<(), Reply> {
+    let Some(given) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let essence = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let message = "the body must be JSON: send it with `Content-Type: application/json`";
+    Err(Reply::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message))
+}

@@ -1,0 +1,206 @@
+//! Which path of the API is what, and what it takes.
+
+use std::borrow::Cow;
+
+use hyper::Method;
+use percent_encoding::percent_decode_str;
+use ws_proto::{ErrorBody, ErrorCode};
+
+use super::key::ApiRights;
+
+/// A resource of the API, with the names in its path. They are decoded, but not checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Resource<'a> {
+    /// `/channels/{channel}/publications`
+    Publications(Cow<'a, str>),
+    /// `/channels`
+    Channels,
+    /// `/channels/{channel}`
+    Channel(Cow<'a, str>),
+    /// `/channels/{channel}/presence`
+    Presence(Cow<'a, str>),
+    /// `/connections`
+    Connections,
+    /// `/connections/{id}`
+    Connection(Cow<'a, str>),
+    /// `/connections/{id}/subscriptions/{channel}`
+    ConnectionSubscription(Cow<'a, str>, Cow<'a, str>),
+    /// `/users/{user}/subscriptions/{channel}`
+    UserSubscription(Cow<'a, str>, Cow<'a, str>),
+    /// `/users/{user}/connections`
+    UserConnections(Cow<'a, str>),
+    /// `/broadcast`
+    Broadcast,
+    /// `/batch`
+    Batch,
+    /// `/node`
+    Node,
+}
+
+/// What a request does to a resource. HEAD is [`Get`](Verb::Get): the HTTP server leaves its body out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+impl Verb {
+    pub(super) fn of(method: &Method) -> Option<Self> {
+        match *method {
+            Method::GET | Method::HEAD => Some(Verb::Get),
+            Method::POST => Some(Verb::Post),
+            Method::PUT => Some(Verb::Put),
+            Method::DELETE => Some(Verb::Delete),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Resource<'a> {
+    /// The resource at a path below `/api/v1`. The path is split before it is decoded. `None`: there is nothing.
+    ///
+    /// # Errors
+    /// `invalid_channel`, `invalid_payload`: a name in the path is not UTF-8.
+    pub(super) fn at(path: &'a str) -> Result<Option<Self>, ErrorBody> {
+        let Some(path) = path.strip_prefix('/') else { return Ok(None) };
+        let parts: Vec<&str> = path.split('/').collect();
+        // With a slash at its end it is another path.
+        if parts.last() == Some(&"") {
+            return Ok(None);
+        }
+        Ok(Some(match parts[..] {
+            ["channels"] => Resource::Channels,
+            ["channels", channel] => Resource::Channel(channel_name(channel)?),
+            ["channels", channel, "publications"] => Resource::Publications(channel_name(channel)?),
+            ["channels", channel, "presence"] => Resource::Presence(channel_name(channel)?),
+            ["connections"] => Resource::Connections,
+            ["connections", id] => Resource::Connection(decoded(id).unwrap_or_default()),
+            ["connections", id, "subscriptions", channel] => {
+                Resource::ConnectionSubscription(decoded(id).unwrap_or_default(), channel_name(channel)?)
+            }
+            ["users", user, "subscriptions", channel] => {
+                Resource::UserSubscription(user_name(user)?, channel_name(channel)?)
+            }
+            ["users", user, "connections"] => Resource::UserConnections(user_name(user)?),
+            ["broadcast"] => Resource::Broadcast,
+            ["batch"] => Resource::Batch,
+            ["node"] => Resource::Node,
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Its path, with the names as in the documentation: for metrics and the log.
+    pub(super) fn route(&self) -> &'static str {
+        match self {
+            Resource::Publications(_) => "/channels/{channel}/publications",
+            Resource::Channels => "/channels",
+            Resource::Channel(_) => "/channels/{channel}",
+            Resource::Presence(_) => "/channels/{channel}/presence",
+            Resource::Connections => "/connections",
+            Resource::Connection(_) => "/connections/{id}",
+            Resource::ConnectionSubscription(..) => "/connections/{id}/subscriptions/{channel}",
+            Resource::UserSubscription(..) => "/users/{user}/subscriptions/{channel}",
+            Resource::UserConnections(_) => "/users/{user}/connections",
+            Resource::Broadcast => "/broadcast",
+            Resource::Batch => "/batch",
+            Resource::Node => "/node",
+        }
+    }
+
+    /// The methods that it takes, for `Allow`.
+    pub(super) fn allowed(&self) -> &'static str {
+        match self {
+            Resource::Publications(_) => "GET, HEAD, POST, DELETE",
+            Resource::Connection(_) => "GET, HEAD, DELETE",
+            Resource::Channels
+            | Resource::Channel(_)
+            | Resource::Presence(_)
+            | Resource::Connections
+            | Resource::Node => "GET, HEAD",
+            Resource::ConnectionSubscription(..) | Resource::UserSubscription(..) => "PUT, DELETE",
+            Resource::UserConnections(_) => "DELETE",
+            Resource::Broadcast | Resource::Batch => "POST",
+        }
+    }
+
+    pub(super) fn takes(&self, verb: Verb) -> bool {
+        let name = match verb {
+            Verb::Get => "GET",
+            Verb::Post => "POST",
+            Verb::Put => "PUT",
+            Verb::Delete => "DELETE",
+        };
+        self.allowed().split(", ").any(|allowed| allowed == name)
+    }
+
+    /// The right that a request needs. A batch needs none of its own: each of its requests does.
+    pub(super) fn right(&self, verb: Verb) -> ApiRights {
+        match (self, verb) {
+            (Resource::Batch, _) | (_, Verb::Get) => ApiRights::Read,
+            (Resource::Publications(_) | Resource::Broadcast, Verb::Post) => ApiRights::Publish,
+            _ => ApiRights::Admin,
+        }
+    }
+}
+
+/// `None`: it is not UTF-8.
+fn decoded(part: &str) -> Option<Cow<'_, str>> {
+    percent_decode_str(part).decode_utf8().ok()
+}
+
+fn channel_name(part: &str) -> Result<Cow<'_, str>, ErrorBody> {
+    decoded(part).ok_or_else(|| ErrorBody::new(ErrorCode::InvalidChannel, "the channel's name is not UTF-8"))
+}
+
+/// `.` and `..` are no users, as URL libraries fold them.
+fn user_name(part: &str) -> Result<Cow<'_, str>, ErrorBody> {
+    let user = decoded(part).filter(|user| !matches!(&**user, "" | "." | ".."));
+    user.ok_or_else(|| ErrorBody::new(ErrorCode::InvalidPayload, "`user`: must be UTF-8, and not empty, `.` or `..`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, expect: &str) {
+        let found = match Resource::at(path) {
+            Ok(Some(resource)) => format!("{resource:?}"),
+            Ok(None) => "nothing".to_owned(),
+            Err(error) => error.code.to_string(),
+        };
+        assert_eq!(found, expect, "{path}");
+    }
+
+    #[test]
+    fn paths() {
+        check("/channels", "Channels");
+        check("/channels/a", "Channel(\"a\")");
+        check("/channels/a%2Fb:%E8%81%8A/publications", "Publications(\"a/b:聊\")");
+        check("/channels/publications/publications", "Publications(\"publications\")");
+        check("/channels//presence", "Presence(\"\")");
+        check("/channels/a+b", "Channel(\"a+b\")");
+        check("/channels/%ff", "invalid_channel");
+        check("/connections/x/subscriptions/y", "ConnectionSubscription(\"x\", \"y\")");
+        check("/users/a%20b/subscriptions/c", "UserSubscription(\"a b\", \"c\")");
+        for user in [".", "%2e", "..", "%2E.", "", "%ff"] {
+            check(&format!("/users/{user}/connections"), "invalid_payload");
+        }
+        for nothing in ["", "/", "/channels/", "/channels/a/", "/channels/a/b", "/Node", "channels", "/users/a"] {
+            check(nothing, "nothing");
+        }
+    }
+
+    #[test]
+    fn methods_and_rights() {
+        let publications = Resource::Publications("a".into());
+        let rights = [Verb::Get, Verb::Post, Verb::Delete].map(|verb| publications.right(verb));
+        assert_eq!(rights, [ApiRights::Read, ApiRights::Publish, ApiRights::Admin]);
+        assert!(publications.takes(Verb::Delete) && !publications.takes(Verb::Put));
+        assert_eq!(Resource::Batch.right(Verb::Post), ApiRights::Read);
+        assert_eq!(Resource::Broadcast.right(Verb::Post), ApiRights::Publish);
+        assert_eq!(Resource::UserConnections("a".into()).right(Verb::Delete), ApiRights::Admin);
+    }
+}
