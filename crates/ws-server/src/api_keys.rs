@@ -2,7 +2,7 @@
 
 use ws_transport::{ApiKey, ApiRights};
 
-use crate::config::{Config, Mistake, Source};
+use crate::config::{Config, ConfigError, Source};
 use crate::key_file;
 
 const ALLOWED: &str = "a key in printable ASCII without spaces";
@@ -11,7 +11,7 @@ const ALLOWED: &str = "a key in printable ASCII without spaces";
 ///
 /// # Errors
 /// All mistakes: files that cannot be read, and keys that no header can carry.
-pub fn keys(config: &Config) -> Result<Vec<ApiKey>, Vec<Mistake>> {
+pub fn keys(config: &Config) -> Result<Vec<ApiKey>, Vec<ConfigError>> {
     let first = config.api.key.iter().map(|key| {
         let key = key.reveal().as_bytes().to_vec();
         api_key("api.key", "api.key", ApiRights::Admin, Ok(key))
@@ -37,10 +37,15 @@ pub fn keys(config: &Config) -> Result<Vec<ApiKey>, Vec<Mistake>> {
     }
 }
 
-fn api_key(place: &str, name: &str, rights: ApiRights, read: Result<Vec<u8>, String>) -> Result<ApiKey, Box<Mistake>> {
+fn api_key(
+    place: &str,
+    name: &str,
+    rights: ApiRights,
+    read: Result<Vec<u8>, String>,
+) -> Result<ApiKey, Box<ConfigError>> {
     let mistake = |found, allowed: &str| {
         let source = Source::Key(place.to_owned());
-        Box::new(Mistake { source, key: String::new(), found, allowed: allowed.to_owned(), hint: None })
+        Box::new(ConfigError { source, key: String::new(), found, allowed: allowed.to_owned(), hint: None })
     };
     let read = read.map_err(|found| mistake(found, key_file::ALLOWED))?;
     let key = key_file::without_line_break(&read);

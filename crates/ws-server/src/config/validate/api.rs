@@ -1,13 +1,13 @@
 //! Checks whether the keys of `[[api.keys]]` fit together.
 
 use crate::config::api_key::ApiKey;
+use crate::config::error::{ConfigError, any_invalid};
 use crate::config::list::entry_path;
 use crate::config::loaded::Loaded;
-use crate::config::mistake::{Mistake, any_invalid};
 use crate::config::name::KeyName;
 
 /// Contradictions in `[api]`.
-pub(crate) fn validate_api(loaded: &Loaded, mistakes: &[Mistake]) -> Vec<Mistake> {
+pub(crate) fn validate_api(loaded: &Loaded, mistakes: &[ConfigError]) -> Vec<ConfigError> {
     let entries = loaded.config.api.keys.iter().enumerate();
     let unusable = entries.clone().filter_map(|(number, entry)| unusable(loaded, mistakes, number, entry));
     let twice = entries.filter_map(|(number, entry)| twice(loaded, number, entry));
@@ -15,7 +15,7 @@ pub(crate) fn validate_api(loaded: &Loaded, mistakes: &[Mistake]) -> Vec<Mistake
 }
 
 /// An entry must have exactly one source.
-fn unusable(loaded: &Loaded, mistakes: &[Mistake], number: usize, entry: &ApiKey) -> Option<Mistake> {
+fn unusable(loaded: &Loaded, mistakes: &[ConfigError], number: usize, entry: &ApiKey) -> Option<ConfigError> {
     let [key, key_file] = ["key", "key_file"].map(|name| KeyName::new(entry_path("api.keys", number), name));
     let found = match (&entry.key, &entry.key_file) {
         (None, None) => "no key",
@@ -27,7 +27,7 @@ fn unusable(loaded: &Loaded, mistakes: &[Mistake], number: usize, entry: &ApiKey
 }
 
 /// The same key with other rights: which of them it has would depend on the order.
-fn twice(loaded: &Loaded, number: usize, entry: &ApiKey) -> Option<Mistake> {
+fn twice(loaded: &Loaded, number: usize, entry: &ApiKey) -> Option<ConfigError> {
     let key = entry.key.as_ref()?;
     let api = &loaded.config.api;
     let earlier = api.keys[..number].iter().position(|other| other.key.as_ref() == Some(key));
@@ -40,8 +40,8 @@ fn twice(loaded: &Loaded, number: usize, entry: &ApiKey) -> Option<Mistake> {
     Some(mistake_at(loaded, name, format!("the same key as {first}"), "a key that no other entry has"))
 }
 
-fn mistake_at(loaded: &Loaded, name: KeyName, found: String, allowed: &str) -> Mistake {
-    Mistake { source: loaded.source(&name), key: name.to_string(), found, allowed: allowed.to_owned(), hint: None }
+fn mistake_at(loaded: &Loaded, name: KeyName, found: String, allowed: &str) -> ConfigError {
+    ConfigError { source: loaded.source(&name), key: name.to_string(), found, allowed: allowed.to_owned(), hint: None }
 }
 
 #[cfg(test)]
