@@ -139,6 +139,20 @@ pub(crate) const PRESENCE_COUNTS_INTERVAL: Duration = Duration::from_secs(1);
 /// Parts of a registry, each with its own lock, so that threads seldom contend.
 pub(crate) const REGISTRY_PARTS: usize = 64;
 
+/// Parts of the directory of connections, by id and by user, each with its own lock. Those by id are at most 256.
+pub(crate) const DIRECTORY_PARTS: usize = 256;
+pub(crate) const DIRECTORY_USER_PARTS: usize = 64;
+
+/// Connections of a user that are taken from the directory under one lock.
+pub(crate) const DIRECTORY_SLICE: usize = 256;
+
+/// Most operations of the server API that wait for the task of one connection.
+pub(crate) const CALLS_MAX: usize = 64;
+
+/// Time within which the task of a connection has to answer an operation of the server API: it may be blocked by its
+/// full socket.
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Capacity in entries up to which a part of a registry is not shrunk.
 pub(crate) const REGISTRY_SPARE_MIN: usize = 64;
 

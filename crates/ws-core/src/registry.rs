@@ -73,9 +73,36 @@ impl<T: Named> Registry<T> {
         true
     }
 
+    /// The next things after this name, at most `max` of those that are wanted. The order is that of the parts, and by
+    /// name within a part. It stays the same, so pages that follow each other have nothing twice, and leave out nothing
+    /// that was there throughout. Locks one part after the other, for one pass over it.
+    pub(crate) fn page(&self, after: Option<&str>, max: usize, is_wanted: impl Fn(&T) -> bool) -> Vec<Arc<T>> {
+        let mut page = Vec::new();
+        let first = after.map_or(0, |name| self.index(name));
+        for (nth, part) in self.parts[first..].iter().enumerate() {
+            let is_after = |thing: &T| nth > 0 || after.is_none_or(|after| thing.name() > after);
+            let (part, left) = (part.lock(), max - page.len());
+            let mut found: Vec<_> = part.iter().map(|found| &found.0).collect();
+            found.retain(|thing| is_after(thing) && is_wanted(thing));
+            if found.len() > left {
+                found.select_nth_unstable_by(left, |one, other| one.name().cmp(other.name()));
+                found.truncate(left);
+            }
+            found.sort_unstable_by(|one, other| one.name().cmp(other.name()));
+            page.extend(found.into_iter().cloned());
+            if page.len() == max {
+                break;
+            }
+        }
+        page
+    }
+
     fn part(&self, name: &str) -> &Mutex<HashSet<ByName<T>>> {
-        let hash = self.hasher.hash_one(name);
-        &self.parts[(hash % self.parts.len() as u64) as usize]
+        &self.parts[self.index(name)]
+    }
+
+    fn index(&self, name: &str) -> usize {
+        (self.hasher.hash_one(name) % self.parts.len() as u64) as usize
     }
 }
 
@@ -122,6 +149,26 @@ mod tests {
         assert!(registry.remove_if(&first, |_| true));
         assert!(!registry.remove_if(&second, |_| true), "it is gone already");
         assert!(registry.get("a").is_none());
+    }
+
+    #[test]
+    fn pages_have_everything_once() {
+        let registry = Registry::new();
+        let things: Vec<_> =
+            (0..500).map(|n| registry.get_or_insert(&format!("{n}"), || Thing(format!("{n}")))).collect();
+        let (mut seen, mut after): (Vec<String>, Option<String>) = (Vec::new(), None);
+        loop {
+            let page = registry.page(after.as_deref(), 7, |thing| thing.name().len() == 3);
+            seen.extend(page.iter().map(|thing| thing.0.clone()));
+            let Some(last) = page.last() else { break };
+            after = Some(last.0.clone());
+            // The one that the next page begins after is gone by then, and others come.
+            registry.remove_if(last, |_| true);
+            registry.get_or_insert(&format!("new {}", seen.len()), || Thing(format!("new {}", seen.len())));
+        }
+        seen.sort();
+        let expect: Vec<_> = things.iter().map(|thing| thing.0.clone()).filter(|name| name.len() == 3).collect();
+        assert_eq!(seen, expect);
     }
 
     #[test]

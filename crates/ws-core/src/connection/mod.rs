@@ -64,6 +64,10 @@ struct Out {
     /// A write failed: the peer is gone.
     lost: bool,
     close: Option<CloseCode>,
+    /// What the close frame says instead of the code and reason of `close`.
+    close_frame: Option<Box<(u16, Box<str>)>>,
+    /// The task has been called, and may have looked before it could see why.
+    called: bool,
     task: Option<Waker>,
 }
 
@@ -182,6 +186,21 @@ impl Connection {
         }
     }
 
+    /// The same for the server API, whose code (4000 to 4999) and reason go into the close frame. It counts as 4503.
+    pub(crate) fn close_with(&self, code: u16, reason: &str) {
+        let mut out = self.out.lock();
+        if out.close.is_none_or(|code| code == CloseCode::HeartbeatTimeout) {
+            out.close_frame = Some(Box::new((code, reason.into())));
+        }
+        drop(out);
+        self.close(CloseCode::Disconnected);
+    }
+
+    /// The code and the reason of the close frame, if they are not those of [`Attention::close`].
+    pub fn close_frame(&self) -> Option<(u16, Box<str>)> {
+        self.out.lock().close_frame.as_deref().cloned()
+    }
+
     /// Withdraws a close for a missed heartbeat: something has arrived that had not been read in time.
     pub fn keep_alive(&self, now_ms: u64) {
         self.heard_ms.store(now_ms, Ordering::Relaxed);
@@ -194,6 +213,9 @@ impl Connection {
         let mut out = self.out.lock();
         if !out.task.as_ref().is_some_and(|task| task.will_wake(waker)) {
             out.task = Some(waker.clone());
+        }
+        if std::mem::take(&mut out.called) {
+            waker.wake_by_ref();
         }
         Attention {
             close: out.close,
@@ -229,6 +251,17 @@ impl Connection {
     /// Wakes the connection's task.
     pub(crate) fn wake(&self) {
         let task = self.out.lock().task.take();
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    /// Wakes the connection's task, and has it look once more if it is running now.
+    pub(crate) fn call(&self) {
+        let mut out = self.out.lock();
+        out.called = !out.ended;
+        let task = out.task.take();
+        drop(out);
         if let Some(task) = task {
             task.wake();
         }

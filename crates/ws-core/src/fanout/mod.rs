@@ -104,6 +104,7 @@ impl Fanout {
                 Notice::Unsubscribe(subscription) => self.unsubscribe(&subscription),
                 Notice::Dirty(channel) => self.start_round(&channel),
                 Notice::Answered(reader) => self.answered(Id::from_raw(reader)),
+                Notice::Cursors(subscriptions, answer) => drop(answer.send(self.cursors(&subscriptions))),
                 Notice::Drain(plan) => (self.drain, self.drain_unannounced) = (Some(plan), true),
                 Notice::Close(code) => {
                     self.closing = Some(code);
@@ -111,6 +112,15 @@ impl Fanout {
                 }
             }
         }
+    }
+
+    /// Where these subscriptions are.
+    fn cursors(&self, subscriptions: &[Arc<Subscription>]) -> Vec<Option<u64>> {
+        let cursor = |subscription: &Arc<Subscription>| {
+            let cursor = self.all.readers.get(Id::from_raw(subscription.slot.load(Ordering::Relaxed)))?.cursor;
+            (cursor.generation == subscription.channel().generation()).then_some(cursor.offset)
+        };
+        subscriptions.iter().map(cursor).collect()
     }
 
     fn join(&mut self, connection: Arc<Connection>) {

@@ -61,7 +61,7 @@ impl Fanout {
             }
             // After a stall, what has arrived in the socket is read before a deadline counts.
             if !self.has_stalled && member.connection.auth_state().take_elapsed(now_ms, unix_ms) {
-                member.connection.wake();
+                member.connection.call();
             }
             if now_ms >= member.check_at_ms {
                 member.check_at_ms = beat(&self.shared, member, self.stalled_ms, now_ms);

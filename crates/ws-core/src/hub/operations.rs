@@ -11,7 +11,7 @@ use ws_proto::action::{BroadcastData, GetHistory, GetPresence, HistoryData, Pres
 use ws_proto::event::{BroadcastEvent, Sender};
 use ws_proto::{ChannelName, ErrorBody};
 
-use super::Hub;
+use super::handle::Hub;
 use crate::limits::PUBLICATION_ENVELOPE_BYTES;
 use crate::state::{Draft, PresenceInfo, PresenceQuery, check_msg_id};
 use crate::waiter::Waiter;

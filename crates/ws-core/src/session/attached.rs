@@ -6,7 +6,7 @@ use super::subscription_grant::SubscriptionGrant;
 use crate::engine::History;
 use crate::engine::pending::Pending;
 use crate::registry::Named;
-use crate::state::Subscription;
+use crate::state::{Answer, Subscription};
 
 /// An attached subscription; see the module.
 #[derive(Debug)]
@@ -16,6 +16,13 @@ pub(super) struct Attached {
     pub(super) position: Option<Pending<History>>,
     /// What its subscription token grants, if it came with one.
     pub(super) grant: Option<Box<SubscriptionGrant>>,
+}
+
+/// One that the server API has asked for, and who is told when it has started.
+#[derive(Debug)]
+pub(super) struct Called {
+    pub(super) attached: Attached,
+    pub(super) answer: Answer,
 }
 
 impl Attached {

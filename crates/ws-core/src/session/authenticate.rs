@@ -44,6 +44,8 @@ fn identify(session: &mut Session, claims: Claims) -> Result<Arc<Identity>, Stop
     session.connection().auth_state().identify(identity.clone());
     if is_new {
         session.membership.set_user_in_presence(identity.user());
+        // Before it is answered: whoever acts on this user's connections afterwards finds it.
+        session.membership.enter_directory();
     }
     Ok(identity)
 }

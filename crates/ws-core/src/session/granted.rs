@@ -69,6 +69,9 @@ impl Session {
         for subscription in self.membership.subscriptions() {
             let name = subscription.channel().name();
             let Ok(channel) = ChannelName::parse(name) else { continue };
+            if subscription.is_assigned() {
+                continue;
+            }
             let access = subscription.channel().options().subscribe;
             let check = AccessCheck { right: Right::Subscribe, channel: Some(channel), access };
             let decision = check.decide(Some(identity), self.subscription_grants(name), || true);

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::attached::Attached;
+use super::attached::{Attached, Called};
 use super::subscription_grant::SubscriptionGrant;
 use crate::access::Auth;
 
@@ -18,6 +18,8 @@ pub(super) struct Login {
     pub(super) subscription_grants: HashMap<Box<str>, SubscriptionGrant>,
     /// Subscriptions from the login token that wait for the engine.
     pub(super) attaching: Vec<Attached>,
+    /// Subscriptions from the server API that wait for the engine.
+    pub(super) called: Vec<Called>,
 }
 
 /// When the login token expires.

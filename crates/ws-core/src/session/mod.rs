@@ -12,6 +12,7 @@ mod attached;
 mod attaching;
 mod authenticate;
 mod broadcast;
+mod calls;
 mod claims;
 mod echo;
 mod get_connections;
@@ -46,18 +47,23 @@ impl Session {
     /// Whether [`go_on`](Self::go_on) has something to do or to wait for.
     pub fn is_waiting(&self) -> bool {
         let is_attaching = self.login.as_ref().is_some_and(|login| !login.attaching.is_empty());
-        self.owes_answers() || self.is_holding() || is_attaching || self.connection().auth_state().is_due()
+        self.owes_answers()
+            || self.is_holding()
+            || is_attaching
+            || self.is_called()
+            || self.connection().auth_state().is_due()
     }
 
     /// Appends the answers that have come, in the order of their requests, and retries the held frame, as long as the
     /// outbox has room. Also appends events about tokens; if the login token has expired, it asks for the connection to
-    /// be closed. Whatever is still pending wakes the connection's task.
+    /// be closed, and does what the server API asks for. Whatever is still pending wakes the connection's task.
     pub fn go_on(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Flow {
         self.out_of_room = false;
         if self.is_waiting() {
             self.check_tokens(now_ms, out);
             self.go_on_attaching(out);
             self.append_answers(out);
+            self.go_on_with_calls(out);
             self.go_on_with_held(now_ms, out)
         } else {
             self.flow()

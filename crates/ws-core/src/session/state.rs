@@ -149,7 +149,7 @@ impl Session {
     pub(super) fn check_with(&self, check: AccessCheck<'_>, grant: Option<&Grants>) -> Result<(), ErrorBody> {
         let connection = self.connection();
         let is_subscribed = || {
-            let subscriptions = self.membership.subscriptions.lock();
+            let subscriptions = self.membership.entry.subscriptions.lock();
             let name = check.channel.map_or("", |channel| channel.as_str());
             subscriptions.as_ref().is_some_and(|subscriptions| subscriptions.contains(name))
         };

@@ -15,6 +15,7 @@ use crate::access::{Exhausted, Refusal, network};
 #[derive(Debug)]
 pub struct Permit {
     shared: Arc<Shared>,
+    peer: IpAddr,
     /// `None` if neither is limited.
     quotas: Option<Box<Quotas>>,
     /// It has one of the slots that `connections_max` limits.
@@ -46,6 +47,7 @@ impl Permit {
         // From here on, dropping it releases what it has taken.
         let mut permit = Permit {
             shared: shared.clone(),
+            peer,
             quotas: None,
             has_slot: false,
             is_unauthenticated: false,
@@ -73,6 +75,11 @@ impl Permit {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// The address it comes from.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer
     }
 
     /// Takes one of the slots that `connections_max` limits, unless it has one.

@@ -4,22 +4,21 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
-
 use super::admission::Permit;
+use super::directory::Entry;
 use super::shard::Notice;
 use super::shared::Shared;
-use super::subscription::{Subscription, Subscriptions};
+use super::subscription::Subscription;
+use crate::clock::Clock;
 use crate::connection::Connection;
 
 /// A connection's membership in the hub. When it is dropped, the connection leaves, and all its subscriptions end.
 #[derive(Debug)]
 pub struct Membership {
-    connection: Arc<Connection>,
-    shard: usize,
+    pub(crate) entry: Arc<Entry>,
     permit: Permit,
-    /// Locked before channels. `None` while there are no subscriptions.
-    pub(crate) subscriptions: Mutex<Option<Box<Subscriptions>>>,
+    /// Its user, under which it is in the directory.
+    user: Option<Arc<str>>,
 }
 
 impl Permit {
@@ -28,8 +27,9 @@ impl Permit {
         let shared = self.shared();
         let shard = shared.next_shard.fetch_add(1, Ordering::Relaxed) % shared.shards.len();
         shared.counters.connections_opened.add(1);
-        let mut membership = Membership { connection, shard, permit: self, subscriptions: Mutex::default() };
-        membership.notify(Notice::Join(membership.connection.clone()));
+        let entry = Entry::new(connection, self.peer(), Clock::unix_ms(), shard);
+        let mut membership = Membership { entry, permit: self, user: None };
+        membership.notify(Notice::Join(membership.connection().clone()));
         if membership.shared().auth.anonymous {
             membership.count_in();
         }
@@ -40,7 +40,7 @@ impl Permit {
 impl Membership {
     /// Puts the connection back into the fan-out's round, after its socket had been full.
     pub fn resume(&self) {
-        self.notify(Notice::Resume(self.connection.clone()));
+        self.notify(Notice::Resume(self.connection().clone()));
     }
 
     /// The connection counts, and gets every broadcast, from now on. No effect if it counts already.
@@ -48,13 +48,26 @@ impl Membership {
         if !self.permit.count_in() {
             return;
         }
-        let shared = self.permit.shared();
+        self.enter_directory();
+        let (shared, shard) = (self.permit.shared(), self.shard());
         let mut broadcasts = shared.broadcasts.lock();
-        broadcasts.attach(self.shard);
-        broadcasts.start_reader(self.shard);
-        shared.shards[self.shard].push(Notice::Broadcasts(self.connection.clone(), broadcasts.end));
+        broadcasts.attach(shard);
+        broadcasts.start_reader(shard);
+        shared.shards[shard].push(Notice::Broadcasts(self.connection().clone(), broadcasts.end));
         drop(broadcasts);
-        shared.shards[self.shard].wake();
+        shared.shards[shard].wake();
+    }
+
+    /// Others can find the connection from now on; under its user if it has one.
+    pub(crate) fn enter_directory(&mut self) {
+        let directory = &self.permit.shared().directory;
+        directory.insert(&self.entry);
+        if self.user.is_none()
+            && let Some(identity) = self.entry.connection.identity()
+        {
+            self.user = Some(identity.user().clone());
+            directory.insert_user(&self.entry, identity.user());
+        }
     }
 
     /// Whether it counts.
@@ -72,21 +85,21 @@ impl Membership {
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {
-        &self.connection
+        &self.entry.connection
     }
 
     pub(crate) fn shard(&self) -> usize {
-        self.shard
+        self.entry.shard
     }
 
     /// Notifies the fan-out task of the connection's shard.
     pub(crate) fn notify(&self, notice: Notice) {
-        self.shared().shards[self.shard].notify(notice);
+        self.shared().shards[self.shard()].notify(notice);
     }
 
     /// All subscriptions.
     pub(crate) fn subscriptions(&self) -> Vec<Arc<Subscription>> {
-        let subscriptions = self.subscriptions.lock();
+        let subscriptions = self.entry.subscriptions.lock();
         subscriptions.iter().flat_map(|subscriptions| subscriptions.iter().cloned()).collect()
     }
 
@@ -103,7 +116,7 @@ impl Membership {
     /// Ends the subscription to a channel; false if there is none. When it returns, nothing of the channel is delivered
     /// any more.
     pub(crate) fn unsubscribe(&self, name: &str) -> bool {
-        let mut subscriptions = self.subscriptions.lock();
+        let mut subscriptions = self.entry.subscriptions.lock();
         let removed = subscriptions.as_mut().and_then(|subscriptions| subscriptions.remove(name));
         if subscriptions.as_ref().is_some_and(|subscriptions| subscriptions.len() == 0) {
             *subscriptions = None;
@@ -115,7 +128,7 @@ impl Membership {
     }
 
     fn unsubscribe_all(&self) {
-        let subscriptions = self.subscriptions.lock().take();
+        let subscriptions = self.entry.subscriptions.lock().take();
         let subscriptions = subscriptions.into_iter().flat_map(|subscriptions| subscriptions.into_iter());
         subscriptions.for_each(|subscription| self.end(&subscription));
     }
@@ -129,7 +142,9 @@ impl Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
+        self.shared().directory.remove(&self.entry, self.user.as_ref());
+        self.entry.calls.close();
         self.unsubscribe_all();
-        self.notify(Notice::Leave(self.connection.clone()));
+        self.notify(Notice::Leave(self.connection().clone()));
     }
 }

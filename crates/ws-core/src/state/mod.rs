@@ -1,8 +1,10 @@
 //! The state of the hub: what its handle, the sessions and the fan-out share.
 
 mod admission;
+mod calls;
 mod channels;
 mod client;
+mod directory;
 mod error;
 mod history_page;
 mod membership;
@@ -16,7 +18,9 @@ mod shared;
 mod subscription;
 
 pub use self::admission::Permit;
+pub(crate) use self::calls::{Answer, Call, What};
 pub use self::client::PresenceInfo;
+pub(crate) use self::directory::Entry;
 pub(crate) use self::error::{clip, unavailable};
 pub use self::membership::Membership;
 pub use self::options::HubOptions;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use ws_proto::CloseCode;
 
 use super::subscription::Subscription;
@@ -16,7 +16,8 @@ use crate::run::Cursor;
 #[derive(Debug, Default)]
 pub(crate) struct Shard {
     /// Bounded by its contents: a join, the start of broadcasts, a resume and a leave per connection, two per
-    /// subscription, one per channel, one per query to the engine, and those of a drain.
+    /// subscription, one per channel, one per query to the engine, one per caller that asks for cursors, and
+    /// those of a drain.
     inbox: Mutex<Vec<Notice>>,
     wake: Notify,
 }
@@ -40,6 +41,9 @@ pub(crate) enum Notice {
     Dirty(Arc<Channel>),
     /// The engine has answered for this reader.
     Answered(u32),
+    /// Say where these subscriptions of a connection are, each as the last offset that was written or skipped; `None`
+    /// before it is read, and after that.
+    Cursors(Vec<Arc<Subscription>>, oneshot::Sender<Vec<Option<u64>>>),
     /// Announce a drain to every connection.
     Drain(Arc<DrainPlan>),
     /// Close every connection, including those that join later.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use ws_proto::{ChannelName, ErrorBody};
 
+use super::directory::Directory;
 use super::error::unknown_namespace;
 use super::options::HubOptions;
 use super::shard::{Notice, Shard};
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<dyn Engine>,
     /// The channel of all broadcasts.
     pub(crate) broadcasts: Arc<Channel>,
+    /// Connections that count.
+    pub(crate) directory: Directory,
     /// Channels with subscribers.
     pub(crate) channels: Registry<Channel>,
     pub(crate) gate: Gate,
@@ -85,6 +88,7 @@ impl Shared {
             engine_room: Arc::new(EngineRoom::new(engine.clone())),
             engine,
             broadcasts: Arc::new(Channel::broadcast(&gate)),
+            directory: Directory::new(),
             channels: Registry::new(),
             gate,
             counts_due: Mutex::default(),

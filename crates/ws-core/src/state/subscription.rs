@@ -19,6 +19,8 @@ pub(crate) struct Subscription {
     pub(crate) slot: AtomicU32,
     /// It has ended: nothing more of it may be delivered.
     ended: AtomicBool,
+    /// The server API has started it: no token takes it away.
+    assigned: AtomicBool,
     /// Its number in the channel's presence; `NO_NUMBER` while it has none.
     number: AtomicU64,
 }
@@ -32,6 +34,7 @@ impl Subscription {
             connection,
             slot: AtomicU32::new(u32::MAX),
             ended: AtomicBool::new(false),
+            assigned: AtomicBool::new(false),
             number: AtomicU64::new(NO_NUMBER),
         }
     }
@@ -50,6 +53,15 @@ impl Subscription {
 
     pub(crate) fn set_number(&self, number: u64) {
         self.number.store(number, Ordering::Relaxed);
+    }
+
+    /// Whether the server API has started it.
+    pub(crate) fn is_assigned(&self) -> bool {
+        self.assigned.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn assign(&self) {
+        self.assigned.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn has_ended(&self) -> bool {

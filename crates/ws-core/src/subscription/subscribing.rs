@@ -35,7 +35,7 @@ impl Membership {
         options: &Arc<ChannelOptions>,
     ) -> Result<Arc<Subscription>, ErrorBody> {
         let (shared, name) = (self.shared(), name.as_str());
-        let mut subscriptions = self.subscriptions.lock();
+        let mut subscriptions = self.entry.subscriptions.lock();
         let subscriptions = subscriptions.get_or_insert_default();
         if subscriptions.contains(name) {
             let message = "this connection is already subscribed to the channel";
@@ -95,7 +95,7 @@ impl Membership {
     /// The position of a channel that the connection is subscribed to.
     pub(crate) fn position<'a>(&self, name: &'a str) -> SubscribeData<'a> {
         let mut data = SubscribeData { channel: name.into(), ..SubscribeData::default() };
-        let subscriptions = self.subscriptions.lock();
+        let subscriptions = self.entry.subscriptions.lock();
         if let Some(subscription) = subscriptions.as_ref().and_then(|subscriptions| subscriptions.get(name)) {
             let state = subscription.channel().lock();
             data.epoch = state.epoch.map(|epoch| epoch.to_string().into());

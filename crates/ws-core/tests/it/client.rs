@@ -268,6 +268,24 @@ fn header(bytes: &[u8]) -> Option<(usize, usize)> {
     }
 }
 
+/// The output of an operation, while these clients' tasks do what is due.
+pub(crate) async fn run<T>(clients: &mut [&mut Client], operation: impl Future<Output = T>) -> T {
+    let mut operation = pin!(operation);
+    for _ in 0..200 {
+        if let Poll::Ready(output) = look(operation.as_mut()).await {
+            return output;
+        }
+        clients.iter_mut().filter(|client| client.session.is_waiting()).for_each(|client| _ = client.go_on());
+        tokio::task::yield_now().await;
+    }
+    panic!("the operation does not end")
+}
+
+/// Polls once.
+pub(crate) async fn look<T>(mut operation: std::pin::Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+    std::future::poll_fn(|cx| Poll::Ready(operation.as_mut().poll(cx))).await
+}
+
 /// Lets the hub's tasks do everything that is due, without time passing.
 pub(crate) async fn settle() {
     for _ in 0..200 {

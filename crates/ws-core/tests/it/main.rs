@@ -3,6 +3,7 @@
 mod channels;
 mod client;
 mod delivery;
+mod directory;
 mod engine;
 mod heartbeat;
 mod model;

@@ -28,7 +28,7 @@ use ws_proto::CloseCode;
 pub(crate) use self::input::Input;
 pub(crate) use self::options::SocketOptions;
 use self::phase::{Event, Phase};
-use self::reader::{Reader, Stop, config};
+use self::reader::{Reader, Stop, close_frame, config};
 use self::scratch::{SCRATCH, Scratch};
 use crate::connection_log::Ending;
 use crate::endpoint::Endpoint;
@@ -268,7 +268,8 @@ impl<E: Endpoint> Socket<E> {
         self.tell(Ending::Server(code));
         self.endpoint = None;
         self.paused = false;
-        self.reader.close(code, &config(self.options.message_bytes_max), out);
+        let own = if code == CloseCode::Disconnected { self.connection.close_frame() } else { None };
+        self.reader.close(close_frame(code, own), &config(self.options.message_bytes_max), out);
         self.connection.send_last(out, self.options.clock.now_ms());
         self.slot = self.options.slots.acquire();
         self.phase = match code {

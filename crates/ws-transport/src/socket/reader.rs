@@ -96,9 +96,9 @@ impl Reader {
     }
 
     /// Appends our close frame. From now on the peer's is expected.
-    pub(super) fn close(&mut self, code: CloseCode, config: &WebSocketConfig, out: &mut Vec<u8>) {
+    pub(super) fn close(&mut self, frame: CloseFrame, config: &WebSocketConfig, out: &mut Vec<u8>) {
         let parser = self.parser.get_or_insert_with(|| Box::new(Parser::new(&[], config)));
-        parser.close(code, out);
+        parser.close(frame, out);
     }
 }
 
@@ -140,12 +140,21 @@ impl Parser {
         Ok(message)
     }
 
-    fn close(&mut self, code: CloseCode, out: &mut Vec<u8>) {
+    fn close(&mut self, frame: CloseFrame, out: &mut Vec<u8>) {
         self.closing = true;
-        let frame = CloseFrame { code: WireCode::from(code.as_u16()), reason: Utf8Bytes::from_static(code.reason()) };
         let mut pipe = Pipe { rest: &mut self.rest, out };
         // Writing to memory cannot fail, and a context that is already closed has nothing to add.
         let _ = self.context.close(&mut pipe, Some(frame));
+    }
+}
+
+/// A close frame. `own`: its code and reason, if they are not those of `code`.
+pub(super) fn close_frame(code: CloseCode, own: Option<(u16, Box<str>)>) -> CloseFrame {
+    match own {
+        Some((code, reason)) => {
+            CloseFrame { code: WireCode::from(code), reason: Utf8Bytes::from(String::from(reason)) }
+        }
+        None => CloseFrame { code: WireCode::from(code.as_u16()), reason: Utf8Bytes::from_static(code.reason()) },
     }
 }
 

@@ -6,6 +6,7 @@ mod catch_up;
 mod late;
 mod reader;
 mod record;
+mod server;
 mod threads;
 
 use std::sync::Arc;

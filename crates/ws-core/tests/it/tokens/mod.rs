@@ -2,6 +2,7 @@
 
 mod clock;
 mod keys;
+mod server;
 mod unauthenticated;
 
 use std::sync::Arc;
