@@ -65,7 +65,7 @@ pub use counters::{Count, Counters};
 pub use engine::Engine;
 pub use engine::memory::{MemoryEngine, MemoryLimits};
 pub use heartbeat::{Heartbeat, HeartbeatMode};
-pub use hub::{ChannelInfo, ChannelPage, ConnectionDetails, ConnectionInfo, ConnectionPage, Hub, SubscriptionInfo};
+pub use hub::Hub;
 pub use limits::Limits;
 pub use log_limit::LogLimit;
 pub use options::{Access, Actions, ChannelOptions, Namespaces, OnLag};

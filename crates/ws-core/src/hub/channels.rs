@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use serde::Serialize;
+use ws_proto::api::{ChannelInfo, ChannelPage};
 use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 
 use super::handle::Hub;
@@ -14,31 +14,6 @@ use crate::engine::pending::Pending;
 use crate::options::ChannelOptions;
 use crate::registry::Named;
 use crate::state::{page_limit, unavailable};
-
-/// A channel.
-#[derive(Debug, Clone, Serialize)]
-pub struct ChannelInfo {
-    /// Its name.
-    pub channel: String,
-    /// Connections that are subscribed to it.
-    pub subscribers: u64,
-    /// The epoch of its stream, if it has history.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub epoch: Option<String>,
-    /// The newest offset of the stream.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub offset: Option<u64>,
-}
-
-/// A page of channels.
-#[derive(Debug, Clone, Serialize)]
-pub struct ChannelPage {
-    /// In an order that stays the same while the server runs, and is not that of the names.
-    pub channels: Vec<ChannelInfo>,
-    /// Where the next page begins, if there may be one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<String>,
-}
 
 impl Hub {
     /// A page of the channels that have subscribers and whose names begin with `prefix`. `after` is `next` of the page

@@ -2,12 +2,11 @@
 //!
 //! Connections that still have to authenticate are not there yet.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use serde::Serialize;
 use tokio::sync::oneshot;
 use uuid::Uuid;
+use ws_proto::api::{ConnectionDetails, ConnectionInfo, ConnectionPage, SubscriptionInfo};
 use ws_proto::limits::CLOSE_REASON_BYTES_MAX;
 use ws_proto::{CloseCode, ErrorBody, ErrorCode};
 
@@ -15,60 +14,6 @@ use super::handle::Hub;
 use crate::limits::DIRECTORY_SLICE;
 use crate::registry::Named;
 use crate::state::{Entry, Notice, Subscription, page_limit};
-
-/// A connection.
-#[derive(Debug, Clone, Serialize)]
-pub struct ConnectionInfo {
-    /// Its id.
-    pub connection_id: Uuid,
-    /// Its user; `None` if it is anonymous.
-    pub user: Option<String>,
-    /// The address of its client.
-    pub remote_addr: IpAddr,
-    /// When it connected, in milliseconds since 1970.
-    pub connected_at: u64,
-    /// How many subscriptions it has.
-    pub channels: usize,
-}
-
-/// A page of connections.
-#[derive(Debug, Clone, Serialize)]
-pub struct ConnectionPage {
-    /// In the order of their ids.
-    pub connections: Vec<ConnectionInfo>,
-    /// Where the next page begins, if there may be one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<String>,
-}
-
-/// A subscription, and where its cursor is.
-#[derive(Debug, Clone, Serialize)]
-pub struct SubscriptionInfo {
-    /// The channel.
-    pub channel: String,
-    /// The epoch of its stream, in a channel with history.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub epoch: Option<String>,
-    /// The newest offset of the stream.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub offset: Option<u64>,
-    /// The cursor, in a channel with history: what was sent on this subscription, or skipped, has no higher offset.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<u64>,
-    /// How many publications it still has to read. Absent while the subscription starts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lag: Option<u64>,
-}
-
-/// A connection with its subscriptions.
-#[derive(Debug, Clone, Serialize)]
-pub struct ConnectionDetails {
-    /// The connection.
-    #[serde(flatten)]
-    pub connection: ConnectionInfo,
-    /// Its subscriptions, by name of the channel.
-    pub subscriptions: Vec<SubscriptionInfo>,
-}
 
 impl Hub {
     /// A page of connections, of all or of one user. `after` is `next` of the page before. Pages have no connection
@@ -159,7 +104,7 @@ fn info(entry: &Entry) -> ConnectionInfo {
         user: entry.connection.identity().map(|identity| identity.user().to_string()),
         remote_addr: entry.peer,
         connected_at: entry.connected_at_ms,
-        channels: entry.subscriptions.lock().as_ref().map_or(0, |subscriptions| subscriptions.len()),
+        channels: entry.subscriptions.lock().as_ref().map_or(0, |subscriptions| subscriptions.len() as u64),
     }
 }
 

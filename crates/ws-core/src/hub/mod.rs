@@ -7,6 +7,4 @@ mod handle;
 mod operations;
 mod subscriptions;
 
-pub use self::channels::{ChannelInfo, ChannelPage};
-pub use self::connections::{ConnectionDetails, ConnectionInfo, ConnectionPage, SubscriptionInfo};
 pub use self::handle::Hub;

@@ -1,32 +1,30 @@
 //! `/channels`, `/channels/{channel}`.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 
-/// Answer to `GET /channels`: a page of the channels that have subscribers, in the order of their names.
+/// Answer to `GET /channels`: a page of the channels that have subscribers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ChannelsData<'a> {
-    /// The channels of this page.
-    pub channels: Vec<ChannelSummary<'a>>,
-    /// Where the next page begins: pass it as `after`. Absent on the last page.
+pub struct ChannelPage {
+    /// In an order that stays the same while the server runs, and is not that of the names.
+    pub channels: Vec<ChannelInfo>,
+    /// Where the next page begins, if there may be one: pass it as `after`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<Cow<'a, str>>,
+    pub next: Option<String>,
 }
 
-/// A channel in a list.
+/// A channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ChannelSummary<'a> {
-    /// Name of the channel.
-    pub channel: Cow<'a, str>,
-    /// How many connections are subscribed to it.
+pub struct ChannelInfo {
+    /// Its name.
+    pub channel: String,
+    /// Connections that are subscribed to it.
     pub subscribers: u64,
-    /// Epoch of its stream; absent in a channel without history.
+    /// The epoch of its stream; absent in a channel without history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epoch: Option<Cow<'a, str>>,
-    /// Offset of its newest publication; absent in a channel without history.
+    pub epoch: Option<String>,
+    /// The newest offset of the stream; absent in a channel without history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
 }
@@ -34,27 +32,20 @@ pub struct ChannelSummary<'a> {
 /// Answer to `GET /channels/{channel}`. A channel that nobody uses has no subscribers and an empty stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ChannelData<'a> {
-    /// Name of the channel.
-    pub channel: Cow<'a, str>,
+pub struct ChannelDetails {
+    /// The channel.
+    #[serde(flatten)]
+    pub channel: ChannelInfo,
     /// Its namespace; null where the name has no `:`.
-    pub namespace: Option<Cow<'a, str>>,
-    /// How many connections are subscribed to it.
-    pub subscribers: u64,
-    /// Epoch of its stream; absent in a channel without history.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epoch: Option<Cow<'a, str>>,
-    /// Offset of its newest publication; absent in a channel without history.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub offset: Option<u64>,
-    /// What the channel offers, as it is configured.
-    pub options: ChannelOptions<'a>,
+    pub namespace: Option<String>,
+    /// What it offers, as it is configured.
+    pub options: ChannelOptions,
 }
 
 /// The options of a channel, named as in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ChannelOptions<'a> {
+pub struct ChannelOptions {
     /// Publications kept for recovery, rewind and history; 0: no history.
     pub history_size: u64,
     /// Age up to which they are kept, in milliseconds; 0: no limit.
@@ -63,6 +54,19 @@ pub struct ChannelOptions<'a> {
     pub presence: bool,
     /// Whether subscribers get join and leave events.
     pub join_leave: bool,
-    /// What happens to a subscriber that falls too far behind: `gap`, `latest` or `disconnect`.
-    pub on_lag: Cow<'a, str>,
+    /// What happens to a subscriber that falls too far behind.
+    pub on_lag: OnLag,
+}
+
+/// What happens to a subscriber whose next publication is no longer kept (PROTOCOL section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OnLag {
+    /// It gets a `gap` event, and continues with the oldest publication that is kept.
+    Gap,
+    /// It continues with the newest publication.
+    Latest,
+    /// Its connection is closed with 4001.
+    Disconnect,
 }

@@ -1,61 +1,68 @@
 //! `/connections`, `/connections/{id}`, and what ends or changes connections.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::borrowed;
+
 /// Answer to `GET /connections`: a page of the connections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ConnectionsPage<'a> {
-    /// The connections of this page.
-    pub connections: Vec<ConnectionSummary<'a>>,
-    /// Where the next page begins: pass it as `after`. Absent on the last page.
+pub struct ConnectionPage {
+    /// In the order of their ids.
+    pub connections: Vec<ConnectionInfo>,
+    /// Where the next page begins, if there may be one: pass it as `after`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<Cow<'a, str>>,
+    pub next: Option<String>,
 }
 
-/// A connection in a list.
+/// A connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ConnectionSummary<'a> {
+pub struct ConnectionInfo {
     /// Its id.
     pub connection_id: Uuid,
-    /// Its user; null while it is anonymous.
-    pub user: Option<Cow<'a, str>>,
-    /// The client's address.
-    pub remote_addr: Cow<'a, str>,
-    /// When it was opened, in milliseconds since 1970.
+    /// Its user; null if it is anonymous.
+    pub user: Option<String>,
+    /// The address of its client.
+    pub remote_addr: IpAddr,
+    /// When it connected, in milliseconds since 1970.
     pub connected_at: u64,
-    /// To how many channels it is subscribed.
+    /// How many subscriptions it has.
     pub channels: u64,
 }
 
-/// Answer to `GET /connections/{id}`.
+/// Answer to `GET /connections/{id}`: a connection with its subscriptions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ConnectionData<'a> {
-    /// What the list says of it.
+pub struct ConnectionDetails {
+    /// The connection.
     #[serde(flatten)]
-    pub connection: ConnectionSummary<'a>,
-    /// Its subscriptions.
-    pub subscriptions: Vec<ConnectionSubscription<'a>>,
+    pub connection: ConnectionInfo,
+    /// Its subscriptions, by name of the channel.
+    pub subscriptions: Vec<SubscriptionInfo>,
 }
 
-/// A subscription of a connection.
+/// A subscription, and where its cursor is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ConnectionSubscription<'a> {
-    /// Name of the channel.
-    pub channel: Cow<'a, str>,
-    /// Epoch of its stream; absent in a channel without history.
+pub struct SubscriptionInfo {
+    /// The channel.
+    pub channel: String,
+    /// The epoch of its stream; absent in a channel without history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epoch: Option<Cow<'a, str>>,
-    /// Where the cursor stands: the offset up to which everything was sent; absent in a channel without history.
+    pub epoch: Option<String>,
+    /// The newest offset of the stream; absent in a channel without history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
-    /// How many publications it has still to read.
+    /// The cursor: what was sent on this subscription, or skipped, has no higher offset. Absent in a channel without
+    /// history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+    /// How many publications it still has to read. Absent while the subscription starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag: Option<u64>,
 }
@@ -69,14 +76,15 @@ pub struct Disconnect<'a> {
     #[cfg_attr(feature = "schema", schemars(range(min = 4000, max = 4999)))]
     pub code: Option<u16>,
     /// The reason in the close frame, at most 123 bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrowed::string", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = crate::limits::CLOSE_REASON_BYTES_MAX)))]
     pub reason: Option<Cow<'a, str>>,
 }
 
 /// Answer to requests that concern all connections of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Count {
-    /// How many connections there were.
+pub struct UserConnections {
+    /// How many connections the user has.
     pub connections: u64,
 }

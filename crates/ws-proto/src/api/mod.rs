@@ -12,7 +12,9 @@ mod publications;
 
 pub use batch::{Batch, BatchData, BatchRequest, BatchResponse};
 pub use body::decode_body;
-pub use channels::{ChannelData, ChannelOptions, ChannelSummary, ChannelsData};
-pub use connections::{ConnectionData, ConnectionSubscription, ConnectionSummary, ConnectionsPage, Count, Disconnect};
+pub use channels::{ChannelDetails, ChannelInfo, ChannelOptions, ChannelPage, OnLag};
+pub use connections::{
+    ConnectionDetails, ConnectionInfo, ConnectionPage, Disconnect, SubscriptionInfo, UserConnections,
+};
 pub use node::{NodeData, NodeLimits};
 pub use publications::{Publication, Removed};

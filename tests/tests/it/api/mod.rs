@@ -1,6 +1,7 @@
 //! PROTOCOL section 9, "Server API".
 
 mod batch;
+mod connections;
 mod keys;
 mod publications;
 

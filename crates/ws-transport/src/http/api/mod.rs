@@ -8,12 +8,14 @@ mod batch;
 mod broadcast;
 mod call;
 mod channels;
+mod connections;
 mod key;
 mod node;
 mod presence;
 mod publications;
 mod query;
 mod resource;
+mod subscriptions;
 
 use std::sync::Arc;
 
@@ -95,13 +97,24 @@ impl Api {
 
     /// A line for each resource and method. What is not here is not allowed, and was refused before.
     async fn perform(&self, call: &Call<'_>) -> Outcome {
+        use Verb::{Delete, Get, Post, Put};
         let (hub, query) = (&self.hub, call.query);
         match (&call.resource, call.verb) {
-            (Resource::Publications(channel), Verb::Get) => publications::history(hub, channel, query).await,
-            (Resource::Publications(channel), Verb::Post) => publications::publish(hub, channel, call).await,
-            (Resource::Presence(channel), Verb::Get) => presence::page(hub, channel, query),
-            (Resource::Broadcast, Verb::Post) => broadcast::send(hub, call).await,
-            (Resource::Node, Verb::Get) => node::reply(hub, self.version),
+            (Resource::Publications(channel), Get) => publications::history(hub, channel, query).await,
+            (Resource::Publications(channel), Post) => publications::publish(hub, channel, call).await,
+            (Resource::Channels, Get) => channels::page(hub, query),
+            (Resource::Channel(channel), Get) => channels::details(hub, channel).await,
+            (Resource::Presence(channel), Get) => presence::page(hub, channel, query),
+            (Resource::Connections, Get) => connections::page(hub, query),
+            (Resource::Connection(id), Get) => connections::details(hub, id).await,
+            (Resource::Connection(id), Delete) => connections::close(hub, id, call),
+            (Resource::ConnectionSubscription(id, channel), Put) => subscriptions::start(hub, id, channel).await,
+            (Resource::ConnectionSubscription(id, channel), Delete) => subscriptions::end(hub, id, channel).await,
+            (Resource::UserSubscription(user, channel), Put) => subscriptions::start_user(hub, user, channel).await,
+            (Resource::UserSubscription(user, channel), Delete) => subscriptions::end_user(hub, user, channel).await,
+            (Resource::UserConnections(user), Delete) => connections::close_user(hub, user, call),
+            (Resource::Broadcast, Post) => broadcast::send(hub, call).await,
+            (Resource::Node, Get) => node::reply(hub, self.version),
             (resource, _) => Err(Refused::Method(resource.allowed())),
         }
     }

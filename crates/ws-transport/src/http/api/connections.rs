@@ -1,0 +1,40 @@
+//! `/connections`, `/connections/{id}`, `/users/{user}/connections`.
+
+use uuid::Uuid;
+use ws_core::Hub;
+use ws_proto::api::{Disconnect, UserConnections, decode_body};
+use ws_proto::{ErrorBody, ErrorCode};
+
+use super::call::{Call, Outcome, answer, done};
+use super::query::Query;
+
+/// GET: a page of the connections, of all or of one user.
+pub(super) fn page(hub: &Hub, query: Query<'_>) -> Outcome {
+    let (user, after) = (query.text("user")?, query.text("after")?);
+    answer(&hub.list_connections(user.as_deref(), query.number("limit")?, after.as_deref())?)
+}
+
+/// GET: one connection, with its subscriptions.
+pub(super) async fn details(hub: &Hub, id: &str) -> Outcome {
+    answer(&hub.connection(connection_id(id)?).await?)
+}
+
+/// DELETE: closes one connection.
+pub(super) fn close(hub: &Hub, id: &str, call: &Call<'_>) -> Outcome {
+    let body: Disconnect<'_> = decode_body(call.body)?;
+    hub.close_connection(connection_id(id)?, body.code, body.reason.as_deref())?;
+    done()
+}
+
+/// DELETE: closes all connections of a user.
+pub(super) fn close_user(hub: &Hub, user: &str, call: &Call<'_>) -> Outcome {
+    let body: Disconnect<'_> = decode_body(call.body)?;
+    let connections = hub.close_user(user, body.code, body.reason.as_deref())? as u64;
+    answer(&UserConnections { connections })
+}
+
+/// # Errors
+/// `not_found`: no connection has such an id.
+pub(super) fn connection_id(id: &str) -> Result<Uuid, ErrorBody> {
+    Uuid::parse_str(id).map_err(|_| ErrorBody::new(ErrorCode::NotFound, "a connection's id is a UUID"))
+}
