@@ -11,8 +11,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use ws_core::engine::{Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, History, HistoryQuery};
 use ws_core::frame::{self, Opcode};
 use ws_core::{
-    Access, Actions, Auth, ChannelOptions, Heartbeat, Hub, HubOptions, Limits, MemoryEngine, MemoryLimits, Namespaces,
-    OnLag, Session,
+    Access, Actions, AddressShares, Auth, ChannelOptions, Heartbeat, Hub, HubOptions, Limits, MemoryEngine,
+    MemoryLimits, Namespaces, OnLag, Session,
 };
 use ws_proto::action::Ack;
 
@@ -114,6 +114,7 @@ fn start(engine: &Late) -> Hub {
         connections_per_user_max: 0,
         unauthenticated_max: 0,
         handshakes_per_second: 0,
+        handshakes_per_ip_per_second: 0,
         requests_per_second: 0,
         requests_burst: 0,
         message_bytes_max: OUTBOX_BYTES_MAX,
@@ -156,6 +157,7 @@ fn socket_options(hub: &Hub) -> SocketOptions {
         clock: hub.clock(),
         counters: hub.counters().clone(),
         slots: SocketSlots::default(),
+        addresses: AddressShares::new(0),
         log: ConnectionLog::new(LogConnections::Off),
     }
 }
