@@ -19,6 +19,7 @@ use ws_proto::action::Ack;
 use super::*;
 use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::endpoint::SessionEndpoint;
+use crate::limits::CLOSING_BYTES_MAX;
 use crate::socket_slots::SocketSlots;
 
 /// Bytes that may wait for a client.
@@ -108,6 +109,10 @@ impl Engine for Late {
 }
 
 fn start(engine: &Late) -> Hub {
+    start_with(engine, Heartbeat { interval_ms: 0, timeout_ms: 0 })
+}
+
+fn start_with(engine: &Late, heartbeat: Heartbeat) -> Hub {
     let limits = Limits {
         connections_max: 0,
         connections_per_ip_max: 0,
@@ -141,7 +146,7 @@ fn start(engine: &Late) -> Hub {
     };
     let options = HubOptions {
         limits,
-        heartbeat: Heartbeat { interval_ms: 0, timeout_ms: 0 },
+        heartbeat,
         namespaces: Namespaces { default: Arc::new(channel), named: HashMap::new() },
         actions: Actions { broadcast: Access::Anyone, get_connections: Access::Anyone },
         auth: Auth::none(),
@@ -340,4 +345,154 @@ async fn the_end_of_a_half_closed_connection_is_counted_once() {
     assert!(poll(&mut socket).is_ready(), "the close frame is out, and none can come back");
     let counters = hub.counters();
     assert_eq!((counters.connections_lost.get(), counters.closed(CloseCode::TooManyErrors).get()), (1, 0));
+}
+
+/// Ends as soon as it gets a message, after an answer of this size.
+struct Farewell {
+    bytes: usize,
+    code: CloseCode,
+}
+
+impl Endpoint for Farewell {
+    fn text(&mut self, _: &str, _: u64, out: &mut Vec<u8>) -> Flow {
+        frame::append(Opcode::Text, out, |out| out.resize(out.len() + self.bytes, b'x'));
+        Flow::Close(self.code)
+    }
+
+    fn binary(&mut self, _: &[u8], _: u64, _: &mut Vec<u8>) -> Flow {
+        Flow::Continue
+    }
+}
+
+/// A socket with this endpoint, and its client.
+async fn socket_with<E: Endpoint + Unpin>(endpoint: E, options: SocketOptions) -> (Socket<E>, TcpStream) {
+    let options = Arc::new(options);
+    let (client, accepted) = pair().await;
+    let (read, connection) = open(Stream::Plain(accepted), HeartbeatMode::Ping, &options);
+    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    (Socket::new(read, connection, address, endpoint, &[], options), client)
+}
+
+/// Lets a socket and the system do what they can. Whether the socket has ended.
+async fn turns<E: Endpoint + Unpin>(socket: &mut Socket<E>, count: usize) -> bool {
+    for _ in 0..count {
+        tokio::task::yield_now().await;
+        if Pin::new(&mut *socket).poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            return true;
+        }
+    }
+    false
+}
+
+/// What the client reads until the socket ends.
+async fn all<E: Endpoint + Unpin>(socket: Socket<E>, client: &mut TcpStream) -> Vec<u8> {
+    let (mut read, mut buffer, mut socket) = (Vec::new(), vec![0; 1 << 16], Some(socket));
+    loop {
+        tokio::task::yield_now().await;
+        if let Some(running) = &mut socket
+            && turns(running, 1).await
+        {
+            socket = None;
+        }
+        match client.try_read(&mut buffer) {
+            Ok(0) => return read,
+            Ok(bytes) => read.extend_from_slice(&buffer[..bytes]),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "a reset"),
+        }
+    }
+}
+
+/// The close frame at the end of what a client has read.
+fn last_close(bytes: &[u8]) -> Option<u16> {
+    let reasons = CloseCode::ALL.iter().map(|code| {
+        let payload = [&code.as_u16().to_be_bytes()[..], code.reason().as_bytes()].concat();
+        (code.as_u16(), [&[0x88, payload.len() as u8][..], &payload].concat())
+    });
+    reasons.into_iter().find(|(_, frame)| bytes.ends_with(frame)).map(|(code, _)| code)
+}
+
+#[tokio::test]
+async fn a_client_that_finishes_after_our_close_frame_gets_all_of_it() {
+    for code in [CloseCode::TooManyErrors, CloseCode::TooBig, CloseCode::GoingAway] {
+        let bytes = 60_000;
+        let (mut socket, mut client) =
+            socket_with(Farewell { bytes, code }, socket_options(&start(&Late::new(false)))).await;
+        tokio::io::AsyncWriteExt::write_all(&mut client, &masked("bye")).await.expect("room");
+        tokio::io::AsyncWriteExt::shutdown(&mut client).await.expect("half closed");
+        while !matches!(socket.phase, Phase::Flushing(_)) {
+            assert!(!turns(&mut socket, 1).await, "{code:?}: most of the answer is still here");
+        }
+        let read = all(socket, &mut client).await;
+        assert!(read.len() > bytes, "{code:?}: {} bytes", read.len());
+        assert_eq!(last_close(&read), Some(code.as_u16()));
+    }
+}
+
+#[tokio::test]
+async fn a_half_closed_client_that_broke_the_protocol_is_told() {
+    let hub = start(&Late::new(false));
+    let options = socket_options(&hub);
+    let unmasked = [0x81, 2, b'{', b'}'];
+    let (mut socket, mut client) = socket_with(Owing { closes: false }, options).await;
+    // It sent this, and then its FIN; an answer is due before the server goes on.
+    socket.reader.feed(&unmasked, &config(OUTBOX_BYTES_MAX));
+    (socket.backlog, socket.phase) = (true, Phase::HalfClosed(timer(ANSWERS_TIMEOUT)));
+    tokio::io::AsyncWriteExt::shutdown(&mut client).await.expect("half closed");
+    assert_eq!(last_close(&all(socket, &mut client).await), Some(1002));
+}
+
+/// While a connection is being closed, its peer cannot have the server keep what it sends.
+#[tokio::test]
+async fn a_closing_connection_reads_little_and_keeps_less() {
+    let hub = start(&Late::new(false));
+    let options = || SocketOptions { message_bytes_max: 1 << 30, ..socket_options(&hub) };
+    let code = CloseCode::InvalidToken;
+    let (mut socket, mut client) = socket_with(Farewell { bytes: 1, code }, options()).await;
+    tokio::io::AsyncWriteExt::write_all(&mut client, &masked("bye")).await.expect("room");
+    while !matches!(socket.phase, Phase::Closing(_)) {
+        assert!(!turns(&mut socket, 1).await);
+    }
+    let mut head = vec![0x81, 0xff];
+    head.extend_from_slice(&(1u64 << 29).to_be_bytes());
+    head.extend_from_slice(&[0; 4]);
+    tokio::io::AsyncWriteExt::write_all(&mut client, &head).await.expect("room");
+    while !matches!(socket.phase, Phase::Lingering(_)) {
+        assert!(!turns(&mut socket, 1).await, "it waits for the end of its stream");
+    }
+    let (chunk, mut sent) = (vec![0; 1 << 16], 0);
+    let has_ended = loop {
+        sent += client.try_write(&chunk).unwrap_or_default();
+        match turns(&mut socket, 1).await {
+            true => break true,
+            false if sent > 2 * CLOSING_BYTES_MAX => break false,
+            false => {}
+        }
+    };
+    assert!(has_ended, "it took {sent} bytes");
+}
+
+/// A Pong is something sent: a client that sends Pings is not pinged as well (PROTOCOL section 2).
+#[tokio::test(start_paused = true)]
+async fn a_pong_counts_as_sent() {
+    let engine = Late::new(false);
+    let hub = start_with(&engine, Heartbeat { interval_ms: 25_000, timeout_ms: 10_000 });
+    let (client, accepted) = pair().await;
+    let options = socket_options(&hub);
+    let (read, connection) = open(Stream::Plain(accepted), HeartbeatMode::Ping, &options);
+    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let session = Session::new(hub.admit(address, false).expect("room").join(connection.clone()));
+    let mut socket = Socket::new(read, connection, address, SessionEndpoint(Some(session)), &[], Arc::new(options));
+    let (mut read, mut buffer) = (Vec::new(), vec![0; 4096]);
+    for second in 0..300 {
+        if second % 20 == 0 {
+            // A Ping with one byte.
+            assert_eq!(client.try_write(&[0x89, 0x81, 0, 0, 0, 0, 7]).expect("room"), 7);
+        }
+        assert!(!turns(&mut socket, 20).await);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let bytes = client.try_read(&mut buffer).unwrap_or_default();
+        read.extend_from_slice(&buffer[..bytes]);
+    }
+    assert_eq!(read, [0x8a, 1, 7].repeat(15), "15 Pongs and no Ping");
+    assert_eq!(hub.counters().pings.get(), 0);
 }
