@@ -25,6 +25,7 @@ use crate::process::Interval;
 use crate::report::{Report, Value};
 use crate::request::Template;
 use crate::stage::{Stage, Status};
+use crate::target::Server;
 
 /// Number of turns of each kind, alternating.
 const PAIRS: usize = 3;
@@ -84,7 +85,10 @@ async fn turns(
             0 => None,
             _ => Some(begin(options, others)?),
         };
-        let newcomers = attack.as_ref().map(|_| newcomers::begin(options, others)).transpose()?;
+        let newcomers = match &attack {
+            None => None,
+            Some(_) => Some(newcomers::begin(from(options, GOOD)?, options.newcomers, others)),
+        };
         let turn = turn(attack.clone(), newcomers.clone(), stage, lanes).await;
         attack.iter().for_each(|attack| attack.over.close());
         newcomers.iter().for_each(|newcomers| newcomers.over.close());
@@ -93,16 +97,16 @@ async fn turns(
     Ok(turns)
 }
 
+/// The target, to be reached from these addresses.
+fn from(options: &cli::Attack, (first, last): (u8, u8)) -> Result<Server, Failure> {
+    let mut server = options.common.target.look_up()?;
+    server.spread_over(first, last);
+    Ok(server)
+}
+
 fn begin(options: &cli::Attack, others: &Lanes<()>) -> Result<Arc<Attack>, Failure> {
-    let from = |(first, last)| {
-        let server = options.common.target.look_up();
-        server.map(|mut server| {
-            server.spread_over(first, last);
-            server
-        })
-    };
     let (pause, host_pause) = (options.malformed_pause, options.one_host_pause);
-    let attack = Arc::new(Attack::new(from(ATTACKERS)?, from(ONE_HOST)?, pause, host_pause));
+    let attack = Arc::new(Attack::new(from(options, ATTACKERS)?, from(options, ONE_HOST)?, pause, host_pause));
     let kinds = [
         (Kind::HalfOpen, options.half_open),
         (Kind::SlowDrip, options.slow_drip),

@@ -8,9 +8,6 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
-use super::GOOD;
-use crate::cli;
-use crate::failure::Failure;
 use crate::lanes::Lanes;
 use crate::measure::{Complaints, Latencies};
 use crate::report::{Report, Value};
@@ -28,16 +25,14 @@ pub(super) struct Newcomers {
 }
 
 /// Begins a turn: so many come each second, one task for each of them.
-pub(super) fn begin(options: &cli::Attack, others: &Lanes<()>) -> Result<Arc<Newcomers>, Failure> {
-    let mut server = options.common.target.look_up()?;
-    server.spread_over(GOOD.0, GOOD.1);
+pub(super) fn begin(server: Server, count: usize, others: &Lanes<()>) -> Arc<Newcomers> {
     let results = Mutex::new((Latencies::new(), Complaints::default()));
     let newcomers = Arc::new(Newcomers { server, over: Semaphore::new(0), came: AtomicU64::new(0), results });
-    for index in 0..options.newcomers {
-        let first = Duration::from_secs_f64(index as f64 / options.newcomers as f64);
+    for index in 0..count {
+        let first = Duration::from_secs_f64(index as f64 / count as f64);
         others.runtime(index).spawn(newcomers.clone().run(index, first));
     }
-    Ok(newcomers)
+    newcomers
 }
 
 impl Newcomers {
