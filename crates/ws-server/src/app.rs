@@ -116,6 +116,8 @@ fn transport_options(config: &Config, tls: Option<Tls>, api_keys: Vec<ApiKey>) -
     TransportOptions {
         allowed_origins: config.auth.allowed_origins.clone(),
         handshake_timeout: config.limits.handshake_timeout,
+        keep_alive: config.limits.keep_alive,
+        sockets_per_ip_max: config.limits.sockets_per_ip_max,
         tls,
         api_keys,
         version: VERSION,

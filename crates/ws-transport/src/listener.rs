@@ -3,20 +3,19 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::endpoint::Endpoint;
-use crate::http::{self, Routes, Upgraded};
+use crate::http::{self, Patience, Routes, Upgraded};
 use crate::limits::{ACCEPT_PAUSE, LISTEN_BACKLOG};
 use crate::socket::{self, Socket, SocketOptions};
 use crate::socket_slots::SocketSlot;
 use crate::stream::Stream;
 use crate::tls::Tls;
-use ws_core::{Connection, HeartbeatMode};
+use ws_core::{Connection, HeartbeatMode, Refusal, Share};
 
 /// An address that could not be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -35,12 +34,7 @@ pub(crate) trait OpenEndpoint<U>: Send + Sync + 'static {
     fn heartbeat(&self, upgrade: &U) -> HeartbeatMode;
 
     /// Leaves in the outbox what goes out first: the answer to the handshake, and the server's first frames.
-    fn open(
-        &self,
-        upgrade: U,
-        connection: &Arc<Connection>,
-        answer: Vec<u8>,
-    ) -> impl Future<Output = Self::Endpoint> + Send;
+    fn open(&self, upgrade: U, connection: &Arc<Connection>, answer: Vec<u8>) -> Self::Endpoint;
 }
 
 /// Serves sockets: HTTP by `routes`, WebSockets by endpoints from `endpoints`.
@@ -49,7 +43,7 @@ pub(crate) struct Server<R, O> {
     pub(crate) routes: Arc<R>,
     pub(crate) endpoints: Arc<O>,
     pub(crate) options: Arc<SocketOptions>,
-    pub(crate) handshake_timeout: Duration,
+    pub(crate) patience: Patience,
     /// `None`: sockets are not encrypted.
     pub(crate) tls: Option<Tls>,
     /// The WebSockets that are open.
@@ -62,7 +56,7 @@ impl<R, O> Clone for Server<R, O> {
             routes: self.routes.clone(),
             endpoints: self.endpoints.clone(),
             options: self.options.clone(),
-            handshake_timeout: self.handshake_timeout,
+            patience: self.patience,
             tls: self.tls.clone(),
             sockets: self.sockets.clone(),
         }
@@ -95,28 +89,31 @@ impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
     }
 
     fn take(&self, stream: TcpStream, peer: IpAddr) {
+        let Some(share) = self.options.addresses.enter(peer) else {
+            return self.options.refuse(peer, Refusal::AddressSockets);
+        };
         let Some(slot) = self.options.slots.acquire() else {
-            return self.options.log.refused(peer, None, "too many sockets that are not WebSockets");
+            return self.options.refuse(peer, Refusal::Sockets);
         };
         // Small frames must not wait for each other. This fails only if the socket is closed.
         let _ = stream.set_nodelay(true);
-        tokio::spawn(self.clone().serve(stream, peer, slot));
+        tokio::spawn(self.clone().serve(stream, peer, slot, share));
     }
 
     /// Ends with the handshake. The WebSocket gets a task of its own, which does not carry the memory of this one.
-    async fn serve(self, stream: TcpStream, peer: IpAddr, slot: SocketSlot) {
+    async fn serve(self, stream: TcpStream, peer: IpAddr, mut slot: SocketSlot, share: Share) {
         let Some(stream) = self.encrypted(stream).await else { return };
-        let upgraded = http::serve(stream, peer, &*self.routes, self.handshake_timeout).await;
+        let upgraded = http::serve(stream, peer, &*self.routes, self.patience, &mut slot).await;
         if let Some(upgraded) = upgraded {
-            self.start(upgraded).await;
+            self.start(upgraded);
         }
-        drop(slot);
+        drop((slot, share));
     }
 
     /// The socket, with TLS if it is configured. `None`: the TLS handshake failed or took too long.
     async fn encrypted(&self, stream: TcpStream) -> Option<Stream> {
         let Some(tls) = &self.tls else { return Some(Stream::Plain(stream)) };
-        let error = match tokio::time::timeout(self.handshake_timeout, tls.accept(stream)).await {
+        let error = match tokio::time::timeout(self.patience.head, tls.accept(stream)).await {
             Ok(Ok(stream)) => return Some(Stream::Tls(Box::new(stream))),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "it took too long".to_owned(),
@@ -126,12 +123,12 @@ impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
         None
     }
 
-    async fn start(&self, upgraded: Upgraded<R::Upgrade>) {
+    fn start(&self, upgraded: Upgraded<R::Upgrade>) {
         let Upgraded { stream, peer, answer, early, upgrade } = upgraded;
         // A drain also waits for connections that are just being opened.
         let token = self.sockets.token();
         let (read, connection) = socket::open(stream, self.endpoints.heartbeat(&upgrade), &self.options);
-        let mut endpoint = self.endpoints.open(upgrade, &connection, answer).await;
+        let mut endpoint = self.endpoints.open(upgrade, &connection, answer);
         self.options.log.opened(&connection, peer);
         if connection.flush(self.options.clock.now_ms()) {
             endpoint.writable();

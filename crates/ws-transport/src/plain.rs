@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use hyper::Request;
 use tokio::net::TcpListener;
-use ws_core::{Clock, Connection, HeartbeatMode};
+use ws_core::{AddressShares, Clock, Connection, HeartbeatMode};
 
 use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::endpoint::Endpoint;
-use crate::http::{Answer, Body, Routes, plain_handshake};
+use crate::http::{Answer, Body, Patience, Routes, plain_handshake};
 use crate::listener::{self, BindError, OpenEndpoint, Server};
 use crate::socket::SocketOptions;
 use crate::socket_slots::SocketSlots;
@@ -25,6 +25,8 @@ pub struct PlainOptions {
     pub outbox_bytes_max: usize,
     /// Time for a complete TLS handshake, and then for a complete request head.
     pub handshake_timeout: Duration,
+    /// Time between two requests of an HTTP connection.
+    pub keep_alive: Duration,
     /// Encrypts the sockets. `None`: they are not encrypted.
     pub tls: Option<Tls>,
 }
@@ -62,13 +64,14 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Plain<F> {
             clock: Clock::start(),
             counters: Arc::default(),
             slots: SocketSlots::default(),
+            addresses: AddressShares::new(0),
             log: ConnectionLog::new(LogConnections::Off),
         };
         let server = Server {
             routes: Arc::new(AnyPath),
             endpoints: Arc::new(Make(self.make)),
             options: Arc::new(options),
-            handshake_timeout: self.options.handshake_timeout,
+            patience: Patience { head: self.options.handshake_timeout, keep_alive: self.options.keep_alive },
             tls: self.options.tls,
             sockets: Default::default(),
         };
@@ -98,7 +101,7 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> OpenEndpoint<()>
         HeartbeatMode::Ping
     }
 
-    async fn open(&self, (): (), connection: &Arc<Connection>, answer: Vec<u8>) -> E {
+    fn open(&self, (): (), connection: &Arc<Connection>, answer: Vec<u8>) -> E {
         connection.queue(&answer);
         (self.0)()
     }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use ws_core::{Connection, Count, HeartbeatMode, Hub, Session};
+use ws_core::{AddressShares, Connection, Count, HeartbeatMode, Hub, Session};
 use ws_proto::CloseCode;
 
 use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::endpoint::SessionEndpoint;
-use crate::http::{Accepted, AllowedOrigin, Api, ApiKey, HubRoutes, Metrics};
+use crate::http::{Accepted, AllowedOrigin, Api, ApiKey, HubRoutes, Metrics, Patience};
 use crate::limits::{DRAIN_CLOSE_MIN, DRAIN_NOTICE, FAILED_GRACE};
 use crate::listener::{self, BindError, OpenEndpoint, Server};
 use crate::socket::SocketOptions;
@@ -24,8 +24,13 @@ use crate::tls::Tls;
 pub struct TransportOptions {
     /// Origins of the pages that may connect. Empty: the server's own origin, and this machine.
     pub allowed_origins: Vec<AllowedOrigin>,
-    /// Time for a complete TLS handshake, and then for a complete request head.
+    /// Time for a complete TLS handshake, then for a complete request head, and for the client to take an answer.
     pub handshake_timeout: Duration,
+    /// Time between two requests of an HTTP connection.
+    pub keep_alive: Duration,
+    /// Most sockets of one IPv4 address, or of one IPv6 /64 network, that are no WebSockets yet, or are being closed;
+    /// 0: no limit.
+    pub sockets_per_ip_max: usize,
     /// Encrypts all addresses. `None`: none is encrypted.
     pub tls: Option<Tls>,
     /// Keys of the HTTP API. Empty: it is off.
@@ -113,13 +118,14 @@ impl Transport {
 }
 
 fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubSessions> {
-    let limits = hub.limits();
+    let (limits, slots) = (hub.limits(), SocketSlots::default());
     let socket_options = Arc::new(SocketOptions {
         message_bytes_max: limits.message_bytes_max,
         outbox_bytes_max: limits.outbox_bytes_max,
         clock: hub.clock(),
         counters: hub.counters().clone(),
-        slots: SocketSlots::default(),
+        slots: slots.clone(),
+        addresses: AddressShares::new(options.sockets_per_ip_max),
         log: ConnectionLog::new(options.log_connections),
     });
     Server {
@@ -127,22 +133,22 @@ fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubSession
             hub: hub.clone(),
             metrics: Metrics::new(hub.clone(), options.version, options.log_lines_dropped),
             api: Api::new(hub.clone(), options.api_keys.clone(), options.version),
+            metrics: Metrics::new(hub.clone(), options.version, options.log_lines_dropped, slots),
             sockets: socket_options.clone(),
             origins: options.allowed_origins.clone(),
             version: options.version,
         }),
-        endpoints: Arc::new(HubSessions { hub: hub.clone(), server: format!("ws-server/{}", options.version) }),
+        endpoints: Arc::new(HubSessions { server: format!("ws-server/{}", options.version) }),
         options: socket_options.clone(),
-        handshake_timeout: options.handshake_timeout,
+        patience: Patience { head: options.handshake_timeout, keep_alive: options.keep_alive },
         tls: options.tls.clone(),
         sockets: Default::default(),
     }
 }
 
-/// OpenEndpoint sessions of a hub.
+/// Opens sessions of a hub.
 #[derive(Debug)]
 struct HubSessions {
-    hub: Hub,
     /// Product and version.
     server: String,
 }
@@ -154,13 +160,8 @@ impl OpenEndpoint<Accepted> for HubSessions {
         accepted.heartbeat
     }
 
-    async fn open(&self, accepted: Accepted, connection: &Arc<Connection>, answer: Vec<u8>) -> SessionEndpoint {
-        let Accepted { permit, token, .. } = accepted;
-        // A browser cannot read the HTTP status of a handshake, so a bad token is refused on the WebSocket.
-        let login = match token {
-            Some(token) => Some(self.hub.log_in(&token).await),
-            None => None,
-        };
+    fn open(&self, accepted: Accepted, connection: &Arc<Connection>, answer: Vec<u8>) -> SessionEndpoint {
+        let Accepted { permit, login, .. } = accepted;
         let opened = Session::open(permit, connection, login, &self.server, answer);
         SessionEndpoint(opened.inspect_err(|code| connection.close(*code)).ok())
     }

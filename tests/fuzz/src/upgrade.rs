@@ -28,6 +28,8 @@ static SERVER: LazyLock<(SocketAddr, Arc<Counters>)> = LazyLock::new(|| {
             let options = TransportOptions {
                 allowed_origins: Vec::new(),
                 handshake_timeout: Duration::from_millis(500),
+                keep_alive: Duration::from_secs(75),
+                sockets_per_ip_max: 0,
                 tls: None,
                 api_keys: Vec::new(),
                 version: "0",

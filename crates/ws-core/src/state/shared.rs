@@ -11,7 +11,7 @@ use super::directory::Directory;
 use super::error::unknown_namespace;
 use super::options::HubOptions;
 use super::shard::{Notice, Shard};
-use crate::access::{Auth, Quota};
+use crate::access::{AddressRate, Auth, Quota};
 use crate::channel::{Channel, Shards};
 use crate::clock::Clock;
 use crate::counters::Counters;
@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) handshake_rate: Rate,
     /// The bucket of `handshake_rate`.
     pub(crate) handshakes: AtomicU64,
+    /// The same for each address.
+    pub(crate) address_rate: AddressRate,
     pub(crate) auth: Auth,
     /// Connections by address.
     pub(crate) addresses: Quota<IpAddr>,
@@ -80,6 +82,7 @@ impl Shared {
             request_rate: Rate::new(limits.requests_per_second, limits.requests_burst),
             handshake_rate: Rate::new(limits.handshakes_per_second, 0),
             handshakes: AtomicU64::new(0),
+            address_rate: AddressRate::new(limits.handshakes_per_ip_per_second),
             auth,
             addresses: Quota::new(limits.connections_per_ip_max),
             users: Quota::new(limits.connections_per_user_max),

@@ -8,6 +8,7 @@ use ws_core::Hub;
 
 use super::api::{self, Api};
 use super::body::Body;
+use super::exposition::Format;
 use super::host::check_host;
 use super::metrics::Metrics;
 use super::origin::AllowedOrigin;
@@ -37,7 +38,7 @@ impl Routes for HubRoutes {
 
     async fn answer(&self, request: Request<Body>, peer: IpAddr) -> Answer<Accepted> {
         if request.uri().path() == "/ws" {
-            return self.websocket(&request, peer);
+            return self.websocket(&request.map(drop), peer).await;
         }
         Answer::Reply(match check_host(&request) {
             Ok(()) => self.resource(request).await,
@@ -47,8 +48,8 @@ impl Routes for HubRoutes {
 }
 
 impl HubRoutes {
-    fn websocket(&self, request: &Request<Body>, peer: IpAddr) -> Answer<Accepted> {
-        match ws::accept(&self.hub, &self.origins, request, peer) {
+    async fn websocket(&self, request: &Request<()>, peer: IpAddr) -> Answer<Accepted> {
+        match ws::accept(&self.hub, &self.origins, request, peer).await {
             Ok((switching, accepted)) => Answer::Upgrade(switching, accepted),
             Err(refused) => {
                 self.sockets.log.refused(peer, Some(refused.status()), refused.reason());
@@ -62,7 +63,10 @@ impl HubRoutes {
         match request.uri().path() {
             "/health" => read_only(request, || health::reply(&self.hub, self.version)).await,
             "/ready" => read_only(request, || ready::reply(&self.hub)).await,
-            "/metrics" => read_only(request, || self.metrics.reply()).await,
+            "/metrics" => {
+                let format = Format::accepted(request.headers());
+                read_only(request, || self.metrics.reply(format)).await
+            }
             path if is_below(path, api::PREFIX) => self.api.answer(request).await,
             path => match pages::find(path) {
                 Some(page) => read_only(request, || page.reply()).await,

@@ -7,12 +7,14 @@
 mod api;
 mod body;
 mod connection;
+mod exposition;
 mod handshake;
 mod health;
 mod host;
 mod hub_routes;
 mod metrics;
 mod origin;
+mod pace;
 mod pages;
 mod query;
 mod read_only;
@@ -31,6 +33,7 @@ pub(crate) use self::handshake::plain_handshake;
 pub(crate) use self::hub_routes::HubRoutes;
 pub(crate) use self::metrics::Metrics;
 pub use self::origin::AllowedOrigin;
+pub(crate) use self::pace::Patience;
 pub(crate) use self::routes::{Answer, Routes};
 pub(crate) use self::ws::Accepted;
 

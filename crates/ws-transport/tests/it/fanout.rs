@@ -58,6 +58,8 @@ fn serve(write_timeout: Duration) -> Server {
     let options = TransportOptions {
         allowed_origins: Vec::new(),
         handshake_timeout: Duration::from_secs(10),
+        keep_alive: Duration::from_secs(75),
+        sockets_per_ip_max: 0,
         tls: Some(files.load()),
         version: "0",
         log_connections: LogConnections::Off,
