@@ -34,11 +34,13 @@ pub(crate) struct Entry {
     pub(crate) calls: Calls,
 }
 
+type Part<K> = Mutex<BTreeMap<K, Arc<Entry>>>;
+
 /// Connections that count, by id; those with a user also by user.
 #[derive(Debug)]
 pub(crate) struct Directory {
-    by_id: Box<[Mutex<BTreeMap<Uuid, Arc<Entry>>>]>,
-    by_user: Box<[Mutex<BTreeMap<(Arc<str>, Uuid), Arc<Entry>>>]>,
+    by_id: Box<[Part<Uuid>]>,
+    by_user: Box<[Part<(Arc<str>, Uuid)>]>,
     hasher: RandomState,
 }
 
@@ -122,7 +124,7 @@ impl Directory {
         own.take(max).map(|(_, entry)| entry.clone()).collect()
     }
 
-    fn users_like(&self, user: &str) -> &Mutex<BTreeMap<(Arc<str>, Uuid), Arc<Entry>>> {
+    fn users_like(&self, user: &str) -> &Part<(Arc<str>, Uuid)> {
         &self.by_user[(self.hasher.hash_one(user) % self.by_user.len() as u64) as usize]
     }
 }

@@ -111,14 +111,9 @@ async fn one_that_does_not_read_is_overloaded() {
         client.go_on();
         if look(operation.as_mut()).await.is_pending() {
             assert!(client.session.is_out_of_room());
-            let waiting: Vec<_> = (0..63).map(|_| Box::pin(hub.unsubscribe(id, "c0"))).collect();
-            let mut waiting = waiting.into_iter().map(async |mut one| {
+            let mut waiting: Vec<_> = (0..63).map(|_| Box::pin(hub.unsubscribe(id, "c0"))).collect();
+            for one in &mut waiting {
                 assert!(look(one.as_mut()).await.is_pending());
-                one
-            });
-            let mut held = Vec::new();
-            for one in waiting.by_ref() {
-                held.push(one.await);
             }
             let more = hub.unsubscribe(id, "c0").await;
             assert_eq!(more.map_err(|error| error.code), Err(ErrorCode::Overloaded), "the queue has an end");
