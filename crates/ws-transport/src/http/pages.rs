@@ -1,4 +1,5 @@
-//! The test page and the schemas: the files of `static/`, compiled into the binary.
+//! The test page, the schemas, and the documents that the page links to, compiled into the binary: the files of
+//! `static/`, and two of `docs/`.
 
 use super::reply::Reply;
 
@@ -7,6 +8,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 const JSON: &str = "application/json";
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// A file: its type and its bytes.
 pub(super) struct Page(&'static str, &'static [u8]);
@@ -64,6 +66,8 @@ files! {
     "/page/subscription.js" => SCRIPT "page/subscription.js",
     "/page/text.js" => SCRIPT "page/text.js",
     "/page/words.js" => SCRIPT "page/words.js",
+    "/docs/GUIDE.md" => TEXT "../docs/GUIDE.md",
+    "/docs/PROTOCOL.md" => TEXT "../docs/PROTOCOL.md",
     "/favicon.svg" => SVG "favicon.svg",
     "/schema/protocol.json" => JSON "schema/protocol.json",
     "/schema/asyncapi.json" => JSON "schema/asyncapi.json",
