@@ -43,6 +43,15 @@ async fn a_token_names_the_user_of_the_page() {
     page.click("#connect").await.expect("a button");
     shows(&page, "document.querySelector('#user').textContent === 'bob'").await;
     shows(&page, "document.querySelector('#token-state').dataset.status === 'expiring'").await;
+    shows(&page, "/^\\d\\d:\\d\\d:\\d\\d$/.test(document.querySelector('#expires').textContent)").await;
+    // One that is not near its end: nothing on the wire says when that is, the page knows it from the token.
+    type_token(&token::of("carl", &json!({"exp": token::in_seconds(86_400.0 * 3.0)}))).await;
+    page.click("#connect").await.expect("a button");
+    shows(&page, "document.querySelector('#state').dataset.state === 'disconnected'").await;
+    page.click("#connect").await.expect("a button");
+    shows(&page, "document.querySelector('#user').textContent === 'carl'").await;
+    assert!(text_of(&page, "#token-state").await.starts_with("carl · until 2"), "with the date");
+    assert_eq!(text_of(&page, "#expires").await.len(), "2026-11-28 09:30:00".len());
     quiet(&page);
 
     type_token("nonsense").await;
