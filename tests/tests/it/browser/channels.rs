@@ -91,6 +91,27 @@ async fn a_second_page_is_seen_to_come_and_go() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
+async fn where_only_counts_come_presence_loads_the_list_again() {
+    let browser = browser().await;
+    let server = Server::with(|config| {
+        config.channels.join_leave = true;
+        config.channels.join_leave_max = 2;
+    })
+    .await;
+    let page = open(&browser, &server, &PageOptions::default()).await;
+    subscribe(&page, "news").await;
+    press(&page, "#presence-load", "#presence-result", "ok").await;
+    let mut clients = server.connect_many(4).await;
+    for client in &mut clients {
+        client.ask("subscribe", json!({"channel": "news"})).await;
+    }
+    has(&page, "#presence-counts", json!({"connections": "5", "stale": "false", "live": "true"})).await;
+    shows(&page, "document.querySelectorAll('#presence-list li').length === 5").await;
+    quiet(&page);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
 async fn presence_that_nobody_tells_is_refreshed_on_demand() {
     let browser = browser().await;
     let server = Server::start().await;

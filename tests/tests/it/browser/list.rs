@@ -57,7 +57,9 @@ async fn an_opened_frame_is_in_sight_and_what_is_new_is_counted() {
     let long: Vec<u32> = (0..100).collect();
     publish(&mut client, &json!(long), 1).await;
     shows_publications(&page, 34).await;
-    page.eval("document.querySelector('#frames li:last-child .row').click()").await.expect("a row");
+    page.eval("document.querySelector('#frames li:last-child .row').focus()").await.expect("a row");
+    page.key("Enter").await.expect("a keyboard");
+    shows(&page, "document.querySelector('#frames li:last-child .detail') !== null").await;
     shows(&page, &in_sight("document.querySelector('#frames li:last-child .row')")).await;
     quiet(&page);
 }
