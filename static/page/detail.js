@@ -8,7 +8,8 @@ import { fillRaw } from './raw.js';
 import { t } from './text.js';
 
 const COPIED_SHOWN_MS = 1500;
-const NAMES = { javascript: 'JavaScript', python: 'Python', curl: 'curl', websocat: 'websocat' }; // the same in every language
+// The same in every language.
+const NAMES = { javascript: 'JavaScript', python: 'Python', curl: 'curl', websocat: 'websocat' };
 
 /** The detail of a frame, called `name`. As a program only what was sent makes sense. */
 export function frameDetail(frame, name) {

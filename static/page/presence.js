@@ -1,82 +1,33 @@
 // The panel of presence: who is in a channel, a page of the list at a time. It is kept up to date by the channel's
-// events where the namespace has them; where not, it says so, and the button loads it again. What only a new list can
-// tell (a storm that sends counts, a new connection, a subscription that has come) is loaded without being asked.
+// events where the namespace has them; where not, it says so, and the button loads it again.
 
 import { create, element, oncePerPaint } from './dom.js';
-import { Present } from './present.js';
+import { PresenceWatch } from './presence-watch.js';
 import { errorWords, forgetStale, showAnswer, showOffline, showResult } from './results.js';
 import { clock, number, onLanguage, say, t } from './text.js';
 
 const UPDATE_EVERY_MS = 100; // nobody reads faster
-const RELOAD_AFTER_MS = 1000; // a storm's next counts may come at any moment
-const PAGE_MAX = 1000; // of `get_presence`
 
 export function mountPresence(client, channels) {
   const [channel, limit, result] = ['presence-channel', 'presence-limit', 'presence-result'].map(element);
-  let present = null;
-  let timer = 0;
-  const renderSoon = oncePerPaint(() => render(present), UPDATE_EVERY_MS);
-  const isServed = (name) => !['waiting', 'refused', undefined].includes(channels.subscriptions.get(name)?.state);
-
-  const request = (name, limitValue, after) => (
-    client.request('get_presence', JSON.stringify({ channel: name, limit: limitValue || undefined, after }))
-  );
-  const take = (answer, name, after) => {
-    if (after === undefined) {
-      const before = present;
-      present = new Present(name, isServed(name));
-      present.add(answer.data);
-      if (before) present.follow(before);
-    } else present.add(answer.data);
-    renderSoon();
-  };
+  const watch = new PresenceWatch(client, channels);
   const ask = async (name, after) => {
     if (!client.isOpen) return showOffline(result);
-    const promise = request(name, Number(limit.value), after);
+    const promise = watch.request(name, Number(limit.value), after);
     const answer = await showAnswer(result, promise, ({ data }) => t('clientsCame', { n: data.clients.length }));
-    if (answer) take(answer, name, after);
+    if (answer) watch.take(answer.data, after);
     return undefined;
   };
-  const reload = async () => {
-    timer = 0;
-    if (!present || !client.isOpen) return;
-    const { channel: name, clients } = present;
-    const answer = await request(name, Math.min(PAGE_MAX, Math.max(Number(limit.value), clients.size)));
-    if (present?.channel !== name || answer.lost) return;
-    if (answer.data) take(answer, name);
-    else showResult(result, 'error', () => errorWords(answer.error));
-  };
-  const reloadSoon = () => { timer ||= setTimeout(reload, RELOAD_AFTER_MS); };
-  const grow = (isStale) => {
-    if (present.isStale === isStale) return;
-    present.isStale = isStale;
-    renderSoon();
-  };
-
   element('presence-form').addEventListener('submit', (event) => {
     event.preventDefault();
     ask(channel.value);
   });
-  element('presence-more').addEventListener('click', () => ask(present.channel, present.next));
-  client.on('notification', (data) => {
-    if (!present?.hear(data)) return;
-    if (data.event === 'presence') reloadSoon();
-    renderSoon();
-  });
-  client.on('change', () => {
-    if (!present) return;
-    if (client.state === 'disconnected') grow(true);
-    else if (client.hello && present.isStale && !channels.subscriptions.has(present.channel)) reloadSoon();
-  });
-  channels.on('change', () => {
-    if (!present) return;
-    const served = isServed(present.channel);
-    if (served && (present.isStale || !present.isTold)) reloadSoon();
-    else if (!served && present.isTold) grow(true);
-  });
-  channel.addEventListener('input', () => renderButton(present));
+  element('presence-more').addEventListener('click', () => ask(watch.present.channel, watch.present.next));
+  watch.on('change', oncePerPaint(() => render(watch.present), UPDATE_EVERY_MS));
+  watch.on('error', (error) => showResult(result, 'error', () => errorWords(error)));
+  channel.addEventListener('input', () => renderButton(watch.present));
   forgetStale(client, channels, result, [element('presence-form')]);
-  onLanguage(() => render(present));
+  onLanguage(() => render(watch.present));
 }
 
 function renderButton(present) {

@@ -59,6 +59,7 @@ files! {
     "/page/log.js" => SCRIPT "page/log.js",
     "/page/mask.js" => SCRIPT "page/mask.js",
     "/page/places.js" => SCRIPT "page/places.js",
+    "/page/presence-watch.js" => SCRIPT "page/presence-watch.js",
     "/page/presence.js" => SCRIPT "page/presence.js",
     "/page/present.js" => SCRIPT "page/present.js",
     "/page/preview.js" => SCRIPT "page/preview.js",
