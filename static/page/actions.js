@@ -2,7 +2,7 @@
 
 import { element } from './dom.js';
 import { isObject, parseJson } from './json.js';
-import { forgetOffline, sendOnKeys, showAnswer, showOffline, showResult } from './results.js';
+import { forgetStale, sendOnKeys, showAnswer, showOffline, showResult } from './results.js';
 import { onLanguage, t } from './text.js';
 
 // A further base action is one more line here; its elements get the ids `${id}-payload`, `${id}-send`, `${id}-result`.
@@ -12,11 +12,11 @@ const ACTIONS = [
   { id: 'connections', action: 'get_connections', payload: '{}' },
 ];
 
-export function mountActions(client) {
-  for (const each of ACTIONS) element('actions').append(actionRow(client, each));
+export function mountActions(client, channels) {
+  for (const each of ACTIONS) element('actions').append(actionRow(client, channels, each));
 }
 
-function actionRow(client, { id, action, payload }) {
+function actionRow(client, channels, { id, action, payload }) {
   const row = element('action-template').content.cloneNode(true);
   const [label, button, field, result] = ['label', 'button', 'textarea', 'output'].map((tag) => row.querySelector(tag));
   [field.id, button.id, result.id] = [`${id}-payload`, `${id}-send`, `${id}-result`];
@@ -34,10 +34,10 @@ function actionRow(client, { id, action, payload }) {
     if (!client.isOpen) showOffline(result);
     else showAnswer(result, client.request(action, json));
   };
+  forgetStale(client, channels, result, [field]);
   field.addEventListener('input', () => checkedPayload(field, result));
   button.addEventListener('click', send);
   sendOnKeys(field, send);
-  forgetOffline(client, result);
   return row;
 }
 

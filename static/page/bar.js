@@ -1,15 +1,29 @@
 // The bar at the top: the connection's state and the theme. (The language button is in text.js.)
 
-import { element, settings } from './dom.js';
-import { onLanguage, t } from './text.js';
+import { element, setText, settings } from './dom.js';
+import { number, onLanguage, t } from './text.js';
 
+const TICK_MS = 250; // the seconds that are left are shown rounded up
+
+/** The state, and what the page is about to do by itself, with a button that does it now. */
 export function mountState(client) {
+  let ticking = 0;
+  const countDown = () => {
+    const seconds = Math.max(0, Math.ceil((client.actsAt - Date.now()) / 1000));
+    setText(element('acts-in'), client.actsAt === null ? '' : t('inSeconds', { s: number(seconds) }));
+  };
   const render = () => {
-    element('state').dataset.state = client.state;
-    element('state').textContent = t(client.state);
+    const acts = client.actsAt === null ? '' : client.retry ? 'reconnect' : 'move';
+    Object.assign(element('state').dataset, { state: client.state, acts });
+    setText(element('state-words'), t(acts === 'reconnect' ? 'reconnecting' : client.state));
+    element('act-now').hidden = acts === '';
+    clearInterval(ticking);
+    if (acts) ticking = setInterval(countDown, TICK_MS);
+    countDown();
   };
   client.on('change', render);
   onLanguage(render);
+  element('act-now').addEventListener('click', () => client.actNow());
 }
 
 /** The system's theme, until the button chooses one. */

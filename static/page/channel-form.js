@@ -1,10 +1,11 @@
 // The form that subscribes: which channel, and from where in its stream.
 
 import { element, fillSelect } from './dom.js';
-import { forgetOffline, showAnswer, showOffline, showResult } from './results.js';
+import { forgetStale, showAnswer, showOffline, showResult } from './results.js';
 import { onLanguage, t } from './text.js';
 
 const FOLLOWING = ['publish-channel', 'presence-channel', 'history-channel']; // fields that go along, until edited
+const NUMBERS = ['channel-rewind', 'channel-since-offset'];
 const MODES = ['now', 'rewind', 'since']; // with a field for each but the first: [data-mode] in the HTML
 
 export function mountChannelForm(client, channels) {
@@ -39,7 +40,8 @@ export function mountChannelForm(client, channels) {
     }
   });
   element('channel-unsubscribe').addEventListener('click', () => unsubscribe(client, channels, name.value));
-  forgetOffline(client, result);
+  forgetStale(client, channels, result, [element('channel-form')]);
+  for (const id of NUMBERS) element(id).addEventListener('input', () => element(id).removeAttribute('aria-invalid'));
   onLanguage(() => {
     fillSelect(mode, MODES.map((each) => [each, t(`mode-${each}`)]));
     mode.value ||= MODES[0];

@@ -3,7 +3,7 @@
 import { unsubscribe } from './channel-form.js';
 import { element, keepRows, oncePerPaint, setText } from './dom.js';
 import { parseExact } from './json.js';
-import { number, onLanguage, t } from './text.js';
+import { clock, number, onLanguage, t } from './text.js';
 
 const UPDATE_EVERY_MS = 100; // nobody reads faster
 const EPOCH_CHARS = 8; // enough to see that it is another one; the whole is in the title
@@ -59,8 +59,9 @@ function channelRow({ name }, actions) {
 }
 
 function update(row, subscription) {
-  const { state, epoch, offset, seen, jumps } = subscription;
-  Object.assign(row.dataset, { state, offset: offset ?? '', epoch: epoch ?? '', seen, jumps });
+  const { state, epoch, offset, seen, jumps, renewal } = subscription;
+  const renewed = renewal !== null;
+  Object.assign(row.dataset, { state, offset: offset ?? '', epoch: epoch ?? '', seen, jumps, renewed });
   setText(row.querySelector('.channel-state'), stateWords(subscription));
   const facts = row.querySelector('.channel-facts').children;
   const hasHistory = epoch !== null || state === 'waiting' || state === 'refused';
@@ -70,6 +71,7 @@ function update(row, subscription) {
   facts[1].title = epoch ?? '';
   setText(facts[2], t('seenCount', { n: number(seen) }));
   showLast(row, subscription.last);
+  setText(row.querySelector('.channel-note'), renewed ? renewalWords(renewal) : '');
   setText(row.querySelector('.channel-trouble'), troubleWords(subscription));
 }
 
@@ -96,6 +98,12 @@ function troubleWords({ error, gap, jumps, jump }) {
   if (gap) sentences.push(gapWords(gap));
   if (jumps > 0) sentences.push(t('jumped', { n: number(jumps), ...jump }));
   return sentences.join(' · ');
+}
+
+/** That another stream has begun, and what is known of the one before. */
+function renewalWords({ at, last }) {
+  const time = clock(at);
+  return last > 0 ? t('renewedAfter', { time, last: number(last) }) : t('renewed', { time });
 }
 
 /** What is missing, in words. */

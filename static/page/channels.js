@@ -5,6 +5,7 @@ import { Emitter } from './emitter.js';
 import { Subscription } from './subscription.js';
 
 const RECOVERIES_KEPT_MAX = 50;
+const POSITIONS_KEPT_MAX = 1000;
 const QUIET_MS = 300; // what is retained comes right behind the response
 const RETRY_AFTER_MS = 1000; // where a retryable error does not say
 
@@ -17,13 +18,17 @@ export class Channels extends Emitter {
   recoveries = []; // {channel, at, …} (subscription.js), newest first
 
   #client;
+  #user; // of this connection, or undefined
   #positions = new Map(); // channel → {epoch, offset}, also of those that were unsubscribed
 
   constructor(client) {
     super();
     this.#client = client;
     client.on('notification', (data, text) => this.#notified(data, text));
-    client.on('change', () => { if (client.state === 'disconnected') this.#lost(); });
+    client.on('change', () => {
+      if (client.state === 'disconnected') this.#lost();
+      else if (client.hello) this.#heardUser(client.hello.user);
+    });
   }
 
   /** The last position that was seen in a channel, or undefined. */
@@ -36,7 +41,7 @@ export class Channels extends Emitter {
   async subscribe(channel, start, token = '') {
     const answer = await this.#request('subscribe', { channel, ...start, ...(token && { token }) });
     if (answer.data) {
-      const subscription = new Subscription(channel, start);
+      const subscription = new Subscription(channel, start, token);
       subscription.accept(answer.data, start);
       this.subscriptions.set(channel, subscription);
       this.#settleSoon(subscription);
@@ -56,13 +61,25 @@ export class Channels extends Emitter {
   forget(channel) {
     const position = this.positionOf(channel);
     if (position) this.#positions.set(channel, position);
+    if (this.#positions.size > POSITIONS_KEPT_MAX) this.#positions.delete(this.#positions.keys().next().value);
     this.subscriptions.delete(channel);
     this.emit('change');
   }
 
   #request(action, payload) { return this.#client.request(action, JSON.stringify(payload)); }
 
+  /** Another user may have other rights: what was refused is asked for once more. */
+  #heardUser(user) {
+    const isAnother = this.#user !== undefined && user !== this.#user;
+    this.#user = user;
+    if (!isAnother) return;
+    for (const subscription of this.subscriptions.values()) {
+      if (subscription.state === 'refused' && subscription.wanted) this.#ask(subscription);
+    }
+  }
+
   #lost() {
+    this.#user = undefined;
     for (const subscription of this.subscriptions.values()) subscription.lose();
     this.emit('change');
   }
@@ -82,7 +99,23 @@ export class Channels extends Emitter {
   #subscribedByServer(data) {
     const subscription = this.subscriptions.get(data.channel) ?? new Subscription(data.channel, {});
     this.subscriptions.set(data.channel, subscription);
+    subscription.byServer = true;
     subscription.accept(data, {});
+    this.emit('change');
+  }
+
+  /**
+   * What a later page needs to go on: [{channel, resume}], without those that the server subscribes by itself.
+   * Subscription tokens are not in it.
+   */
+  saved() {
+    const own = [...this.subscriptions.values()].filter(({ wanted, byServer }) => wanted && !byServer);
+    return own.map(({ name, resume }) => ({ channel: name, resume }));
+  }
+
+  /** Before the first connection: subscribes to these with it. */
+  restore(saved) {
+    for (const { channel, resume } of saved) this.subscriptions.set(channel, new Subscription(channel, resume));
     this.emit('change');
   }
 
@@ -92,11 +125,11 @@ export class Channels extends Emitter {
   }
 
   async #ask(subscription) {
-    const { name, resume } = subscription;
+    const { name, resume, token } = subscription;
     subscription.ask(true);
     this.recoveries.unshift(Object.assign(subscription.recovery, { channel: name }));
     this.recoveries.length = Math.min(this.recoveries.length, RECOVERIES_KEPT_MAX);
-    const answer = await this.#request('subscribe', { channel: name, ...resume });
+    const answer = await this.#request('subscribe', { channel: name, ...resume, ...(token && { token }) });
     if (answer.lost || this.subscriptions.get(name) !== subscription) return; // lost: the next connection asks again
     if (answer.data) {
       subscription.accept(answer.data, resume);

@@ -3,7 +3,9 @@
 import { Backoff, slotWait } from './backoff.js';
 import { Emitter } from './emitter.js';
 import { bytesOf, isObject } from './json.js';
-import { classify, isFinal, previewOf, shouldReconnect, socketUrl } from './protocol.js';
+import { expiryOf } from './jwt.js';
+import { previewOf } from './preview.js';
+import { classify, isFinal, shouldReconnect, socketUrl } from './protocol.js';
 import { Requests } from './requests.js';
 import { Silence } from './silence.js';
 
@@ -11,8 +13,9 @@ const CLOSE_GRACE_MS = 2_000;
 
 /**
  * Drive it with `connect`, `disconnect`, `drop`, `send`, `request`, `authenticate`. Events: `change` (state, hello,
- * expiry, notice or retry are new), `frame` (one frame, either way, or a socket opened or closed; `seq` grows), `notification` (the `data` of one,
- * and the text of its frame), `refused` (the error that the server sends in place of `connected`).
+ * expiry, notice or retry are new), `frame` (one frame, either way, or a socket opened or closed; `seq` grows),
+ * `notification` (the `data` of one, and the text of its frame), `refused` (the error that the server sends in place of
+ * `connected`).
  */
 export class Client extends Emitter {
   state = 'disconnected';
@@ -25,6 +28,7 @@ export class Client extends Emitter {
 
   #socket = null;
   #address = '';
+  #sentToken = ''; // in this socket's handshake
   #wanted = false; // the user wants a connection
   #lastId = 0;
   #lastSeq = 0;
@@ -37,6 +41,8 @@ export class Client extends Emitter {
   #timers = { retry: 0, close: 0, slot: 0 };
 
   get isOpen() { return this.#socket?.readyState === WebSocket.OPEN; }
+  /** What was connected to last, and whether a token went along. */
+  get target() { return { address: this.#address, hasToken: this.#sentToken !== '' }; }
   get isActive() { return this.#socket !== null; }
   nextId() { return String(this.#lastId += 1); }
 
@@ -48,6 +54,7 @@ export class Client extends Emitter {
     // The notice stays in sight until the server says hello.
     Object.assign(this, { retry: null, hello: null, expiry: null });
     this.#address = address;
+    this.#sentToken = this.token;
     this.#wanted = true;
     this.#socket = socket;
     this.#openedAt = this.#ending = this.#slotAt = null;
@@ -72,6 +79,20 @@ export class Client extends Emitter {
     if (!this.isOpen) return;
     this.#slotAt = Date.now() + delayMs;
     this.#close({ code: 1000, byPage: true, dropped: true }, 0);
+  }
+
+  /** When the page acts by itself, in ms since 1970: the next attempt, or in a drain the move; or null. */
+  get actsAt() { return this.retry?.at ?? (this.state === 'draining' ? this.#slotAt : null); }
+
+  /** Does at once what is planned for `actsAt`. */
+  actNow() {
+    if (this.retry) {
+      this.#backoff.forget();
+      this.connect(this.#address);
+    } else if (this.actsAt !== null) {
+      this.#slotAt = Date.now();
+      this.#move();
+    }
   }
 
   setAutoReconnect(on) {
@@ -154,7 +175,7 @@ export class Client extends Emitter {
 
   #notified(data, text) {
     if (data.event === 'connected') {
-      Object.assign(this, { hello: data, notice: null });
+      Object.assign(this, { hello: data, notice: null, expiry: this.#expiryOf(data) });
       this.#watchSilence(data.heartbeat);
       this.#setState('connected');
     } else if (data.event === 'draining') this.#drain(data.reconnect_after_ms);
@@ -163,6 +184,12 @@ export class Client extends Emitter {
       this.emit('change');
     }
     this.emit('notification', data, text);
+  }
+
+  /** Where the server does not say when the token of the handshake expires, the token does. */
+  #expiryOf({ user, expires_at: expiresAt }) {
+    const at = expiresAt ?? (typeof user === 'string' ? expiryOf(this.#sentToken) : null);
+    return at === null ? null : { at, soon: false };
   }
 
   #watchSilence(heartbeat) {
@@ -177,11 +204,13 @@ export class Client extends Emitter {
       const wait = slotWait(slots);
       this.#slotAt = Date.now() + wait;
       clearTimeout(this.#timers.slot);
-      this.#timers.slot = setTimeout(() => this.#close({ code: 1000, byPage: true }, CLOSE_GRACE_MS), wait);
+      this.#timers.slot = setTimeout(() => this.#move(), wait);
     }
     this.notice = { draining: true, at: this.#slotAt };
     this.#setState('draining');
   }
+
+  #move() { this.#close({ code: 1000, byPage: true }, CLOSE_GRACE_MS); }
 
   /** Closes the socket; what does not end within the grace is taken as ended. */
   #close(ending, graceMs) {

@@ -2,7 +2,7 @@
 
 import { element } from './dom.js';
 import { shouldReconnect } from './protocol.js';
-import { clock, closeMeaning, number, onLanguage, say, t } from './text.js';
+import { clock, closeMeaning, moment, number, onLanguage, say, t } from './text.js';
 
 export function mountConnection(client) {
   const url = element('url');
@@ -14,7 +14,7 @@ export function mountConnection(client) {
     const does = client.isActive ? 'disconnect' : 'connect';
     element('connect').dataset.does = does;
     element('connect').textContent = t(does);
-    renderHello(client.hello);
+    renderHello(client);
     renderNotice(client);
   };
   client.on('change', render);
@@ -64,12 +64,13 @@ function showUrlProblem(url, problem) {
   say(element('url-note'), problem ?? (() => t('urlNote')));
 }
 
-function renderHello(hello) {
+function renderHello({ hello, expiry }) {
   const show = (id, words) => { element(id).textContent = words ?? '–'; };
   const { connection_id: connection, heartbeat, limits } = hello ?? {};
   show('connection-id', connection);
   show('server', hello && t('serverValue', { server: hello.server, protocol: hello.protocol }));
   show('user', hello && (hello.user ?? t('anonymous')));
+  show('expires', hello?.user && (expiry ? moment(expiry.at) : t('never')));
   show('heartbeat', heartbeat && heartbeatWords(heartbeat));
   show('frame-limit', limits && t('bytesValue', { n: number(limits.message_bytes_max) }));
 }

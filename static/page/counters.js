@@ -14,9 +14,14 @@ const COUNTERS = [
 export function mountCounters(client) {
   const counts = Object.fromEntries(COUNTERS.map(({ id }) => [id, 0]));
   counts.rtt = null;
+  let alarmAfter = 0; // errors that the user has seen and cleared
   element('counters').append(...COUNTERS.map(({ id, words }) => counterPair(id, words)));
-  const render = oncePerPaint(() => renderCounters(counts), UPDATE_EVERY_MS);
+  const render = oncePerPaint(() => renderCounters(counts, counts.errors > alarmAfter), UPDATE_EVERY_MS);
   render();
+  element('clear').addEventListener('click', () => {
+    alarmAfter = counts.errors;
+    render();
+  });
   client.on('frame', ({ direction, kind, bytes, rtt }) => {
     if (direction === 'local') return;
     counts[`frames-${direction}`] += 1;
@@ -27,13 +32,13 @@ export function mountCounters(client) {
   });
 }
 
-function renderCounters(counts) {
+function renderCounters(counts, isAlarm) {
   for (const { id } of COUNTERS) {
     const value = counts[id];
     element(id).dataset.value = value ?? '';
     setText(element(id), value === null ? '–' : id === 'rtt' ? milliseconds(value) : number(value));
   }
-  element('errors').dataset.alarm = String(counts.errors > 0);
+  element('errors').dataset.alarm = String(isAlarm);
 }
 
 function counterPair(id, words) {

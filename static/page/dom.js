@@ -2,11 +2,14 @@
 
 export const element = (id) => document.getElementById(id);
 
-/** Settings that outlive the page; a browser may forbid storage, then they live as long as the page. */
-export const settings = {
-  get(key) { try { return localStorage.getItem(`ws-server.${key}`); } catch { return null; } },
-  set(key, value) { try { localStorage.setItem(`ws-server.${key}`, value); } catch { /* not kept */ } },
-};
+/** What outlives the page; a browser may forbid storage, or have no room: then it is not kept. */
+const stored = (storage) => ({
+  get(key) { try { return storage().getItem(`ws-server.${key}`); } catch { return null; } },
+  set(key, value) { try { storage().setItem(`ws-server.${key}`, value); } catch { /* not kept */ } },
+});
+
+export const settings = stored(() => localStorage); // for every visit
+export const session = stored(() => sessionStorage); // for this tab, over its reloads
 
 /** Writes only what is new: the same text once more would still cost a layout. */
 export function setText(target, text) {

@@ -1,6 +1,8 @@
 // The panel of the list: takes frames from the client into the log, has them shown, and obeys toolbar and keyboard.
 
 import { element, fillSelect, oncePerPaint } from './dom.js';
+import { download, fileName, toJsonLines } from './export.js';
+import { mountDetailTools } from './detail.js';
 import { FrameLog } from './log.js';
 import { KINDS } from './protocol.js';
 import { kindWords } from './row.js';
@@ -13,7 +15,7 @@ const NEAR_END_PX = 24;
 export function mountFrames(client) {
   const list = element('frames');
   const log = new FrameLog();
-  const state = { paused: false, following: true };
+  const state = { paused: false, following: true, readTo: 0 }; // readTo: the newest `seq` when following ended
   const renderRows = () => rows.render(state.following && !state.paused);
   const rows = new Rows(list, log, oncePerPaint(renderRows));
   const update = oncePerPaint(() => {
@@ -21,35 +23,25 @@ export function mountFrames(client) {
     renderFoot(log, state);
     renderRows();
   }, UPDATE_EVERY_MS);
+  const follow = (on) => {
+    if (on !== state.following) state.readTo = log.kept.at(-1)?.seq ?? 0;
+    state.following = on;
+    update();
+  };
 
   client.on('frame', (frame) => {
     log.arrive(frame);
     update();
   });
-  mountScrolling(list, rows, state, oncePerPaint(renderRows));
-  mountOpening(list, rows, () => {
-    state.following = false; // who opens a frame reads it: it must not run away
-    update();
-  });
+  mountScrolling(list, rows, state, { renderSoon: oncePerPaint(renderRows), follow });
+  mountOpening(list, rows, () => follow(false)); // who opens a frame reads it: it must not run away
+  mountDetailTools(list, rows, client);
   mountKeyboard(list, rows, log);
   mountFilter(log, () => {
     renderRows();
     update();
   });
-  element('auto-scroll').addEventListener('change', (event) => {
-    state.following = event.target.checked;
-    update();
-  });
-  element('pause').addEventListener('click', () => {
-    state.paused = !state.paused;
-    update();
-  });
-  element('clear').addEventListener('click', () => {
-    state.following = true;
-    log.clear();
-    rows.clear();
-    update();
-  });
+  mountToolbar(log, rows, state, { update, follow });
   onLanguage(() => {
     fillSelect(element('filter-direction'), [['', t('anyDirection')], ['in', t('in')], ['out', t('out')]]);
     fillSelect(element('filter-kind'), [['', t('anyKind')], ...KINDS.map((kind) => [kind, kindWords(kind)])]);
@@ -58,14 +50,30 @@ export function mountFrames(client) {
   update();
 }
 
-function mountScrolling(list, rows, state, renderSoon) {
+function mountToolbar(log, rows, state, { update, follow }) {
+  element('auto-scroll').addEventListener('change', (event) => follow(event.target.checked));
+  element('newest').addEventListener('click', () => {
+    follow(true);
+    element('auto-scroll').focus({ preventScroll: true }); // the button goes
+  });
+  element('pause').addEventListener('click', () => {
+    state.paused = !state.paused;
+    update();
+  });
+  element('clear').addEventListener('click', () => {
+    log.clear();
+    rows.clear();
+    follow(true);
+  });
+  element('export').addEventListener('click', () => download(fileName(), toJsonLines(log.shown)));
+}
+
+function mountScrolling(list, rows, state, { renderSoon, follow }) {
   list.addEventListener('scroll', () => {
-    rows.scrolled();
+    const isByReader = rows.scrolled();
     renderSoon();
     const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_END_PX;
-    if (atEnd === state.following || state.paused) return;
-    state.following = atEnd;
-    element('auto-scroll').checked = atEnd;
+    if (isByReader && !state.paused && atEnd !== state.following) follow(atEnd);
   });
 }
 
@@ -107,7 +115,7 @@ function mountFilter(log, onChange) {
   log.show(filter);
 }
 
-function renderFoot(log, { paused, following }) {
+function renderFoot(log, { paused, following, readTo }) {
   const [shown, kept, waiting] = [log.shown.length, log.kept.length, log.waiting];
   element('shown').dataset.value = shown;
   say(element('shown'), () => t(shown === kept ? 'shownAll' : 'shown', { n: number(shown), all: number(kept) }));
@@ -119,5 +127,10 @@ function renderFoot(log, { paused, following }) {
   say(element('pause'), () => (paused ? resume() : t('pause')));
   element('frames-empty').hidden = shown > 0;
   say(element('frames-empty'), () => t(kept === 0 ? 'empty' : 'noneShown'));
+  element('export').disabled = shown === 0;
   element('auto-scroll').checked = following;
+  const fresh = log.shownAfter(readTo);
+  element('newest').hidden = following || paused || shown === 0;
+  element('newest').dataset.value = fresh;
+  say(element('newest'), () => (fresh > 0 ? t('newFrames', { n: number(fresh) }) : t('toNewest')));
 }

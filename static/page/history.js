@@ -2,16 +2,18 @@
 
 import { create, element } from './dom.js';
 import { parseExact } from './json.js';
-import { forgetOffline, showAnswer, showOffline } from './results.js';
-import { showJson } from './row.js';
-import { clock, number, onLanguage, t } from './text.js';
+import { showJson } from './json-view.js';
+import { forgetStale, showAnswer, showOffline } from './results.js';
+import { moment, number, t } from './text.js';
 
-const ENTRIES_SHOWN_MAX = 5000; // no more pages after that
+// No more pages after that.
+const ENTRIES_SHOWN_MAX = 5000;
+const SHOWN_CHARS_MAX = 16 * 1024 * 1024;
 
-export function mountHistory(client) {
+export function mountHistory(client, channels) {
   const [channel, limit, reverse] = ['history-channel', 'history-limit', 'history-reverse'].map(element);
   const [list, more, result] = ['history-list', 'history-more', 'history-result'].map(element);
-  let shown = null; // {channel, reverse, epoch, last: offset of the last entry}
+  let shown = null; // {channel, reverse, epoch, last: offset of the last entry, chars: of all pages}
   const ask = async (query, isMore) => {
     if (!client.isOpen) return showOffline(result);
     const promise = client.request('get_history', JSON.stringify(payloadOf(query, limit.value, isMore)));
@@ -22,8 +24,10 @@ export function mountHistory(client) {
     element('history-empty').hidden = true;
     list.append(...publications.map(entryRow));
     const last = publications.at(-1)?.offset ?? query.last;
-    shown = { ...query, epoch, last };
-    more.hidden = !isThereMore || last === undefined || list.childElementCount >= ENTRIES_SHOWN_MAX;
+    const chars = answer.text.length + (isMore ? query.chars : 0);
+    shown = { ...query, epoch, last, chars };
+    const isFull = list.childElementCount >= ENTRIES_SHOWN_MAX || chars >= SHOWN_CHARS_MAX;
+    more.hidden = !isThereMore || last === undefined || isFull;
     Object.assign(list.dataset, { channel: query.channel, epoch, more: isThereMore });
     return undefined;
   };
@@ -32,10 +36,7 @@ export function mountHistory(client) {
     ask({ channel: channel.value, reverse: reverse.checked }, false);
   });
   more.addEventListener('click', () => ask(shown, true));
-  forgetOffline(client, result);
-  onLanguage(() => {
-    for (const from of list.querySelectorAll('[data-words]')) from.textContent = t(from.dataset.words);
-  });
+  forgetStale(client, channels, result, [element('history-form')]);
 }
 
 /** The next page begins behind the last entry, in the direction of reading. */
@@ -57,8 +58,8 @@ function entryRow({ offset, time, from, data, msg_id: id, tags }) {
   const [summary, pre] = [create('summary'), create('pre')];
   row.dataset.offset = offset;
   const cells = [
-    create('b', 'mono', `#${offset}`), create('time', 'soft', clock(time, true)), fromWords(from),
-    create('span', 'preview', JSON.stringify(data)),
+    create('b', 'mono', `#${offset}`), create('span', 'preview', JSON.stringify(data)),
+    create('time', 'soft', moment(time)),
   ];
   summary.append(...cells.flatMap((cell) => [cell, ' ']));
   const whole = { data, ...(id !== undefined && { msg_id: id }), ...(tags && { tags }), ...(from && { from }) };
@@ -66,11 +67,4 @@ function entryRow({ offset, time, from, data, msg_id: id, tags }) {
   details.addEventListener('toggle', () => { if (!pre.textContent) showJson(pre, JSON.stringify(whole)); });
   row.append(details);
   return row;
-}
-
-function fromWords(from) {
-  const name = from?.service ?? from?.user ?? from?.connection_id?.slice(0, 8);
-  const words = create('span', 'soft', name ?? t('fromServer'));
-  if (name === undefined) words.dataset.words = 'fromServer';
-  return words;
 }

@@ -1,10 +1,10 @@
 // The panel of the identity: a token, who it names, and when it runs out.
 
 import { element } from './dom.js';
-import { forgetOffline, sendOnKeys, showAnswer, showOffline, showResult } from './results.js';
-import { clock, onLanguage, t } from './text.js';
+import { forgetStale, sendOnKeys, showAnswer, showOffline, showResult } from './results.js';
+import { moment, onLanguage, t } from './text.js';
 
-export function mountIdentity(client) {
+export function mountIdentity(client, channels) {
   const [token, result, state] = ['token', 'token-result', 'token-state'].map(element);
   const remember = () => { client.token = element('token-in-handshake').checked ? token.value.trim() : ''; };
   const send = () => {
@@ -15,8 +15,8 @@ export function mountIdentity(client) {
     const { hello, expiry } = client;
     state.dataset.status = expiry?.soon ? 'expiring' : '';
     state.dataset.expires = expiry?.at ?? '';
-    const until = expiry && t(expiry.soon ? 'tokenExpiring' : 'tokenUntil', { time: clock(expiry.at) });
-    state.textContent = hello?.user ? [hello.user, until].filter(Boolean).join(' · ') : t('anonymous');
+    const until = expiry && t(expiry.soon ? 'tokenExpiring' : 'tokenUntil', { time: moment(expiry.at) });
+    state.textContent = hello?.user ? [hello.user, until].filter(Boolean).join(' · ') : hello ? t('anonymous') : '';
   };
   remember();
   token.addEventListener('input', remember);
@@ -29,5 +29,5 @@ export function mountIdentity(client) {
   client.on('change', render);
   onLanguage(render);
   sendOnKeys(token, send);
-  forgetOffline(client, result);
+  forgetStale(client, channels, result, [token]);
 }

@@ -24,12 +24,21 @@ export function parseExact(text) {
   return JSON.parse(text, keep);
 }
 
+/** `value`, parsed from `text`, with the numbers that were there; undefined where this browser would round them. */
+export function exactValue(value, text) {
+  if (!/\d{16}/.test(text)) return value;
+  return JSON.rawJSON ? parseExact(text) : undefined;
+}
+
 /** Chromium ends some of its messages with the whole text once more: the reader has it before their eyes. */
 const withoutQuote = (message) => message.replace(/, (\.\.\.)?"[^]*"(\.\.\.)? is not valid JSON$/, '');
 
 export const isObject = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
 
 const TOKEN = /"(?:[^"\\]+|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
+
+/** Valid JSON without the white space between its tokens. */
+export const compactJson = (json) => (json.match(TOKEN) ?? []).join('');
 
 /**
  * Valid JSON as [class, text] pieces with line breaks and indents. Works on the text, not on the parsed value, because

@@ -65,6 +65,9 @@ export class FrameLog {
     return low;
   }
 
+  /** How many of the shown frames are newer than the one of this `seq`. */
+  shownAfter(seq) { return this.shown.length - this.firstShownFrom({ seq: seq + 1 }); }
+
   /** The place in `shown`, or -1. */
   placeOf(frame) {
     const place = this.firstShownFrom(frame);

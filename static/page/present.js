@@ -10,7 +10,8 @@ export class Present {
   at = Date.now();
   joined = 0;
   left = 0;
-  isStale = false; // the server sends counts only, or nothing any more: the list is no longer what is there
+  isStale = false; // only counts come, or nothing any more: the list is no longer what is there
+  tells = null; // whether the channel's namespace tells joins and leaves; null: nothing has shown it yet
 
   /** `isTold`: this page is subscribed, so joins and leaves come, where the server tells them. */
   constructor(channel, isTold) { Object.assign(this, { channel, isTold }); }
@@ -21,18 +22,28 @@ export class Present {
     for (const client of clients) this.clients.set(client.connection_id, client);
   }
 
+  /** What was known of this channel before this was loaded. Others are there, and nobody said so: nothing is told. */
+  follow(before) {
+    if (before.channel !== this.channel) return;
+    this.tells = before.tells;
+    const wasMissed = before.isTold && !before.isStale && before.connections !== this.connections;
+    if (this.tells === null && wasMissed) this.tells = false;
+  }
+
   /** A notification; whether it changed anything. */
   hear(data) {
     if (data.channel !== this.channel) return false;
     switch (data.event) {
-      case 'join': this.#join(data.client); return true;
-      case 'leave': this.#leave(data.client); return true;
+      case 'join': this.#join(data.client); break;
+      case 'leave': this.#leave(data.client); break;
       case 'presence':
         Object.assign(this, { connections: data.connections, users: data.users, isStale: true });
-        return true;
+        break;
       case 'unsubscribed': this.isStale = true; return true;
       default: return false;
     }
+    this.tells = true;
+    return true;
   }
 
   #join(client) {

@@ -3,9 +3,6 @@
 
 import { isObject, parseJson } from './json.js';
 
-const PREVIEW_CHARS_MAX = 240;
-const PREVIEW_PARSED_CHARS_MAX = 8192; // a larger frame's preview is its beginning
-
 /** All kinds of frames, in the order of the filter. `socket` and `other` are of this page, not of the protocol. */
 export const KINDS = ['request', 'response', 'error', 'notification', 'heartbeat', 'socket', 'other'];
 
@@ -23,22 +20,6 @@ export function classify(text) {
     case 'ping': case 'pong': return { kind: 'heartbeat', name: value.type, value };
     default: return { kind: 'other', name: name(value.type), id, value };
   }
-}
-
-/** The part of a frame that differs from frame to frame, on one line. */
-export function previewOf({ kind, value, text }) {
-  // Parsing rounds large numbers, and a preview must not show others than were on the wire.
-  if (kind === 'other' || text.length > PREVIEW_PARSED_CHARS_MAX || /\d{16}/.test(text)) {
-    return text.slice(0, PREVIEW_CHARS_MAX).replace(/\s+/g, ' ');
-  }
-  const { event, ...rest } = isObject(value?.data) ? value.data : {};
-  const parts = {
-    request: () => JSON.stringify(value.payload ?? {}),
-    response: () => JSON.stringify(value.data ?? null),
-    error: () => String(value.error?.message ?? ''),
-    notification: () => JSON.stringify(rest),
-  };
-  return parts[kind]?.().slice(0, PREVIEW_CHARS_MAX) ?? '';
 }
 
 // 1005 and 1006 tell nothing, 1011–1014 pass: come back. The others would only happen again.

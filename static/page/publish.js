@@ -2,10 +2,10 @@
 
 import { element } from './dom.js';
 import { isObject, parseJson } from './json.js';
-import { forgetOffline, sendOnKeys, showAnswer, showOffline, showResult } from './results.js';
+import { forgetStale, sendOnKeys, showAnswer, showOffline, showResult } from './results.js';
 import { number, say, t } from './text.js';
 
-export function mountPublish(client) {
+export function mountPublish(client, channels) {
   const [data, tags, result] = [element('publish-data'), element('publish-tags'), element('publish-result')];
   const showKind = () => {
     const kind = parseJson(data.value).problem ? 'text' : 'json';
@@ -23,11 +23,9 @@ export function mountPublish(client) {
     send();
   });
   data.addEventListener('input', showKind);
-  tags.addEventListener('input', () => {
-    if (!tagsProblem(tags) && result.dataset.status === 'invalid') showResult(result, '', () => '');
-  });
+  tags.addEventListener('input', () => tagsProblem(tags));
   sendOnKeys(data, send);
-  forgetOffline(client, result);
+  forgetStale(client, channels, result, [element('publish-form')]);
   showKind();
 }
 

@@ -2,7 +2,8 @@
 
 import { element } from './dom.js';
 import { bytesOf } from './json.js';
-import { forgetAnswer, forgetOffline, sendOnKeys, showAnswer, showOffline, showResult } from './results.js';
+import { forgetAnswer, forgetStale, sendOnKeys, showAnswer, showOffline, showResult } from './results.js';
+import { showTab } from './tabs.js';
 import { number, onLanguage, t } from './text.js';
 
 const TEMPLATES = {
@@ -14,14 +15,10 @@ const TEMPLATES = {
   malformed: () => '{"id": "1", "type": ',
 };
 
-export function mountRaw(client) {
+export function mountRaw(client, channels) {
   const [field, result] = [element('raw-text'), element('raw-result')];
   const showSize = () => renderSize(bytesOf(field.value), client.hello?.limits?.message_bytes_max);
-  const fill = (name) => {
-    field.value = TEMPLATES[name](client.nextId());
-    showSize();
-    field.focus();
-  };
+  const fill = (name) => fillRaw(TEMPLATES[name](client.nextId()));
   const send = () => {
     if (!client.isOpen) return showOffline(result);
     const n = bytesOf(field.value);
@@ -36,9 +33,18 @@ export function mountRaw(client) {
   field.addEventListener('input', showSize);
   element('raw-send').addEventListener('click', send);
   sendOnKeys(field, send);
-  forgetOffline(client, result);
+  forgetStale(client, channels, result, [field]);
   client.on('change', showSize);
   onLanguage(showSize);
+}
+
+/** Puts a text into the field, in sight, ready to be changed and sent. */
+export function fillRaw(text) {
+  const field = element('raw-text');
+  showTab('requests');
+  field.value = text;
+  field.dispatchEvent(new Event('input', { bubbles: true }));
+  field.focus();
 }
 
 function renderSize(n, limit) {

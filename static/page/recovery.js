@@ -48,6 +48,7 @@ function recoveryWords({ status, count, expected, gap, error }) {
     case 'recovered': return expected === 0 ? t('nothingMissed') : came;
     case 'refused': return `${error.code}: ${error.message}`;
     case 'recovering': return came;
+    case 'renewed': return `${t('recovery-renewed')} · ${expected === 0 ? t('nothingThere') : came}`;
     default: return t(`recovery-${status}`, { n });
   }
 }

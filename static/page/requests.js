@@ -1,6 +1,6 @@
 // The requests that wait for their answer, by id. No DOM, no socket.
 
-import { previewOf } from './protocol.js';
+import { previewOf } from './preview.js';
 
 const WAITING_MAX = 1000;
 

@@ -1,7 +1,9 @@
 // What the panels that send have in common: the line beside a field that says what came of it, and the keys that send.
 // The line's data-status is one of waiting, ok, error, invalid, offline, or empty.
 
-import { milliseconds, say, t } from './text.js';
+import { milliseconds, number, say, t } from './text.js';
+
+const WRONG = new Set(['error', 'invalid', 'offline']);
 
 export function showResult(result, status, words) {
   result.dataset.status = status;
@@ -12,11 +14,21 @@ export function showOffline(result) {
   showResult(result, 'offline', () => t('notConnected'));
 }
 
-/** "Not connected" is true only until the page is connected. */
-export function forgetOffline(client, result) {
+/**
+ * Clears a result that says what is wrong once that may hold no longer: one of the `fields` (elements, or a form) is
+ * edited, the connection or its user is another one, or a subscription has come or gone.
+ */
+export function forgetStale(client, channels, result, fields) {
+  const forget = () => { if (WRONG.has(result.dataset.status)) showResult(result, '', () => ''); };
+  for (const field of fields) field.addEventListener('input', forget);
+  let known = null; // who is connected; it stays while nobody is, and so does the reason
   client.on('change', () => {
-    if (client.isOpen && result.dataset.status === 'offline') showResult(result, '', () => '');
+    const { hello } = client;
+    const now = hello && `${hello.connection_id} ${hello.user}`;
+    if (now && now !== known) forget();
+    known = now ?? known;
   });
+  channels.on('change', () => { if (client.hello) forget(); });
 }
 
 const awaited = new WeakMap(); // result → the promise whose answer it shows
@@ -31,16 +43,25 @@ export async function showAnswer(result, promise, words = ({ preview }) => previ
   const answer = await promise;
   if (awaited.get(result) !== promise) return null;
   if (answer.lost) showResult(result, 'error', () => t('noAnswer'));
-  else if (answer.error) showResult(result, 'error', () => errorWords(answer.error));
+  else if (answer.error) showError(result, promise, answer.error);
   else showResult(result, 'ok', () => `${milliseconds(answer.rtt)} · ${words(answer)}`);
   return answer.data === undefined ? null : answer;
+}
+
+function showError(result, promise, error) {
+  showResult(result, 'error', () => errorWords(error));
+  if (!(error.retry_after_ms >= 0)) return;
+  setTimeout(() => { // the server has said until when it holds
+    if (awaited.get(result) === promise && result.dataset.status === 'error') showResult(result, '', () => '');
+  }, error.retry_after_ms);
 }
 
 /** For what was sent later and has no answer: earlier answers are not shown any more. */
 export function forgetAnswer(result) { awaited.delete(result); }
 
-export function errorWords({ code, message, retryable }) {
+export function errorWords({ code, message, retryable, retry_after_ms: wait }) {
   const error = `${code}: ${message}`;
+  if (wait >= 0) return t('retryableIn', { error, s: number(Math.ceil(wait / 100) / 10) });
   return retryable ? t('retryable', { error }) : error;
 }
 

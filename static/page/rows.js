@@ -13,6 +13,7 @@ import { frameRow, toggleRow, translateRow } from './row.js';
 
 const ROWS_ALL_MAX = 200; // up to here every shown frame has its row
 const ROWS_AROUND = 12; // above and below those in sight
+const OWN_WITHIN_PX = 2; // a scroll position is rounded
 const ROWS_AROUND_AT_END = 4; // while the list follows, all of them are new at every update
 
 export class Rows {
@@ -27,6 +28,9 @@ export class Rows {
   #top = 0; // the scroll position
   #anchor = null; // {frame, within}: the first frame in sight, and how far it is scrolled out
   #tabStop = null; // frame
+  #opened = null; // frame: just opened, its height is not known yet
+  #reveal = null; // frame: just opened, and to come into sight as a whole
+  #ownTop = null; // where this has scrolled the list to, until the list says so
 
   /** `renderSoon` is called when a size has changed, and has to call `render`. */
   constructor(list, log, renderSoon) {
@@ -43,7 +47,14 @@ export class Rows {
     if (target === this.#list) {
       this.#viewHeight = height;
       this.#rowHeight = parseFloat(getComputedStyle(target).getPropertyValue('--row'));
-    } else if (height > 0) this.#open.set(this.#frames.get(target), height); // 0: the filter has taken it out
+    } else if (height > 0) this.#grown(this.#frames.get(target), height); // 0: the filter has taken it out
+  }
+
+  #grown(frame, height) {
+    this.#open.set(frame, height);
+    if (frame !== this.#opened) return;
+    this.#opened = null;
+    this.#reveal = frame;
   }
 
   /** The frame of the row that `node` is in, or undefined. */
@@ -57,18 +68,28 @@ export class Rows {
     if (!focused || this.#log.placeOf(this.#tabStop) < 0) this.setTabStop(shown.at(-1) ?? null);
     const open = this.#openPlaces();
     const length = this.#offset(shown.length, open);
-    const wish = atEnd ? Infinity : this.#anchorTop(open);
+    const wish = atEnd ? Infinity : this.#revealTop(open);
     const top = Math.max(0, Math.min(wish, length - this.#viewHeight));
     this.#put(this.#places(top, open, atEnd ? ROWS_AROUND_AT_END : ROWS_AROUND));
-    if (atEnd) this.#list.scrollTop = length;
-    else if (Math.abs(top - this.#top) >= 1) this.#list.scrollTop = top;
+    if (atEnd || Math.abs(top - this.#top) >= 1) this.#scrollTo(top, atEnd ? length : top);
     this.#lookAt(top, open);
     // A dropped row hands its focus to the oldest one; what is in sight stays.
     if (focused && !this.#log.has(focused) && shown.length > 0) this.focus(shown[0], { preventScroll: true });
   }
 
-  /** The list was scrolled, by whomever. */
-  scrolled() { this.#lookAt(this.#list.scrollTop, this.#openPlaces()); }
+  /** The list was scrolled; whether by the reader. */
+  scrolled() {
+    const { scrollTop } = this.#list;
+    const isOwn = this.#ownTop !== null && Math.abs(scrollTop - this.#ownTop) <= OWN_WITHIN_PX;
+    this.#ownTop = null;
+    this.#lookAt(scrollTop, this.#openPlaces());
+    return !isOwn;
+  }
+
+  #scrollTo(top, asked) {
+    if (Math.abs(top - this.#top) >= 1) this.#ownTop = top;
+    this.#list.scrollTop = asked;
+  }
 
   /** Opens or closes a frame that has a row; whether it is open now. */
   toggle(frame) {
@@ -76,6 +97,7 @@ export class Rows {
     const open = toggleRow(row, frame);
     if (open) {
       this.#open.set(frame, this.#rowHeight);
+      this.#opened = frame;
       this.#resized.observe(row);
     } else {
       this.#open.delete(frame);
@@ -111,8 +133,7 @@ export class Rows {
     for (const frame of this.#open.keys()) this.#resized.unobserve(this.#rows.get(frame));
     this.#rows.clear();
     this.#open.clear();
-    this.#anchor = null;
-    this.#tabStop = null;
+    this.#anchor = this.#tabStop = this.#opened = this.#reveal = null;
     this.#list.replaceChildren();
   }
 
@@ -139,6 +160,18 @@ export class Rows {
     const place = this.#placeAt(top, open);
     const frame = this.#log.shown[place];
     this.#anchor = frame ? { frame, within: top - this.#offset(place, open) } : null;
+  }
+
+  /** Where the list is to be scrolled to: for what was just opened to be in sight, its beginning at least. */
+  #revealTop(open) {
+    const top = this.#anchorTop(open);
+    const place = this.#reveal ? this.#log.placeOf(this.#reveal) : -1;
+    const height = this.#open.get(this.#reveal);
+    this.#reveal = null;
+    if (place < 0 || height === undefined) return top;
+    const begin = this.#offset(place, open);
+    const isInSight = begin >= top && begin + height <= top + this.#viewHeight;
+    return isInSight ? top : Math.min(begin, Math.max(top, begin + height - this.#viewHeight));
   }
 
   /** Where the list is to be scrolled to for the anchor to be where it was. */

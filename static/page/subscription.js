@@ -15,36 +15,48 @@ export class Subscription {
   target = null; // the position of the stream when it was subscribed: from there on it is live
   seen = 0;
   last = null; // the text of the last publication's frame
-  gap = null; // the last one: {from, to}, {missed} or {epoch, before: the epoch until then}
+  gap = null; // while the state is gap: {from, to}, {missed} or {epoch, before: the epoch until then}
+  renewal = null; // this stream has taken another one's place: {at, before: its epoch, last: its last offset seen}
   jumps = 0; // publications whose offset did not follow the one before, without a gap event
   jump = SEEN_NOTHING; // the last one
   error = null; // {code, message}: why the server does not serve it
   wanted = true; // whether to subscribe again with the next connection
+  byServer = false; // it was the server who subscribed it, by a token or by its API
   recovery = null; // what the last `subscribe` with a position has brought back: see `ask`
 
-  /** `start` is the part of the payload that says where: {}, {rewind} or {since}. */
-  constructor(name, start) {
-    this.name = name;
-    this.resume = start;
+  /** `start` is the part of the payload that says where: {}, {rewind} or {since}; `token` a subscription token. */
+  constructor(name, start, token = '') {
+    Object.assign(this, { name, resume: start, token });
+    const { epoch = null, offset = null } = start.since ?? {};
+    Object.assign(this, { epoch, offset });
   }
 
   /** A `subscribe` goes out. `again`: after a lost connection; then what comes back is counted in a new `recovery`. */
   ask(again) {
     this.state = 'waiting';
     this.error = null;
-    // status: waiting, recovering, recovered, gap, plain (nothing to recover from), refused, lost
+    // status: waiting, recovering, recovered, gap, renewed (another stream), plain (nothing to recover from), refused,
+    // lost
     this.recovery = again && { at: Date.now(), status: 'waiting', since: this.resume.since, count: 0, done: false };
   }
 
   /** The server has subscribed it; `start` is what it was asked for. */
-  accept({ epoch = null, offset = null, gap = null }, start) {
-    Object.assign(this, { error: null, wanted: true, epoch, target: offset });
-    if (gap) this.gap = gap.epoch === undefined ? gap : { epoch, before: gap.epoch };
-    this.offset = cursorOf(offset, gap, start);
+  accept({ epoch = null, offset = null, after, gap = null }, start) {
+    Object.assign(this, { error: null, wanted: true, epoch, target: offset, gap: null, renewal: null });
+    if (gap?.epoch === undefined) this.gap = gap;
+    else if (gap.epoch === epoch) this.gap = { epoch, before: epoch };
+    else this.renewal = { at: Date.now(), before: gap.epoch, last: start.since?.offset ?? null };
+    this.offset = after ?? cursorOf(offset, gap, start);
     const behind = this.offset ?? Math.max(0, offset - (start.rewind ?? offset)); // where all that may come lies behind
     this.resume = epoch === null ? {} : { since: { epoch, offset: behind } };
-    this.state = gap ? 'gap' : this.#isCaughtUp ? 'live' : 'catching-up';
-    this.#recovering(gap);
+    this.#missBeginning();
+    this.state = this.gap ? 'gap' : this.#isCaughtUp ? 'live' : 'catching-up';
+    this.#recovering();
+  }
+
+  /** Nothing of a new stream was seen before: what is no longer kept of it is known to be missing. */
+  #missBeginning() {
+    if (this.renewal && this.offset > 0) this.gap = { from: 1, to: this.offset };
   }
 
   get #isCaughtUp() { return this.target === null || this.target === 0 || this.offset >= this.target; }
@@ -63,12 +75,14 @@ export class Subscription {
     if (!this.question || this.epoch !== epoch) return;
     const first = publications?.[0]?.offset;
     if (!publications) this.target = null; // nobody tells: whatever comes counts as live
-    else this.#moveTo(first <= this.target ? first - 1 : this.target);
+    else {
+      this.#moveTo(first <= this.target ? first - 1 : this.target);
+      this.#missBeginning();
+      if (this.gap) this.state = 'gap';
+    }
     if (this.#isCaughtUp && this.state === 'catching-up') this.state = 'live';
-    const { recovery } = this;
-    if (!recovery || recovery.done) return;
-    if (publications) recovery.expected = this.target - this.offset;
-    this.#endRecovering(this.#isCaughtUp);
+    if (publications) this.#expectRecovered();
+    if (this.recovery && !this.recovery.done) this.#endRecovering(this.#isCaughtUp);
   }
 
   #moveTo(offset) {
@@ -76,15 +90,13 @@ export class Subscription {
     this.resume = { since: { epoch: this.epoch, offset } };
   }
 
-  #recovering(gap) {
-    const { recovery } = this;
+  #recovering() {
+    const { recovery, gap, renewal } = this;
     if (!recovery || recovery.done) return;
-    recovery.gap = gap && this.gap;
-    recovery.until = this.target;
+    Object.assign(recovery, { gap, renewal, until: this.target, done: this.#isCaughtUp });
     recovery.expected = this.offset === null ? null : this.target - this.offset;
-    recovery.done = this.#isCaughtUp;
-    recovery.status = gap ? 'gap' : !recovery.since || this.epoch === null ? 'plain' : recovery.done ? 'recovered'
-      : 'recovering';
+    recovery.status = gap ? 'gap' : renewal ? 'renewed' : !recovery.since || this.epoch === null ? 'plain'
+      : recovery.done ? 'recovered' : 'recovering';
   }
 
   /** A publication, and the text of its frame. */
@@ -92,9 +104,10 @@ export class Subscription {
     this.seen += 1;
     this.last = text;
     if (!Number.isFinite(offset)) {
-      this.state = 'live';
+      this.#becomeLive();
       return;
     }
+    if (this.offset === null && this.renewal && this.target > 0) this.#beginAt(offset);
     if (this.offset !== null && offset !== this.offset + 1) {
       this.jumps += 1;
       this.jump = { from: this.offset, to: offset };
@@ -102,7 +115,25 @@ export class Subscription {
     this.#moveTo(offset);
     this.#countRecovered(offset);
     // A gap stays in sight until the stream has gone on behind all that was there.
-    if (offset > this.target || (offset === this.target && this.state !== 'gap')) this.state = 'live';
+    if (offset > this.target || (offset === this.target && this.state !== 'gap')) this.#becomeLive();
+  }
+
+  #becomeLive() { Object.assign(this, { state: 'live', gap: null }); }
+
+  /** The first publication of a new stream that was not subscribed at its beginning. */
+  #beginAt(offset) {
+    this.#moveTo(offset - 1);
+    this.#missBeginning();
+    if (this.gap) this.state = 'gap';
+    this.#expectRecovered();
+  }
+
+  /** Where the stream goes on has become known. */
+  #expectRecovered() {
+    const { recovery, gap } = this;
+    if (!recovery || recovery.done) return;
+    recovery.expected = this.target - this.offset;
+    if (gap) Object.assign(recovery, { status: 'gap', gap });
   }
 
   #countRecovered(offset) {
@@ -119,17 +150,21 @@ export class Subscription {
   }
 
   /** A `gap` event: offsets that are gone, how many are without offsets, or another epoch. */
-  miss({ from, to, missed, epoch }) {
-    this.state = 'gap';
-    if (missed !== undefined) this.gap = { missed };
-    else if (epoch === undefined) {
-      Object.assign(this, { gap: { from, to }, target: Math.max(this.target, to) });
+  miss({ from, to, missed, epoch, after = null }) {
+    if (epoch !== undefined) this.#renew(epoch, after);
+    else if (to !== undefined) {
+      Object.assign(this, { state: 'gap', gap: { from, to }, target: Math.max(this.target, to) });
       this.#moveTo(to);
-    } else {
-      Object.assign(this, { gap: { epoch, before: this.epoch }, epoch, offset: null, target: 0 });
-      this.resume = { since: { epoch, offset: 0 } };
-    }
+    } else Object.assign(this, { state: 'gap', gap: { missed } });
     this.#missRecovered(to);
+  }
+
+  /** Another stream begins. Only who was still behind in the old one is known to have missed something of it. */
+  #renew(epoch, after) {
+    const [before, last] = [this.epoch, this.offset];
+    if (this.#isCaughtUp) Object.assign(this, { state: 'live', gap: null, renewal: { at: Date.now(), before, last } });
+    else Object.assign(this, { state: 'gap', gap: { epoch, before }, renewal: null });
+    Object.assign(this, { epoch, offset: after, target: after ?? 0, resume: { since: { epoch, offset: after ?? 0 } } });
   }
 
   #missRecovered(to) {
@@ -159,7 +194,7 @@ export class Subscription {
 /** The offset behind which the stream goes on after a `subscribe`, or null where only its first publication tells. */
 function cursorOf(offset, gap, { since, rewind }) {
   if (offset === null || offset === 0) return offset;
-  if (gap) return gap.to ?? null;
+  if (gap) return gap.to ?? null; // no `to`: another stream
   if (since) return since.offset;
   return rewind > 0 ? null : offset;
 }

@@ -48,6 +48,7 @@ function translatePage() {
   };
   each('data-i18n', (target, words) => { target.textContent = words; });
   each('data-i18n-label', (target, words) => { target.setAttribute('aria-label', words); });
+  each('data-i18n-title', (target, words) => { target.title = words; });
   each('data-i18n-placeholder', (target, words) => { target.placeholder = words; });
 }
 
@@ -70,6 +71,14 @@ const grouped = new Intl.NumberFormat('en');
 
 export const number = (n) => grouped.format(n);
 export const milliseconds = (ms) => `${ms < 100 ? ms.toFixed(1) : Math.round(ms)} ms`;
+
+/** The time of day, with the date before it unless that is today's. */
+export function moment(time) {
+  const date = new Date(time);
+  const two = (n) => String(n).padStart(2, '0');
+  if (date.toDateString() === new Date().toDateString()) return clock(time);
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clock(time)}`;
+}
 
 /** The time of day, local, from milliseconds since 1970. */
 export function clock(time, withMilliseconds) {

@@ -182,6 +182,25 @@ impl Page {
         self.call("Input.dispatchKeyEvent", up).await.map(drop)
     }
 
+    /// Loads the page again, and waits until it has.
+    ///
+    /// # Errors
+    /// When it has not loaded within 20 s.
+    pub async fn reload(&self) -> Result<(), String> {
+        self.eval("void (window.isOld = true)").await?;
+        self.call("Page.reload", json!({})).await?;
+        let deadline = Instant::now() + LOAD_WITHIN;
+        let loaded = "window.isOld === undefined && document.readyState === 'complete'";
+        // Between the two documents there is none to ask.
+        while self.eval(loaded).await != Ok(Value::Bool(true)) {
+            if Instant::now() >= deadline {
+                return Err(format!("not loaded again within {LOAD_WITHIN:?}"));
+            }
+            sleep(POLL_EVERY).await;
+        }
+        Ok(())
+    }
+
     /// Writes a screenshot of the viewport to `path`, as PNG.
     ///
     /// # Errors

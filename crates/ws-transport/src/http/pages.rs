@@ -1,4 +1,5 @@
-//! The test page and the schemas: the files of `static/`, compiled into the binary.
+//! The test page, the schemas, and the documents that the page links to, compiled into the binary: the files of
+//! `static/`, and two of `docs/`.
 
 use super::reply::Reply;
 
@@ -7,6 +8,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 const JSON: &str = "application/json";
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// A file: its type and its bytes.
 pub(super) struct Page(&'static str, &'static [u8]);
@@ -40,18 +42,27 @@ files! {
     "/page/channel-list.js" => SCRIPT "page/channel-list.js",
     "/page/channels.js" => SCRIPT "page/channels.js",
     "/page/client.js" => SCRIPT "page/client.js",
+    "/page/code.js" => SCRIPT "page/code.js",
     "/page/connection.js" => SCRIPT "page/connection.js",
     "/page/counters.js" => SCRIPT "page/counters.js",
+    "/page/detail.js" => SCRIPT "page/detail.js",
     "/page/dom.js" => SCRIPT "page/dom.js",
+    "/page/drafts.js" => SCRIPT "page/drafts.js",
     "/page/emitter.js" => SCRIPT "page/emitter.js",
+    "/page/export.js" => SCRIPT "page/export.js",
     "/page/frames.js" => SCRIPT "page/frames.js",
     "/page/history.js" => SCRIPT "page/history.js",
     "/page/identity.js" => SCRIPT "page/identity.js",
+    "/page/json-view.js" => SCRIPT "page/json-view.js",
     "/page/json.js" => SCRIPT "page/json.js",
+    "/page/jwt.js" => SCRIPT "page/jwt.js",
     "/page/log.js" => SCRIPT "page/log.js",
+    "/page/mask.js" => SCRIPT "page/mask.js",
     "/page/places.js" => SCRIPT "page/places.js",
+    "/page/presence-watch.js" => SCRIPT "page/presence-watch.js",
     "/page/presence.js" => SCRIPT "page/presence.js",
     "/page/present.js" => SCRIPT "page/present.js",
+    "/page/preview.js" => SCRIPT "page/preview.js",
     "/page/protocol.js" => SCRIPT "page/protocol.js",
     "/page/publish.js" => SCRIPT "page/publish.js",
     "/page/raw.js" => SCRIPT "page/raw.js",
@@ -60,10 +71,14 @@ files! {
     "/page/results.js" => SCRIPT "page/results.js",
     "/page/row.js" => SCRIPT "page/row.js",
     "/page/rows.js" => SCRIPT "page/rows.js",
+    "/page/saved.js" => SCRIPT "page/saved.js",
     "/page/silence.js" => SCRIPT "page/silence.js",
     "/page/subscription.js" => SCRIPT "page/subscription.js",
+    "/page/tabs.js" => SCRIPT "page/tabs.js",
     "/page/text.js" => SCRIPT "page/text.js",
     "/page/words.js" => SCRIPT "page/words.js",
+    "/docs/GUIDE.md" => TEXT "../docs/GUIDE.md",
+    "/docs/PROTOCOL.md" => TEXT "../docs/PROTOCOL.md",
     "/favicon.svg" => SVG "favicon.svg",
     "/schema/protocol.json" => JSON "schema/protocol.json",
     "/schema/asyncapi.json" => JSON "schema/asyncapi.json",

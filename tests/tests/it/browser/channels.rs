@@ -1,42 +1,9 @@
 //! Channels on the test page: what it shows of subscriptions, presence, history, and recovery after a lost connection.
 
-use super::{browser, open, quiet, shows, text_of};
 use ws_tests::chromium::{Page, PageOptions};
 use ws_tests::prelude::*;
 
-/// Puts a value into a field, as typing it would.
-async fn fill(page: &Page, field: &str, value: &str) {
-    let (field, value) = (json!(field), json!(value));
-    let js = format!(
-        "{{ const field = document.querySelector({field}); field.value = {value}; \
-         for (const type of ['input', 'change']) field.dispatchEvent(new Event(type, {{ bubbles: true }})); }}"
-    );
-    page.eval(&js).await.expect("a field");
-}
-
-/// Clicks a button of a panel and waits until its result has this status.
-async fn press(page: &Page, button: &str, result: &str, status: &str) {
-    page.click(button).await.expect("a button");
-    shows(page, &format!("document.querySelector('{result}').dataset.status === '{status}'")).await;
-}
-
-async fn subscribe(page: &Page, channel: &str) {
-    fill(page, "#channel-name", channel).await;
-    press(page, "#channel-subscribe", "#channel-result", "ok").await;
-}
-
-/// Waits until the element has these values in its data attributes.
-async fn has(page: &Page, element: &str, values: Value) {
-    let (element, values) = (json!(element), values.to_string());
-    let condition = format!(
-        "Object.entries({values}).every(([name, value]) => document.querySelector({element})?.dataset[name] === value)"
-    );
-    shows(page, &condition).await;
-}
-
-fn row(channel: &str) -> String {
-    format!("#channel-list li[data-channel=\"{channel}\"]")
-}
+use super::{browser, fill, has, open, press, quiet, row, shows, subscribe, text_of};
 
 /// Waits until the history panel shows entries with these offsets.
 async fn shows_history(page: &Page, offsets: &[&str]) {
@@ -104,7 +71,8 @@ async fn a_second_page_is_seen_to_come_and_go() {
     let second = open(&browser, &server, &PageOptions::default()).await;
     let id = text_of(&second, "#connection-id").await;
     subscribe(&second, "news").await;
-    has(&page, "#presence-counts", json!({"connections": "2", "joined": "1", "left": "0"})).await;
+    has(&page, "#presence-counts", json!({"connections": "2", "joined": "1", "left": "0", "live": "true"})).await;
+    shows(&page, "document.querySelector('#presence-how').textContent.startsWith('Live: 1 joined')").await;
     has(&page, &format!("#presence-list li[data-connection=\"{id}\"]"), json!({"joined": "true"})).await;
     fill(&second, "#presence-limit", "1").await;
     press(&second, "#presence-load", "#presence-result", "ok").await;
@@ -118,6 +86,53 @@ async fn a_second_page_is_seen_to_come_and_go() {
 
     page.click("#channel-unsubscribe").await.expect("a button");
     has(&page, "#presence-counts", json!({"stale": "true"})).await;
+    quiet(&page);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
+async fn where_only_counts_come_presence_loads_the_list_again() {
+    let browser = browser().await;
+    let server = Server::with(|config| {
+        config.channels.join_leave = true;
+        config.channels.join_leave_max = 2;
+    })
+    .await;
+    let page = open(&browser, &server, &PageOptions::default()).await;
+    subscribe(&page, "news").await;
+    press(&page, "#presence-load", "#presence-result", "ok").await;
+    let mut clients = server.connect_many(4).await;
+    for client in &mut clients {
+        client.ask("subscribe", json!({"channel": "news"})).await;
+    }
+    has(&page, "#presence-counts", json!({"connections": "5", "stale": "false", "live": "true"})).await;
+    shows(&page, "document.querySelectorAll('#presence-list li').length === 5").await;
+    quiet(&page);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
+async fn presence_that_nobody_tells_is_refreshed_on_demand() {
+    let browser = browser().await;
+    let server = Server::start().await;
+    let page = open(&browser, &server, &PageOptions::default()).await;
+    subscribe(&page, "news").await;
+    press(&page, "#presence-load", "#presence-result", "ok").await;
+    shows(&page, "document.querySelector('#presence-load').textContent === 'Refresh'").await;
+    let mut other = server.connect().await;
+    other.ask("subscribe", json!({"channel": "news"})).await;
+    press(&page, "#presence-load", "#presence-result", "ok").await;
+    has(&page, "#presence-counts", json!({"connections": "2", "live": "false", "stale": "false"})).await;
+    shows(&page, "document.querySelector('#presence-how').textContent.includes('does not tell joins and leaves')")
+        .await;
+
+    // A new connection loads it again by itself.
+    fill(&page, "#drop-delay", "3600").await;
+    page.click("#drop-now").await.expect("a button");
+    has(&page, "#presence-counts", json!({"stale": "true"})).await;
+    other.ask("unsubscribe", json!({"channel": "news"})).await;
+    page.click("#act-now").await.expect("a button");
+    has(&page, "#presence-counts", json!({"connections": "1", "stale": "false"})).await;
     quiet(&page);
 }
 
@@ -173,6 +188,7 @@ async fn what_is_no_longer_retained_is_shown_as_a_gap() {
     assert!(text_of(&page, ".channel-trouble").await.contains("1–3"));
     page.click("#publish-send").await.expect("a button");
     has(&page, &row("news"), json!({"state": "live", "offset": "6"})).await;
+    shows(&page, "document.querySelector('.channel-trouble').textContent === ''").await;
     quiet(&page);
 }
 

@@ -1,9 +1,10 @@
 //! The identity panel: a token before and after connecting, and what the page shows.
 
+use ws_core::Access;
 use ws_tests::chromium::PageOptions;
 use ws_tests::prelude::*;
 
-use super::{browser, open, quiet, shows, text_of};
+use super::{browser, drop_connection, fill, has, open, press, quiet, row, shows, text_of};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
@@ -43,6 +44,15 @@ async fn a_token_names_the_user_of_the_page() {
     page.click("#connect").await.expect("a button");
     shows(&page, "document.querySelector('#user').textContent === 'bob'").await;
     shows(&page, "document.querySelector('#token-state').dataset.status === 'expiring'").await;
+    shows(&page, "/^\\d\\d:\\d\\d:\\d\\d$/.test(document.querySelector('#expires').textContent)").await;
+    // One that is not near its end: nothing on the wire says when that is, the page knows it from the token.
+    type_token(&token::of("carl", &json!({"exp": token::in_seconds(86_400.0 * 3.0)}))).await;
+    page.click("#connect").await.expect("a button");
+    shows(&page, "document.querySelector('#state').dataset.state === 'disconnected'").await;
+    page.click("#connect").await.expect("a button");
+    shows(&page, "document.querySelector('#user').textContent === 'carl'").await;
+    assert!(text_of(&page, "#token-state").await.starts_with("carl · until 2"), "with the date");
+    assert_eq!(text_of(&page, "#expires").await.len(), "2026-11-28 09:30:00".len());
     quiet(&page);
 
     type_token("nonsense").await;
@@ -53,4 +63,54 @@ async fn a_token_names_the_user_of_the_page() {
     assert!(result("error").await.contains("invalid_token"), "the error in place of the greeting is shown");
     let advice = page.eval("document.querySelector('#close-info').dataset.reconnect").await.expect("a value");
     assert_eq!(advice, "false");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
+async fn a_subscription_token_opens_its_channel_after_a_reconnect_too() {
+    let browser = browser().await;
+    let server = Server::with(|config| {
+        token::accept(config);
+        config.channels.subscribe = Access::Granted;
+    })
+    .await;
+    let page = open(&browser, &server, &PageOptions::default()).await;
+    fill(&page, "#token", &token::of("ann", &json!({}))).await;
+    press(&page, "#authenticate", "#token-result", "ok").await;
+    fill(&page, "#channel-name", "news").await;
+    press(&page, "#channel-subscribe", "#channel-result", "error").await;
+    fill(&page, "#channel-token", &token::of("ann", &json!({"channel": "news"}))).await;
+    press(&page, "#channel-subscribe", "#channel-result", "ok").await;
+    drop_connection(&page).await;
+    fill(&page, "#channel-token", "").await;
+    page.click("#act-now").await.expect("a button");
+    has(&page, &row("news"), json!({"state": "live"})).await;
+    has(&page, "#recovery-list li", json!({"channel": "news", "status": "recovered"})).await;
+    quiet(&page);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
+async fn what_an_anonymous_page_was_refused_is_asked_for_again_by_its_user() {
+    let browser = browser().await;
+    let server = Server::with(|config| {
+        token::accept(config);
+        config.channels.subscribe = Access::Authenticated;
+    })
+    .await;
+    let page = open(&browser, &server, &PageOptions::default()).await;
+    let token = token::of("ann", &json!({}));
+    fill(&page, "#token", &token).await;
+    press(&page, "#authenticate", "#token-result", "ok").await;
+    fill(&page, "#channel-name", "news").await;
+    press(&page, "#channel-subscribe", "#channel-result", "ok").await;
+    fill(&page, "#token", "").await;
+    drop_connection(&page).await;
+    page.click("#act-now").await.expect("a button");
+    has(&page, &row("news"), json!({"state": "refused"})).await;
+    fill(&page, "#token", &token).await;
+    press(&page, "#authenticate", "#token-result", "ok").await;
+    has(&page, &row("news"), json!({"state": "live"})).await;
+    assert_eq!(text_of(&page, ".channel-trouble").await, "");
+    quiet(&page);
 }

@@ -2,6 +2,13 @@
 
 mod channels;
 mod identity;
+mod kept;
+mod list;
+mod phone;
+mod state;
+mod taken;
+
+use std::net::SocketAddr;
 
 use ws_tests::chromium::{Browser, Page, PageOptions};
 use ws_tests::prelude::*;
@@ -13,7 +20,11 @@ async fn browser() -> Browser {
 
 /// The page of a server, connected.
 async fn open(browser: &Browser, server: &Server, options: &PageOptions) -> Page {
-    let page = browser.open(&format!("http://{}/", server.addr()), options).await.expect("the page opens");
+    open_at(browser, server.addr(), options).await
+}
+
+async fn open_at(browser: &Browser, addr: SocketAddr, options: &PageOptions) -> Page {
+    let page = browser.open(&format!("http://{addr}/"), options).await.expect("the page opens");
     // Automatically, or after a click.
     let idle = page.eval("document.querySelector('#state').dataset.state === 'disconnected'").await.expect("a value");
     if idle == true {
@@ -37,6 +48,53 @@ async fn answered(page: &Page, name: &str, status: &str) -> String {
     page.click(&format!("#{name}-send")).await.expect("a button");
     shows(page, &format!("document.querySelector('#{name}-result').dataset.status === '{status}'")).await;
     text_of(page, &format!("#{name}-result")).await
+}
+
+/// Puts a value into a field, as typing it would.
+async fn fill(page: &Page, field: &str, value: &str) {
+    let (field, value) = (json!(field), json!(value));
+    let js = format!(
+        "{{ const field = document.querySelector({field}); field.value = {value}; \
+         for (const type of ['input', 'change']) field.dispatchEvent(new Event(type, {{ bubbles: true }})); }}"
+    );
+    page.eval(&js).await.expect("a field");
+}
+
+/// Clicks a button of a panel and waits until its result has this status.
+async fn press(page: &Page, button: &str, result: &str, status: &str) {
+    page.click(button).await.expect("a button");
+    shows(page, &format!("document.querySelector('{result}').dataset.status === '{status}'")).await;
+}
+
+async fn subscribe(page: &Page, channel: &str) {
+    fill(page, "#channel-name", channel).await;
+    press(page, "#channel-subscribe", "#channel-result", "ok").await;
+}
+
+/// Waits until the element has these values in its data attributes.
+async fn has(page: &Page, element: &str, values: Value) {
+    let (element, values) = (json!(element), values.to_string());
+    let condition = format!(
+        "Object.entries({values}).every(([name, value]) => document.querySelector({element})?.dataset[name] === value)"
+    );
+    shows(page, &condition).await;
+}
+
+fn row(channel: &str) -> String {
+    format!("#channel-list li[data-channel=\"{channel}\"]")
+}
+
+/// Breaks the connection off; the page comes back when it is told to.
+async fn drop_connection(page: &Page) {
+    fill(page, "#drop-delay", "3600").await;
+    page.click("#drop-now").await.expect("a button");
+    shows(page, "document.querySelector('#state').dataset.acts === 'reconnect'").await;
+}
+
+/// Reloads the page and waits until it is connected again.
+async fn reload(page: &Page) {
+    page.reload().await.expect("the page loads again");
+    shows(page, "document.querySelector('#state').dataset.state === 'connected'").await;
 }
 
 fn quiet(page: &Page) {
@@ -105,6 +163,21 @@ async fn chinese_and_english_by_the_browsers_language() {
         assert_eq!(text_of(&page, "#connect").await, disconnect);
         quiet(&page);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
+async fn every_word_is_there_in_both_languages() {
+    let browser = browser().await;
+    let server = Server::start().await;
+    let page = open(&browser, &server, &PageOptions::default()).await;
+    let missing = "import('/page/words.js').then(({ WORDS: { en, zh } }) => {
+        const marks = ['i18n', 'i18nLabel', 'i18nTitle', 'i18nPlaceholder'];
+        const marked = [...document.querySelectorAll('*')].flatMap(({ dataset }) => marks.map((mark) => dataset[mark]));
+        const keys = new Set([...Object.keys(en), ...Object.keys(zh), ...marked.filter(Boolean)]);
+        return [...keys].filter((key) => !Object.hasOwn(en, key) || !Object.hasOwn(zh, key));
+    })";
+    assert_eq!(page.eval(missing).await.expect("a list"), json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
