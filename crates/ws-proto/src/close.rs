@@ -62,6 +62,8 @@ close_codes! {
     Reconnect = 4003, "reconnect asked for by the operator";
     /// This user has too many connections.
     UserConnectionLimit = 4005, "connection limit of this user";
+    /// Too many requests over a rate limit; reconnect after 30 s or more.
+    TooManyRequests = 4006, "too many requests: reconnect in 30 s or later";
     /// No valid token was received in time.
     NotAuthenticated = 4500, "not authenticated in time";
     /// The token is not valid.

@@ -74,7 +74,7 @@ mod server;
 
 pub use action::Action;
 pub use channel::ChannelName;
-pub use client::{ClientMessage, Rejection, Request, RequestId, encode_ping, encode_pong, encode_request};
+pub use client::{ClientMessage, Rejection, Request, RequestId, decode_body, encode_ping, encode_pong, encode_request};
 pub use close::CloseCode;
 pub use error::{ErrorBody, ErrorCode};
 pub use event::Event;

@@ -274,7 +274,7 @@ fn skip(shared: &Shared, channel: &Arc<Channel>, cursor: ReaderCursor, first: Cu
         return Step::Moved(then);
     }
     match (channel.kind(), channel.options().on_lag) {
-        (Kind::Broadcast, _) => note(&BroadcastGap { broadcast: true, missed }, missed, then),
+        (Kind::Broadcast, _) => note(&BroadcastGap { broadcast: true, missed: Some(missed) }, missed, then),
         (_, OnLag::Gap) => {
             schedule_counts(shared, channel);
             let gap = ChannelGap { channel: channel.name().into(), missed: Some(missed), ..ChannelGap::default() };

@@ -46,7 +46,7 @@ impl Session {
             session.membership.count_in();
             session.set_token(identity);
             let mut out = Vec::new();
-            session.subscribe_listed(&listed, &mut out);
+            session.subscribe_listed(&listed, None, &mut out);
             connection.queue(&out);
         }
         Ok(session)
@@ -58,12 +58,14 @@ impl Session {
         let has_to_authenticate = !membership.is_counted();
         let mut session = Session {
             membership,
-            errors: Default::default(),
+            budgets: None,
             held: None,
             unanswered: Default::default(),
             login: None,
             closing: None,
             rate_bucket: 0,
+            token_bucket: 0,
+            has_bad_token: false,
             has_renewed_keys: false,
             out_of_room: false,
         };
@@ -80,6 +82,7 @@ fn greet(shared: &Shared, connection: &Connection, server: &str, out: &mut Vec<u
         connection_id: connection.id(),
         protocol: PROTOCOL_VERSION,
         server: server.to_owned(),
+        time: shared.clock.time_of_day(),
         user: connection.identity().map(|identity| identity.user().to_string()),
         heartbeat: HeartbeatTerms {
             interval_ms: shared.heartbeat.interval_ms,

@@ -14,7 +14,7 @@ pub use connection::{
     BroadcastEvent, BroadcastGap, Connected, Draining, HeartbeatTerms, LimitTerms, Sender, TokenExpiring,
 };
 pub use notify::Notify;
-pub use subscription::Unsubscribed;
+pub use subscription::{EndCode, Unsubscribed};
 
 /// A notification as a client sees it. `event` on the wire is the variant in `snake_case`; both gaps are `gap`.
 #[derive(Debug)]

@@ -116,6 +116,7 @@ fn start(engine: &Late) -> Hub {
         handshakes_per_second: 0,
         requests_per_second: 0,
         requests_burst: 0,
+        token_checks_per_second: 0,
         message_bytes_max: OUTBOX_BYTES_MAX,
         channels_per_connection_max: 8,
         outbox_bytes_max: OUTBOX_BYTES_MAX,

@@ -15,7 +15,7 @@ use ws_core::engine::Engine;
 use ws_core::{ChannelOptions, Hub, Limits, OnLag};
 
 use self::reader::{Asked, Reader, is_ephemeral};
-use self::record::Record;
+pub(crate) use self::record::Record;
 use crate::client::{hub_with, limits, options, settle};
 
 /// Publications that are kept in a channel.

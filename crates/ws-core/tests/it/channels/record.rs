@@ -19,7 +19,7 @@ pub(super) struct Stream {
 
 /// A memory engine whose calls may be delayed until the test releases them.
 #[derive(Debug)]
-pub(super) struct Record(Arc<Inner>);
+pub(crate) struct Record(Arc<Inner>);
 
 type Call = Box<dyn FnOnce() + Send>;
 
@@ -41,7 +41,7 @@ impl std::fmt::Debug for Inner {
 
 impl Record {
     /// Of four calls, so many wait.
-    pub(super) fn new(late: usize) -> Self {
+    pub(crate) fn new(late: usize) -> Self {
         let memory = MemoryEngine::new(MemoryLimits { history_bytes_max: 1 << 30, idle_channels_max: 100 });
         let (streams, calls) = (Mutex::default(), Mutex::default());
         Record(Arc::new(Inner { memory, streams, late, calls, full: AtomicBool::new(false), sink: OnceLock::new() }))
@@ -54,7 +54,7 @@ impl Record {
     }
 
     /// Releases the oldest delayed call. False if there is none.
-    pub(super) fn let_go(&self) -> bool {
+    pub(crate) fn let_go(&self) -> bool {
         let call = self.0.calls.lock().expect("no panic while locked").1.pop_front();
         call.map(|call| call()).is_some()
     }
