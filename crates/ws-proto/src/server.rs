@@ -345,6 +345,7 @@ mod tests {
             server: "ws-server/0.1.0".to_owned(),
             time: 1_795_900_000_000,
             user: None,
+            expires_at: None,
             heartbeat: HeartbeatTerms { interval_ms: 25_000, timeout_ms: 10_000 },
             limits: LimitTerms {
                 message_bytes_max: 65_536,

@@ -77,13 +77,15 @@ impl Session {
 }
 
 fn greet(shared: &Shared, connection: &Connection, server: &str, out: &mut Vec<u8>) {
-    let is_unauthenticated = !shared.auth.anonymous && connection.identity().is_none();
+    let identity = connection.identity();
+    let is_unauthenticated = !shared.auth.anonymous && identity.is_none();
     let connected = Connected {
         connection_id: connection.id(),
         protocol: PROTOCOL_VERSION,
         server: server.to_owned(),
         time: shared.clock.time_of_day(),
-        user: connection.identity().map(|identity| identity.user().to_string()),
+        user: identity.as_ref().map(|identity| identity.user().to_string()),
+        expires_at: identity.as_ref().and_then(|identity| identity.expires_at_ms()),
         heartbeat: HeartbeatTerms {
             interval_ms: shared.heartbeat.interval_ms,
             timeout_ms: shared.heartbeat.timeout_ms,

@@ -19,6 +19,9 @@ pub struct Connected {
     pub time: u64,
     /// The user, or null if the connection is anonymous.
     pub user: Option<String>,
+    /// When the token of the handshake expires, in milliseconds since 1970; absent if there is none or it never does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<u64>,
     /// How the server finds dead connections.
     pub heartbeat: HeartbeatTerms,
     /// What the server accepts.
