@@ -138,9 +138,9 @@ section! {
         audience: Option<String> = "", text(256);
         /// What `iss` of a token must be. None: it is not checked.
         issuer: Option<String> = "", text(256);
-        /// How far the clocks of this server and of the token issuer may differ.
+        /// How far the clocks of this server and of the token issuer may differ: every `exp` is prolonged by it.
         leeway: Duration = "5s", time(MS, 10 * MINUTE).zero("not at all");
-        /// Time from the expiry of its token until a connection is closed with 4002.
+        /// Time from the expiry of its token, leeway included, until a connection is closed with 4002.
         expiry_grace: Duration = "25s", time(MS, DAY).zero("at once");
         /// Time before the expiry of its token at which a connection is notified.
         expiry_notice: Duration = "30s", time(MS, DAY).zero("it is not told");
