@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use crate::action::Positions;
+use crate::position::Positions;
 use crate::publication::Tags;
 
 /// serde borrows a `Cow<str>` field, but not a `Cow<str>` inside another type.

@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use crate::action::Action;
 use crate::error::{ErrorBody, ErrorCode};
 use crate::limits::{DEPTH_MAX, ID_BYTES_MAX};
-use crate::payload_path::payload_path;
-use crate::{nesting, raw};
+use crate::payload::malformed;
+use crate::{nesting, payload, raw};
 
 /// One frame from a client, borrowed from its text.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl<'a> ClientMessage<'a> {
 
 fn envelope(text: &str) -> Result<Envelope<'_>, ErrorBody> {
     if nesting::exceeds(text, DEPTH_MAX) {
-        return Err(too_deep());
+        return Err(payload::too_deep());
     }
     // serde would also decode a struct from an array. Only an object is an envelope.
     let parsed = if raw::is_object(text) {
@@ -96,14 +96,6 @@ fn refusal(text: &str, error: &serde_json::Error) -> ErrorBody {
         Ok(_) => ErrorBody::new(ErrorCode::InvalidRequest, raw::without_position(error)),
         Err(later) => malformed(&later),
     }
-}
-
-fn too_deep() -> ErrorBody {
-    ErrorBody::new(ErrorCode::Malformed, format!("JSON nests deeper than {DEPTH_MAX} levels"))
-}
-
-fn malformed(error: &serde_json::Error) -> ErrorBody {
-    ErrorBody::new(ErrorCode::Malformed, format!("not valid JSON: {error}"))
 }
 
 fn message<'a>(envelope: &Envelope<'a>) -> Result<ClientMessage<'a>, Cow<'static, str>> {
@@ -138,31 +130,8 @@ impl<'a> Request<'a> {
     /// # Errors
     /// `invalid_payload`, which says which field is wrong and why.
     pub fn payload<P: Deserialize<'a>>(&self) -> Result<P, ErrorBody> {
-        decode_payload(self.payload.map_or("{}", RawValue::get))
+        payload::decode(self.payload.map_or("{}", RawValue::get))
     }
-}
-
-/// Decodes the payload of an action that came without an envelope, as the body of an HTTP request.
-///
-/// # Errors
-/// `malformed` when it is not JSON or nests deeper than [`DEPTH_MAX`]; otherwise `invalid_payload`, which names the
-/// field alone.
-pub fn decode_body<'a, P: Deserialize<'a>>(text: &'a str) -> Result<P, ErrorBody> {
-    if nesting::exceeds(text, DEPTH_MAX) {
-        return Err(too_deep());
-    }
-    let raw = serde_json::from_str::<&RawValue>(text).map_err(|error| malformed(&error))?;
-    decode_payload(raw.get()).map_err(ErrorBody::without_envelope)
-}
-
-fn decode_payload<'a, P: Deserialize<'a>>(text: &'a str) -> Result<P, ErrorBody> {
-    raw::object(text).map_err(|reason| {
-        let message = match payload_path::<P>(text) {
-            path if path.is_empty() => format!("`payload`: {reason}"),
-            path => format!("`payload.{path}`: {reason}"),
-        };
-        ErrorBody::new(ErrorCode::InvalidPayload, message)
-    })
 }
 
 #[derive(Serialize)]
@@ -432,23 +401,6 @@ mod tests {
         let Ok(ClientMessage::Request(request)) = ClientMessage::decode(&long) else { panic!("refused") };
         let error = request.payload::<Echo<u8>>().expect_err("no number");
         assert!(error.message.len() < 300, "{}", error.message);
-    }
-
-    #[test]
-    fn bodies_name_the_field_alone() {
-        use crate::action::Subscribe;
-        let check = |text: &str, code: ErrorCode, expect: &str| {
-            let error = decode_body::<Subscribe<'_>>(text).expect_err(text);
-            assert_eq!((error.code, &*error.message), (code, expect), "{text}");
-        };
-        let invalid = ErrorCode::InvalidPayload;
-        check(r#"{"channel":5}"#, invalid, "`channel`: invalid type: integer `5`, expected a string");
-        let since = r#"{"channel":"a","since":{"epoch":"e"}}"#;
-        check(since, invalid, "`since.offset`: missing field `offset`");
-        check("[]", invalid, "the body: must be an object");
-        check("{", ErrorCode::Malformed, "not valid JSON: EOF while parsing an object at line 1 column 1");
-        check(&"[".repeat(200), ErrorCode::Malformed, "JSON nests deeper than 128 levels");
-        assert!(decode_body::<Subscribe<'_>>(r#" {"channel":"a"} "#).is_ok());
     }
 
     #[test]

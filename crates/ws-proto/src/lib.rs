@@ -64,6 +64,7 @@ pub mod event;
 pub mod limits;
 mod nesting;
 mod owned;
+mod payload;
 mod payload_path;
 mod position;
 pub mod publication;
@@ -74,12 +75,13 @@ mod server;
 
 pub use action::Action;
 pub use channel::ChannelName;
-pub use client::{ClientMessage, Rejection, Request, RequestId, decode_body, encode_ping, encode_pong, encode_request};
+pub use client::{ClientMessage, Rejection, Request, RequestId, encode_ping, encode_pong, encode_request};
 pub use close::CloseCode;
 pub use error::{ErrorBody, ErrorCode};
 pub use event::Event;
 pub use owned::{OwnedRequest, OwnedRequestId};
-pub use position::Position;
+pub use payload::decode_body;
+pub use position::{Position, Positions};
 pub use server::{DecodeError, ServerMessage, encode_error, encode_notification, encode_response};
 
 /// Version of the protocol that this crate implements (`protocol` in the `connected` event).

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ws_proto::action::{Authenticate, AuthenticateData, Positions};
+use ws_proto::action::{Authenticate, AuthenticateData};
 use ws_proto::limits::SINCE_CHANNELS_MAX;
-use ws_proto::{CloseCode, ErrorBody, ErrorCode, Request};
+use ws_proto::{CloseCode, ErrorBody, ErrorCode, Positions, Request};
 
 use super::answer::respond;
 use super::state::{Session, Stop};

@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use ws_proto::action::Positions;
 use ws_proto::event::Unsubscribed;
-use ws_proto::{ChannelName, ErrorBody, ErrorCode, Position};
+use ws_proto::{ChannelName, ErrorBody, ErrorCode, Position, Positions};
 
 use super::answer::append_event;
 use super::attached::Attached;

@@ -1,15 +1,11 @@
 //! `authenticate`: identifies the user of the connection (PROTOCOL section 7).
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::borrowed;
-use crate::position::Position;
-
-/// Positions by channel.
-pub type Positions<'a> = BTreeMap<Cow<'a, str>, Position<'a>>;
+use crate::position::Positions;
 
 /// `authenticate`: gives the connection the user and the permissions in a token, or renews the token of the user it
 /// already has, without reconnecting.

@@ -20,7 +20,7 @@ mod publish;
 mod subscribe;
 mod unsubscribe;
 
-pub use authenticate::{Authenticate, AuthenticateData, Positions};
+pub use authenticate::{Authenticate, AuthenticateData};
 pub use broadcast::{Broadcast, BroadcastData};
 pub use echo::{Echo, EchoData};
 pub use get_connections::{ConnectionsData, GetConnections};
