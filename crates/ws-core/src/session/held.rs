@@ -36,7 +36,8 @@ use ws_proto::{OwnedRequest, OwnedRequestId};
 
 use super::attached::Attached;
 use super::refused::Refused;
-use crate::engine::{History, Pending};
+use crate::engine::History;
+use crate::engine::pending::Pending;
 use crate::options::ChannelOptions;
 use crate::subscription::StartAt;
 use crate::waiter::Waiter;

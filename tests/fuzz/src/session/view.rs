@@ -117,7 +117,10 @@ impl View {
     }
 
     fn answered(&mut self, asked: &Asked, data: &Value, text: &str) {
-        assert!(self.known || ["authenticate", "echo"].contains(&&*asked.action), "a stranger is answered: {asked:?}");
+        assert!(
+            self.known || ["authenticate", "echo"].contains(&&*asked.action),
+            "an unauthenticated connection is answered: {asked:?}"
+        );
         let channel = asked.payload["channel"].as_str().unwrap_or_default();
         assert!(channel.is_empty() || data.get("channel").is_none_or(|said| said == channel), "{asked:?}: {text}");
         match &*asked.action {
@@ -206,7 +209,10 @@ impl View {
         match event {
             Event::Connected(event) => self.user = event.user.clone(),
             Event::Draining(_) => assert!(is_draining),
-            _ => assert!(self.known || matches!(event, Event::TokenExpiring(_)), "a stranger gets {text}"),
+            _ => assert!(
+                self.known || matches!(event, Event::TokenExpiring(_)),
+                "an unauthenticated connection gets {text}"
+            ),
         }
         match event {
             Event::Subscribed(data) => {

@@ -6,7 +6,7 @@ mod key_set;
 mod operator;
 mod refresh;
 mod since;
-mod strangers;
+mod unauthenticated;
 
 use ws_core::Access;
 use ws_server::config::{Channels, Config};
