@@ -221,11 +221,14 @@ impl Fanout {
         }
         self.page.fill(channel, cursor.generation, &history, self.shared.clock.now_ms());
         let first = history.publications.first().and_then(|first| first.offset).filter(|first| *first > cursor.offset);
-        match first.map_or(cursor.live.offset, |first| first - 1).min(cursor.live.offset) {
+        // An engine tells the hub about a publication before its own position says so: what is above the position is not
+        // there yet, and not gone.
+        match first.map_or(history.top, |first| first - 1).min(cursor.live.offset) {
             // A reader that is still catching up after it subscribed is not slow: it gets a gap event, whatever
             // `on_lag` says.
             to if to > cursor.offset && recovering => gap(channel, cursor, to),
             to if to > cursor.offset => lag(&self.shared, channel, cursor, to),
+            _ if first.is_none() => Step::Failed,
             // It is in the page now.
             _ => Step::Moved(cursor),
         }

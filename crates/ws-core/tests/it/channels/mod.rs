@@ -2,6 +2,7 @@
 //! all publications. Invariants 2, 3 and 5 of the architecture.
 
 mod ahead;
+mod behind;
 mod catch_up;
 mod late;
 mod reader;
