@@ -106,6 +106,13 @@ mod tests {
         assert_eq!(CloseCode::from_u16(4999), None);
     }
 
+    /// The list of PROTOCOL section 6.
+    #[test]
+    fn codes_of_our_own() {
+        let own = CloseCode::ALL.iter().map(|code| code.as_u16()).filter(|code| *code >= 4000).collect::<Vec<_>>();
+        assert_eq!(own, [4000, 4001, 4002, 4003, 4005, 4006, 4500, 4501, 4502, 4503, 4504]);
+    }
+
     #[test]
     fn ranges_tell_whether_to_reconnect() {
         for code in CloseCode::ALL.iter().filter(|code| code.as_u16() >= 4000) {

@@ -172,6 +172,31 @@ mod tests {
         }
     }
 
+    /// The lists of PROTOCOL sections 3 and 6.
+    #[test]
+    fn each_code_has_its_status_and_its_budget() {
+        let statuses: &[(u16, &[&str])] = &[
+            (400, &["malformed", "invalid_request", "invalid_payload", "invalid_channel", "unknown_action"]),
+            (401, &["unauthenticated", "invalid_token", "token_expired"]),
+            (403, &["permission_denied", "not_available"]),
+            (404, &["not_found", "unknown_namespace"]),
+            (409, &["conflict", "stale_position", "already_subscribed", "not_subscribed", "unknown_outcome"]),
+            (429, &["rate_limited", "limit_exceeded"]),
+            (500, &["internal"]),
+            (502, &["upstream_failed"]),
+            (503, &["overloaded", "engine_unavailable"]),
+        ];
+        let retryable = ["rate_limited", "overloaded", "engine_unavailable", "internal"];
+        let counted = ["malformed", "invalid_request", "unknown_action", "invalid_payload", "invalid_channel"];
+        for code in ErrorCode::ALL {
+            let name = code.as_str();
+            let status = statuses.iter().find(|(_, names)| names.contains(&name)).map(|(status, _)| *status);
+            assert_eq!(status, Some(code.http_status()), "{name}");
+            assert_eq!(code.is_retryable(), retryable.contains(&name), "{name}");
+            assert_eq!(code.counts_against_budget(), counted.contains(&name) || name == "invalid_token", "{name}");
+        }
+    }
+
     #[test]
     fn a_code_of_a_later_version_is_unknown_not_an_error() {
         let body = r#"{"code":"brand_new","message":"m","retryable":true}"#;
