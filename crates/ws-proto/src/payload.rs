@@ -54,14 +54,14 @@ mod tests {
         use crate::action::Subscribe;
         let check = |text: &str, code: ErrorCode, expect: &str| {
             let error = decode_body::<Subscribe<'_>>(text).expect_err(text);
-            assert_eq!((error.code, &*error.message), (code, expect), "{text}");
+            assert!(error.code == code && error.message.starts_with(expect), "{text}: {error}");
         };
         let invalid = ErrorCode::InvalidPayload;
-        check(r#"{"channel":5}"#, invalid, "`channel`: invalid type: integer `5`, expected a string");
+        check(r#"{"channel":5}"#, invalid, "`channel`: ");
         let since = r#"{"channel":"a","since":{"epoch":"e"}}"#;
-        check(since, invalid, "`since.offset`: missing field `offset`");
+        check(since, invalid, "`since.offset`: missing");
         check("[]", invalid, "the body: must be an object");
-        check("{", ErrorCode::Malformed, "not valid JSON: EOF while parsing an object at line 1 column 1");
+        check("{", ErrorCode::Malformed, "not valid JSON: ");
         check(&"[".repeat(200), ErrorCode::Malformed, "JSON nests deeper than 128 levels");
         assert!(decode_body::<Subscribe<'_>>(r#" {"channel":"a"} "#).is_ok());
     }

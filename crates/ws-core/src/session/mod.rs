@@ -137,9 +137,12 @@ impl Session {
     /// Takes one request from the rate limit.
     fn take_from_rate(&mut self, now_ms: u64) -> Result<(), ErrorBody> {
         let rate = self.membership.shared().request_rate;
-        self.rate_bucket = rate
-            .take(self.rate_bucket, now_ms)
-            .map_err(|wait_ms| ErrorBody::rate_limited("this connection sends more requests than it may", wait_ms))?;
+        self.rate_bucket = rate.take(self.rate_bucket, now_ms).map_err(|wait_ms| {
+            ErrorBody::rate_limited(
+                "this connection sends more requests than it may (limits.requests_per_second)",
+                wait_ms,
+            )
+        })?;
         Ok(())
     }
 
