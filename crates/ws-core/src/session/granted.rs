@@ -52,7 +52,7 @@ impl Session {
     /// reported, and as long as there is room in the outbox.
     pub(super) fn go_on_with_listed(&mut self, out: &mut Vec<u8>) {
         while self.has_room(out)
-            && let Some(listed) = self.login.as_mut().and_then(|login| login.listed.pop_front())
+            && let Some(listed) = self.login.as_mut().and_then(|login| login.take_listed())
         {
             if let Some(pending) = self.go_on_with(listed, out) {
                 self.login.get_or_insert_default().listed.push_front(pending);

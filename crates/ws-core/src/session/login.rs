@@ -49,6 +49,16 @@ impl Login {
         grants.chain(self.token.map(|end| end.next_ms(auth))).min()
     }
 
+    /// Takes the listed channel that the client is told about next.
+    pub(super) fn take_listed(&mut self) -> Option<Listed> {
+        let listed = self.listed.pop_front();
+        if self.listed.is_empty() {
+            // An idle connection should hold no buffer.
+            self.listed = VecDeque::new();
+        }
+        listed
+    }
+
     /// Removes a grant that has expired, and returns its channel.
     pub(super) fn take_expired(&mut self, unix_ms: u64) -> Option<Box<str>> {
         let channel = self
