@@ -73,7 +73,7 @@ subscriber.socket.terminate();
 await publish(away);
 subscriber = await connect();
 const answer = await subscriber.request('subscribe', { channel, since: { epoch, offset } });
-assert.deepEqual(answer, { channel, epoch, offset: published, recovered: true });
+assert.deepEqual(answer, { channel, epoch, offset: published, after: offset, recovered: true });
 await read(subscriber, away);
 await publish(after);
 await read(subscriber, after);

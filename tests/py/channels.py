@@ -72,7 +72,8 @@ def main(url: str, channel: str, before: int, away: int, after: int) -> None:
     subscriber = Client(url)
     since = {"epoch": position["epoch"], "offset": before}
     answer = subscriber.request("subscribe", {"channel": channel, "since": since})
-    assert answer == {"channel": channel, "epoch": position["epoch"], "offset": before + away, "recovered": True}, answer
+    fields = {"channel": channel, "epoch": position["epoch"], "offset": before + away}
+    assert answer == {**fields, "after": before, "recovered": True}, answer
     read(subscriber, channel, missed)
     live = range(before + away + 1, before + away + after + 1)
     publish(publisher, channel, live)

@@ -57,7 +57,7 @@ impl RawClaims {
     /// Validates the claims.
     ///
     /// # Errors
-    /// What is wrong with them. An expired token is not an error: `has_expired` tells.
+    /// What is wrong with them. An expired token is not an error: `Claims::has_expired` tells.
     pub(crate) fn validate(self, expected: &Expected<'_>) -> Result<Claims, String> {
         let expires_at_ms = time(self.exp.as_ref(), "exp")?;
         for (claim, name) in [(&self.nbf, "nbf"), (&self.iat, "iat")] {
@@ -72,8 +72,7 @@ impl RawClaims {
             user: user(self.sub.as_ref())?,
             info: self.info.filter(|info| info.get() != "null"),
             expires_at_ms,
-            has_expired: expires_at_ms
-                .is_some_and(|at_ms| expected.now_ms >= at_ms.saturating_add(expected.leeway_ms())),
+            valid_until_ms: expires_at_ms.map(|at_ms| at_ms.saturating_add(expected.leeway_ms())),
             channels: list(self.channels.as_ref(), "channels")?,
             grants: Grants {
                 subscribe: list(self.subscribe.as_ref(), "subscribe")?.into_iter().collect(),

@@ -1,15 +1,15 @@
-//! How many errors a connection may cause (PROTOCOL section 3).
+//! How often something may happen: a budget in a sliding window.
 
 use std::collections::VecDeque;
 
-/// A sliding window over the errors of one connection. Costs nothing until the first one.
+/// A sliding window over the moments at which something happened. Costs nothing until the first one.
 #[derive(Debug, Default)]
-pub(crate) struct ErrorBudget {
+pub(crate) struct Budget {
     at_ms: VecDeque<u64>,
 }
 
-impl ErrorBudget {
-    /// Counts an error at `now_ms`. False if that makes more than `max` within `window_ms`; a `max` of 0 means no
+impl Budget {
+    /// Counts one at `now_ms`. False if that makes more than `max` within `window_ms`; a `max` of 0 means no
     /// limit.
     pub(crate) fn spend(&mut self, now_ms: u64, max: u32, window_ms: u64) -> bool {
         if max == 0 {
@@ -32,14 +32,14 @@ mod tests {
 
     #[test]
     fn the_one_after_the_last_is_refused() {
-        let mut budget = ErrorBudget::default();
+        let mut budget = Budget::default();
         assert!((0..20).all(|n| budget.spend(n, 20, 10_000)));
         assert!(!budget.spend(9_999, 20, 10_000));
     }
 
     #[test]
-    fn old_errors_are_forgiven_one_by_one() {
-        let mut budget = ErrorBudget::default();
+    fn old_ones_are_forgotten_one_by_one() {
+        let mut budget = Budget::default();
         assert!(budget.spend(0, 2, 10) && budget.spend(5, 2, 10));
         assert!(budget.spend(10, 2, 10));
         assert!(!budget.spend(14, 2, 10));
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn zero_is_no_limit() {
-        let mut budget = ErrorBudget::default();
+        let mut budget = Budget::default();
         assert!((0..1000).all(|_| budget.spend(0, 0, 10)));
         assert!(budget.at_ms.is_empty());
     }

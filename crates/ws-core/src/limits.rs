@@ -21,6 +21,8 @@ pub struct Limits {
     pub requests_per_second: u32,
     /// Requests of one connection in a burst; 0: as many as `requests_per_second`.
     pub requests_burst: u32,
+    /// Tokens of one connection that are checked per second, whether they are valid or not; 0: no limit.
+    pub token_checks_per_second: u32,
     /// Largest message from a client, in bytes; a larger one closes the connection with 1009.
     pub message_bytes_max: usize,
     /// Most subscriptions of one connection; announced in `connected`.
@@ -35,7 +37,7 @@ pub struct Limits {
     pub channel_log_bytes_max: usize,
     /// The same for all channels together.
     pub channel_logs_bytes_max: usize,
-    /// Errors that a connection may cause within `errors_window`; 0: no limit.
+    /// Errors that a connection may cause within `errors_window`, and as many refusals by rate; 0: no limit.
     pub errors_max: u32,
     /// The window of `errors_max`.
     pub errors_window: Duration,
@@ -55,6 +57,7 @@ impl Limits {
         handshakes_per_ip_per_second: 0,
         requests_per_second: 0,
         requests_burst: 0,
+        token_checks_per_second: 0,
         message_bytes_max: 65_536,
         channels_per_connection_max: 128,
         outbox_bytes_max: 65_536,

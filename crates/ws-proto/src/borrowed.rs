@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
+use crate::position::Positions;
 use crate::publication::Tags;
 
 /// serde borrows a `Cow<str>` field, but not a `Cow<str>` inside another type.
@@ -26,15 +27,24 @@ pub(crate) fn strings<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Opti
     Ok(texts.map(|texts| texts.into_iter().map(|(key, value)| (key.0, value.0)).collect()))
 }
 
+/// An object of positions or null; its strings are borrowed where they have no escapes. The last of duplicate keys wins.
+pub(crate) fn positions<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<Positions<'a>>, D::Error> {
+    let positions = Option::<BTreeMap<Text<'a>, Object<_>>>::deserialize(from)?;
+    Ok(positions.map(|positions| positions.into_iter().map(|(key, position)| (key.0, position.0)).collect()))
+}
+
 /// An object or null. serde's derive would also accept an array.
 pub(crate) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    struct Object<T>(T);
-    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-            from.deserialize_map(Fields(PhantomData)).map(Object)
-        }
-    }
     Ok(Option::<Object<T>>::deserialize(from)?.map(|object| object.0))
+}
+
+/// What only an object decodes to.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(Fields(PhantomData)).map(Object)
+    }
 }
 
 struct Fields<T>(PhantomData<T>);

@@ -27,7 +27,7 @@ pub struct ChannelName<'a> {
 impl<'a> ChannelName<'a> {
     /// Validates a name: 1 to 255 bytes without (Unicode) white space, control characters and `*`. The part before
     /// the first `:` is the namespace, the part after the first `#` is a list of users. Neither may be empty, nor
-    /// any user, nor the rest of the name.
+    /// any user, nor the rest of the name. `.` and `..` are no names either.
     ///
     /// # Errors
     /// `invalid_channel` that says what is wrong.
@@ -82,6 +82,8 @@ impl<'a> ChannelName<'a> {
         }
         let mistake = if bytes == 0 {
             "is empty"
+        } else if matches!(self.name, "." | "..") {
+            "cannot stand in a URL: clients fold `.` and `..` in paths"
         } else if self.namespace == Some(0) {
             "has an empty namespace before ':'"
         } else if self.proper().is_empty() {
@@ -127,6 +129,9 @@ mod tests {
         check("x#a:b", Some("x#a"), "x", Some(&["a:b"]));
         check("a,b", None, "a,b", None);
         check("新闻:天气😀", Some("新闻"), "天气😀", None);
+        check("...", None, "...", None);
+        check("a:..", Some("a"), "..", None);
+        check(".#ann", None, ".", Some(&["ann"]));
         check("a/b.c-d_e$f?g\"h\\i", None, "a/b.c-d_e$f?g\"h\\i", None);
         let longest = "é".repeat(127) + "x";
         check(&longest, None, &longest, None);
@@ -154,6 +159,9 @@ mod tests {
         forbidden("chat:*", "'*'");
         forbidden("pair#ann bob", "' '");
         check("", "channel name \"\" is empty");
+        let folded = "cannot stand in a URL: clients fold `.` and `..` in paths";
+        check(".", &format!("channel name \".\" {folded}"));
+        check("..", &format!("channel name \"..\" {folded}"));
         check(":", "channel name \":\" has an empty namespace before ':'");
         check(":x", "channel name \":x\" has an empty namespace before ':'");
         let proper = "is empty apart from its namespace and users";

@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use crate::action::Action;
 use crate::error::{ErrorBody, ErrorCode};
 use crate::limits::{DEPTH_MAX, ID_BYTES_MAX};
-use crate::payload_path::payload_path;
-use crate::{nesting, raw};
+use crate::payload::malformed;
+use crate::{nesting, payload, raw};
 
 /// One frame from a client, borrowed from its text.
 #[derive(Debug)]
@@ -75,8 +75,7 @@ impl<'a> ClientMessage<'a> {
 
 fn envelope(text: &str) -> Result<Envelope<'_>, ErrorBody> {
     if nesting::exceeds(text, DEPTH_MAX) {
-        let message = format!("JSON nests deeper than {DEPTH_MAX} levels");
-        return Err(ErrorBody::new(ErrorCode::Malformed, message));
+        return Err(payload::too_deep());
     }
     // serde would also decode a struct from an array. Only an object is an envelope.
     let parsed = if raw::is_object(text) {
@@ -90,8 +89,6 @@ fn envelope(text: &str) -> Result<Envelope<'_>, ErrorBody> {
 
 /// A duplicate field ends parsing early. Whether this is JSON at all depends on the rest.
 fn refusal(text: &str, error: &serde_json::Error) -> ErrorBody {
-    let malformed =
-        |error: &serde_json::Error| ErrorBody::new(ErrorCode::Malformed, format!("not valid JSON: {error}"));
     if error.classify() != Category::Data {
         return malformed(error);
     }
@@ -133,14 +130,7 @@ impl<'a> Request<'a> {
     /// # Errors
     /// `invalid_payload`, which says which field is wrong and why.
     pub fn payload<P: Deserialize<'a>>(&self) -> Result<P, ErrorBody> {
-        let text = self.payload.map_or("{}", RawValue::get);
-        raw::object(text).map_err(|reason| {
-            let message = match payload_path::<P>(text) {
-                path if path.is_empty() => format!("`payload`: {reason}"),
-                path => format!("`payload.{path}`: {reason}"),
-            };
-            ErrorBody::new(ErrorCode::InvalidPayload, message)
-        })
+        payload::decode(self.payload.map_or("{}", RawValue::get))
     }
 }
 
@@ -401,7 +391,7 @@ mod tests {
         check::<Echo<&RawValue>>(&with(r#"{"message":null}"#), Ok(r#"{"message":null}"#));
         check::<Echo<&RawValue>>(&with(r#"{"x":1,"message": [1, 1e400]}"#), Ok(r#"{"message":[1, 1e400]}"#));
         let twice = with(r#"{"message":1,"message":2}"#);
-        check::<Echo<&RawValue>>(&twice, Err("`payload`: duplicate field `message`"));
+        check::<Echo<&RawValue>>(&twice, Err("`payload.message`: duplicate field `message`"));
         let negative = with(r#"{"channel":"a","limit":-1}"#);
         let limit = "`payload.limit`: invalid value: integer `-1`, expected u32";
         check::<GetHistory<'_>>(&negative, Err(limit));

@@ -62,6 +62,8 @@ close_codes! {
     Reconnect = 4003, "reconnect asked for by the operator";
     /// This user has too many connections.
     UserConnectionLimit = 4005, "connection limit of this user";
+    /// Too many requests over a rate limit; reconnect after 30 s or more.
+    TooManyRequests = 4006, "too many requests: reconnect in 30 s or later";
     /// No valid token was received in time.
     NotAuthenticated = 4500, "not authenticated in time";
     /// The token is not valid.
@@ -102,6 +104,13 @@ mod tests {
             assert!(code.meaning().ends_with('.'), "{code:?}");
         }
         assert_eq!(CloseCode::from_u16(4999), None);
+    }
+
+    /// The list of PROTOCOL section 6.
+    #[test]
+    fn codes_of_our_own() {
+        let own = CloseCode::ALL.iter().map(|code| code.as_u16()).filter(|code| *code >= 4000).collect::<Vec<_>>();
+        assert_eq!(own, [4000, 4001, 4002, 4003, 4005, 4006, 4500, 4501, 4502, 4503, 4504]);
     }
 
     #[test]

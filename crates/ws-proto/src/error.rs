@@ -78,7 +78,7 @@ error_codes! {
     NotFound = "not_found", retryable: false, http: 404;
     /// A fixed limit is reached: retrying does not help.
     LimitExceeded = "limit_exceeded", retryable: false, http: 429;
-    /// Too many requests; retry later.
+    /// Too many requests; `retry_after_ms`, which is always there, says when to retry.
     RateLimited = "rate_limited", retryable: true, http: 429;
     /// The server is overloaded; retry later.
     Overloaded = "overloaded", retryable: true, http: 503;
@@ -91,7 +91,8 @@ error_codes! {
 }
 
 impl ErrorCode {
-    /// Whether an error of this kind counts against a connection's error budget (PROTOCOL section 3).
+    /// Whether an error of this kind counts against a connection's error budget, whose end is close code 4504 (PROTOCOL
+    /// section 3). `rate_limited` has a budget of its own, whose end is 4006.
     pub const fn counts_against_budget(self) -> bool {
         matches!(
             self,
@@ -100,7 +101,6 @@ impl ErrorCode {
                 | ErrorCode::UnknownAction
                 | ErrorCode::InvalidPayload
                 | ErrorCode::InvalidChannel
-                | ErrorCode::RateLimited
                 | ErrorCode::InvalidToken
         )
     }
@@ -133,9 +133,30 @@ pub struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// An error of this code; `retryable` follows from the code.
+    /// An error of this code; `retryable` follows from the code. For `rate_limited` use
+    /// [`rate_limited`](Self::rate_limited).
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         ErrorBody { code, message: message.into(), retryable: code.is_retryable(), retry_after_ms: None, details: None }
+    }
+
+    /// `rate_limited`, which always says after how many milliseconds to retry: at least 1.
+    pub fn rate_limited(message: impl Into<Cow<'static, str>>, retry_after_ms: u64) -> Self {
+        let retry_after_ms = Some(retry_after_ms.max(1));
+        ErrorBody { retry_after_ms, ..ErrorBody::new(ErrorCode::RateLimited, message) }
+    }
+
+    /// The same error for a request that came over HTTP without an envelope: an `invalid_payload` names the field of the
+    /// body or of the query alone, `since.epoch` in place of `payload.since.epoch` (PROTOCOL section 3).
+    #[must_use]
+    pub fn without_envelope(mut self) -> Self {
+        if self.code == ErrorCode::InvalidPayload {
+            let message = self.message.replace("`payload.", "`");
+            self.message = match message.strip_prefix("`payload`") {
+                Some(what) => format!("the body{what}").into(),
+                None => message.into(),
+            };
+        }
+        self
     }
 }
 
@@ -151,11 +172,59 @@ mod tests {
         }
     }
 
+    /// The lists of PROTOCOL sections 3 and 6.
+    #[test]
+    fn each_code_has_its_status_and_its_budget() {
+        let statuses: &[(u16, &[&str])] = &[
+            (400, &["malformed", "invalid_request", "invalid_payload", "invalid_channel", "unknown_action"]),
+            (401, &["unauthenticated", "invalid_token", "token_expired"]),
+            (403, &["permission_denied", "not_available"]),
+            (404, &["not_found", "unknown_namespace"]),
+            (409, &["conflict", "stale_position", "already_subscribed", "not_subscribed", "unknown_outcome"]),
+            (429, &["rate_limited", "limit_exceeded"]),
+            (500, &["internal"]),
+            (502, &["upstream_failed"]),
+            (503, &["overloaded", "engine_unavailable"]),
+        ];
+        let retryable = ["rate_limited", "overloaded", "engine_unavailable", "internal"];
+        let counted = ["malformed", "invalid_request", "unknown_action", "invalid_payload", "invalid_channel"];
+        for code in ErrorCode::ALL {
+            let name = code.as_str();
+            let status = statuses.iter().find(|(_, names)| names.contains(&name)).map(|(status, _)| *status);
+            assert_eq!(status, Some(code.http_status()), "{name}");
+            assert_eq!(code.is_retryable(), retryable.contains(&name), "{name}");
+            assert_eq!(code.counts_against_budget(), counted.contains(&name) || name == "invalid_token", "{name}");
+        }
+    }
+
     #[test]
     fn a_code_of_a_later_version_is_unknown_not_an_error() {
         let body = r#"{"code":"brand_new","message":"m","retryable":true}"#;
         let body: ErrorBody = serde_json::from_str(body).expect("decodes");
         assert_eq!((body.code, body.retryable), (ErrorCode::Unknown, true));
+    }
+
+    #[test]
+    fn without_an_envelope_a_field_is_named_alone() {
+        let check = |code, message: &str, expect: &str| {
+            let error = ErrorBody::new(code, message.to_owned()).without_envelope();
+            assert_eq!((error.code, &*error.message), (code, expect));
+        };
+        let invalid = ErrorCode::InvalidPayload;
+        check(
+            invalid,
+            "`payload.since.chat:1.epoch`: missing field `epoch`",
+            "`since.chat:1.epoch`: missing field `epoch`",
+        );
+        check(invalid, "`payload.a` and `payload.b` exclude each other", "`a` and `b` exclude each other");
+        check(invalid, "`payload`: must be an object", "the body: must be an object");
+        check(ErrorCode::NotFound, "nothing at `payload.a`", "nothing at `payload.a`");
+    }
+
+    #[test]
+    fn what_is_rate_limited_says_when_to_retry() {
+        let error = ErrorBody::rate_limited("m", 0);
+        assert_eq!((error.code, error.retryable, error.retry_after_ms), (ErrorCode::RateLimited, true, Some(1)));
     }
 
     #[test]

@@ -66,6 +66,7 @@ pub mod event;
 pub mod limits;
 mod nesting;
 mod owned;
+mod payload;
 mod payload_path;
 mod position;
 pub mod publication;
@@ -82,7 +83,8 @@ pub use close::CloseCode;
 pub use error::{ErrorBody, ErrorCode};
 pub use event::Event;
 pub use owned::{OwnedRequest, OwnedRequestId};
-pub use position::Position;
+pub use payload::decode_body;
+pub use position::{Position, Positions};
 pub use server::{DecodeError, ServerMessage, encode_error, encode_notification, encode_response};
 
 /// Version of the protocol that this crate implements (`protocol` in the `connected` event).

@@ -26,6 +26,12 @@ pub const MSG_ID_BYTES_MAX: usize = 128;
 /// Largest `limit` of `get_history` and `get_presence` (PROTOCOL section 4).
 pub const HISTORY_LIMIT_MAX: u32 = 1_000;
 
+/// Most positions in the `since` of `authenticate`, unless a connection may have more subscriptions.
+pub const SINCE_CHANNELS_MAX: usize = 1_000;
+
+/// Longest key of an object that an error names in a path, in bytes: the whole name of a channel fits.
+pub const PATH_KEY_BYTES_MAX: usize = CHANNEL_BYTES_MAX;
+
 /// Default `limit` of `get_history` and `get_presence`.
 pub const HISTORY_LIMIT_DEFAULT: u32 = 100;
 

@@ -1,6 +1,7 @@
 //! A position in a channel's stream (PROTOCOL section 5).
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,3 +15,6 @@ pub struct Position<'a> {
     /// Offset of a publication, or 0.
     pub offset: u64,
 }
+
+/// Positions by channel.
+pub type Positions<'a> = BTreeMap<Cow<'a, str>, Position<'a>>;

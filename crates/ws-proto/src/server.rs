@@ -343,7 +343,9 @@ mod tests {
             connection_id: Uuid::from_u128(7),
             protocol: 1,
             server: "ws-server/0.1.0".to_owned(),
+            time: 1_795_900_000_000,
             user: None,
+            expires_at: None,
             heartbeat: HeartbeatTerms { interval_ms: 25_000, timeout_ms: 10_000 },
             limits: LimitTerms {
                 message_bytes_max: 65_536,
@@ -353,7 +355,7 @@ mod tests {
         };
         let json = concat!(
             r#""connection_id":"00000000-0000-0000-0000-000000000007","protocol":1,"server":"ws-server/0.1.0","#,
-            r#""user":null,"heartbeat":{"interval_ms":25000,"timeout_ms":10000},"#,
+            r#""time":1795900000000,"user":null,"heartbeat":{"interval_ms":25000,"timeout_ms":10000},"#,
             r#""limits":{"message_bytes_max":65536,"channels_max":128,"unauthenticated_message_bytes_max":16384}"#
         );
         round(&connected, json, |event| assert!(matches!(event, Event::Connected(read) if *read == connected)));
@@ -370,7 +372,7 @@ mod tests {
         let api = BroadcastEvent { message: 1, from: None };
         round(&api, r#""message":1"#, |event| assert!(matches!(event, Event::Broadcast(read) if read.from.is_none())));
 
-        let gap = BroadcastGap { broadcast: true, missed: 12 };
+        let gap = BroadcastGap { broadcast: true, missed: Some(12) };
         let json = r#""broadcast":true,"missed":12"#;
         round(&gap, json, |event| assert!(matches!(event, Event::BroadcastGap(read) if *read == gap)));
 

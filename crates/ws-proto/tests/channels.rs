@@ -8,8 +8,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 use ws_proto::action::{
-    Ack, Action, Gap, GetHistory, GetPresence, HistoryData, PresenceClient, PresenceData, Publish, PublishData,
-    Subscribe, SubscribeData, Unsubscribe, UnsubscribeData,
+    Ack, Action, Authenticate, Gap, GetHistory, GetPresence, HistoryData, PresenceClient, PresenceData, Publish,
+    PublishData, Subscribe, SubscribeData, Unsubscribe, UnsubscribeData,
 };
 use ws_proto::event::{ChannelGap, Join, Leave, Notify, Presence};
 use ws_proto::publication::HistoryEntry;
@@ -53,17 +53,25 @@ fn subscribing() {
 
     let plain = SubscribeData { channel: "a".into(), ..SubscribeData::default() };
     answered::<Subscribe<'_>>(plain.clone(), r#"{"channel":"a"}"#);
-    let empty = SubscribeData { epoch: Some("e".into()), offset: Some(0), ..plain };
-    answered::<Subscribe<'_>>(empty.clone(), r#"{"channel":"a","epoch":"e","offset":0}"#);
+    let empty = SubscribeData { epoch: Some("e".into()), offset: Some(0), after: Some(0), ..plain };
+    answered::<Subscribe<'_>>(empty.clone(), r#"{"channel":"a","epoch":"e","offset":0,"after":0}"#);
     let gap = Some(Gap::Offsets { from: 1, to: 2 });
     let holed = SubscribeData { recovered: Some(false), gap, ..empty.clone() };
-    let json = r#"{"channel":"a","epoch":"e","offset":0,"recovered":false,"gap":{"from":1,"to":2}}"#;
+    let json = r#"{"channel":"a","epoch":"e","offset":0,"after":0,"recovered":false,"gap":{"from":1,"to":2}}"#;
     answered::<Subscribe<'_>>(holed, json);
     let gap = Some(Gap::Epoch { epoch: "old".into() });
     let other = SubscribeData { recovered: Some(false), gap, ..empty };
-    let json = r#"{"channel":"a","epoch":"e","offset":0,"recovered":false,"gap":{"epoch":"old"}}"#;
+    let json = r#"{"channel":"a","epoch":"e","offset":0,"after":0,"recovered":false,"gap":{"epoch":"old"}}"#;
     answered::<Subscribe<'_>>(other, json);
     answered::<Unsubscribe<'_>>(UnsubscribeData { channel: "a".into() }, r#"{"channel":"a"}"#);
+}
+
+#[test]
+fn authenticating() {
+    asked(Authenticate { token: "t".into(), since: None }, r#"{"token":"t"}"#);
+    let since = Some([("chat:a".into(), position())].into());
+    let json = r#"{"token":"t","since":{"chat:a":{"epoch":"e","offset":4}}}"#;
+    asked(Authenticate { token: "t".into(), since }, json);
 }
 
 #[test]
@@ -180,7 +188,7 @@ fn the_two_gaps_are_told_apart() {
     check(r#"{"event":"gap","broadcast":true,"missed":1}"#, "broadcast");
     check(r#"{"event":"gap","channel":"a","missed":1}"#, "channel");
     check(r#"{"event":"gap","broadcast":false,"channel":"a"}"#, "channel");
-    check(r#"{"event":"gap","broadcast":true}"#, "unknown");
+    check(r#"{"event":"gap","broadcast":true}"#, "broadcast");
     check(r#"{"event":"gap","missed":1}"#, "unknown");
     check(r#"{"event":"gap","channel":7}"#, "unknown");
     check(r#"{"event":"publication","channel":"a","data":1}"#, "unknown");

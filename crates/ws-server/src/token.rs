@@ -193,6 +193,6 @@ mod tests {
         let token = make(&args("ann"), &config, 1000).expect("a secret");
         let verifier = auth::verifier(&config, auth::keys(&config).expect("keys")).expect("a verifier");
         assert_eq!(verifier.check(&token, 1_000_000).map(|claims| claims.user), Ok("ann".to_owned()));
-        assert!(verifier.check(&token, 9_000_000).is_ok_and(|claims| claims.has_expired));
+        assert!(verifier.check(&token, 9_000_000).is_ok_and(|claims| claims.has_expired(9_000_000)));
     }
 }

@@ -131,7 +131,6 @@ fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubSession
     Server {
         routes: Arc::new(HubRoutes {
             hub: hub.clone(),
-            metrics: Metrics::new(hub.clone(), options.version, options.log_lines_dropped),
             api: Api::new(hub.clone(), options.api_keys.clone(), options.version),
             metrics: Metrics::new(hub.clone(), options.version, options.log_lines_dropped, slots),
             sockets: socket_options.clone(),

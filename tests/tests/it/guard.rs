@@ -99,7 +99,7 @@ async fn a_client_that_asks_too_often_is_told_when_to_ask_again() {
     let echo = |n: usize| json!({"id": n.to_string(), "type": "request", "action": "echo", "payload": {"message": n}});
     client.texts((0..20).map(|n| echo(n).to_string())).await;
     let (code, answers) = client.closed().await;
-    assert_eq!(code, 4504);
+    assert_eq!(code, 4006, "it may come back, later");
     let (well, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer["type"] == "response");
     assert!((5..=6).contains(&well.len()) && refused.len() == 4, "{answers:?}");
     for answer in refused {

@@ -85,11 +85,14 @@ async fn connected_says_who_where_and_how() {
     assert_eq!(ids.len(), clients.len(), "every connection has its own id");
     for client in &clients {
         assert!(uuid::Uuid::parse_str(client.id()).is_ok(), "{}", client.connected);
+        let time = client.connected["time"].as_f64().expect("ms since 1970");
+        assert!((time - token::in_seconds(0.0) * 1000.0).abs() < 60_000.0, "{time}");
         let expect = json!({
             "event": "connected",
             "connection_id": client.id(),
             "protocol": 1,
             "server": format!("ws-server/{}", ws_server::app::VERSION),
+            "time": client.connected["time"],
             "user": null,
             "heartbeat": {"interval_ms": 7000, "timeout_ms": 10_000},
             "limits": {"message_bytes_max": 4096, "channels_max": 9},

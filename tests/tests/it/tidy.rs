@@ -183,6 +183,16 @@ fn files_are_small_and_say_what_they_are_for() {
     none("names that say nothing", empty_words);
 }
 
+/// `rate_limited` always says when to retry: only its own constructor makes it.
+#[test]
+fn rate_limited_has_one_maker() {
+    let maker = root().join("crates/ws-proto/src/error.rs");
+    let made = concat!("ErrorBody::new(ErrorCode", "::RateLimited");
+    let makes = |path: &&PathBuf| **path != maker && read(path).contains(made);
+    let others = sources().iter().filter(makes).map(|path| path.display().to_string()).collect();
+    none("files that make `rate_limited` without `ErrorBody::rate_limited`", others);
+}
+
 /// All documents, as one text.
 fn documents() -> String {
     let docs = root().join("docs");

@@ -34,7 +34,7 @@ fn check(verifier: &Verifier, token: &str) -> Result<Claims, TokenError> {
 /// The user that a token names, or why it is none, without the words that all have in common.
 fn outcome(verifier: &Verifier, token: &str) -> Result<String, String> {
     match check(verifier, token) {
-        Ok(claims) if claims.has_expired => Err("the token has expired".to_owned()),
+        Ok(claims) if claims.has_expired(NOW_S * 1000) => Err("the token has expired".to_owned()),
         Ok(claims) => Ok(claims.user),
         Err(error) => {
             let text = error.to_string();

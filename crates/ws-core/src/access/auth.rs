@@ -33,7 +33,7 @@ pub struct Auth {
     pub authenticate_within: Duration,
     /// How long before its token expires a connection is notified; zero: never.
     pub expiry_notice: Duration,
-    /// How long after the expiry it is closed with 4002.
+    /// How long after its token has ceased to be valid ([`Claims::valid_until_ms`]) it is closed with 4002.
     pub expiry_grace: Duration,
 }
 
@@ -83,7 +83,7 @@ impl Auth {
         if user.is_some_and(|user| user != claims.user) {
             return Err(invalid("the token is for another user; a connection keeps its user"));
         }
-        if claims.has_expired { Err(expired()) } else { Ok(claims) }
+        if claims.has_expired(unix_ms) { Err(expired()) } else { Ok(claims) }
     }
 
     /// The claims of a token with which `user` subscribes to `channel`.
@@ -102,8 +102,7 @@ impl Auth {
             None => Err(invalid("this is not a subscription token; send it with `authenticate`")),
             Some(named) if named != channel => Err(invalid("the subscription token is for another channel")),
             Some(_) if user != Some(&claims.user) => Err(invalid("the subscription token is for another user")),
-            // No leeway for clock skew: the subscription would end at once.
-            Some(_) if claims.expires_at_ms.is_some_and(|at_ms| at_ms <= unix_ms) => Err(expired()),
+            Some(_) if claims.has_expired(unix_ms) => Err(expired()),
             Some(_) => Ok(claims),
         }
     }
@@ -130,11 +129,10 @@ mod tests {
     impl Authenticator for Plain {
         fn check(&self, token: &str, _: u64) -> Result<Claims, TokenError> {
             let (user, channel) = token.split_once('/').map_or((token, None), |(user, channel)| (user, Some(channel)));
-            let has_expired = user == "old";
-            let (channel, expires_at_ms) = (channel.map(Into::into), has_expired.then_some(1));
+            let (channel, valid_until_ms) = (channel.map(Into::into), (user == "old").then_some(1));
             match user {
                 "" => Err(TokenError::Invalid("it is empty".to_owned())),
-                _ => Ok(Claims { user: user.into(), channel, has_expired, expires_at_ms, ..Claims::default() }),
+                _ => Ok(Claims { user: user.into(), channel, valid_until_ms, ..Claims::default() }),
             }
         }
     }

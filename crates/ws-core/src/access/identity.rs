@@ -13,13 +13,14 @@ pub struct Identity {
     info: Option<Box<RawValue>>,
     grants: Grants,
     expires_at_ms: Option<u64>,
+    valid_until_ms: Option<u64>,
 }
 
 impl Identity {
     /// The identity that a token's claims describe.
     pub(crate) fn new(claims: Claims) -> Self {
-        let Claims { user, info, grants, expires_at_ms, .. } = claims;
-        Identity { user: user.into(), info, grants, expires_at_ms }
+        let Claims { user, info, grants, expires_at_ms, valid_until_ms, .. } = claims;
+        Identity { user: user.into(), info, grants, expires_at_ms, valid_until_ms }
     }
 
     /// The user's name.
@@ -41,6 +42,11 @@ impl Identity {
     pub fn expires_at_ms(&self) -> Option<u64> {
         self.expires_at_ms
     }
+
+    /// Until when its token is valid: its expiry, and the leeway for clock skew on top; `None`: for ever.
+    pub(crate) fn valid_until_ms(&self) -> Option<u64> {
+        self.valid_until_ms
+    }
 }
 
 /// The claims of a token that has been checked (PROTOCOL section 7).
@@ -52,14 +58,21 @@ pub struct Claims {
     pub info: Option<Box<RawValue>>,
     /// `exp`: when it expires, in milliseconds since 1970.
     pub expires_at_ms: Option<u64>,
-    /// It has expired, by more than the leeway for clock skew.
-    pub has_expired: bool,
+    /// Until when it is valid: `exp`, and the leeway for clock skew on top.
+    pub valid_until_ms: Option<u64>,
     /// `channels`: the channels that the server subscribes the connection to.
     pub channels: Vec<String>,
     /// `subscribe`, `publish`, `presence`, `history`, `actions`.
     pub grants: Grants,
     /// `channel`: it is a subscription token, for this channel alone, and cannot log in.
     pub channel: Option<String>,
+}
+
+impl Claims {
+    /// Whether the token has expired at this time of day, in milliseconds since 1970.
+    pub fn has_expired(&self, unix_ms: u64) -> bool {
+        self.valid_until_ms.is_some_and(|until_ms| until_ms <= unix_ms)
+    }
 }
 
 /// Why a token is not accepted.

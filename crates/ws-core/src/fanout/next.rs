@@ -221,11 +221,14 @@ impl Fanout {
         }
         self.page.fill(channel, cursor.generation, &history, self.shared.clock.now_ms());
         let first = history.publications.first().and_then(|first| first.offset).filter(|first| *first > cursor.offset);
-        match first.map_or(cursor.live.offset, |first| first - 1).min(cursor.live.offset) {
+        // An engine tells the hub about a publication before its own position says so: what is above the position is not
+        // there yet, and not gone.
+        match first.map_or(history.top, |first| first - 1).min(cursor.live.offset) {
             // A reader that is still catching up after it subscribed is not slow: it gets a gap event, whatever
             // `on_lag` says.
             to if to > cursor.offset && recovering => gap(channel, cursor, to),
             to if to > cursor.offset => lag(&self.shared, channel, cursor, to),
+            _ if first.is_none() => Step::Failed,
             // It is in the page now.
             _ => Step::Moved(cursor),
         }
@@ -276,7 +279,7 @@ fn skip(shared: &Shared, channel: &Arc<Channel>, cursor: ReaderCursor, first: Cu
         return Step::Moved(then);
     }
     match (channel.kind(), channel.options().on_lag) {
-        (Kind::Broadcast, _) => note(&BroadcastGap { broadcast: true, missed }, missed, then),
+        (Kind::Broadcast, _) => note(&BroadcastGap { broadcast: true, missed: Some(missed) }, missed, then),
         (_, OnLag::Gap) => {
             schedule_counts(shared, channel);
             let gap = ChannelGap { channel: channel.name().into(), missed: Some(missed), ..ChannelGap::default() };

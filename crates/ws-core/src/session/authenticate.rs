@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use ws_proto::action::{Authenticate, AuthenticateData};
-use ws_proto::{CloseCode, ErrorBody, ErrorCode, Request};
+use ws_proto::limits::SINCE_CHANNELS_MAX;
+use ws_proto::{CloseCode, ErrorBody, ErrorCode, Positions, Request};
 
 use super::answer::respond;
 use super::state::{Session, Stop};
@@ -11,7 +12,8 @@ use crate::access::{Claims, Identity, Refusal};
 use crate::limits::RETRY_SLOT_MS;
 
 pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
-    let Authenticate { token } = request.payload()?;
+    let Authenticate { token, since } = request.payload()?;
+    check_since(session, since.as_ref())?;
     let before = session.connection().identity();
     let before = before.as_ref().map(|identity| &**identity.user());
     let unix_ms = session.time_of_day();
@@ -27,8 +29,19 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
     session.set_token(&identity);
     session.membership.shared().counters.logins.add(1);
     session.end_ungranted(&identity, &listed, out);
-    session.subscribe_listed(&listed, out);
+    session.subscribe_listed(&listed, since, out);
     Ok(())
+}
+
+/// Its positions have a bound: as many as the connection may have subscriptions, and at least [`SINCE_CHANNELS_MAX`].
+fn check_since(session: &Session, since: Option<&Positions<'_>>) -> Result<(), ErrorBody> {
+    let channels = since.map_or(0, Positions::len);
+    let max = session.membership.shared().limits.channels_per_connection_max.max(SINCE_CHANNELS_MAX);
+    if channels <= max {
+        return Ok(());
+    }
+    let message = format!("`payload.since`: {channels} channels, more than {max}");
+    Err(ErrorBody::new(ErrorCode::InvalidPayload, message))
 }
 
 /// Sets the identity. Only the first token names the user; a later one is for the same user.

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use ws_proto::event::Unsubscribed;
-use ws_proto::{ChannelName, ErrorBody, ErrorCode};
+use ws_proto::{ChannelName, ErrorBody, ErrorCode, Position, Positions};
 
 use super::answer::append_event;
 use super::attached::Attached;
 use super::attaching;
+use super::listed::Listed;
 use super::state::Session;
 use crate::access::{AccessCheck, Identity, Right};
 use crate::registry::Named;
@@ -16,16 +17,23 @@ use crate::subscription::StartAt;
 
 impl Session {
     /// Subscribes the connection to the channels that its token lists, whatever their access modes are: the issuer of
-    /// the token is trusted. The client is notified of each channel where that fails.
-    pub(super) fn subscribe_listed(&mut self, channels: &[String], out: &mut Vec<u8>) {
+    /// the token is trusted. The client is told about each, in the order of the list, also where that fails. `since`:
+    /// where the subscriptions start, if not now.
+    pub(super) fn subscribe_listed(&mut self, channels: &[String], since: Option<Positions<'_>>, out: &mut Vec<u8>) {
+        let mut since = since.unwrap_or_default();
         for name in channels {
-            match self.attach_listed(name) {
-                Ok(attached) => self.go_on_with(attached, out),
+            let listed = match self.attach_listed(name) {
+                Ok(attached) => {
+                    let start = start(since.remove(name.as_str()), &attached);
+                    Listed::Attached(attached, start)
+                }
                 // The client has subscribed itself.
-                Err(error) if error.code == ErrorCode::AlreadySubscribed => {}
-                Err(error) => append_not_subscribed(name, &error, out),
-            }
+                Err(error) if error.code == ErrorCode::AlreadySubscribed => continue,
+                Err(error) => Listed::Failed(name.as_str().into(), error),
+            };
+            self.login.get_or_insert_default().listed.push_back(listed);
         }
+        self.go_on_with_listed(out);
     }
 
     fn attach_listed(&self, name: &str) -> Result<Attached, ErrorBody> {
@@ -40,28 +48,36 @@ impl Session {
         Ok(attaching::attach(self, subscription, None))
     }
 
-    /// Continues those whose position the engine has reported in the meantime, as long as there is room in the outbox.
-    pub(super) fn go_on_attaching(&mut self, out: &mut Vec<u8>) {
-        let Some(login) = &mut self.login else { return };
-        let attaching = std::mem::take(&mut login.attaching);
-        for attached in attaching {
-            if self.has_room(out) {
-                self.go_on_with(attached, out);
-            } else {
-                self.login.get_or_insert_default().attaching.push(attached);
+    /// Tells the client about listed channels in their order, up to the first whose position the engine has not
+    /// reported, and as long as there is room in the outbox.
+    pub(super) fn go_on_with_listed(&mut self, out: &mut Vec<u8>) {
+        while self.has_room(out)
+            && let Some(listed) = self.login.as_mut().and_then(|login| login.take_listed())
+        {
+            if let Some(pending) = self.go_on_with(listed, out) {
+                self.login.get_or_insert_default().listed.push_front(pending);
+                return;
             }
         }
     }
 
-    fn go_on_with(&mut self, attached: Attached, out: &mut Vec<u8>) {
+    /// Returns it if it still waits for the engine.
+    fn go_on_with(&mut self, listed: Listed, out: &mut Vec<u8>) -> Option<Listed> {
+        let (attached, start) = match listed {
+            Listed::Attached(attached, start) => (attached, start),
+            Listed::Failed(name, error) => {
+                append_not_subscribed(&name, &error, out);
+                return None;
+            }
+        };
         let name = attached.channel().to_owned();
-        match attaching::go_on(attached, self, &StartAt::Now, |data, out| append_event(data, out), out) {
-            Ok(None) => {}
-            Ok(Some(attached)) => self.login.get_or_insert_default().attaching.push(attached),
+        match attaching::go_on(attached, self, &start, |data, out| append_event(data, out), out) {
+            Ok(attached) => return attached.map(|attached| Listed::Attached(attached, start)),
             // The client has unsubscribed in the meantime.
             Err(error) if error.code == ErrorCode::NotSubscribed => {}
             Err(error) => append_not_subscribed(&name, &error, out),
         }
+        None
     }
 
     /// Ends the subscriptions that need a grant and that a refreshed token neither lists nor grants.
@@ -86,7 +102,17 @@ impl Session {
     }
 }
 
+/// Where a listed subscription starts. Without history there are no positions.
+fn start(since: Option<Position<'_>>, attached: &Attached) -> StartAt<'static> {
+    match since {
+        Some(Position { epoch, offset }) if attached.position.is_some() => {
+            StartAt::Since { epoch: epoch.into_owned().into(), offset }
+        }
+        _ => StartAt::Now,
+    }
+}
+
 fn append_not_subscribed(channel: &str, error: &ErrorBody, out: &mut Vec<u8>) {
-    let (code, retryable) = (error.code, error.retryable);
+    let (code, retryable) = (error.code.into(), error.retryable);
     append_event(&Unsubscribed { channel: channel.into(), code, reason: (&*error.message).into(), retryable }, out);
 }

@@ -32,9 +32,10 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use ws_proto::publication::Tags;
-use ws_proto::{ErrorBody, OwnedRequest, OwnedRequestId};
+use ws_proto::{OwnedRequest, OwnedRequestId};
 
 use super::attached::Attached;
+use super::refused::Refused;
 use crate::engine::History;
 use crate::engine::pending::Pending;
 use crate::options::ChannelOptions;
@@ -47,7 +48,7 @@ pub(super) enum Held {
     /// A request that runs after earlier requests are answered.
     Queued(OwnedRequest),
     /// An error that is sent after earlier requests are answered.
-    Refusal(Option<OwnedRequestId>, ErrorBody),
+    Refusal(Option<OwnedRequestId>, Refused),
     /// A request whose token names an unknown key: the keys are being renewed.
     Keys(OwnedRequest, Pending<()>),
     Publish(HeldPublish),

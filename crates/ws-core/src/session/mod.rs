@@ -20,9 +20,11 @@ mod get_history;
 mod get_presence;
 mod granted;
 mod held;
+mod listed;
 mod login;
 mod open;
 mod publish;
+mod refused;
 mod resume;
 mod state;
 mod subscribe;
@@ -32,12 +34,11 @@ mod unanswered;
 mod unsubscribe;
 
 use ws_proto::action::ActionName;
-use ws_proto::{
-    ClientMessage, CloseCode, ErrorBody, ErrorCode, OwnedRequestId, Rejection, Request, RequestId, encode_pong,
-};
+use ws_proto::{ClientMessage, ErrorBody, ErrorCode, OwnedRequestId, Rejection, Request, RequestId, encode_pong};
 
 use self::answer::{append, respond};
 use self::held::Held;
+use self::refused::Refused;
 use self::state::{Ended, Stop, waker};
 pub use self::state::{Flow, Session};
 use self::unanswered::Answered;
@@ -46,7 +47,7 @@ use crate::state::clip;
 impl Session {
     /// Whether [`go_on`](Self::go_on) has something to do or to wait for.
     pub fn is_waiting(&self) -> bool {
-        let is_attaching = self.login.as_ref().is_some_and(|login| !login.attaching.is_empty());
+        let is_attaching = self.login.as_ref().is_some_and(|login| !login.listed.is_empty());
         self.owes_answers()
             || self.is_holding()
             || is_attaching
@@ -61,7 +62,7 @@ impl Session {
         self.out_of_room = false;
         if self.is_waiting() {
             self.check_tokens(now_ms, out);
-            self.go_on_attaching(out);
+            self.go_on_with_listed(out);
             self.append_answers(out);
             self.go_on_with_calls(out);
             self.go_on_with_held(now_ms, out)
@@ -81,17 +82,20 @@ impl Session {
         match ClientMessage::decode(text) {
             Ok(ClientMessage::Request(request)) => match self.take_from_rate(now_ms) {
                 Ok(()) => self.request(&request, now_ms, out),
-                Err(error) => self.refuse(Some(request.id), error, now_ms, out),
+                Err(error) => {
+                    let refused = self.too_fast(&request, error);
+                    self.refuse(Some(request.id), refused, now_ms, out)
+                }
             },
             Ok(ClientMessage::Ping) => {
                 append(out, |out| out.extend_from_slice(encode_pong().as_bytes()));
                 Flow::Continue
             }
             Ok(ClientMessage::Pong) => Flow::Continue,
-            Err(Rejection { id, error }) => match self.take_from_rate(now_ms) {
-                Ok(()) => self.refuse(id, error, now_ms, out),
-                Err(error) => self.refuse(id, error, now_ms, out),
-            },
+            Err(Rejection { id, error }) => {
+                let error = self.take_from_rate(now_ms).err().unwrap_or(error);
+                self.refuse(id, error.into(), now_ms, out)
+            }
         }
     }
 
@@ -140,18 +144,20 @@ impl Session {
     fn take_from_rate(&mut self, now_ms: u64) -> Result<(), ErrorBody> {
         let rate = self.membership.shared().request_rate;
         self.rate_bucket = rate.take(self.rate_bucket, now_ms).map_err(|wait_ms| {
-            let mut error = ErrorBody::new(ErrorCode::RateLimited, "this connection sends more requests than it may");
-            error.retry_after_ms = Some(wait_ms);
-            error
+            ErrorBody::rate_limited(
+                "this connection sends more requests than it may (limits.requests_per_second)",
+                wait_ms,
+            )
         })?;
         Ok(())
     }
 
     fn request(&mut self, request: &Request<'_>, now_ms: u64, out: &mut Vec<u8>) -> Flow {
         let action = ActionName::from_name(&request.action);
-        if self.is_unauthenticated() && action != Some(ActionName::Authenticate) {
+        if self.is_unauthenticated() && !matches!(action, Some(ActionName::Authenticate | ActionName::Echo)) {
             let message = "authenticate first: send the action `authenticate` with a token";
-            return self.refuse(Some(request.id), ErrorBody::new(ErrorCode::Unauthenticated, message), now_ms, out);
+            let error = ErrorBody::new(ErrorCode::Unauthenticated, message);
+            return self.refuse(Some(request.id), error.into(), now_ms, out);
         }
         if let Some(action) = action {
             self.membership.shared().counters.requests(action).add(1);
@@ -184,7 +190,7 @@ impl Session {
     fn end_request(&mut self, id: Option<RequestId<'_>>, stop: Stop, now_ms: u64, out: &mut Vec<u8>) -> Flow {
         match stop {
             Stop::Hold(held) => self.hold(held),
-            Stop::Error(error) => self.refuse(id, error, now_ms, out),
+            Stop::Refused(refused) => self.refuse(id, refused, now_ms, out),
             Stop::Close(error, code) => {
                 self.append_error(id, &error, out);
                 Flow::Close(code)
@@ -194,18 +200,14 @@ impl Session {
 
     /// Answers with an error, and closes the connection if that is one too many. Held while earlier requests are
     /// unanswered.
-    fn refuse(&mut self, id: Option<RequestId<'_>>, error: ErrorBody, now_ms: u64, out: &mut Vec<u8>) -> Flow {
+    fn refuse(&mut self, id: Option<RequestId<'_>>, refused: Refused, now_ms: u64, out: &mut Vec<u8>) -> Flow {
         if self.owes_answers() {
-            return self.hold(Box::new(Held::Refusal(id.map(OwnedRequestId::from), error)));
+            return self.hold(Box::new(Held::Refusal(id.map(OwnedRequestId::from), refused)));
         }
-        self.append_error(id, &error, out);
-        let shared = self.membership.shared();
-        let (max, window) = (shared.limits.errors_max, shared.limits.errors_window);
-        let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
-        if error.code.counts_against_budget() && !self.errors.spend(now_ms, max, window_ms) {
-            return Flow::Close(CloseCode::TooManyErrors);
-        }
-        Flow::Continue
+        self.append_error(id, &refused.error, out);
+        let limits = &self.membership.shared().limits;
+        let end = self.budgets.get_or_insert_default().spend(&refused, now_ms, limits);
+        end.map_or(Flow::Continue, Flow::Close)
     }
 }
 

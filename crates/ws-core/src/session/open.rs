@@ -46,7 +46,7 @@ impl Session {
             session.membership.count_in();
             session.set_token(identity);
             let mut out = Vec::new();
-            session.subscribe_listed(&listed, &mut out);
+            session.subscribe_listed(&listed, None, &mut out);
             connection.queue(&out);
         }
         Ok(session)
@@ -58,12 +58,14 @@ impl Session {
         let has_to_authenticate = !membership.is_counted();
         let mut session = Session {
             membership,
-            errors: Default::default(),
+            budgets: None,
             held: None,
             unanswered: Default::default(),
             login: None,
             closing: None,
             rate_bucket: 0,
+            token_bucket: 0,
+            has_bad_token: false,
             has_renewed_keys: false,
             out_of_room: false,
         };
@@ -75,12 +77,15 @@ impl Session {
 }
 
 fn greet(shared: &Shared, connection: &Connection, server: &str, out: &mut Vec<u8>) {
-    let is_unauthenticated = !shared.auth.anonymous && connection.identity().is_none();
+    let identity = connection.identity();
+    let is_unauthenticated = !shared.auth.anonymous && identity.is_none();
     let connected = Connected {
         connection_id: connection.id(),
         protocol: PROTOCOL_VERSION,
         server: server.to_owned(),
-        user: connection.identity().map(|identity| identity.user().to_string()),
+        time: shared.clock.time_of_day(),
+        user: identity.as_ref().map(|identity| identity.user().to_string()),
+        expires_at: identity.as_ref().and_then(|identity| identity.expires_at_ms()),
         heartbeat: HeartbeatTerms {
             interval_ms: shared.heartbeat.interval_ms,
             timeout_ms: shared.heartbeat.timeout_ms,

@@ -13,7 +13,7 @@ use super::{broadcast, get_history, publish, subscribe};
 pub(super) fn go_on(held: Held, session: &mut Session, out: &mut Vec<u8>) -> Result<(), Ended> {
     match held {
         Held::Queued(request) => run(session, &request, out),
-        Held::Refusal(id, error) => Err(Ended { id, stop: Stop::Error(error) }),
+        Held::Refusal(id, refused) => Err(Ended { id, stop: Stop::Refused(refused) }),
         Held::Keys(request, keys) => {
             if keys.poll(|| session.waker()).is_none() {
                 return Err(Ended::held(Held::Keys(request, keys)));

@@ -9,9 +9,9 @@ use ws_proto::{ChannelName, CloseCode, ErrorBody, OwnedRequestId, RequestId, enc
 use super::answer::append;
 use super::held::Held;
 use super::login::Login;
+use super::refused::{Budgets, Refused};
 use super::unanswered::Unanswered;
 use crate::access::{AccessCheck, Grants, TokenRejection};
-use crate::budget::ErrorBudget;
 use crate::connection::Connection;
 use crate::engine::pending::Pending;
 use crate::engine::{Done, Engine};
@@ -22,7 +22,8 @@ use crate::state::Membership;
 #[derive(Debug)]
 pub struct Session {
     pub(super) membership: Membership,
-    pub(super) errors: ErrorBudget,
+    /// `None` while no frame was refused.
+    pub(super) budgets: Option<Box<Budgets>>,
     /// The frame that cannot be answered yet, if there is one.
     pub(super) held: Option<Box<Held>>,
     pub(super) unanswered: Unanswered,
@@ -32,6 +33,10 @@ pub struct Session {
     pub(super) closing: Option<CloseCode>,
     /// The bucket of the request rate limit.
     pub(super) rate_bucket: u64,
+    /// The bucket of the rate limit of token checks.
+    pub(super) token_bucket: u64,
+    /// The last token that was looked at was not valid.
+    pub(super) has_bad_token: bool,
     /// The keys have been renewed for the frame that runs now.
     pub(super) has_renewed_keys: bool,
     /// It stopped because the outbox was full, and continues when there is room.
@@ -53,7 +58,7 @@ pub enum Flow {
 /// Why an action did not give a response.
 pub(super) enum Stop {
     /// It is refused.
-    Error(ErrorBody),
+    Refused(Refused),
     /// It is refused, and the connection has to be closed.
     Close(ErrorBody, CloseCode),
     /// It cannot be answered yet.
@@ -68,13 +73,13 @@ impl From<Held> for Stop {
 
 impl From<TokenRejection> for Stop {
     fn from(rejection: TokenRejection) -> Self {
-        Stop::Error(rejection.error)
+        Stop::Refused(rejection.error.into())
     }
 }
 
 impl From<ErrorBody> for Stop {
     fn from(error: ErrorBody) -> Self {
-        Stop::Error(error)
+        Stop::Refused(error.into())
     }
 }
 

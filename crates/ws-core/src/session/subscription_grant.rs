@@ -6,15 +6,15 @@ use crate::access::{Claims, Grants};
 #[derive(Debug)]
 pub(super) struct SubscriptionGrant {
     grants: Grants,
-    /// When it expires, in milliseconds since 1970; `None`: never.
-    pub(super) expires_at_ms: Option<u64>,
+    /// Until when the token is valid, in milliseconds since 1970; `None`: for ever.
+    pub(super) valid_until_ms: Option<u64>,
 }
 
 impl SubscriptionGrant {
     /// The grant of claims that are for this channel.
     pub(super) fn new(claims: Claims, channel: &str) -> Self {
         let subscribe = [channel].into_iter().collect();
-        SubscriptionGrant { grants: Grants { subscribe, ..claims.grants }, expires_at_ms: claims.expires_at_ms }
+        SubscriptionGrant { grants: Grants { subscribe, ..claims.grants }, valid_until_ms: claims.valid_until_ms }
     }
 
     pub(super) fn grants(&self) -> &Grants {
@@ -23,6 +23,6 @@ impl SubscriptionGrant {
 
     /// Whether the token has expired.
     pub(super) fn has_expired(&self, unix_ms: u64) -> bool {
-        self.expires_at_ms.is_some_and(|expires_at_ms| expires_at_ms <= unix_ms)
+        self.valid_until_ms.is_some_and(|until_ms| until_ms <= unix_ms)
     }
 }

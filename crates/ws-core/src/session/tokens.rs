@@ -19,13 +19,15 @@ impl Session {
 
     /// Notes the expiry of the connection's new login token.
     pub(super) fn set_token(&mut self, identity: &Identity) {
-        if identity.expires_at_ms().is_none() && self.login.is_none() {
+        let (expires_at_ms, valid_until_ms) = (identity.expires_at_ms(), identity.valid_until_ms());
+        if expires_at_ms.is_none() && self.login.is_none() {
             return;
         }
-        let end = |expires_at_ms| TokenExpiry { expires_at_ms, client_notified: false };
+        let end =
+            |(expires_at_ms, valid_until_ms)| TokenExpiry { expires_at_ms, valid_until_ms, client_notified: false };
         let login = self.login.get_or_insert_default();
         login.authenticate_by_ms = None;
-        login.token = identity.expires_at_ms().map(end);
+        login.token = expires_at_ms.zip(valid_until_ms).map(end);
         self.schedule();
     }
 
@@ -82,6 +84,7 @@ impl Session {
         self.remove_subscription_grant(channel);
         if self.membership.unsubscribe(channel) {
             self.membership.shared().counters.revoked.add(1);
+            let code = code.into();
             append_event(&Unsubscribed { channel: channel.into(), code, reason: reason.into(), retryable }, out);
         }
     }

@@ -32,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) namespaces: Namespaces,
     pub(crate) actions: Actions,
     pub(crate) request_rate: Rate,
+    pub(crate) token_rate: Rate,
     pub(crate) handshake_rate: Rate,
     /// The bucket of `handshake_rate`.
     pub(crate) handshakes: AtomicU64,
@@ -80,6 +81,7 @@ impl Shared {
             namespaces,
             actions,
             request_rate: Rate::new(limits.requests_per_second, limits.requests_burst),
+            token_rate: Rate::new(limits.token_checks_per_second, 0),
             handshake_rate: Rate::new(limits.handshakes_per_second, 0),
             handshakes: AtomicU64::new(0),
             address_rate: AddressRate::new(limits.handshakes_per_ip_per_second),

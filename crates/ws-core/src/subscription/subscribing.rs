@@ -79,7 +79,9 @@ impl Membership {
             Some(history) => {
                 data.epoch = Some(history.epoch.to_string().into());
                 data.offset = Some(live.offset);
-                from.resolve(history, live.offset, &mut data)
+                let after = from.resolve(history, live.offset, &mut data);
+                data.after = Some(after);
+                after
             }
             None => live.offset,
         };

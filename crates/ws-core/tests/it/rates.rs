@@ -40,7 +40,8 @@ async fn a_connection_has_so_many_requests_a_second() {
     assert_eq!(refused["error"]["retryable"], true, "{refused}");
     client.say(ECHO);
     client.say(ECHO);
-    assert_eq!(client.say(ECHO), Flow::Close(CloseCode::TooManyErrors), "they count against the budget");
+    assert_eq!(client.say(ECHO), Flow::Close(CloseCode::TooManyRequests), "they have a budget of their own");
+    assert_eq!(codes(&mut client).last().map(String::as_str), Some("rate_limited"), "the last one is answered, too");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! The session: frame in, frame out.
 
 use serde_json::{Value, json};
-use ws_core::{Flow, Limits};
+use ws_core::{Clock, Flow, Limits};
 use ws_proto::CloseCode;
 
 use crate::client::{Client, hub, limits, settle};
@@ -14,12 +14,15 @@ async fn the_greeting_says_who_what_and_how_much() {
     let mut client = Client::connect_greeted(&hub, PLENTY);
     client.make_room(0);
     let id = client.connection.id().to_string();
+    let greeting = client.read();
+    let time = greeting[0]["data"]["time"].as_u64().expect("ms since 1970");
+    assert!(Clock::unix_ms().abs_diff(time) < 60_000, "{time}");
     let expect = json!({"type": "notification", "data": {
-        "event": "connected", "connection_id": id, "protocol": 1, "server": "test", "user": null,
+        "event": "connected", "connection_id": id, "protocol": 1, "server": "test", "time": time, "user": null,
         "heartbeat": {"interval_ms": 25000, "timeout_ms": 10000},
         "limits": {"message_bytes_max": 65536, "channels_max": 128},
     }});
-    assert_eq!(client.read(), [expect]);
+    assert_eq!(greeting, [expect]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::borrowed;
+use crate::position::Positions;
+
 /// `authenticate`: gives the connection the user and the permissions in a token, or renews the token of the user it
 /// already has, without reconnecting.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +15,11 @@ pub struct Authenticate<'a> {
     /// A JSON Web Token (RFC 7519).
     #[serde(borrow)]
     pub token: Cow<'a, str>,
+    /// Where subscriptions start that the server starts because the token lists their channels. Positions of other
+    /// channels, of channels that this connection is subscribed to already, and of channels without history change
+    /// nothing. The last of duplicate channels counts.
+    #[serde(borrow, default, deserialize_with = "borrowed::positions", skip_serializing_if = "Option::is_none")]
+    pub since: Option<Positions<'a>>,
 }
 
 /// Data of the response to [`Authenticate`].
@@ -28,6 +36,6 @@ pub struct AuthenticateData<'a> {
 /// Without the token: it is a secret and must not appear in logs.
 impl std::fmt::Debug for Authenticate<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authenticate").finish_non_exhaustive()
+        f.debug_struct("Authenticate").field("since", &self.since).finish_non_exhaustive()
     }
 }

@@ -41,6 +41,11 @@ pub struct SubscribeData<'a> {
     /// A subscriber that has received it is live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
+    /// Where the cursor of the subscription stands: every publication that arrives in it has an offset above this, so
+    /// `epoch` and this are the client's position until the first one arrives. Absent in a channel without history,
+    /// and when only the subscription token was renewed: then the cursor stays where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
     /// With `since`: whether everything after the position was recovered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered: Option<bool>,

@@ -72,8 +72,8 @@ pub struct Presence<'a> {
 }
 
 /// `gap` with `channel`: this connection has missed a part of the stream, and goes on after it. `from` and `to` are
-/// the missed offsets; or `epoch` is a new stream that begins here; or `missed`, in a channel without history, is
-/// the number of missed publications.
+/// the missed offsets; or `epoch` is a new stream that begins here; or neither, in a channel without history, and
+/// `missed` is the number of missed publications, if it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChannelGap<'a> {

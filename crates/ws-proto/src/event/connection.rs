@@ -16,8 +16,13 @@ pub struct Connected {
     pub protocol: u32,
     /// Product and version, `ws-server/0.1.0`.
     pub server: String,
+    /// The server's clock, in milliseconds since 1970.
+    pub time: u64,
     /// The user, or null if the connection is anonymous.
     pub user: Option<String>,
+    /// When the token of the handshake expires, in milliseconds since 1970; absent if there is none or it never does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<u64>,
     /// How the server finds dead connections.
     pub heartbeat: HeartbeatTerms,
     /// What the server accepts.
@@ -66,8 +71,9 @@ pub struct BroadcastGap {
     /// Always true.
     #[cfg_attr(feature = "schema", schemars(extend("const" = true)))]
     pub broadcast: bool,
-    /// How many broadcasts it has missed.
-    pub missed: u64,
+    /// How many broadcasts it has missed; absent if the number is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<u64>,
 }
 
 /// `draining`: the server is shutting down; reconnect after it has closed the connection.

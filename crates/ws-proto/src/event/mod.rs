@@ -12,7 +12,7 @@ use crate::action::SubscribeData;
 pub use channel::{ChannelGap, Join, Leave, Presence, PublicationEvent};
 pub use connection::{BroadcastEvent, BroadcastGap, Connected, Draining, HeartbeatTerms, LimitTerms, TokenExpiring};
 pub use notify::Notify;
-pub use subscription::Unsubscribed;
+pub use subscription::{EndCode, Unsubscribed};
 
 pub use crate::sender::Sender;
 

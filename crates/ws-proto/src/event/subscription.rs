@@ -8,6 +8,35 @@ use super::notify::Notify;
 use crate::action::SubscribeData;
 use crate::error::ErrorCode;
 
+/// Why a subscription has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum EndCode {
+    /// `unsubscribed`: the server API has ended it.
+    #[serde(rename = "unsubscribed")]
+    Unsubscribed,
+    /// `permission_denied`, `token_expired`; or, of a subscription that a token asks for and that cannot start, the
+    /// error that `subscribe` would have returned.
+    #[serde(untagged)]
+    Error(ErrorCode),
+}
+
+impl EndCode {
+    /// Name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            EndCode::Unsubscribed => "unsubscribed",
+            EndCode::Error(code) => code.as_str(),
+        }
+    }
+}
+
+impl From<ErrorCode> for EndCode {
+    fn from(code: ErrorCode) -> Self {
+        EndCode::Error(code)
+    }
+}
+
 /// `unsubscribed`: the server has ended a subscription, or could not start one that a token asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -15,8 +44,8 @@ pub struct Unsubscribed<'a> {
     /// Name of the channel.
     #[serde(borrow)]
     pub channel: Cow<'a, str>,
-    /// Why: `token_expired`, `permission_denied`, or the error that `subscribe` would have returned.
-    pub code: ErrorCode,
+    /// Why.
+    pub code: EndCode,
     /// For people: what happened, and what to do.
     #[serde(borrow)]
     pub reason: Cow<'a, str>,
@@ -53,19 +82,23 @@ mod tests {
 
     #[test]
     fn events_go_round() {
-        let data = SubscribeData { channel: "a".into(), offset: Some(3), ..SubscribeData::default() };
+        let data = SubscribeData { channel: "a".into(), offset: Some(3), after: Some(1), ..SubscribeData::default() };
         check(
             &data,
-            r#"{"event":"subscribed","channel":"a","offset":3}"#,
+            r#"{"event":"subscribed","channel":"a","offset":3,"after":1}"#,
             |read| matches!(read, Event::Subscribed(read) if *read == data),
         );
-        let code = ErrorCode::TokenExpired;
-        let ended = Unsubscribed { channel: "a".into(), code, reason: "over".into(), retryable: true };
-        check(
-            &ended,
-            r#"{"event":"unsubscribed","channel":"a","code":"token_expired","reason":"over","retryable":true}"#,
-            |read| matches!(read, Event::Unsubscribed(read) if *read == ended),
-        );
+        for code in [EndCode::Unsubscribed, ErrorCode::TokenExpired.into(), ErrorCode::PermissionDenied.into()] {
+            let ended = Unsubscribed { channel: "a".into(), code, reason: "over".into(), retryable: true };
+            let code = code.as_str();
+            check(
+                &ended,
+                &format!(
+                    r#"{{"event":"unsubscribed","channel":"a","code":"{code}","reason":"over","retryable":true}}"#
+                ),
+                |read| matches!(read, Event::Unsubscribed(read) if *read == ended),
+            );
+        }
         check(
             &TokenExpiring { expires_at: 7 },
             r#"{"event":"token_expiring","expires_at":7}"#,

@@ -108,11 +108,12 @@ section! {
         channel_log_bytes_max: usize = "4MiB", bytes(64 * KIB, GIB);
         /// The same for all channels together; from half of it on, publishers wait. At least twice `message_bytes_max`.
         channel_logs_bytes_max: usize = "128MiB", bytes(MIB, 64 * GIB);
-        /// Requests per second of one connection; over it, they get `rate_limited` and count as errors.
+        /// Requests per second of one connection; over it, they get `rate_limited`.
         requests_per_second: u32 = "0", count(1, 1_000_000).zero("no limit");
         /// Requests that one connection may send in a burst, with `requests_per_second`.
         requests_burst: u32 = "0", count(1, 1_000_000).zero("as many as requests_per_second");
-        /// Errors that one connection may cause within `errors_window`; the next one closes it with 4504.
+        /// Errors that one connection may cause within `errors_window`; the next one closes it with 4504. As many
+        /// refusals by rate (`rate_limited`) are allowed beside them; the next one of these closes it with 4006.
         errors_max: u32 = "20", count(1, 1_000_000).zero("never closed for errors");
         /// The time window of `errors_max`.
         errors_window: Duration = "10s", time(MS, DAY);
@@ -123,6 +124,9 @@ section! {
         keep_alive: Duration = "75s", time(MS, DAY);
         /// Time without progress on a full socket after which the connection is closed with 4001.
         write_timeout: Duration = "30s", time(MS, DAY);
+        /// Tokens of one connection that are checked per second, also valid ones, because a signature costs processor
+        /// time; over it, they get `rate_limited`.
+        token_checks_per_second: u32 = "20", count(1, 1_000_000).zero("no limit");
     }
 }
 
@@ -146,9 +150,9 @@ section! {
         audience: Option<String> = "", text(256);
         /// What `iss` of a token must be. None: it is not checked.
         issuer: Option<String> = "", text(256);
-        /// How far the clocks of this server and of the token issuer may differ.
+        /// How far the clocks of this server and of the token issuer may differ: every `exp` is prolonged by it.
         leeway: Duration = "5s", time(MS, 10 * MINUTE).zero("not at all");
-        /// Time from the expiry of its token until a connection is closed with 4002.
+        /// Time from the expiry of its token, leeway included, until a connection is closed with 4002.
         expiry_grace: Duration = "25s", time(MS, DAY).zero("at once");
         /// Time before the expiry of its token at which a connection is notified.
         expiry_notice: Duration = "30s", time(MS, DAY).zero("it is not told");

@@ -123,6 +123,7 @@ fn start_with(engine: &Late, heartbeat: Heartbeat) -> Hub {
         handshakes_per_ip_per_second: 0,
         requests_per_second: 0,
         requests_burst: 0,
+        token_checks_per_second: 0,
         message_bytes_max: OUTBOX_BYTES_MAX,
         channels_per_connection_max: 8,
         outbox_bytes_max: OUTBOX_BYTES_MAX,

@@ -152,12 +152,12 @@ impl Authenticator for Believer {
             history: patterns(),
             actions: patterns(),
         };
-        let within_ms = written.within.map(|within| within.saturating_mul(1000));
+        let expires_at_ms = written.within.map(|within| unix_ms.saturating_add_signed(within.saturating_mul(1000)));
         Ok(Claims {
             user: written.user,
             info: written.info,
-            has_expired: within_ms.is_some_and(|within_ms| within_ms < 0),
-            expires_at_ms: within_ms.map(|within_ms| unix_ms.saturating_add_signed(within_ms)),
+            expires_at_ms,
+            valid_until_ms: expires_at_ms,
             channels: written.channels,
             grants,
             channel: written.channel,

@@ -68,6 +68,7 @@ struct Setup {
     connections_per_user_max: u8,
     unauthenticated_max: u8,
     requests_per_second: u8,
+    token_checks_per_second: u8,
     channels_per_connection_max: u8,
     errors_max: u8,
     tight: bool,
@@ -154,7 +155,11 @@ pub(super) enum Text<'a> {
         limit: Option<u8>,
         after: Option<&'a str>,
     },
-    Authenticate(Token<'a>),
+    Authenticate {
+        token: Token<'a>,
+        /// Channels, and positions in them.
+        since: Option<Vec<(u8, u8, u8)>>,
+    },
     /// A request with arbitrary contents.
     Any {
         id: &'a str,
@@ -192,6 +197,7 @@ impl Plan<'_> {
             connections_per_user_max: few(setup.connections_per_user_max),
             unauthenticated_max: few(setup.unauthenticated_max),
             requests_per_second: u32::from(setup.requests_per_second % 8),
+            token_checks_per_second: u32::from(setup.token_checks_per_second % 8),
             channels_per_connection_max: 1 + few(setup.channels_per_connection_max),
             errors_max: u32::from(setup.errors_max % 8),
             outbox_bytes_max: tight(LIMITS.outbox_bytes_max),
@@ -286,7 +292,14 @@ impl Text<'_> {
                 payload["channel"] = channel(*nth).into();
                 request("get_presence", payload)
             }
-            Text::Authenticate(token) => request("authenticate", json!({"token": token.written()})),
+            Text::Authenticate { token, since } => {
+                let position =
+                    |(nth, epoch, offset): &(u8, u8, u8)| (channel(*nth).to_owned(), position(*epoch, *offset, epochs));
+                let since = since.as_ref().map(|since| Value::Object(since.iter().map(position).collect()));
+                let mut payload = with(&[("since", since)]);
+                payload["token"] = token.written().into();
+                request("authenticate", payload)
+            }
             Text::Any { id, action, fields } => {
                 let field = |(name, thing): &(u8, Thing<'_>)| {
                     (FIELDS[usize::from(*name) % FIELDS.len()].to_owned(), thing.value(epochs))

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 use ws_core::{Access, ChannelOptions, Namespaces, OnLag, Patterns};
-use ws_proto::action::{Gap, SubscribeData};
+use ws_proto::action::SubscribeData;
 use ws_proto::event::{ChannelGap, PublicationEvent};
 use ws_proto::{ChannelName, ClientMessage, ErrorBody, ErrorCode, Event, RequestId, ServerMessage};
 
@@ -117,7 +117,10 @@ impl View {
     }
 
     fn answered(&mut self, asked: &Asked, data: &Value, text: &str) {
-        assert!(self.known || asked.action == "authenticate", "an unauthenticated connection is answered: {asked:?}");
+        assert!(
+            self.known || ["authenticate", "echo"].contains(&&*asked.action),
+            "an unauthenticated connection is answered: {asked:?}"
+        );
         let channel = asked.payload["channel"].as_str().unwrap_or_default();
         assert!(channel.is_empty() || data.get("channel").is_none_or(|said| said == channel), "{asked:?}: {text}");
         match &*asked.action {
@@ -134,9 +137,9 @@ impl View {
                 let data: SubscribeData<'_> = serde_json::from_str(text).expect("as documented");
                 if self.subscribed.contains_key(channel) {
                     let is_renewed = asked.payload["token"].is_string() && had_pass;
-                    assert!(is_renewed && data.recovered.is_none(), "subscribed twice: {text}");
+                    assert!(is_renewed && data.recovered.is_none() && data.after.is_none(), "subscribed twice: {text}");
                 } else {
-                    self.subscribe(&data, &asked.payload);
+                    self.subscribe(&data);
                 }
             }
             "unsubscribe" => drop(self.subscribed.remove(channel)),
@@ -191,16 +194,12 @@ impl View {
         by_mode && is_for(channel, self.user())
     }
 
-    fn subscribe(&mut self, data: &SubscribeData<'_>, payload: &Value) -> Option<Cursor> {
+    fn subscribe(&mut self, data: &SubscribeData<'_>) -> Option<Cursor> {
         let epoch = data.epoch.as_ref().map(|epoch| epoch.to_string());
         self.epochs.extend(epoch);
-        let next = match (&data.gap, data.recovered, payload["rewind"].as_u64().unwrap_or(0)) {
-            (Some(Gap::Offsets { to, .. }), ..) => Some(to + 1),
-            (Some(Gap::Epoch { .. }), ..) => None,
-            (None, Some(true), _) => payload["since"]["offset"].as_u64().map(|offset| offset + 1),
-            (None, _, 0) => data.offset.map(|offset| offset + 1),
-            (None, ..) => None,
-        };
+        assert!(data.after <= data.offset && data.after.is_some() == data.epoch.is_some(), "{data:?}");
+        assert_eq!(data.gap.is_some(), data.recovered == Some(false), "{data:?}");
+        let next = data.after.map(|after| after + 1);
         self.subscribed.insert(data.channel.to_string(), Cursor { next, has_offsets: data.offset.is_some() })
     }
 
@@ -221,7 +220,7 @@ impl View {
                 let goes_on =
                     self.listed.contains(&*data.channel) && self.is_allowed(&data.channel, |options| options.subscribe);
                 assert!(self.lists(&data.channel) || goes_on, "{:?} lists no {}", self.token, data.channel);
-                assert!(self.subscribe(data, &Value::Null).is_none(), "subscribed twice: {text}");
+                assert!(self.subscribe(data).is_none(), "subscribed twice: {text}");
             }
             Event::Unsubscribed(event) => drop(self.subscribed.remove(&*event.channel)),
             Event::Publication(event) => self.publication(event, text),

@@ -14,12 +14,13 @@ async fn the_answer_has_the_position_of_the_stream() {
     let first = subscribe(&mut client, ROOM).await;
     let epoch = first["epoch"].as_str().expect("an epoch, although the stream is empty").to_owned();
     assert!(!epoch.is_empty());
-    assert_eq!(first, json!({"channel": ROOM, "epoch": epoch, "offset": 0}));
+    assert_eq!(first, json!({"channel": ROOM, "epoch": epoch, "offset": 0, "after": 0}));
     for offset in 1..=3 {
         assert_eq!(publish(&mut client, ROOM, offset).await["offset"], offset);
     }
     let mut other = server.connect().await;
-    assert_eq!(subscribe(&mut other, ROOM).await, json!({"channel": ROOM, "epoch": epoch, "offset": 3}));
+    let expect = json!({"channel": ROOM, "epoch": epoch, "offset": 3, "after": 3});
+    assert_eq!(subscribe(&mut other, ROOM).await, expect);
     let elsewhere = subscribe(&mut other, "elsewhere").await;
     assert_eq!(elsewhere["offset"], 0);
     assert_ne!(elsewhere["epoch"], epoch, "every channel is a stream of its own");

@@ -1,9 +1,11 @@
 //! Tokens over real sockets: in the handshake and later, what they grant, and how they end.
 
+mod checks;
 mod handshake;
 mod key_set;
 mod operator;
 mod refresh;
+mod since;
 mod unauthenticated;
 
 use ws_core::Access;

@@ -77,10 +77,34 @@ async fn a_client_that_does_not_refresh_is_told_and_then_closed() {
     assert_eq!(quick.ask("echo", json!({"message": 1})).await["echo"], 1);
 }
 
+/// The leeway prolongs every `exp`: a login's, on top of which there is the grace, and a subscription token's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leeway_prolongs_every_token() {
+    let server = Server::with(|config| {
+        granting(config);
+        config.auth.leeway = Duration::from_millis(1200);
+        config.auth.expiry_grace = Duration::from_millis(300);
+    })
+    .await;
+    let over = token::in_seconds(-0.5);
+    let mut ann = connect(&server, "ann", &json!({"exp": over})).await;
+    assert_eq!(ann.event("token_expiring").await["expires_at"].as_f64().map(f64::floor), Some((over * 1000.0).floor()));
+    let mut bob = connect(&server, "bob", &json!({})).await;
+    let token = token::of("bob", &json!({"channel": "room:a", "exp": over}));
+    bob.ask("subscribe", json!({"channel": "room:a", "token": token})).await;
+    assert_eq!(bob.event("unsubscribed").await["code"], "token_expired");
+    assert!(token::in_seconds(0.0) >= over + 1.2, "not before the leeway is over");
+    let late = bob.refusal("subscribe", json!({"channel": "room:a", "token": token})).await;
+    assert_eq!(late, "token_expired");
+    assert_eq!(ann.closed().await.0, 4002);
+    assert!(token::in_seconds(0.0) >= over + 1.5, "nor before the grace is");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscription_token_ends_its_subscription() {
     let server = Server::with(|config| {
         granting(config);
+        config.auth.leeway = Duration::ZERO;
         config.auth.expiry_grace = Duration::from_millis(200);
     })
     .await;

@@ -20,8 +20,8 @@ async fn published(n: u64) -> (Server, Client, String) {
     (server, publisher, epoch)
 }
 
-/// Subscribes on a new connection. The answer is `expect` plus channel, epoch and newest offset; then come the
-/// publications from `first` to the newest, and one that is published afterwards.
+/// Subscribes on a new connection. The answer is `expect` plus channel, epoch, newest offset, and where the cursor
+/// stands, which is before `first`, and from where another client may go on; then come the publications from `first` to the newest, and one that is published afterwards.
 async fn check(channel: &mut (Server, Client, String, u64), how: Value, expect: Value, first: u64) {
     let (server, publisher, epoch, top) = channel;
     let mut payload = how.clone();
@@ -29,9 +29,14 @@ async fn check(channel: &mut (Server, Client, String, u64), how: Value, expect: 
     let mut client = server.connect().await;
     let mut answer = subscribe(&mut client, payload).await;
     let fields = answer.as_object_mut().expect("an object");
-    let position = ["channel", "epoch", "offset"].map(|field| fields.remove(field));
-    assert_eq!(position, [json!(CHANNEL), json!(epoch), json!(top)].map(Some), "{how}");
+    let position = ["channel", "epoch", "offset", "after"].map(|field| fields.remove(field));
+    assert_eq!(position, [json!(CHANNEL), json!(epoch), json!(top), json!(first - 1)].map(Some), "{how}");
     assert_eq!(answer, expect, "{how}");
+    let mut other = server.connect().await;
+    let since = json!({"epoch": epoch, "offset": first - 1});
+    let resumed = subscribe(&mut other, json!({"channel": CHANNEL, "since": since})).await;
+    assert_eq!((&resumed["recovered"], &resumed["after"]), (&json!(true), &json!(first - 1)), "{how}");
+    comes(&mut other, CHANNEL, first..=*top).await;
     // Before one more is published, which drops the oldest.
     comes(&mut client, CHANNEL, first..=*top).await;
     *top += 1;

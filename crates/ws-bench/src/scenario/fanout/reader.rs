@@ -133,7 +133,8 @@ impl Tally {
                 }
             }
             Some(ServerMessage::Notification(Event::BroadcastGap(gap))) => {
-                self.orders[slot].gap(gap.missed, &mut self.faults);
+                // Without a number nothing is known to be missing, so what does not arrive is a fault.
+                self.orders[slot].gap(gap.missed.unwrap_or(0), &mut self.faults);
             }
             Some(ServerMessage::Error { id, error }) => {
                 self.errors.note(error);

@@ -142,6 +142,7 @@ mod tests {
             epoch: Some(epoch.into()),
             offset: Some(offset),
             gap,
+            ..SubscribeData::default()
         };
         match *step {
             Answered(recovered, epoch, offset) => client.answer(&answer(recovered, epoch, offset, None)),

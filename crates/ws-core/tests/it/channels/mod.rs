@@ -2,6 +2,7 @@
 //! all publications. Invariants 2, 3 and 5 of the architecture.
 
 mod ahead;
+mod behind;
 mod catch_up;
 mod late;
 mod reader;
@@ -16,7 +17,7 @@ use ws_core::engine::Engine;
 use ws_core::{ChannelOptions, Hub, Limits, OnLag};
 
 use self::reader::{Asked, Reader, is_ephemeral};
-use self::record::Record;
+pub(crate) use self::record::Record;
 use crate::client::{hub_with, limits, options, settle};
 
 /// Publications that are kept in a channel.

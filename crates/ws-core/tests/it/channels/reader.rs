@@ -48,8 +48,6 @@ pub(super) struct ChannelCursor {
     pub(super) epoch: usize,
     /// The offset that comes next; in a channel without history, the count, and 0 before the first.
     pub(super) next: u64,
-    /// The expected offset is only an upper bound, because the engine answered before the hub did.
-    roughly: bool,
     /// It has caught up once: from then on, a reader whose socket is never full misses nothing.
     live: bool,
 }
@@ -135,7 +133,8 @@ impl Reader {
             Asked::Publish(_) => {}
             Asked::Unsubscribe(channel) => {
                 let cursor = self.cursors.remove(channel).expect("it was subscribed");
-                if !is_ephemeral(channel) && !cursor.roughly {
+                // Before its first publication this is `after` of the answer that it began with.
+                if !is_ephemeral(channel) {
                     self.known.insert(channel.clone(), (epoch(record, channel, cursor.epoch), cursor.next - 1));
                 }
             }
@@ -148,9 +147,9 @@ impl Reader {
 
     fn begin(&self, asked: &Asked, channel: &str, data: &Value, record: &Record) -> ChannelCursor {
         if is_ephemeral(channel) {
-            assert!(data["offset"].is_null() && data["epoch"].is_null(), "{data}");
+            assert!(["offset", "epoch", "after"].iter().all(|field| data.get(field).is_none()), "{data}");
             // Which one comes first is known when it comes.
-            return ChannelCursor { epoch: 0, next: 0, roughly: false, live: true };
+            return ChannelCursor { epoch: 0, next: 0, live: true };
         }
         let (name, top) = (data["epoch"].as_str().expect("an epoch"), data["offset"].as_u64().expect("an offset"));
         let epoch = number(record, channel, name);
@@ -176,8 +175,11 @@ impl Reader {
             Asked::Rewind(_, n) => oldest.max(top.saturating_sub(*n) + 1),
             _ => top + 1,
         };
-        let roughly = !self.exact && matches!(asked, Asked::Since(..) | Asked::Rewind(..)) && next == oldest;
-        ChannelCursor { epoch, next, roughly, live: next == top + 1 }
+        let after = data["after"].as_u64().expect("where the cursor stands");
+        // When the engine answered before the hub did, more may have been retained then.
+        let is_bound = !self.exact && matches!(asked, Asked::Since(..) | Asked::Rewind(..)) && next == oldest;
+        assert!(after + 1 == next || is_bound && after < next, "{data} after {asked:?}: {next} is next");
+        ChannelCursor { epoch, next: after + 1, live: after == top }
     }
 
     fn told(&mut self, data: &Value, record: &Record) {
@@ -194,14 +196,12 @@ impl Reader {
         let found = record.with(channel, |stream| offset_of(&stream.epochs.get(cursor.epoch)?.1, data));
         let offset = found.unwrap_or_else(|| panic!("never published in stream {}: {data}", cursor.epoch));
         if skips(channel) && (!keeps_up || !cursor.live) {
-            assert!(offset >= cursor.next || cursor.roughly, "goes back: {data}");
-        } else if cursor.roughly {
-            assert!(offset <= cursor.next, "{channel}: lost without a gap: {data} at {cursor:?}");
+            assert!(offset >= cursor.next, "goes back: {data}");
         } else {
             let begins = is_ephemeral(channel) && cursor.next == 0;
             assert!(begins || offset == cursor.next, "{channel}: doubled, out of order, or lost: {data} at {cursor:?}");
         }
-        (cursor.next, cursor.roughly) = (offset + 1, false);
+        cursor.next = offset + 1;
     }
 
     /// Checks the state after everything had time to arrive.
@@ -228,7 +228,7 @@ fn gap(cursor: &mut ChannelCursor, channel: &str, data: &Value, record: &Record,
     if let Some(name) = data["epoch"].as_str() {
         let epoch = number(record, channel, name);
         assert!(epoch > cursor.epoch, "an epoch that is over: {data}");
-        *cursor = ChannelCursor { epoch, next: 1, roughly: false, live: false };
+        *cursor = ChannelCursor { epoch, next: 1, live: false };
         return;
     }
     assert!(!keeps_up || !cursor.live, "a gap for a reader that keeps up: {data} at {cursor:?}");
@@ -238,9 +238,9 @@ fn gap(cursor: &mut ChannelCursor, channel: &str, data: &Value, record: &Record,
         return;
     }
     let (from, to) = (data["from"].as_u64().expect("from"), data["to"].as_u64().expect("to"));
-    assert!(from <= to && (from == cursor.next || cursor.roughly && from < cursor.next), "{data} at {cursor:?}");
+    assert!(from <= to && from == cursor.next, "{data} at {cursor:?}");
     assert!(!is_kept(record, channel, cursor.epoch, to), "gone, but still there: {data}");
-    (cursor.next, cursor.roughly) = (to + 1, false);
+    cursor.next = to + 1;
 }
 
 fn offset_of(all: &[String], data: &Value) -> Option<u64> {

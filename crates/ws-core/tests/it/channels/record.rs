@@ -1,7 +1,7 @@
 //! An engine that records what is published, for the model, and answers when the test says so.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use ws_core::engine::{
@@ -19,7 +19,7 @@ pub(super) struct Stream {
 
 /// A memory engine whose calls may be delayed until the test releases them.
 #[derive(Debug)]
-pub(super) struct Record(Arc<Inner>);
+pub(crate) struct Record(Arc<Inner>);
 
 type Call = Box<dyn FnOnce() + Send>;
 
@@ -30,6 +30,8 @@ struct Inner {
     late: usize,
     calls: Mutex<(usize, VecDeque<Call>)>,
     full: AtomicBool,
+    /// Its position is so many publications behind what it has told the hub.
+    behind: AtomicU64,
     sink: OnceLock<Arc<dyn EngineSink>>,
 }
 
@@ -41,10 +43,18 @@ impl std::fmt::Debug for Inner {
 
 impl Record {
     /// Of four calls, so many wait.
-    pub(super) fn new(late: usize) -> Self {
+    pub(crate) fn new(late: usize) -> Self {
         let memory = MemoryEngine::new(MemoryLimits { history_bytes_max: 1 << 30, idle_channels_max: 100 });
         let (streams, calls) = (Mutex::default(), Mutex::default());
-        Record(Arc::new(Inner { memory, streams, late, calls, full: AtomicBool::new(false), sink: OnceLock::new() }))
+        Record(Arc::new(Inner {
+            memory,
+            streams,
+            late,
+            calls,
+            full: AtomicBool::new(false),
+            behind: AtomicU64::new(0),
+            sink: OnceLock::new(),
+        }))
     }
 
     /// Says that it has room, or has none.
@@ -53,8 +63,13 @@ impl Record {
         self.0.sink.get().filter(|_| room).iter().for_each(|sink| sink.has_room());
     }
 
+    /// From now on its position is so many publications behind what it has told the hub.
+    pub(super) fn set_behind(&self, publications: u64) {
+        self.0.behind.store(publications, Ordering::Release);
+    }
+
     /// Releases the oldest delayed call. False if there is none.
-    pub(super) fn let_go(&self) -> bool {
+    pub(crate) fn let_go(&self) -> bool {
         let call = self.0.calls.lock().expect("no panic while locked").1.pop_front();
         call.map(|call| call()).is_some()
     }
@@ -142,8 +157,11 @@ impl Engine for Record {
         let (reverse, limit, bytes_max) = (query.reverse, query.limit, query.bytes_max);
         self.call(move |inner| {
             let query = HistoryQuery { channel: &channel, retention, after, before, reverse, limit, bytes_max };
-            let result = within(|done| inner.memory.history(query, done));
-            if let Ok(history) = &result {
+            let mut result = within(|done| inner.memory.history(query, done));
+            if let Ok(history) = &mut result {
+                history.top = history.top.saturating_sub(inner.behind.load(Ordering::Acquire));
+                let top = history.top;
+                history.publications.retain(|publication| publication.offset <= Some(top));
                 inner.with(&channel, |stream| _ = stream.of(history.epoch));
             }
             done(result);

@@ -1,8 +1,10 @@
 //! Tokens: logging in with and without one, what it grants, and what happens when it expires.
 
+mod checks;
 mod clock;
 mod keys;
 mod server;
+mod since;
 mod unauthenticated;
 
 use std::sync::Arc;
@@ -43,11 +45,12 @@ struct Written {
 impl Authenticator for Believer {
     fn check(&self, token: &str, unix_ms: u64) -> Result<Claims, TokenError> {
         let written: Written = serde_json::from_str(token).map_err(|error| TokenError::Invalid(error.to_string()))?;
+        let expires_at_ms = written.within.map(|within| unix_ms.saturating_add_signed(within));
         Ok(Claims {
             user: written.user,
             info: written.info,
-            expires_at_ms: written.within.map(|within| unix_ms.saturating_add_signed(within)),
-            has_expired: written.within.is_some_and(|within| within < -LEEWAY_MS),
+            expires_at_ms,
+            valid_until_ms: expires_at_ms.map(|at_ms| at_ms + LEEWAY_MS),
             channels: written.channels,
             grants: Grants {
                 subscribe: written.subscribe.into_iter().collect(),
@@ -60,7 +63,7 @@ impl Authenticator for Believer {
 }
 
 /// The leeway for clock skew in the tests.
-const LEEWAY_MS: i64 = 5_000;
+const LEEWAY_MS: u64 = 5_000;
 
 const NOTICE: Duration = Duration::from_secs(30);
 const GRACE: Duration = Duration::from_secs(25);
@@ -306,15 +309,17 @@ async fn a_refresh_ends_what_it_does_not_grant() {
 async fn a_token_runs_out() {
     let hub = hub();
     let mut ann = connect(&hub, &json!({"user": "ann", "within": 60_000}));
-    assert_eq!(ann.events(), ["connected"]);
+    let connected = ann.read().remove(0);
+    let expires_at = connected["data"]["expires_at"].as_u64().expect("a time");
+    assert_eq!(expires_at - connected["data"]["time"].as_u64().expect("a time"), 60_000);
     pass(Duration::from_secs(29), &mut ann).await;
     assert_eq!(ann.events(), [""; 0]);
     pass(Duration::from_secs(2), &mut ann).await;
     assert_eq!(ann.events(), ["token_expiring"]);
-    pass(Duration::from_secs(50), &mut ann).await;
+    pass(Duration::from_secs(57), &mut ann).await;
     ann.is_closed_with(None);
     assert_eq!(ann.ask("echo", &json!({"message": 1})), Ok(json!({"echo": 1})), "within the grace all goes on");
-    pass(Duration::from_secs(5), &mut ann).await;
+    pass(Duration::from_secs(3), &mut ann).await;
     ann.is_closed_with(Some(CloseCode::TokenExpired));
 }
 
@@ -344,20 +349,20 @@ async fn a_token_within_its_notice_is_reported_at_once() {
     let mut ann = connect(&hub, &json!({"user": "ann", "within": 5_000}));
     pass(Duration::from_secs(1), &mut ann).await;
     assert_eq!(ann.events(), ["connected", "token_expiring"]);
-    pass(Duration::from_secs(25), &mut ann).await;
+    pass(Duration::from_secs(32), &mut ann).await;
     ann.is_closed_with(None);
-    pass(Duration::from_secs(5), &mut ann).await;
+    pass(Duration::from_secs(3), &mut ann).await;
     ann.is_closed_with(Some(CloseCode::TokenExpired));
 }
 
-/// There is leeway for clock skew, but the grace is counted from the token's expiry.
+/// The leeway for clock skew prolongs a token's expiry, and the grace counts from there.
 #[tokio::test(start_paused = true)]
-async fn a_token_that_has_just_run_out_does_not_live_longer_for_that() {
+async fn a_token_that_has_just_run_out_lives_as_long_as_any() {
     let hub = hub();
     let mut other = connect(&hub, &json!({"user": "bob"}));
     pass(Duration::from_secs(10), &mut other).await;
     let mut ann = connect(&hub, &json!({"user": "ann", "within": -4_000}));
-    pass(Duration::from_secs(20), &mut ann).await;
+    pass(Duration::from_secs(25), &mut ann).await;
     assert_eq!(ann.events(), ["connected", "token_expiring"]);
     ann.is_closed_with(None);
     pass(Duration::from_secs(2), &mut ann).await;
@@ -373,18 +378,20 @@ async fn a_subscription_token_is_renewed_by_subscribing_again() {
         let token = json!({"user": "ann", "channel": "granted:a", "within": within});
         json!({"channel": "granted:a", "token": token.to_string()})
     };
-    let begun = ann.ask("subscribe", &with(20_000)).expect("it is in order");
+    let mut begun = ann.ask("subscribe", &with(20_000)).expect("it is in order");
     assert_eq!(begun["offset"], 0);
+    let after = begun.as_object_mut().and_then(|begun| begun.remove("after"));
+    assert_eq!(after, Some(json!(0)), "an answer to a renewal has none: the cursor stays where it is");
     assert_eq!(ann.subscribe("granted:a"), Err("permission_denied".to_owned()), "not without a token");
     pass(Duration::from_secs(10), &mut ann).await;
     assert_eq!(ann.ask("subscribe", &with(30_000)), Ok(begun.clone()));
-    assert_eq!(ann.ask("subscribe", &with(-1)), Err("token_expired".to_owned()), "and the one before stays");
+    assert_eq!(ann.ask("subscribe", &with(-6_000)), Err("token_expired".to_owned()), "and the one before stays");
     let mut since = with(30_000);
     since["since"] = json!({"epoch": begun["epoch"], "offset": 0});
     assert_eq!(ann.ask("subscribe", &since), Err("already_subscribed".to_owned()), "a place is no matter of time");
-    pass(Duration::from_secs(20), &mut ann).await;
+    pass(Duration::from_secs(34), &mut ann).await;
     assert_eq!(ann.events(), [""; 0]);
-    pass(Duration::from_secs(12), &mut ann).await;
+    pass(Duration::from_secs(2), &mut ann).await;
     assert_eq!(ann.events(), ["unsubscribed granted:a token_expired true"]);
 
     ann.subscribe("lobby").expect("everybody may");
@@ -405,7 +412,8 @@ async fn a_subscription_token_is_for_its_channel_its_user_and_its_time() {
     assert_eq!(with("granted:b", token.clone()), code("invalid_token"));
     assert_eq!(with("granted:a", json!({"user": "bob", "channel": "granted:a"})), code("invalid_token"));
     assert_eq!(with("granted:a", json!({"user": "ann"})), code("invalid_token"));
-    assert_eq!(with("granted:a", json!({"user": "ann", "channel": "granted:a", "within": -1})), code("token_expired"));
+    let expired = json!({"user": "ann", "channel": "granted:a", "within": -6_000});
+    assert_eq!(with("granted:a", expired), code("token_expired"));
     let server = json!({"user": "ann", "channel": "server:a"});
     assert_eq!(with("server:a", server), code("permission_denied"), "nobody is nobody");
     assert_eq!(with("granted:a", token), Ok(()));
@@ -418,7 +426,7 @@ async fn a_subscription_token_is_for_its_channel_its_user_and_its_time() {
     assert_eq!(ann.events(), [""; 0], "a refresh takes nothing away that has a token of its own");
     settle().await;
     ann.read();
-    pass(Duration::from_secs(39), &mut ann).await;
+    pass(Duration::from_secs(44), &mut ann).await;
     assert_eq!(ann.events(), [""; 0]);
     pass(Duration::from_secs(2), &mut ann).await;
     assert_eq!(ann.events(), ["unsubscribed granted:a token_expired true"]);

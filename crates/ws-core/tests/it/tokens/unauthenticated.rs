@@ -17,7 +17,9 @@ async fn unauthenticated_connections_get_nothing_and_count_nowhere() {
     assert_eq!((hub.connections(), hub.unauthenticated(), hub.admitted()), (1, 1, 2));
     assert_eq!(ann.ask("get_connections", &json!({})), Ok(json!({"count": 1})));
     assert_eq!(ann.ask("broadcast", &json!({"message": "first"})), Ok(json!({"recipients": 1})));
-    for action in ["fly", "echo", "broadcast", "get_connections", "subscribe", "publish", "get_history", "get_presence"]
+    assert_eq!(unauthenticated.ask("echo", &json!({"message": 1})), Ok(json!({"echo": 1})));
+    for action in
+        ["fly", "unsubscribe", "broadcast", "get_connections", "subscribe", "publish", "get_history", "get_presence"]
     {
         let refused = unauthenticated.ask(action, &json!({"message": 1, "channel": "a", "data": 1}));
         assert_eq!(refused, Err("unauthenticated".to_owned()), "{action}");
