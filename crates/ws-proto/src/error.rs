@@ -145,11 +145,12 @@ impl ErrorBody {
         ErrorBody { retry_after_ms, ..ErrorBody::new(ErrorCode::RateLimited, message) }
     }
 
-    /// The same error for a request that came over HTTP without an envelope: an `invalid_payload` names the field of the
-    /// body or of the query alone, `since.epoch` in place of `payload.since.epoch` (PROTOCOL section 3).
+    /// The same error for a request that came over HTTP without an envelope: it names the field of the body or of the query
+    /// alone, `since.epoch` in place of `payload.since.epoch` (PROTOCOL section 3).
     #[must_use]
     pub fn without_envelope(mut self) -> Self {
-        if self.code == ErrorCode::InvalidPayload {
+        use ErrorCode::{Conflict, InvalidPayload, StalePosition};
+        if matches!(self.code, InvalidPayload | Conflict | StalePosition) {
             let message = self.message.replace("`payload.", "`");
             self.message = match message.strip_prefix("`payload`") {
                 Some(what) => format!("the body{what}").into(),

@@ -8,12 +8,14 @@ use crate::limits::DEPTH_MAX;
 use crate::payload_path::payload_path;
 use crate::{nesting, raw};
 
-/// Decodes the payload of an action that came without an envelope, as the body of an HTTP request.
+/// Decodes what came without an envelope, as the body of an HTTP request. An empty body counts as `{}`.
 ///
 /// # Errors
-/// `malformed` when it is not JSON or nests deeper than [`DEPTH_MAX`]; otherwise `invalid_payload`, which names the
-/// field alone.
-pub fn decode_body<'a, P: Deserialize<'a>>(text: &'a str) -> Result<P, ErrorBody> {
+/// `malformed` when it is not JSON in UTF-8 or nests deeper than [`DEPTH_MAX`]; otherwise `invalid_payload`, which
+/// names the field alone.
+pub fn decode_body<'a, P: Deserialize<'a>>(body: &'a [u8]) -> Result<P, ErrorBody> {
+    let not_text = |error| ErrorBody::new(ErrorCode::Malformed, format!("the body is not UTF-8: {error}"));
+    let text = if body.is_empty() { "{}" } else { str::from_utf8(body).map_err(not_text)? };
     if nesting::exceeds(text, DEPTH_MAX) {
         return Err(too_deep());
     }
@@ -53,7 +55,7 @@ mod tests {
     fn bodies_name_the_field_alone() {
         use crate::action::Subscribe;
         let check = |text: &str, code: ErrorCode, expect: &str| {
-            let error = decode_body::<Subscribe<'_>>(text).expect_err(text);
+            let error = decode_body::<Subscribe<'_>>(text.as_bytes()).expect_err(text);
             assert!(error.code == code && error.message.starts_with(expect), "{text}: {error}");
         };
         let invalid = ErrorCode::InvalidPayload;
@@ -63,6 +65,10 @@ mod tests {
         check("[]", invalid, "the body: must be an object");
         check("{", ErrorCode::Malformed, "not valid JSON: ");
         check(&"[".repeat(200), ErrorCode::Malformed, "JSON nests deeper than 128 levels");
-        assert!(decode_body::<Subscribe<'_>>(r#" {"channel":"a"} "#).is_ok());
+        assert!(decode_body::<Subscribe<'_>>(br#" {"channel":"a"} "#).is_ok());
+        let missing = "invalid_payload: `channel`: missing field `channel`";
+        assert_eq!(decode_body::<Subscribe<'_>>(b"").expect_err("a field is missing").to_string(), missing);
+        let bytes = decode_body::<Subscribe<'_>>(b"\xff").expect_err("no text");
+        assert!(bytes.to_string().starts_with("malformed: the body is not UTF-8"), "{bytes}");
     }
 }

@@ -128,11 +128,12 @@ fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubSession
         addresses: AddressShares::new(options.sockets_per_ip_max),
         log: ConnectionLog::new(options.log_connections),
     });
+    let api = Api::new(hub.clone(), options.api_keys.clone(), options.version);
     Server {
         routes: Arc::new(HubRoutes {
             hub: hub.clone(),
-            api: Api::new(hub.clone(), options.api_keys.clone(), options.version),
-            metrics: Metrics::new(hub.clone(), options.version, options.log_lines_dropped, slots),
+            metrics: Metrics::new(hub.clone(), options.version, options.log_lines_dropped, slots, api.clone()),
+            api,
             sockets: socket_options.clone(),
             origins: options.allowed_origins.clone(),
             version: options.version,

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-use ws_proto::event::Notify;
+use ws_proto::event::{EndCode, Unsubscribed};
 use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 
 use super::answer::append_event;
@@ -13,19 +12,6 @@ use super::state::Session;
 use crate::options::ChannelOptions;
 use crate::state::{Call, What};
 use crate::subscription::StartAt;
-
-/// `unsubscribed` by the server API.
-#[derive(Debug, Serialize)]
-struct Unsubscribed<'a> {
-    channel: &'a str,
-    code: &'static str,
-    reason: &'static str,
-    retryable: bool,
-}
-
-impl Notify for Unsubscribed<'_> {
-    const EVENT: &'static str = "unsubscribed";
-}
 
 impl Session {
     /// Whether there are calls to be answered.
@@ -80,8 +66,9 @@ impl Session {
             let message = "the connection is not subscribed to the channel";
             return Err(ErrorBody::new(ErrorCode::NotSubscribed, message));
         }
-        let (code, reason) = ("unsubscribed", "the server has ended the subscription");
-        append_event(&Unsubscribed { channel, code, reason, retryable: false }, out);
+        let reason = "the server has ended the subscription".into();
+        let event = Unsubscribed { channel: channel.into(), code: EndCode::Unsubscribed, reason, retryable: false };
+        append_event(&event, out);
         Ok(())
     }
 }

@@ -4,14 +4,12 @@
 //! As in [`crate::action`], types with arbitrary JSON are generic over its type.
 
 mod batch;
-mod body;
 mod channels;
 mod connections;
 mod node;
 mod publications;
 
 pub use batch::{Batch, BatchData, BatchRequest, BatchResponse};
-pub use body::decode_body;
 pub use channels::{ChannelDetails, ChannelInfo, ChannelOptions, ChannelPage, OnLag};
 pub use connections::{
     ConnectionDetails, ConnectionInfo, ConnectionPage, Disconnect, SubscriptionInfo, UserConnections,

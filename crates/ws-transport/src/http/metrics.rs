@@ -3,6 +3,7 @@
 //! Values of labels come from the source, never from a request.
 
 use std::fmt;
+use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
@@ -14,6 +15,7 @@ use ws_core::{Count, Hub, Refusal};
 use ws_proto::action::ActionName;
 use ws_proto::{CloseCode, ErrorCode};
 
+use super::api::Api;
 use super::exposition::Format;
 use super::reply::Reply;
 use crate::process_memory::resident_bytes;
@@ -31,12 +33,19 @@ struct HubMetrics {
     version: &'static str,
     log_lines_dropped: &'static Count,
     slots: SocketSlots,
+    api: Arc<Api>,
 }
 
 impl Metrics {
-    pub(crate) fn new(hub: Hub, version: &'static str, log_lines_dropped: &'static Count, slots: SocketSlots) -> Self {
+    pub(crate) fn new(
+        hub: Hub,
+        version: &'static str,
+        log_lines_dropped: &'static Count,
+        slots: SocketSlots,
+        api: Arc<Api>,
+    ) -> Self {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(HubMetrics { hub, version, log_lines_dropped, slots }));
+        registry.register_collector(Box::new(HubMetrics { hub, version, log_lines_dropped, slots, api }));
         Metrics { registry }
     }
 
@@ -162,7 +171,14 @@ impl HubMetrics {
         labelled(encoder, "ws_errors", "Requests and frames refused, by error code", "code", &errors)?;
         let codes: Vec<_> = CloseCode::ALL.iter().map(|code| (code.as_u16().to_string(), *code)).collect();
         let closed: Vec<_> = codes.iter().map(|(name, code)| (name.as_str(), counters.closed(*code).get())).collect();
-        labelled(encoder, "ws_connections_closed", "Connections closed, by close code", "code", &closed)
+        labelled(encoder, "ws_connections_closed", "Connections closed, by close code", "code", &closed)?;
+        let mut api = encoder.encode_descriptor(
+            "ws_api_requests",
+            "Requests to the HTTP API, by route and status",
+            None,
+            counter(0).metric_type(),
+        )?;
+        self.api.requests().try_for_each(|(labels, count)| counter(count).encode(api.encode_family(&labels)?))
     }
 }
 

@@ -61,6 +61,7 @@ fn serve(write_timeout: Duration) -> Server {
         keep_alive: Duration::from_secs(75),
         sockets_per_ip_max: 0,
         tls: Some(files.load()),
+        api_keys: Vec::new(),
         version: "0",
         log_connections: LogConnections::Off,
         log_lines_dropped: &LINES_DROPPED,

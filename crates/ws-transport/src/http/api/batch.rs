@@ -7,15 +7,15 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use hyper::Method;
 use serde_json::value::RawValue;
-use ws_proto::api::{Batch, BatchData, BatchRequest, BatchResponse, decode_body};
+use ws_proto::api::{Batch, BatchData, BatchRequest, BatchResponse};
 use ws_proto::limits::BATCH_REQUESTS_MAX;
-use ws_proto::{ErrorBody, ErrorCode};
+use ws_proto::{ErrorBody, ErrorCode, decode_body};
 
 use super::call::{Call, Outcome, answer, in_batch};
 use super::key::ApiKey;
 use super::query::{Query, invalid};
 use super::resource::{Resource, Verb};
-use super::{Api, permitted};
+use super::{Api, found, permitted};
 use crate::limits::{BATCH_ANSWER_BYTES_MAX, BATCH_PARALLEL_MAX, BATCH_REFUSAL_BYTES, BATCH_WRITE_BYTES};
 
 /// POST: performs the requests in a task of their own, so that they go on if the caller is gone.
@@ -65,7 +65,7 @@ async fn perform_one(api: &Api, key: &ApiKey, request: &BatchRequest<'_, &RawVal
         Some((path, query)) => (path, Some(query)),
         None => (&*request.path, None),
     };
-    let (resource, verb) = permitted(key, &method(request), path)?;
+    let (resource, verb) = permitted(key, &method(request), found(Resource::at(path), path)?)?;
     if resource == Resource::Batch {
         return Err(ErrorBody::new(ErrorCode::NotAvailable, "a batch cannot hold another batch").into());
     }

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 use ws_core::Hub;
 use ws_proto::action::Broadcast;
-use ws_proto::api::decode_body;
+use ws_proto::decode_body;
 
 use super::call::{Call, Outcome, answer};
 

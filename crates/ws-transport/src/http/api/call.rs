@@ -67,7 +67,7 @@ pub(super) fn reply(outcome: Outcome) -> Reply {
     match outcome {
         Ok(json) => Reply::fresh_json(json),
         Err(Refused::Method(allowed)) => Reply::method_not_allowed(allowed),
-        Err(Refused::Error(error)) => Reply::protocol_error(&without_envelope(error)),
+        Err(Refused::Error(error)) => Reply::protocol_error(&error.without_envelope()),
     }
 }
 
@@ -80,15 +80,7 @@ pub(super) fn in_batch(outcome: Outcome) -> (u16, String) {
             let message = Reply::method_message(allowed);
             json!({ "error": { "code": Reply::METHOD_NOT_ALLOWED, "message": message } }).to_string()
         }
-        Err(Refused::Error(error)) => json!({ "error": without_envelope(error) }).to_string(),
+        Err(Refused::Error(error)) => json!({ "error": error.without_envelope() }).to_string(),
     };
     (status, body)
-}
-
-/// What the hub says of a field is said of a payload in an envelope. Here the field stands alone.
-fn without_envelope(mut error: ErrorBody) -> ErrorBody {
-    if error.message.contains("`payload.") {
-        error.message = error.message.replace("`payload.", "`").into();
-    }
-    error
 }

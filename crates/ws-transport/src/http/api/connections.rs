@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 use ws_core::Hub;
-use ws_proto::api::{Disconnect, UserConnections, decode_body};
-use ws_proto::{ErrorBody, ErrorCode};
+use ws_proto::api::{Disconnect, UserConnections};
+use ws_proto::{ErrorBody, ErrorCode, decode_body};
 
 use super::call::{Call, Outcome, answer, done};
 use super::query::Query;

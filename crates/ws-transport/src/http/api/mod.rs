@@ -14,6 +14,7 @@ mod node;
 mod presence;
 mod publications;
 mod query;
+mod requests;
 mod resource;
 mod subscriptions;
 
@@ -21,13 +22,15 @@ use std::sync::Arc;
 
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::http::request::Parts;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use tokio::sync::Semaphore;
 use ws_core::Hub;
+use ws_proto::ErrorBody;
 
 use self::call::{Call, Outcome, Refused, reply};
 pub use self::key::{ApiKey, ApiRights};
 use self::query::Query;
+use self::requests::Requests;
 use self::resource::{Resource, Verb};
 use super::body::Body;
 use super::reply::Reply;
@@ -47,52 +50,74 @@ pub(crate) struct Api {
     version: &'static str,
     /// Batches that may run at the same time.
     batches: Arc<Semaphore>,
+    requests: Requests,
 }
 
 impl Api {
     pub(crate) fn new(hub: Hub, keys: Vec<ApiKey>, version: &'static str) -> Arc<Self> {
-        Arc::new(Api { hub, keys, version, batches: Arc::new(Semaphore::new(BATCHES_MAX)) })
+        Arc::new(Api { hub, keys, version, batches: Arc::new(Semaphore::new(BATCHES_MAX)), requests: Requests::new() })
+    }
+
+    /// Requests since the start by route and status, each with its labels.
+    pub(super) fn requests(&self) -> impl Iterator<Item = ([(&'static str, &'static str); 2], u64)> {
+        self.requests.counts()
     }
 
     /// Answers a request whose path begins with [`PREFIX`].
     pub(super) async fn answer(self: &Arc<Self>, request: Request<Body>) -> Reply {
         let (head, body) = request.into_parts();
-        let key = match key::authenticate(&self.keys, &head.headers) {
-            Ok(key) => key,
-            Err(refused) => return Reply::protocol_error(&refused),
+        let path = head.uri.path();
+        let (key, resource) = match key::authenticate(&self.keys, &head.headers) {
+            Ok(key) => (key, Resource::at(path.strip_prefix(PREFIX).unwrap_or_default())),
+            Err(refused) => {
+                let refused = Reply::protocol_error(&refused);
+                self.requests.count(None, refused.status());
+                return refused;
+            }
         };
-        let answered = match self.answer_to(key, &head, body).await {
+        let route = resource.as_ref().ok().and_then(|resource| Some(resource.as_ref()?.route()));
+        let answered = match self.answer_to(key, resource, &head, body).await {
             Ok(outcome) => reply(outcome),
             Err(refused) => refused,
         };
-        tracing::debug!(key = key.name(), method = %head.method, path = head.uri.path(), status = answered.status(), "api");
+        let status = answered.status();
+        self.requests.count(route, status);
+        tracing::debug!(key = key.name(), method = %head.method, path, status, "api");
         answered
     }
 
     /// `Err`: refused before there was anything to perform.
-    async fn answer_to(self: &Arc<Self>, key: &ApiKey, head: &Parts, body: Body) -> Result<Outcome, Reply> {
-        let path = head.uri.path();
-        let below = path.strip_prefix(PREFIX).unwrap_or_default();
-        let (resource, verb) = match permitted(key, &head.method, below) {
+    async fn answer_to(
+        self: &Arc<Self>,
+        key: &ApiKey,
+        resource: Result<Option<Resource<'_>>, ErrorBody>,
+        head: &Parts,
+        body: Body,
+    ) -> Result<Outcome, Reply> {
+        let permitted = found(resource, head.uri.path()).and_then(|resource| permitted(key, &head.method, resource));
+        let (resource, verb) = match permitted {
             Ok(permitted) => permitted,
             Err(refused) => return Ok(Err(refused)),
-        };
-        let message_bytes_max = self.hub.limits().message_bytes_max;
-        let bytes_max = match (&resource, verb) {
-            (_, Verb::Get) => HTTP_IGNORED_BODY_BYTES_MAX,
-            (Resource::Batch, _) => message_bytes_max.saturating_mul(BATCH_BYTES_FACTOR),
-            _ => message_bytes_max,
         };
         if verb != Verb::Get {
             check_media_type(&head.headers)?;
         }
-        let body = body.read(bytes_max).await?;
+        let body = body.read(self.body_bytes_max(&resource, verb)).await?;
         if resource == Resource::Batch {
             return Ok(batch::run(self, key, body).await);
         }
         let idempotency_key = head.headers.get(IDEMPOTENCY_KEY).map(|key| key.as_bytes());
         let query = Query::new(head.uri.query());
         Ok(self.perform(&Call { resource, verb, query, body: &body, idempotency_key }).await)
+    }
+
+    fn body_bytes_max(&self, resource: &Resource<'_>, verb: Verb) -> usize {
+        let message_bytes_max = self.hub.limits().message_bytes_max;
+        match (resource, verb) {
+            (_, Verb::Get) => HTTP_IGNORED_BODY_BYTES_MAX,
+            (Resource::Batch, _) => message_bytes_max.saturating_mul(BATCH_BYTES_FACTOR),
+            _ => message_bytes_max,
+        }
     }
 
     /// A line for each resource and method. What is not here is not allowed, and was refused before.
@@ -120,9 +145,13 @@ impl Api {
     }
 }
 
-/// What a request names, if its key may do that.
-fn permitted<'a>(key: &ApiKey, method: &hyper::Method, path: &'a str) -> Result<(Resource<'a>, Verb), Refused> {
-    let resource = Resource::at(path)?.ok_or_else(|| Refused::not_found(&format!("{PREFIX}{path}")))?;
+/// The resource at a path, or 404.
+fn found<'a>(resource: Result<Option<Resource<'a>>, ErrorBody>, path: &str) -> Result<Resource<'a>, Refused> {
+    resource?.ok_or_else(|| Refused::not_found(path))
+}
+
+/// What a request does to a resource, if the resource takes that and the key may do it.
+fn permitted<'a>(key: &ApiKey, method: &Method, resource: Resource<'a>) -> Result<(Resource<'a>, Verb), Refused> {
     let verb = Verb::of(method).filter(|verb| resource.takes(*verb));
     let verb = verb.ok_or_else(|| Refused::Method(resource.allowed()))?;
     key.check(resource.right(verb))?;

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 use ws_core::Hub;
 use ws_proto::action::{GetHistory, Publish};
-use ws_proto::api::{Publication, decode_body};
-use ws_proto::{ErrorBody, ErrorCode, Position};
+use ws_proto::api::Publication;
+use ws_proto::{ErrorBody, ErrorCode, Position, decode_body};
 
 use super::call::{Call, Outcome, answer};
 use super::query::{Query, invalid};

@@ -91,22 +91,39 @@ impl<'a> Resource<'a> {
         }))
     }
 
-    /// Its path, with the names as in the documentation: for metrics and the log.
+    /// The paths of all resources, with the names as in the documentation.
+    pub(super) const ROUTES: [&'static str; 12] = [
+        "/channels/{channel}/publications",
+        "/channels",
+        "/channels/{channel}",
+        "/channels/{channel}/presence",
+        "/connections",
+        "/connections/{id}",
+        "/connections/{id}/subscriptions/{channel}",
+        "/users/{user}/subscriptions/{channel}",
+        "/users/{user}/connections",
+        "/broadcast",
+        "/batch",
+        "/node",
+    ];
+
+    /// Its path among [`ROUTES`](Self::ROUTES).
     pub(super) fn route(&self) -> &'static str {
-        match self {
-            Resource::Publications(_) => "/channels/{channel}/publications",
-            Resource::Channels => "/channels",
-            Resource::Channel(_) => "/channels/{channel}",
-            Resource::Presence(_) => "/channels/{channel}/presence",
-            Resource::Connections => "/connections",
-            Resource::Connection(_) => "/connections/{id}",
-            Resource::ConnectionSubscription(..) => "/connections/{id}/subscriptions/{channel}",
-            Resource::UserSubscription(..) => "/users/{user}/subscriptions/{channel}",
-            Resource::UserConnections(_) => "/users/{user}/connections",
-            Resource::Broadcast => "/broadcast",
-            Resource::Batch => "/batch",
-            Resource::Node => "/node",
-        }
+        let number = match self {
+            Resource::Publications(_) => 0,
+            Resource::Channels => 1,
+            Resource::Channel(_) => 2,
+            Resource::Presence(_) => 3,
+            Resource::Connections => 4,
+            Resource::Connection(_) => 5,
+            Resource::ConnectionSubscription(..) => 6,
+            Resource::UserSubscription(..) => 7,
+            Resource::UserConnections(_) => 8,
+            Resource::Broadcast => 9,
+            Resource::Batch => 10,
+            Resource::Node => 11,
+        };
+        Self::ROUTES[number]
     }
 
     /// The methods that it takes, for `Allow`.
@@ -190,6 +207,15 @@ mod tests {
         }
         for nothing in ["", "/", "/channels/", "/channels/a/", "/channels/a/b", "/Node", "channels", "/users/a"] {
             check(nothing, "nothing");
+        }
+    }
+
+    #[test]
+    fn every_route_is_a_path() {
+        for route in Resource::ROUTES {
+            let path = route.replace(['{', '}'], "");
+            let found = Resource::at(&path).ok().flatten().map(|resource| resource.route());
+            assert_eq!(found, Some(route));
         }
     }
 
