@@ -52,7 +52,7 @@ mod supervisor;
 mod sync;
 mod waiter;
 
-pub use access::{Auth, Authenticator, Claims, Grants, Identity, Patterns, Refusal, TokenError};
+pub use access::{Access, Auth, Authenticator, Claims, Grants, Identity, Mode, Patterns, Refusal, TokenError};
 pub use clock::Clock;
 pub use connection::{Attention, Connection, Outlet};
 pub use counters::{Count, Counters};
@@ -61,7 +61,7 @@ pub use heartbeat::{Heartbeat, HeartbeatMode};
 pub use hub::{Hub, HubOptions, Membership, Permit};
 pub use limits::Limits;
 pub use log_limit::LogLimit;
-pub use options::{Access, Actions, ChannelOptions, Namespaces, OnLag};
+pub use options::{Actions, ChannelOptions, Namespaces, OnLag};
 pub use session::{Flow, Session};
 pub use subscription::PresenceInfo;
 pub use supervisor::{Guard, Supervisor};

@@ -114,12 +114,14 @@ fn channels_and_namespaces_print_and_load() {
     let path = file(
         "channels.toml",
         "[channels]\nhistory_size = 50\npresence = false\n\n[namespaces.chat]\nhistory_ttl = '0s'\npresence = true\n\
-         join_leave = true\n\n[namespaces.'a.b']\n\n[engine.memory]\nhistory_bytes_max = '64MiB'\n",
+         join_leave = true\nread_history = ['subscriber', 'granted']\n\n[namespaces.'a.b']\n\n[engine.memory]\nhistory_bytes_max = '64MiB'\n",
     );
     let env = [
         ("WS_SERVER__CHANNELS__ON_LAG", "latest"),
         ("WS_SERVER__NAMESPACES__CHAT__HISTORY_SIZE", "7"),
         ("WS_SERVER__NAMESPACES__NEWS__PUBLISH", "nobody"),
+        ("WS_SERVER__CHANNELS__READ_PRESENCE", "subscriber, granted"),
+        ("WS_SERVER__ACTIONS__BROADCAST", "nobody"),
         ("WS_SERVER__LIMITS__MESSAGE_BYTES_MAX", "4MiB"),
     ];
     let ran = run(&env, &["print-config", "--config", &path]);
@@ -136,7 +138,9 @@ fn channels_and_namespaces_print_and_load() {
         ),
         "publish = \"nobody\"  # from WS_SERVER__NAMESPACES__NEWS__PUBLISH\n".to_owned(),
         "channel_log_bytes_max = \"8MiB\"  # raised to twice limits.message_bytes_max\n".to_owned(),
-        format!("[engine.memory]\nhistory_bytes_max = \"64MiB\"  # from {path}:13\n"),
+        format!("[engine.memory]\nhistory_bytes_max = \"64MiB\"  # from {path}:14\n"),
+        format!("read_history = [\"granted\", \"subscriber\"]  # from {path}:9\n"),
+        "read_presence = [\"granted\", \"subscriber\"]  # from WS_SERVER__CHANNELS__READ_PRESENCE\n".to_owned(),
     ] {
         assert!(ran.out.contains(&expect), "{expect} is in\n{}", ran.out);
     }
@@ -173,9 +177,11 @@ fn mistakes_in_channels_and_namespaces() {
         "WS_SERVER__NAMESPACES__CHAT__ON_LAG: namespaces.chat.on_lag: found \"drop\"".to_owned(),
     ];
     assert_eq!(heads, expect);
-    for hint in
-        ["anyone, authenticated, granted or nobody\n", "write true without quotes", "namespaces.\"chat:\".on_lag?"]
-    {
+    for hint in [
+        "anyone, authenticated, granted or nobody, or a list of which any suffices\n",
+        "write true without quotes",
+        "namespaces.\"chat:\".on_lag?",
+    ] {
         assert!(ran.err.contains(hint), "{hint} is in {}", ran.err);
     }
 }

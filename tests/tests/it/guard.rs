@@ -112,9 +112,9 @@ async fn a_client_that_asks_too_often_is_told_when_to_ask_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn actions_have_modes() {
     for (access, code) in [
-        (Access::Nobody, "permission_denied"),
-        (Access::Granted, "permission_denied"),
-        (Access::Authenticated, "unauthenticated"),
+        (Access::NOBODY, "permission_denied"),
+        (Access::GRANTED, "unauthenticated"),
+        (Access::AUTHENTICATED, "unauthenticated"),
     ] {
         let server = Server::with(|config| {
             config.actions.broadcast = access;

@@ -7,6 +7,7 @@
 //! All keys are in `sections`, and all sections in one `table`. Nothing here reads the process's environment: variables
 //! are passed in.
 
+mod access_keys;
 mod auth_key;
 mod auth_keys;
 mod channels;
@@ -29,7 +30,7 @@ mod value;
 mod warnings;
 
 pub use auth_key::AuthKey;
-pub use channels::{Access, Channels, OnLag};
+pub use channels::{Access, Channels, Mode, OnLag};
 pub use loaded::Loaded;
 pub use mistake::{Mistake, report};
 pub(crate) use nearest::nearest;

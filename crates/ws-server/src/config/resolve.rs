@@ -162,7 +162,7 @@ pub(crate) mod tests {
         ]);
         let (chat, news) = (&config.namespaces["chat"], &config.namespaces["news"]);
         assert_eq!((chat.history_size, chat.presence, chat.on_lag), (7, false, OnLag::Latest));
-        assert_eq!(*news, Channels { publish: Access::Nobody, ..config.channels });
+        assert_eq!(*news, Channels { publish: Access::NOBODY, ..config.channels });
         assert_eq!(config.namespaces.len(), 2);
     }
 

@@ -14,7 +14,7 @@ use super::auth_key::AuthKey;
 use super::channels::{Access, Channels};
 use super::key::section;
 use super::value::{
-    Addresses, Choice, DAY, GIB, KIB, MIB, MINUTE, MS, Origins, SecureUrl, bytes, count, text, time, words,
+    Addresses, Choice, DAY, GIB, KIB, MIB, MINUTE, MS, Origins, SecureUrl, bytes, count, modes, text, time, words,
 };
 
 /// How the log is written.
@@ -163,9 +163,9 @@ section! {
     /// Who may use actions that are not about a channel.
     pub struct Actions {
         /// Who may send a message to all connections.
-        broadcast: Access = "anyone", words().but(Access::Subscriber);
+        broadcast: Access = "anyone", modes().without_subscriber();
         /// Who may ask how many connections there are.
-        get_connections: Access = "anyone", words().but(Access::Subscriber);
+        get_connections: Access = "anyone", modes().without_subscriber();
     }
 }
 
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(config.heartbeat.interval, Duration::from_secs(25));
         assert_eq!(config.drain.grace, Duration::from_secs(30));
         assert_eq!(config.channels.history_ttl, Duration::from_secs(300));
-        assert_eq!(config.channels.read_history, Access::Subscriber);
+        assert_eq!(config.channels.read_history, Access::SUBSCRIBER);
         assert!(config.channels.presence && !config.channels.join_leave);
         assert!(config.namespaces.is_empty());
         assert_eq!(config.engine.memory.history_bytes_max, 512 << 20);

@@ -1,12 +1,12 @@
 //! Checks whether the keys that a value needs are set.
 
-use crate::config::channels::{Access, Channels};
+use crate::config::access_keys::{access_keys, needs_token};
+use crate::config::channels::Access;
 use crate::config::loaded::Loaded;
 use crate::config::mistake::{Mistake, any_invalid};
 use crate::config::name::{KeyName, SectionPath};
-use crate::config::namespaces::Namespaces;
 use crate::config::sections::EngineType;
-use crate::config::value::{Setting, words};
+use crate::config::value::{Setting, modes};
 
 /// Values that need another key which is not set.
 pub(crate) fn validate_requirements(loaded: &Loaded, mistakes: &[Mistake]) -> Vec<Mistake> {
@@ -90,37 +90,14 @@ fn nobody_can_connect(loaded: &Loaded) -> Option<Mistake> {
     (!loaded.config.auth.anonymous).then(|| mistake_at(loaded, name, found, allowed, "nobody could connect"))
 }
 
-type Mode<T> = (&'static str, fn(&T) -> Access);
-
-const OF_CHANNELS: [Mode<Channels>; 4] = [
-    ("subscribe", |channels| channels.subscribe),
-    ("publish", |channels| channels.publish),
-    ("read_history", |channels| channels.read_history),
-    ("read_presence", |channels| channels.read_presence),
-];
-
-/// Access modes that only a token can meet. An inherited mode is reported where it was set.
+/// Modes that only a token can meet. An inherited mode is reported where it was set.
 fn modes_without_keys(loaded: &Loaded) -> Vec<Mistake> {
-    let config = &loaded.config;
-    let namespaces = config.namespaces.iter().map(|(name, channels)| (Namespaces::path(name), channels));
-    let sections = std::iter::once((SectionPath::from("channels"), &config.channels)).chain(namespaces);
-    let of_channels = sections.flat_map(|(section, channels)| {
-        OF_CHANNELS.map(|(key, mode)| (KeyName { section: section.clone(), key: key.to_owned() }, mode(channels)))
-    });
-    let actions = [("broadcast", config.actions.broadcast), ("get_connections", config.actions.get_connections)];
-    let of_actions = actions.map(|(key, mode)| (KeyName::new("actions", key), mode));
-    let needs_token = |mode: &Access| matches!(mode, Access::Authenticated | Access::Granted);
-    let set =
-        of_channels.chain(of_actions).filter(|(name, mode)| needs_token(mode) && loaded.origins.contains_key(name));
-    let mistake = |(name, mode): (KeyName, Access)| {
-        let found = format!("{}, while there are no keys for tokens", mode.show(&words()));
-        mistake_at(
-            loaded,
-            name,
-            found,
-            "this mode with keys ([[auth.keys]] or auth.jwks_url), or another mode",
-            "nobody could meet it",
-        )
+    let all = access_keys(&loaded.config).into_iter();
+    let set = all.filter(|(name, access)| needs_token(*access) && loaded.origins.contains_key(name));
+    let mistake = |(name, access): (KeyName, Access)| {
+        let found = format!("{}, while there are no keys for tokens", access.show(&modes()));
+        let allowed = "this mode with keys ([[auth.keys]] or auth.jwks_url), or another mode";
+        mistake_at(loaded, name, found, allowed, "nobody could meet it")
     };
     set.map(mistake).collect()
 }
@@ -196,10 +173,14 @@ mod tests {
         check(
             &[("NAMESPACES__CHAT__READ_HISTORY", "authenticated"), ("ACTIONS__BROADCAST", "granted")],
             &[
-                &line("NAMESPACES__CHAT__READ_HISTORY", "namespaces.chat.read_history", "authenticated"),
                 &line("ACTIONS__BROADCAST", "actions.broadcast", "granted"),
+                &line("NAMESPACES__CHAT__READ_HISTORY", "namespaces.chat.read_history", "authenticated"),
             ],
         );
+        check(&[("CHANNELS__PUBLISH", "granted,subscriber")], &[]);
+        let both =
+            line("CHANNELS__PUBLISH", "channels.publish", "X").replace("\"X\"", "[\"authenticated\", \"granted\"]");
+        check(&[("CHANNELS__PUBLISH", "granted,authenticated")], &[&both]);
         check(&[("CHANNELS__SUBSCRIBE", "granted"), SECRET], &[]);
         check(&[("CHANNELS__SUBSCRIBE", "nobody")], &[]);
     }

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::{InvalidValue, Setting, Typed};
+use super::{InvalidValue, Setting, Typed, split};
 
 /// A list of addresses, not empty and without duplicates.
 #[derive(Clone, Copy, Debug)]
@@ -33,17 +33,6 @@ impl Setting for Vec<SocketAddr> {
 
     fn allowed(_: &Addresses) -> String {
         "IP:PORT, [IPv6]:PORT or localhost:PORT (which is 127.0.0.1), or several of them".to_owned()
-    }
-}
-
-/// The entries of a list, or of a text from outside a file, where commas separate them.
-fn split(typed: &Typed) -> Vec<Typed> {
-    match typed {
-        Typed::List(items) => items.iter().flat_map(split).collect(),
-        Typed::Bare(text) => text.split(',').map(|part| Typed::Bare(part.trim_ascii().to_owned())).collect(),
-        Typed::Quoted(_) | Typed::Integer(_) | Typed::Boolean(_) | Typed::Section | Typed::Other(_) => {
-            vec![typed.clone()]
-        }
     }
 }
 

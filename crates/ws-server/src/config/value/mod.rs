@@ -4,6 +4,7 @@
 
 mod address;
 mod choice;
+mod modes;
 mod number;
 mod optional;
 mod origin;
@@ -17,6 +18,7 @@ use std::fmt;
 
 pub(crate) use address::Addresses;
 pub(crate) use choice::{Choice, words};
+pub(crate) use modes::modes;
 pub(crate) use number::{GIB, KIB, MIB, bytes, count};
 pub(crate) use origin::Origins;
 pub use text::Secret;
@@ -123,6 +125,17 @@ pub(crate) fn default<T: Setting>(rule: &T::Rule, text: &str) -> T {
 fn whole(text: &str) -> Option<u64> {
     let proper = text.split('_').all(|group| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit()));
     proper.then(|| text.replace('_', "").parse().ok())?
+}
+
+/// The entries of a list, or of a text from outside a file, where commas separate them.
+fn split(typed: &Typed) -> Vec<Typed> {
+    match typed {
+        Typed::List(items) => items.iter().flat_map(split).collect(),
+        Typed::Bare(text) => text.split(',').map(|part| Typed::Bare(part.trim_ascii().to_owned())).collect(),
+        Typed::Quoted(_) | Typed::Integer(_) | Typed::Boolean(_) | Typed::Section | Typed::Other(_) => {
+            vec![typed.clone()]
+        }
+    }
 }
 
 /// Splits `250ms` into the digits and the unit.
