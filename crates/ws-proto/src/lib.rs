@@ -65,6 +65,7 @@ pub mod limits;
 mod nesting;
 mod owned;
 mod payload_path;
+mod payload_reason;
 mod position;
 pub mod publication;
 mod raw;
