@@ -134,7 +134,8 @@ impl Session {
     fn take_from_rate(&mut self, now_ms: u64) -> Result<(), ErrorBody> {
         let rate = self.membership.shared().request_rate;
         self.rate_bucket = rate.take(self.rate_bucket, now_ms).map_err(|wait_ms| {
-            let mut error = ErrorBody::new(ErrorCode::RateLimited, "this connection sends more requests than it may");
+            let message = "this connection sends more requests than it may (limits.requests_per_second)";
+            let mut error = ErrorBody::new(ErrorCode::RateLimited, message);
             error.retry_after_ms = Some(wait_ms);
             error
         })?;

@@ -14,7 +14,7 @@ use super::read_only::read_only;
 use super::reply::Reply;
 use super::routes::{Answer, Routes};
 use super::ws::{self, Accepted};
-use super::{health, pages, ready};
+use super::{health, nowhere, pages, ready};
 use crate::socket::SocketOptions;
 
 /// The paths of a hub.
@@ -37,6 +37,9 @@ impl Routes for HubRoutes {
         if request.uri().path() == "/ws" {
             return self.websocket(&request, peer);
         }
+        if nowhere::wants_websocket(&request) {
+            return Answer::Reply(self.logged(nowhere::no_websocket(request.uri().path()), peer));
+        }
         Answer::Reply(match check_host(&request) {
             Ok(()) => self.resource(request).await,
             Err(refused) => refused,
@@ -48,11 +51,14 @@ impl HubRoutes {
     fn websocket(&self, request: &Request<Body>, peer: IpAddr) -> Answer<Accepted> {
         match ws::accept(&self.hub, &self.origins, request, peer) {
             Ok((switching, accepted)) => Answer::Upgrade(switching, accepted),
-            Err(refused) => {
-                self.sockets.log.refused(peer, Some(refused.status()), refused.reason());
-                Answer::Reply(refused)
-            }
+            Err(refused) => Answer::Reply(self.logged(refused, peer)),
         }
+    }
+
+    /// A refused handshake, which goes to the log of connections.
+    fn logged(&self, refused: Reply, peer: IpAddr) -> Reply {
+        self.sockets.log.refused(peer, Some(refused.status()), refused.reason());
+        refused
     }
 
     /// A line for each resource. One that can wait, or takes a body, is awaited here.
@@ -63,7 +69,7 @@ impl HubRoutes {
             "/metrics" => read_only(request, || self.metrics.reply()).await,
             path => match pages::find(path) {
                 Some(page) => read_only(request, || page.reply()).await,
-                None => Reply::not_found(path),
+                None => nowhere::not_found(path),
             },
         }
     }

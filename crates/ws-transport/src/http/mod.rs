@@ -11,6 +11,7 @@ mod health;
 mod host;
 mod hub_routes;
 mod metrics;
+mod nowhere;
 mod origin;
 mod pages;
 mod query;

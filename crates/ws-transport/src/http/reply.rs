@@ -66,11 +66,6 @@ impl Reply {
         reply
     }
 
-    /// 404.
-    pub(crate) fn not_found(path: &str) -> Self {
-        Reply::refusal(ErrorCode::NotFound, &format!("nothing at {path}"))
-    }
-
     /// 405, with the allowed methods.
     pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
         let message = format!("this path takes {allowed}");
