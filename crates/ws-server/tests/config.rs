@@ -288,8 +288,12 @@ fn there_is_room_for_a_connection() {
         assert!(told.contains("limits.connections_max: found a limit of 64 open files"), "{told}");
     }
     let (code, told) = run_under(65, "check-config");
+    assert_eq!((code, told.contains("open files")), (Some(0), false), "the default is no promise: {told}");
+    let path = file("too-many.toml", "limits.connections_max = 2\n");
+    let (code, told) = run_under(65, &format!("check-config --config {path}"));
     assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("warning: limits.connections_max is 100000, and 1 connections fit"), "{told}");
+    let warning = format!("warning: {path}:1: limits.connections_max is 2, and 1 connections fit");
+    assert!(told.contains(&warning), "{told}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod access_keys;
 mod auth_key;
 mod auth_keys;
 mod channels;
+mod elsewhere;
 mod env;
 mod file;
 mod key;
@@ -34,6 +35,7 @@ pub use channels::{Access, Channels, Mode, OnLag};
 pub use loaded::Loaded;
 pub use mistake::{Mistake, report};
 pub(crate) use nearest::nearest;
+pub(crate) use resolve::key_called;
 pub use sections::{
     Actions, Auth, Config, Drain, Engine, EngineType, Fsync, Heartbeat, Limits, LogFormat, MemoryEngine, SqliteEngine,
     Tls,

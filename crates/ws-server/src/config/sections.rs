@@ -185,7 +185,8 @@ section! {
     pub struct Drain {
         /// Longest time from the signal to the exit.
         grace: Duration = "30s", time(MS, DAY).zero("connections are closed at once");
-        /// The window over which the reconnects of clients are spread.
+        /// The longest time over which the reconnects of clients are spread. With few clients it is shorter: 1 ms for
+        /// each, and at least 1 s.
         reconnect_spread: Duration = "10s", time(MS, DAY).zero("all may reconnect at once");
     }
 }

@@ -3,6 +3,7 @@
 mod blocks;
 mod likeness;
 mod links;
+mod operations;
 mod reader;
 mod source_files;
 mod translation;

@@ -58,14 +58,15 @@ fn address_twice(loaded: &Loaded) -> Option<Mistake> {
     let addrs = &loaded.config.addr;
     let covers = |all: &std::net::SocketAddr, one: &std::net::SocketAddr| {
         all.ip().is_unspecified()
-            && !one.ip().is_unspecified()
-            && all.is_ipv4() == one.is_ipv4()
+            && all != one
+            && (all.is_ipv4() == one.is_ipv4() || all.is_ipv6())
             && all.port() == one.port()
     };
     let pairs = addrs.iter().flat_map(|all| addrs.iter().map(move |one| (all, one)));
     let (all, one) = pairs.into_iter().find(|(all, one)| all.port() != 0 && covers(all, one))?;
     let found = format!("{one} as well as {all}, which includes it");
-    Some(mistake_at(loaded, KeyName::new("", "addr"), found, "one of the two", ""))
+    let hint = if all.is_ipv4() == one.is_ipv4() { "" } else { "[::] covers IPv4 already" };
+    Some(mistake_at(loaded, KeyName::new("", "addr"), found, "one of the two", hint))
 }
 
 /// A provider issues tokens for many services. Only the audience says that a token is for this one.
@@ -140,7 +141,16 @@ mod tests {
             &["WS_SERVER__ADDR: addr: found 127.0.0.1:80 as well as 0.0.0.0:80, which includes it | allowed: one \
                of the two"],
         );
-        check(&[("ADDR", "127.0.0.1:80,0.0.0.0:81,[::]:80")], &[]);
+        let covered = |other: &str| {
+            format!(
+                "WS_SERVER__ADDR: addr: found {other} as well as [::]:80, which includes it | allowed: one of the two | \
+                 [::] covers IPv4 already"
+            )
+        };
+        check(&[("ADDR", "0.0.0.0:80,[::]:80")], &[&covered("0.0.0.0:80")]);
+        check(&[("ADDR", "[::]:80,127.0.0.1:80")], &[&covered("127.0.0.1:80")]);
+        check(&[("ADDR", "127.0.0.1:80,0.0.0.0:81,[::]:82,[::1]:80")], &[]);
+        check(&[("ADDR", "0.0.0.0:80,[::1]:80")], &[]);
         check(&[("ADDR", "127.0.0.1:0,0.0.0.0:0")], &[]);
     }
 

@@ -138,6 +138,13 @@ fn split(typed: &Typed) -> Vec<Typed> {
     }
 }
 
+/// How other programs say that there is no limit, or that something is off.
+fn says_none(text: &str) -> bool {
+    let words =
+        ["-1", "off", "no", "none", "never", "disabled", "unlimited", "infinite", "infinity", "forever", "false"];
+    words.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
 /// Splits `250ms` into the digits and the unit.
 fn number_and_unit(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len()))
