@@ -42,7 +42,7 @@ pub use sections::{
 };
 pub use show::reference;
 pub use source::{Source, Sources};
-pub use value::{Secret, SecureUrl, duration};
+pub use value::{Secret, SecureUrl, duration, duration_meant};
 pub use warnings::Warning;
 
 use name::KeyName;

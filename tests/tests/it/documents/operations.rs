@@ -7,7 +7,7 @@ use std::process::Command;
 
 use ws_server::config::{Sources, load, report};
 
-use super::blocks::{Block, Kind, blocks, commands};
+use super::blocks::{Block, Kind, blocks, commands, without};
 use super::document;
 use crate::SERVER;
 
@@ -15,16 +15,7 @@ const SECRET: (&str, &str) = ("WS_SERVER__AUTH__KEYS__0__SECRET", "a secret that
 
 /// The document without its blocks in languages that are not ours.
 fn examples() -> Vec<Block> {
-    let text = document("docs/OPERATIONS.md");
-    let foreign = ["```ini", "```yaml", "```nginx"];
-    let mut is_foreign = false;
-    let kept = text.lines().map(|line| {
-        is_foreign |= foreign.contains(&line);
-        let kept = if is_foreign { "" } else { line };
-        is_foreign &= line != "```";
-        kept
-    });
-    blocks(&kept.collect::<Vec<_>>().join("\n"))
+    blocks(&without(&document("docs/OPERATIONS.md"), &["ini", "yaml", "nginx"]))
 }
 
 /// Loads a file with these variables; the report of its mistakes.

@@ -23,8 +23,8 @@ pub(crate) use number::{GIB, KIB, MIB, bytes, count};
 pub(crate) use origin::Origins;
 pub use text::Secret;
 pub(crate) use text::text;
-pub use time::duration;
 pub(crate) use time::{DAY, MINUTE, MS, time};
+pub use time::{duration, duration_meant};
 pub use url::SecureUrl;
 
 /// A value as typed in its source, before parsing.

@@ -77,6 +77,12 @@ pub fn duration(text: &str) -> Option<Duration> {
     parse(text.trim_ascii())
 }
 
+/// How the configuration writes a duration that is written otherwise.
+#[must_use]
+pub fn duration_meant(text: &str) -> Option<String> {
+    loose(text).map(plain)
+}
+
 fn parse(text: &str) -> Option<Duration> {
     let (digits, unit) = number_and_unit(text);
     let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
