@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::access::Access;
-use crate::engine::Retention;
+use crate::modes::Access;
+use crate::retention::Retention;
 
 /// The options of the channels of one namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The limit of open files: every connection is one. Raised as far as the system allows.
 
-use crate::config::{Config, Loaded, Mistake, Source, Warning};
+use crate::config::{Config, ConfigError, Loaded, Source, Warning};
 
 /// Open files other than connections: listening sockets, the poller, standard streams, databases.
 const RESERVED: u64 = 64;
@@ -18,7 +18,7 @@ pub fn raise(config: &Config) {
 
 /// A mistake if the limit leaves no room for a connection.
 #[must_use]
-pub fn check() -> Option<Mistake> {
+pub fn check() -> Option<ConfigError> {
     no_room(hard_limit())
 }
 
@@ -34,8 +34,8 @@ fn hard_limit() -> u64 {
     rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(u64::MAX, |(_, hard)| hard)
 }
 
-fn no_room(limit: u64) -> Option<Mistake> {
-    (room(limit) == 0).then(|| Mistake {
+fn no_room(limit: u64) -> Option<ConfigError> {
+    (room(limit) == 0).then(|| ConfigError {
         source: Source::Key("limits.connections_max".to_owned()),
         key: String::new(),
         found: format!("a limit of {limit} open files, which leaves no room for a connection"),

@@ -12,8 +12,9 @@
 
 use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 
-use super::modes::{Access, Mode};
-use super::{Grants, Identity, Patterns};
+use super::grants::{Grants, Patterns};
+use super::identity::Identity;
+use crate::modes::{Access, Mode};
 
 /// Something that access rules apply to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

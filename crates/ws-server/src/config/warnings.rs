@@ -5,11 +5,10 @@ use std::fmt;
 
 use ws_transport::AllowedOrigin;
 
-use super::Config;
 use super::access_keys::{access_keys, idle_mode};
 use super::loaded::Loaded;
 use super::name::{KeyName, SectionPath};
-use super::sections::{EngineType, Fsync};
+use super::sections::{Config, EngineType, Fsync};
 use super::source::Source;
 use super::table::SECTIONS;
 

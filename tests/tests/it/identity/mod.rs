@@ -5,7 +5,7 @@ mod key_set;
 mod modes;
 mod operator;
 mod refresh;
-mod strangers;
+mod unauthenticated;
 
 use ws_core::Access;
 use ws_server::config::{Channels, Config};

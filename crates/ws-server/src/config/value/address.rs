@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::{InvalidValue, Setting, Typed, split};
+use super::setting::{InvalidValue, Setting, Typed};
 
 /// A list of addresses, not empty and without duplicates.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ impl Setting for Vec<SocketAddr> {
 
     fn read(_: &Addresses, typed: &Typed) -> Result<Self, InvalidValue> {
         let mut list = Self::new();
-        for item in split(typed) {
+        for item in typed.items() {
             let text = item.text().ok_or_else(|| no_text(&item))?;
             let addr = parse(text).map_err(|hint| item.invalid_because(hint))?;
             if addr.port() != 0 && list.contains(&addr) {

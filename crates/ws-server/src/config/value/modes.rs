@@ -2,7 +2,7 @@
 
 use ws_core::{Access, Mode};
 
-use super::{InvalidValue, Setting, Typed, split};
+use super::setting::{InvalidValue, Setting, Typed};
 use crate::config::nearest::nearest;
 
 const NOBODY: &str = "nobody";
@@ -67,7 +67,7 @@ impl Setting for Access {
     type Rule = Modes;
 
     fn read(rule: &Modes, typed: &Typed) -> Result<Self, InvalidValue> {
-        let items = split(typed);
+        let items = typed.items();
         let mut access = Access::NOBODY;
         for item in &items {
             let Some(mode) = rule.mode(item)? else { continue };
