@@ -130,7 +130,7 @@ async fn a_server_without_clients_ends_at_once() {
 
 /// A process with clients exits cleanly on this signal.
 async fn ends_well(signal: Signal, name: &str) {
-    let variables = [("WS_SERVER__DRAIN__RECONNECT_SPREAD", "3s"), ("WS_SERVER__DRAIN__GRACE", "20s")];
+    let variables = [("WS_SERVER__DRAIN__RECONNECT_SPREAD", "700ms"), ("WS_SERVER__DRAIN__GRACE", "20s")];
     let mut server = Process::start(SERVER, &variables).await;
     let mut clients = Vec::with_capacity(CLIENTS);
     for _ in 0..CLIENTS {
@@ -138,7 +138,7 @@ async fn ends_well(signal: Signal, name: &str) {
     }
     server.signal(signal).await;
     let slots = goodbyes(clients).await;
-    cover(slots, 3000);
+    cover(slots, 700);
     assert!(server.logged("shutting down").await.contains(name));
     assert_eq!(server.exit_code().await, Some(0));
 }

@@ -47,7 +47,7 @@ async fn who_looks_elsewhere_for_the_websocket_is_told_where_it_is() {
     for path in ["/", "/ws/", "/chat", "/health"] {
         let mut socket = Raw::connect(server.addr()).await;
         socket.write(raw::handshake(path).as_bytes()).await;
-        let said = message(socket.response(false).await);
+        let said = message(socket.response(true).await);
         assert_eq!(said, format!("no WebSocket at {path}: the WebSocket is at /ws"));
     }
 }
