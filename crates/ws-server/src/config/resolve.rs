@@ -93,10 +93,12 @@ fn unknown_key(source: Source, name: &KeyName) -> ConfigError {
     ConfigError { source, key: name.to_string(), found: "an unknown key".to_owned(), allowed, hint }
 }
 
-/// Whether its own section has a key that it resembles.
+/// Whether its own section has a key that differs in a letter.
 fn is_near(name: &KeyName) -> bool {
     let here = SECTIONS.iter().find(|section| section.owns(&name.section));
-    here.is_some_and(|section| section.facts().iter().any(|facts| distance(&name.key, facts.name).is_some()))
+    here.is_some_and(|section| {
+        section.facts().iter().any(|facts| distance(&name.key, facts.name).is_some_and(|letters| letters <= 1))
+    })
 }
 
 /// The key of this name, or of a similar one, or of one that it has elsewhere.
@@ -137,6 +139,12 @@ pub(crate) mod tests {
         let allowed =
             format!("found an unknown key | allowed: addr, log_format, log_connections, and the sections {sections}");
         check(&[("PORT", "1")], &[&format!("WS_SERVER__PORT: port: {allowed} | did you mean WS_SERVER__ADDR?")]);
+        check(
+            &[("MAX_CONNECTIONS", "1")],
+            &[&format!(
+                "WS_SERVER__MAX_CONNECTIONS: max_connections: {allowed} | did you mean WS_SERVER__LIMITS__CONNECTIONS_MAX?"
+            )],
+        );
         check(
             &[("LOG_LEVEL", "debug")],
             &[&format!(
