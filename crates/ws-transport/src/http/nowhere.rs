@@ -30,7 +30,7 @@ pub(super) fn no_websocket(path: &str) -> Reply {
 pub(super) fn not_found(path: &str) -> Reply {
     let plain = path.trim_end_matches('/').to_ascii_lowercase();
     let is_below = |root: &&str| plain.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let advice = if ELSEWHERE.iter().any(|root| is_below(&root)) {
+    let advice = if ELSEWHERE.iter().any(is_below) {
         format!(": {WEBSOCKET}")
     } else if OTHERS.contains(&plain.as_str()) || pages::find(&plain).is_some() {
         format!(": did you mean {plain}?")
