@@ -33,7 +33,7 @@ fn start() -> Hub {
         limits,
         heartbeat: Heartbeat { interval_ms: 25_000, timeout_ms: 10_000 },
         namespaces: Namespaces { default: Arc::new(channel_options()), named: HashMap::new() },
-        actions: Actions { broadcast: Access::Anyone, get_connections: Access::Anyone },
+        actions: Actions { broadcast: Access::ANYONE, get_connections: Access::ANYONE },
         auth: Auth::none(),
         shards: 1,
     };
@@ -49,10 +49,10 @@ fn channel_options() -> ChannelOptions {
         join_leave: false,
         join_leave_max: 100,
         on_lag: OnLag::Gap,
-        subscribe: Access::Anyone,
-        publish: Access::Anyone,
-        read_history: Access::Anyone,
-        read_presence: Access::Anyone,
+        subscribe: Access::ANYONE,
+        publish: Access::ANYONE,
+        read_history: Access::ANYONE,
+        read_presence: Access::ANYONE,
     }
 }
 

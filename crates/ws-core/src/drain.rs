@@ -1,7 +1,13 @@
-//! How reconnects are spread over time when the server drains.
+//! How reconnects are spread over time when the server drains: some 1,000 a second, over at most the configured time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+/// Reconnects that a server takes without effort in a second, TLS and tokens included.
+const RECONNECTS_PER_SECOND: u64 = 1_000;
+
+/// The shortest spread. A few clients must not come back before the close, and before a successor listens.
+const SPREAD_MIN_MS: u64 = 1_000;
 
 /// Gives each client a slot of its own.
 #[derive(Debug)]
@@ -12,12 +18,12 @@ pub(crate) struct DrainPlan {
 }
 
 impl DrainPlan {
-    pub(crate) fn new(connections: usize, spread: Duration) -> Self {
-        DrainPlan {
-            connections: connections.max(1) as u64,
-            spread_ms: u64::try_from(spread.as_millis()).unwrap_or(u64::MAX),
-            next: AtomicU64::new(0),
-        }
+    /// `spread_max`: the longest spread, for many connections.
+    pub(crate) fn new(connections: usize, spread_max: Duration) -> Self {
+        let connections = connections.max(1) as u64;
+        let enough_ms = connections.saturating_mul(1_000).div_ceil(RECONNECTS_PER_SECOND).max(SPREAD_MIN_MS);
+        let spread_ms = u64::try_from(spread_max.as_millis()).unwrap_or(u64::MAX).min(enough_ms);
+        DrainPlan { connections, spread_ms, next: AtomicU64::new(0) }
     }
 
     /// The next client's slot: the earliest and latest time to reconnect, in milliseconds from now.
@@ -39,9 +45,30 @@ mod tests {
             let slots: Vec<_> = expect.iter().map(|_| plan.slot()).collect();
             assert_eq!(slots, expect);
         };
-        check(1, 10_000, &[[0, 10_000]]);
-        check(4, 10_000, &[[0, 2_500], [2_500, 5_000], [5_000, 7_500], [7_500, 10_000], [7_500, 10_000]]);
+        check(1, 150, &[[0, 150]]);
+        check(4, 100, &[[0, 25], [25, 50], [50, 75], [75, 100], [75, 100]]);
         check(3, 1, &[[0, 0], [0, 0], [0, 1]]);
         check(0, 50, &[[0, 50]]);
+    }
+
+    #[test]
+    fn the_spread_follows_the_number_of_clients() {
+        let check = |connections, spread_max_ms, expect_ms| {
+            let plan = DrainPlan::new(connections, Duration::from_millis(spread_max_ms));
+            assert_eq!(plan.spread_ms, expect_ms, "{connections} {spread_max_ms}");
+            let slots: Vec<_> = (0..connections).map(|_| plan.slot()).collect();
+            assert!(slots.windows(2).all(|pair| pair[0][1] == pair[1][0]), "no gap and no overlap");
+            assert_eq!(slots.last().map_or(expect_ms, |slot| slot[1]), expect_ms, "the last one ends it");
+        };
+        check(0, 10_000, 1_000);
+        check(1, 10_000, 1_000);
+        check(3, 10_000, 1_000);
+        check(1_001, 10_000, 1_001);
+        check(3_000, 10_000, 3_000);
+        check(10_000, 10_000, 10_000);
+        check(100_000, 10_000, 10_000);
+        check(100_000, 60_000, 60_000);
+        check(3, 50, 50);
+        check(3, 0, 0);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::modes::Access;
 use crate::retention::Retention;
 
 /// The options of the channels of one namespace.
@@ -21,7 +22,7 @@ pub struct ChannelOptions {
     pub join_leave_max: usize,
     /// What happens to a subscriber whose next publication is no longer kept.
     pub on_lag: OnLag,
-    /// Who may subscribe; never [`Access::Subscriber`].
+    /// Who may subscribe; never with [`Mode::Subscriber`](crate::Mode::Subscriber).
     pub subscribe: Access,
     /// Who may publish.
     pub publish: Access,
@@ -42,22 +43,8 @@ pub enum OnLag {
     Disconnect,
 }
 
-/// Who may do something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Every connection.
-    Anyone,
-    /// A connection with a user.
-    Authenticated,
-    /// A connection whose token grants it.
-    Granted,
-    /// A connection that is subscribed to the channel.
-    Subscriber,
-    /// No connection, only the server.
-    Nobody,
-}
-
-/// Who may use the actions that do not belong to a channel (CONFIG `[actions]`); never [`Access::Subscriber`].
+/// Who may use the actions that do not belong to a channel (CONFIG `[actions]`); never with
+/// [`Mode::Subscriber`](crate::Mode::Subscriber).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Actions {
     /// Who may send to everybody.
@@ -85,10 +72,10 @@ impl ChannelOptions {
             join_leave: false,
             join_leave_max: 0,
             on_lag: OnLag::Gap,
-            subscribe: Access::Nobody,
-            publish: Access::Nobody,
-            read_history: Access::Nobody,
-            read_presence: Access::Nobody,
+            subscribe: Access::NOBODY,
+            publish: Access::NOBODY,
+            read_history: Access::NOBODY,
+            read_presence: Access::NOBODY,
         }
     }
 

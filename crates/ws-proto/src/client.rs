@@ -6,11 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use crate::action::Action;
+use crate::action::{Action, ActionName};
 use crate::error::{ErrorBody, ErrorCode};
 use crate::limits::{DEPTH_MAX, ID_BYTES_MAX};
 use crate::payload::malformed;
 use crate::{nesting, payload, raw};
+
+/// For those who have sent something else.
+const EXAMPLE: &str = r#"{"id":"1","type":"request","action":"echo","payload":{"message":"Hello"}}"#;
 
 /// One frame from a client, borrowed from its text.
 #[derive(Debug)]
@@ -82,13 +85,17 @@ fn envelope(text: &str) -> Result<Envelope<'_>, ErrorBody> {
         serde_json::from_str::<Envelope<'_>>(text)
     } else {
         serde_json::from_str::<&RawValue>(text)
-            .and_then(|_| Err(serde::de::Error::custom("a frame must be one JSON object")))
+            .and_then(|_| Err(serde::de::Error::custom(format!("a frame must be one JSON object: {EXAMPLE}"))))
     };
     parsed.map_err(|error| refusal(text, &error))
 }
 
 /// A duplicate field ends parsing early. Whether this is JSON at all depends on the rest.
 fn refusal(text: &str, error: &serde_json::Error) -> ErrorBody {
+    let malformed = |error: &serde_json::Error| {
+        let example = if raw::is_object(text) { String::new() } else { format!("; a frame is one object: {EXAMPLE}") };
+        ErrorBody::new(ErrorCode::Malformed, format!("{}{example}", malformed(error).message))
+    };
     if error.classify() != Category::Data {
         return malformed(error);
     }
@@ -104,6 +111,9 @@ fn message<'a>(envelope: &Envelope<'a>) -> Result<ClientMessage<'a>, Cow<'static
         Some("request") => request(envelope).map(ClientMessage::Request),
         Some("ping") => Ok(ClientMessage::Ping),
         Some("pong") => Ok(ClientMessage::Pong),
+        Some(action) if ActionName::from_name(action).is_some() => {
+            Err(format!("`type` must be \"request\"; {action:?} is an action: {EXAMPLE}").into())
+        }
         _ => Err("`type` must be \"request\", \"ping\" or \"pong\"".into()),
     }
 }
@@ -119,6 +129,7 @@ impl<'a> RequestId<'a> {
     fn new(id: &'a RawValue) -> Result<Self, &'static str> {
         match raw::string(id) {
             Some(text) if (1..=ID_BYTES_MAX).contains(&text.len()) => Ok(RequestId(id)),
+            None if id.get().parse::<f64>().is_ok() => Err("`id` must be a string: put the number in quotes"),
             _ => Err("`id` must be a string of 1 to 128 bytes"),
         }
     }
@@ -268,7 +279,10 @@ mod tests {
         refused(&format!("\"{}\"", r"\u00e9".repeat(65)));
         refused(r#""\ud800""#);
         refused(r#""\ude00\ud83d""#);
-        refused("1");
+        let number = "invalid_request -: `id` must be a string: put the number in quotes";
+        for id in ["1", "-1", "1.5e3"] {
+            check(&format!(r#"{{"id":{id},"type":"request","action":"a"}}"#), number);
+        }
         refused("true");
         refused(r#"["1"]"#);
         refused(r#"{"id":"1"}"#);
@@ -290,6 +304,10 @@ mod tests {
             let text = format!(r#"{{"id":"1","type":{wrong},"action":"a"}}"#);
             check(&text, &format!("invalid_request \"1\": {TYPE}"));
         }
+        check(
+            r#"{"id":"1","type":"subscribe","channel":"a"}"#,
+            &format!("invalid_request \"1\": `type` must be \"request\"; \"subscribe\" is an action: {EXAMPLE}"),
+        );
         check(r#"{"id":"1","type":"request"}"#, &format!("invalid_request \"1\": {action}"));
         check(r#"{"id":"1","type":"request","action":null}"#, &format!("invalid_request \"1\": {action}"));
         for wrong in ["1", "true", r#"["echo"]"#, r#"{"echo":1}"#, r#""\udc00""#] {
@@ -304,7 +322,7 @@ mod tests {
     #[test]
     fn only_objects_are_envelopes() {
         for text in ["[]", r#"["1","request","echo",{}]"#, "1", "-0.5e3", r#""request""#, "null", " true "] {
-            check(text, "invalid_request -: a frame must be one JSON object");
+            check(text, &format!("invalid_request -: a frame must be one JSON object: {EXAMPLE}"));
         }
     }
 
@@ -313,7 +331,7 @@ mod tests {
         let check = |text: &str| {
             let said = said(text);
             let shown = text.get(..200).unwrap_or(text);
-            assert!(said.starts_with("malformed -: not valid JSON: ") && said.len() < 120, "{shown}: {said}");
+            assert!(said.starts_with("malformed -: not valid JSON: ") && said.len() < 200, "{shown}: {said}");
         };
         for text in ["", " ", "hello", "{", "}", "[1,", "{]", "nul", "01", "+1", "NaN", "'a'", "\"", "\0", "// {}"] {
             check(text);
@@ -351,7 +369,7 @@ mod tests {
         check(&r#"{"a":"#.repeat(100_000), deep);
         check(&format!("{}{}", "{\"a\":[".repeat(50_000), "]}".repeat(50_000)), deep);
         check(&framed(100_000), deep);
-        check(&nested(DEPTH_MAX), "invalid_request -: a frame must be one JSON object");
+        check(&nested(DEPTH_MAX), &format!("invalid_request -: a frame must be one JSON object: {EXAMPLE}"));
     }
 
     #[test]
@@ -393,13 +411,13 @@ mod tests {
         let twice = with(r#"{"message":1,"message":2}"#);
         check::<Echo<&RawValue>>(&twice, Err("`payload.message`: duplicate field `message`"));
         let negative = with(r#"{"channel":"a","limit":-1}"#);
-        let limit = "`payload.limit`: invalid value: integer `-1`, expected u32";
+        let limit = "`payload.limit`: must be a whole number from 0 to 4294967295";
         check::<GetHistory<'_>>(&negative, Err(limit));
         let since = with(r#"{"channel":"a","since":{"epoch":"e"}}"#);
         check::<GetHistory<'_>>(&since, Err("`payload.since.offset`: missing field `offset`"));
         let long = with(&format!(r#"{{"message":"{}"}}"#, "x".repeat(60_000)));
         let Ok(ClientMessage::Request(request)) = ClientMessage::decode(&long) else { panic!("refused") };
-        let error = request.payload::<Echo<u8>>().expect_err("no number");
+        let error = request.payload::<Echo<i8>>().expect_err("no number");
         assert!(error.message.len() < 300, "{}", error.message);
     }
 

@@ -49,7 +49,7 @@ close_codes! {
     /// A text frame that is not UTF-8.
     InvalidUtf8 = 1007, "text is not valid UTF-8";
     /// A message over `message_bytes_max`.
-    TooBig = 1009, "message is larger than message_bytes_max";
+    TooBig = 1009, "message is larger than limits.message_bytes_max";
     /// An error in the server itself.
     Internal = 1011, "internal error";
     /// Nothing was received for interval + timeout.
@@ -61,11 +61,11 @@ close_codes! {
     /// The operator asks clients to reconnect.
     Reconnect = 4003, "reconnect asked for by the operator";
     /// This user has too many connections.
-    UserConnectionLimit = 4005, "connection limit of this user";
+    UserConnectionLimit = 4005, "connection limit of this user (limits.connections_per_user_max)";
     /// Too many requests over a rate limit; reconnect after 30 s or more.
     TooManyRequests = 4006, "too many requests: reconnect in 30 s or later";
     /// No valid token was received in time.
-    NotAuthenticated = 4500, "not authenticated in time";
+    NotAuthenticated = 4500, "not authenticated in time (auth.authenticate_within)";
     /// The token is not valid.
     InvalidToken = 4501, "invalid token";
     /// This connection is not allowed.
@@ -73,7 +73,7 @@ close_codes! {
     /// Closed through the server API.
     Disconnected = 4503, "disconnected by the server";
     /// The error budget is used up.
-    TooManyErrors = 4504, "too many errors";
+    TooManyErrors = 4504, "too many errors (limits.errors_max)";
 }
 
 impl CloseCode {

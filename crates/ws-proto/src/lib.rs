@@ -68,6 +68,7 @@ mod nesting;
 mod owned;
 mod payload;
 mod payload_path;
+mod payload_reason;
 mod position;
 pub mod publication;
 mod raw;

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use crate::error::{ErrorBody, ErrorCode};
 use crate::limits::DEPTH_MAX;
 use crate::payload_path::payload_path;
+use crate::payload_reason::payload_reason;
 use crate::{nesting, raw};
 
 /// Decodes what came without an envelope, as the body of an HTTP request. An empty body counts as `{}`.
@@ -29,6 +30,7 @@ pub fn decode_body<'a, P: Deserialize<'a>>(body: &'a [u8]) -> Result<P, ErrorBod
 /// `invalid_payload`.
 pub(crate) fn decode<'a, P: Deserialize<'a>>(text: &'a str) -> Result<P, ErrorBody> {
     raw::object(text).map_err(|reason| {
+        let reason = payload_reason(reason);
         let message = match payload_path::<P>(text) {
             path if path.is_empty() => format!("`payload`: {reason}"),
             path => format!("`payload.{path}`: {reason}"),

@@ -4,7 +4,7 @@
 use ws_auth::Key;
 use ws_transport::{Tls, TlsFile};
 
-use crate::config::{AuthKey, Config, ConfigError, Source, Warning};
+use crate::config::{AuthKey, Config, ConfigError, EngineType, Source, Warning};
 use crate::{api_keys, auth, file_limit};
 
 /// All mistakes in what it refers to.
@@ -22,7 +22,7 @@ pub fn check(config: &Config) -> Vec<ConfigError> {
         let (source, allowed) = (Source::Key(key.to_owned()), allowed.to_owned());
         ConfigError { source, key: String::new(), found: error.to_string(), allowed, hint: None }
     });
-    keys.into_iter().chain(api).chain(tls).chain(file_limit::check(config).0).collect()
+    keys.into_iter().chain(api).chain(tls).chain(data_dir(config)).chain(file_limit::check()).collect()
 }
 
 /// The warning that the start would log about the certificate.
@@ -30,6 +30,22 @@ pub fn check(config: &Config) -> Vec<ConfigError> {
 pub fn warnings(config: &Config) -> Option<Warning> {
     let cert_file = config.tls.cert_file.as_ref()?;
     Tls::warning(cert_file).map(|warning| Warning::new(None, format!("tls.cert_file: {warning}")))
+}
+
+/// A file where the directory of the database should be, or on the way to it. It is created if nothing is there.
+fn data_dir(config: &Config) -> Option<ConfigError> {
+    let dir = &config.engine.sqlite.dir;
+    let nearest = dir.ancestors().find(|path| path.symlink_metadata().is_ok())?;
+    if config.engine.r#type != EngineType::Sqlite || nearest.is_dir() {
+        return None;
+    }
+    let found = match nearest == dir {
+        true => format!("{dir:?}, which is not a directory"),
+        false => format!("{dir:?}, while {nearest:?} is not a directory"),
+    };
+    let (source, allowed) =
+        (Source::Key("engine.sqlite.dir".to_owned()), "a directory, or a path where nothing is".to_owned());
+    Some(ConfigError { source, key: String::new(), found, allowed, hint: None })
 }
 
 /// Anyone who has seen a token can try secrets offline, as fast as their machines hash.
@@ -53,6 +69,24 @@ fn short_secrets(config: &Config, keys: &[Key]) -> Vec<ConfigError> {
 mod tests {
     use super::*;
     use crate::config::Secret;
+
+    #[test]
+    fn a_file_is_no_data_directory() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let check = |dir: &str, r#type| {
+            let mut config = Config::default();
+            (config.engine.r#type, config.engine.sqlite.dir) = (r#type, dir.into());
+            super::check(&config).into_iter().map(|mistake| mistake.found).next()
+        };
+        assert_eq!(check(file, EngineType::Memory), None);
+        assert_eq!(check(file, EngineType::Sqlite), Some(format!("{file:?}, which is not a directory")));
+        let below = format!("{file}/data/x");
+        let found = format!("{below:?}, while {file:?} is not a directory");
+        assert_eq!(check(&below, EngineType::Sqlite), Some(found));
+        for dir in [env!("CARGO_MANIFEST_DIR"), "/tmp/nothing/is/here", "nothing-is-here", "./data"] {
+            assert_eq!(check(dir, EngineType::Sqlite), None, "{dir}");
+        }
+    }
 
     #[test]
     fn short_secrets_are_mistakes() {

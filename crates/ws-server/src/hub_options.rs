@@ -65,11 +65,11 @@ mod tests {
     #[test]
     fn namespaces_have_their_own_options() {
         let mut config = Config::default();
-        let news = Channels { history_size: 7, publish: Access::Nobody, ..Channels::default() };
+        let news = Channels { history_size: 7, publish: Access::NOBODY, ..Channels::default() };
         config.namespaces.insert("news".to_owned(), news);
         let namespaces = namespaces(&config);
         let size = |namespace| namespaces.get(namespace).map(|options| options.history_size);
         assert_eq!([size(None), size(Some("news")), size(Some("chat"))], [Some(100), Some(7), None]);
-        assert_eq!(namespaces.named["news"].publish, Access::Nobody);
+        assert_eq!(namespaces.named["news"].publish, Access::NOBODY);
     }
 }

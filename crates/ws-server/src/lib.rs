@@ -5,7 +5,8 @@
 //!
 //! In reading order: `main` reads a [`config`] from the [`cli`] and starts the [`logging`]; [`process`] runs an
 //! [`app`], which opens the [`engine`], builds the hub from `hub_options`, with keys from [`auth`], [`key_set`] and [`api_keys`], and
-//! binds the transport. [`database`], [`token`] and [`output`] are the other commands; [`files`] and [`file_limit`]
+//! binds the transport. [`database`], [`token`] and [`output`] are the other commands, and [`usage`] advises those who
+//! mistype them; [`files`] and [`file_limit`]
 //! check what a configuration refers to.
 
 pub mod api_keys;
@@ -29,3 +30,4 @@ pub mod process;
 mod same_fields;
 mod start_error;
 pub mod token;
+pub mod usage;

@@ -13,6 +13,7 @@ use ws_proto::PROTOCOL_VERSION;
 use ws_server::cli::{Cli, Command};
 use ws_server::config::{self, ConfigError, Loaded, Sources, Warning};
 use ws_server::logging::{self, Filter};
+use ws_server::usage::with_tip;
 use ws_server::{app, database, file_limit, files, output, process, token};
 
 #[global_allocator]
@@ -33,7 +34,7 @@ struct Read {
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&with_tip(error)),
     };
     match &cli.command {
         Some(Command::Version) => return say(&format!("ws-server {}, protocol {PROTOCOL_VERSION}\n", app::VERSION)),
@@ -84,8 +85,8 @@ fn read(sources: &Sources) -> Result<Read, Vec<ConfigError>> {
     let (loaded, mut mistakes) = config::load_with(sources, files::check);
     match logging::filter(sources) {
         Ok((filter, of_filter)) if mistakes.is_empty() => {
-            let warnings =
-                loaded.warnings().into_iter().chain(of_filter).chain(file_limit::check(&loaded.config).1).collect();
+            let of_files = file_limit::warning(&loaded);
+            let warnings = loaded.warnings().into_iter().chain(of_filter).chain(of_files).collect();
             Ok(Read { loaded, filter, warnings })
         }
         filter => {
@@ -104,8 +105,9 @@ fn serve(read: Read) -> ExitCode {
     if let Err(error) = logging::start(config.log_format, read.filter) {
         return done(Err(format!("the log could not be started: {error}")));
     }
+    tracing::info!("ws-server {}, protocol {PROTOCOL_VERSION}", app::VERSION);
     read.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    file_limit::raise();
+    file_limit::raise(&config);
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
             let ran = runtime.block_on(process::run(&config));

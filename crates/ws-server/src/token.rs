@@ -9,7 +9,7 @@ use ws_proto::ChannelName;
 use ws_proto::action::ActionName;
 
 use crate::auth;
-use crate::config::{Config, duration};
+use crate::config::{Config, duration, duration_meant};
 
 /// The claims of the token.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -74,7 +74,10 @@ pub fn make(args: &TokenArgs, config: &Config, unix_s: u64) -> Result<String, St
 
 fn claims(args: &TokenArgs, unix_s: u64) -> Result<Value, String> {
     let mut claims = json!({"sub": args.user, "iat": unix_s});
-    let ttl = duration(&args.ttl).ok_or_else(|| format!("--ttl {:?}: a duration such as 15m, 1h or 7d", args.ttl))?;
+    let ttl = duration(&args.ttl).ok_or_else(|| {
+        let meant = duration_meant(&args.ttl).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+        format!("--ttl {:?}: a duration such as 15m, 1h or 7d{meant}", args.ttl)
+    })?;
     if !ttl.is_zero() {
         claims["exp"] = json!(unix_s.saturating_add(ttl.as_secs().max(1)));
     }
@@ -164,6 +167,8 @@ mod tests {
             assert!(told.starts_with(expect), "{told}");
         };
         check(TokenArgs { ttl: "soon".to_owned(), ..args("a") }, "--ttl \"soon\": a duration");
+        let meant = "--ttl \"10 minutes\": a duration such as 15m, 1h or 7d; did you mean 10m?";
+        check(TokenArgs { ttl: "10 minutes".to_owned(), ..args("a") }, meant);
         for wrong in ["subscribe", "subscribe:", "fly:x", ":x", ""] {
             check(TokenArgs { grant: vec![wrong.to_owned()], ..args("a") }, "--grant");
         }

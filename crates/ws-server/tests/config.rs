@@ -114,12 +114,14 @@ fn channels_and_namespaces_print_and_load() {
     let path = file(
         "channels.toml",
         "[channels]\nhistory_size = 50\npresence = false\n\n[namespaces.chat]\nhistory_ttl = '0s'\npresence = true\n\
-         join_leave = true\n\n[namespaces.'a.b']\n\n[engine.memory]\nhistory_bytes_max = '64MiB'\n",
+         join_leave = true\nread_history = ['subscriber', 'granted']\n\n[namespaces.'a.b']\n\n[engine.memory]\nhistory_bytes_max = '64MiB'\n",
     );
     let env = [
         ("WS_SERVER__CHANNELS__ON_LAG", "latest"),
         ("WS_SERVER__NAMESPACES__CHAT__HISTORY_SIZE", "7"),
         ("WS_SERVER__NAMESPACES__NEWS__PUBLISH", "nobody"),
+        ("WS_SERVER__CHANNELS__READ_PRESENCE", "subscriber, granted"),
+        ("WS_SERVER__ACTIONS__BROADCAST", "nobody"),
         ("WS_SERVER__LIMITS__MESSAGE_BYTES_MAX", "4MiB"),
     ];
     let ran = run(&env, &["print-config", "--config", &path]);
@@ -136,7 +138,9 @@ fn channels_and_namespaces_print_and_load() {
         ),
         "publish = \"nobody\"  # from WS_SERVER__NAMESPACES__NEWS__PUBLISH\n".to_owned(),
         "channel_log_bytes_max = \"8MiB\"  # raised to twice limits.message_bytes_max\n".to_owned(),
-        format!("[engine.memory]\nhistory_bytes_max = \"64MiB\"  # from {path}:13\n"),
+        format!("[engine.memory]\nhistory_bytes_max = \"64MiB\"  # from {path}:14\n"),
+        format!("read_history = [\"granted\", \"subscriber\"]  # from {path}:9\n"),
+        "read_presence = [\"granted\", \"subscriber\"]  # from WS_SERVER__CHANNELS__READ_PRESENCE\n".to_owned(),
     ] {
         assert!(ran.out.contains(&expect), "{expect} is in\n{}", ran.out);
     }
@@ -173,9 +177,11 @@ fn mistakes_in_channels_and_namespaces() {
         "WS_SERVER__NAMESPACES__CHAT__ON_LAG: namespaces.chat.on_lag: found \"drop\"".to_owned(),
     ];
     assert_eq!(heads, expect);
-    for hint in
-        ["anyone, authenticated, granted or nobody\n", "write true without quotes", "namespaces.\"chat:\".on_lag?"]
-    {
+    for hint in [
+        "anyone, authenticated, granted or nobody, or a list of which any suffices\n",
+        "write true without quotes",
+        "namespaces.\"chat:\".on_lag?",
+    ] {
         assert!(ran.err.contains(hint), "{hint} is in {}", ran.err);
     }
 }
@@ -282,8 +288,12 @@ fn there_is_room_for_a_connection() {
         assert!(told.contains("limits.connections_max: found a limit of 64 open files"), "{told}");
     }
     let (code, told) = run_under(65, "check-config");
+    assert_eq!((code, told.contains("open files")), (Some(0), false), "the default is no promise: {told}");
+    let path = file("too-many.toml", "limits.connections_max = 2\n");
+    let (code, told) = run_under(65, &format!("check-config --config {path}"));
     assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("warning: limits.connections_max is 100000, and 1 connections fit"), "{told}");
+    let warning = format!("warning: {path}:1: limits.connections_max is 2, and 1 connections fit");
+    assert!(told.contains(&warning), "{told}");
 }
 
 #[test]

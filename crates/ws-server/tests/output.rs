@@ -74,7 +74,7 @@ fn exit_codes_do_not_depend_on_standard_error() {
         (&["token", "--user", "ann"], 1),
         (&["inspect", "/nowhere"], 1),
         // The log is on the way then.
-        (&["--addr", "127.0.0.1:0", "--data-dir", "/dev/null/x"], 1),
+        (&["--addr", "127.0.0.1:0", "--data-dir", "/proc/x"], 1),
     ];
     // Each waits for a while where nobody reads.
     std::thread::scope(|scope| {

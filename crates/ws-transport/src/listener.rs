@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -19,12 +20,21 @@ use ws_core::{Connection, HeartbeatMode, Refusal, Share};
 
 /// An address that could not be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {addr}: {source}")]
+#[error("cannot listen on {addr}: {source}{}", advice(.source))]
 pub struct BindError {
     /// The address.
     pub addr: SocketAddr,
     /// The error of the system.
     pub source: io::Error,
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; stop the program that listens there, or choose another port",
+        io::ErrorKind::AddrNotAvailable => "; it is not an address of this machine",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need the capability CAP_NET_BIND_SERVICE",
+        _ => "",
+    }
 }
 
 /// Makes the endpoint of a connection from the result of its handshake.
@@ -68,6 +78,10 @@ pub(crate) fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
     let listen = || {
         let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
+        if addr.is_ipv6() && addr.ip().is_unspecified() {
+            // All of IPv4 too, whatever the system's default is.
+            SockRef::from(&socket).set_only_v6(false)?;
+        }
         socket.bind(addr)?;
         socket.listen(LISTEN_BACKLOG)
     };

@@ -66,16 +66,16 @@ fn hub() -> Hub {
         join_leave: true,
         join_leave_max: 2,
         on_lag: OnLag::Gap,
-        subscribe: Access::Anyone,
-        publish: Access::Anyone,
-        read_history: Access::Anyone,
-        read_presence: Access::Anyone,
+        subscribe: Access::ANYONE,
+        publish: Access::ANYONE,
+        read_history: Access::ANYONE,
+        read_presence: Access::ANYONE,
     };
     let options = HubOptions {
         limits,
         heartbeat: Heartbeat { interval_ms: 1000, timeout_ms: 1000 },
         namespaces: Namespaces { default: Arc::new(channels), named: Default::default() },
-        actions: Actions { broadcast: Access::Anyone, get_connections: Access::Anyone },
+        actions: Actions { broadcast: Access::ANYONE, get_connections: Access::ANYONE },
         auth: Auth::none(),
         shards: 1,
     };

@@ -86,7 +86,7 @@ async fn python_websockets_recovers() {
 async fn python_jwt() {
     let server = Server::with(|config| {
         token::accept(config);
-        let granted = ws_server::config::Channels { subscribe: ws_core::Access::Granted, ..config.channels.clone() };
+        let granted = ws_server::config::Channels { subscribe: ws_core::Access::GRANTED, ..config.channels.clone() };
         config.namespaces.insert("room".to_owned(), granted);
     })
     .await;

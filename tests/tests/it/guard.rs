@@ -104,6 +104,7 @@ async fn a_client_that_asks_too_often_is_told_when_to_ask_again() {
     assert!((5..=6).contains(&well.len()) && refused.len() == 4, "{answers:?}");
     for answer in refused {
         assert_eq!(answer["error"]["code"], "rate_limited", "{answer}");
+        assert!(answer["error"]["message"].as_str().is_some_and(|text| text.contains("limits.requests_per_second")));
         assert!(answer["error"]["retry_after_ms"].as_u64().is_some_and(|ms| (1..=1000).contains(&ms)), "{answer}");
     }
     assert_eq!(other.ask("echo", json!({"message": 1})).await["echo"], 1, "each connection has a rate of its own");
@@ -112,9 +113,9 @@ async fn a_client_that_asks_too_often_is_told_when_to_ask_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn actions_have_modes() {
     for (access, code) in [
-        (Access::Nobody, "permission_denied"),
-        (Access::Granted, "permission_denied"),
-        (Access::Authenticated, "unauthenticated"),
+        (Access::NOBODY, "permission_denied"),
+        (Access::GRANTED, "unauthenticated"),
+        (Access::AUTHENTICATED, "unauthenticated"),
     ] {
         let server = Server::with(|config| {
             config.actions.broadcast = access;

@@ -33,6 +33,26 @@ async fn the_pages_come_with_a_strict_policy() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_looks_elsewhere_for_the_websocket_is_told_where_it_is() {
+    let server = Server::start().await;
+    let message = |response: Response| {
+        assert_eq!((response.status, response.error_code().as_str()), (404, "not_found"));
+        response.json()["error"]["message"].as_str().unwrap_or_default().to_owned()
+    };
+    for path in ["/ws/", "/WS", "/socket.io/?EIO=4&transport=polling", "/connection/websocket"] {
+        let said = message(http::get(server.addr(), path).await);
+        assert!(said.ends_with(": the WebSocket is at /ws"), "{path}: {said}");
+    }
+    assert!(message(http::get(server.addr(), "/health/").await).ends_with("did you mean /health?"));
+    for path in ["/", "/ws/", "/chat", "/health"] {
+        let mut socket = Raw::connect(server.addr()).await;
+        socket.write(raw::handshake(path).as_bytes()).await;
+        let said = message(socket.response(true).await);
+        assert_eq!(said, format!("no WebSocket at {path}: the WebSocket is at /ws"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_and_readiness() {
     let server = Server::start().await;
     let _client = server.connect().await;

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use ws_tests::prelude::*;
@@ -41,6 +41,25 @@ async fn a_signal_ends_the_start() {
         assert_eq!(output.status.code(), Some(0), "{log}");
         assert!(log.contains("ended during the start") && !log.contains("listening"), "{log}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_begins_with_the_version_and_warns_of_nothing_but_the_open_door() {
+    let mut command = Command::new(SERVER);
+    command.args(["--addr", "127.0.0.1:0"]).env_clear().stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().expect("the server's binary starts");
+    let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let mut lines = Vec::new();
+    while !lines.last().is_some_and(|line: &String| line.contains("engine: memory")) {
+        lines.push(within("a line", log.next_line()).await.expect("text").expect("it goes on"));
+    }
+    assert!(lines[0].contains(&format!("ws-server {}, protocol 1", ws_server::app::VERSION)), "{lines:#?}");
+    let warnings: Vec<_> = lines.iter().filter(|line| !line.contains(" INFO ")).collect();
+    assert!(matches!(warnings[..], [door] if door.contains("no authentication")), "{lines:#?}");
+    assert!(
+        lines.iter().any(|line| line.contains("open_files_max=") && line.contains("connections_max=")),
+        "{lines:#?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,25 +4,28 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// `connections_max` is reached.
-    #[error("the server has reached its limit of connections")]
+    #[error("the server has reached its limit of connections (limits.connections_max)")]
     Full,
     /// The server is shutting down.
     #[error("the server is draining")]
     Draining,
     /// `connections_per_ip_max` is reached.
-    #[error("this address has reached its limit of connections")]
+    #[error("this address has reached its limit of connections (limits.connections_per_ip_max)")]
     Address,
     /// `handshakes_per_ip_per_second` is reached.
     #[error("this address opens connections faster than the server accepts them from one address")]
     AddressTooFast,
     /// `handshakes_per_second` is reached.
-    #[error("connections are being opened faster than the server accepts them")]
+    #[error("connections are being opened faster than the server accepts them (limits.handshakes_per_second)")]
     TooFast,
     /// Pages of this origin may not connect. Decided by the transport.
     #[error("pages of this origin may not connect; the operator can allow them (auth.allowed_origins)")]
     Origin,
     /// `unauthenticated_max` is reached, and the handshake has no token.
-    #[error("the server has reached its limit of unauthenticated connections; send a token with the handshake")]
+    #[error(
+        "the server has reached its limit of unauthenticated connections (auth.unauthenticated_max); send a token with \
+         the handshake"
+    )]
     Unauthenticated,
     /// `sockets_per_ip_max` is reached. Decided by the transport.
     #[error("this address has too many sockets that are no open WebSockets")]
@@ -58,6 +61,20 @@ impl Refusal {
             Refusal::Unauthenticated => "unauthenticated",
             Refusal::AddressSockets => "address_sockets",
             Refusal::Sockets => "sockets",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_names_its_key() {
+        for refusal in Refusal::ALL {
+            let is_limit = refusal != Refusal::Draining;
+            let text = refusal.to_string();
+            assert_eq!(text.contains("(limits.") || text.contains("(auth."), is_limit, "{text}");
         }
     }
 }

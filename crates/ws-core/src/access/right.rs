@@ -1,19 +1,20 @@
 //! Who may do what: the one place where a right is decided (PROTOCOL section 7).
 //!
-//! The first rule that applies decides:
+//! The first rule that denies decides:
 //!
-//! 1. A channel with users after a `#` is for these users alone, whatever the mode or a token says.
-//! 2. The mode: `anyone` and `nobody` speak for themselves; `authenticated` requires a user; `subscriber` requires a
-//!    subscription to the channel; `granted` requires a token whose list covers the channel: the one that the
-//!    connection logged in with, or the one that it subscribed with.
+//! 1. A channel with users after a `#` is for these users alone, whatever the modes or a token say.
+//! 2. One of the modes has to be met. `anyone` speaks for itself; `authenticated` requires a user; `granted` requires a
+//!    token whose list covers the channel: the one that the connection logged in with, or the one that it subscribed
+//!    with; `subscriber` requires a subscription to the channel. `nobody` is a set without modes.
 //!
-//! If anonymous connections are not allowed, the session rejects unauthenticated requests before this.
+//! An anonymous connection that a token could help is `unauthenticated`; everybody else is `permission_denied`. If
+//! anonymous connections are not allowed, the session rejects unauthenticated requests before this.
 
 use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 
 use super::grants::{Grants, Patterns};
 use super::identity::Identity;
-use crate::options::Access;
+use crate::modes::{Access, Mode};
 
 /// Something that access rules apply to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,23 +33,17 @@ pub(crate) struct AccessCheck<'a> {
     pub(crate) right: Right,
     /// `None`: the right does not belong to a channel.
     pub(crate) channel: Option<ChannelName<'a>>,
-    /// The mode of the channel's namespace, or of the action.
+    /// The modes of the channel's namespace, or of the action.
     pub(crate) access: Access,
 }
 
 /// The rule that denied a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
+pub(crate) enum Denial {
     /// The channel is for other users.
     OtherUsers,
-    /// The mode is `authenticated`, and there is no user.
-    Authenticated,
-    /// The mode is `granted`, and no token grants it.
-    Granted,
-    /// The mode is `subscriber`, and there is no subscription.
-    Subscriber,
-    /// The mode is `nobody`.
-    Nobody,
+    /// None of the modes is met.
+    Modes,
 }
 
 impl Right {
@@ -61,6 +56,29 @@ impl Right {
             Right::ReadPresence => "see who is in this channel",
             Right::Broadcast => "broadcast",
             Right::GetConnections => "ask how many connections there are",
+        }
+    }
+
+    /// The key of the configuration that decides about it.
+    fn key(self) -> &'static str {
+        match self {
+            Right::Subscribe => "subscribe",
+            Right::Publish => "publish",
+            Right::ReadHistory => "read_history",
+            Right::ReadPresence => "read_presence",
+            Right::Broadcast => "actions.broadcast",
+            Right::GetConnections => "actions.get_connections",
+        }
+    }
+
+    /// The claim that grants it.
+    fn claim(self) -> &'static str {
+        match self {
+            Right::Subscribe => "subscribe",
+            Right::Publish => "publish",
+            Right::ReadHistory => "history",
+            Right::ReadPresence => "presence",
+            Right::Broadcast | Right::GetConnections => "actions",
         }
     }
 
@@ -97,38 +115,52 @@ impl AccessCheck<'_> {
         self,
         identity: Option<&Identity>,
         channel_grants: Option<&Grants>,
-        is_subscribed: impl FnOnce() -> bool,
-    ) -> Result<(), Rule> {
+        is_subscribed: impl Fn() -> bool,
+    ) -> Result<(), Denial> {
         let user = identity.map(|identity| &**identity.user());
         if self.channel.is_some_and(|channel| !channel.is_for(user)) {
-            return Err(Rule::OtherUsers);
+            return Err(Denial::OtherUsers);
         }
-        let (allowed, rule) = match self.access {
-            Access::Anyone => return Ok(()),
-            Access::Nobody => (false, Rule::Nobody),
-            Access::Authenticated => (user.is_some(), Rule::Authenticated),
-            Access::Subscriber => (is_subscribed(), Rule::Subscriber),
-            Access::Granted => {
-                let grants = [identity.map(Identity::grants), channel_grants];
-                let covers = |grants: &Grants| self.right.list(grants).cover(self.right.name(self.channel));
-                (grants.into_iter().flatten().any(covers), Rule::Granted)
-            }
+        let covers = |grants: &Grants| self.right.list(grants).cover(self.right.name(self.channel));
+        let is_met = |mode| match mode {
+            Mode::Anyone => true,
+            Mode::Authenticated => user.is_some(),
+            Mode::Granted => [identity.map(Identity::grants), channel_grants].into_iter().flatten().any(covers),
+            Mode::Subscriber => is_subscribed(),
         };
-        if allowed { Ok(()) } else { Err(rule) }
+        if self.access.modes().any(is_met) { Ok(()) } else { Err(Denial::Modes) }
     }
 
-    /// The error for the client. It names the rule only if the client can do something about it.
-    pub(crate) fn denied(self, rule: Rule) -> ErrorBody {
-        let what = self.right.what();
-        match rule {
-            Rule::Authenticated => {
-                let message = format!("only connections with a user may {what}: authenticate first");
-                ErrorBody::new(ErrorCode::Unauthenticated, message)
-            }
-            Rule::OtherUsers | Rule::Granted | Rule::Subscriber | Rule::Nobody => {
-                ErrorBody::new(ErrorCode::PermissionDenied, format!("this connection may not {what}"))
-            }
-        }
+    /// The error for the client, which says what would help.
+    pub(crate) fn denied(self, denial: Denial, is_anonymous: bool) -> ErrorBody {
+        let (takes_token, why) = match denial {
+            Denial::OtherUsers => (true, self.for_its_users(is_anonymous)),
+            Denial::Modes => (self.access.takes_token(), self.unmet()),
+        };
+        let code = if takes_token && is_anonymous { ErrorCode::Unauthenticated } else { ErrorCode::PermissionDenied };
+        ErrorBody::new(code, format!("this connection may not {}{why}", self.right.what()))
+    }
+
+    fn for_its_users(self, is_anonymous: bool) -> String {
+        let advice = if is_anonymous { ": authenticate first" } else { "" };
+        format!(", which is for the users after its `#`{advice}")
+    }
+
+    /// `: subscribe first (`publish = subscriber`)`
+    fn unmet(self) -> String {
+        let Self { right, access, .. } = self;
+        let advice = access.modes().filter_map(|mode| match mode {
+            Mode::Anyone => None,
+            Mode::Authenticated => Some("authenticate first"),
+            // A token for anybody is easier to come by.
+            Mode::Granted if access.has(Mode::Authenticated) => None,
+            Mode::Granted => Some("authenticate with a token that grants it"),
+            Mode::Subscriber => Some("subscribe first"),
+        });
+        let advice: Vec<_> = advice.collect();
+        let advice = if advice.is_empty() { "only the server may".to_owned() } else { advice.join(", or ") };
+        let claim = if access.has(Mode::Granted) { format!("; claim `{}`", right.claim()) } else { String::new() };
+        format!(": {advice} (`{} = {access}`{claim})", right.key())
     }
 }
 
@@ -141,43 +173,69 @@ mod tests {
         Identity::new(Claims { user: "ann".to_owned(), grants, ..Claims::default() })
     }
 
-    /// One row of the table of decisions.
-    #[track_caller]
-    fn check(channel: &str, access: Access, who: Option<&Identity>, subscribed: bool, expect: Result<(), Rule>) {
+    /// Who asks: the identity, and whether it is subscribed.
+    type Who<'a> = (Option<&'a Identity>, bool);
+
+    const NONE: &[Mode] = &[];
+    const UNAUTHENTICATED: Option<ErrorCode> = Some(ErrorCode::Unauthenticated);
+    const DENIED: Option<ErrorCode> = Some(ErrorCode::PermissionDenied);
+
+    fn access(modes: &[Mode]) -> Access {
+        modes.iter().fold(Access::NOBODY, |access, mode| access.or(*mode))
+    }
+
+    /// The error of a request, if it is denied.
+    fn ask(channel: &str, access: Access, (identity, is_subscribed): Who<'_>) -> Option<ErrorCode> {
         let channel = Some(ChannelName::parse(channel).expect("a name"));
         let check = AccessCheck { right: Right::Publish, channel, access };
-        assert_eq!(check.decide(who, None, || subscribed), expect, "{channel:?} {access:?}");
+        let denial = check.decide(identity, None, || is_subscribed).err()?;
+        Some(check.denied(denial, identity.is_none()).code)
     }
 
     #[test]
-    fn modes() {
+    fn modes_and_who_meets_them() {
+        use Mode::{Anyone, Authenticated, Granted, Subscriber};
         let plain = ann(Grants::default());
         let all = ann(Grants { publish: ["*"].into_iter().collect(), ..Grants::default() });
-        for who in [None, Some(&plain), Some(&all)] {
-            for subscribed in [false, true] {
-                check("a", Access::Anyone, who, subscribed, Ok(()));
-                check("a", Access::Nobody, who, subscribed, Err(Rule::Nobody));
-                let is_user = if who.is_some() { Ok(()) } else { Err(Rule::Authenticated) };
-                check("a", Access::Authenticated, who, subscribed, is_user);
-                let is_subscriber = if subscribed { Ok(()) } else { Err(Rule::Subscriber) };
-                check("a", Access::Subscriber, who, subscribed, is_subscriber);
-            }
+        let who: [Who<'_>; 6] = [
+            (None, false),
+            (None, true),
+            (Some(&plain), false),
+            (Some(&plain), true),
+            (Some(&all), false),
+            (Some(&all), true),
+        ];
+        // Nobody known, ann, and ann with a grant; each outside the channel, and subscribed to it.
+        let table: [(&[Mode], [Option<ErrorCode>; 6]); 10] = [
+            (NONE, [DENIED; 6]),
+            (&[Anyone], [None; 6]),
+            (&[Authenticated], [UNAUTHENTICATED, UNAUTHENTICATED, None, None, None, None]),
+            (&[Granted], [UNAUTHENTICATED, UNAUTHENTICATED, DENIED, DENIED, None, None]),
+            (&[Subscriber], [DENIED, None, DENIED, None, DENIED, None]),
+            (&[Authenticated, Granted], [UNAUTHENTICATED, UNAUTHENTICATED, None, None, None, None]),
+            (&[Authenticated, Subscriber], [UNAUTHENTICATED, None, None, None, None, None]),
+            (&[Subscriber, Granted], [UNAUTHENTICATED, None, DENIED, None, None, None]),
+            (&[Authenticated, Granted, Subscriber], [UNAUTHENTICATED, None, None, None, None, None]),
+            (&[Granted, Anyone], [None; 6]),
+        ];
+        for (modes, expect) in table {
+            assert_eq!(who.map(|who| ask("a", access(modes), who)), expect, "{modes:?}");
         }
-        check("a", Access::Granted, None, true, Err(Rule::Granted));
-        check("a", Access::Granted, Some(&plain), true, Err(Rule::Granted));
-        check("a", Access::Granted, Some(&all), false, Ok(()));
     }
 
     #[test]
-    fn users_after_the_hash_come_before_the_mode_and_the_token() {
+    fn users_after_the_hash_come_before_the_modes_and_the_token() {
         let all = ann(Grants { publish: ["*"].into_iter().collect(), ..Grants::default() });
-        for access in [Access::Anyone, Access::Authenticated, Access::Granted, Access::Subscriber, Access::Nobody] {
-            check("a#bob", access, Some(&all), true, Err(Rule::OtherUsers));
-            check("a#ann", access, None, true, Err(Rule::OtherUsers));
+        let sets = (0..1 << Mode::ALL.len()).map(|bits: usize| {
+            let of = |(n, mode): (usize, Mode)| (bits >> n & 1 == 1).then_some(mode);
+            access(&Mode::ALL.into_iter().enumerate().filter_map(of).collect::<Vec<_>>())
+        });
+        for access in sets {
+            assert_eq!(ask("a#bob", access, (Some(&all), true)), DENIED, "{access}");
+            assert_eq!(ask("a#ann", access, (None, true)), UNAUTHENTICATED, "{access}");
+            assert_eq!(ask("a#ann", access, (Some(&all), true)), ask("a", access, (Some(&all), true)), "{access}");
         }
-        check("a#ann,bob", Access::Anyone, Some(&all), false, Ok(()));
-        check("a#ann", Access::Granted, Some(&all), false, Ok(()));
-        check("a#ann", Access::Nobody, Some(&all), true, Err(Rule::Nobody));
+        assert_eq!(ask("a#ann,bob", Access::ANYONE, (Some(&all), false)), None);
     }
 
     #[test]
@@ -193,49 +251,77 @@ mod tests {
             for (listed, grants) in &lists {
                 let decide = |name, identity: Option<&Identity>, channel_grants| {
                     let channel = Some(ChannelName::parse(name).expect("a name"));
-                    AccessCheck { right: *right, channel, access: Access::Granted }.decide(
-                        identity,
-                        channel_grants,
-                        || true,
-                    )
+                    let check = AccessCheck { right: *right, channel, access: Access::GRANTED };
+                    check.decide(identity, channel_grants, || true).is_ok()
                 };
-                let expect = if right == listed { Ok(()) } else { Err(Rule::Granted) };
                 let identity = ann(grants.clone());
-                assert_eq!(decide("chat:a", Some(&identity), None), expect, "{right:?} of {listed:?}");
-                assert_eq!(
-                    decide("chat:a", None, Some(grants)),
-                    expect,
-                    "{right:?} of a subscription token with {listed:?}"
-                );
-                assert_eq!(decide("news:a", Some(&identity), Some(grants)), Err(Rule::Granted));
+                assert_eq!(decide("chat:a", Some(&identity), None), right == listed, "{right:?} of {listed:?}");
+                let with_token = decide("chat:a", None, Some(grants));
+                assert_eq!(with_token, right == listed, "{right:?} of a subscription token with {listed:?}");
+                assert!(!decide("news:a", Some(&identity), Some(grants)));
             }
         }
     }
 
     #[test]
     fn actions_have_a_list_of_their_own() {
-        let decide = |right, actions: &[&str]| {
+        let is_allowed = |right, actions: &[&str]| {
             let grants = Grants { actions: actions.iter().copied().collect(), ..Grants::default() };
-            AccessCheck { right, channel: None, access: Access::Granted }.decide(Some(&ann(grants)), None, || false)
+            let check = AccessCheck { right, channel: None, access: Access::GRANTED };
+            check.decide(Some(&ann(grants)), None, || false).is_ok()
         };
-        assert_eq!(decide(Right::Broadcast, &["broadcast"]), Ok(()));
-        assert_eq!(decide(Right::GetConnections, &["broadcast"]), Err(Rule::Granted));
-        assert_eq!(decide(Right::GetConnections, &["*"]), Ok(()));
-        assert_eq!(decide(Right::Broadcast, &[]), Err(Rule::Granted));
+        assert!(is_allowed(Right::Broadcast, &["broadcast"]));
+        assert!(!is_allowed(Right::GetConnections, &["broadcast"]));
+        assert!(is_allowed(Right::GetConnections, &["*"]));
+        assert!(!is_allowed(Right::Broadcast, &[]));
     }
 
     #[test]
-    fn an_error_names_only_what_a_client_can_change() {
-        let check = AccessCheck { right: Right::Broadcast, channel: None, access: Access::Nobody };
-        let told = |rule| {
-            let error = check.denied(rule);
-            (error.code, error.message.into_owned())
+    fn an_error_says_what_would_help() {
+        let check = |right, access, denial, is_anonymous, expect: &str| {
+            let check = AccessCheck { right, channel: None, access };
+            assert_eq!(check.denied(denial, is_anonymous).message, format!("this connection may not {expect}"));
         };
-        let first = told(Rule::OtherUsers);
-        assert_eq!(first.0, ErrorCode::PermissionDenied);
-        for rule in [Rule::Granted, Rule::Subscriber, Rule::Nobody] {
-            assert_eq!(told(rule), first, "{rule:?}");
-        }
-        assert_eq!(told(Rule::Authenticated).0, ErrorCode::Unauthenticated);
+        let modes = Denial::Modes;
+        check(
+            Right::ReadHistory,
+            Access::SUBSCRIBER,
+            modes,
+            true,
+            "read the history of this channel: subscribe first (`read_history = subscriber`)",
+        );
+        check(
+            Right::Subscribe,
+            Access::GRANTED,
+            modes,
+            false,
+            "subscribe to this channel: authenticate with a token that grants it (`subscribe = granted`; claim \
+             `subscribe`)",
+        );
+        check(
+            Right::ReadPresence,
+            Access::SUBSCRIBER.or(Mode::Granted),
+            modes,
+            true,
+            "see who is in this channel: authenticate with a token that grants it, or subscribe first \
+             (`read_presence = [granted, subscriber]`; claim `presence`)",
+        );
+        check(
+            Right::Publish,
+            Access::AUTHENTICATED.or(Mode::Subscriber),
+            modes,
+            true,
+            "publish in this channel: authenticate first, or subscribe first (`publish = [authenticated, subscriber]`)",
+        );
+        check(
+            Right::Broadcast,
+            Access::NOBODY,
+            modes,
+            true,
+            "broadcast: only the server may (`actions.broadcast = nobody`)",
+        );
+        let users = "publish in this channel, which is for the users after its `#`";
+        check(Right::Publish, Access::ANYONE, Denial::OtherUsers, false, users);
+        check(Right::Publish, Access::ANYONE, Denial::OtherUsers, true, &format!("{users}: authenticate first"));
     }
 }

@@ -72,5 +72,6 @@ fn full(refusal: &Refusal) -> ErrorBody {
 
 /// The error for a connection over the limit of its user.
 pub(super) fn too_many() -> ErrorBody {
-    ErrorBody::new(ErrorCode::LimitExceeded, "this user has reached the limit of connections per user")
+    let message = "this user has reached the limit of connections per user (limits.connections_per_user_max)";
+    ErrorBody::new(ErrorCode::LimitExceeded, message)
 }

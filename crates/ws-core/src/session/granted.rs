@@ -91,10 +91,10 @@ impl Session {
             let access = subscription.channel().options().subscribe;
             let check = AccessCheck { right: Right::Subscribe, channel: Some(channel), access };
             let decision = check.decide(Some(identity), self.subscription_grants(name), || true);
-            if let Err(rule) = decision
+            if let Err(denial) = decision
                 && !listed.iter().any(|listed| listed == name)
             {
-                tracing::debug!(connection = %self.connection().id(), channel = name, ?rule, "no longer granted");
+                tracing::debug!(connection = %self.connection().id(), channel = name, ?denial, "no longer granted");
                 let reason = "the token no longer grants this channel";
                 self.revoke(name, ErrorCode::PermissionDenied, reason, false, out);
             }

@@ -158,10 +158,12 @@ impl Session {
             let name = check.channel.map_or("", |channel| channel.as_str());
             subscriptions.as_ref().is_some_and(|subscriptions| subscriptions.contains(name))
         };
-        check.decide(connection.identity().as_deref(), grant, is_subscribed).map_err(|rule| {
+        let identity = connection.identity();
+        check.decide(identity.as_deref(), grant, is_subscribed).map_err(|denial| {
             let channel = check.channel.map(|channel| channel.as_str());
-            tracing::debug!(connection = %connection.id(), right = ?check.right, channel, ?rule, "denied");
-            check.denied(rule)
+            let (right, access) = (check.right, check.access);
+            tracing::debug!(connection = %connection.id(), ?right, channel, ?denial, %access, "denied");
+            check.denied(denial, identity.is_none())
         })
     }
 

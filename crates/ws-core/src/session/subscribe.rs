@@ -73,7 +73,7 @@ fn attach(
     let (options, grant) = right(session, request, channel, payload)?;
     let asks_for_history = payload.since.is_some() || payload.rewind.is_some();
     if !options.has_history() && asks_for_history {
-        let message = "this channel keeps no history, so neither `since` nor `rewind` is possible";
+        let message = "this channel keeps no history (`history_size = 0`), so neither `since` nor `rewind` is possible";
         return Err(ErrorBody::new(ErrorCode::NotAvailable, message).into());
     }
     let subscription = session.membership.attach(channel, &options)?;

@@ -17,7 +17,35 @@ pub(crate) fn clip(text: &str) -> &str {
 
 /// The error for a channel whose namespace is not configured.
 pub(crate) fn unknown_namespace(namespace: &str) -> ErrorBody {
-    let message =
-        format!("no namespace {:?} is configured; a channel without one has no `:` in its name", clip(namespace));
-    ErrorBody::new(ErrorCode::UnknownNamespace, message)
+    let advice = match section(namespace) {
+        Some(section) => format!("add `[namespaces.{section}]`, or use a name without `:`"),
+        None => "use a name without `:`".to_owned(),
+    };
+    ErrorBody::new(ErrorCode::UnknownNamespace, format!("there is no namespace {:?}: {advice}", clip(namespace)))
+}
+
+/// The namespace as it is written in the configuration. `None`: it cannot be configured.
+fn section(namespace: &str) -> Option<String> {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    match clip(namespace) == namespace && !namespace.contains('#') {
+        true if namespace.bytes().all(is_bare) => Some(namespace.to_owned()),
+        true => Some(format!("{namespace:?}")),
+        false => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_namespace_is_told_how_to_be_known() {
+        let check = |namespace: &str, expect: &str| {
+            assert_eq!(unknown_namespace(namespace).message, format!("there is no namespace {expect}"));
+        };
+        check("room", "\"room\": add `[namespaces.room]`, or use a name without `:`");
+        check("a.b", "\"a.b\": add `[namespaces.\"a.b\"]`, or use a name without `:`");
+        check("pair#x", "\"pair#x\": use a name without `:`");
+        check(&"x".repeat(65), &format!("\"{}\": use a name without `:`", "x".repeat(64)));
+    }
 }

@@ -24,7 +24,8 @@ impl Shared {
     ) -> Result<Pending<History>, ErrorBody> {
         let limit = page::limit(payload.limit)?;
         if !options.has_history() {
-            return Err(ErrorBody::new(ErrorCode::NotAvailable, "this channel keeps no history"));
+            let message = "this channel keeps no history (`history_size = 0`)";
+            return Err(ErrorBody::new(ErrorCode::NotAvailable, message));
         }
         let query = HistoryQuery {
             channel: &payload.channel,

@@ -36,7 +36,8 @@ impl Shared {
         options: &ChannelOptions,
     ) -> Result<PresenceData<'a, PresenceInfo>, ErrorBody> {
         if !options.presence {
-            return Err(ErrorBody::new(ErrorCode::NotAvailable, "presence is off in this channel"));
+            let message = "presence is off in this channel (`presence = false`)";
+            return Err(ErrorBody::new(ErrorCode::NotAvailable, message));
         }
         let channel = query.channel.into();
         let Some(present) = self.channels.get(query.channel) else {

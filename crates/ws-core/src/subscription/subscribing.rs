@@ -43,7 +43,8 @@ impl Membership {
         }
         let max = shared.limits.channels_per_connection_max;
         if subscriptions.len() >= max {
-            let message = format!("this connection has {max} subscriptions, which is the limit");
+            let message =
+                format!("this connection has {max} subscriptions already (limits.channels_per_connection_max)");
             return Err(ErrorBody::new(ErrorCode::LimitExceeded, message));
         }
         let channel = shared.attach(name, options, self.shard());

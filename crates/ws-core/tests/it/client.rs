@@ -56,10 +56,10 @@ pub(crate) fn options() -> ChannelOptions {
         join_leave: false,
         join_leave_max: 100,
         on_lag: OnLag::Gap,
-        subscribe: Access::Anyone,
-        publish: Access::Anyone,
-        read_history: Access::Anyone,
-        read_presence: Access::Anyone,
+        subscribe: Access::ANYONE,
+        publish: Access::ANYONE,
+        read_history: Access::ANYONE,
+        read_presence: Access::ANYONE,
     }
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn hub_at(
         limits,
         heartbeat: Heartbeat { interval_ms: 25_000, timeout_ms: 10_000 },
         namespaces: Namespaces { default, named },
-        actions: Actions { broadcast: Access::Anyone, get_connections: Access::Anyone },
+        actions: Actions { broadcast: Access::ANYONE, get_connections: Access::ANYONE },
         auth,
         shards: 2,
     };

@@ -2,24 +2,14 @@
 
 use std::time::Duration;
 
-pub use ws_core::{Access, OnLag};
+pub use ws_core::{Access, Mode, OnLag};
 
 use super::key::section;
-use super::value::{Choice, DAY, MS, count, time, words};
+use super::value::{Choice, DAY, MS, count, modes, time, words};
 
 impl Choice for OnLag {
     const ALL: &'static [(&'static str, Self)] =
         &[("gap", Self::Gap), ("latest", Self::Latest), ("disconnect", Self::Disconnect)];
-}
-
-impl Choice for Access {
-    const ALL: &'static [(&'static str, Self)] = &[
-        ("anyone", Self::Anyone),
-        ("authenticated", Self::Authenticated),
-        ("granted", Self::Granted),
-        ("subscriber", Self::Subscriber),
-        ("nobody", Self::Nobody),
-    ];
 }
 
 section! {
@@ -41,13 +31,13 @@ section! {
         /// `disconnect`: its connection is closed with 4001.
         on_lag: OnLag = "gap", words();
         /// Who may subscribe. `authenticated`: a connection with a user. `granted`: one whose token grants it.
-        /// `nobody`: only the server.
-        subscribe: Access = "anyone", words().but(Access::Subscriber);
+        /// `nobody`: only the server. A list: whoever meets any of its modes.
+        subscribe: Access = "anyone", modes().without_subscriber();
         /// Who may publish: as `subscribe`, or `subscriber`: a connection that is subscribed to the channel.
-        publish: Access = "anyone", words();
+        publish: Access = "anyone", modes();
         /// Who may read the history: as `publish`.
-        read_history: Access = "subscriber", words();
+        read_history: Access = "subscriber", modes();
         /// Who may ask who is subscribed: as `publish`.
-        read_presence: Access = "subscriber", words();
+        read_presence: Access = "subscriber", modes();
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::elsewhere;
 use super::error::ConfigError;
 use super::name::{KeyName, SectionPath};
 use super::nearest::nearest;
@@ -147,7 +148,9 @@ impl<'a> Walk<'a> {
             key: path.clone(),
             found: "an unknown section".to_owned(),
             allowed: section_names(),
-            hint: nearest(&path, known).map(|near| format!("did you mean [{near}]?")),
+            hint: elsewhere::section(&path)
+                .map(str::to_owned)
+                .or_else(|| nearest(&path, known).map(|near| format!("did you mean [{near}]?"))),
         });
     }
 
@@ -283,6 +286,11 @@ mod tests {
             format!("f:1: {name}: found an unknown section | allowed: {} | did you mean [{meant}]?", section_names())
         };
         check("[limts]\na = 1\n", &[&unknown("limts", "limits")]);
+        let log = "log_format and log_connections stand at the top of the file; the level is in the variable RUST_LOG";
+        check(
+            "[log]\nformat = 'json'\n",
+            &[&format!("f:1: log: found an unknown section | allowed: {} | {log}", section_names())],
+        );
         check("[namspaces.chat]\n", &[&unknown("namspaces", "namespaces")]);
         check("[engine.memroy]\n", &["f:1 engine = a section", &unknown("engine.memroy", "engine.memory")]);
         check("limits = 5", &["f:1: limits: found 5 | allowed: a section: [limits]"]);

@@ -33,6 +33,13 @@ impl Loaded {
         mistakes.into_iter().map(located).collect()
     }
 
+    /// Where a key such as `limits.connections_max` was set. `None`: it was not.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> Option<&Source> {
+        let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+        self.origins.get(&KeyName::new(section, name))
+    }
+
     /// Where a key was set. If it was not: where its section was; else the name of the section.
     pub(crate) fn source(&self, name: &KeyName) -> Source {
         let in_section = || self.origins.iter().find(|(other, _)| other.section == name.section);

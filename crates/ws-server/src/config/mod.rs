@@ -7,9 +7,11 @@
 //! All keys are in `sections`, and all sections in one `table`. Nothing here reads the process's environment: variables
 //! are passed in.
 
+mod access_keys;
 mod api_key;
 mod auth_key;
 mod channels;
+mod elsewhere;
 mod env;
 mod error;
 mod file;
@@ -31,17 +33,18 @@ mod warnings;
 
 pub use api_key::ApiKey;
 pub use auth_key::AuthKey;
-pub use channels::{Access, Channels, OnLag};
+pub use channels::{Access, Channels, Mode, OnLag};
 pub use error::{ConfigError, report};
 pub use loaded::Loaded;
 pub(crate) use nearest::nearest;
+pub(crate) use resolve::key_called;
 pub use sections::{
     Actions, Api, Auth, Config, Drain, Engine, EngineType, Fsync, Heartbeat, Limits, LogFormat, MemoryEngine,
     SqliteEngine, Tls,
 };
 pub use show::reference;
 pub use source::{Source, Sources};
-pub use value::{Secret, SecureUrl, duration};
+pub use value::{Secret, SecureUrl, duration, duration_meant};
 pub use warnings::Warning;
 pub use ws_transport::ApiRights;
 

@@ -1,6 +1,7 @@
 //! From what was typed to values: every given value is parsed and set, later ones over earlier ones. Then `validate`
 //! checks whether the values fit together.
 
+use super::elsewhere;
 use super::error::ConfigError;
 use super::file::section_names;
 use super::key::Facts;
@@ -81,11 +82,28 @@ fn unknown_key(source: Source, name: &KeyName) -> ConfigError {
         (Some(keys), _) => keys,
         (None, _) => format!("the sections {}", section_names()),
     };
-    let hint = meant(name).map(|near| match source {
+    let meant = elsewhere::key(&name.key.to_ascii_lowercase()).filter(|_| !is_near(name)).or_else(|| meant(name));
+    let hint = meant.map(|near| match source {
         Source::Variable(_) => format!("did you mean {}?", near.variable()),
+        // A list has no numbers in the file.
+        _ if near.section == "auth.keys.0".into() => format!("did you mean {} in [[auth.keys]]?", near.key),
         _ => format!("did you mean {near}?"),
     });
+    let hint = elsewhere::level(&name.key.to_ascii_lowercase()).map(str::to_owned).or(hint);
     ConfigError { source, key: name.to_string(), found: "an unknown key".to_owned(), allowed, hint }
+}
+
+/// Whether its own section has a key that differs in a letter.
+fn is_near(name: &KeyName) -> bool {
+    let here = SECTIONS.iter().find(|section| section.owns(&name.section));
+    here.is_some_and(|section| {
+        section.facts().iter().any(|facts| distance(&name.key, facts.name).is_some_and(|letters| letters <= 1))
+    })
+}
+
+/// The key of this name, or of a similar one, or of one that it has elsewhere.
+pub(crate) fn key_called(name: &str) -> Option<KeyName> {
+    elsewhere::key(name).or_else(|| meant(&KeyName::new("", name)))
 }
 
 /// The nearest key in any section: a key in the wrong section is a common mistake.
@@ -120,7 +138,27 @@ pub(crate) mod tests {
         let sections = section_names();
         let allowed =
             format!("found an unknown key | allowed: addr, log_format, log_connections, and the sections {sections}");
-        check(&[("PORT", "1")], &[&format!("WS_SERVER__PORT: port: {allowed}")]);
+        check(&[("PORT", "1")], &[&format!("WS_SERVER__PORT: port: {allowed} | did you mean WS_SERVER__ADDR?")]);
+        check(
+            &[("MAX_CONNECTIONS", "1")],
+            &[&format!(
+                "WS_SERVER__MAX_CONNECTIONS: max_connections: {allowed} | did you mean WS_SERVER__LIMITS__CONNECTIONS_MAX?"
+            )],
+        );
+        check(
+            &[("LOG_LEVEL", "debug")],
+            &[&format!(
+                "WS_SERVER__LOG_LEVEL: log_level: {allowed} | the level is in the variable RUST_LOG: RUST_LOG=debug"
+            )],
+        );
+        check(
+            &[("LIMITS__MAX_CONNECTIONS", "7")],
+            &["WS_SERVER__LIMITS__MAX_CONNECTIONS: limits.max_connections: found an unknown key | allowed: \
+               connections_max, connections_per_ip_max, connections_per_user_max, handshakes_per_second, message_bytes_max, \
+               channels_per_connection_max, outbox_bytes_max, broadcast_log_bytes_max, channel_log_bytes_max, \
+               channel_logs_bytes_max, requests_per_second, requests_burst, errors_max, errors_window, \
+               handshake_timeout, write_timeout | did you mean WS_SERVER__LIMITS__CONNECTIONS_MAX?"],
+        );
         check(
             &[("DRAIN__GRASE", "1s")],
             &[
@@ -162,7 +200,7 @@ pub(crate) mod tests {
         ]);
         let (chat, news) = (&config.namespaces["chat"], &config.namespaces["news"]);
         assert_eq!((chat.history_size, chat.presence, chat.on_lag), (7, false, OnLag::Latest));
-        assert_eq!(*news, Channels { publish: Access::Nobody, ..config.channels });
+        assert_eq!(*news, Channels { publish: Access::NOBODY, ..config.channels });
         assert_eq!(config.namespaces.len(), 2);
     }
 

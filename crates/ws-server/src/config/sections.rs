@@ -15,7 +15,8 @@ use super::auth_key::AuthKey;
 use super::channels::{Access, Channels};
 use super::key::section;
 use super::value::{
-    Addresses, Choice, DAY, GIB, KIB, MIB, MINUTE, MS, Origins, Secret, SecureUrl, bytes, count, text, time, words,
+    Addresses, Choice, DAY, GIB, KIB, MIB, MINUTE, MS, Origins, Secret, SecureUrl, bytes, count, modes, text, time,
+    words,
 };
 
 /// How the log is written.
@@ -192,9 +193,9 @@ section! {
     /// Who may use actions that are not about a channel.
     pub struct Actions {
         /// Who may send a message to all connections.
-        broadcast: Access = "anyone", words().but(Access::Subscriber);
+        broadcast: Access = "anyone", modes().without_subscriber();
         /// Who may ask how many connections there are.
-        get_connections: Access = "anyone", words().but(Access::Subscriber);
+        get_connections: Access = "anyone", modes().without_subscriber();
     }
 }
 
@@ -214,7 +215,8 @@ section! {
     pub struct Drain {
         /// Longest time from the signal to the exit.
         grace: Duration = "30s", time(MS, DAY).zero("connections are closed at once");
-        /// The window over which the reconnects of clients are spread.
+        /// The longest time over which the reconnects of clients are spread. With few clients it is shorter: 1 ms for
+        /// each, and at least 1 s.
         reconnect_spread: Duration = "10s", time(MS, DAY).zero("all may reconnect at once");
     }
 }
@@ -317,7 +319,7 @@ mod tests {
         assert_eq!(config.heartbeat.interval, Duration::from_secs(25));
         assert_eq!(config.drain.grace, Duration::from_secs(30));
         assert_eq!(config.channels.history_ttl, Duration::from_secs(300));
-        assert_eq!(config.channels.read_history, Access::Subscriber);
+        assert_eq!(config.channels.read_history, Access::SUBSCRIBER);
         assert!(config.channels.presence && !config.channels.join_leave);
         assert!(config.namespaces.is_empty());
         assert_eq!(config.engine.memory.history_bytes_max, 512 << 20);

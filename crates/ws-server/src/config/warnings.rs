@@ -5,6 +5,7 @@ use std::fmt;
 
 use ws_transport::AllowedOrigin;
 
+use super::access_keys::{access_keys, idle_mode};
 use super::loaded::Loaded;
 use super::name::{KeyName, SectionPath};
 use super::sections::{Config, EngineType, Fsync};
@@ -39,7 +40,18 @@ impl Loaded {
     pub fn warnings(&self) -> Vec<Warning> {
         let unused = UNUSED.iter().filter(|unused| (unused.when)(&self.config)).flat_map(|unused| self.unused(unused));
         let empty = self.empty.iter().map(|name| format!("{name} is set to nothing, which counts as not set"));
-        open(&self.config).chain(empty).map(|what| Warning::new(None, what)).chain(unused).collect()
+        let open = open(&self.config).chain(empty).map(|what| Warning::new(None, what));
+        open.chain(unused).chain(self.idle_modes()).collect()
+    }
+
+    /// Modes of lists that let nobody else in.
+    fn idle_modes(&self) -> impl Iterator<Item = Warning> {
+        access_keys(&self.config).into_iter().filter_map(|(name, access)| {
+            let source = self.origins.get(&name)?;
+            let (mode, why) = idle_mode(access, self.config.auth.has_keys())?;
+            let what = format!("{} in {name} does nothing: {why}", mode.as_str());
+            Some(Warning::new(source.clone(), what))
+        })
     }
 
     /// The keys that are set to another value than their default, and do nothing.
@@ -218,6 +230,15 @@ mod tests {
                 .each_ref()
                 .map(String::as_str),
         );
+    }
+
+    #[test]
+    fn modes_that_do_nothing() {
+        check(
+            &[("CHANNELS__PUBLISH", "granted,anyone"), ("NAMESPACES__CHAT__PRESENCE", "true")],
+            &["WS_SERVER__CHANNELS__PUBLISH: granted in channels.publish does nothing: anyone may"],
+        );
+        check(&[("CHANNELS__PUBLISH", "granted,subscriber")], &[]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::read_only::read_only;
 use super::reply::Reply;
 use super::routes::{Answer, Routes};
 use super::ws::{self, Accepted};
-use super::{health, pages, ready};
+use super::{health, nowhere, pages, ready};
 use crate::socket::SocketOptions;
 
 /// The paths of a hub.
@@ -40,6 +40,9 @@ impl Routes for HubRoutes {
         if request.uri().path() == "/ws" {
             return self.websocket(&request.map(drop), peer).await;
         }
+        if nowhere::wants_websocket(&request) {
+            return Answer::Reply(self.logged(nowhere::no_websocket(request.uri().path()), peer));
+        }
         Answer::Reply(match check_host(&request) {
             Ok(()) => self.resource(request).await,
             Err(refused) => refused,
@@ -51,11 +54,14 @@ impl HubRoutes {
     async fn websocket(&self, request: &Request<()>, peer: IpAddr) -> Answer<Accepted> {
         match ws::accept(&self.hub, &self.origins, request, peer).await {
             Ok((switching, accepted)) => Answer::Upgrade(switching, accepted),
-            Err(refused) => {
-                self.sockets.log.refused(peer, Some(refused.status()), refused.reason());
-                Answer::Reply(refused)
-            }
+            Err(refused) => Answer::Reply(self.logged(refused, peer)),
         }
+    }
+
+    /// A refused handshake, which goes to the log of connections.
+    fn logged(&self, refused: Reply, peer: IpAddr) -> Reply {
+        self.sockets.log.refused(peer, Some(refused.status()), refused.reason());
+        refused
     }
 
     /// A line for each resource. One that can wait, or takes a body, is awaited here.
@@ -70,7 +76,7 @@ impl HubRoutes {
             path if is_below(path, api::PREFIX) => self.api.answer(request).await,
             path => match pages::find(path) {
                 Some(page) => read_only(request, || page.reply()).await,
-                None => Reply::not_found(path),
+                None => nowhere::not_found(path),
             },
         }
     }

@@ -13,6 +13,7 @@ mod health;
 mod host;
 mod hub_routes;
 mod metrics;
+mod nowhere;
 mod origin;
 mod pace;
 mod pages;

@@ -89,11 +89,6 @@ impl Reply {
         StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// 404.
-    pub(crate) fn not_found(path: &str) -> Self {
-        Reply::refusal(ErrorCode::NotFound, &format!("nothing at {path}"))
-    }
-
     /// The code of a 405.
     pub(crate) const METHOD_NOT_ALLOWED: &str = "method_not_allowed";
 

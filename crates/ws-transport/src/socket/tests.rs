@@ -141,16 +141,16 @@ fn start_with(engine: &Late, heartbeat: Heartbeat) -> Hub {
         join_leave: false,
         join_leave_max: 0,
         on_lag: OnLag::Gap,
-        subscribe: Access::Anyone,
-        publish: Access::Anyone,
-        read_history: Access::Anyone,
-        read_presence: Access::Anyone,
+        subscribe: Access::ANYONE,
+        publish: Access::ANYONE,
+        read_history: Access::ANYONE,
+        read_presence: Access::ANYONE,
     };
     let options = HubOptions {
         limits,
         heartbeat,
         namespaces: Namespaces { default: Arc::new(channel), named: HashMap::new() },
-        actions: Actions { broadcast: Access::Anyone, get_connections: Access::Anyone },
+        actions: Actions { broadcast: Access::ANYONE, get_connections: Access::ANYONE },
         auth: Auth::none(),
         shards: 1,
     };

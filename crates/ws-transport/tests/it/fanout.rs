@@ -29,16 +29,16 @@ fn hub(write_timeout: Duration) -> Hub {
         join_leave: false,
         join_leave_max: 100,
         on_lag: OnLag::Gap,
-        subscribe: Access::Anyone,
-        publish: Access::Anyone,
-        read_history: Access::Subscriber,
-        read_presence: Access::Subscriber,
+        subscribe: Access::ANYONE,
+        publish: Access::ANYONE,
+        read_history: Access::SUBSCRIBER,
+        read_presence: Access::SUBSCRIBER,
     };
     let options = HubOptions {
         limits,
         heartbeat: Heartbeat { interval_ms: 0, timeout_ms: 0 },
         namespaces: Namespaces { default: Arc::new(channels), named: Default::default() },
-        actions: Actions { broadcast: Access::Anyone, get_connections: Access::Anyone },
+        actions: Actions { broadcast: Access::ANYONE, get_connections: Access::ANYONE },
         auth: Auth::none(),
         shards: 2,
     };

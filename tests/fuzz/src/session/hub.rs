@@ -54,7 +54,7 @@ pub(super) fn start(terms: Terms) -> (Hub, Late) {
         limits: terms.limits,
         heartbeat: Heartbeat { interval_ms, timeout_ms: if terms.heartbeat { 10_000 } else { 0 } },
         namespaces: namespaces(),
-        actions: Actions { broadcast: terms.broadcast, get_connections: Access::Anyone },
+        actions: Actions { broadcast: terms.broadcast, get_connections: Access::ANYONE },
         auth: Auth {
             authenticator: terms.has_keys.then(|| Arc::new(believer) as _),
             anonymous: terms.anonymous,
@@ -76,10 +76,10 @@ pub(super) fn namespaces() -> Namespaces {
         join_leave: true,
         join_leave_max: 2,
         on_lag: OnLag::Gap,
-        subscribe: Access::Anyone,
-        publish: Access::Anyone,
-        read_history: Access::Anyone,
-        read_presence: Access::Anyone,
+        subscribe: Access::ANYONE,
+        publish: Access::ANYONE,
+        read_history: Access::ANYONE,
+        read_presence: Access::ANYONE,
     };
     let mode = |access| ChannelOptions {
         subscribe: access,
@@ -89,14 +89,14 @@ pub(super) fn namespaces() -> Namespaces {
         ..all.clone()
     };
     let lag = |on_lag| ChannelOptions { on_lag, ..all.clone() };
-    let members = ChannelOptions { subscribe: Access::Anyone, ..mode(Access::Subscriber) };
+    let members = ChannelOptions { subscribe: Access::ANYONE, ..mode(Access::SUBSCRIBER) };
     let passing = ChannelOptions { history_size: 0, ..all.clone() };
     let bare = ChannelOptions { presence: false, join_leave: false, ..passing.clone() };
     let named = [
-        ("users", mode(Access::Authenticated)),
-        ("granted", mode(Access::Granted)),
+        ("users", mode(Access::AUTHENTICATED)),
+        ("granted", mode(Access::GRANTED)),
         ("members", members),
-        ("server", mode(Access::Nobody)),
+        ("server", mode(Access::NOBODY)),
         ("latest", lag(OnLag::Latest)),
         ("strict", lag(OnLag::Disconnect)),
         ("pass", passing),

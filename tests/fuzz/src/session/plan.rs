@@ -207,7 +207,7 @@ impl Plan<'_> {
             write_timeout: Duration::from_secs(u64::from(setup.write_timeout_s % 32)),
             ..LIMITS
         };
-        let broadcast = if setup.broadcast_by_users { Access::Authenticated } else { Access::Anyone };
+        let broadcast = if setup.broadcast_by_users { Access::AUTHENTICATED } else { Access::ANYONE };
         let Setup { anonymous, has_keys, heartbeat, .. } = *setup;
         Terms { limits, anonymous, has_keys, heartbeat, broadcast }
     }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::LazyLock;
 
 use serde_json::Value;
-use ws_core::{Access, ChannelOptions, Namespaces, OnLag, Patterns};
+use ws_core::{Access, ChannelOptions, Mode, Namespaces, OnLag, Patterns};
 use ws_proto::action::SubscribeData;
 use ws_proto::event::{ChannelGap, PublicationEvent};
 use ws_proto::{ChannelName, ClientMessage, ErrorBody, ErrorCode, Event, RequestId, ServerMessage};
@@ -169,11 +169,12 @@ impl View {
     fn may(&self, channel: &str, asked: &Asked) {
         let access = access(&asked.action).expect("something in a channel");
         let pass = self.passes.get(channel).is_some_and(|pass| pass["channel"] == channel || covers(pass, channel));
-        let allowed = match access(options(channel)) {
-            Access::Granted => is_for(channel, self.user()) && pass,
-            Access::Subscriber => is_for(channel, self.user()),
-            Access::Anyone | Access::Authenticated | Access::Nobody => false,
-        };
+        let by_pass = access(options(channel)).modes().any(|mode| match mode {
+            Mode::Granted => pass,
+            Mode::Subscriber => true,
+            Mode::Anyone | Mode::Authenticated => false,
+        });
+        let allowed = by_pass && is_for(channel, self.user());
         assert!(allowed || self.is_allowed(channel, access), "{:?} may not: {asked:?}", self.user);
     }
 
@@ -184,13 +185,12 @@ impl View {
 
     /// Whether the connection is allowed something in a channel, not counting tokens for one channel.
     fn is_allowed(&self, channel: &str, access: fn(&ChannelOptions) -> Access) -> bool {
-        let by_mode = match access(options(channel)) {
-            Access::Anyone => true,
-            Access::Authenticated => self.user.is_some(),
-            Access::Granted => covers(&self.token, channel),
-            Access::Subscriber => self.subscribed.contains_key(channel),
-            Access::Nobody => false,
-        };
+        let by_mode = access(options(channel)).modes().any(|mode| match mode {
+            Mode::Anyone => true,
+            Mode::Authenticated => self.user.is_some(),
+            Mode::Granted => covers(&self.token, channel),
+            Mode::Subscriber => self.subscribed.contains_key(channel),
+        });
         by_mode && is_for(channel, self.user())
     }
 

@@ -71,7 +71,7 @@ async fn a_subscription_token_opens_its_channel_after_a_reconnect_too() {
     let browser = browser().await;
     let server = Server::with(|config| {
         token::accept(config);
-        config.channels.subscribe = Access::Granted;
+        config.channels.subscribe = Access::GRANTED;
     })
     .await;
     let page = open(&browser, &server, &PageOptions::default()).await;
@@ -95,7 +95,7 @@ async fn what_an_anonymous_page_was_refused_is_asked_for_again_by_its_user() {
     let browser = browser().await;
     let server = Server::with(|config| {
         token::accept(config);
-        config.channels.subscribe = Access::Authenticated;
+        config.channels.subscribe = Access::AUTHENTICATED;
     })
     .await;
     let page = open(&browser, &server, &PageOptions::default()).await;

@@ -37,8 +37,8 @@ async fn room_with(outbox_bytes_max: usize, count: usize, bytes: usize) -> (Serv
     let server = Server::with(|config| {
         config.limits.outbox_bytes_max = outbox_bytes_max;
         config.limits.message_bytes_max = 16 * KIB;
-        config.channels.read_history = Access::Anyone;
-        config.channels.read_presence = Access::Anyone;
+        config.channels.read_history = Access::ANYONE;
+        config.channels.read_presence = Access::ANYONE;
     })
     .await;
     let mut client = server.connect().await;

@@ -13,7 +13,7 @@ async fn room_with(publications: usize) -> (Server, Client) {
     let server = Server::with(|config| {
         config.limits.errors_max = 0;
         config.channels.history_size = 1000;
-        config.channels.read_history = Access::Anyone;
+        config.channels.read_history = Access::ANYONE;
     })
     .await;
     let mut client = server.connect().await;

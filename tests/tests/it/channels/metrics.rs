@@ -39,8 +39,8 @@ async fn channels_are_freed_when_nobody_is_left() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn publishing_and_queries_create_no_channel() {
     let server = Server::with(|config| {
-        config.channels.read_history = ws_server::config::Access::Anyone;
-        config.channels.read_presence = ws_server::config::Access::Anyone;
+        config.channels.read_history = ws_server::config::Access::ANYONE;
+        config.channels.read_presence = ws_server::config::Access::ANYONE;
     })
     .await;
     let mut client = server.connect().await;

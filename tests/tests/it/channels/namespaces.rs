@@ -106,7 +106,7 @@ async fn what_one_does_not_set_it_has_from_the_default() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_beyond_the_longest_namespace_is_unknown_and_quoted_short() {
-    let server = Server::with(|config| config.channels.subscribe = Access::Nobody).await;
+    let server = Server::with(|config| config.channels.subscribe = Access::NOBODY).await;
     let mut client = server.connect().await;
     let channel = format!("{}:x", "n".repeat(250));
     let answer = client.request("1", "subscribe", json!({"channel": channel})).await;

@@ -8,7 +8,7 @@ use super::*;
 async fn long_room(publications: usize) -> (Server, Client) {
     let server = Server::with(|config| {
         config.channels.history_size = 1_000_000;
-        config.channels.read_history = Access::Anyone;
+        config.channels.read_history = Access::ANYONE;
     })
     .await;
     let mut client = server.connect().await;

@@ -1,6 +1,6 @@
 //! Modes of namespaces, for connections without a user.
 
-use ws_server::config::{Access, Channels};
+use ws_server::config::{Access, Channels, Mode};
 use ws_tests::prelude::*;
 
 use super::*;
@@ -22,7 +22,7 @@ async fn every_mode() -> Server {
         for (action, option) in RIGHTS {
             for (mode, access) in MODES {
                 namespace(config, &format!("{action}-{mode}"), |options| {
-                    RIGHTS.iter().for_each(|(_, option)| *option(options) = Access::Anyone);
+                    RIGHTS.iter().for_each(|(_, option)| *option(options) = Access::ANYONE);
                     *option(options) = access;
                 });
             }
@@ -31,12 +31,15 @@ async fn every_mode() -> Server {
     .await
 }
 
-const MODES: [(&str, Access); 5] = [
-    ("anyone", Access::Anyone),
-    ("authenticated", Access::Authenticated),
-    ("granted", Access::Granted),
-    ("subscriber", Access::Subscriber),
-    ("nobody", Access::Nobody),
+const MODES: [(&str, Access); 8] = [
+    ("anyone", Access::ANYONE),
+    ("authenticated", Access::AUTHENTICATED),
+    ("granted", Access::GRANTED),
+    ("subscriber", Access::SUBSCRIBER),
+    ("nobody", Access::NOBODY),
+    ("subscriber-or-granted", Access::SUBSCRIBER.or(Mode::Granted)),
+    ("subscriber-or-authenticated", Access::SUBSCRIBER.or(Mode::Authenticated)),
+    ("granted-or-anyone", Access::GRANTED.or(Mode::Anyone)),
 ];
 
 /// The code of the error, or an empty string.
@@ -50,14 +53,15 @@ async fn each_mode_of_each_action() {
     let server = every_mode().await;
     for (action, _) in RIGHTS {
         for (mode, _) in MODES {
-            if (action, mode) == ("subscribe", "subscriber") {
+            if action == "subscribe" && mode.starts_with("subscriber") {
                 continue;
             }
             let (mut client, channel) = (server.connect().await, format!("{action}-{mode}:room"));
             let (outside, inside) = match mode {
-                "anyone" => ("", ""),
-                "authenticated" => ("unauthenticated", "unauthenticated"),
+                "anyone" | "granted-or-anyone" => ("", ""),
+                "authenticated" | "granted" => ("unauthenticated", "unauthenticated"),
                 "subscriber" => ("permission_denied", ""),
+                "subscriber-or-granted" | "subscriber-or-authenticated" => ("unauthenticated", ""),
                 _ => ("permission_denied", "permission_denied"),
             };
             assert_eq!(ask(&mut client, action, &channel).await, outside, "{action} {mode}");
@@ -125,12 +129,12 @@ async fn a_channel_for_users_is_for_no_anonymous_connection() {
     let mut client = server.connect().await;
     for (action, _) in RIGHTS {
         for channel in ["x#ann,bob", "x#ann", "x#null", &format!("{action}-anyone:x#ann")] {
-            assert_eq!(ask(&mut client, action, channel).await, "permission_denied", "{action} {channel}");
+            assert_eq!(ask(&mut client, action, channel).await, "unauthenticated", "{action} {channel}");
         }
         // Whatever the mode.
         for (mode, _) in MODES {
             let channel = format!("{action}-{mode}:x#ann");
-            assert_eq!(ask(&mut client, action, &channel).await, "permission_denied", "{action} {channel}");
+            assert_eq!(ask(&mut client, action, &channel).await, "unauthenticated", "{action} {channel}");
         }
     }
     assert_eq!(ask(&mut client, "unsubscribe", "x#ann").await, "not_subscribed");

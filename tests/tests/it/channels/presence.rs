@@ -10,7 +10,7 @@ use super::*;
 async fn open_house() -> Server {
     Server::with(|config| {
         config.limits.errors_max = 0;
-        config.channels.read_presence = Access::Anyone;
+        config.channels.read_presence = Access::ANYONE;
     })
     .await
 }

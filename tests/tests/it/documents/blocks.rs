@@ -52,6 +52,18 @@ pub(super) fn blocks(document: &str) -> Vec<Block> {
     blocks
 }
 
+/// The document without its blocks in these languages; its lines keep their numbers.
+pub(super) fn without(document: &str, languages: &[&str]) -> String {
+    let mut is_left_out = false;
+    let kept = document.lines().map(|line| {
+        is_left_out |= line.strip_prefix(FENCE).is_some_and(|language| languages.contains(&language));
+        let kept = if is_left_out { "" } else { line };
+        is_left_out &= line != FENCE;
+        kept
+    });
+    kept.map(|line| format!("{line}\n")).collect()
+}
+
 fn kind(language: &str) -> Option<Kind> {
     Some(match language {
         "json" => Kind::Frames,

@@ -3,6 +3,7 @@
 mod blocks;
 mod likeness;
 mod links;
+mod operations;
 mod reader;
 mod source_files;
 mod translation;
@@ -10,7 +11,7 @@ mod translation;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use blocks::blocks;
+use blocks::{Block, Kind, blocks, without};
 use reader::Reader;
 
 /// A document, by its path in the repository.
@@ -30,6 +31,7 @@ async fn follow(path: &str) {
         eprintln!("{path}:{}", block.line);
         reader.read(&block).await;
     }
+    reader.stop().await;
     reader.finish().await;
 }
 
@@ -43,4 +45,18 @@ async fn the_readme_as_it_stands() {
 #[cfg_attr(not(found = "python"), ignore = "Python is missing, or the packages of tests/py/requirements.txt")]
 async fn the_guide_as_it_stands() {
     follow("docs/GUIDE.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_commands_of_ws_proto_as_they_stand() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut reader = Reader::new(dir.path().to_owned());
+    let text = "ws-server\n".to_owned();
+    reader.read(&Block { kind: Kind::Commands, line: 0, text }).await;
+    let text = without(&document("crates/ws-proto/README.md"), &["rust"]);
+    let commands: Vec<_> = blocks(&text).into_iter().filter(|block| block.kind == Kind::Console).collect();
+    assert!(!commands.is_empty(), "they are found");
+    for block in &commands {
+        reader.read(block).await;
+    }
 }

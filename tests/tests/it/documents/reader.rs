@@ -216,11 +216,13 @@ impl Reader {
         self.program = Some((child, BufReader::new(printed).lines()));
     }
 
-    /// Ends the program with Ctrl+C.
-    async fn stop(&mut self) {
-        if let Some((mut program, _)) = self.program.take() {
+    /// Ends the program with Ctrl+C. All that it printed is in the document.
+    pub(super) async fn stop(&mut self) {
+        if let Some((mut program, mut lines)) = self.program.take() {
             self.run(&format!("kill -INT {}", program.id().expect("it runs"))).await;
             within("the program to end", program.wait()).await.expect("a child of ours");
+            let more = within("the end of its output", lines.next_line()).await.expect("text");
+            assert_eq!(more, None, "the program printed more than the document shows");
         }
     }
 

@@ -82,10 +82,16 @@ async fn a_second_server_is_refused() {
 
 #[test]
 fn a_directory_that_cannot_be_used_is_reported_before_a_port_is_bound() {
-    let (code, _, err) = run(&["--addr", "127.0.0.1:0", "--data-dir", "/dev/null/data"]);
+    let (code, _, err) = run(&["--addr", "127.0.0.1:0", "--data-dir", "/proc/data"]);
     assert_eq!(code, Some(1));
-    assert!(err.contains("/dev/null/data cannot be used"), "{err}");
+    assert!(err.contains("/proc/data cannot be used"), "{err}");
     assert!(!err.contains("listening"), "{err}");
+    // A restart does not turn a file into a directory.
+    for dir in ["/dev/null", "/dev/null/data"] {
+        let (code, _, err) = run(&["--addr", "127.0.0.1:0", "--data-dir", dir]);
+        assert_eq!(code, Some(78), "{dir}");
+        assert!(err.contains("--data-dir: engine.sqlite.dir: found ") && err.contains("not a directory"), "{err}");
+    }
 }
 
 /// The documented way: SQLite's own, while the server runs.

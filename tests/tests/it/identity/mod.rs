@@ -3,6 +3,7 @@
 mod checks;
 mod handshake;
 mod key_set;
+mod modes;
 mod operator;
 mod refresh;
 mod since;
@@ -15,10 +16,10 @@ use ws_tests::prelude::*;
 /// Accepts tokens, and has a namespace in which everything has to be granted.
 fn granting(config: &mut Config) {
     token::accept(config);
-    let (subscribe, publish) = (Access::Granted, Access::Granted);
-    let granted = Channels { subscribe, publish, read_history: Access::Granted, ..Channels::default() };
+    let (subscribe, publish) = (Access::GRANTED, Access::GRANTED);
+    let granted = Channels { subscribe, publish, read_history: Access::GRANTED, ..Channels::default() };
     config.namespaces.insert("room".to_owned(), granted);
-    config.namespaces.insert("server".to_owned(), Channels { subscribe: Access::Nobody, ..Channels::default() });
+    config.namespaces.insert("server".to_owned(), Channels { subscribe: Access::NOBODY, ..Channels::default() });
 }
 
 async fn connect(server: &Server, user: &str, claims: &Value) -> Client {

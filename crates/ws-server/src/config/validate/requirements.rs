@@ -1,12 +1,12 @@
 //! Checks whether the keys that a value needs are set.
 
-use crate::config::channels::{Access, Channels};
+use crate::config::access_keys::{access_keys, needs_token};
+use crate::config::channels::Access;
 use crate::config::error::{ConfigError, any_invalid};
 use crate::config::loaded::Loaded;
 use crate::config::name::{KeyName, SectionPath};
-use crate::config::namespaces::Namespaces;
 use crate::config::sections::EngineType;
-use crate::config::value::{Setting, words};
+use crate::config::value::{Setting, modes};
 
 /// Values that need another key which is not set.
 pub(crate) fn validate_requirements(loaded: &Loaded, mistakes: &[ConfigError]) -> Vec<ConfigError> {
@@ -58,14 +58,15 @@ fn address_twice(loaded: &Loaded) -> Option<ConfigError> {
     let addrs = &loaded.config.addr;
     let covers = |all: &std::net::SocketAddr, one: &std::net::SocketAddr| {
         all.ip().is_unspecified()
-            && !one.ip().is_unspecified()
-            && all.is_ipv4() == one.is_ipv4()
+            && all != one
+            && (all.is_ipv4() == one.is_ipv4() || all.is_ipv6())
             && all.port() == one.port()
     };
     let pairs = addrs.iter().flat_map(|all| addrs.iter().map(move |one| (all, one)));
     let (all, one) = pairs.into_iter().find(|(all, one)| all.port() != 0 && covers(all, one))?;
     let found = format!("{one} as well as {all}, which includes it");
-    Some(mistake_at(loaded, KeyName::new("", "addr"), found, "one of the two", ""))
+    let hint = if all.is_ipv4() == one.is_ipv4() { "" } else { "[::] covers IPv4 already" };
+    Some(mistake_at(loaded, KeyName::new("", "addr"), found, "one of the two", hint))
 }
 
 /// A provider issues tokens for many services. Only the audience says that a token is for this one.
@@ -90,37 +91,14 @@ fn nobody_can_connect(loaded: &Loaded) -> Option<ConfigError> {
     (!loaded.config.auth.anonymous).then(|| mistake_at(loaded, name, found, allowed, "nobody could connect"))
 }
 
-type Mode<T> = (&'static str, fn(&T) -> Access);
-
-const OF_CHANNELS: [Mode<Channels>; 4] = [
-    ("subscribe", |channels| channels.subscribe),
-    ("publish", |channels| channels.publish),
-    ("read_history", |channels| channels.read_history),
-    ("read_presence", |channels| channels.read_presence),
-];
-
-/// Access modes that only a token can meet. An inherited mode is reported where it was set.
+/// Modes that only a token can meet. An inherited mode is reported where it was set.
 fn modes_without_keys(loaded: &Loaded) -> Vec<ConfigError> {
-    let config = &loaded.config;
-    let namespaces = config.namespaces.iter().map(|(name, channels)| (Namespaces::path(name), channels));
-    let sections = std::iter::once((SectionPath::from("channels"), &config.channels)).chain(namespaces);
-    let of_channels = sections.flat_map(|(section, channels)| {
-        OF_CHANNELS.map(|(key, mode)| (KeyName { section: section.clone(), key: key.to_owned() }, mode(channels)))
-    });
-    let actions = [("broadcast", config.actions.broadcast), ("get_connections", config.actions.get_connections)];
-    let of_actions = actions.map(|(key, mode)| (KeyName::new("actions", key), mode));
-    let needs_token = |mode: &Access| matches!(mode, Access::Authenticated | Access::Granted);
-    let set =
-        of_channels.chain(of_actions).filter(|(name, mode)| needs_token(mode) && loaded.origins.contains_key(name));
-    let mistake = |(name, mode): (KeyName, Access)| {
-        let found = format!("{}, while there are no keys for tokens", mode.show(&words()));
-        mistake_at(
-            loaded,
-            name,
-            found,
-            "this mode with keys ([[auth.keys]] or auth.jwks_url), or another mode",
-            "nobody could meet it",
-        )
+    let all = access_keys(&loaded.config).into_iter();
+    let set = all.filter(|(name, access)| needs_token(*access) && loaded.origins.contains_key(name));
+    let mistake = |(name, access): (KeyName, Access)| {
+        let found = format!("{}, while there are no keys for tokens", access.show(&modes()));
+        let allowed = "this mode with keys ([[auth.keys]] or auth.jwks_url), or another mode";
+        mistake_at(loaded, name, found, allowed, "nobody could meet it")
     };
     set.map(mistake).collect()
 }
@@ -163,7 +141,16 @@ mod tests {
             &["WS_SERVER__ADDR: addr: found 127.0.0.1:80 as well as 0.0.0.0:80, which includes it | allowed: one \
                of the two"],
         );
-        check(&[("ADDR", "127.0.0.1:80,0.0.0.0:81,[::]:80")], &[]);
+        let covered = |other: &str| {
+            format!(
+                "WS_SERVER__ADDR: addr: found {other} as well as [::]:80, which includes it | allowed: one of the two | \
+                 [::] covers IPv4 already"
+            )
+        };
+        check(&[("ADDR", "0.0.0.0:80,[::]:80")], &[&covered("0.0.0.0:80")]);
+        check(&[("ADDR", "[::]:80,127.0.0.1:80")], &[&covered("127.0.0.1:80")]);
+        check(&[("ADDR", "127.0.0.1:80,0.0.0.0:81,[::]:82,[::1]:80")], &[]);
+        check(&[("ADDR", "0.0.0.0:80,[::1]:80")], &[]);
         check(&[("ADDR", "127.0.0.1:0,0.0.0.0:0")], &[]);
     }
 
@@ -196,10 +183,14 @@ mod tests {
         check(
             &[("NAMESPACES__CHAT__READ_HISTORY", "authenticated"), ("ACTIONS__BROADCAST", "granted")],
             &[
-                &line("NAMESPACES__CHAT__READ_HISTORY", "namespaces.chat.read_history", "authenticated"),
                 &line("ACTIONS__BROADCAST", "actions.broadcast", "granted"),
+                &line("NAMESPACES__CHAT__READ_HISTORY", "namespaces.chat.read_history", "authenticated"),
             ],
         );
+        check(&[("CHANNELS__PUBLISH", "granted,subscriber")], &[]);
+        let both =
+            line("CHANNELS__PUBLISH", "channels.publish", "X").replace("\"X\"", "[\"authenticated\", \"granted\"]");
+        check(&[("CHANNELS__PUBLISH", "granted,authenticated")], &[&both]);
         check(&[("CHANNELS__SUBSCRIBE", "granted"), SECRET], &[]);
         check(&[("CHANNELS__SUBSCRIBE", "nobody")], &[]);
     }

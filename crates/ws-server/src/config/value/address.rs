@@ -15,8 +15,8 @@ impl Setting for Vec<SocketAddr> {
 
     fn read(_: &Addresses, typed: &Typed) -> Result<Self, InvalidValue> {
         let mut list = Self::new();
-        for item in split(typed) {
-            let text = item.text().ok_or_else(|| item.invalid())?;
+        for item in typed.items() {
+            let text = item.text().ok_or_else(|| no_text(&item))?;
             let addr = parse(text).map_err(|hint| item.invalid_because(hint))?;
             if addr.port() != 0 && list.contains(&addr) {
                 return Err(item.invalid_because(format!("{addr} is listed twice")));
@@ -36,27 +36,38 @@ impl Setting for Vec<SocketAddr> {
     }
 }
 
-/// The entries of a list, or of a text from outside a file, where commas separate them.
-fn split(typed: &Typed) -> Vec<Typed> {
-    match typed {
-        Typed::List(items) => items.iter().flat_map(split).collect(),
-        Typed::Bare(text) => text.split(',').map(|part| Typed::Bare(part.trim_ascii().to_owned())).collect(),
-        Typed::Quoted(_) | Typed::Integer(_) | Typed::Boolean(_) | Typed::Section | Typed::Other(_) => {
-            vec![typed.clone()]
-        }
+const ZONE: &str = "[fe80::1%2]:3000, as `ip link` numbers them";
+
+fn lacks_zone(addr: SocketAddr) -> bool {
+    matches!(addr, SocketAddr::V6(addr) if addr.ip().is_unicast_link_local() && addr.scope_id() == 0)
+}
+
+fn no_text(item: &Typed) -> InvalidValue {
+    match item {
+        Typed::Integer(port) => item.invalid_because(format!("the address is missing: \"0.0.0.0:{port}\"")),
+        _ => item.invalid(),
     }
 }
 
 /// The error is a hint: what to write instead.
 fn parse(text: &str) -> Result<SocketAddr, String> {
     if let Ok(addr) = text.parse() {
-        return Ok(addr);
+        return if lacks_zone(addr) { Err(format!("a link-local address needs its zone: {ZONE}")) } else { Ok(addr) };
     }
     if text.contains(',') {
         return Err("several addresses are a list: [\"…\", \"…\"]".to_owned());
     }
+    if text.contains('%') {
+        return Err(format!("a zone is the number of an interface: {ZONE}"));
+    }
+    if let Some((scheme, rest)) = text.split_once("://") {
+        return Err(format!("write it without {scheme}://: {}", rest.trim_end_matches('/')));
+    }
     if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
         return Err(format!("the port is missing: {}", SocketAddr::new(ip, 3000)));
+    }
+    if text == "localhost" {
+        return Err("the port is missing: localhost:3000".to_owned());
     }
     let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
     let Ok(port) = port.parse::<u16>() else {
@@ -109,6 +120,22 @@ mod tests {
         check(&bare("example.org:80"), Err("names are not looked up: write the IP address"));
         check(&Typed::Quoted("1.2.3.4:1,1.2.3.4:2".to_owned()), Err("several addresses are a list: [\"…\", \"…\"]"));
         check(&Typed::List(vec![]), Err("at least one address is needed"));
-        check(&Typed::Integer(3000), Err(""));
+        check(&Typed::Integer(3000), Err("the address is missing: \"0.0.0.0:3000\""));
+        check(&Typed::Boolean(true), Err(""));
+        check(&bare("localhost"), Err("the port is missing: localhost:3000"));
+        check(&bare("http://0.0.0.0:3000/"), Err("write it without http://: 0.0.0.0:3000"));
+    }
+
+    #[test]
+    fn zones() {
+        check(&bare("[fe80::1%3]:80"), Ok("[\"[fe80::1%3]:80\"]"));
+        let zone = "a zone is the number of an interface: [fe80::1%2]:3000, as `ip link` numbers them";
+        for text in ["[fe80::1%eth0]:80", "fe80::1%eth0", "[fe80::1%25eth0]:80"] {
+            check(&bare(text), Err(zone));
+        }
+        check(
+            &bare("[fe80::1]:80"),
+            Err("a link-local address needs its zone: [fe80::1%2]:3000, as `ip link` numbers them"),
+        );
     }
 }

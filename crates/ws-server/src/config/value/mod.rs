@@ -4,6 +4,7 @@
 
 mod address;
 mod choice;
+mod modes;
 mod number;
 mod optional;
 mod origin;
@@ -16,13 +17,14 @@ mod url;
 
 pub(crate) use address::Addresses;
 pub(crate) use choice::{Choice, words};
+pub(crate) use modes::modes;
 pub(crate) use number::{GIB, KIB, MIB, bytes, count};
 pub(crate) use origin::Origins;
 pub(crate) use setting::{InvalidValue, Setting, Typed};
 pub use text::Secret;
 pub(crate) use text::text;
-pub use time::duration;
 pub(crate) use time::{DAY, MINUTE, MS, time};
+pub use time::{duration, duration_meant};
 pub use url::SecureUrl;
 
 /// The default of a key, from the text in the table.

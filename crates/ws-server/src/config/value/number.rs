@@ -38,12 +38,33 @@ impl Number {
             Typed::Integer(number) => u64::try_from(*number).ok(),
             Typed::Bare(text) | Typed::Quoted(text) if self.bytes => size(typed, text.trim_ascii())?,
             Typed::Bare(text) => whole(text.trim_ascii()),
-            Typed::Quoted(text) if whole(text).is_some() => {
-                return Err(typed.invalid_because("write a number without quotes"));
+            Typed::Quoted(text) if whole(text.trim_ascii()).is_some() => {
+                let hint = format!("must be a whole number, without quotes: {}", text.trim_ascii());
+                return Err(typed.invalid_because(hint));
             }
             Typed::Quoted(_) | Typed::Boolean(_) | Typed::List(_) | Typed::Section | Typed::Other(_) => None,
         };
-        number.filter(|number| self.takes(*number)).ok_or_else(|| typed.invalid())
+        number.filter(|number| self.takes(*number)).ok_or_else(|| match self.meant(typed) {
+            Some(hint) => typed.invalid_because(hint),
+            None => typed.invalid(),
+        })
+    }
+
+    /// What to write instead.
+    fn meant(&self, typed: &Typed) -> Option<String> {
+        let text = match typed {
+            Typed::Integer(-1) => "-1",
+            Typed::Boolean(false) => "false",
+            other => other.text()?,
+        };
+        match self.zero {
+            Some(meaning) if says_none(text) => Some(format!("write 0 ({meaning})")),
+            _ => {
+                let number =
+                    loose(text).filter(|number| !self.bytes && self.takes(*number) && whole(text).is_none())?;
+                Some(format!("write {}", grouped(number)))
+            }
+        }
     }
 
     fn takes(&self, number: u64) -> bool {
@@ -97,6 +118,24 @@ impl Setting for u32 {
     }
 }
 
+/// As people write numbers elsewhere: `10,000`, `10k`, `1e5`, `2m`.
+fn loose(text: &str) -> Option<u64> {
+    let plain = text.replace([',', ' ', '_'], "").to_ascii_lowercase();
+    let (digits, factor) = match plain.strip_suffix(['k', 'm']) {
+        Some(digits) => (digits, if plain.ends_with('k') { 1e3 } else { 1e6 }),
+        None => (plain.as_str(), 1.0),
+    };
+    let number = digits.parse::<f64>().ok()? * factor;
+    (number >= 0.0 && number.fract() == 0.0 && number < 1e15).then_some(number as u64)
+}
+
+/// How other programs say that there is no limit, or that something is off.
+pub(super) fn says_none(text: &str) -> bool {
+    let words =
+        ["-1", "off", "no", "none", "never", "disabled", "unlimited", "infinite", "infinity", "forever", "false"];
+    words.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
 /// `64KiB`, `65_536`. KB is refused, because it means 1000 to some programs and 1024 to others.
 fn size(typed: &Typed, text: &str) -> Result<Option<u64>, InvalidValue> {
     let (digits, unit) = number_and_unit(text);
@@ -104,9 +143,17 @@ fn size(typed: &Typed, text: &str) -> Result<Option<u64>, InvalidValue> {
     match (whole(digits), known) {
         (Some(number), Some((_, factor))) => Ok(number.checked_mul(*factor)),
         (Some(number), None) if unit.is_empty() => Ok(Some(number)),
-        (Some(_), None) => Err(typed.invalid_because(unit_hint(digits, unit))),
+        (Some(_), None) => Err(typed.invalid_because(fraction(text).unwrap_or_else(|| unit_hint(digits, unit)))),
         (None, _) => Ok(None),
     }
+}
+
+/// `1.5MiB` is 1536KiB.
+fn fraction(text: &str) -> Option<String> {
+    let (unit, factor) = UNITS.iter().find(|(unit, _)| text.ends_with(unit))?;
+    let number = text.strip_suffix(unit)?.trim_ascii().parse::<f64>().ok()? * *factor as f64;
+    let is_exact = number > 0.0 && number.fract() == 0.0 && number < 1e15 && text.contains('.');
+    is_exact.then(|| format!("write {}", quoted_size(number as u64).replace('"', "")))
 }
 
 fn unit_hint(digits: &str, unit: &str) -> String {
@@ -197,7 +244,9 @@ mod tests {
         check(SIZE, &bare("64KB"), Err("write 64KiB (units of 1024), or the number of bytes"));
         check(SIZE, &bare("64 mb"), Err("write 64MiB (units of 1024), or the number of bytes"));
         check(SIZE, &bare("64apples"), Err("the units are B, KiB, MiB and GiB"));
-        check(SIZE, &bare("1.5MiB"), Err("the units are B, KiB, MiB and GiB"));
+        check(SIZE, &bare("1.5MiB"), Err("write 1536KiB"));
+        check(SIZE, &quoted("2.0 KiB"), Err("write 2KiB"));
+        check(SIZE, &bare("64 KiB"), Err("write 64KiB (units of 1024), or the number of bytes"));
         check(SIZE, &bare(""), Err(""));
         check(SIZE, &Typed::Other("a table".to_owned()), Err(""));
     }
@@ -209,11 +258,20 @@ mod tests {
         check(COUNT, &Typed::Integer(2), Ok("2"));
         check(COUNT, &Typed::Integer(1), Err(""));
         check(COUNT, &bare("1001"), Err(""));
-        check(COUNT, &bare("1__0"), Err(""));
-        check(COUNT, &bare("_10"), Err(""));
-        check(COUNT, &bare("+10"), Err(""));
+        check(COUNT, &bare("1__0"), Err("write 10"));
+        check(COUNT, &bare("_10"), Err("write 10"));
+        check(COUNT, &bare("+10"), Err("write 10"));
         check(COUNT, &bare("ten"), Err(""));
-        check(COUNT, &quoted("10"), Err("write a number without quotes"));
+        check(COUNT, &quoted("10"), Err("must be a whole number, without quotes: 10"));
+        check(COUNT, &quoted(" 10 "), Err("must be a whole number, without quotes: 10"));
+        check(COUNT, &bare("1,000"), Err("write 1_000"));
+        check(COUNT, &bare("1k"), Err("write 1_000"));
+        check(COUNT, &quoted("1e2"), Err("write 100"));
+        check(COUNT, &bare("10m"), Err(""));
+        for none in [bare("unlimited"), quoted("none"), Typed::Integer(-1), Typed::Boolean(false)] {
+            check(COUNT, &none, Err("write 0 (no limit)"));
+            check(count(2, 1000), &none, Err(""));
+        }
     }
 
     #[test]

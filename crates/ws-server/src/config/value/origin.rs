@@ -37,8 +37,14 @@ fn wrong(item: &Typed) -> InvalidValue {
         Some(text) if text.contains("://") && text.trim_end_matches('/') != text => {
             item.invalid_because(format!("write it without the slash: {}", text.trim_end_matches('/')))
         }
+        Some("any" | "all") => item.invalid_because("any origin is *"),
         Some(text) if !text.is_empty() && !text.contains("://") => {
-            item.invalid_because(format!("write it with the scheme: https://{text}"))
+            let is_local = ["localhost", "127.", "[::1]"].iter().any(|local| text.starts_with(local));
+            let scheme = if is_local { "http" } else { "https" };
+            item.invalid_because(format!("write it with the scheme: {scheme}://{text}"))
+        }
+        Some(text) if text.split_once("://").is_some_and(|(_, rest)| rest.contains('/')) => {
+            item.invalid_because("an origin has no path: scheme://host[:port]")
         }
         _ => item.invalid(),
     }
@@ -69,6 +75,9 @@ mod tests {
         let bare = |text: &str| read(&Typed::Bare(text.to_owned()));
         assert_eq!(bare("a.example"), Err("write it with the scheme: https://a.example".to_owned()));
         assert_eq!(bare("https://a.example/"), Err("write it without the slash: https://a.example".to_owned()));
+        assert_eq!(bare("localhost:5173"), Err("write it with the scheme: http://localhost:5173".to_owned()));
+        assert_eq!(bare("https://a.example/app"), Err("an origin has no path: scheme://host[:port]".to_owned()));
+        assert_eq!(bare("all"), Err("any origin is *".to_owned()));
         assert_eq!(bare("https://a.example,"), Err(String::new()));
         assert_eq!(read(&Typed::Integer(1)), Err(String::new()));
     }

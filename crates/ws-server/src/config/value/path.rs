@@ -12,6 +12,9 @@ impl Setting for PathBuf {
         if text.is_empty() || text.contains('\0') {
             return Err(typed.invalid());
         }
+        if text == "~" || text.starts_with("~/") {
+            return Err(typed.invalid_because("~ is not expanded here: write the whole path"));
+        }
         Ok(PathBuf::from(text))
     }
 
@@ -33,6 +36,7 @@ mod tests {
         let read = |text: &str| PathBuf::read(&(), &Typed::Quoted(text.to_owned())).map(|path| path.show(&()));
         assert_eq!(read("./data"), Ok("\"./data\"".to_owned()));
         assert!(read("a \"b\"\\c").is_ok_and(|shown| shown.parse::<toml::Value>().is_ok()));
+        assert!(read("~/data").is_err() && read("~").is_err() && read("a~").is_ok());
         assert!(read("").is_err() && read(" ").is_err() && read("a\0b").is_err());
         assert!(PathBuf::read(&(), &Typed::Integer(1)).is_err());
     }

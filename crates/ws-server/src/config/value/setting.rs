@@ -29,6 +29,17 @@ impl Typed {
         }
     }
 
+    /// The entries of a list, or of a text from outside a file, where commas separate them.
+    pub(crate) fn items(&self) -> Vec<Typed> {
+        match self {
+            Self::List(items) => items.iter().flat_map(Self::items).collect(),
+            Self::Bare(text) => text.split(',').map(|part| Self::Bare(part.trim_ascii().to_owned())).collect(),
+            Self::Quoted(_) | Self::Integer(_) | Self::Boolean(_) | Self::Section | Self::Other(_) => {
+                vec![self.clone()]
+            }
+        }
+    }
+
     pub(crate) fn invalid(&self) -> InvalidValue {
         InvalidValue { found: self.to_string(), hint: None }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::number::{number_and_unit, or_zero, whole};
+use super::number::{number_and_unit, or_zero, says_none, whole};
 use super::setting::{InvalidValue, Setting, Typed};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
@@ -30,6 +30,15 @@ impl Time {
         Self { zero: Some(meaning), ..self }
     }
 
+    /// What to write instead of this text.
+    fn meant(&self, text: &str) -> Option<String> {
+        if says_none(text) {
+            return self.zero.map(|meaning| format!("write 0s ({meaning})"));
+        }
+        let meant = loose(text).filter(|meant| self.takes(*meant) && parse(text).is_none())?;
+        Some(format!("write {}", plain(meant)))
+    }
+
     fn takes(&self, duration: Duration) -> bool {
         (self.min..=self.max).contains(&duration) || (duration.is_zero() && self.zero.is_some())
     }
@@ -47,7 +56,10 @@ impl Setting for Duration {
             return Err(typed.invalid_because(format!("a duration has a unit: {text}s")));
         }
         let duration = parse(text).filter(|duration| rule.takes(*duration));
-        duration.ok_or_else(|| typed.invalid())
+        duration.ok_or_else(|| match rule.meant(text) {
+            Some(hint) => typed.invalid_because(hint),
+            None => typed.invalid(),
+        })
     }
 
     fn show(&self, _: &Time) -> String {
@@ -66,10 +78,44 @@ pub fn duration(text: &str) -> Option<Duration> {
     parse(text.trim_ascii())
 }
 
+/// How the configuration writes a duration that is written otherwise.
+#[must_use]
+pub fn duration_meant(text: &str) -> Option<String> {
+    loose(text).map(plain)
+}
+
 fn parse(text: &str) -> Option<Duration> {
     let (digits, unit) = number_and_unit(text);
     let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
     whole(digits)?.checked_mul(*factor).map(Duration::from_millis)
+}
+
+/// As people write durations elsewhere: `10 seconds`, `1.5h`, `1h30m`, `2 weeks`.
+fn loose(text: &str) -> Option<Duration> {
+    let (mut rest, mut ms) = (text.trim(), 0.0);
+    while !rest.is_empty() {
+        let (number, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+        let after = after.trim_start();
+        let (unit, next) = after.split_at(after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len()));
+        ms += number.parse::<f64>().ok()? * unit_ms(&unit.to_ascii_lowercase())? as f64;
+        rest = next.trim_start_matches([' ', ',']);
+    }
+    (ms > 0.0 && ms.fract() == 0.0 && ms < MOST_MS).then(|| Duration::from_millis(ms as u64))
+}
+
+/// Whole numbers up to here are exact as floating point.
+const MOST_MS: f64 = 1e15;
+
+fn unit_ms(word: &str) -> Option<u64> {
+    Some(match word {
+        "ms" | "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => 1,
+        "s" | "sec" | "secs" | "second" | "seconds" => 1000,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60_000,
+        "h" | "hr" | "hrs" | "hour" | "hours" => 3_600_000,
+        "d" | "day" | "days" => 86_400_000,
+        "w" | "week" | "weeks" => 7 * 86_400_000,
+        _ => return None,
+    })
 }
 
 /// In the largest unit that is exact.
@@ -106,14 +152,32 @@ mod tests {
         check(time(MS, DAY), &text("0s"), Err(""));
         check(RULE, &text("25h"), Err(""));
         check(RULE, &text("99999999999999999999d"), Err(""));
-        check(RULE, &text("1.5s"), Err(""));
         check(RULE, &text("-1s"), Err(""));
-        check(RULE, &text("5 s"), Err(""));
-        check(RULE, &text("5M"), Err(""));
         check(RULE, &text("s"), Err(""));
         check(RULE, &text("25"), Err("a duration has a unit: 25s"));
         check(RULE, &Typed::Integer(25), Err("a duration has a unit and quotes: \"25s\""));
         check(RULE, &Typed::List(vec![]), Err(""));
+    }
+
+    #[test]
+    fn durations_as_they_are_written_elsewhere() {
+        let meant = |text: &str, expect: &str| check(RULE, &Typed::Quoted(text.to_owned()), Err(expect));
+        meant("10 seconds", "write 10s");
+        meant("10 s", "write 10s");
+        meant("10sec", "write 10s");
+        meant("5M", "write 5m");
+        meant("5 Minutes", "write 5m");
+        meant("1.5s", "write 1500ms");
+        meant("1h30m", "write 90m");
+        meant("1 hour, 30 minutes", "write 90m");
+        meant("off", "write 0s (off)");
+        meant("Never", "write 0s (off)");
+        meant("-1", "write 0s (off)");
+        for text in ["2 weeks", "25 hours", "10 apples", "ten seconds", "1.5", "1..5s", "0.0001s", "1e3s", "s 10", "é"]
+        {
+            meant(text, "");
+        }
+        check(time(MS, DAY), &Typed::Quoted("off".to_owned()), Err(""));
     }
 
     #[test]
