@@ -93,7 +93,13 @@ impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
     pub(crate) async fn accept(self, listener: TcpListener) {
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => self.take(stream, peer.ip()),
+                Ok((stream, peer)) => {
+                    if let Err(refusal) = self.take(stream, peer.ip()) {
+                        self.options.refuse(peer.ip(), refusal);
+                        // Whoever fills the backlog with such sockets must not keep this thread from the others' work.
+                        tokio::task::yield_now().await;
+                    }
+                }
                 Err(error) => {
                     self.options.log.accept_failed(&error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -102,16 +108,14 @@ impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
         }
     }
 
-    fn take(&self, stream: TcpStream, peer: IpAddr) {
-        let Some(share) = self.options.addresses.enter(peer) else {
-            return self.options.refuse(peer, Refusal::AddressSockets);
-        };
-        let Some(slot) = self.options.slots.acquire() else {
-            return self.options.refuse(peer, Refusal::Sockets);
-        };
+    /// Begins to serve a socket, if there is room for it.
+    fn take(&self, stream: TcpStream, peer: IpAddr) -> Result<(), Refusal> {
+        let share = self.options.addresses.enter(peer).ok_or(Refusal::AddressSockets)?;
+        let slot = self.options.slots.acquire().ok_or(Refusal::Sockets)?;
         // Small frames must not wait for each other. This fails only if the socket is closed.
         let _ = stream.set_nodelay(true);
         tokio::spawn(self.clone().serve(stream, peer, slot, share));
+        Ok(())
     }
 
     /// Ends with the handshake. The WebSocket gets a task of its own, which does not carry the memory of this one.
