@@ -16,7 +16,7 @@ pub(crate) use self::error::{clip, unavailable};
 pub use self::options::HubOptions;
 pub(crate) use self::page::limit as page_limit;
 pub(crate) use self::presence::PresenceQuery;
-pub(crate) use self::publishing::{Draft, Publishing, check_msg_id, encoded};
+pub(crate) use self::publishing::{Draft, Publishing, Repeat, check_msg_id, encoded};
 pub(crate) use self::shard::{Notice, Start};
 pub(crate) use self::shared::Shared;
 

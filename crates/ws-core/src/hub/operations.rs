@@ -13,7 +13,7 @@ use ws_proto::{ChannelName, ErrorBody};
 
 use super::Hub;
 use super::presence::PresenceQuery;
-use super::publishing::{Draft, check_msg_id};
+use super::publishing::{Draft, Repeat, check_msg_id};
 use crate::limits::PUBLICATION_ENVELOPE_BYTES;
 use crate::subscription::PresenceInfo;
 use crate::waiter::Waiter;
@@ -21,16 +21,18 @@ use crate::waiter::Waiter;
 impl Hub {
     /// Publishes in a channel. Waits for room, and for the engine's answer. `from` is `None` if there is no particular
     /// sender. If the future is dropped early, the publication may or may not have been published; publishing again
-    /// with the same `msg_id` is safe where the channel has history.
+    /// with the same `msg_id`, and the time since as `age_ms`, is safe where the channel has history.
     ///
     /// # Errors
-    /// `invalid_payload`, `invalid_channel`, `unknown_namespace`, `conflict`, `overloaded`, `engine_unavailable`.
+    /// `invalid_payload`, `invalid_channel`, `unknown_namespace`, `conflict`, `unknown_outcome`, `overloaded` (nothing
+    /// was published), `engine_unavailable` (it may have been).
     pub async fn publish<'a>(
         &self,
         publish: &'a Publish<'_, &RawValue>,
         from: Option<&Sender>,
     ) -> Result<PublishData<'a>, ErrorBody> {
         check_msg_id(publish.msg_id.as_deref())?;
+        let repeat = Repeat::of(publish, self.shared.clock)?;
         let options = self.shared.channel_options(ChannelName::parse(&publish.channel)?)?;
         let draft = Draft {
             channel: &publish.channel,
@@ -38,6 +40,7 @@ impl Hub {
             data: publish.data,
             from,
             msg_id: publish.msg_id.as_deref(),
+            repeat,
             tags: publish.tags.as_ref(),
         };
         let mut waiter = Waiter::default();

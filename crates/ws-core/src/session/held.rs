@@ -36,6 +36,7 @@ use ws_proto::{ErrorBody, OwnedRequest, OwnedRequestId};
 
 use super::attached::Attached;
 use crate::engine::{History, Pending};
+use crate::hub::Repeat;
 use crate::options::ChannelOptions;
 use crate::subscription::StartAt;
 use crate::waiter::Waiter;
@@ -78,6 +79,7 @@ pub(super) struct HeldPublish {
     pub(super) channel: Box<str>,
     pub(super) data: Box<RawValue>,
     pub(super) msg_id: Option<Box<str>>,
+    pub(super) repeat: Option<Repeat>,
     pub(super) tags: Option<Tags<'static>>,
     pub(super) options: Arc<ChannelOptions>,
     pub(super) waiter: Waiter,

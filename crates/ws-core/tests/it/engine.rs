@@ -42,7 +42,7 @@ impl Memory {
     fn append(&self, channel: &str, bytes: usize, ttl_seconds: u64) -> u64 {
         let retention = Retention { size: SIZE, ttl: Duration::from_secs(ttl_seconds) };
         let body: Arc<[u8]> = vec![0; bytes].into();
-        let append = Append { channel, retention, data: 0..body.len(), body, msg_id: None };
+        let append = Append { channel, retention, data: 0..body.len(), body, msg_id: None, age_ms: 0 };
         let appended: Appended = answer(|done| self.0.append(append, done));
         appended.position.expect("a position").1
     }

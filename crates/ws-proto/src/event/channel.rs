@@ -71,7 +71,7 @@ pub struct Presence<'a> {
 }
 
 /// `gap` with `channel`: this connection has missed a part of the stream, and goes on after it. `from` and `to` are
-/// the missed offsets; or `epoch` is a new stream that begins here; or `missed`, in a channel without history, is
+/// the missed offsets; or `epoch` is a new stream that begins here, above `after`; or `missed`, in a channel without history, is
 /// the number of missed publications.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -88,6 +88,9 @@ pub struct ChannelGap<'a> {
     /// The new epoch. Offsets from here on belong to it.
     #[serde(borrow, default, deserialize_with = "borrowed::string", skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Cow<'a, str>>,
+    /// With `epoch`: what follows has an offset above this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
     /// How many publications were missed, if they have no offsets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<u64>,

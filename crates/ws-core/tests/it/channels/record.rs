@@ -129,9 +129,9 @@ impl Engine for Record {
 
     fn append(&self, append: Append<'_>, done: Done<Appended>) {
         let (channel, msg_id) = (append.channel.to_owned(), append.msg_id.map(str::to_owned));
-        let (retention, body, data) = (append.retention, append.body, append.data);
+        let (retention, body, data, age_ms) = (append.retention, append.body, append.data, append.age_ms);
         self.call(move |inner| {
-            let append = Append { channel: &channel, retention, body, data, msg_id: msg_id.as_deref() };
+            let append = Append { channel: &channel, retention, body, data, msg_id: msg_id.as_deref(), age_ms };
             done(inner.append(append));
         });
     }
