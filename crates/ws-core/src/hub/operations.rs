@@ -12,8 +12,10 @@ use ws_proto::event::{BroadcastEvent, Sender};
 use ws_proto::{ChannelName, ErrorBody};
 
 use super::Hub;
+use super::error::unavailable;
 use super::presence::PresenceQuery;
 use super::publishing::{Draft, Repeat, check_msg_id};
+use crate::engine::Epoch;
 use crate::limits::PUBLICATION_ENVELOPE_BYTES;
 use crate::subscription::PresenceInfo;
 use crate::waiter::Waiter;
@@ -76,6 +78,20 @@ impl Hub {
         let pending = self.shared.history(query, &options)?;
         let result = poll_fn(|cx| pending.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await;
         self.shared.history_data(&query.channel, query.since.as_ref().map(|since| &*since.epoch), result)
+    }
+
+    /// Removes all publications of a channel, and with them their `msg_id`s. A new epoch begins: subscribers get a `gap`
+    /// with it, before anything that is published in it; what of the old one was not sent to them yet is left out.
+    /// Waits for the engine. If the future is dropped early, the history may or may not have been removed.
+    ///
+    /// # Errors
+    /// `invalid_channel`, `unknown_namespace`, `not_available` (no history), `overloaded` (nothing was removed),
+    /// `engine_unavailable` (it may have been).
+    pub async fn remove_history(&self, channel: &str) -> Result<Epoch, ErrorBody> {
+        let options = self.shared.channel_options(ChannelName::parse(channel)?)?;
+        let pending = self.shared.remove_history(channel, &options)?;
+        let result = poll_fn(|cx| pending.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await;
+        result.map_err(|error| unavailable(&error))
     }
 
     /// A page of a channel's presence on this node.

@@ -210,6 +210,7 @@ enum Fault {
     KeepsResetsToItself,
     ForgetsMsgIds,
     TakesOtherDataForTheSame,
+    IgnoresAges,
     NeverTrims,
     CountsNoSubscribers,
     IncludesTheLowerBound,
@@ -296,6 +297,7 @@ impl Engine for Faulty {
         match self.fault {
             Fault::ForgetsMsgIds => append.msg_id = None,
             Fault::TakesOtherDataForTheSame => append.data = 0..0,
+            Fault::IgnoresAges => append.age_ms = 0,
             Fault::NeverTrims if append.retention.size > 0 => append.retention.size = 10_000,
             Fault::CutsBodies => append.body = append.body[..append.body.len().min(4096)].into(),
             _ => {}
@@ -380,6 +382,7 @@ fn the_suite_notices_an_engine_that_is_wrong() {
         (Fault::KeepsResetsToItself, "- removal begins a new epoch: remove was answered before the sink had been told"),
         (Fault::ForgetsMsgIds, "- a msg id again is a duplicate: "),
         (Fault::TakesOtherDataForTheSame, "- other data under a msg id is a conflict: "),
+        (Fault::IgnoresAges, "- a repeat of what may have been given up is unknown: "),
         (Fault::NeverTrims, "- a msg id is forgotten with its publication: "),
         (Fault::CountsNoSubscribers, "- interest ends with the last subscriber: "),
         (Fault::IncludesTheLowerBound, "- bounds are exclusive: "),

@@ -147,9 +147,21 @@ impl Database {
         data: &str,
         msg_id: Option<&str>,
     ) -> Result<Appended, EngineError> {
-        let body: Arc<[u8]> = data.as_bytes().into();
+        self.try_repeat(channel, retention, data, msg_id, Duration::ZERO)
+    }
+
+    /// The same for what was first sent so long ago.
+    pub(crate) fn try_repeat(
+        &self,
+        channel: &str,
+        retention: Retention,
+        data: &str,
+        msg_id: Option<&str>,
+        age: Duration,
+    ) -> Result<Appended, EngineError> {
+        let (body, age_ms): (Arc<[u8]>, _) = (data.as_bytes().into(), age.as_millis() as u64);
         answer(|done| {
-            self.engine.append(Append { channel, retention, data: 0..body.len(), body, msg_id, age_ms: 0 }, done)
+            self.engine.append(Append { channel, retention, data: 0..body.len(), body, msg_id, age_ms }, done)
         })
     }
 

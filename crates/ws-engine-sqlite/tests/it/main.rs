@@ -7,6 +7,7 @@ mod directory;
 mod files;
 mod fixture;
 mod offline;
+mod repeats;
 mod restart;
 mod retention;
 mod telling;

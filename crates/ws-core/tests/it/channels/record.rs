@@ -151,11 +151,14 @@ impl Engine for Record {
     }
 
     fn remove(&self, channel: &str, done: Done<Epoch>) {
-        let result = within(|done| self.0.memory.remove(channel, done));
-        if let Ok(epoch) = &result {
-            self.with(channel, |stream| _ = stream.of(*epoch));
-        }
-        done(result);
+        let channel = channel.to_owned();
+        self.call(move |inner| {
+            let result = within(|done| inner.memory.remove(&channel, done));
+            if let Ok(epoch) = &result {
+                inner.with(&channel, |stream| _ = stream.of(*epoch));
+            }
+            done(result);
+        });
     }
 
     fn interest(&self, channel: &str, interested: bool) {
