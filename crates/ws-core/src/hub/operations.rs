@@ -12,12 +12,9 @@ use ws_proto::event::{BroadcastEvent, Sender};
 use ws_proto::{ChannelName, ErrorBody};
 
 use super::Hub;
-use super::error::unavailable;
-use super::presence::PresenceQuery;
-use super::publishing::{Draft, Repeat, check_msg_id};
 use crate::engine::Epoch;
 use crate::limits::PUBLICATION_ENVELOPE_BYTES;
-use crate::subscription::PresenceInfo;
+use crate::state::{Draft, PresenceInfo, PresenceQuery, Repeat, check_msg_id, unavailable};
 use crate::waiter::Waiter;
 
 impl Hub {

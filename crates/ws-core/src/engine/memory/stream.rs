@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::engine::{Append, EngineError, Epoch, History, HistoryQuery, Publication, Remembered, Retention, time};
+use crate::engine::{Append, EngineError, Epoch, History, HistoryQuery, Publication, Remembered, time};
 use crate::limits::MEMORY_ENTRY_BYTES;
+use crate::retention::Retention;
 
 /// The stream of a channel.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub(super) struct Stream {
     /// When the newest publication was stored, on the engine's clock. Later ones never have an earlier time.
     newest_ms: u64,
     /// Subscribers on this node.
-    pub(super) interests: u32,
+    pub(super) subscribers: u32,
     /// It is in the list of streams that are due to expire.
     pub(super) scheduled: bool,
     pub(super) idle: Idle,
@@ -81,7 +82,7 @@ impl Stream {
             epoch_ms: now_ms,
             top: 0,
             newest_ms: 0,
-            interests: 0,
+            subscribers: 0,
             scheduled: false,
             idle: Idle::No,
             gone: false,
