@@ -98,7 +98,7 @@ fn stamped(mark: &str, payload: usize) -> String {
 
 fn publication(names: &Names, payload: usize) -> Publish<'static, String> {
     let channel = names.with(CHANNEL_PLACEHOLDER).into();
-    Publish { channel, data: stamped(names.mark(), payload), msg_id: None, tags: None }
+    Publish { channel, data: stamped(names.mark(), payload), msg_id: None, age_ms: None, tags: None }
 }
 
 /// Appends the frame that subscribes to everything after a position.

@@ -140,6 +140,9 @@ pub(crate) const FANOUT_QUERIES_PER_MEMBER_MAX: usize = 2;
 /// Most publications that are read from the history in one query, for a subscriber that catches up.
 pub(crate) const CATCH_UP_PUBLICATIONS_MAX: usize = 512;
 
+/// Most bytes of the entries of a history page, unless the first alone has more (PROTOCOL section 4).
+pub(crate) const HISTORY_PAGE_BYTES_MAX: usize = 1 << 20;
+
 /// Most bytes of an answer with a list, besides its entries: envelope, request id, name of the channel.
 pub(crate) const PAGE_ENVELOPE_BYTES: usize = 2 * 1024;
 

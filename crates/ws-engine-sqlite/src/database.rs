@@ -6,6 +6,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use uuid::Uuid;
 
+use crate::age::Age;
 use crate::directory::{DATABASE, Directory, OpenError};
 use crate::limits::{BUSY_TIMEOUT, READER_CACHE_KIB, STATEMENTS_MAX, WAL_BYTES_KEPT, WRITER_CACHE_KIB};
 use crate::options::Fsync;
@@ -15,7 +16,29 @@ use crate::{rows, session};
 const APPLICATION_ID: i64 = 0x7773_6462;
 
 /// The migrations, in order. Each leads to the next schema; none is ever changed.
-const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const MIGRATIONS: [Migration; 3] = [
+    Migration { sql: include_str!("schema/1.sql"), then: mark_as_ours },
+    Migration { sql: include_str!("schema/2.sql"), then: |_| Ok(()) },
+    Migration { sql: include_str!("schema/3.sql"), then: date_epochs },
+];
+
+/// One step to the next schema, in one transaction.
+#[derive(Clone, Copy)]
+struct Migration {
+    sql: &'static str,
+    /// What SQL cannot say.
+    then: fn(&Connection) -> rusqlite::Result<()>,
+}
+
+fn mark_as_ours(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    rows::set_epochs(connection, Uuid::new_v4(), 0)
+}
+
+/// Nobody knows when the epochs began. As if now, no repeat can rely on what was published before.
+fn date_epochs(connection: &Connection) -> rusqlite::Result<()> {
+    rows::date_epochs(connection, Age::of(connection)?.now_ms())
+}
 
 /// Opens the database for writing; creates it, or migrates it to the newest schema. If it can be read but temporarily not
 /// written, as on a full disk, the reason is returned too, and [`begin`] has to be tried again.
@@ -64,7 +87,7 @@ pub fn renew_epochs(dir: &Path) -> Result<(), OpenError> {
     }
     let directory = Directory::take(dir)?;
     let renew = |connection: &Connection| {
-        rows::renew_epochs(connection)?;
+        rows::renew_epochs(connection, Age::of(connection)?.now_ms())?;
         // Then the file is complete without the others.
         connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
     };
@@ -150,7 +173,7 @@ fn schema(connection: &Connection) -> rusqlite::Result<Schema> {
 }
 
 /// Migrates the database to the newest schema, one step per transaction.
-fn migrate(connection: &mut Connection, file: &Path, steps: &[&str]) -> Result<(), OpenError> {
+fn migrate(connection: &mut Connection, file: &Path, steps: &[Migration]) -> Result<(), OpenError> {
     let failed = |error| unusable(file, error);
     let version = match schema(connection).map_err(failed)? {
         Schema::New => 0,
@@ -161,11 +184,8 @@ fn migrate(connection: &mut Connection, file: &Path, steps: &[&str]) -> Result<(
     for (at, step) in steps.iter().enumerate().skip(version as usize) {
         let mut migrate = || {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            transaction.execute_batch(step)?;
-            if at == 0 {
-                transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-                rows::set_epochs(&transaction, Uuid::new_v4())?;
-            }
+            transaction.execute_batch(step.sql)?;
+            (step.then)(&transaction)?;
             transaction.pragma_update(None, "user_version", at as i64 + 1)?;
             transaction.commit()
         };
@@ -211,8 +231,17 @@ fn unusable(file: &Path, error: rusqlite::Error) -> OpenError {
 mod tests {
     use super::*;
 
-    const STEPS: [&str; 3] =
-        [MIGRATIONS[0], "ALTER TABLE channels ADD COLUMN color TEXT", "UPDATE channels SET color = 'red'"];
+    const STEPS: [Migration; 5] = [
+        MIGRATIONS[0],
+        MIGRATIONS[1],
+        MIGRATIONS[2],
+        sql("ALTER TABLE channels ADD COLUMN color TEXT"),
+        sql("UPDATE channels SET color = 'red'"),
+    ];
+
+    const fn sql(sql: &'static str) -> Migration {
+        Migration { sql, then: |_| Ok(()) }
+    }
 
     fn version(connection: &Connection) -> i64 {
         connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a number")
@@ -225,13 +254,13 @@ mod tests {
     #[test]
     fn a_database_comes_to_the_newest_schema_step_by_step() {
         let (mut connection, file) = (database(), Path::new("x.db"));
-        migrate(&mut connection, file, &STEPS[..1]).expect("a new one");
+        migrate(&mut connection, file, &STEPS[..3]).expect("a new one");
         rows::tests::channel(&connection, "a");
         migrate(&mut connection, file, &STEPS).expect("forward");
         let color: String = connection.query_row("SELECT color FROM channels", [], |row| row.get(0)).expect("a row");
-        assert_eq!((version(&connection), color.as_str()), (3, "red"));
+        assert_eq!((version(&connection), color.as_str()), (5, "red"));
         migrate(&mut connection, file, &STEPS).expect("nothing to do");
-        assert_eq!(version(&connection), 3);
+        assert_eq!(version(&connection), 5);
     }
 
     #[test]
@@ -239,9 +268,10 @@ mod tests {
         let (mut connection, file) = (database(), Path::new("x.db"));
         migrate(&mut connection, file, &MIGRATIONS[..1]).expect("a new one");
         for (name, stored_ms) in [("right", 1_700_000_000_000_u64), ("ahead", 9_000_000_000_000)] {
-            let row = rows::tests::channel(&connection, name);
-            let sql = "UPDATE channels SET top = 1, newest_ms = ?2 WHERE id = ?1";
-            connection.execute(sql, rusqlite::params![row, stored_ms as i64]).expect("a row");
+            let sql = "INSERT INTO channels (name, epoch, top, first, newest_ms, size, ttl_ms)
+                       VALUES (?1, 1, 1, 1, ?2, 0, 0)";
+            connection.execute(sql, rusqlite::params![name, stored_ms as i64]).expect("a row");
+            let row = connection.last_insert_rowid();
             let sql = "INSERT INTO publications VALUES (?1, 1, ?2, NULL, 0, 0, x'')";
             connection.execute(sql, rusqlite::params![row, stored_ms as i64]).expect("a row");
         }
@@ -257,12 +287,16 @@ mod tests {
             let times = times(sql);
             assert!(times[0] == 1_700_000_000_000 && is_now(times[1]), "{times:?}");
         }
+        let begun = times("SELECT epoch_ms FROM channels");
+        assert!(begun.iter().copied().all(is_now), "nobody knows when the epochs began: {begun:?}");
+        let never = rows::load(&connection, "never").expect("it can be read");
+        assert!(is_now(never.epoch_ms as i64), "{never:?}");
     }
 
     #[test]
     fn a_step_that_fails_leaves_the_schema_before_it() {
         let (mut connection, file) = (database(), Path::new("x.db"));
-        let steps = [STEPS[0], STEPS[1], "UPDATE channels SET color = 'red'; SELECT nonsense"];
+        let steps = [STEPS[0], STEPS[1], sql("UPDATE channels SET name = 'red'; SELECT nonsense")];
         assert!(matches!(migrate(&mut connection, file, &steps), Err(OpenError::Database { .. })));
         assert_eq!(version(&connection), 2);
     }
@@ -272,7 +306,7 @@ mod tests {
         let (mut connection, file) = (database(), Path::new("x.db"));
         migrate(&mut connection, file, &STEPS).expect("a new one");
         let error = migrate(&mut connection, file, &STEPS[..1]).expect_err("it is newer");
-        assert!(error.to_string().contains("schema 3, this one knows 1"), "{error}");
+        assert!(error.to_string().contains("schema 5, this one knows 1"), "{error}");
     }
 
     #[test]

@@ -182,12 +182,19 @@ impl Engine for SqliteEngine {
     }
 
     fn append(&self, append: Append<'_>, done: Done<Appended>) {
+        if append.retention.size == 0 && append.age_ms > 0 {
+            return done(Err(EngineError::UnknownOutcome));
+        }
         if append.retention.size == 0 {
             let publication = Publication { offset: None, body: append.body.clone() };
             self.shared.tell(|sink| sink.deliver(append.channel, &publication));
             return done(Ok(Appended { position: None, duplicate: false }));
         }
-        self.shared.queue.push(Command::Append(Appending::new(&append, Answer::new(done))));
+        self.shared.queue.push(Command::Append(Appending::new(
+            &append,
+            || self.shared.age.now_ms(),
+            Answer::new(done),
+        )));
     }
 
     fn history(&self, query: HistoryQuery<'_>, done: Done<History>) {

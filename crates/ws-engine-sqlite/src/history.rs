@@ -2,7 +2,7 @@
 //! from a snapshot of the database otherwise.
 
 use rusqlite::{Connection, TransactionBehavior};
-use ws_core::engine::{History, HistoryQuery};
+use ws_core::engine::{History, HistoryQuery, Retention};
 
 use crate::rows::{self, ttl_ms};
 use crate::streams::{State, Stream, is_old};
@@ -33,7 +33,7 @@ pub(crate) fn read(
     let snapshot = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
     let (oldest, alive) = match state.oldest(query.retention, now_ms) {
         Some(oldest) if oldest > state.top => (oldest, None),
-        _ => find_oldest(&snapshot, &state, query, now_ms)?,
+        _ => find_oldest(&snapshot, &state, query.retention, now_ms)?,
     };
     let (mut history, span) = state.answer(query, oldest);
     if let Some(row) = state.row.filter(|_| history.more && query.limit > 0) {
@@ -45,18 +45,19 @@ pub(crate) fn read(
     Ok(history)
 }
 
-/// The oldest retained publication of a snapshot, and when it was stored; `top + 1` if there is none.
-fn find_oldest(
+/// The oldest retained publication of a snapshot, and its offset with the time when it was stored; `top + 1` if there is
+/// none.
+pub(crate) fn find_oldest(
     snapshot: &Connection,
     state: &State,
-    query: &HistoryQuery<'_>,
+    retention: Retention,
     now_ms: u64,
 ) -> rusqlite::Result<(u64, Option<(u64, u64)>)> {
     let Some(row) = state.row else { return Ok((state.top + 1, None)) };
-    let ttl_ms = ttl_ms(query.retention);
+    let ttl_ms = ttl_ms(retention);
     let retained = |stored_ms: &u64| !is_old(*stored_ms, ttl_ms, now_ms);
     // All before `low` have expired, none from `high` on. Usually the first look decides.
-    let (mut low, mut high, mut alive) = (state.lowest(query.retention), state.top + 1, None);
+    let (mut low, mut high, mut alive) = (state.lowest(retention), state.top + 1, None);
     let mut middle = low;
     while low < high {
         match rows::stored_ms(snapshot, row, middle)?.filter(retained) {

@@ -27,6 +27,8 @@ pub(crate) struct Appending {
     pub(crate) body: Arc<[u8]>,
     pub(crate) data: Range<usize>,
     pub(crate) msg_id: Option<Box<str>>,
+    /// When a repeat was first sent; `None`: now.
+    pub(crate) sent_ms: Option<u64>,
     pub(crate) answer: Answer<Appended>,
 }
 
@@ -79,13 +81,15 @@ impl Command {
 }
 
 impl Appending {
-    pub(crate) fn new(append: &Append<'_>, answer: Answer<Appended>) -> Self {
+    /// `now_ms` gives the time at which it arrived: the time that it waits makes a repeat older.
+    pub(crate) fn new(append: &Append<'_>, now_ms: impl FnOnce() -> u64, answer: Answer<Appended>) -> Self {
         Appending {
             channel: append.channel.into(),
             retention: append.retention,
             body: append.body.clone(),
             data: append.data.clone(),
             msg_id: append.msg_id.map(Into::into),
+            sent_ms: (append.age_ms > 0).then(|| now_ms().saturating_sub(append.age_ms)),
             answer,
         }
     }
@@ -183,9 +187,9 @@ mod tests {
         let (answer, answered) = mpsc::channel();
         let retention = Retention { size: 1, ttl: Duration::ZERO };
         let body = vec![0; bytes - QUEUED_BYTES].into();
-        let append = Append { channel: "a", retention, body, data: 0..0, msg_id: None };
+        let append = Append { channel: "a", retention, body, data: 0..0, msg_id: None, age_ms: 0 };
         let answer = Answer::new(Box::new(move |result| drop(answer.send(result))));
-        queue.push(Command::Append(Appending::new(&append, answer)));
+        queue.push(Command::Append(Appending::new(&append, || 0, answer)));
         answered
     }
 

@@ -6,6 +6,7 @@
 
 use rusqlite::Connection;
 
+use crate::age::Age;
 use crate::options::Fsync;
 use crate::rows;
 
@@ -18,7 +19,7 @@ pub(crate) fn begin(connection: &Connection, fsync: Fsync) -> rusqlite::Result<(
         tracing::warn!(
             "the system went down before the last commits were synced to the disk: every channel begins a new epoch"
         );
-        rows::renew_epochs(connection)?;
+        rows::renew_epochs(connection, Age::of(connection)?.now_ms())?;
     }
     rows::set_session(connection, matches!(fsync, Fsync::Interval(_)).then_some(&boot_id()[..]))
 }

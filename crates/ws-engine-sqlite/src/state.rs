@@ -9,6 +9,8 @@ pub(crate) struct State {
     /// Its number in the tables; `None`: nothing was ever stored in it.
     pub(crate) row: Option<i64>,
     pub(crate) epoch: Epoch,
+    /// When its epoch began.
+    pub(crate) epoch_ms: u64,
     /// Offset of the newest publication ever made; 0: none.
     pub(crate) top: u64,
     /// Nothing before this offset is retained any more.
@@ -34,8 +36,9 @@ pub(crate) struct Span {
 
 impl State {
     /// A stream in which nothing was ever stored.
-    pub(crate) fn new(epoch: Epoch) -> Self {
-        State { row: None, epoch, top: 0, first: 1, stored: 1, newest_ms: 0, due_ms: None, alive: None, shown_ms: None }
+    pub(crate) fn new(epoch: Epoch, epoch_ms: u64) -> Self {
+        let (top, first, stored, newest_ms) = (0, 1, 1, 0);
+        State { row: None, epoch, epoch_ms, top, first, stored, newest_ms, due_ms: None, alive: None, shown_ms: None }
     }
 
     /// The lowest offset that may be retained, regardless of age.
@@ -85,7 +88,7 @@ mod tests {
     const SECOND: Retention = Retention { size: 10, ttl: Duration::from_secs(1) };
 
     fn state(top: u64, newest_ms: u64, alive: Option<(u64, u64)>) -> State {
-        State { top, newest_ms, alive, ..State::new(Epoch::random()) }
+        State { top, newest_ms, alive, ..State::new(Epoch::random(), 0) }
     }
 
     #[track_caller]

@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn while_the_sink_is_told_only_the_position_waits() {
         let stream = Streams::default().get("a");
-        *stream.lock() = Some(State { top: 1, ..State::new(ws_core::engine::Epoch::random()) });
+        *stream.lock() = Some(State { top: 1, ..State::new(ws_core::engine::Epoch::random(), 0) });
         stream.tell(
             || {
                 assert!(stream.try_lock().is_none(), "who asks for the position is not answered at once");

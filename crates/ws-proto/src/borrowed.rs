@@ -92,7 +92,7 @@ mod tests {
         check(r#"{"channel":"a","since":null,"limit":null,"before":null,"reverse":null,"more":1}"#);
         let publish = r#"{"channel":"a","data":null,"msg_id":null,"tags":null}"#;
         let publish: Option<Publish<'_, ()>> = serde_json::from_str(publish).ok();
-        assert_eq!(publish, Some(Publish { channel: "a".into(), data: (), msg_id: None, tags: None }));
+        assert_eq!(publish, Some(Publish { channel: "a".into(), data: (), msg_id: None, age_ms: None, tags: None }));
     }
 
     #[test]

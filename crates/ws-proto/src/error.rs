@@ -74,6 +74,8 @@ error_codes! {
     StalePosition = "stale_position", retryable: false, http: 409;
     /// The same `msg_id` was used before with different data.
     Conflict = "conflict", retryable: false, http: 409;
+    /// A repeat (`age_ms`) of a publication that may have been published: nobody can tell any more. Nothing is published.
+    UnknownOutcome = "unknown_outcome", retryable: false, http: 409;
     /// What the request names does not exist.
     NotFound = "not_found", retryable: false, http: 404;
     /// A fixed limit is reached: retrying does not help.

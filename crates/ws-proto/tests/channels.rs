@@ -76,11 +76,11 @@ fn authenticating() {
 
 #[test]
 fn publishing() {
-    let plain = Publish { channel: "a".into(), data: Value::Null, msg_id: None, tags: None };
+    let plain = Publish { channel: "a".into(), data: Value::Null, msg_id: None, age_ms: None, tags: None };
     asked(plain.clone(), r#"{"channel":"a","data":null}"#);
     let tags = Some([("k".into(), "v".into())].into());
-    let full = Publish { data: 1.into(), msg_id: Some("m".into()), tags, ..plain };
-    asked(full, r#"{"channel":"a","data":1,"msg_id":"m","tags":{"k":"v"}}"#);
+    let full = Publish { data: 1.into(), msg_id: Some("m".into()), age_ms: Some(7), tags, ..plain };
+    asked(full, r#"{"channel":"a","data":1,"msg_id":"m","age_ms":7,"tags":{"k":"v"}}"#);
 
     let plain = PublishData { channel: "a".into(), epoch: None, offset: None, ack: Ack::Memory, duplicate: false };
     answered::<Publish<'_, ()>>(plain.clone(), r#"{"channel":"a","ack":"memory","duplicate":false}"#);
@@ -167,7 +167,7 @@ fn events() {
     let gap = ChannelGap { channel: "a".into(), ..ChannelGap::default() };
     let offsets = ChannelGap { from: Some(3), to: Some(5), ..gap.clone() };
     told(&offsets, r#""channel":"a","from":3,"to":5"#, "ChannelGap");
-    let epoch = ChannelGap { epoch: Some("e".into()), ..gap.clone() };
+    let epoch = ChannelGap { epoch: Some("e".into()), after: Some(0), ..gap.clone() };
     told(&epoch, r#""channel":"a","epoch":"e""#, "ChannelGap");
     told(&ChannelGap { missed: Some(2), ..gap }, r#""channel":"a","missed":2"#, "ChannelGap");
 }

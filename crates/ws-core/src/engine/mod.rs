@@ -8,6 +8,7 @@
 pub mod conformance;
 pub(crate) mod memory;
 pub(crate) mod pending;
+pub(crate) mod repeat;
 pub mod time;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 use ws_proto::action::Ack;
 
+pub use self::repeat::Remembered;
 pub use crate::retention::Retention;
 use crate::supervisor::Supervisor;
 
@@ -37,7 +39,8 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     fn start(&self, sink: Arc<dyn EngineSink>);
 
     /// Appends a publication, or finds the one that already has its `msg_id`. If the retention keeps anything, the
-    /// publication gets the next offset of the channel, starting at 1.
+    /// publication gets the next offset of the channel, starting at 1. A repeat ([`Append::age_ms`]) whose `msg_id` is
+    /// not found is not appended if it may have been published before ([`Remembered`]), or nothing is retained.
     ///
     /// The sink of every node with interest gets it exactly once, in the order of the offsets; the sink of this node
     /// before `done` is called. `done` is called when the level of [`ack`](Self::ack) is reached; several may be called
@@ -114,6 +117,8 @@ pub struct Append<'a> {
     pub data: std::ops::Range<usize>,
     /// Makes publishing idempotent; without effect if nothing is retained.
     pub msg_id: Option<&'a str>,
+    /// How long ago this `msg_id` was first sent, in milliseconds; 0: now.
+    pub age_ms: u64,
 }
 
 /// The result of an [`Append`].
@@ -208,6 +213,9 @@ pub enum EngineError {
     /// The `msg_id` belongs to a publication with other data.
     #[error("the msg_id was used for other data")]
     Conflict,
+    /// A repeat that may have been published before; it was not published now.
+    #[error("it may have been published before, and nobody can tell any more")]
+    UnknownOutcome,
     /// Nothing is retained in the channel.
     #[error("the channel keeps no history")]
     NoHistory,
@@ -257,6 +265,8 @@ mod tests {
         let epoch = Epoch::random();
         assert_eq!(Epoch::parse(&epoch.to_string()), Some(epoch));
         assert_eq!(Epoch::parse("00000000000000ab"), Some(Epoch::from_u64(0xab)));
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        assert!(epoch.to_string().bytes().all(is_plain), "{epoch} can stand in a URL and in a header as it is");
         for other in ["", "ab", "+0000000000000ab", "00000000000000AB", "00000000000000abc", "x"] {
             assert_eq!(Epoch::parse(other), None, "{other}");
         }

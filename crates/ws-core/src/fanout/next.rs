@@ -168,7 +168,7 @@ impl Fanout {
         let (cursor, local) = (reader.cursor, &self.all.locals[reader.local]);
         let channel = &local.channel;
         if cursor.generation != channel.generation() {
-            let news = new_stream(channel, cursor);
+            let news = new_stream(&self.shared, channel, cursor);
             self.close_query(id);
             return news;
         }
@@ -255,12 +255,15 @@ fn ask(
 }
 
 /// The channel has started a new stream.
-fn new_stream(channel: &Channel, cursor: ReaderCursor) -> Step {
+fn new_stream(shared: &Shared, channel: &Arc<Channel>, cursor: ReaderCursor) -> Step {
+    // What was not sent of the old one is left out, joins and leaves too.
+    schedule_counts(shared, channel);
     let state = channel.lock();
     let (generation, epoch) = (channel.generation(), state.epoch);
     drop(state);
     let epoch = epoch.map(|epoch| epoch.to_string().into());
-    let gap = ChannelGap { channel: channel.name().into(), epoch, ..ChannelGap::default() };
+    let after = Some(0);
+    let gap = ChannelGap { channel: channel.name().into(), epoch, after, ..ChannelGap::default() };
     let then = ReaderCursor { generation, offset: 0, live: Cursor { offset: 0, ..cursor.live } };
     note(&gap, 0, then)
 }

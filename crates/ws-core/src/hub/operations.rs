@@ -12,23 +12,26 @@ use ws_proto::event::{BroadcastEvent, Sender};
 use ws_proto::{ChannelName, ErrorBody};
 
 use super::handle::Hub;
+use crate::engine::Epoch;
 use crate::limits::PUBLICATION_ENVELOPE_BYTES;
-use crate::state::{Draft, PresenceInfo, PresenceQuery, check_msg_id};
+use crate::state::{Draft, PresenceInfo, PresenceQuery, Repeat, check_msg_id, unavailable};
 use crate::waiter::Waiter;
 
 impl Hub {
     /// Publishes in a channel. Waits for room, and for the engine's answer. `from` is `None` if there is no particular
     /// sender. If the future is dropped early, the publication may or may not have been published; publishing again
-    /// with the same `msg_id` is safe where the channel has history.
+    /// with the same `msg_id`, and the time since as `age_ms`, is safe where the channel has history.
     ///
     /// # Errors
-    /// `invalid_payload`, `invalid_channel`, `unknown_namespace`, `conflict`, `overloaded`, `engine_unavailable`.
+    /// `invalid_payload`, `invalid_channel`, `unknown_namespace`, `conflict`, `unknown_outcome`, `overloaded` (nothing
+    /// was published), `engine_unavailable` (it may have been).
     pub async fn publish<'a>(
         &self,
         publish: &'a Publish<'_, &RawValue>,
         from: Option<&Sender>,
     ) -> Result<PublishData<'a>, ErrorBody> {
         check_msg_id(publish.msg_id.as_deref())?;
+        let repeat = Repeat::of(publish, self.shared.clock)?;
         let options = self.shared.channel_options(ChannelName::parse(&publish.channel)?)?;
         let draft = Draft {
             channel: &publish.channel,
@@ -36,6 +39,7 @@ impl Hub {
             data: publish.data,
             from,
             msg_id: publish.msg_id.as_deref(),
+            repeat,
             tags: publish.tags.as_ref(),
         };
         let mut waiter = Waiter::default();
@@ -71,6 +75,20 @@ impl Hub {
         let pending = self.shared.history(query, &options)?;
         let result = poll_fn(|cx| pending.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await;
         self.shared.history_data(&query.channel, query.since.as_ref().map(|since| &*since.epoch), result)
+    }
+
+    /// Removes all publications of a channel, and with them their `msg_id`s. A new epoch begins: subscribers get a `gap`
+    /// with it, before anything that is published in it; what of the old one was not sent to them yet is left out.
+    /// Waits for the engine. If the future is dropped early, the history may or may not have been removed.
+    ///
+    /// # Errors
+    /// `invalid_channel`, `unknown_namespace`, `not_available` (no history), `overloaded` (nothing was removed),
+    /// `engine_unavailable` (it may have been).
+    pub async fn remove_history(&self, channel: &str) -> Result<Epoch, ErrorBody> {
+        let options = self.shared.channel_options(ChannelName::parse(channel)?)?;
+        let pending = self.shared.remove_history(channel, &options)?;
+        let result = poll_fn(|cx| pending.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await;
+        result.map_err(|error| unavailable(&error))
     }
 
     /// A page of a channel's presence on this node.

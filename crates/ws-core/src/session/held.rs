@@ -39,6 +39,7 @@ use super::refused::Refused;
 use crate::engine::History;
 use crate::engine::pending::Pending;
 use crate::options::ChannelOptions;
+use crate::state::Repeat;
 use crate::subscription::StartAt;
 use crate::waiter::Waiter;
 
@@ -80,6 +81,7 @@ pub(super) struct HeldPublish {
     pub(super) channel: Box<str>,
     pub(super) data: Box<RawValue>,
     pub(super) msg_id: Option<Box<str>>,
+    pub(super) repeat: Option<Repeat>,
     pub(super) tags: Option<Tags<'static>>,
     pub(super) options: Arc<ChannelOptions>,
     pub(super) waiter: Waiter,

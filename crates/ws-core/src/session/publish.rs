@@ -9,7 +9,7 @@ use super::answer::respond;
 use super::held::{Held, HeldPublish};
 use super::state::{Ended, Session, Stop};
 use crate::access::{AccessCheck, Right};
-use crate::state::{Draft, check_msg_id};
+use crate::state::{Draft, Repeat, check_msg_id};
 use crate::waiter::Waiter;
 
 /// Submits the publication to the engine. If the engine answers within the call, so does this; otherwise
@@ -17,6 +17,7 @@ use crate::waiter::Waiter;
 pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let payload = request.payload::<Publish<'_, &RawValue>>()?;
     check_msg_id(payload.msg_id.as_deref())?;
+    let repeat = Repeat::of(&payload, session.membership.shared().clock)?;
     let channel = session.channel(&payload.channel)?;
     let options = session.options(channel)?;
     session.check(AccessCheck { right: Right::Publish, channel: Some(channel), access: options.publish })?;
@@ -26,6 +27,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
         data: payload.data,
         from: None,
         msg_id: payload.msg_id.as_deref(),
+        repeat,
         tags: payload.tags.as_ref(),
     };
     let mut waiter = Waiter::default();
@@ -37,6 +39,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
         channel: payload.channel.into(),
         data: payload.data.to_owned(),
         msg_id: payload.msg_id.map(Into::into),
+        repeat,
         tags: payload.tags.map(owned),
         options,
         waiter,
@@ -51,6 +54,7 @@ pub(super) fn go_on(mut held: HeldPublish, session: &mut Session, out: &mut Vec<
         data: &held.data,
         from: None,
         msg_id: held.msg_id.as_deref(),
+        repeat: held.repeat,
         tags: held.tags.as_ref(),
     };
     match submit(session, held.id.as_id(), draft, &mut held.waiter, out) {

@@ -1,4 +1,4 @@
-//! Pages of a channel's history. The caller has checked the rights.
+//! Pages of a channel's history, and its removal. The caller has checked the rights.
 
 use serde_json::value::RawValue;
 use ws_proto::action::{GetHistory, HistoryData};
@@ -10,6 +10,7 @@ use super::page;
 use super::shared::Shared;
 use crate::engine::pending::Pending;
 use crate::engine::{EngineError, Epoch, History, HistoryQuery, Publication};
+use crate::limits::HISTORY_PAGE_BYTES_MAX;
 use crate::options::ChannelOptions;
 
 impl Shared {
@@ -23,10 +24,7 @@ impl Shared {
         options: &ChannelOptions,
     ) -> Result<Pending<History>, ErrorBody> {
         let limit = page::limit(payload.limit)?;
-        if !options.has_history() {
-            let message = "this channel keeps no history (`history_size = 0`)";
-            return Err(ErrorBody::new(ErrorCode::NotAvailable, message));
-        }
+        check_history(options)?;
         let query = HistoryQuery {
             channel: &payload.channel,
             retention: options.retention(),
@@ -34,9 +32,23 @@ impl Shared {
             before: payload.before,
             reverse: payload.reverse.unwrap_or(false),
             limit,
-            bytes_max: self.limits.outbox_bytes_max,
+            bytes_max: self.history_page_bytes_max(),
         };
         Ok(Pending::call(|done| self.engine.history(query, done)))
+    }
+
+    /// Has the engine remove all publications of a channel.
+    ///
+    /// # Errors
+    /// `not_available`.
+    pub(crate) fn remove_history(&self, channel: &str, options: &ChannelOptions) -> Result<Pending<Epoch>, ErrorBody> {
+        check_history(options)?;
+        Ok(Pending::call(|done| self.engine.remove(channel, done)))
+    }
+
+    /// Most bytes of the entries of a page: what one answer has room for, and never more than the protocol allows.
+    fn history_page_bytes_max(&self) -> usize {
+        page::bytes_max(self.limits.outbox_bytes_max).min(HISTORY_PAGE_BYTES_MAX)
     }
 
     /// The answer, with as many publications as fit. `epoch` is the one that the caller expects.
@@ -55,7 +67,7 @@ impl Shared {
             return Err(ErrorBody::new(ErrorCode::StalePosition, message));
         }
         let mut publications = entries(&history)?;
-        let fitting = page::fitting(publications.iter().map(|entry| entry.get().len()), self.limits.outbox_bytes_max);
+        let fitting = page::fitting(publications.iter().map(|entry| entry.get().len()), self.history_page_bytes_max());
         let more = history.more || fitting < publications.len();
         publications.truncate(fitting);
         Ok(HistoryData {
@@ -66,6 +78,13 @@ impl Shared {
             more,
         })
     }
+}
+
+fn check_history(options: &ChannelOptions) -> Result<(), ErrorBody> {
+    if options.has_history() {
+        return Ok(());
+    }
+    Err(ErrorBody::new(ErrorCode::NotAvailable, "this channel keeps no history (`history_size = 0`)"))
 }
 
 fn entries(history: &History) -> Result<Vec<Box<RawValue>>, ErrorBody> {

@@ -26,7 +26,7 @@ pub use self::membership::Membership;
 pub use self::options::HubOptions;
 pub(crate) use self::page::limit as page_limit;
 pub(crate) use self::presence_page::PresenceQuery;
-pub(crate) use self::publishing::{Draft, Publishing, Sink, check_msg_id};
+pub(crate) use self::publishing::{Draft, Publishing, Repeat, Sink, check_msg_id};
 pub(crate) use self::shard::{Notice, Start};
 pub(crate) use self::shared::Shared;
 pub(crate) use self::subscription::Subscription;

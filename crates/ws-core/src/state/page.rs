@@ -18,15 +18,19 @@ pub(crate) fn limit(limit: Option<u32>) -> Result<usize, ErrorBody> {
     Err(ErrorBody::new(ErrorCode::InvalidPayload, message))
 }
 
-/// How many entries of these encoded lengths, in bytes, fit into an answer; always at least one.
-pub(crate) fn fitting(lengths: impl Iterator<Item = usize>, outbox_bytes_max: usize) -> usize {
-    let room = outbox_bytes_max.saturating_sub(PAGE_ENVELOPE_BYTES);
+/// Most bytes of the entries in an answer that fits into the outbox.
+pub(crate) fn bytes_max(outbox_bytes_max: usize) -> usize {
+    outbox_bytes_max.saturating_sub(PAGE_ENVELOPE_BYTES)
+}
+
+/// How many entries of these encoded lengths, in bytes, fit into so many bytes; always at least one.
+pub(crate) fn fitting(lengths: impl Iterator<Item = usize>, bytes_max: usize) -> usize {
     let ends = lengths.scan(0, |end, length| {
         // With its comma.
         *end += length + 1;
         Some(*end)
     });
-    ends.take_while(|end| *end <= room).count().max(1)
+    ends.take_while(|end| *end <= bytes_max).count().max(1)
 }
 
 #[cfg(test)]
@@ -41,7 +45,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_stays_for_the_next_page() {
-        let fitting = |room| fitting([9, 9, 9].into_iter(), PAGE_ENVELOPE_BYTES + room);
+        let fitting = |room| fitting([9, 9, 9].into_iter(), bytes_max(PAGE_ENVELOPE_BYTES + room));
         assert_eq!([0, 19, 20, 29, 30, 99].map(fitting), [1, 1, 2, 2, 3, 3]);
     }
 }

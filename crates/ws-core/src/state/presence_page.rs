@@ -51,7 +51,7 @@ impl Shared {
         drop(state);
         let mut clients: Vec<_> = found.iter().map(|(_, connection)| client(connection)).collect();
         let lengths = clients.iter().map(|client| serde_json::to_vec(client).map_or(0, |encoded| encoded.len()));
-        let fitting = page::fitting(lengths, self.limits.outbox_bytes_max).min(query.limit);
+        let fitting = page::fitting(lengths, page::bytes_max(self.limits.outbox_bytes_max)).min(query.limit);
         clients.truncate(fitting);
         let next = found.get(fitting).map(|_| found[fitting - 1].0.to_string().into());
         Ok(PresenceData { channel, connections: counts.connections, users: counts.users, clients, next })
@@ -59,6 +59,25 @@ impl Shared {
 }
 
 fn cursor(after: &str) -> Result<u64, ErrorBody> {
+    // Only as a page writes it: `+7` and `007` are numbers, too.
+    let cursor = after.parse::<u64>().ok().filter(|cursor| cursor.to_string() == after);
     let message = "`payload.after` is not a cursor: pass `next` of the page before, unchanged";
-    after.parse().map_err(|_| ErrorBody::new(ErrorCode::InvalidPayload, message))
+    cursor.ok_or_else(|| ErrorBody::new(ErrorCode::InvalidPayload, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_what_a_page_gave_out() {
+        for (after, expect) in [("0", Some(0)), ("17", Some(17)), ("18446744073709551615", Some(u64::MAX))] {
+            assert_eq!(cursor(after).ok(), expect);
+            assert!(after.bytes().all(|byte| byte.is_ascii_alphanumeric()), "it can stand in a URL as it is");
+        }
+        for other in ["", "+7", "007", "-1", " 7", "7 ", "7.0", "x", ".", "..", "18446744073709551616"] {
+            let code = cursor(other).map_err(|error| error.code);
+            assert_eq!(code, Err(ErrorCode::InvalidPayload), "{other:?}");
+        }
+    }
 }

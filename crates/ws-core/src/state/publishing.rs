@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use serde_json::value::RawValue;
-use ws_proto::action::{Ack, PublishData};
+use ws_proto::action::{Ack, Publish, PublishData};
 use ws_proto::event::{Notify, Sender};
 use ws_proto::publication::{BODY_DATA_START, Tags, encode_publication_body, encode_publication_event};
 use ws_proto::{ChannelName, ErrorBody, ErrorCode, encode_notification, limits};
@@ -98,7 +98,39 @@ pub(crate) struct Draft<'a> {
     pub(crate) data: &'a RawValue,
     pub(crate) from: Option<&'a Sender>,
     pub(crate) msg_id: Option<&'a str>,
+    /// `None`: it is sent for the first time.
+    pub(crate) repeat: Option<Repeat>,
     pub(crate) tags: Option<&'a Tags<'a>>,
+}
+
+/// A publication that was sent before, as its `age_ms` says, and was not answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Repeat {
+    age_ms: u64,
+    /// When the repeat was read, on the hub's clock.
+    read_ms: u64,
+}
+
+impl Repeat {
+    /// From a request that was just read; `None` if it is sent for the first time.
+    ///
+    /// # Errors
+    /// `invalid_payload`: without a `msg_id` nobody can tell what is repeated.
+    pub(crate) fn of(payload: &Publish<'_, &RawValue>, clock: Clock) -> Result<Option<Self>, ErrorBody> {
+        match payload.age_ms.unwrap_or_default() {
+            0 => Ok(None),
+            age_ms if payload.msg_id.is_some() => Ok(Some(Repeat { age_ms, read_ms: clock.now_ms() })),
+            _ => {
+                let message = "`payload.age_ms` is the age of a `msg_id`, and there is none";
+                Err(ErrorBody::new(ErrorCode::InvalidPayload, message))
+            }
+        }
+    }
+
+    /// Its age now. While it waits for room it grows older.
+    fn age_ms(self, now_ms: u64) -> u64 {
+        self.age_ms.saturating_add(now_ms.saturating_sub(self.read_ms))
+    }
 }
 
 /// The pending answer to a publication.
@@ -156,6 +188,11 @@ impl Shared {
                 let message = "`payload.msg_id` was used for other data in this channel; choose another one";
                 Err(ErrorBody::new(ErrorCode::Conflict, message))
             }
+            Err(EngineError::UnknownOutcome) => {
+                let message = "it may have been published when it was sent before, and what could tell is no longer \
+                               retained; nothing was published now";
+                Err(ErrorBody::new(ErrorCode::UnknownOutcome, message))
+            }
             Err(error) => Err(unavailable(&error)),
         }
     }
@@ -194,6 +231,7 @@ impl Shared {
             body,
             data: BODY_DATA_START..BODY_DATA_START + data,
             msg_id: draft.msg_id,
+            age_ms: draft.repeat.map_or(0, |repeat| repeat.age_ms(self.clock.now_ms())),
         };
         let publishing = Pending::call(|done| self.engine.append(append, done));
         publishing.guard(|| ahead.charge_logs(self.gate.logs()));

@@ -43,7 +43,7 @@ impl Memory {
     fn append(&self, channel: &str, bytes: usize, ttl_seconds: u64) -> u64 {
         let retention = Retention { size: SIZE, ttl: Duration::from_secs(ttl_seconds) };
         let body: Arc<[u8]> = vec![0; bytes].into();
-        let append = Append { channel, retention, data: 0..body.len(), body, msg_id: None };
+        let append = Append { channel, retention, data: 0..body.len(), body, msg_id: None, age_ms: 0 };
         let appended: Appended = answer(|done| self.0.append(append, done));
         appended.position.expect("a position").1
     }
@@ -211,6 +211,7 @@ enum Fault {
     KeepsResetsToItself,
     ForgetsMsgIds,
     TakesOtherDataForTheSame,
+    IgnoresAges,
     NeverTrims,
     CountsNoSubscribers,
     IncludesTheLowerBound,
@@ -297,6 +298,7 @@ impl Engine for Faulty {
         match self.fault {
             Fault::ForgetsMsgIds => append.msg_id = None,
             Fault::TakesOtherDataForTheSame => append.data = 0..0,
+            Fault::IgnoresAges => append.age_ms = 0,
             Fault::NeverTrims if append.retention.size > 0 => append.retention.size = 10_000,
             Fault::CutsBodies => append.body = append.body[..append.body.len().min(4096)].into(),
             _ => {}
@@ -381,6 +383,7 @@ fn the_suite_notices_an_engine_that_is_wrong() {
         (Fault::KeepsResetsToItself, "- removal begins a new epoch: remove was answered before the sink had been told"),
         (Fault::ForgetsMsgIds, "- a msg id again is a duplicate: "),
         (Fault::TakesOtherDataForTheSame, "- other data under a msg id is a conflict: "),
+        (Fault::IgnoresAges, "- a repeat of what may have been given up is unknown: "),
         (Fault::NeverTrims, "- a msg id is forgotten with its publication: "),
         (Fault::CountsNoSubscribers, "- interest ends with the last subscriber: "),
         (Fault::IncludesTheLowerBound, "- bounds are exclusive: "),

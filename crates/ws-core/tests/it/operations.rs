@@ -39,7 +39,7 @@ async fn their_publications_arrive_and_are_kept() {
     let mut client = Client::connect(&hub, PLENTY);
     subscribe(&mut client, "a");
     let data = raw(&json!({"n": 1}));
-    let publish = Publish { channel: "a".into(), data: &*data, msg_id: Some("m".into()), tags: None };
+    let publish = Publish { channel: "a".into(), data: &*data, msg_id: Some("m".into()), age_ms: None, tags: None };
     let first = hub.publish(&publish, None).await.expect("it is published");
     assert_eq!((first.offset, first.duplicate), (Some(1), false));
     assert!(hub.publish(&publish, None).await.expect("it is known").duplicate);
@@ -65,7 +65,8 @@ async fn errors_are_those_that_sessions_get() {
     let hub = hub(limits());
     let data = raw(&json!(1));
     let publish = async |channel: &'static str, msg_id: Option<&'static str>| {
-        let publish = Publish { channel: channel.into(), data: &*data, msg_id: msg_id.map(Into::into), tags: None };
+        let publish =
+            Publish { channel: channel.into(), data: &*data, msg_id: msg_id.map(Into::into), age_ms: None, tags: None };
         hub.publish(&publish, None).await.map(drop).map_err(|error| error.code)
     };
     assert_eq!(publish("no name", None).await, Err(ErrorCode::InvalidChannel));
@@ -90,7 +91,7 @@ async fn they_wait_for_room_like_sessions() {
     settle().await;
     client.read();
     let data = raw(&json!("x".repeat(60_000)));
-    let publish = || Publish { channel: "pass:a".into(), data: &*data, msg_id: None, tags: None };
+    let publish = || Publish { channel: "pass:a".into(), data: &*data, msg_id: None, age_ms: None, tags: None };
     let mut published = 0;
     // Without a pause for the fan-out; the call that has to wait is dropped.
     loop {

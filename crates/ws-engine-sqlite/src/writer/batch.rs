@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::{Connection, Result};
-use ws_core::engine::{Appended, EngineError, Epoch, Publication, Retention, time};
+use ws_core::engine::{Appended, EngineError, Epoch, Publication, Remembered, Retention, time};
 
+use crate::history;
 use crate::limits::TRIM_ROWS;
 use crate::queue::{Appending, Command};
-use crate::rows::{self, Span, ttl_ms};
+use crate::rows::{self, Insert, Known, Span, ttl_ms};
 use crate::shared::Shared;
 use crate::streams::{State, Stream, is_old};
 use crate::times::{self, Budget};
@@ -27,7 +28,17 @@ enum Outcome {
     Stored { draft: usize, row: i64, epoch: Epoch, offset: u64, stored_ms: u64, publication: Publication },
     Duplicate { epoch: Epoch, offset: u64 },
     Conflict,
-    Removed { draft: usize, row: i64, epoch: Epoch },
+    Unknown,
+    Removed { draft: usize, row: i64, epoch: Epoch, epoch_ms: u64 },
+}
+
+/// What the commands of a transaction share.
+struct Work<'c> {
+    connection: &'c Connection,
+    insert: Insert<'c>,
+    now_ms: u64,
+    /// How much of what was ahead of the clock may still be set back.
+    budget: Budget,
 }
 
 /// A stream as the transaction leaves it.
@@ -44,29 +55,42 @@ struct Draft {
 impl Batch {
     /// Executes the commands, within a transaction.
     pub(super) fn store(connection: &Connection, shared: &Shared, commands: &[Command]) -> Result<Self> {
-        let (now_ms, mut budget) = (shared.age.now_ms(), Budget::of(commands.len()));
+        let (now_ms, budget) = (shared.age.now_ms(), Budget::of(commands.len()));
+        let mut work = Work { connection, insert: Insert::new(connection)?, now_ms, budget };
         let mut batch = Batch { outcomes: Vec::with_capacity(commands.len()), drafts: Vec::new() };
         let mut by_name: HashMap<&str, usize> = HashMap::new();
+        let mut last = ("", 0);
         for command in commands {
             let name = command.channel();
-            let at = match by_name.get(name) {
-                Some(at) => *at,
-                None => {
-                    let stream = shared.streams.get(name);
-                    let state = stream.load(connection)?;
-                    by_name.insert(name, batch.drafts.len());
-                    batch.drafts.push(Draft { stream, state, retention: None, added: 0 });
-                    batch.drafts.len() - 1
-                }
-            };
-            let draft = &mut batch.drafts[at];
+            if last.0 != name {
+                last = (name, batch.draft(connection, shared, name, &mut by_name)?);
+            }
+            let (at, draft) = (last.1, &mut batch.drafts[last.1]);
             batch.outcomes.push(match command {
-                Command::Append(append) => draft.append(connection, append, at, now_ms, &mut budget)?,
-                Command::Remove { .. } => draft.remove(connection, at, now_ms)?,
+                Command::Append(append) => draft.append(&mut work, append, at)?,
+                Command::Remove { .. } => draft.remove(&work, at)?,
             });
         }
         batch.drafts.iter_mut().try_for_each(|draft| draft.finish(connection, now_ms))?;
         Ok(batch)
+    }
+
+    /// The index of a channel's draft.
+    fn draft<'a>(
+        &mut self,
+        connection: &Connection,
+        shared: &Shared,
+        name: &'a str,
+        by_name: &mut HashMap<&'a str, usize>,
+    ) -> Result<usize> {
+        if let Some(at) = by_name.get(name) {
+            return Ok(*at);
+        }
+        let stream = shared.streams.get(name);
+        let state = stream.load(connection)?;
+        by_name.insert(name, self.drafts.len());
+        self.drafts.push(Draft { stream, state, retention: None, added: 0 });
+        Ok(self.drafts.len() - 1)
     }
 
     /// How many publications were stored.
@@ -106,12 +130,12 @@ impl Batch {
                     (state.row, state.epoch, state.top, state.newest_ms) = (Some(row), epoch, offset, stored_ms);
                 });
             }
-            Outcome::Removed { draft, row, epoch } => {
+            Outcome::Removed { draft, row, epoch, epoch_ms } => {
                 let stream = &self.drafts[draft].stream;
                 let reset = || shared.tell(|sink| sink.reset(stream.name(), epoch));
-                stream.tell(reset, |state| *state = Some(State { row: Some(row), ..State::new(epoch) }));
+                stream.tell(reset, |state| *state = Some(State { row: Some(row), ..State::new(epoch, epoch_ms) }));
             }
-            Outcome::Duplicate { .. } | Outcome::Conflict => {}
+            Outcome::Duplicate { .. } | Outcome::Conflict | Outcome::Unknown => {}
         }
     }
 }
@@ -121,20 +145,27 @@ impl Outcome {
         match self {
             Outcome::Stored { epoch, offset, .. } => Ok(Appended { position: Some((epoch, offset)), duplicate: false }),
             Outcome::Duplicate { epoch, offset } => Ok(Appended { position: Some((epoch, offset)), duplicate: true }),
+            Outcome::Unknown => Err(EngineError::UnknownOutcome),
             Outcome::Conflict | Outcome::Removed { .. } => Err(EngineError::Conflict),
         }
     }
 }
 
 impl State {
+    /// Whether a stored publication is still retained.
+    fn retains(&self, known: &Known, retention: Retention, now_ms: u64) -> bool {
+        known.offset >= self.lowest(retention) && !is_old(known.stored_ms, ttl_ms(retention), now_ms)
+    }
+
+    /// What decides about a repeat whose id is not retained.
+    fn remembered(&self, connection: &Connection, retention: Retention, now_ms: u64) -> Result<Remembered> {
+        let (oldest, found) = history::find_oldest(connection, self, retention, now_ms)?;
+        Ok(Remembered { epoch_ms: self.epoch_ms, oldest, oldest_ms: found.map(|(_, stored_ms)| stored_ms) })
+    }
+
     /// What is stored of a publication, whose time does not go back behind those of the channel before it.
-    fn show(
-        &mut self,
-        connection: &Connection,
-        row: i64,
-        append: &Appending,
-        budget: &mut Budget,
-    ) -> Result<Arc<[u8]>> {
+    fn show(&mut self, work: &mut Work<'_>, row: i64, append: &Appending) -> Result<Arc<[u8]>> {
+        let Work { connection, budget, .. } = work;
         let before_ms = match self.shown_ms {
             Some(shown_ms) => shown_ms,
             None => rows::shown_ms(connection, row, self.top)?,
@@ -152,35 +183,32 @@ impl State {
 }
 
 impl Draft {
-    fn append(
-        &mut self,
-        connection: &Connection,
-        append: &Appending,
-        draft: usize,
-        now_ms: u64,
-        budget: &mut Budget,
-    ) -> Result<Outcome> {
-        let state = &mut self.state;
-        if let (Some(row), Some(id)) = (state.row, append.msg_id.as_deref())
-            && let Some(known) = rows::find(connection, row, id)?
+    fn append(&mut self, work: &mut Work<'_>, append: &Appending, draft: usize) -> Result<Outcome> {
+        let (connection, now_ms, state) = (work.connection, work.now_ms, &mut self.state);
+        let known = match (state.row, append.msg_id.as_deref()) {
+            (Some(row), Some(id)) => rows::find(connection, row, id)?.map(|known| (row, known)),
+            _ => None,
+        };
+        if let Some((_, known)) = known.as_ref().filter(|(_, known)| state.retains(known, append.retention, now_ms)) {
+            let is_same = known.data == append.data();
+            let (epoch, offset) = (state.epoch, known.offset);
+            return Ok(if is_same { Outcome::Duplicate { epoch, offset } } else { Outcome::Conflict });
+        }
+        if let Some(sent_ms) = append.sent_ms
+            && state.remembered(connection, append.retention, now_ms)?.may_have_lost(sent_ms)
         {
-            let is_gone = known.offset < state.lowest(append.retention)
-                || is_old(known.stored_ms, ttl_ms(append.retention), now_ms);
-            match () {
-                () if is_gone => rows::forget_id(connection, row, known.offset)?,
-                () if known.data == append.data() => {
-                    return Ok(Outcome::Duplicate { epoch: state.epoch, offset: known.offset });
-                }
-                () => return Ok(Outcome::Conflict),
-            }
+            return Ok(Outcome::Unknown);
+        }
+        if let Some((row, known)) = known {
+            rows::forget_id(connection, row, known.offset)?;
         }
         let row = match state.row {
             Some(row) => row,
             None => rows::insert_channel(connection, self.stream.name(), state)?,
         };
         let (offset, stored_ms) = (state.top + 1, now_ms.max(state.newest_ms));
-        let publication = Publication { offset: Some(offset), body: state.show(connection, row, append, budget)? };
-        rows::insert(connection, row, &publication, stored_ms, append)?;
+        let publication = Publication { offset: Some(offset), body: state.show(work, row, append)? };
+        work.insert.run(row, &publication, stored_ms, append)?;
         if state.alive.is_none() || state.first == offset {
             state.alive = Some((offset, stored_ms));
         }
@@ -191,15 +219,16 @@ impl Draft {
     }
 
     /// A new stream begins; the publications of the old one are deleted later.
-    fn remove(&mut self, connection: &Connection, draft: usize, now_ms: u64) -> Result<Outcome> {
+    fn remove(&mut self, work: &Work<'_>, draft: usize) -> Result<Outcome> {
+        let Work { connection, now_ms, .. } = *work;
         self.state.row.map_or(Ok(()), |row| rows::remove(connection, row))?;
-        let mut state = State::new(Epoch::random());
+        let mut state = State::new(Epoch::random(), now_ms);
         let row = rows::insert_channel(connection, self.stream.name(), &state)?;
         rows::stay_idle(connection, row, now_ms)?;
         let epoch = state.epoch;
         state.row = Some(row);
         *self = Draft { stream: self.stream.clone(), state, retention: None, added: 0 };
-        Ok(Outcome::Removed { draft, row, epoch })
+        Ok(Outcome::Removed { draft, row, epoch, epoch_ms: now_ms })
     }
 
     /// Deletes some excess publications, so that the database does not grow, and stores the stream's state.

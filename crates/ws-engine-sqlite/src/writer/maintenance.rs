@@ -97,6 +97,8 @@ struct Forgotten {
     rows: Vec<(i64, Box<str>)>,
     /// What the epochs of channels without a row follow from since then.
     epochs: Uuid,
+    /// When those begin.
+    epochs_ms: u64,
     /// There are more that are too many.
     more: bool,
 }
@@ -115,7 +117,7 @@ impl Forgotten {
             let Some(stream) = shared.streams.find(name) else { continue };
             let mut state = stream.lock();
             if state.is_some_and(|state| state.row == Some(*row)) {
-                let begun = State::new(rows::epoch_of(self.epochs, name));
+                let begun = State::new(rows::epoch_of(self.epochs, name), self.epochs_ms);
                 shared.tell(|sink| sink.reset(name, begun.epoch));
                 *state = Some(begun);
             }
@@ -197,8 +199,8 @@ fn forget(connection: &Connection, shared: &Shared, end: Instant) -> Result<Forg
     forgotten.more = !forgotten.rows.is_empty() && idle - forgotten.rows.len() as u64 > max;
     if !forgotten.rows.is_empty() {
         // Whoever knows a position of theirs must not find it in a stream that counts from 1 again.
-        forgotten.epochs = Uuid::new_v4();
-        rows::set_epochs(connection, forgotten.epochs)?;
+        (forgotten.epochs, forgotten.epochs_ms) = (Uuid::new_v4(), now_ms);
+        rows::set_epochs(connection, forgotten.epochs, now_ms)?;
     }
     Ok(forgotten)
 }

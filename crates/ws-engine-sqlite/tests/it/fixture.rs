@@ -117,7 +117,7 @@ impl Database {
         body: &str,
         data: Range<usize>,
     ) -> (Epoch, u64) {
-        let append = Append { channel, retention, body: body.as_bytes().into(), data, msg_id: None };
+        let append = Append { channel, retention, body: body.as_bytes().into(), data, msg_id: None, age_ms: 0 };
         let appended = answer(|done| self.engine.append(append, done)).expect("it can be stored");
         appended.position.expect("a position")
     }
@@ -134,7 +134,7 @@ impl Database {
         let (answer, answers) = mpsc::channel();
         for i in 1..=n {
             let (answer, body): (_, Arc<[u8]>) = (answer.clone(), i.to_string().as_bytes().into());
-            let append = Append { channel, retention, data: 0..body.len(), body, msg_id: None };
+            let append = Append { channel, retention, data: 0..body.len(), body, msg_id: None, age_ms: 0 };
             self.engine.append(append, Box::new(move |result| drop(answer.send(result))));
         }
         answers
@@ -147,8 +147,22 @@ impl Database {
         data: &str,
         msg_id: Option<&str>,
     ) -> Result<Appended, EngineError> {
-        let body: Arc<[u8]> = data.as_bytes().into();
-        answer(|done| self.engine.append(Append { channel, retention, data: 0..body.len(), body, msg_id }, done))
+        self.try_repeat(channel, retention, data, msg_id, Duration::ZERO)
+    }
+
+    /// The same for what was first sent so long ago.
+    pub(crate) fn try_repeat(
+        &self,
+        channel: &str,
+        retention: Retention,
+        data: &str,
+        msg_id: Option<&str>,
+        age: Duration,
+    ) -> Result<Appended, EngineError> {
+        let (body, age_ms): (Arc<[u8]>, _) = (data.as_bytes().into(), age.as_millis() as u64);
+        answer(|done| {
+            self.engine.append(Append { channel, retention, data: 0..body.len(), body, msg_id, age_ms }, done)
+        })
     }
 
     pub(crate) fn history(&self, channel: &str, retention: Retention, after: u64, limit: usize) -> History {

@@ -8,6 +8,7 @@ mod files;
 mod fixture;
 mod maintenance;
 mod offline;
+mod repeats;
 mod restart;
 mod retention;
 mod telling;

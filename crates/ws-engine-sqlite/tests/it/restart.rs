@@ -51,6 +51,23 @@ fn a_removed_stream_does_not_come_back() {
     assert_eq!(database.append("a", keep(10), "2"), (new, 1));
 }
 
+/// The files as a killed process leaves them.
+#[test]
+fn a_removal_that_was_answered_survives_a_kill() {
+    let (dir, copy) = (Dir::new(), Dir::new());
+    let database = dir.open();
+    database.fill("a", keep(10), 3);
+    let epoch = database.remove("a");
+    for name in ["ws.db", "ws.db-wal"] {
+        std::fs::copy(dir.path().join(name), copy.path().join(name)).expect("it can be copied");
+    }
+    let after = copy.open();
+    let history = after.history("a", keep(10), 0, 100);
+    assert_eq!((history.epoch, history.top, history.publications.len()), (epoch, 0, 0));
+    assert_eq!(after.append("a", keep(10), "4"), (epoch, 1));
+    assert_eq!(after.all("a", keep(10)), ["4"]);
+}
+
 #[test]
 fn message_ids_are_remembered_as_long_as_their_publications() {
     let dir = Dir::new();

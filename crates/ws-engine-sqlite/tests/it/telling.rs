@@ -50,7 +50,7 @@ fn position(channel: &str) -> HistoryQuery<'_> {
 fn append(engine: &SqliteEngine, channel: &str, id: &str) -> Receiver<Result<Appended, EngineError>> {
     let (answer, answered) = mpsc::channel();
     let body: Arc<[u8]> = b"1"[..].into();
-    let append = Append { channel, retention: SHORT, body, data: 0..1, msg_id: Some(id) };
+    let append = Append { channel, retention: SHORT, body, data: 0..1, msg_id: Some(id), age_ms: 0 };
     engine.append(append, Box::new(move |result| drop(answer.send(result))));
     answered
 }

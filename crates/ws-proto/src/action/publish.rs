@@ -22,6 +22,10 @@ pub struct Publish<'a, M> {
     #[serde(borrow, default, deserialize_with = "borrowed::string", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(length(max = crate::limits::MSG_ID_BYTES_MAX)))]
     pub msg_id: Option<Cow<'a, str>>,
+    /// For a repeat, with `msg_id` only: how long ago this id was first sent without getting an answer, in
+    /// milliseconds. 0 is as if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_ms: Option<u64>,
     /// Passed on with the publication.
     #[serde(borrow, default, deserialize_with = "borrowed::strings", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Tags<'a>>,

@@ -72,8 +72,8 @@ pub struct Presence<'a> {
 }
 
 /// `gap` with `channel`: this connection has missed a part of the stream, and goes on after it. `from` and `to` are
-/// the missed offsets; or `epoch` is a new stream that begins here; or neither, in a channel without history, and
-/// `missed` is the number of missed publications, if it is known.
+/// the missed offsets; or `epoch` is a new stream that begins here, above `after`; or neither, in a channel without
+/// history, and `missed` is the number of missed publications, if it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChannelGap<'a> {
@@ -89,6 +89,9 @@ pub struct ChannelGap<'a> {
     /// The new epoch. Offsets from here on belong to it.
     #[serde(borrow, default, deserialize_with = "borrowed::string", skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Cow<'a, str>>,
+    /// With `epoch`: what follows has an offset above this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
     /// How many publications were missed, if they have no offsets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<u64>,

@@ -79,7 +79,7 @@ impl Engine for Late {
     fn append(&self, append: Append<'_>, done: Done<Appended>) {
         let (channel, retention, body, data) = (append.channel.to_owned(), append.retention, append.body, append.data);
         self.call(move |memory| {
-            memory.append(Append { channel: &channel, retention, body, data, msg_id: None }, done);
+            memory.append(Append { channel: &channel, retention, body, data, msg_id: None, age_ms: 0 }, done);
         });
     }
 
@@ -206,7 +206,7 @@ impl World {
         let hub = start(&engine);
         let body: Arc<[u8]> = format!(r#""data":"{}","time":1}}"#, "x".repeat(PAGE_BYTES)).as_bytes().into();
         let retention = ws_core::engine::Retention { size: 10, ttl: Duration::ZERO };
-        let append = Append { channel: "a", retention, body, data: 7..9 + PAGE_BYTES, msg_id: None };
+        let append = Append { channel: "a", retention, body, data: 7..9 + PAGE_BYTES, msg_id: None, age_ms: 0 };
         engine.0.0.append(append, Box::new(|_| {}));
         let (client, accepted) = pair().await;
         let options = socket_options(&hub);

@@ -111,3 +111,25 @@ async fn broadcasts_and_presence() {
     let bad = api.refusal("GET", "/channels/news/presence?after=x", Value::Null).await;
     assert_eq!(bad, (400, "invalid_payload".to_owned()));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_is_removed_and_a_new_epoch_begins() {
+    let (server, mut api) = api_server().await;
+    let mut client = server.connect().await;
+    let before = client.ask("subscribe", json!({"channel": "news"})).await;
+    api.ok("POST", PUBLICATIONS, json!({"data": 1, "msg_id": "m"})).await;
+    client.event("publication").await;
+    let removed = api.ok("DELETE", PUBLICATIONS, Value::Null).await;
+    assert_eq!(removed["channel"], "news");
+    assert_ne!(removed["epoch"], before["epoch"]);
+    let gap = client.event("gap").await;
+    assert_eq!((&gap["epoch"], &gap["after"]), (&removed["epoch"], &json!(0)), "{gap}");
+    let page = api.ok("GET", PUBLICATIONS, Value::Null).await;
+    assert_eq!((&page["epoch"], &page["publications"]), (&removed["epoch"], &json!([])));
+    let again = api.ok("POST", PUBLICATIONS, json!({"data": 1, "msg_id": "m"})).await;
+    assert_eq!((&again["offset"], &again["duplicate"]), (&json!(1), &json!(false)), "its id is forgotten");
+    let repeat = json!({"data": 1, "msg_id": "n", "age_ms": 3_600_000});
+    assert_eq!(api.refusal("POST", PUBLICATIONS, repeat).await, (409, "unknown_outcome".to_owned()));
+    let without_id = json!({"data": 1, "age_ms": 1});
+    assert_eq!(api.refusal("POST", PUBLICATIONS, without_id).await, (400, "invalid_payload".to_owned()));
+}

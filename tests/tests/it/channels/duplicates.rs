@@ -119,3 +119,38 @@ async fn without_history_ids_are_passed_on_and_not_remembered() {
         assert_eq!((&event["data"], &event["msg_id"]), (&data, &json!("m")));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeat_is_exactly_once_or_unknown() {
+    const LONG_AGO: u64 = 86_400_000;
+    let server = Server::with(|config| {
+        config.limits.errors_max = 0;
+        config.channels.history_size = 2;
+        namespace(config, "live", |options| options.history_size = 0);
+    })
+    .await;
+    let mut client = server.connect().await;
+    let repeat = |id: &str, age_ms: u64| json!({"channel": ROOM, "data": 1, "msg_id": id, "age_ms": age_ms});
+    client.ask("publish", repeat("x", 0)).await;
+    assert_eq!(client.ask("publish", repeat("x", LONG_AGO)).await["duplicate"], true, "it is retained");
+    assert_eq!(client.refusal("publish", repeat("y", LONG_AGO)).await, "unknown_outcome", "the epoch is younger");
+    for n in 2..=3 {
+        publish(&mut client, ROOM, n).await;
+    }
+    assert_eq!(client.refusal("publish", repeat("x", 1000)).await, "unknown_outcome", "it was given up");
+    let answer = client.ask("publish", repeat("x", 0)).await;
+    assert_eq!((&answer["offset"], &answer["duplicate"]), (&json!(4), &json!(false)), "0 is as if left out");
+
+    let live = |age_ms: u64| json!({"channel": "live:a", "data": 1, "msg_id": "x", "age_ms": age_ms});
+    assert_eq!(client.refusal("publish", live(1)).await, "unknown_outcome", "nothing is remembered");
+    assert_eq!(client.ask("publish", live(0)).await["duplicate"], false);
+    for channel in [ROOM, "live:a"] {
+        let nameless = |age_ms: Value| json!({"channel": channel, "data": 1, "age_ms": age_ms});
+        for age_ms in [json!(0), Value::Null] {
+            client.ask("publish", nameless(age_ms)).await;
+        }
+        for age_ms in [json!(1), json!(-1), json!(0.5), json!("1")] {
+            assert_eq!(client.refusal("publish", nameless(age_ms.clone())).await, "invalid_payload", "{age_ms}");
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Paging through a history in both directions, while it is unchanged and while it grows.
 
-use ws_server::config::Access;
+use ws_server::config::{Access, EngineType};
 use ws_tests::prelude::*;
 
 use super::*;
@@ -87,4 +87,53 @@ async fn pages_of_a_growing_stream_have_no_hole() {
     assert_eq!(backward.last(), Some(&1));
     let hole = backward.windows(2).find(|two| two[0] != two[1] + 1);
     assert_eq!(hole, None);
+}
+
+/// Pages end at 1 MiB, however large the outbox is, and `more` says whether they are the last. In both engines.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_publications_come_in_pages_of_a_mebibyte() {
+    const PUBLICATIONS: u64 = 300;
+    for dir in [None, Some(crate::durable::directory("pages"))] {
+        let is_durable = dir.is_some();
+        let server = Server::with(|config| {
+            if let Some(dir) = dir {
+                config.engine.r#type = EngineType::Sqlite;
+                config.engine.sqlite.dir = dir;
+            }
+            config.limits.outbox_bytes_max = 16 << 20;
+            config.channels.history_size = 1000;
+            config.channels.read_history = Access::ANYONE;
+        })
+        .await;
+        let mut client = server.connect().await;
+        let fill = "x".repeat(60_000);
+        for n in 1..=PUBLICATIONS {
+            let answer = publish(&mut client, ROOM, json!([n, fill])).await;
+            assert_eq!((&answer["offset"], answer["ack"] == "durable"), (&json!(n), is_durable));
+        }
+        for reverse in [false, true] {
+            let mut payload = json!({"channel": ROOM, "limit": 1000, "reverse": reverse});
+            let (mut seen, mut pages) = (Vec::new(), 0);
+            loop {
+                let page = history(&mut client, payload.clone()).await;
+                let bytes = page["publications"].to_string().len();
+                assert!(bytes <= 1 << 20, "a page of {bytes} bytes");
+                pages += 1;
+                let found = offsets(&page);
+                let last = *found.last().expect("a page has its first entry");
+                seen.extend(found);
+                assert_eq!(page["more"], (seen.len() as u64) < PUBLICATIONS, "{reverse}");
+                match reverse {
+                    _ if page["more"] == false => break,
+                    true => payload["before"] = json!(last),
+                    false => payload["since"] = json!({"epoch": page["epoch"], "offset": last}),
+                }
+            }
+            let mut all: Vec<_> = (1..=PUBLICATIONS).collect();
+            if reverse {
+                all.reverse();
+            }
+            assert_eq!((seen, pages), (all, 18), "17 of them fit into a page");
+        }
+    }
 }

@@ -74,8 +74,8 @@ impl<E: Engine> Fixture<E> {
         retention: Retention,
         message: &Message<'_>,
     ) -> Result<Appended, EngineError> {
-        let Message { body, data, id } = message.clone();
-        let append = Append { channel, retention, body, data, msg_id: id };
+        let Message { body, data, id, age_ms } = message.clone();
+        let append = Append { channel, retention, body, data, msg_id: id, age_ms };
         let before = self.sink.seen(channel);
         let (appended, then) = self.call("append", channel, |engine, done| engine.append(append, done)).await;
         match appended {

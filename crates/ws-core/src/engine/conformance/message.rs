@@ -15,6 +15,7 @@ pub(super) struct Message<'a> {
     pub(super) body: Arc<[u8]>,
     pub(super) data: Range<usize>,
     pub(super) id: Option<&'a str>,
+    pub(super) age_ms: u64,
 }
 
 impl<'a> Message<'a> {
@@ -28,16 +29,22 @@ impl<'a> Message<'a> {
         let data = RawValue::from_string(data.to_string()).expect("the data is JSON");
         let mut body = Vec::new();
         let bytes = encode_publication_body(&data, time, None, None, None, &mut body);
-        Message { body: body.into(), data: BODY_DATA_START..BODY_DATA_START + bytes, id: None }
+        Message { body: body.into(), data: BODY_DATA_START..BODY_DATA_START + bytes, id: None, age_ms: 0 }
     }
 
     /// Any bytes, all of which are data.
     pub(super) fn raw(body: Vec<u8>) -> Self {
-        Message { data: 0..body.len(), body: body.into(), id: None }
+        Message { data: 0..body.len(), body: body.into(), id: None, age_ms: 0 }
     }
 
     pub(super) fn id(self, id: &'a str) -> Self {
         Message { id: Some(id), ..self }
+    }
+
+    /// A repeat of what was first sent so long ago.
+    pub(super) fn repeated(self, age: Duration) -> Self {
+        // At least as old as that.
+        Message { age_ms: age.as_millis() as u64 + 1, ..self }
     }
 
     /// The publication at this offset that results from it.

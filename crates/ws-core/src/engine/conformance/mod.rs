@@ -16,8 +16,10 @@ mod lifecycle;
 mod message;
 mod model;
 mod pages;
+mod random;
 mod recorder;
 mod removal;
+mod repeats;
 mod retention;
 mod times;
 
@@ -76,6 +78,7 @@ fn every_case<E: Engine>() -> Vec<Case<E>> {
         history::cases,
         pages::cases,
         ids::cases,
+        repeats::cases,
         removal::cases,
         concurrency::cases,
         lifecycle::cases,

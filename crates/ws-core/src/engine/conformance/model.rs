@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use super::cases;
 use super::fixture::Fixture;
 use super::message::{Message, keep};
+use super::random::Random;
 use super::recorder::Event;
 use crate::engine::{Appended, Engine, EngineError, Epoch, HistoryQuery, Publication};
 
@@ -15,9 +16,6 @@ cases![an_engine_is_a_list];
 const TASKS: u64 = 8;
 const RUNS_PER_TASK: u64 = 6;
 const STEPS: u64 = 60;
-
-/// splitmix64: the same numbers for the same seed, everywhere.
-struct Random(u64);
 
 /// What a channel is.
 #[derive(Debug, Default)]
@@ -45,7 +43,7 @@ async fn an_engine_is_a_list<E: Engine>(f: Fixture<E>) {
 /// One run, in a channel of its own.
 async fn compare<E: Engine>(f: &Fixture<E>, seed: u64) {
     let channel = format!("run{seed}");
-    let (mut random, mut model) = (Random(seed), Model::default());
+    let (mut random, mut model) = (Random::new(seed), Model::default());
     let size = 1 + random.below(6) as usize;
     f.follow(&channel);
     for step in 0..STEPS {
@@ -65,7 +63,7 @@ async fn compare<E: Engine>(f: &Fixture<E>, seed: u64) {
                 model.append(size, data, id, &message.body, &appended, &context);
             }
             _ => {
-                let query = random.query(&channel, size, model.top);
+                let query = query(&mut random, &channel, size, model.top);
                 let history = f.history(query).await;
                 assert_eq!(history.epoch, *model.epoch.get_or_insert(history.epoch), "{context}: epoch");
                 let (expect, more) = model.history(&query);
@@ -130,28 +128,15 @@ impl Model {
     }
 }
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    fn query<'a>(&mut self, channel: &'a str, size: usize, top: u64) -> HistoryQuery<'a> {
-        let body = Message::sent(0, 10).body.len();
-        HistoryQuery {
-            channel,
-            retention: keep(size),
-            after: if self.below(2) == 0 { 0 } else { self.below(top + 3) },
-            before: (self.below(2) == 0).then(|| self.below(top + 3)),
-            reverse: self.below(2) == 0,
-            limit: [0, 1, 2, 3, 100][self.below(5) as usize],
-            bytes_max: [0, body, body + 1, 3 * body, 1 << 20][self.below(5) as usize],
-        }
+fn query<'a>(random: &mut Random, channel: &'a str, size: usize, top: u64) -> HistoryQuery<'a> {
+    let body = Message::sent(0, 10).body.len();
+    HistoryQuery {
+        channel,
+        retention: keep(size),
+        after: if random.below(2) == 0 { 0 } else { random.below(top + 3) },
+        before: (random.below(2) == 0).then(|| random.below(top + 3)),
+        reverse: random.below(2) == 0,
+        limit: [0, 1, 2, 3, 100][random.below(5) as usize],
+        bytes_max: [0, body, body + 1, 3 * body, 1 << 20][random.below(5) as usize],
     }
 }

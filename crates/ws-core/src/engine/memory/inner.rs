@@ -38,6 +38,9 @@ pub(super) struct Inner {
 impl Inner {
     /// Delivers a publication that is not retained; the hub decides on the order.
     pub(super) fn pass_on(&self, append: &Append<'_>) -> Result<Appended, EngineError> {
+        if append.age_ms > 0 {
+            return Err(EngineError::UnknownOutcome);
+        }
         self.sink().deliver(append.channel, &Publication { offset: None, body: append.body.clone() });
         Ok(Appended { position: None, duplicate: false })
     }
@@ -47,7 +50,15 @@ impl Inner {
         let appended = self.with(append.channel, |cell, stream| {
             let was_empty = stream.is_empty();
             stream.known = true;
-            let (offset, duplicate) = match stream.append(&mut append, now_ms, &self.totals)? {
+            let outcome = match stream.append(&mut append, now_ms, &self.totals) {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    // The last publication may have expired.
+                    self.emptied(cell, stream);
+                    return Err(error);
+                }
+            };
+            let (offset, duplicate) = match outcome {
                 Outcome::New(publication) => {
                     // Under the lock: in the order of the offsets.
                     if stream.subscribers > 0 {
@@ -61,6 +72,9 @@ impl Inner {
             Ok(Appended { position: Some((stream.epoch, offset)), duplicate })
         });
         self.make_room();
+        if appended.is_err() {
+            self.forget_idle();
+        }
         appended
     }
 
@@ -91,7 +105,7 @@ impl Inner {
     }
 
     pub(super) fn new_cell(&self, channel: &str) -> Cell {
-        let stream = Mutex::new(Stream::new(self.next_epoch()));
+        let stream = Mutex::new(Stream::new(self.next_epoch(), self.clock.now_ms()));
         Cell { name: channel.into(), stream, at: AtomicU64::new(maintenance::NOWHERE) }
     }
 

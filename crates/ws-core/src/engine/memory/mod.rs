@@ -8,6 +8,8 @@ mod cell;
 mod expiry;
 mod inner;
 mod maintenance;
+#[cfg(test)]
+mod repeats;
 mod stream;
 
 use std::sync::atomic::AtomicU64;
@@ -77,7 +79,7 @@ impl Engine for MemoryEngine {
         let epoch = self.inner.next_epoch();
         self.inner.with(channel, |cell, stream| {
             stream.known = true;
-            stream.reset(epoch, &self.inner.totals);
+            stream.reset(epoch, self.inner.clock.now_ms(), &self.inner.totals);
             self.inner.emptied(cell, stream);
             self.inner.sink().reset(channel, epoch);
         });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::engine::{Append, EngineError, Epoch, History, HistoryQuery, Publication, time};
+use crate::engine::{Append, EngineError, Epoch, History, HistoryQuery, Publication, Remembered, time};
 use crate::limits::MEMORY_ENTRY_BYTES;
 use crate::retention::Retention;
 
@@ -14,7 +14,11 @@ use crate::retention::Retention;
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) epoch: Epoch,
+    /// When its epoch began, on the engine's clock.
+    epoch_ms: u64,
     top: u64,
+    /// When the newest publication was stored, on the engine's clock. Later ones never have an earlier time.
+    newest_ms: u64,
     /// Subscribers on this node.
     pub(super) subscribers: u32,
     /// It is in the list of streams that are due to expire.
@@ -72,10 +76,12 @@ pub(super) enum Outcome {
 }
 
 impl Stream {
-    pub(super) fn new(epoch: Epoch) -> Self {
+    pub(super) fn new(epoch: Epoch, now_ms: u64) -> Self {
         Stream {
             epoch,
+            epoch_ms: now_ms,
             top: 0,
+            newest_ms: 0,
             subscribers: 0,
             scheduled: false,
             idle: Idle::No,
@@ -102,25 +108,36 @@ impl Stream {
         now_ms: u64,
         totals: &Totals,
     ) -> Result<Outcome, EngineError> {
-        self.expire(now_ms, totals);
+        self.trim(append.retention, now_ms, totals);
         if let Some(offset) = append.msg_id.and_then(|id| self.retained.as_ref()?.ids.get(id).copied()) {
             let first = &self.retained.as_ref().map(|retained| &retained.entries[retained.at(offset, self.top)]);
             let same = first.is_some_and(|first| first.body[first.data.clone()] == append.body[append.data.clone()]);
             return if same { Ok(Outcome::Duplicate(offset)) } else { Err(EngineError::Conflict) };
         }
+        if append.age_ms > 0 && self.remembered().may_have_lost(now_ms.saturating_sub(append.age_ms)) {
+            return Err(EngineError::UnknownOutcome);
+        }
         self.show(append);
         self.top += 1;
+        self.newest_ms = now_ms.max(self.newest_ms);
         let retained = self.retained.get_or_insert_default();
         let id: Option<Arc<str>> = append.msg_id.map(Arc::from);
         if let Some(id) = &id {
             retained.ids.insert(id.clone(), self.top);
         }
-        let expires_ms = expiry(now_ms, append.retention.ttl);
-        let entry = Entry { body: append.body.clone(), data: append.data.clone(), id, at_ms: now_ms, expires_ms };
+        let at_ms = self.newest_ms;
+        let expires_ms = expiry(at_ms, append.retention.ttl);
+        let entry = Entry { body: append.body.clone(), data: append.data.clone(), id, at_ms, expires_ms };
         totals.add(&entry);
         retained.entries.push_back(entry);
         self.trim(append.retention, now_ms, totals);
         Ok(Outcome::New(Publication { offset: Some(self.top), body: append.body.clone() }))
+    }
+
+    fn remembered(&self) -> Remembered {
+        let oldest = self.retained.as_ref().and_then(|retained| retained.entries.front());
+        let (epoch_ms, oldest_ms) = (self.epoch_ms, oldest.map(|oldest| oldest.at_ms));
+        Remembered { epoch_ms, oldest: self.top + 1 - self.len(), oldest_ms }
     }
 
     /// Ensures that the times of the channel do not go back.
@@ -152,9 +169,9 @@ impl Stream {
     }
 
     /// Starts a new, empty stream.
-    pub(super) fn reset(&mut self, epoch: Epoch, totals: &Totals) {
+    pub(super) fn reset(&mut self, epoch: Epoch, now_ms: u64, totals: &Totals) {
         self.drop_oldest(usize::MAX, totals);
-        (self.epoch, self.top, self.shown_ms) = (epoch, 0, 0);
+        (self.epoch, self.epoch_ms, self.top, self.shown_ms) = (epoch, now_ms, 0, 0);
     }
 
     /// Drops what has expired.
@@ -257,13 +274,13 @@ mod tests {
     const SECOND: Retention = Retention { size: 100, ttl: Duration::from_secs(1) };
 
     fn stream() -> (Stream, Totals) {
-        (Stream::new(Epoch::random()), Totals::default())
+        (Stream::new(Epoch::random(), 0), Totals::default())
     }
 
     /// Appends a body that is all data.
     fn append(stream: &mut Stream, totals: &Totals, bytes: &[u8], id: Option<&str>, now_ms: u64) -> Outcome {
         let mut append =
-            Append { channel: "a", retention: SECOND, body: bytes.into(), data: 0..bytes.len(), msg_id: id };
+            Append { channel: "a", retention: SECOND, body: bytes.into(), data: 0..bytes.len(), msg_id: id, age_ms: 0 };
         stream.append(&mut append, now_ms, totals).expect("no conflict")
     }
 
@@ -312,7 +329,7 @@ mod tests {
         assert_eq!(totals.bytes(), 2 * plain + 4, "the id is there twice");
         append(&mut stream, &totals, b"12345", Some("id"), 0);
         assert_eq!((totals.publications(), totals.bytes()), (2, 2 * plain + 4), "a duplicate costs nothing");
-        stream.reset(Epoch::random(), &totals);
+        stream.reset(Epoch::random(), 0, &totals);
         assert_eq!((totals.publications(), totals.bytes()), (0, 0));
         assert!(stream.is_empty());
     }
@@ -342,7 +359,7 @@ mod tests {
         assert!(matches!(append(&mut stream, &totals, b"d", Some("d"), 5), Outcome::Duplicate(4)));
         assert!(matches!(append(&mut stream, &totals, b"other", Some("a"), 5), Outcome::New(_)), "a is free");
         let mut conflict =
-            Append { channel: "a", retention: SECOND, body: b"x"[..].into(), data: 0..1, msg_id: Some("d") };
+            Append { channel: "a", retention: SECOND, body: b"x"[..].into(), data: 0..1, msg_id: Some("d"), age_ms: 0 };
         assert_eq!(stream.append(&mut conflict, 5, &totals).err(), Some(EngineError::Conflict));
     }
 }

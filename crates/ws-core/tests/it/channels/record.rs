@@ -144,9 +144,9 @@ impl Engine for Record {
 
     fn append(&self, append: Append<'_>, done: Done<Appended>) {
         let (channel, msg_id) = (append.channel.to_owned(), append.msg_id.map(str::to_owned));
-        let (retention, body, data) = (append.retention, append.body, append.data);
+        let (retention, body, data, age_ms) = (append.retention, append.body, append.data, append.age_ms);
         self.call(move |inner| {
-            let append = Append { channel: &channel, retention, body, data, msg_id: msg_id.as_deref() };
+            let append = Append { channel: &channel, retention, body, data, msg_id: msg_id.as_deref(), age_ms };
             done(inner.append(append));
         });
     }
@@ -169,11 +169,14 @@ impl Engine for Record {
     }
 
     fn remove(&self, channel: &str, done: Done<Epoch>) {
-        let result = within(|done| self.0.memory.remove(channel, done));
-        if let Ok(epoch) = &result {
-            self.with(channel, |stream| _ = stream.of(*epoch));
-        }
-        done(result);
+        let channel = channel.to_owned();
+        self.call(move |inner| {
+            let result = within(|done| inner.memory.remove(&channel, done));
+            if let Ok(epoch) = &result {
+                inner.with(&channel, |stream| _ = stream.of(*epoch));
+            }
+            done(result);
+        });
     }
 
     fn interest(&self, channel: &str, interested: bool) {

@@ -127,6 +127,7 @@ impl Api {
         match (&call.resource, call.verb) {
             (Resource::Publications(channel), Get) => publications::history(hub, channel, query).await,
             (Resource::Publications(channel), Post) => publications::publish(hub, channel, call).await,
+            (Resource::Publications(channel), Delete) => publications::remove(hub, channel).await,
             (Resource::Channels, Get) => channels::page(hub, query),
             (Resource::Channel(channel), Get) => channels::details(hub, channel).await,
             (Resource::Presence(channel), Get) => presence::page(hub, channel, query),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 use ws_core::Hub;
 use ws_proto::action::{GetHistory, Publish};
-use ws_proto::api::Publication;
+use ws_proto::api::{Publication, Removed};
 use ws_proto::{ErrorBody, ErrorCode, Position, decode_body};
 
 use super::call::{Call, Outcome, answer};
@@ -15,7 +15,7 @@ use super::query::{Query, invalid};
 pub(super) async fn publish(hub: &Hub, channel: &str, call: &Call<'_>) -> Outcome {
     let body: Publication<'_, &RawValue> = decode_body(call.body)?;
     let msg_id = msg_id(body.msg_id, call.idempotency_key)?;
-    let publish = Publish { channel: channel.into(), data: body.data, msg_id, tags: body.tags };
+    let publish = Publish { channel: channel.into(), data: body.data, msg_id, age_ms: body.age_ms, tags: body.tags };
     answer(&hub.publish(&publish, None).await?)
 }
 
@@ -32,6 +32,12 @@ fn msg_id<'a>(msg_id: Option<Cow<'a, str>>, key: Option<&'a [u8]>) -> Result<Opt
         )),
         _ => Ok(Some(key.into())),
     }
+}
+
+/// DELETE: removes the history.
+pub(super) async fn remove(hub: &Hub, channel: &str) -> Outcome {
+    let epoch = hub.remove_history(channel).await?.to_string();
+    answer(&Removed { channel: channel.into(), epoch: epoch.into() })
 }
 
 /// GET: as the action `get_history`.

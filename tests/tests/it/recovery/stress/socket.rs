@@ -94,6 +94,7 @@ fn said(text: &str) -> Said {
             from: Some(from),
             to: Some(to),
             missed: None,
+            after: None,
             epoch: None,
         })) => Said::Gap { channel: number(&channel), from, to },
         other => panic!("{other:?}: {text}"),
