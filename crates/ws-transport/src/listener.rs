@@ -1,32 +1,21 @@
 //! Listening sockets, and a task for each WebSocket that completes its handshake.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use crate::bound::Bound;
 use crate::endpoint::Endpoint;
 use crate::http::{self, Routes, Upgraded};
-use crate::limits::{ACCEPT_PAUSE, LISTEN_BACKLOG};
+use crate::limits::ACCEPT_PAUSE;
+use crate::proxy::{Peer, ProxyHeaderError, ProxyOptions, read_header};
 use crate::socket::{self, Socket, SocketOptions};
 use crate::socket_slots::SocketSlot;
 use crate::stream::Stream;
 use crate::tls::Tls;
 use ws_core::{Connection, HeartbeatMode};
-
-/// An address that could not be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {addr}: {source}")]
-pub struct BindError {
-    /// The address.
-    pub addr: SocketAddr,
-    /// The error of the system.
-    pub source: io::Error,
-}
 
 /// Makes the endpoint of a connection from the result of its handshake.
 pub(crate) trait OpenEndpoint<U>: Send + Sync + 'static {
@@ -52,6 +41,8 @@ pub(crate) struct Server<R, O> {
     pub(crate) handshake_timeout: Duration,
     /// `None`: sockets are not encrypted.
     pub(crate) tls: Option<Tls>,
+    /// Which peers are proxies.
+    pub(crate) proxy: Arc<ProxyOptions>,
     /// The WebSockets that are open.
     pub(crate) sockets: TaskTracker,
 }
@@ -64,28 +55,18 @@ impl<R, O> Clone for Server<R, O> {
             options: self.options.clone(),
             handshake_timeout: self.handshake_timeout,
             tls: self.tls.clone(),
+            proxy: self.proxy.clone(),
             sockets: self.sockets.clone(),
         }
     }
 }
 
-/// Binds one address.
-pub(crate) fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
-    let listen = || {
-        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        socket.set_reuseaddr(true)?;
-        socket.bind(addr)?;
-        socket.listen(LISTEN_BACKLOG)
-    };
-    listen().map_err(|source| BindError { addr, source })
-}
-
 impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
     /// Accepts until the future is dropped.
-    pub(crate) async fn accept(self, listener: TcpListener) {
+    pub(crate) async fn accept(self, listener: Arc<Bound>) {
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => self.take(stream, peer.ip()),
+                Ok((stream, peer)) => self.take(stream, self.proxy.peer(peer)),
                 Err(error) => {
                     self.options.log.accept_failed(&error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -94,28 +75,46 @@ impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
         }
     }
 
-    fn take(&self, stream: TcpStream, peer: IpAddr) {
+    fn take(&self, stream: Stream, peer: Peer) {
         let Some(slot) = self.options.slots.acquire() else {
-            return self.options.log.refused(peer, None, "too many sockets that are not WebSockets");
+            return self.options.log.refused(peer.address, None, "too many sockets that are not WebSockets");
         };
-        // Small frames must not wait for each other. This fails only if the socket is closed.
-        let _ = stream.set_nodelay(true);
         tokio::spawn(self.clone().serve(stream, peer, slot));
     }
 
     /// Ends with the handshake. The WebSocket gets a task of its own, which does not carry the memory of this one.
-    async fn serve(self, stream: TcpStream, peer: IpAddr, slot: SocketSlot) {
+    async fn serve(self, mut stream: Stream, peer: Peer, slot: SocketSlot) {
+        let Some(peer) = self.named(&mut stream, peer).await else { return };
         let Some(stream) = self.encrypted(stream).await else { return };
-        let upgraded = http::serve(stream, peer, &*self.routes, self.handshake_timeout).await;
+        let upgraded = http::serve(stream, peer, &self.proxy, &*self.routes, self.handshake_timeout).await;
         if let Some(upgraded) = upgraded {
             self.start(upgraded).await;
         }
         drop(slot);
     }
 
+    /// The peer, or the one that its PROXY header names. `None`: it has to send one, and did not.
+    async fn named(&self, stream: &mut Stream, peer: Peer) -> Option<Peer> {
+        if !self.proxy.wants_header(peer) {
+            return Some(peer);
+        }
+        let error = match tokio::time::timeout(self.handshake_timeout, read_header(stream)).await {
+            Ok(Ok(named)) => return Some(named.map_or(peer, |address| self.proxy.peer(address))),
+            Ok(Err(ProxyHeaderError::Silent)) => return None,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the PROXY header took too long".to_owned(),
+        };
+        self.options.counters.proxy_failures.add(1);
+        self.options.log.refused(peer.address, None, &error);
+        None
+    }
+
     /// The socket, with TLS if it is configured. `None`: the TLS handshake failed or took too long.
-    async fn encrypted(&self, stream: TcpStream) -> Option<Stream> {
-        let Some(tls) = &self.tls else { return Some(Stream::Plain(stream)) };
+    async fn encrypted(&self, stream: Stream) -> Option<Stream> {
+        let (tls, stream) = match (&self.tls, stream) {
+            (Some(tls), Stream::Plain(stream)) => (tls, stream),
+            (_, stream) => return Some(stream),
+        };
         let error = match tokio::time::timeout(self.handshake_timeout, tls.accept(stream)).await {
             Ok(Ok(stream)) => return Some(Stream::Tls(Box::new(stream))),
             Ok(Err(error)) => error.to_string(),
@@ -127,16 +126,16 @@ impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
     }
 
     async fn start(&self, upgraded: Upgraded<R::Upgrade>) {
-        let Upgraded { stream, peer, answer, early, upgrade } = upgraded;
+        let Upgraded { stream, client, answer, early, upgrade } = upgraded;
         // A drain also waits for connections that are just being opened.
         let token = self.sockets.token();
         let (read, connection) = socket::open(stream, self.endpoints.heartbeat(&upgrade), &self.options);
         let mut endpoint = self.endpoints.open(upgrade, &connection, answer).await;
-        self.options.log.opened(&connection, peer);
+        self.options.log.opened(&connection, client);
         if connection.flush(self.options.clock.now_ms()) {
             endpoint.writable();
         }
-        let socket = Socket::new(read, connection, peer, endpoint, &early, self.options.clone());
+        let socket = Socket::new(read, connection, client, endpoint, &early, self.options.clone());
         tokio::spawn(Tracked { socket, _token: token });
     }
 }

@@ -11,7 +11,7 @@ use ws_core::{
     Access, Actions, Auth, ChannelOptions, Count, Counters, Heartbeat, Hub, HubOptions, Limits, MemoryEngine,
     MemoryLimits, Namespaces, OnLag,
 };
-use ws_transport::{DrainOptions, LogConnections, Transport, TransportOptions};
+use ws_transport::{DrainOptions, LogConnections, ProxyOptions, Transport, TransportOptions};
 
 /// Number of connections between two health checks.
 const LOOK_EVERY: u32 = 64;
@@ -29,6 +29,8 @@ static SERVER: LazyLock<(SocketAddr, Arc<Counters>)> = LazyLock::new(|| {
                 allowed_origins: Vec::new(),
                 handshake_timeout: Duration::from_millis(500),
                 tls: None,
+                proxy: ProxyOptions::default(),
+                metrics_addr: None,
                 version: "0",
                 log_connections: LogConnections::Off,
                 log_lines_dropped: &LINES_DROPPED,
@@ -36,7 +38,7 @@ static SERVER: LazyLock<(SocketAddr, Arc<Counters>)> = LazyLock::new(|| {
             };
             let counters = hub.counters().clone();
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
-            let transport = Transport::bind(&[any], hub, options).expect("port 0");
+            let transport = Transport::bind(&[any.into()], hub, options).expect("port 0");
             sender.send((transport.local_addrs()[0], counters)).expect("somebody waits");
             transport.serve(std::future::pending()).await;
         });

@@ -18,6 +18,7 @@ mod mistake;
 mod name;
 mod namespaces;
 mod nearest;
+mod proxy;
 mod resolve;
 mod section;
 mod sections;
@@ -33,6 +34,7 @@ pub use channels::{Access, Channels, OnLag};
 pub use loaded::Loaded;
 pub use mistake::{Mistake, report};
 pub(crate) use nearest::nearest;
+pub use proxy::{Metrics, Proxy};
 pub use sections::{
     Actions, Auth, Config, Drain, Engine, EngineType, Fsync, Heartbeat, Limits, LogFormat, MemoryEngine, SqliteEngine,
     Tls,

@@ -20,13 +20,14 @@ use super::body::Body;
 use super::routes::{Answer, Routes};
 use super::upgrade_io::UpgradeIo;
 use crate::limits::{CLOSE_TIMEOUT, DISCARD_CHUNK_BYTES, HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_LINGER};
+use crate::proxy::{Peer, ProxyOptions};
 use crate::stream::Stream;
 
 /// A socket whose handshake is done.
 pub(crate) struct Upgraded<U> {
     pub(crate) stream: Stream,
-    /// The address of the peer.
-    pub(crate) peer: IpAddr,
+    /// The address of the client whose handshake it was.
+    pub(crate) client: IpAddr,
     /// The answer to the handshake: to be written before anything else.
     pub(crate) answer: Vec<u8>,
     /// Bytes that came right after the request.
@@ -37,7 +38,8 @@ pub(crate) struct Upgraded<U> {
 /// Serves HTTP on `stream` until it ends or becomes a WebSocket.
 pub(crate) async fn serve<R: Routes>(
     stream: Stream,
-    peer: IpAddr,
+    peer: Peer,
+    proxy: &ProxyOptions,
     routes: &R,
     head_timeout: Duration,
 ) -> Option<Upgraded<R::Upgrade>> {
@@ -53,7 +55,11 @@ pub(crate) async fn serve<R: Routes>(
         .serve_connection(
             UpgradeIo::new(stream, head_timeout),
             // Boxed, because taking the connection apart needs a future that can be moved.
-            service_fn(|request| Box::pin(answer(routes, request, peer, &upgrade))),
+            service_fn(|request: Request<Incoming>| {
+                // Each request of a proxy may be another client's.
+                let client = proxy.client(peer, request.headers());
+                Box::pin(answer(routes, request, client, &upgrade))
+            }),
         );
     let served = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
     let parts = connection.into_parts();
@@ -62,7 +68,7 @@ pub(crate) async fn serve<R: Routes>(
         tracing::debug!(%error, "http connection ended");
     }
     match upgrade.into_inner().filter(|_| served.is_ok()) {
-        Some(upgrade) => Some(Upgraded { stream, peer, answer, early, upgrade }),
+        Some((client, upgrade)) => Some(Upgraded { stream, client, answer, early, upgrade }),
         None => {
             linger(stream).await;
             None
@@ -73,13 +79,13 @@ pub(crate) async fn serve<R: Routes>(
 async fn answer<R: Routes>(
     routes: &R,
     request: Request<Incoming>,
-    peer: IpAddr,
-    upgrade: &Mutex<Option<R::Upgrade>>,
+    client: IpAddr,
+    upgrade: &Mutex<Option<(IpAddr, R::Upgrade)>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let reply = match routes.answer(request.map(Body::new), peer).await {
+    let reply = match routes.answer(request.map(Body::new), client).await {
         Answer::Reply(reply) => reply,
         Answer::Upgrade(reply, with) => {
-            *upgrade.lock() = Some(with);
+            *upgrade.lock() = Some((client, with));
             reply
         }
     };

@@ -21,7 +21,8 @@ use crate::socket::SocketOptions;
 #[derive(Debug)]
 pub(crate) struct HubRoutes {
     pub(crate) hub: Hub,
-    pub(crate) metrics: Metrics,
+    /// `None`: they have an address of their own.
+    pub(crate) metrics: Option<Arc<Metrics>>,
     /// With the log that refused handshakes go to.
     pub(crate) sockets: Arc<SocketOptions>,
     /// Origins of the pages that may connect.
@@ -33,9 +34,9 @@ pub(crate) struct HubRoutes {
 impl Routes for HubRoutes {
     type Upgrade = Accepted;
 
-    async fn answer(&self, request: Request<Body>, peer: IpAddr) -> Answer<Accepted> {
+    async fn answer(&self, request: Request<Body>, client: IpAddr) -> Answer<Accepted> {
         if request.uri().path() == "/ws" {
-            return self.websocket(&request, peer);
+            return self.websocket(&request, client);
         }
         Answer::Reply(match check_host(&request) {
             Ok(()) => self.resource(request).await,
@@ -45,11 +46,11 @@ impl Routes for HubRoutes {
 }
 
 impl HubRoutes {
-    fn websocket(&self, request: &Request<Body>, peer: IpAddr) -> Answer<Accepted> {
-        match ws::accept(&self.hub, &self.origins, request, peer) {
+    fn websocket(&self, request: &Request<Body>, client: IpAddr) -> Answer<Accepted> {
+        match ws::accept(&self.hub, &self.origins, request, client) {
             Ok((switching, accepted)) => Answer::Upgrade(switching, accepted),
             Err(refused) => {
-                self.sockets.log.refused(peer, Some(refused.status()), refused.reason());
+                self.sockets.log.refused(client, Some(refused.status()), refused.reason());
                 Answer::Reply(refused)
             }
         }
@@ -57,11 +58,11 @@ impl HubRoutes {
 
     /// A line for each resource. One that can wait, or takes a body, is awaited here.
     async fn resource(&self, request: Request<Body>) -> Reply {
-        match request.uri().path() {
-            "/health" => read_only(request, || health::reply(&self.hub, self.version)).await,
-            "/ready" => read_only(request, || ready::reply(&self.hub)).await,
-            "/metrics" => read_only(request, || self.metrics.reply()).await,
-            path => match pages::find(path) {
+        match (request.uri().path(), &self.metrics) {
+            ("/health", _) => read_only(request, || health::reply(&self.hub, self.version)).await,
+            ("/ready", _) => read_only(request, || ready::reply(&self.hub)).await,
+            ("/metrics", Some(metrics)) => read_only(request, || metrics.reply()).await,
+            (path, _) => match pages::find(path) {
                 Some(page) => read_only(request, || page.reply()).await,
                 None => Reply::not_found(path),
             },

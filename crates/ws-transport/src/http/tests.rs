@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::reply::Reply;
 use super::{Answer, Body, Routes, serve};
 use crate::limits::HTTP_BODY_TIMEOUT;
+use crate::proxy::ProxyOptions;
 use crate::stream::Stream;
 
 const BODY_BYTES_MAX: usize = 1000;
@@ -41,7 +42,10 @@ async fn connect() -> (TcpStream, Arc<Echo>) {
     let (stream, peer) = listener.accept().await.expect("a connection");
     let routes = Arc::new(Echo::default());
     let served = routes.clone();
-    tokio::spawn(async move { serve(Stream::Plain(stream), peer.ip(), &*served, HEAD_TIMEOUT).await.is_some() });
+    tokio::spawn(async move {
+        let proxy = ProxyOptions::default();
+        serve(Stream::Plain(stream), proxy.peer(peer.ip()), &proxy, &*served, HEAD_TIMEOUT).await.is_some()
+    });
     (client, routes)
 }
 

@@ -31,7 +31,7 @@ pub(super) fn accept<B>(
     hub: &Hub,
     origins: &[AllowedOrigin],
     request: &Request<B>,
-    peer: IpAddr,
+    client: IpAddr,
 ) -> Result<(Reply, Accepted), Reply> {
     let mut switching = plain_handshake(request)?;
     check_origin(hub, origins, request)?;
@@ -43,7 +43,7 @@ pub(super) fn accept<B>(
     }
     let refused = |refusal| Reply::refusal(ErrorCode::Overloaded, &format!("{refusal}; try again later"));
     let token = token(request.headers(), query);
-    let permit = hub.admit(peer, token.is_some()).map_err(refused)?;
+    let permit = hub.admit(client, token.is_some()).map_err(refused)?;
     Ok((switching, Accepted { permit, heartbeat, token: token.map(Cow::into_owned).map(Into::into) }))
 }
 

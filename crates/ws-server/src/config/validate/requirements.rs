@@ -1,5 +1,9 @@
 //! Checks whether the keys that a value needs are set.
 
+use std::net::SocketAddr;
+
+use ws_transport::ListenAddr;
+
 use crate::config::channels::{Access, Channels};
 use crate::config::loaded::Loaded;
 use crate::config::mistake::{Mistake, any_invalid};
@@ -14,6 +18,7 @@ pub(crate) fn validate_requirements(loaded: &Loaded, mistakes: &[Mistake]) -> Ve
     found.extend(sqlite_without_type(loaded, mistakes));
     found.extend(burst_without_rate(loaded, mistakes));
     found.extend(address_twice(loaded));
+    found.extend(metrics_at_addr(loaded));
     found.extend(any_audience(loaded, mistakes));
     let is_invalid = mistakes.iter().any(|mistake| mistake.key.is_empty() || mistake.key.starts_with("auth."));
     if !loaded.config.auth.has_keys() && !is_invalid {
@@ -54,18 +59,31 @@ fn burst_without_rate(loaded: &Loaded, mistakes: &[Mistake]) -> Option<Mistake> 
 }
 
 /// A socket on all addresses of a port leaves none for another socket.
+fn covers(all: &SocketAddr, one: &SocketAddr) -> bool {
+    all.ip().is_unspecified() && all.is_ipv4() == one.is_ipv4() && all.port() == one.port() && all.port() != 0
+}
+
 fn address_twice(loaded: &Loaded) -> Option<Mistake> {
-    let addrs = &loaded.config.addr;
-    let covers = |all: &std::net::SocketAddr, one: &std::net::SocketAddr| {
-        all.ip().is_unspecified()
-            && !one.ip().is_unspecified()
-            && all.is_ipv4() == one.is_ipv4()
-            && all.port() == one.port()
-    };
+    let addrs: Vec<_> = loaded.config.addr.iter().filter_map(ListenAddr::tcp).collect();
     let pairs = addrs.iter().flat_map(|all| addrs.iter().map(move |one| (all, one)));
-    let (all, one) = pairs.into_iter().find(|(all, one)| all.port() != 0 && covers(all, one))?;
+    let (all, one) = pairs.into_iter().find(|(all, one)| all != one && covers(all, one))?;
     let found = format!("{one} as well as {all}, which includes it");
     Some(mistake_at(loaded, KeyName::new("", "addr"), found, "one of the two", ""))
+}
+
+/// What is served at `metrics.addr` cannot be served elsewhere.
+fn metrics_at_addr(loaded: &Loaded) -> Option<Mistake> {
+    let metrics = loaded.config.metrics.addr.as_ref()?;
+    let is_taken = |addr: &&ListenAddr| match (addr.tcp(), metrics.tcp()) {
+        (Some(addr), Some(metrics)) => {
+            addr == metrics && addr.port() != 0 || covers(&addr, &metrics) || covers(&metrics, &addr)
+        }
+        _ => *addr == metrics,
+    };
+    let taken = loaded.config.addr.iter().find(is_taken)?;
+    let found = format!("{metrics}, while addr has {taken}");
+    let hint = "metrics.addr serves nothing but metrics; leave it empty to have them at addr";
+    Some(mistake_at(loaded, KeyName::new("metrics", "addr"), found, "an address of its own", hint))
 }
 
 /// A provider issues tokens for many services. Only the audience says that a token is for this one.

@@ -4,6 +4,7 @@
 
 mod address;
 mod choice;
+mod network;
 mod number;
 mod optional;
 mod origin;
@@ -15,8 +16,9 @@ mod url;
 
 use std::fmt;
 
-pub(crate) use address::Addresses;
+pub(crate) use address::{Address, Addresses};
 pub(crate) use choice::{Choice, words};
+pub(crate) use network::Networks;
 pub(crate) use number::{GIB, KIB, MIB, bytes, count};
 pub(crate) use origin::Origins;
 pub use text::Secret;
