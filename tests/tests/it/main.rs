@@ -21,6 +21,7 @@ mod identity;
 mod leak;
 mod limits;
 mod logs;
+mod proxies;
 mod recovery;
 mod seed;
 mod slow;
