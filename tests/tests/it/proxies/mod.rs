@@ -1,5 +1,6 @@
 //! The server behind proxies, on Unix sockets, and with its metrics at an address of their own.
 
+mod examples;
 mod headers;
 mod metrics_addr;
 mod protocol;
