@@ -7,9 +7,19 @@ use std::borrow::Cow;
 use std::iter;
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::ClientHeader;
-
 const WHITE_SPACE: [char; 2] = [' ', '\t'];
+
+/// The header of a request that names the client.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ClientHeader {
+    /// `X-Forwarded-For: client, proxy`
+    #[default]
+    XForwardedFor,
+    /// `Forwarded: for=client, for=proxy` (RFC 7239)
+    Forwarded,
+    /// None: only the PROXY protocol does.
+    None,
+}
 
 /// The entries of one line. `None`: what stands there is no address.
 pub(super) fn from_the_right(header: ClientHeader, line: &[u8]) -> impl Iterator<Item = Option<IpAddr>> {

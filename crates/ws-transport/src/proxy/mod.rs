@@ -17,6 +17,7 @@ use std::net::IpAddr;
 use hyper::HeaderMap;
 use hyper::header::{FORWARDED, HeaderName};
 
+pub use self::entries::ClientHeader;
 pub use self::network::TrustedNetwork;
 pub(crate) use self::protocol::{ProxyHeaderError, read_header};
 
@@ -31,18 +32,6 @@ pub struct ProxyOptions {
     pub header: ClientHeader,
     /// Whether connections of trusted peers must begin with a PROXY header (version 1 or 2).
     pub protocol: bool,
-}
-
-/// The header of a request that names the client.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ClientHeader {
-    /// `X-Forwarded-For: client, proxy`
-    #[default]
-    XForwardedFor,
-    /// `Forwarded: for=client, for=proxy` (RFC 7239)
-    Forwarded,
-    /// None: only the PROXY protocol does.
-    None,
 }
 
 /// The other end of a socket.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ws_transport::ListenAddr;
 
-use super::{InvalidValue, Setting, Typed};
+use super::setting::{InvalidValue, Setting, Typed};
 
 /// A list of addresses, not empty and without duplicates.
 #[derive(Clone, Copy, Debug)]

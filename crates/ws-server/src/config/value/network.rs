@@ -2,7 +2,7 @@
 
 use ws_transport::TrustedNetwork;
 
-use super::{InvalidValue, Setting, Typed};
+use super::setting::{InvalidValue, Setting, Typed};
 
 /// A list of networks, which may be empty.
 #[derive(Clone, Copy, Debug)]

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+/// The host of all examples.
+pub(super) const HOST: &str = "chat.example.org";
+
 /// The first block in this language after this heading, and before the next one.
 pub(super) fn block(heading: &str, language: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/OPERATIONS.md");

@@ -12,11 +12,10 @@ use tokio_rustls::client::TlsStream;
 use ws_tests::prelude::*;
 use ws_tests::tls::Trust;
 
+use self::document::HOST;
 use self::program::Proxy;
 use super::logged_address;
 use crate::SERVER;
-
-const HOST: &str = "chat.example.org";
 
 /// What a browser sends on a page of the host, and what a liar adds.
 const BROWSER: [(&str, &str); 3] =

@@ -10,8 +10,7 @@ use tokio::process::{Child, Command};
 use ws_tests::prelude::*;
 use ws_tests::tls::Certificate;
 
-use super::HOST;
-use super::document::{block, replaced};
+use super::document::{HOST, block, replaced};
 
 /// Connections per address that the examples allow here.
 const LIMIT: &str = "3";
