@@ -208,6 +208,14 @@ mod tests {
             &["any origin is allowed: every page in a browser that reaches the server may connect"],
         );
         check(
+            &[("PROXY__TRUSTED", "loopback,::/0")],
+            &["everybody is trusted as a proxy (proxy.trusted): any client may claim any address"],
+        );
+        check(
+            &[("PROXY__PROTOCOL", "true")],
+            &["WS_SERVER__PROXY__PROTOCOL: proxy.protocol does nothing: proxy.trusted is empty, so nobody is believed"],
+        );
+        check(
             &[("ENGINE__TYPE", "sqlite"), ("ENGINE__SQLITE__FSYNC", "interval")],
             &["a power failure may lose what was acknowledged in the last 1s (engine.sqlite.fsync)"],
         );
