@@ -16,9 +16,9 @@ pub async fn get(addr: SocketAddr, path: &str) -> Response {
     ask(addr, "GET", path, &[]).await
 }
 
-/// The current `/metrics`.
+/// The current `/metrics`, as OpenMetrics.
 pub async fn metrics(addr: SocketAddr) -> Metrics {
-    let response = get(addr, "/metrics").await;
+    let response = ask(addr, "GET", "/metrics", &[("Accept", "application/openmetrics-text")]).await;
     assert_eq!(response.status, 200, "{response:?}");
     Metrics::parse(response.text())
 }
@@ -55,6 +55,19 @@ impl Metrics {
             assert!(samples.insert(name.to_owned(), value).is_none(), "twice: {line}");
         }
         Metrics { samples, families }
+    }
+
+    /// How many samples there are.
+    pub fn count(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// The gauges of connections and channels with their values: without time, memory, and what the engine keeps.
+    pub fn gauges(&self) -> BTreeMap<&str, f64> {
+        let is_gauge = |name: &str| self.families.get(name).is_some_and(|kind| kind == "gauge");
+        let moves = |name: &str| ["ws_uptime", "ws_engine", "process"].iter().any(|other| name.starts_with(other));
+        let gauges = self.samples.iter().map(|(name, value)| (name.as_str(), *value));
+        gauges.filter(|(name, _)| is_gauge(name) && !moves(name)).collect()
     }
 
     /// One sample: `ws_connections`, `ws_requests_total{action="echo"}`.

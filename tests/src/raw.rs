@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::response::Response;
 use crate::wait::within;
@@ -114,9 +114,23 @@ impl Raw {
         Raw { stream, read: Vec::new() }
     }
 
+    /// The same from this address of loopback: 127.0.0.0/8 is one machine with many addresses.
+    pub async fn connect_from(source: [u8; 4], addr: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((source, 0).into()).expect("an address of loopback");
+        let stream = within("a TCP connection", socket.connect(addr)).await.expect("the server listens");
+        stream.set_nodelay(true).expect("a socket");
+        Raw { stream, read: Vec::new() }
+    }
+
     /// A WebSocket at `/ws` that has read its `connected`.
     pub async fn websocket(addr: SocketAddr) -> Self {
-        let mut raw = Self::connect(addr).await;
+        Self::connect(addr).await.shaken().await
+    }
+
+    /// Makes it a WebSocket at `/ws`, and reads `connected`.
+    pub async fn shaken(self) -> Self {
+        let mut raw = self;
         raw.write(handshake("/ws").as_bytes()).await;
         assert_eq!(raw.response(false).await.status, 101);
         let connected = raw.frame().await;
@@ -196,6 +210,16 @@ impl Raw {
     pub async fn rest(&mut self) -> Vec<u8> {
         while self.fill().await {}
         std::mem::take(&mut self.read)
+    }
+
+    /// Reads until these bytes have come. False: the socket ended before.
+    pub async fn rest_until(&mut self, bytes: &[u8]) -> bool {
+        while !self.read.windows(bytes.len()).any(|part| part == bytes) {
+            if !self.fill().await {
+                return false;
+            }
+        }
+        true
     }
 
     /// Shuts down the sending side.

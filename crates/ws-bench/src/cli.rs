@@ -255,6 +255,17 @@ pub(crate) struct Attack {
     /// How long such an attacker waits before it reconnects
     #[arg(long, default_value = "1s", value_parser = duration)]
     pub(crate) malformed_pause: Duration,
+    /// Sockets that one more host opens from an address of its own, and opens again when they are closed: a third say
+    /// nothing, a third send half a request, a third one request and then nothing
+    #[arg(long, default_value_t = 0, value_parser = any_count)]
+    pub(crate) one_host: usize,
+    /// How long that host waits before it opens a socket again
+    #[arg(long, default_value = "5s", value_parser = duration)]
+    pub(crate) one_host_pause: Duration,
+    /// Further good clients per second that come while there are attackers, from the good clients' addresses: each
+    /// connects, and leaves again
+    #[arg(long, default_value_t = 0, value_parser = any_count)]
+    pub(crate) newcomers: usize,
 }
 
 fn within(text: &str, min: usize, max: usize) -> Result<usize, String> {

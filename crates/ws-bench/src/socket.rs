@@ -211,7 +211,8 @@ impl Drop for Socket {
     }
 }
 
-async fn tcp(server: &Server, source: Option<IpAddr>) -> io::Result<TcpStream> {
+/// A TCP connection from this address, or from any.
+pub(crate) async fn tcp(server: &Server, source: Option<IpAddr>) -> io::Result<TcpStream> {
     let socket = if server.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     if let Some(bytes) = server.receive_bytes {
         socket.set_recv_buffer_size(bytes)?;

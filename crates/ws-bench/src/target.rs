@@ -108,6 +108,13 @@ impl Server {
         possible
     }
 
+    /// The same with the addresses 127.0.0.`first` to 127.0.0.`last`.
+    pub(crate) fn spread_over(&mut self, first: u8, last: u8) {
+        if self.spread(1) {
+            self.sources = (first..=last).map(|last| IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))).collect();
+        }
+    }
+
     pub(crate) fn source(&self, index: usize) -> Option<IpAddr> {
         (!self.sources.is_empty()).then(|| self.sources[index % self.sources.len()])
     }
@@ -154,6 +161,8 @@ mod tests {
         assert_eq!(server.source(5), None);
         assert!(server.spread(3));
         assert_eq!(server.source(5), Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3))));
+        server.spread_over(7, 9);
+        assert_eq!(server.source(4), Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 8))));
         server.address = "10.0.0.1:1".parse().expect("address");
         assert!(!server.spread(3));
     }

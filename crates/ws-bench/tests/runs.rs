@@ -213,10 +213,19 @@ fn ctrl_c_ends_a_run_with_what_was_measured() {
 #[test]
 fn attack_measures_the_good_ones_calm_and_attacked() {
     let server = Server::start(Fault::None);
-    let line = "attack --clients 4 --rate 400 --half-open 3 --slow-drip 2 --malformed 2 --malformed-pause 10ms";
+    let line = "attack --clients 4 --rate 400 --half-open 3 --slow-drip 2 --malformed 2 --malformed-pause 10ms \
+                --one-host 3 --one-host-pause 10ms --newcomers 20";
     let run = run(line, &server.url);
     assert_eq!((run.code, run.problems().as_str()), (Some(0), "[]"), "{}", run.stderr);
-    for key in ["requests_calm", "requests_attacked", "half_open_sockets", "slow_handshakes", "floods"] {
+    for key in [
+        "requests_calm",
+        "requests_attacked",
+        "half_open_sockets",
+        "slow_handshakes",
+        "floods",
+        "host_sockets",
+        "newcomers_came",
+    ] {
         assert!(run.report[key].as_u64() > Some(0), "{key}: {}", run.report);
     }
     assert!(run.report["p99_ratio"].as_f64() > Some(0.0));

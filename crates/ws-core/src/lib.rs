@@ -58,7 +58,7 @@ mod waiter;
 mod limits;
 mod sync;
 
-pub use access::{Auth, Authenticator, Claims, Grants, Identity, Patterns, Refusal, TokenError};
+pub use access::{AddressShares, Auth, Authenticator, Claims, Grants, Identity, Patterns, Refusal, Share, TokenError};
 pub use clock::Clock;
 pub use connection::{Attention, Connection, Outlet};
 pub use counters::{Count, Counters};

@@ -15,6 +15,8 @@ pub struct Limits {
     pub unauthenticated_max: usize,
     /// Handshakes that are accepted per second, in total; 0: no limit.
     pub handshakes_per_second: u32,
+    /// Handshakes that are accepted per second from one IPv4 address, or from one IPv6 /64 network; 0: no limit.
+    pub handshakes_per_ip_per_second: u32,
     /// Requests of one connection per second; 0: no limit.
     pub requests_per_second: u32,
     /// Requests of one connection in a burst; 0: as many as `requests_per_second`.
@@ -50,6 +52,7 @@ impl Limits {
         connections_per_user_max: 0,
         unauthenticated_max: 0,
         handshakes_per_second: 0,
+        handshakes_per_ip_per_second: 0,
         requests_per_second: 0,
         requests_burst: 0,
         message_bytes_max: 65_536,
@@ -71,6 +74,10 @@ impl Limits {
 
 /// Largest message of a connection that has to authenticate first, in bytes: twice the longest token.
 pub(crate) const UNAUTHENTICATED_MESSAGE_BYTES_MAX: usize = 16 * 1024;
+
+/// Addresses whose rate of handshakes is remembered. Where more come within a second, those seen longest ago are
+/// forgotten, which gives them a full bucket: what comes from that many is for the rate of all to bound.
+pub(crate) const ADDRESS_RATES_MAX: usize = 64 * 1024;
 
 /// When a client may authenticate again after there was no free slot, in milliseconds.
 pub(crate) const RETRY_SLOT_MS: u64 = 1_000;

@@ -125,6 +125,8 @@ fn transport_options(config: &Config, tls: Option<Tls>) -> TransportOptions {
     TransportOptions {
         allowed_origins: config.auth.allowed_origins.clone(),
         handshake_timeout: config.limits.handshake_timeout,
+        keep_alive: config.limits.keep_alive,
+        sockets_per_ip_max: config.limits.sockets_per_ip_max,
         tls,
         proxy: ProxyOptions {
             trusted: config.proxy.trusted.clone(),

@@ -27,6 +27,7 @@ pub(crate) fn hub_options(config: &Config, authenticator: Option<Arc<dyn Authent
 fn limits(config: &Config) -> Limits {
     same_fields!(config.limits => Limits {
         connections_max, connections_per_ip_max, connections_per_user_max, handshakes_per_second,
+        handshakes_per_ip_per_second,
         requests_per_second, requests_burst, message_bytes_max, channels_per_connection_max, outbox_bytes_max,
         broadcast_log_bytes_max, channel_log_bytes_max, channel_logs_bytes_max, errors_max, errors_window,
         write_timeout;

@@ -60,6 +60,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         message_bytes_max: args.message_bytes_max,
         outbox_bytes_max: args.outbox_bytes_max,
         handshake_timeout: Duration::from_secs(10),
+        keep_alive: Duration::from_secs(75),
         tls,
     };
     let server = Plain::bind(args.addr, options, || Echo)?;

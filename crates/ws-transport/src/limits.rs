@@ -42,6 +42,12 @@ pub(crate) const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// See [`HTTP_HEAD_BYTES_MAX`].
 pub(crate) const HTTP_HEADERS_MAX: usize = 64;
 
+/// Requests of one HTTP connection, and its life. The answer to the request that reaches one of them says
+/// `Connection: close`. A client opens another connection then; nobody keeps one for ever.
+pub(crate) const HTTP_REQUESTS_MAX: u32 = 1_000;
+/// See [`HTTP_REQUESTS_MAX`].
+pub(crate) const HTTP_LIFE: Duration = Duration::from_secs(10 * 60);
+
 /// Time from the head of a request until its body is complete.
 pub(crate) const HTTP_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -54,12 +60,19 @@ pub(crate) const HTTP_LINGER: Duration = Duration::from_secs(1);
 /// Bytes that are read and discarded in one system call.
 pub(crate) const DISCARD_CHUNK_BYTES: usize = 16 * 1024;
 
-/// Sockets that are not open WebSockets: they speak HTTP, or are being closed. Over the limit, a new socket is closed
-/// without an answer, and a closing WebSocket does not wait for the peer's close frame.
+/// Sockets that are not open WebSockets: they speak HTTP, or are being closed. Over the limit, idle HTTP connections
+/// give way; if there is none, a new socket is closed without an answer, and a closing WebSocket does not wait for the
+/// peer's close frame.
 pub(crate) const SOCKET_SLOTS_MAX: usize = 16 * 1024;
 
-/// Largest message that is read from a refused peer, in bytes. It is discarded.
+/// Largest message that is read from a refused peer, and from any whose connection is being closed, in bytes. It is
+/// discarded.
 pub(crate) const REFUSED_MESSAGE_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes that are read while a connection is being closed. What an honest peer had sent before it saw the close frame
+/// fits: if the server closed the socket before it has read that, the system would reset the connection, and the peer
+/// might lose the close frame.
+pub(crate) const CLOSING_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Connections that the kernel completes before they are accepted. It may allow fewer.
 pub(crate) const LISTEN_BACKLOG: u32 = 4096;

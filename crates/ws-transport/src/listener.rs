@@ -1,21 +1,20 @@
 //! Listening sockets, and a task for each WebSocket that completes its handshake.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::bound::Bound;
 use crate::endpoint::Endpoint;
-use crate::http::{self, Routes, Upgraded};
+use crate::http::{self, Clients, Patience, Routes, Upgraded};
 use crate::limits::ACCEPT_PAUSE;
 use crate::proxy::{Peer, ProxyHeaderError, ProxyOptions, read_header};
 use crate::socket::{self, Socket, SocketOptions};
 use crate::socket_slots::SocketSlot;
 use crate::stream::Stream;
 use crate::tls::Tls;
-use ws_core::{Connection, HeartbeatMode};
+use ws_core::{Connection, HeartbeatMode, Refusal, Share};
 
 /// Makes the endpoint of a connection from the result of its handshake.
 pub(crate) trait OpenEndpoint<U>: Send + Sync + 'static {
@@ -24,12 +23,7 @@ pub(crate) trait OpenEndpoint<U>: Send + Sync + 'static {
     fn heartbeat(&self, upgrade: &U) -> HeartbeatMode;
 
     /// Leaves in the outbox what goes out first: the answer to the handshake, and the server's first frames.
-    fn open(
-        &self,
-        upgrade: U,
-        connection: &Arc<Connection>,
-        answer: Vec<u8>,
-    ) -> impl Future<Output = Self::Endpoint> + Send;
+    fn open(&self, upgrade: U, connection: &Arc<Connection>, answer: Vec<u8>) -> Self::Endpoint;
 }
 
 /// Serves sockets: HTTP by `routes`, WebSockets by endpoints from `endpoints`.
@@ -38,7 +32,7 @@ pub(crate) struct Server<R, O> {
     pub(crate) routes: Arc<R>,
     pub(crate) endpoints: Arc<O>,
     pub(crate) options: Arc<SocketOptions>,
-    pub(crate) handshake_timeout: Duration,
+    pub(crate) patience: Patience,
     /// `None`: sockets are not encrypted.
     pub(crate) tls: Option<Tls>,
     /// Which peers are proxies.
@@ -53,7 +47,7 @@ impl<R, O> Clone for Server<R, O> {
             routes: self.routes.clone(),
             endpoints: self.endpoints.clone(),
             options: self.options.clone(),
-            handshake_timeout: self.handshake_timeout,
+            patience: self.patience,
             tls: self.tls.clone(),
             proxy: self.proxy.clone(),
             sockets: self.sockets.clone(),
@@ -75,22 +69,46 @@ impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
         }
     }
 
+    /// A proxy has no share of the sockets. Its clients have, once it has named them.
     fn take(&self, stream: Stream, peer: Peer) {
-        let Some(slot) = self.options.slots.acquire() else {
-            return self.options.log.refused(peer.address, None, "too many sockets that are not WebSockets");
+        let share = match peer.is_trusted {
+            true => None,
+            false => match self.share(peer) {
+                Some(share) => Some(share),
+                None => return,
+            },
         };
-        tokio::spawn(self.clone().serve(stream, peer, slot));
+        let Some(slot) = self.options.slots.acquire() else {
+            return self.options.refuse(peer.address, Refusal::Sockets);
+        };
+        tokio::spawn(self.clone().serve(stream, peer, slot, share));
+    }
+
+    /// `None`: the peer has as many sockets as it may.
+    fn share(&self, peer: Peer) -> Option<Share> {
+        let share = self.options.addresses.enter(peer.address);
+        if share.is_none() {
+            self.options.refuse(peer.address, Refusal::AddressSockets);
+        }
+        share
     }
 
     /// Ends with the handshake. The WebSocket gets a task of its own, which does not carry the memory of this one.
-    async fn serve(self, mut stream: Stream, peer: Peer, slot: SocketSlot) {
-        let Some(peer) = self.named(&mut stream, peer).await else { return };
-        let Some(stream) = self.encrypted(stream).await else { return };
-        let upgraded = http::serve(stream, peer, &self.proxy, &*self.routes, self.handshake_timeout).await;
-        if let Some(upgraded) = upgraded {
-            self.start(upgraded).await;
+    async fn serve(self, mut stream: Stream, peer: Peer, mut slot: SocketSlot, mut share: Option<Share>) {
+        let Some(named) = self.named(&mut stream, peer).await else { return };
+        if peer.is_trusted && !named.is_trusted {
+            share = match self.share(named) {
+                Some(share) => Some(share),
+                None => return,
+            };
         }
-        drop(slot);
+        let Some(stream) = self.encrypted(stream).await else { return };
+        let clients = Clients::new(named, &self.proxy, &self.options);
+        let upgraded = http::serve(stream, &clients, &*self.routes, self.patience, &mut slot).await;
+        if let Some(upgraded) = upgraded {
+            self.start(upgraded);
+        }
+        drop((slot, share));
     }
 
     /// The peer, or the one that its PROXY header names. `None`: it has to send one, and did not.
@@ -98,7 +116,7 @@ impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
         if !self.proxy.wants_header(peer) {
             return Some(peer);
         }
-        let error = match tokio::time::timeout(self.handshake_timeout, read_header(stream)).await {
+        let error = match tokio::time::timeout(self.patience.head, read_header(stream)).await {
             Ok(Ok(named)) => return Some(named.map_or(peer, |address| self.proxy.peer(address))),
             Ok(Err(ProxyHeaderError::Silent)) => return None,
             Ok(Err(error)) => error.to_string(),
@@ -115,7 +133,7 @@ impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
             (Some(tls), Stream::Plain(stream)) => (tls, stream),
             (_, stream) => return Some(stream),
         };
-        let error = match tokio::time::timeout(self.handshake_timeout, tls.accept(stream)).await {
+        let error = match tokio::time::timeout(self.patience.head, tls.accept(stream)).await {
             Ok(Ok(stream)) => return Some(Stream::Tls(Box::new(stream))),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "it took too long".to_owned(),
@@ -125,12 +143,12 @@ impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
         None
     }
 
-    async fn start(&self, upgraded: Upgraded<R::Upgrade>) {
+    fn start(&self, upgraded: Upgraded<R::Upgrade>) {
         let Upgraded { stream, client, answer, early, upgrade } = upgraded;
         // A drain also waits for connections that are just being opened.
         let token = self.sockets.token();
         let (read, connection) = socket::open(stream, self.endpoints.heartbeat(&upgrade), &self.options);
-        let mut endpoint = self.endpoints.open(upgrade, &connection, answer).await;
+        let mut endpoint = self.endpoints.open(upgrade, &connection, answer);
         self.options.log.opened(&connection, client);
         if connection.flush(self.options.clock.now_ms()) {
             endpoint.writable();

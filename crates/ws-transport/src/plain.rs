@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Request;
-use ws_core::{Clock, Connection, HeartbeatMode};
+use ws_core::{AddressShares, Clock, Connection, HeartbeatMode};
 
 use crate::bound::{BindError, Bound};
 use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::endpoint::Endpoint;
-use crate::http::{Answer, Body, Routes, plain_handshake};
+use crate::http::{Answer, Body, Patience, Routes, plain_handshake};
 use crate::listener::{OpenEndpoint, Server};
 use crate::socket::SocketOptions;
 use crate::socket_slots::SocketSlots;
@@ -26,6 +26,8 @@ pub struct PlainOptions {
     pub outbox_bytes_max: usize,
     /// Time for a complete TLS handshake, and then for a complete request head.
     pub handshake_timeout: Duration,
+    /// Time between two requests of an HTTP connection.
+    pub keep_alive: Duration,
     /// Encrypts the sockets. `None`: they are not encrypted.
     pub tls: Option<Tls>,
 }
@@ -64,13 +66,14 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Plain<F> {
             clock: Clock::start(),
             counters: Arc::default(),
             slots: SocketSlots::default(),
+            addresses: AddressShares::new(0),
             log: ConnectionLog::new(LogConnections::Off),
         };
         let server = Server {
             routes: Arc::new(AnyPath),
             endpoints: Arc::new(Make(self.make)),
             options: Arc::new(options),
-            handshake_timeout: self.options.handshake_timeout,
+            patience: Patience { head: self.options.handshake_timeout, keep_alive: self.options.keep_alive },
             tls: self.options.tls,
             proxy: Arc::default(),
             sockets: Default::default(),
@@ -101,7 +104,7 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> OpenEndpoint<()>
         HeartbeatMode::Ping
     }
 
-    async fn open(&self, (): (), connection: &Arc<Connection>, answer: Vec<u8>) -> E {
+    fn open(&self, (): (), connection: &Arc<Connection>, answer: Vec<u8>) -> E {
         connection.queue(&answer);
         (self.0)()
     }

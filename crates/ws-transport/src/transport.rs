@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use ws_core::{Connection, Count, HeartbeatMode, Hub, Session};
+use ws_core::{AddressShares, Connection, Count, HeartbeatMode, Hub, Session};
 use ws_proto::CloseCode;
 
 use crate::bound::{BindError, Bound};
 use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::endpoint::SessionEndpoint;
-use crate::http::{Accepted, AllowedOrigin, HubRoutes, Metrics, MetricsRoutes};
+use crate::http::{Accepted, AllowedOrigin, HubRoutes, Metrics, MetricsRoutes, Patience};
 use crate::limits::{DRAIN_CLOSE_MIN, DRAIN_NOTICE, FAILED_GRACE};
 use crate::listen_addr::ListenAddr;
 use crate::listener::{OpenEndpoint, Server};
@@ -27,8 +27,13 @@ use crate::tls::Tls;
 pub struct TransportOptions {
     /// Origins of the pages that may connect. Empty: the server's own origin, and this machine.
     pub allowed_origins: Vec<AllowedOrigin>,
-    /// Time for a complete TLS handshake, and then for a complete request head.
+    /// Time for a complete TLS handshake, then for a complete request head, and for the client to take an answer.
     pub handshake_timeout: Duration,
+    /// Time between two requests of an HTTP connection.
+    pub keep_alive: Duration,
+    /// Most sockets of one IPv4 address, or of one IPv6 /64 network, that are no WebSockets yet, or are being closed;
+    /// 0: no limit.
+    pub sockets_per_ip_max: usize,
     /// Encrypts all addresses but Unix sockets. `None`: none is encrypted.
     pub tls: Option<Tls>,
     /// Which peers are proxies, and how they name the client.
@@ -103,8 +108,10 @@ impl Transport {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Drained {
         // The listeners are kept here too, so that files of Unix sockets are gone when this returns.
         let Transport { hub, listeners, metrics, options } = self;
-        let all_metrics = Arc::new(Metrics::new(hub.clone(), options.version, options.log_lines_dropped));
-        let server = server(&hub, &options, &all_metrics);
+        let slots = SocketSlots::default();
+        let all_metrics = Metrics::new(hub.clone(), options.version, options.log_lines_dropped, slots.clone());
+        let all_metrics = Arc::new(all_metrics);
+        let server = server(&hub, &options, &all_metrics, slots);
         let mut accepting = JoinSet::new();
         for listener in &listeners {
             let accept = server.clone().accept(listener.clone());
@@ -135,14 +142,20 @@ impl Transport {
     }
 }
 
-fn server(hub: &Hub, options: &TransportOptions, metrics: &Arc<Metrics>) -> Server<HubRoutes, HubSessions> {
+fn server(
+    hub: &Hub,
+    options: &TransportOptions,
+    metrics: &Arc<Metrics>,
+    slots: SocketSlots,
+) -> Server<HubRoutes, HubSessions> {
     let limits = hub.limits();
     let socket_options = Arc::new(SocketOptions {
         message_bytes_max: limits.message_bytes_max,
         outbox_bytes_max: limits.outbox_bytes_max,
         clock: hub.clock(),
         counters: hub.counters().clone(),
-        slots: SocketSlots::default(),
+        slots,
+        addresses: AddressShares::new(options.sockets_per_ip_max),
         log: ConnectionLog::new(options.log_connections),
     });
     Server {
@@ -153,9 +166,9 @@ fn server(hub: &Hub, options: &TransportOptions, metrics: &Arc<Metrics>) -> Serv
             origins: options.allowed_origins.clone(),
             version: options.version,
         }),
-        endpoints: Arc::new(HubSessions { hub: hub.clone(), server: format!("ws-server/{}", options.version) }),
+        endpoints: Arc::new(HubSessions { server: format!("ws-server/{}", options.version) }),
         options: socket_options.clone(),
-        handshake_timeout: options.handshake_timeout,
+        patience: Patience { head: options.handshake_timeout, keep_alive: options.keep_alive },
         tls: options.tls.clone(),
         proxy: Arc::new(options.proxy.clone()),
         sockets: Default::default(),
@@ -171,17 +184,16 @@ fn metrics_server(
         routes: Arc::new(MetricsRoutes(metrics)),
         endpoints: server.endpoints.clone(),
         options: server.options.clone(),
-        handshake_timeout: server.handshake_timeout,
+        patience: server.patience,
         tls: server.tls.clone(),
         proxy: Arc::default(),
         sockets: server.sockets.clone(),
     }
 }
 
-/// OpenEndpoint sessions of a hub.
+/// Opens sessions of a hub.
 #[derive(Debug)]
 struct HubSessions {
-    hub: Hub,
     /// Product and version.
     server: String,
 }
@@ -193,13 +205,8 @@ impl OpenEndpoint<Accepted> for HubSessions {
         accepted.heartbeat
     }
 
-    async fn open(&self, accepted: Accepted, connection: &Arc<Connection>, answer: Vec<u8>) -> SessionEndpoint {
-        let Accepted { permit, token, .. } = accepted;
-        // A browser cannot read the HTTP status of a handshake, so a bad token is refused on the WebSocket.
-        let login = match token {
-            Some(token) => Some(self.hub.log_in(&token).await),
-            None => None,
-        };
+    fn open(&self, accepted: Accepted, connection: &Arc<Connection>, answer: Vec<u8>) -> SessionEndpoint {
+        let Accepted { permit, login, .. } = accepted;
         let opened = Session::open(permit, connection, login, &self.server, answer);
         SessionEndpoint(opened.inspect_err(|code| connection.close(*code)).ok())
     }
@@ -213,7 +220,7 @@ impl OpenEndpoint<Infallible> for HubSessions {
         match *never {}
     }
 
-    async fn open(&self, never: Infallible, _: &Arc<Connection>, _: Vec<u8>) -> SessionEndpoint {
+    fn open(&self, never: Infallible, _: &Arc<Connection>, _: Vec<u8>) -> SessionEndpoint {
         match never {}
     }
 }

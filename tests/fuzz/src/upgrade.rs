@@ -36,6 +36,8 @@ fn serve(proxy: ProxyOptions) -> (SocketAddr, Arc<Counters>) {
             let options = TransportOptions {
                 allowed_origins: Vec::new(),
                 handshake_timeout: Duration::from_millis(500),
+                keep_alive: Duration::from_secs(75),
+                sockets_per_ip_max: 0,
                 tls: None,
                 proxy,
                 metrics_addr: None,

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use ws_proto::{CloseCode, ErrorBody};
 
@@ -66,23 +65,24 @@ impl Hub {
         Permit::take(&self.shared, peer, has_token)
     }
 
-    /// The claims of a token that logs in, for [`Session::open`](crate::Session::open). Waits only if the token names
-    /// an unknown key, until the keys have been renewed.
+    /// The claims of a token that logs in, or why it cannot: for [`Session::open`](crate::Session::open). Waits only if
+    /// the token names an unknown key, until the keys have been renewed. Meanwhile its connection counts as
+    /// unauthenticated if it has to authenticate: anybody can make such a token up.
     ///
     /// # Errors
-    /// `invalid_token`, `token_expired`.
-    pub async fn log_in(&self, token: &str) -> Result<Claims, ErrorBody> {
-        let auth = &self.shared.auth;
-        match auth.log_in(token, None, self.shared.clock.time_of_day()) {
-            Err(rejection) if rejection.has_unknown_key => {
-                let (over, is_over) = oneshot::channel::<()>();
-                // Dropping the sender wakes the receiver.
-                auth.renew_keys(Box::new(move || drop(over)));
-                let _ = is_over.await;
-                Ok(auth.log_in(token, None, self.shared.clock.time_of_day())?)
-            }
-            checked => Ok(checked?),
+    /// There are too many unauthenticated connections to wait among them, or there is no room after the wait.
+    pub async fn log_in(&self, permit: &mut Permit, token: &str) -> Result<Result<Claims, ErrorBody>, Refusal> {
+        let shared = &self.shared;
+        let check = || shared.auth.log_in(token, None, shared.clock.time_of_day());
+        let mut checked = check();
+        if checked.as_ref().is_err_and(|rejection| rejection.has_unknown_key) {
+            permit.wait_for_keys().await.inspect_err(|refusal| shared.counters.refused(*refusal).add(1))?;
+            checked = check();
         }
+        if checked.is_ok() {
+            permit.take_slot().inspect_err(|refusal| shared.counters.refused(*refusal).add(1))?;
+        }
+        Ok(checked.map_err(ErrorBody::from))
     }
 
     /// How many connections there are, without those that still have to authenticate.

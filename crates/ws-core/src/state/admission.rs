@@ -8,6 +8,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tokio::sync::oneshot;
+
 use super::shared::Shared;
 use crate::access::{Exhausted, Refusal, network};
 
@@ -51,12 +53,8 @@ impl Permit {
             is_unauthenticated: false,
             is_counted: false,
         };
-        if !shared.auth.anonymous && !has_token {
-            permit.is_unauthenticated = true;
-            let before = shared.unauthenticated.fetch_add(1, Ordering::AcqRel);
-            if is_reached(before, shared.limits.unauthenticated_max) {
-                return Err(Refusal::Unauthenticated);
-            }
+        if !has_token {
+            permit.count_as_unauthenticated()?;
         }
         // If unauthenticated connections have their own limit, they take none of the slots.
         if !permit.is_unauthenticated || shared.limits.unauthenticated_max == 0 {
@@ -65,6 +63,7 @@ impl Permit {
         let address = shared.addresses.enter(&network(peer)).map_err(|Exhausted| Refusal::Address)?;
         permit.quotas = address.map(|address| Box::new(Quotas { address: Some(address), user: None }));
         let now_ms = shared.clock.now_ms();
+        shared.address_rate.take(peer, now_ms).map_err(|_| Refusal::AddressTooFast)?;
         let take = |bucket| shared.handshake_rate.take(bucket, now_ms).ok();
         // Last, so that a connection that is refused anyway takes nothing from the rate.
         let taken = shared.handshakes.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
@@ -86,6 +85,31 @@ impl Permit {
             }
         }
         Ok(())
+    }
+
+    /// Counts it among those that still have to authenticate, if it has to and is not counted yet, and gives its slot
+    /// back if those have a limit of their own: without a token, or while the keys for its token are fetched.
+    fn count_as_unauthenticated(&mut self) -> Result<(), Refusal> {
+        let shared = &self.shared;
+        if shared.auth.anonymous || std::mem::replace(&mut self.is_unauthenticated, true) {
+            return Ok(());
+        }
+        let before = shared.unauthenticated.fetch_add(1, Ordering::AcqRel);
+        let max = shared.limits.unauthenticated_max;
+        if max > 0 && std::mem::take(&mut self.has_slot) {
+            shared.slots_taken.fetch_sub(1, Ordering::AcqRel);
+        }
+        if is_reached(before, max) { Err(Refusal::Unauthenticated) } else { Ok(()) }
+    }
+
+    /// Waits until the keys for tokens have been renewed, as an unauthenticated connection.
+    pub(crate) async fn wait_for_keys(&mut self) -> Result<(), Refusal> {
+        self.count_as_unauthenticated()?;
+        let (over, is_over) = oneshot::channel::<()>();
+        // Dropping the sender wakes the receiver.
+        self.shared.auth.renew_keys(Box::new(move || drop(over)));
+        let _ = is_over.await;
+        if self.shared.is_draining() { Err(Refusal::Draining) } else { Ok(()) }
     }
 
     /// The connection counts from now on. False if it counts already.

@@ -10,7 +10,7 @@ use ws_proto::{ChannelName, ErrorBody};
 use super::error::unknown_namespace;
 use super::options::HubOptions;
 use super::shard::{Notice, Shard};
-use crate::access::{Auth, Quota};
+use crate::access::{AddressRate, Auth, Quota};
 use crate::channel::{Channel, Shards};
 use crate::clock::Clock;
 use crate::counters::Counters;
@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) handshake_rate: Rate,
     /// The bucket of `handshake_rate`.
     pub(crate) handshakes: AtomicU64,
+    /// The same for each address.
+    pub(crate) address_rate: AddressRate,
     pub(crate) auth: Auth,
     /// Connections by address.
     pub(crate) addresses: Quota<IpAddr>,
@@ -77,6 +79,7 @@ impl Shared {
             request_rate: Rate::new(limits.requests_per_second, limits.requests_burst),
             handshake_rate: Rate::new(limits.handshakes_per_second, 0),
             handshakes: AtomicU64::new(0),
+            address_rate: AddressRate::new(limits.handshakes_per_ip_per_second),
             auth,
             addresses: Quota::new(limits.connections_per_ip_max),
             users: Quota::new(limits.connections_per_user_max),

@@ -154,9 +154,9 @@ impl Client {
 
     /// The same with a token in its handshake. If that fails: its close code, and the error that it gets.
     pub(crate) fn connect_with(hub: &Hub, room: usize, token: Option<&str>) -> Result<Self, (CloseCode, Value)> {
-        let permit = hub.admit(LOCAL, token.is_some()).expect("room for one more");
+        let mut permit = hub.admit(LOCAL, token.is_some()).expect("room for one more");
         let (pipe, connection) = socket(hub, room, HeartbeatMode::Ping);
-        let login = token.map(|token| at_once(hub.log_in(token)));
+        let login = token.map(|token| at_once(hub.log_in(&mut permit, token)).expect("it has its place"));
         let opened = Session::open(permit, &connection, login, "test", Vec::new());
         let opened = opened.map(|session| Client {
             hub: hub.clone(),

@@ -74,6 +74,20 @@ async fn so_many_handshakes_a_second_are_let_in() {
     assert_eq!(hub.counters().refused(Refusal::TooFast).get(), 15 + 1 + 1 + 18);
 }
 
+/// One address cannot use up what all have.
+#[tokio::test(start_paused = true)]
+async fn so_many_handshakes_a_second_are_let_in_from_one_address() {
+    let hub = hub(Limits { handshakes_per_ip_per_second: 3, handshakes_per_second: 6, ..limits() });
+    let admitted = |peer: [u8; 4], times: usize| (0..times).filter(|_| hub.admit(peer.into(), false).is_ok()).count();
+    assert_eq!(admitted([10, 0, 0, 1], 1000), 3);
+    assert_eq!(admitted([10, 0, 0, 2], 1000), 3, "who is refused takes nothing from the others");
+    assert_eq!(admitted([10, 0, 0, 3], 1), 0, "all together");
+    let refused = |refusal| hub.counters().refused(refusal).get();
+    assert_eq!((refused(Refusal::AddressTooFast), refused(Refusal::TooFast)), (2 * 997, 1));
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(admitted([10, 0, 0, 1], 1000), 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_address_has_so_many_connections() {
     let hub = hub(Limits { connections_per_ip_max: 2, handshakes_per_second: 100, ..limits() });

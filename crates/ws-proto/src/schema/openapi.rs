@@ -16,9 +16,7 @@ pub fn openapi() -> Value {
             "/": { "get": get("test_page", "A page to try the server with.", "text/html", json!({ "type": "string" })) },
             "/health": { "get": get("health", "The process is alive.", JSON, schema("Health")) },
             "/ready": { "get": ready() },
-            "/metrics": {
-                "get": get("metrics", "Metrics for Prometheus, as OpenMetrics text.", OPEN_METRICS, json!({ "type": "string" })),
-            },
+            "/metrics": { "get": metrics() },
             "/ws": { "get": websocket() },
             "/schema/asyncapi.json": { "get": document("asyncapi", "AsyncAPI 3.0 document of `/ws`.") },
             "/schema/openapi.json": { "get": document("openapi", "This document.") },
@@ -68,6 +66,14 @@ fn get(id: &str, summary: &str, content_type: &str, schema: Value) -> Value {
 
 fn document(id: &str, summary: &str) -> Value {
     get(&format!("schema_{id}"), summary, JSON, json!({ "type": "object" }))
+}
+
+/// OpenMetrics for those who ask for it by name.
+fn metrics() -> Value {
+    let string = json!({ "type": "string" });
+    let mut metrics = get("metrics", "Metrics for Prometheus.", "text/plain", string.clone());
+    metrics["responses"]["200"]["content"][OPEN_METRICS] = json!({ "schema": string });
+    metrics
 }
 
 fn ready() -> Value {

@@ -88,6 +88,12 @@ section! {
         connections_per_user_max: usize = "0", count(1, 10_000_000).zero("no limit");
         /// Handshakes accepted per second, in total; over it, they get 503 with `Retry-After`.
         handshakes_per_second: u32 = "0", count(1, 1_000_000).zero("no limit");
+        /// The same for one address (IPv6: one /64 network). Asked before `handshakes_per_second`, so that one address
+        /// cannot use that up.
+        handshakes_per_ip_per_second: u32 = "0", count(1, 1_000_000).zero("no limit");
+        /// Sockets of one address (IPv6: of one /64 network) that are no WebSocket yet, or are being closed; over it, a
+        /// new one is closed without an answer. 16,384 from all addresses together.
+        sockets_per_ip_max: usize = "1_024", count(1, 16_384).zero("no limit");
         /// Bytes of one incoming message; over it, the connection is closed with 1009.
         message_bytes_max: usize = "64KiB", bytes(KIB, 64 * MIB);
         /// Subscriptions of one connection.
@@ -113,6 +119,9 @@ section! {
         errors_window: Duration = "10s", time(MS, DAY);
         /// Time for a TLS handshake, then for a complete request head, and for the client to take an answer over HTTP.
         handshake_timeout: Duration = "10s", time(MS, DAY);
+        /// Time between two requests of an HTTP connection. Longer than a load balancer keeps idle connections, which
+        /// is often 60 s: otherwise it sends requests into connections that are just being closed.
+        keep_alive: Duration = "75s", time(MS, DAY);
         /// Time without progress on a full socket after which the connection is closed with 4001.
         write_timeout: Duration = "30s", time(MS, DAY);
     }

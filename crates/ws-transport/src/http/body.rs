@@ -58,7 +58,7 @@ fn too_large(bytes_max: usize) -> Reply {
 
 fn timed_out() -> Reply {
     let message = format!("the body was not complete within {} s", HTTP_BODY_TIMEOUT.as_secs());
-    refusal(StatusCode::REQUEST_TIMEOUT, "malformed", &message)
+    refusal(StatusCode::REQUEST_TIMEOUT, "request_timeout", &message)
 }
 
 /// What is left of the body would be taken for the next request.

@@ -7,6 +7,7 @@ use hyper::Request;
 use ws_core::Hub;
 
 use super::body::Body;
+use super::exposition::Format;
 use super::host::check_host;
 use super::metrics::Metrics;
 use super::origin::AllowedOrigin;
@@ -36,7 +37,7 @@ impl Routes for HubRoutes {
 
     async fn answer(&self, request: Request<Body>, client: IpAddr) -> Answer<Accepted> {
         if request.uri().path() == "/ws" {
-            return self.websocket(&request, client);
+            return self.websocket(&request.map(drop), client).await;
         }
         Answer::Reply(match check_host(&request) {
             Ok(()) => self.resource(request).await,
@@ -46,8 +47,8 @@ impl Routes for HubRoutes {
 }
 
 impl HubRoutes {
-    fn websocket(&self, request: &Request<Body>, client: IpAddr) -> Answer<Accepted> {
-        match ws::accept(&self.hub, &self.origins, request, client) {
+    async fn websocket(&self, request: &Request<()>, client: IpAddr) -> Answer<Accepted> {
+        match ws::accept(&self.hub, &self.origins, request, client).await {
             Ok((switching, accepted)) => Answer::Upgrade(switching, accepted),
             Err(refused) => {
                 self.sockets.log.refused(client, Some(refused.status()), refused.reason());
@@ -61,7 +62,10 @@ impl HubRoutes {
         match (request.uri().path(), &self.metrics) {
             ("/health", _) => read_only(request, || health::reply(&self.hub, self.version)).await,
             ("/ready", _) => read_only(request, || ready::reply(&self.hub)).await,
-            ("/metrics", Some(metrics)) => read_only(request, || metrics.reply()).await,
+            ("/metrics", Some(metrics)) => {
+                let format = Format::accepted(request.headers());
+                read_only(request, || metrics.reply(format)).await
+            }
             (path, _) => match pages::find(path) {
                 Some(page) => read_only(request, || page.reply()).await,
                 None => Reply::not_found(path),

@@ -1,4 +1,6 @@
-//! `GET /metrics`: the counters and gauges of the server, as text for Prometheus (OpenMetrics 1.0).
+//! `GET /metrics`: the counters and gauges of the server.
+//!
+//! Values of labels come from the source, never from a request.
 
 use std::fmt;
 
@@ -12,9 +14,9 @@ use ws_core::{Count, Hub, Refusal};
 use ws_proto::action::ActionName;
 use ws_proto::{CloseCode, ErrorCode};
 
+use super::exposition::Format;
 use super::reply::Reply;
-
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+use crate::socket_slots::SocketSlots;
 
 /// All metrics of a server.
 #[derive(Debug)]
@@ -27,19 +29,20 @@ struct HubMetrics {
     hub: Hub,
     version: &'static str,
     log_lines_dropped: &'static Count,
+    slots: SocketSlots,
 }
 
 impl Metrics {
-    pub(crate) fn new(hub: Hub, version: &'static str, log_lines_dropped: &'static Count) -> Self {
+    pub(crate) fn new(hub: Hub, version: &'static str, log_lines_dropped: &'static Count, slots: SocketSlots) -> Self {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(HubMetrics { hub, version, log_lines_dropped }));
+        registry.register_collector(Box::new(HubMetrics { hub, version, log_lines_dropped, slots }));
         Metrics { registry }
     }
 
-    pub(super) fn reply(&self) -> Reply {
+    pub(super) fn reply(&self, format: Format) -> Reply {
         let mut text = String::new();
         match prometheus_client::encoding::text::encode(&mut text, &self.registry) {
-            Ok(()) => Reply::ok(CONTENT_TYPE, text),
+            Ok(()) => Reply::ok(format.content_type(), format.write(text)),
             Err(error) => Reply::refusal(ErrorCode::Internal, &error.to_string()),
         }
     }
@@ -65,6 +68,12 @@ impl HubMetrics {
             "ws_connections_unauthenticated",
             "Open connections that have not authenticated yet; not in ws_connections",
             gauge(self.hub.unauthenticated() as u64),
+        )?;
+        single(
+            encoder,
+            "ws_sockets",
+            "Sockets that are not open WebSockets: they speak HTTP, or are being closed",
+            gauge(self.slots.taken() as u64),
         )?;
         let counters = self.hub.counters();
         let subscriptions = counters.subscribed.get().saturating_sub(counters.unsubscribed.get());
@@ -138,6 +147,8 @@ impl HubMetrics {
             ("ws_pings", "Heartbeats sent", &counters.pings),
             ("ws_log_lines_dropped", "Log lines dropped because the log could not be written", self.log_lines_dropped),
         ];
+        let evicted = counter(self.slots.evicted());
+        single(encoder, "ws_http_evicted", "Idle HTTP connections closed because all sockets were taken", evicted)?;
         counts.iter().try_for_each(|(name, help, count)| single(encoder, name, help, counter(count.get())))
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hyper::Request;
 
 use super::body::Body;
+use super::exposition::Format;
 use super::host::check_host;
 use super::metrics::Metrics;
 use super::read_only::read_only;
@@ -23,7 +24,10 @@ impl Routes for MetricsRoutes {
     async fn answer(&self, request: Request<Body>, _: IpAddr) -> Answer<Infallible> {
         Answer::Reply(match (check_host(&request), request.uri().path()) {
             (Err(refused), _) => refused,
-            (Ok(()), "/metrics") => read_only(request, || self.0.reply()).await,
+            (Ok(()), "/metrics") => {
+                let format = Format::accepted(request.headers());
+                read_only(request, || self.0.reply(format)).await
+            }
             (Ok(()), path) => Reply::not_found(path),
         })
     }

@@ -5,7 +5,9 @@
 //! resource that takes a body reads it with [`Body::read`], which bounds its size and its time.
 
 mod body;
+mod client;
 mod connection;
+mod exposition;
 mod handshake;
 mod health;
 mod host;
@@ -13,6 +15,7 @@ mod hub_routes;
 mod metrics;
 mod metrics_routes;
 mod origin;
+mod pace;
 mod pages;
 mod query;
 mod read_only;
@@ -24,12 +27,14 @@ mod upgrade_io;
 mod ws;
 
 pub(crate) use self::body::Body;
+pub(crate) use self::client::Clients;
 pub(crate) use self::connection::{Upgraded, serve};
 pub(crate) use self::handshake::plain_handshake;
 pub(crate) use self::hub_routes::HubRoutes;
 pub(crate) use self::metrics::Metrics;
 pub(crate) use self::metrics_routes::MetricsRoutes;
 pub use self::origin::AllowedOrigin;
+pub(crate) use self::pace::Patience;
 pub(crate) use self::routes::{Answer, Routes};
 pub(crate) use self::ws::Accepted;
 

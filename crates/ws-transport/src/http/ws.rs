@@ -1,12 +1,11 @@
 //! `GET /ws`: from a request to a place in the hub (PROTOCOL section 2).
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
 use hyper::Request;
 use hyper::header::{HOST, HeaderValue, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
-use ws_core::{HeartbeatMode, Hub, Permit, Refusal};
-use ws_proto::{ErrorCode, SUBPROTOCOL};
+use ws_core::{Claims, HeartbeatMode, Hub, Permit, Refusal};
+use ws_proto::{ErrorBody, ErrorCode, SUBPROTOCOL};
 
 use super::handshake::{items, plain_handshake};
 use super::origin::{AllowedOrigin, may_connect};
@@ -19,18 +18,19 @@ use super::token::token;
 pub(crate) struct Accepted {
     pub(crate) permit: Permit,
     pub(crate) heartbeat: HeartbeatMode,
-    /// The token of the request, not checked yet.
-    pub(crate) token: Option<Box<str>>,
+    /// The claims of its token, or why that was refused: a browser cannot read the HTTP status of a handshake, so the
+    /// WebSocket says so.
+    pub(crate) login: Option<Result<Claims, ErrorBody>>,
 }
 
-/// Checks the handshake and its origin, and asks the hub for a permit.
+/// Checks the handshake and its origin, asks the hub for a permit, and has the token checked.
 ///
 /// # Errors
 /// The refusal.
-pub(super) fn accept<B>(
+pub(super) async fn accept(
     hub: &Hub,
     origins: &[AllowedOrigin],
-    request: &Request<B>,
+    request: &Request<()>,
     client: IpAddr,
 ) -> Result<(Reply, Accepted), Reply> {
     let mut switching = plain_handshake(request)?;
@@ -43,8 +43,12 @@ pub(super) fn accept<B>(
     }
     let refused = |refusal| Reply::refusal(ErrorCode::Overloaded, &format!("{refusal}; try again later"));
     let token = token(request.headers(), query);
-    let permit = hub.admit(client, token.is_some()).map_err(refused)?;
-    Ok((switching, Accepted { permit, heartbeat, token: token.map(Cow::into_owned).map(Into::into) }))
+    let mut permit = hub.admit(client, token.is_some()).map_err(refused)?;
+    let login = match &token {
+        Some(token) => Some(hub.log_in(&mut permit, token).await.map_err(refused)?),
+        None => None,
+    };
+    Ok((switching, Accepted { permit, heartbeat, login }))
 }
 
 /// A page must come from an allowed origin. Clients other than browsers send no `Origin`.

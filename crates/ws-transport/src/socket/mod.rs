@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::Message;
-use ws_core::{Connection, Flow, HeartbeatMode};
+use ws_core::{Connection, Flow, HeartbeatMode, Share};
 use ws_proto::CloseCode;
 
 pub(crate) use self::input::Input;
@@ -32,7 +32,9 @@ use self::reader::{Reader, Stop, config};
 use self::scratch::{SCRATCH, Scratch};
 use crate::connection_log::Ending;
 use crate::endpoint::Endpoint;
-use crate::limits::{ANSWERS_TIMEOUT, CLOSE_TIMEOUT, READ_BYTES_MAX, WRITE_BATCH_BYTES_MAX};
+use crate::limits::{
+    ANSWERS_TIMEOUT, CLOSE_TIMEOUT, CLOSING_BYTES_MAX, READ_BYTES_MAX, REFUSED_MESSAGE_BYTES_MAX, WRITE_BATCH_BYTES_MAX,
+};
 use crate::socket_slots::SocketSlot;
 use crate::stream::Stream;
 
@@ -55,7 +57,9 @@ pub(crate) struct Socket<E> {
     backlog: bool,
     phase: Phase,
     /// Taken while it is being closed.
-    slot: Option<SocketSlot>,
+    slot: Option<Box<(SocketSlot, Share)>>,
+    /// Bytes that it has sent since it began to be closed.
+    closing_bytes: usize,
 }
 
 /// Makes the hub's side of a connection, and what is needed to run it.
@@ -88,6 +92,7 @@ impl<E: Endpoint> Socket<E> {
             backlog: !early.is_empty(),
             phase: Phase::Open,
             slot: None,
+            closing_bytes: 0,
         }
     }
 
@@ -157,12 +162,7 @@ impl<E: Endpoint> Socket<E> {
             Event::Input(bytes) => self.on_input(&scratch.input[..bytes], &mut scratch.out),
             Event::Eof | Event::Lost => {
                 self.tell(Ending::Lost);
-                let is_owed = owes_answers(&self.endpoint) || !self.connection.has_sent_all();
-                if !matches!((&event, &self.phase), (Event::Eof, Phase::Open)) || !is_owed {
-                    return ControlFlow::Break(());
-                }
-                self.phase = Phase::HalfClosed(timer(ANSWERS_TIMEOUT));
-                ControlFlow::Continue(())
+                if matches!(event, Event::Eof) { self.peer_finished() } else { ControlFlow::Break(()) }
             }
             Event::Writable => {
                 if self.connection.flush(self.options.clock.now_ms())
@@ -189,6 +189,12 @@ impl<E: Endpoint> Socket<E> {
         if !bytes.is_empty() {
             self.connection.heard(now_ms, bytes.len());
         }
+        if self.endpoint.is_none() {
+            self.closing_bytes += bytes.len();
+            if self.closing_bytes > CLOSING_BYTES_MAX {
+                return ControlFlow::Break(());
+            }
+        }
         if matches!(self.phase, Phase::Lingering(_)) {
             return ControlFlow::Continue(());
         }
@@ -212,9 +218,9 @@ impl<E: Endpoint> Socket<E> {
                     Ok(message) => self.take_message(&message, now_ms, out),
                     Err(Stop::Starved) => return self.connection.send(out, now_ms),
                     Err(Stop::Closed(code)) => return self.peer_closed(code, now_ms, out),
-                    Err(Stop::Failed(code)) if self.is_open() => Flow::Close(code),
+                    Err(Stop::Failed(code)) if self.endpoint.is_some() => Flow::Close(code),
                     // Our close frame has been sent, and this is not the answer to it.
-                    Err(Stop::Failed(_)) => return self.phase = Phase::Lingering(self.close_timer()),
+                    Err(Stop::Failed(_)) => return self.linger(),
                 };
             }
             match flow {
@@ -233,10 +239,12 @@ impl<E: Endpoint> Socket<E> {
         out.len() < WRITE_BATCH_BYTES_MAX && self.connection.outbox_bytes() + out.len() < self.options.outbox_bytes_max
     }
 
-    /// Largest message that is taken now, in bytes.
+    /// Largest message that is taken now, in bytes. While it is being closed, nobody has a use for one.
     fn message_bytes_max(&self) -> usize {
         let configured = self.options.message_bytes_max;
-        self.endpoint.as_ref().map_or(configured, |endpoint| endpoint.message_bytes_max(configured))
+        self.endpoint
+            .as_ref()
+            .map_or(configured.min(REFUSED_MESSAGE_BYTES_MAX), |endpoint| endpoint.message_bytes_max(configured))
     }
 
     fn take_message(&mut self, message: &Message, now_ms: u64, out: &mut Vec<u8>) -> Flow {
@@ -248,13 +256,30 @@ impl<E: Endpoint> Socket<E> {
         }
     }
 
+    /// The peer sends nothing more. It still gets what is owed to it, and the rest of what ends with our close frame.
+    fn peer_finished(&mut self) -> ControlFlow<()> {
+        let is_unsent = !self.connection.has_sent_all();
+        self.phase = match std::mem::replace(&mut self.phase, Phase::Open) {
+            Phase::Open if is_unsent || owes_answers(&self.endpoint) => Phase::HalfClosed(timer(ANSWERS_TIMEOUT)),
+            Phase::Closing(timer) | Phase::Lingering(timer) if is_unsent => Phase::Flushing(timer),
+            _ => return ControlFlow::Break(()),
+        };
+        ControlFlow::Continue(())
+    }
+
+    /// Discards what the peer still sends; nothing of it is kept any more.
+    fn linger(&mut self) {
+        self.reader = Reader::new();
+        self.phase = Phase::Lingering(self.close_timer());
+    }
+
     /// The peer's close frame came. Ours is in `out`, or was sent before.
     fn peer_closed(&mut self, code: u16, now_ms: u64, out: &[u8]) {
         self.tell(Ending::Peer(code));
         // Before the peer can see the close, so that it is no longer counted once it does.
         self.endpoint = None;
         self.connection.send_last(out, now_ms);
-        self.slot = self.options.slots.acquire();
+        self.slot = self.options.closing(self.address);
         self.phase = Phase::Flushing(self.close_timer());
     }
 
@@ -270,13 +295,13 @@ impl<E: Endpoint> Socket<E> {
         self.paused = false;
         self.reader.close(code, &config(self.options.message_bytes_max), out);
         self.connection.send_last(out, self.options.clock.now_ms());
-        self.slot = self.options.slots.acquire();
-        self.phase = match code {
-            CloseCode::Protocol | CloseCode::InvalidUtf8 | CloseCode::TooBig => Phase::Lingering(self.close_timer()),
+        self.slot = self.options.closing(self.address);
+        match code {
+            CloseCode::Protocol | CloseCode::InvalidUtf8 | CloseCode::TooBig => self.linger(),
             // A drain closes all connections at once, without a slot for each. It has a deadline of its own.
-            CloseCode::GoingAway => Phase::Closing(timer(CLOSE_TIMEOUT)),
-            _ => Phase::Closing(self.close_timer()),
-        };
+            CloseCode::GoingAway => self.phase = Phase::Closing(timer(CLOSE_TIMEOUT)),
+            _ => self.phase = Phase::Closing(self.close_timer()),
+        }
     }
 
     /// Time for the peer's close frame. None if too many connections are being closed already.

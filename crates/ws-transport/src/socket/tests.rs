@@ -1,5 +1,7 @@
 //! A socket whose client asks for much and reads nothing, over small buffers of the system, polled by hand.
 
+mod closing;
+
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -11,8 +13,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use ws_core::engine::{Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, History, HistoryQuery};
 use ws_core::frame::{self, Opcode};
 use ws_core::{
-    Access, Actions, Auth, ChannelOptions, Heartbeat, Hub, HubOptions, Limits, MemoryEngine, MemoryLimits, Namespaces,
-    OnLag, Session,
+    Access, Actions, AddressShares, Auth, ChannelOptions, Heartbeat, Hub, HubOptions, Limits, MemoryEngine,
+    MemoryLimits, Namespaces, OnLag, Session,
 };
 use ws_proto::action::Ack;
 
@@ -108,12 +110,17 @@ impl Engine for Late {
 }
 
 fn start(engine: &Late) -> Hub {
+    start_with(engine, Heartbeat { interval_ms: 0, timeout_ms: 0 })
+}
+
+fn start_with(engine: &Late, heartbeat: Heartbeat) -> Hub {
     let limits = Limits {
         connections_max: 0,
         connections_per_ip_max: 0,
         connections_per_user_max: 0,
         unauthenticated_max: 0,
         handshakes_per_second: 0,
+        handshakes_per_ip_per_second: 0,
         requests_per_second: 0,
         requests_burst: 0,
         message_bytes_max: OUTBOX_BYTES_MAX,
@@ -140,7 +147,7 @@ fn start(engine: &Late) -> Hub {
     };
     let options = HubOptions {
         limits,
-        heartbeat: Heartbeat { interval_ms: 0, timeout_ms: 0 },
+        heartbeat,
         namespaces: Namespaces { default: Arc::new(channel), named: HashMap::new() },
         actions: Actions { broadcast: Access::Anyone, get_connections: Access::Anyone },
         auth: Auth::none(),
@@ -156,6 +163,7 @@ fn socket_options(hub: &Hub) -> SocketOptions {
         clock: hub.clock(),
         counters: hub.counters().clone(),
         slots: SocketSlots::default(),
+        addresses: AddressShares::new(0),
         log: ConnectionLog::new(LogConnections::Off),
     }
 }
@@ -338,4 +346,41 @@ async fn the_end_of_a_half_closed_connection_is_counted_once() {
     assert!(poll(&mut socket).is_ready(), "the close frame is out, and none can come back");
     let counters = hub.counters();
     assert_eq!((counters.connections_lost.get(), counters.closed(CloseCode::TooManyErrors).get()), (1, 0));
+}
+
+/// Lets a socket and the system do what they can. Whether the socket has ended.
+async fn turns<E: Endpoint + Unpin>(socket: &mut Socket<E>, count: usize) -> bool {
+    for _ in 0..count {
+        tokio::task::yield_now().await;
+        if Pin::new(&mut *socket).poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            return true;
+        }
+    }
+    false
+}
+
+/// A Pong is something sent: a client that sends Pings is not pinged as well (PROTOCOL section 2).
+#[tokio::test(start_paused = true)]
+async fn a_pong_counts_as_sent() {
+    let engine = Late::new(false);
+    let hub = start_with(&engine, Heartbeat { interval_ms: 25_000, timeout_ms: 10_000 });
+    let (client, accepted) = pair().await;
+    let options = socket_options(&hub);
+    let (read, connection) = open(Stream::Plain(accepted), HeartbeatMode::Ping, &options);
+    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let session = Session::new(hub.admit(address, false).expect("room").join(connection.clone()));
+    let mut socket = Socket::new(read, connection, address, SessionEndpoint(Some(session)), &[], Arc::new(options));
+    let (mut read, mut buffer) = (Vec::new(), vec![0; 4096]);
+    for second in 0..300 {
+        if second % 20 == 0 {
+            // A Ping with one byte.
+            assert_eq!(client.try_write(&[0x89, 0x81, 0, 0, 0, 0, 7]).expect("room"), 7);
+        }
+        assert!(!turns(&mut socket, 20).await);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let bytes = client.try_read(&mut buffer).unwrap_or_default();
+        read.extend_from_slice(&buffer[..bytes]);
+    }
+    assert_eq!(read, [0x8a, 1, 7].repeat(15), "15 Pongs and no Ping");
+    assert_eq!(hub.counters().pings.get(), 0);
 }

@@ -60,6 +60,8 @@ fn serve(write_timeout: Duration) -> Server {
         handshake_timeout: Duration::from_secs(10),
         proxy: ProxyOptions::default(),
         metrics_addr: None,
+        keep_alive: Duration::from_secs(75),
+        sockets_per_ip_max: 0,
         tls: Some(files.load()),
         version: "0",
         log_connections: LogConnections::Off,

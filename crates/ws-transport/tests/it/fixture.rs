@@ -85,8 +85,13 @@ impl Endpoint for Echo {
 
 /// Starts a server that echoes.
 pub(crate) fn serve(tls: Tls, handshake_timeout: Duration) -> SocketAddr {
-    let options =
-        PlainOptions { message_bytes_max: MESSAGE_BYTES_MAX, outbox_bytes_max: MIB, handshake_timeout, tls: Some(tls) };
+    let options = PlainOptions {
+        message_bytes_max: MESSAGE_BYTES_MAX,
+        outbox_bytes_max: MIB,
+        handshake_timeout,
+        keep_alive: handshake_timeout,
+        tls: Some(tls),
+    };
     let server = Plain::bind(SocketAddr::from(([127, 0, 0, 1], 0)), options, || Echo).expect("port 0");
     let addr = server.local_addr().expect("an address");
     tokio::spawn(server.serve());

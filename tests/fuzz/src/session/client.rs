@@ -59,15 +59,16 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Opens a connection; `None` if the token is refused, or its key has to be fetched first.
-    pub(super) fn open(hub: &Hub, permit: Permit, room: usize, token: Option<&str>, app: bool) -> Option<Self> {
+    /// Opens a connection; `None` if the token is refused, its key has to be fetched first, or there is no
+    /// place for it to wait.
+    pub(super) fn open(hub: &Hub, mut permit: Permit, room: usize, token: Option<&str>, app: bool) -> Option<Self> {
         let pipe = Pipe::default();
         pipe.make_room(room);
         let mode = if app { HeartbeatMode::App } else { HeartbeatMode::Ping };
         let now_ms = hub.clock().now_ms();
         let connection = Connection::new(Box::new(pipe.clone()), mode, hub.counters().clone(), now_ms);
         let login = match token {
-            Some(token) => Some(at_once(hub.log_in(token))?),
+            Some(token) => Some(at_once(hub.log_in(&mut permit, token))?.ok()?),
             None => None,
         };
         match Session::open(permit, &connection, login, "fuzz", Vec::new()) {

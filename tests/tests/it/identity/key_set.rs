@@ -15,7 +15,7 @@ use ws_tests::tls::Certificate;
 use super::operator::run;
 use crate::SERVER;
 
-/// An identity provider: answers every request with the configured status and body.
+/// An identity provider: answers every request with the configured status and body, or never, if the status is 0.
 #[derive(Debug)]
 struct Provider {
     addr: SocketAddr,
@@ -70,6 +70,9 @@ impl Provider {
 async fn say(mut stream: impl AsyncRead + AsyncWrite + Unpin, (status, body): (u16, String)) -> io::Result<()> {
     let mut request = [0; 4096];
     let _ = stream.read(&mut request).await?;
+    if status == 0 {
+        std::future::pending::<()>().await;
+    }
     let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
     stream.write_all(format!("{head}{body}").as_bytes()).await?;
     stream.shutdown().await
@@ -195,4 +198,30 @@ async fn a_provider_is_known_by_its_certificate() {
     let (status, _, told) = run(&["--addr", "127.0.0.1:0"], &[url, any]).await;
     assert_eq!(status, 1, "{told}");
     assert!(told.contains("cannot be fetched") && told.contains("certificate"), "{told}");
+}
+
+/// A made-up key id makes a handshake wait for a fetch. Whoever has a good token does not need its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_made_up_key_id_takes_no_place() {
+    let ((known, good), (_, made_up)) = (pair("es256"), pair("rs256"));
+    let provider = Provider::start(200, &known).await;
+    let server = Server::with(|config| {
+        provider.configure_once(config);
+        config.auth.anonymous = false;
+        config.auth.unauthenticated_max = 2;
+        config.limits.connections_max = 1;
+    })
+    .await;
+    provider.set(0, "");
+    let headers = [raw::handshake_headers(), vec![("Authorization", "Bearer ")]].concat();
+    let handshake = raw::request("GET", "/ws", &headers).replace("Bearer ", &format!("Bearer {made_up}"));
+    let (mut first, mut second) = (Raw::connect(server.addr()).await, Raw::connect(server.addr()).await);
+    first.write(handshake.as_bytes()).await;
+    second.write(handshake.as_bytes()).await;
+    server.wait_for_metric("ws_connections_unauthenticated", 2.0).await;
+    assert_eq!(user(&server, &good).await.as_deref(), Some("es256"));
+    let mut third = Raw::connect(server.addr()).await;
+    third.write(handshake.as_bytes()).await;
+    let answer = third.response(true).await;
+    assert_eq!((answer.status, answer.error_code().as_str()), (503, "overloaded"), "no room to wait");
 }

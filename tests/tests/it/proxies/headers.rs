@@ -77,6 +77,43 @@ async fn limits_are_those_of_the_client() {
     assert_eq!(handshake(&mut raw, b"", &[]).await, 101);
 }
 
+/// A proxy may have any number of sockets. Each counts for the client of its last request.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_are_those_of_the_client() {
+    let server = Server::with(|config| {
+        config.limits.sockets_per_ip_max = 2;
+        config.proxy.trusted = trusted(&["loopback"]);
+    })
+    .await;
+    let mut sockets = Vec::new();
+    for _ in 0..6 {
+        sockets.push(Raw::connect(server.addr()).await);
+    }
+    for (socket, client, status) in [
+        (0, Some("203.0.113.7"), 200),
+        (1, Some("203.0.113.7"), 200),
+        (2, Some("203.0.113.7"), 503),
+        (3, Some("203.0.113.8"), 200),
+        (0, Some("203.0.113.7"), 200),
+        (0, Some("203.0.113.9"), 200),
+        (4, Some("203.0.113.7"), 200),
+        (5, Some("203.0.113.7"), 503),
+        (3, None, 200),
+    ] {
+        let line: Vec<_> = client.map(|client| (FOR, client)).into_iter().collect();
+        let response = sockets[socket].ask("GET", "/health", &line).await;
+        assert_eq!(response.status, status, "{socket}: {client:?}");
+    }
+    // A socket that has become a WebSocket does not count.
+    for socket in [1, 4] {
+        assert_eq!(handshake(&mut sockets[socket], b"", &[(FOR, "203.0.113.7")]).await, 101);
+    }
+    let refused = r#"ws_handshakes_refused_total{reason="address_sockets"}"#;
+    server.wait_for_metric(refused, 2.0).await;
+    let mut raw = Raw::connect(server.addr()).await;
+    assert_eq!(raw.ask("GET", "/health", &[(FOR, "203.0.113.7")]).await.status, 200);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_others_send_is_ignored() {
     for header in [ClientHeader::XForwardedFor, ClientHeader::Forwarded] {

@@ -82,6 +82,29 @@ async fn closed(mut stream: TcpStream) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_are_those_of_the_named_client() {
+    let server = Server::with(|config| {
+        config.proxy.trusted = trusted(&["loopback"]);
+        config.proxy.protocol = true;
+        config.limits.sockets_per_ip_max = 2;
+    })
+    .await;
+    let health = [V1, raw::request("GET", "/health", &[]).as_bytes()].concat();
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut raw = Raw::connect(server.addr()).await;
+        raw.write(&health).await;
+        assert_eq!(raw.response(true).await.status, 200);
+        open.push(raw);
+    }
+    let mut raw = Raw::connect(server.addr()).await;
+    raw.try_write(&health).await;
+    assert!(closed(raw.into_inner()).await.is_empty());
+    let mut raw = Raw::connect(server.addr()).await;
+    assert_eq!(handshake(&mut raw, &v2_of_ipv4(), &[]).await, 101, "another client");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_header_must_come_in_time() {
     let server = Server::with(|config| {
         config.proxy.trusted = trusted(&["loopback"]);

@@ -1,5 +1,6 @@
-//! The attackers: they open sockets and send nothing, send a handshake byte by byte, or flood the server with invalid
-//! messages. Each starts again when the server has disconnected it, until its turn is over.
+//! The attackers: they open sockets and send nothing, send a handshake byte by byte, flood the server with invalid
+//! messages, or take all sockets from one address. Each starts again when the server has disconnected it, until its turn
+//! is over.
 
 use std::future::poll_fn;
 use std::io;
@@ -9,13 +10,13 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::frame;
 use crate::lanes::Shared;
-use crate::socket::{ConnectError, Ended, Socket};
+use crate::socket::{ConnectError, Ended, Socket, tcp};
 use crate::target::Server;
 
 /// Time between two bytes of a slow handshake.
@@ -24,6 +25,10 @@ const DRIP_EVERY: Duration = Duration::from_millis(500);
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 /// Frames that a flooder sends at once: twice the error budget of a server with default settings.
 const FLOOD_FRAMES: usize = 40;
+/// A socket of the one host that is open for this long has been accepted.
+const KEPT_AFTER: Duration = Duration::from_millis(500);
+/// A request of that host.
+const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
 /// How long a flooder waits to be disconnected.
 const FLOOD_TIME_MAX: Duration = Duration::from_secs(15);
 
@@ -31,8 +36,12 @@ const FLOOD_TIME_MAX: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub(super) struct Attack {
     pub(super) server: Server,
+    /// The same from the one host's address.
+    pub(super) from_host: Server,
     /// How long a flooder waits before it reconnects.
     pub(super) pause: Duration,
+    /// How long the one host waits before it opens a socket again.
+    pub(super) host_pause: Duration,
     /// Closed at the end of the turn.
     pub(super) over: Semaphore,
     pub(super) half_open: AtomicU64,
@@ -43,6 +52,10 @@ pub(super) struct Attack {
     pub(super) refused: AtomicU64,
     /// Floods that the server ended with a close code.
     pub(super) closed: AtomicU64,
+    /// Sockets of the one host, in all and at once, and the most that there were at once.
+    pub(super) host_sockets: AtomicU64,
+    pub(super) host_open: AtomicU64,
+    pub(super) host_open_max: AtomicU64,
 }
 
 /// What an attacker does.
@@ -51,34 +64,51 @@ pub(super) enum Kind {
     HalfOpen,
     SlowDrip,
     Malformed,
+    OneHost,
 }
 
 impl Attack {
-    pub(super) fn new(server: Server, pause: Duration) -> Attack {
+    pub(super) fn new(server: Server, from_host: Server, pause: Duration, host_pause: Duration) -> Attack {
         let zero = || AtomicU64::new(0);
-        let (half_open, drips, floods, frames, refused, closed) = (zero(), zero(), zero(), zero(), zero(), zero());
-        Attack { server, pause, over: Semaphore::new(0), half_open, drips, floods, frames, refused, closed }
+        Attack {
+            server,
+            from_host,
+            pause,
+            host_pause,
+            over: Semaphore::new(0),
+            half_open: zero(),
+            drips: zero(),
+            floods: zero(),
+            frames: zero(),
+            refused: zero(),
+            closed: zero(),
+            host_sockets: zero(),
+            host_open: zero(),
+            host_open_max: zero(),
+        }
     }
 
     /// Attacks until the turn is over. `index` tells the attackers apart.
     pub(super) async fn run(self: Arc<Self>, kind: Kind, index: usize, shared: Shared<()>) {
         let again = async {
-            let mut rests = (0..).map(|nth| rest(self.pause, index as u64, nth));
+            let pause = if matches!(kind, Kind::OneHost) { self.host_pause } else { self.pause };
+            let mut rests = (0..).map(|nth| rest(pause, index as u64, nth));
             // Not all in one moment, or what is measured is the length of that queue.
             sleep(rests.next().unwrap_or_default()).await;
             loop {
                 let done = match kind {
-                    Kind::HalfOpen => self.half_open().await,
-                    Kind::SlowDrip => self.slow_drip().await,
+                    Kind::HalfOpen => self.half_open(index).await,
+                    Kind::SlowDrip => self.slow_drip(index).await,
                     Kind::Malformed => {
                         self.flood(index, &shared).await;
-                        sleep(rests.next().unwrap_or_default()).await;
                         Ok(())
                     }
+                    Kind::OneHost => self.one_host(index).await,
                 };
                 if done.is_err() {
                     sleep(RETRY_AFTER).await;
                 }
+                sleep(rests.next().unwrap_or_default()).await;
             }
         };
         tokio::select! {
@@ -87,14 +117,36 @@ impl Attack {
         }
     }
 
-    async fn connect(&self) -> io::Result<TcpStream> {
-        let socket = if self.server.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        socket.connect(self.server.address).await
+    async fn connect(&self, index: usize) -> io::Result<TcpStream> {
+        tcp(&self.server, self.server.source(index)).await
+    }
+
+    /// Holds a socket from the one host's address until the server disconnects it.
+    async fn one_host(&self, index: usize) -> io::Result<()> {
+        let mut stream = tcp(&self.from_host, self.from_host.source(0)).await?;
+        self.host_sockets.fetch_add(1, Relaxed);
+        let sent = match index % 3 {
+            0 => Ok(()),
+            1 => stream.write_all(&self.server.request[..self.server.request.len() / 2]).await,
+            _ => stream.write_all(HEALTH).await,
+        };
+        // A refused one learns that as it reads.
+        let mut rest = [0; 1024];
+        let is_kept = match timeout(KEPT_AFTER, stream.read(&mut rest)).await {
+            Ok(read) => sent.is_ok() && read.is_ok_and(|bytes| bytes > 0),
+            Err(_) => true,
+        };
+        if is_kept {
+            self.host_open_max.fetch_max(self.host_open.fetch_add(1, Relaxed) + 1, Relaxed);
+            while matches!(stream.read(&mut rest).await, Ok(1..)) {}
+            self.host_open.fetch_sub(1, Relaxed);
+        }
+        Ok(())
     }
 
     /// Sends nothing until the server disconnects it.
-    async fn half_open(&self) -> io::Result<()> {
-        let mut stream = self.connect().await?;
+    async fn half_open(&self, index: usize) -> io::Result<()> {
+        let mut stream = self.connect(index).await?;
         self.half_open.fetch_add(1, Relaxed);
         let mut rest = [0; 64];
         while stream.read(&mut rest).await? > 0 {}
@@ -102,8 +154,8 @@ impl Attack {
     }
 
     /// Sends a handshake one byte at a time until the server disconnects it.
-    async fn slow_drip(&self) -> io::Result<()> {
-        let mut stream = self.connect().await?;
+    async fn slow_drip(&self, index: usize) -> io::Result<()> {
+        let mut stream = self.connect(index).await?;
         self.drips.fetch_add(1, Relaxed);
         let mut rest = [0; 64];
         for byte in &self.server.request {

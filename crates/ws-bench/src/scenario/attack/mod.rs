@@ -6,6 +6,7 @@
 
 mod attackers;
 mod good;
+mod newcomers;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use self::attackers::{Attack, Kind};
 use self::good::{Plan, Tally};
+use self::newcomers::Newcomers;
 use crate::cli;
 use crate::failure::Failure;
 use crate::lanes::Lanes;
@@ -23,15 +25,21 @@ use crate::process::Interval;
 use crate::report::{Report, Value};
 use crate::request::Template;
 use crate::stage::{Stage, Status};
+use crate::target::Server;
 
 /// Number of turns of each kind, alternating.
 const PAIRS: usize = 3;
+/// Addresses of loopback: 127.0.0.x. Where limits count per address, nobody shares one with the attackers.
+const ATTACKERS: (u8, u8) = (1, 8);
+const ONE_HOST: (u8, u8) = (9, 9);
+const GOOD: (u8, u8) = (101, 200);
 /// Good clients start spread over this time.
 const BEGIN_WITHIN: Duration = Duration::from_millis(20);
 
 /// A part of the run with or without attackers.
 struct Turn {
     attack: Option<Arc<Attack>>,
+    newcomers: Option<Arc<Newcomers>>,
     latencies: Latencies,
     interval: Interval,
     rss_max_kib: Option<u64>,
@@ -41,7 +49,9 @@ pub(super) async fn run(options: cli::Attack, mut stage: Stage) -> Result<Report
     let mut server = options.common.target.look_up()?;
     let attackers = options.half_open + options.slow_drip + options.malformed;
     // A socket that was closed holds its number for a moment.
-    limits::make_room(options.clients + attackers + attackers / 4, &mut server)?;
+    // A server that gives each address a share leaves the one host few at once, so its sockets are not counted here.
+    limits::make_room(options.clients + options.newcomers + attackers + attackers / 4, &mut server)?;
+    server.spread_over(GOOD.0, GOOD.1);
     let lanes = Lanes::start(options.common.threads, Tally::new)?;
     let others = Lanes::start(Some(1), || ())?;
     let sockets = open_all(&lanes, server, options.clients, &mut stage).await?;
@@ -75,22 +85,33 @@ async fn turns(
             0 => None,
             _ => Some(begin(options, others)?),
         };
-        let turn = turn(attack.clone(), stage, lanes).await;
+        let newcomers = match &attack {
+            None => None,
+            Some(_) => Some(newcomers::begin(from(options, GOOD)?, options.newcomers, others)),
+        };
+        let turn = turn(attack.clone(), newcomers.clone(), stage, lanes).await;
         attack.iter().for_each(|attack| attack.over.close());
+        newcomers.iter().for_each(|newcomers| newcomers.over.close());
         turns.push(turn?);
     }
     Ok(turns)
 }
 
-fn begin(options: &cli::Attack, others: &Lanes<()>) -> Result<Arc<Attack>, Failure> {
+/// The target, to be reached from these addresses.
+fn from(options: &cli::Attack, (first, last): (u8, u8)) -> Result<Server, Failure> {
     let mut server = options.common.target.look_up()?;
-    // From other addresses than the good clients', where that is for nothing.
-    server.spread(8);
-    let attack = Arc::new(Attack::new(server, options.malformed_pause));
+    server.spread_over(first, last);
+    Ok(server)
+}
+
+fn begin(options: &cli::Attack, others: &Lanes<()>) -> Result<Arc<Attack>, Failure> {
+    let (pause, host_pause) = (options.malformed_pause, options.one_host_pause);
+    let attack = Arc::new(Attack::new(from(options, ATTACKERS)?, from(options, ONE_HOST)?, pause, host_pause));
     let kinds = [
         (Kind::HalfOpen, options.half_open),
         (Kind::SlowDrip, options.slow_drip),
         (Kind::Malformed, options.malformed),
+        (Kind::OneHost, options.one_host),
     ];
     for (kind, count) in kinds {
         for index in 0..count {
@@ -100,7 +121,12 @@ fn begin(options: &cli::Attack, others: &Lanes<()>) -> Result<Arc<Attack>, Failu
     Ok(attack)
 }
 
-async fn turn(attack: Option<Arc<Attack>>, stage: &mut Stage, lanes: &Lanes<Tally>) -> Result<Turn, Failure> {
+async fn turn(
+    attack: Option<Arc<Attack>>,
+    newcomers: Option<Arc<Newcomers>>,
+    stage: &mut Stage,
+    lanes: &Lanes<Tally>,
+) -> Result<Turn, Failure> {
     let (mut latencies, mut rss_max_kib) = (Latencies::new(), None);
     let server = stage.server.clone();
     let look = || {
@@ -112,7 +138,7 @@ async fn turn(attack: Option<Arc<Attack>>, stage: &mut Stage, lanes: &Lanes<Tall
     begin();
     let interval = stage.measure("requests", begin, look).await?;
     lanes.each(|tally| latencies.add(&tally.latencies));
-    Ok(Turn { attack, latencies, interval, rss_max_kib })
+    Ok(Turn { attack, newcomers, latencies, interval, rss_max_kib })
 }
 
 fn report(
@@ -128,6 +154,8 @@ fn report(
         ("half_open", "sockets that say nothing", options.half_open),
         ("slow_drip", "handshakes byte by byte", options.slow_drip),
         ("malformed", "flooders", options.malformed),
+        ("one_host", "sockets that one host wants", options.one_host),
+        ("newcomers", "newcomers per second", options.newcomers),
     ] {
         report.figure(key, label, Value::Count(count as u64));
     }
@@ -135,6 +163,7 @@ fn report(
     latencies(&mut report, turns);
     attacks(&mut report, turns);
     resources(&mut report, turns, start_kib);
+    newcomers::report(&mut report, turns.iter().filter_map(|turn| turn.newcomers.as_deref()));
     judge(&mut report, lanes);
     stage.finish(&mut report);
     report
@@ -169,6 +198,9 @@ fn attacks(report: &mut Report, turns: &[Turn]) {
     report.figure("flood_frames", "frames in them", sum(|attack| attack.frames.load(Relaxed)));
     report.figure("floods_closed", "floods ended with a close code", sum(|attack| attack.closed.load(Relaxed)));
     report.figure("floods_refused", "flooders not let in", sum(|attack| attack.refused.load(Relaxed)));
+    report.figure("host_sockets", "sockets of the one host", sum(|attack| attack.host_sockets.load(Relaxed)));
+    let most = attacks.iter().map(|attack| attack.host_open_max.load(Relaxed)).max().unwrap_or_default();
+    report.figure("host_open_max", "  of them at once, at most", Value::Count(most));
 }
 
 fn resources(report: &mut Report, turns: &[Turn], start_kib: Option<u64>) {

@@ -1,13 +1,15 @@
 //! Tokens that name unknown keys: they wait until the keys have been renewed, once.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 
 use serde_json::{Value, json};
-use ws_core::{Auth, Authenticator, Claims, Flow, Hub, TokenError};
+use ws_core::{Auth, Authenticator, Claims, Flow, Hub, Limits, Refusal, TokenError};
 
 use super::{Believer, hub_in, terms};
-use crate::client::{Client, limits};
+use crate::client::{Client, LOCAL, limits};
 
 /// Accepts tokens once it has keys. Renewals wait until the test says so.
 #[derive(Debug, Default)]
@@ -56,9 +58,18 @@ impl Keyless {
 }
 
 fn keyless() -> (Arc<Keyless>, Hub) {
+    keyless_in(true, limits())
+}
+
+fn keyless_in(anonymous: bool, limits: Limits) -> (Arc<Keyless>, Hub) {
     let keyless = Arc::<Keyless>::default();
-    let hub = hub_in(Auth { authenticator: Some(keyless.clone()), ..terms(true) }, limits());
+    let hub = hub_in(Auth { authenticator: Some(keyless.clone()), ..terms(anonymous) }, limits);
     (keyless, hub)
+}
+
+/// Whether a future waits.
+fn waits(future: &mut (impl Future + Unpin)) -> bool {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop())).is_pending()
 }
 
 fn request(action: &str, payload: &Value) -> String {
@@ -113,14 +124,56 @@ async fn a_handshake_waits_too() {
     let token = token();
     for (has_keys, expect) in [(true, Some("ann")), (false, None)] {
         keyless.has_keys.store(false, Ordering::Relaxed);
-        let mut login = Box::pin(hub.log_in(&token));
+        let mut permit = hub.admit(LOCAL, true).expect("room");
+        let mut login = Box::pin(hub.log_in(&mut permit, &token));
         tokio::select! {
             biased;
             _ = &mut login => panic!("it does not wait"),
             () = std::future::ready(()) => {}
         }
         keyless.answer(has_keys);
-        let user = login.await.ok().map(|claims| claims.user);
+        let user = login.await.expect("it has its place").ok().map(|claims| claims.user);
         assert_eq!(user.as_deref(), expect);
     }
+}
+
+/// What a made-up key id can do: wait among the unauthenticated. It takes no slot from anybody.
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_waits_for_keys_is_unauthenticated() {
+    let limits = Limits { connections_max: 1, unauthenticated_max: 2, ..limits() };
+    let (keyless, hub) = keyless_in(false, limits);
+    let token = token();
+    let mut permits = [(); 2].map(|()| hub.admit(LOCAL, true));
+    let [Ok(first), Err(Refusal::Full)] = &mut permits else { panic!("one slot: {permits:?}") };
+    let mut waiting = Box::pin(hub.log_in(first, &token));
+    assert!(waits(&mut waiting));
+    assert_eq!((hub.unauthenticated(), hub.connections(), hub.admitted()), (1, 0, 1));
+    let mut second = hub.admit(LOCAL, true).expect("the slot is free while the first one waits");
+    let mut waiting_too = Box::pin(hub.log_in(&mut second, &token));
+    assert!(waits(&mut waiting_too));
+    let mut third = hub.admit(LOCAL, true).expect("the slot is free");
+    assert_eq!(hub.log_in(&mut third, &token).await.err(), Some(Refusal::Unauthenticated), "no room to wait");
+    drop(third);
+    assert_eq!(hub.unauthenticated(), 2);
+
+    keyless.answer(true);
+    assert!(waiting.await.is_ok_and(|login| login.is_ok()));
+    assert_eq!(waiting_too.await.err(), Some(Refusal::Full), "the first one has the slot now");
+    assert_eq!(hub.admit(LOCAL, true).err(), Some(Refusal::Full));
+    drop((permits, second));
+    assert_eq!((hub.unauthenticated(), hub.admitted()), (0, 0));
+    assert!(hub.admit(LOCAL, true).is_ok());
+    let refused = |refusal| hub.counters().refused(refusal).get();
+    assert_eq!((refused(Refusal::Unauthenticated), refused(Refusal::Full)), (1, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_waited_until_the_drain_is_refused() {
+    let (keyless, hub) = keyless();
+    let (token, mut permit) = (token(), hub.admit(LOCAL, true).expect("room"));
+    let mut waiting = Box::pin(hub.log_in(&mut permit, &token));
+    assert!(waits(&mut waiting));
+    hub.drain(std::time::Duration::ZERO);
+    keyless.answer(true);
+    assert_eq!(waiting.await.err(), Some(Refusal::Draining));
 }
