@@ -105,10 +105,11 @@ impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
         let Some(stream) = self.encrypted(stream).await else { return };
         let clients = Clients::new(named, &self.proxy, &self.options);
         let upgraded = http::serve(stream, &clients, &*self.routes, self.patience, &mut slot).await;
+        // Before the answer goes out: who sees it can open the next socket.
+        drop((clients, slot, share));
         if let Some(upgraded) = upgraded {
             self.start(upgraded);
         }
-        drop((slot, share));
     }
 
     /// The peer, or the one that its PROXY header names. `None`: it has to send one, and did not.

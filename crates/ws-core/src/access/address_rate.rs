@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use parking_lot::Mutex;
 
-use super::network;
+use super::addresses::network;
 use crate::limits::ADDRESS_RATES_MAX;
 use crate::rate::Rate;
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::network;
+use super::addresses::network;
 use super::quota::{Exhausted, Quota};
 
 /// Counts per IPv4 address, and per IPv6 /64 network. Holds an entry for each address that has a share, and no other.

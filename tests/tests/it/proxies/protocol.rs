@@ -69,7 +69,8 @@ async fn a_proxy_that_sends_none_is_refused() {
         assert!(closed(raw.into_inner()).await.is_empty());
     }
     let mut raw = Raw::connect(server.addr()).await;
-    raw.write(&[V1, raw::request("GET", "/metrics", &[]).as_bytes()].concat()).await;
+    let open = [("Accept", "application/openmetrics-text")];
+    raw.write(&[V1, raw::request("GET", "/metrics", &open).as_bytes()].concat()).await;
     let metrics = Metrics::parse(raw.response(true).await.text());
     assert_eq!(metrics.get("ws_proxy_failures_total"), 4.0);
 }
