@@ -37,8 +37,14 @@ impl Process {
 
     /// The same at a given address, which must be free.
     pub async fn start_at(addr: SocketAddr, program: &str, variables: &[(&str, &str)]) -> Self {
+        Self::with_args(program, &["--addr", &addr.to_string()], variables).await
+    }
+
+    /// The same with these arguments, which must say where to listen: first on an IP address.
+    pub async fn with_args(program: &str, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(program)
-            .args(["--addr", &addr.to_string(), "--log-format", "json"])
+            .args(args)
+            .args(["--log-format", "json"])
             .env_remove("WEBSOCKET_ADDR")
             .env("RUST_LOG", "info")
             .envs(variables.iter().copied())

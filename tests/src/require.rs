@@ -11,8 +11,11 @@ use std::process::Command;
 pub type Find = fn() -> Option<PathBuf>;
 
 /// All programs: the name in `cfg(found = "…")`, and the function that finds it.
-pub const PROGRAMS: [(&str, Find); 5] = [
+pub const PROGRAMS: [(&str, Find); 8] = [
+    ("caddy", || program(&["caddy"], &["version"])),
     ("chromium", chromium),
+    ("haproxy", || program(&["haproxy"], &["-v"])),
+    ("nginx", || program(&["nginx"], &["-v"])),
     ("node", node),
     ("prlimit", || program(&["prlimit"], &["--version"])),
     ("python", python),

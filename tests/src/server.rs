@@ -105,7 +105,7 @@ impl Server {
 }
 
 fn config() -> Config {
-    let mut config = Config { addr: vec![SocketAddr::from(([127, 0, 0, 1], 0))], ..Config::default() };
+    let mut config = Config { addr: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()], ..Config::default() };
     config.drain.reconnect_spread = Duration::from_secs(1);
     config
 }

@@ -111,16 +111,24 @@ impl Trust {
     /// # Errors
     /// Why it failed.
     pub async fn connect(&self, addr: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
+        let socket = TcpSocket::new_v4()?;
+        self.receive_bytes.map_or(Ok(()), |bytes| socket.set_recv_buffer_size(bytes))?;
+        let stream = within("a TCP connection", socket.connect(addr)).await?;
+        stream.set_nodelay(true)?;
+        self.over(stream).await
+    }
+
+    /// The same over a socket that is open already.
+    ///
+    /// # Errors
+    /// Why it failed.
+    pub async fn over(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(self.versions)
             .expect("versions that ring has")
             .with_root_certificates(self.roots.clone())
             .with_no_client_auth();
         config.alpn_protocols.clone_from(&self.alpn);
-        let socket = TcpSocket::new_v4()?;
-        self.receive_bytes.map_or(Ok(()), |bytes| socket.set_recv_buffer_size(bytes))?;
-        let stream = within("a TCP connection", socket.connect(addr)).await?;
-        stream.set_nodelay(true)?;
         let name = ServerName::try_from("localhost").expect("a name");
         within("a TLS handshake", TlsConnector::from(Arc::new(config)).connect(name, stream)).await
     }

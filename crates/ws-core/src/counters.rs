@@ -37,6 +37,8 @@ pub struct Counters {
     pub connections_lost: Count,
     /// TLS handshakes that failed.
     pub tls_failures: Count,
+    /// Connections of proxies without the PROXY header that they have to begin with.
+    pub proxy_failures: Count,
     /// Connection tasks that panicked; each ended only its own connection.
     pub panics: Count,
     /// Messages from clients.

@@ -8,7 +8,9 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use ws_auth::Verifier;
 use ws_core::{Authenticator, Engine, Hub};
-use ws_transport::{ApiKey, DrainOptions, Drained, Tls, TlsError, Transport, TransportOptions};
+use ws_transport::{
+    ApiKey, DrainOptions, Drained, ListenAddr, ProxyOptions, Tls, TlsError, Transport, TransportOptions,
+};
 
 use crate::background::BackgroundTasks;
 use crate::config::Config;
@@ -67,6 +69,16 @@ impl App {
     }
 
     /// The addresses that are bound, with the ports that the system chose for 0.
+    pub fn bound_addrs(&self) -> Vec<ListenAddr> {
+        self.transport.bound_addrs()
+    }
+
+    /// Where `/metrics` is served alone, if that is so.
+    pub fn metrics_addr(&self) -> Option<ListenAddr> {
+        self.transport.metrics_addr()
+    }
+
+    /// Those of the addresses that are IP addresses.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.transport.local_addrs()
     }
@@ -120,6 +132,12 @@ fn transport_options(config: &Config, tls: Option<Tls>, api_keys: Vec<ApiKey>) -
         sockets_per_ip_max: config.limits.sockets_per_ip_max,
         tls,
         api_keys,
+        proxy: ProxyOptions {
+            trusted: config.proxy.trusted.clone(),
+            header: config.proxy.header,
+            protocol: config.proxy.protocol,
+        },
+        metrics_addr: config.metrics.addr.clone(),
         version: VERSION,
         log_connections: config.log_connections,
         log_lines_dropped: &logging::LINES_DROPPED,

@@ -34,7 +34,7 @@ pub struct Cli {
     pub command: Option<Command>,
 
     /// Address to listen on; may be given several times [default: 0.0.0.0:3000] [env: WEBSOCKET_ADDR]
-    #[arg(long, value_name = "IP:PORT", global = true, help_heading = "Configuration")]
+    #[arg(long, value_name = "IP:PORT|unix:PATH", global = true, help_heading = "Configuration")]
     pub addr: Vec<String>,
 
     /// Configuration file, in TOML [env: WS_SERVER_CONFIG]

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
-use ws_transport::Tls;
+use ws_transport::{ListenAddr, Tls};
 
 use crate::app::App;
 use crate::background::BackgroundTasks;
@@ -49,8 +49,20 @@ pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
 
 fn log_addresses(app: &App) {
     let scheme = if app.tls().is_some() { "https" } else { "http" };
-    for addr in app.local_addrs() {
-        tracing::info!(%addr, "listening; the test page is at {scheme}://{}/", reachable(addr));
+    for addr in app.bound_addrs() {
+        match &addr {
+            ListenAddr::Tcp(tcp) => {
+                tracing::info!(%addr, "listening; the test page is at {scheme}://{}/", reachable(*tcp))
+            }
+            ListenAddr::Unix(_) => tracing::info!(%addr, "listening on a Unix socket"),
+        }
+    }
+    match app.metrics_addr() {
+        Some(addr @ ListenAddr::Unix(_)) => tracing::info!(%addr, "listening; only /metrics is there"),
+        Some(ListenAddr::Tcp(addr)) => {
+            tracing::info!(%addr, "listening; only {scheme}://{}/metrics is there", reachable(addr));
+        }
+        None => {}
     }
 }
 

@@ -11,23 +11,29 @@
 //!
 //! Deliberately absent: engines, configuration files, the meaning of requests.
 
+mod bound;
 mod connection_log;
 mod endpoint;
 mod http;
 mod limits;
+mod listen_addr;
 mod listener;
 mod plain;
 mod process_memory;
+mod proxy;
 mod socket;
 mod socket_slots;
 mod stream;
 mod tls;
 mod transport;
+mod unix_file;
 
+pub use bound::BindError;
 pub use connection_log::LogConnections;
 pub use endpoint::Endpoint;
 pub use http::{AllowedOrigin, ApiKey, ApiRights};
-pub use listener::BindError;
+pub use listen_addr::ListenAddr;
 pub use plain::{Plain, PlainOptions};
+pub use proxy::{ClientHeader, ProxyOptions, TrustedNetwork};
 pub use tls::{Tls, TlsError, TlsFile};
 pub use transport::{DrainOptions, Drained, Transport, TransportOptions};

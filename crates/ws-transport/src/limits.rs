@@ -30,6 +30,13 @@ pub(crate) const FAILED_GRACE: Duration = Duration::from_secs(2);
 /// Time for the peer to finish the closing handshake and to take what was sent before.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A PROXY header of version 1, in bytes: the longest line that the protocol allows.
+pub(crate) const PROXY_V1_BYTES_MAX: usize = 107;
+
+/// A PROXY header of version 2, in bytes. The addresses take 52 or 232; the rest is for what else a proxy tells, such as
+/// a client certificate. The protocol allows 65,551.
+pub(crate) const PROXY_V2_BYTES_MAX: usize = 4 * 1024;
+
 /// Head of an HTTP request: bytes and headers. hyper answers 431 to more.
 pub(crate) const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// See [`HTTP_HEAD_BYTES_MAX`].

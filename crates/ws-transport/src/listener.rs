@@ -1,41 +1,20 @@
 //! Listening sockets, and a task for each WebSocket that completes its handshake.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use socket2::SockRef;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use crate::bound::Bound;
 use crate::endpoint::Endpoint;
-use crate::http::{self, Patience, Routes, Upgraded};
-use crate::limits::{ACCEPT_PAUSE, LISTEN_BACKLOG};
+use crate::http::{self, Clients, Patience, Routes, Upgraded};
+use crate::limits::ACCEPT_PAUSE;
+use crate::proxy::{Peer, ProxyHeaderError, ProxyOptions, read_header};
 use crate::socket::{self, Socket, SocketOptions};
 use crate::socket_slots::SocketSlot;
 use crate::stream::Stream;
 use crate::tls::Tls;
 use ws_core::{Connection, HeartbeatMode, Refusal, Share};
-
-/// An address that could not be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {addr}: {source}{}", advice(.source))]
-pub struct BindError {
-    /// The address.
-    pub addr: SocketAddr,
-    /// The error of the system.
-    pub source: io::Error,
-}
-
-fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "; stop the program that listens there, or choose another port",
-        io::ErrorKind::AddrNotAvailable => "; it is not an address of this machine",
-        io::ErrorKind::PermissionDenied => "; ports below 1024 need the capability CAP_NET_BIND_SERVICE",
-        _ => "",
-    }
-}
 
 /// Makes the endpoint of a connection from the result of its handshake.
 pub(crate) trait OpenEndpoint<U>: Send + Sync + 'static {
@@ -56,6 +35,8 @@ pub(crate) struct Server<R, O> {
     pub(crate) patience: Patience,
     /// `None`: sockets are not encrypted.
     pub(crate) tls: Option<Tls>,
+    /// Which peers are proxies.
+    pub(crate) proxy: Arc<ProxyOptions>,
     /// The WebSockets that are open.
     pub(crate) sockets: TaskTracker,
 }
@@ -68,34 +49,21 @@ impl<R, O> Clone for Server<R, O> {
             options: self.options.clone(),
             patience: self.patience,
             tls: self.tls.clone(),
+            proxy: self.proxy.clone(),
             sockets: self.sockets.clone(),
         }
     }
 }
 
-/// Binds one address.
-pub(crate) fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
-    let listen = || {
-        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        socket.set_reuseaddr(true)?;
-        if addr.is_ipv6() && addr.ip().is_unspecified() {
-            // All of IPv4 too, whatever the system's default is.
-            SockRef::from(&socket).set_only_v6(false)?;
-        }
-        socket.bind(addr)?;
-        socket.listen(LISTEN_BACKLOG)
-    };
-    listen().map_err(|source| BindError { addr, source })
-}
-
 impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
     /// Accepts until the future is dropped.
-    pub(crate) async fn accept(self, listener: TcpListener) {
+    pub(crate) async fn accept(self, listener: Arc<Bound>) {
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => {
-                    if let Err(refusal) = self.take(stream, peer.ip()) {
-                        self.options.refuse(peer.ip(), refusal);
+                Ok((stream, address)) => {
+                    let peer = self.proxy.peer(address);
+                    if let Err(refusal) = self.take(stream, peer) {
+                        self.options.refuse(peer.address, refusal);
                         // Whoever fills the backlog with such sockets must not keep this thread from the others' work.
                         tokio::task::yield_now().await;
                     }
@@ -108,29 +76,66 @@ impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
         }
     }
 
-    /// Begins to serve a socket, if there is room for it.
-    fn take(&self, stream: TcpStream, peer: IpAddr) -> Result<(), Refusal> {
-        let share = self.options.addresses.enter(peer).ok_or(Refusal::AddressSockets)?;
+    /// Begins to serve a socket, if there is room for it. A proxy has no share of the sockets. Its clients have, once it
+    /// has named them.
+    fn take(&self, stream: Stream, peer: Peer) -> Result<(), Refusal> {
+        let share = || self.options.addresses.enter(peer.address).ok_or(Refusal::AddressSockets);
+        let share = if peer.is_trusted { None } else { Some(share()?) };
         let slot = self.options.slots.acquire().ok_or(Refusal::Sockets)?;
-        // Small frames must not wait for each other. This fails only if the socket is closed.
-        let _ = stream.set_nodelay(true);
         tokio::spawn(self.clone().serve(stream, peer, slot, share));
         Ok(())
     }
 
+    /// `None`: the peer has as many sockets as it may.
+    fn share(&self, peer: Peer) -> Option<Share> {
+        let share = self.options.addresses.enter(peer.address);
+        if share.is_none() {
+            self.options.refuse(peer.address, Refusal::AddressSockets);
+        }
+        share
+    }
+
     /// Ends with the handshake. The WebSocket gets a task of its own, which does not carry the memory of this one.
-    async fn serve(self, stream: TcpStream, peer: IpAddr, mut slot: SocketSlot, share: Share) {
+    async fn serve(self, mut stream: Stream, peer: Peer, mut slot: SocketSlot, mut share: Option<Share>) {
+        let Some(named) = self.named(&mut stream, peer).await else { return };
+        if peer.is_trusted && !named.is_trusted {
+            share = match self.share(named) {
+                Some(share) => Some(share),
+                None => return,
+            };
+        }
         let Some(stream) = self.encrypted(stream).await else { return };
-        let upgraded = http::serve(stream, peer, &*self.routes, self.patience, &mut slot).await;
+        let clients = Clients::new(named, &self.proxy, &self.options);
+        let upgraded = http::serve(stream, &clients, &*self.routes, self.patience, &mut slot).await;
+        // Before the answer goes out: who sees it can open the next socket.
+        drop((clients, slot, share));
         if let Some(upgraded) = upgraded {
             self.start(upgraded);
         }
-        drop((slot, share));
+    }
+
+    /// The peer, or the one that its PROXY header names. `None`: it has to send one, and did not.
+    async fn named(&self, stream: &mut Stream, peer: Peer) -> Option<Peer> {
+        if !self.proxy.wants_header(peer) {
+            return Some(peer);
+        }
+        let error = match tokio::time::timeout(self.patience.head, read_header(stream)).await {
+            Ok(Ok(named)) => return Some(named.map_or(peer, |address| self.proxy.peer(address))),
+            Ok(Err(ProxyHeaderError::Silent)) => return None,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the PROXY header took too long".to_owned(),
+        };
+        self.options.counters.proxy_failures.add(1);
+        self.options.log.refused(peer.address, None, &error);
+        None
     }
 
     /// The socket, with TLS if it is configured. `None`: the TLS handshake failed or took too long.
-    async fn encrypted(&self, stream: TcpStream) -> Option<Stream> {
-        let Some(tls) = &self.tls else { return Some(Stream::Plain(stream)) };
+    async fn encrypted(&self, stream: Stream) -> Option<Stream> {
+        let (tls, stream) = match (&self.tls, stream) {
+            (Some(tls), Stream::Plain(stream)) => (tls, stream),
+            (_, stream) => return Some(stream),
+        };
         let error = match tokio::time::timeout(self.patience.head, tls.accept(stream)).await {
             Ok(Ok(stream)) => return Some(Stream::Tls(Box::new(stream))),
             Ok(Err(error)) => error.to_string(),
@@ -142,16 +147,16 @@ impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
     }
 
     fn start(&self, upgraded: Upgraded<R::Upgrade>) {
-        let Upgraded { stream, peer, answer, early, upgrade } = upgraded;
+        let Upgraded { stream, client, answer, early, upgrade } = upgraded;
         // A drain also waits for connections that are just being opened.
         let token = self.sockets.token();
         let (read, connection) = socket::open(stream, self.endpoints.heartbeat(&upgrade), &self.options);
         let mut endpoint = self.endpoints.open(upgrade, &connection, answer);
-        self.options.log.opened(&connection, peer);
+        self.options.log.opened(&connection, client);
         if connection.flush(self.options.clock.now_ms()) {
             endpoint.writable();
         }
-        let socket = Socket::new(read, connection, peer, endpoint, &early, self.options.clone());
+        let socket = Socket::new(read, connection, client, endpoint, &early, self.options.clone());
         tokio::spawn(Tracked { socket, _token: token });
     }
 }

@@ -1,17 +1,18 @@
 //! A server for any endpoint, over the same sockets as the hub's: every path is a WebSocket, and nobody is refused.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Request;
-use tokio::net::TcpListener;
 use ws_core::{AddressShares, Clock, Connection, HeartbeatMode};
 
+use crate::bound::{BindError, Bound};
 use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::endpoint::Endpoint;
 use crate::http::{Answer, Body, Patience, Routes, plain_handshake};
-use crate::listener::{self, BindError, OpenEndpoint, Server};
+use crate::listener::{OpenEndpoint, Server};
 use crate::socket::SocketOptions;
 use crate::socket_slots::SocketSlots;
 use crate::tls::Tls;
@@ -34,7 +35,7 @@ pub struct PlainOptions {
 /// A server of one kind of endpoint.
 #[derive(Debug)]
 pub struct Plain<F> {
-    listener: TcpListener,
+    listener: Arc<Bound>,
     options: PlainOptions,
     make: F,
 }
@@ -45,15 +46,16 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Plain<F> {
     /// # Errors
     /// When it cannot be bound.
     pub fn bind(addr: SocketAddr, options: PlainOptions, make: F) -> Result<Self, BindError> {
-        Ok(Plain { listener: listener::bind(addr)?, options, make })
+        Ok(Plain { listener: Arc::new(Bound::new(&addr.into())?), options, make })
     }
 
     /// The address that is bound.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        let addr = self.listener.local_addr()?.tcp();
+        addr.ok_or_else(|| io::ErrorKind::Unsupported.into())
     }
 
     /// Serves until the future is dropped.
@@ -73,6 +75,7 @@ impl<E: Endpoint + Unpin, F: Fn() -> E + Send + Sync + 'static> Plain<F> {
             options: Arc::new(options),
             patience: Patience { head: self.options.handshake_timeout, keep_alive: self.options.keep_alive },
             tls: self.options.tls,
+            proxy: Arc::default(),
             sockets: Default::default(),
         };
         server.accept(self.listener).await;

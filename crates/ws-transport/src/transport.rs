@@ -1,20 +1,23 @@
 //! A hub on the network: bind, serve, drain.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use ws_core::{AddressShares, Connection, Count, HeartbeatMode, Hub, Session};
 use ws_proto::CloseCode;
 
+use crate::bound::{BindError, Bound};
 use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::endpoint::SessionEndpoint;
-use crate::http::{Accepted, AllowedOrigin, Api, ApiKey, HubRoutes, Metrics, Patience};
+use crate::http::{Accepted, AllowedOrigin, Api, ApiKey, HubRoutes, Metrics, MetricsRoutes, Patience};
 use crate::limits::{DRAIN_CLOSE_MIN, DRAIN_NOTICE, FAILED_GRACE};
-use crate::listener::{self, BindError, OpenEndpoint, Server};
+use crate::listen_addr::ListenAddr;
+use crate::listener::{OpenEndpoint, Server};
+use crate::proxy::ProxyOptions;
 use crate::socket::SocketOptions;
 use crate::socket_slots::SocketSlots;
 use crate::tls::Tls;
@@ -31,10 +34,14 @@ pub struct TransportOptions {
     /// Most sockets of one IPv4 address, or of one IPv6 /64 network, that are no WebSockets yet, or are being closed;
     /// 0: no limit.
     pub sockets_per_ip_max: usize,
-    /// Encrypts all addresses. `None`: none is encrypted.
+    /// Encrypts all addresses but Unix sockets. `None`: none is encrypted.
     pub tls: Option<Tls>,
     /// Keys of the HTTP API. Empty: it is off.
     pub api_keys: Vec<ApiKey>,
+    /// Which peers are proxies, and how they name the client.
+    pub proxy: ProxyOptions,
+    /// Where `/metrics` is served, and nothing else. `None`: on all addresses, with everything else.
+    pub metrics_addr: Option<ListenAddr>,
     /// Version of the product, for `/health`, `/metrics` and the `connected` event.
     pub version: &'static str,
     /// Which connections are logged.
@@ -67,7 +74,8 @@ pub struct Drained {
 #[derive(Debug)]
 pub struct Transport {
     hub: Hub,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Arc<Bound>>,
+    metrics: Option<Arc<Bound>>,
     options: TransportOptions,
 }
 
@@ -76,25 +84,45 @@ impl Transport {
     ///
     /// # Errors
     /// When one cannot be bound. Then none is.
-    pub fn bind(addrs: &[SocketAddr], hub: Hub, options: TransportOptions) -> Result<Self, BindError> {
-        let listeners = addrs.iter().map(|addr| listener::bind(*addr)).collect::<Result<_, _>>()?;
-        Ok(Transport { hub, listeners, options })
+    pub fn bind(addrs: &[ListenAddr], hub: Hub, options: TransportOptions) -> Result<Self, BindError> {
+        let bind = |addr| Bound::new(addr).map(Arc::new);
+        let listeners = addrs.iter().map(bind).collect::<Result<_, _>>()?;
+        let metrics = options.metrics_addr.as_ref().map(bind).transpose()?;
+        Ok(Transport { hub, listeners, metrics, options })
     }
 
     /// The addresses that are bound, with the ports that the system chose for 0.
-    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+    pub fn bound_addrs(&self) -> Vec<ListenAddr> {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Those of them that are IP addresses.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.bound_addrs().iter().filter_map(ListenAddr::tcp).collect()
+    }
+
+    /// Where `/metrics` is served alone, if that is so.
+    pub fn metrics_addr(&self) -> Option<ListenAddr> {
+        self.metrics.as_ref()?.local_addr().ok()
     }
 
     /// Serves until `shutdown` is ready, then drains. HTTP is served until the last WebSocket is closed.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Drained {
-        let Transport { hub, listeners, options } = self;
-        let server = server(&hub, &options);
+        // The listeners are kept here too, so that files of Unix sockets are gone when this returns.
+        let Transport { hub, listeners, metrics, options } = self;
+        let slots = SocketSlots::default();
+        let api = Api::new(hub.clone(), options.api_keys.clone(), options.version);
+        let (version, dropped) = (options.version, options.log_lines_dropped);
+        let all_metrics = Arc::new(Metrics::new(hub.clone(), version, dropped, slots.clone(), api.clone()));
+        let server = server(&hub, &options, &all_metrics, api, slots);
         let mut accepting = JoinSet::new();
-        for listener in listeners {
-            accepting.spawn(
-                hub.supervisor().clone().watch("the task that accepts connections", server.clone().accept(listener)),
-            );
+        for listener in &listeners {
+            let accept = server.clone().accept(listener.clone());
+            accepting.spawn(hub.supervisor().clone().watch("the task that accepts connections", accept));
+        }
+        if let Some(listener) = &metrics {
+            let accept = metrics_server(&server, all_metrics).accept(listener.clone());
+            accepting.spawn(hub.supervisor().clone().watch("the task that accepts connections for metrics", accept));
         }
         shutdown.await;
         let began = Instant::now();
@@ -117,23 +145,28 @@ impl Transport {
     }
 }
 
-fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubSessions> {
-    let (limits, slots) = (hub.limits(), SocketSlots::default());
+fn server(
+    hub: &Hub,
+    options: &TransportOptions,
+    metrics: &Arc<Metrics>,
+    api: Arc<Api>,
+    slots: SocketSlots,
+) -> Server<HubRoutes, HubSessions> {
+    let limits = hub.limits();
     let socket_options = Arc::new(SocketOptions {
         message_bytes_max: limits.message_bytes_max,
         outbox_bytes_max: limits.outbox_bytes_max,
         clock: hub.clock(),
         counters: hub.counters().clone(),
-        slots: slots.clone(),
+        slots,
         addresses: AddressShares::new(options.sockets_per_ip_max),
         log: ConnectionLog::new(options.log_connections),
     });
-    let api = Api::new(hub.clone(), options.api_keys.clone(), options.version);
     Server {
         routes: Arc::new(HubRoutes {
             hub: hub.clone(),
-            metrics: Metrics::new(hub.clone(), options.version, options.log_lines_dropped, slots, api.clone()),
             api,
+            metrics: options.metrics_addr.is_none().then(|| metrics.clone()),
             sockets: socket_options.clone(),
             origins: options.allowed_origins.clone(),
             version: options.version,
@@ -142,7 +175,24 @@ fn server(hub: &Hub, options: &TransportOptions) -> Server<HubRoutes, HubSession
         options: socket_options.clone(),
         patience: Patience { head: options.handshake_timeout, keep_alive: options.keep_alive },
         tls: options.tls.clone(),
+        proxy: Arc::new(options.proxy.clone()),
         sockets: Default::default(),
+    }
+}
+
+/// A server of metrics alone. Who asks for them does so without a proxy.
+fn metrics_server(
+    server: &Server<HubRoutes, HubSessions>,
+    metrics: Arc<Metrics>,
+) -> Server<MetricsRoutes, HubSessions> {
+    Server {
+        routes: Arc::new(MetricsRoutes(metrics)),
+        endpoints: server.endpoints.clone(),
+        options: server.options.clone(),
+        patience: server.patience,
+        tls: server.tls.clone(),
+        proxy: Arc::default(),
+        sockets: server.sockets.clone(),
     }
 }
 
@@ -164,5 +214,18 @@ impl OpenEndpoint<Accepted> for HubSessions {
         let Accepted { permit, login, .. } = accepted;
         let opened = Session::open(permit, connection, login, &self.server, answer);
         SessionEndpoint(opened.inspect_err(|code| connection.close(*code)).ok())
+    }
+}
+
+/// Where there is nothing but metrics, no WebSocket is opened.
+impl OpenEndpoint<Infallible> for HubSessions {
+    type Endpoint = SessionEndpoint;
+
+    fn heartbeat(&self, never: &Infallible) -> HeartbeatMode {
+        match *never {}
+    }
+
+    fn open(&self, never: Infallible, _: &Arc<Connection>, _: Vec<u8>) -> SessionEndpoint {
+        match never {}
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod codec;
 pub mod frames;
+pub mod proxy;
 pub mod session;
 pub mod token;
 pub mod upgrade;

@@ -11,7 +11,7 @@ use ws_core::{
     Access, Actions, Auth, ChannelOptions, Count, Counters, Heartbeat, Hub, HubOptions, Limits, MemoryEngine,
     MemoryLimits, Namespaces, OnLag,
 };
-use ws_transport::{DrainOptions, LogConnections, Transport, TransportOptions};
+use ws_transport::{DrainOptions, LogConnections, ProxyOptions, Transport, TransportOptions, TrustedNetwork};
 
 /// Number of connections between two health checks.
 const LOOK_EVERY: u32 = 64;
@@ -19,7 +19,15 @@ const LOOK_EVERY: u32 = 64;
 static LINES_DROPPED: Count = Count::new();
 
 /// The server, on its own thread until the process ends.
-static SERVER: LazyLock<(SocketAddr, Arc<Counters>)> = LazyLock::new(|| {
+static SERVER: LazyLock<(SocketAddr, Arc<Counters>)> = LazyLock::new(|| serve(ProxyOptions::default()));
+
+/// The same server, which expects a PROXY header.
+static BEHIND_A_PROXY: LazyLock<(SocketAddr, Arc<Counters>)> = LazyLock::new(|| {
+    let trusted = vec![TrustedNetwork::Loopback];
+    serve(ProxyOptions { trusted, protocol: true, ..ProxyOptions::default() })
+});
+
+fn serve(proxy: ProxyOptions) -> (SocketAddr, Arc<Counters>) {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -32,6 +40,8 @@ static SERVER: LazyLock<(SocketAddr, Arc<Counters>)> = LazyLock::new(|| {
                 sockets_per_ip_max: 0,
                 tls: None,
                 api_keys: Vec::new(),
+                proxy,
+                metrics_addr: None,
                 version: "0",
                 log_connections: LogConnections::Off,
                 log_lines_dropped: &LINES_DROPPED,
@@ -39,13 +49,13 @@ static SERVER: LazyLock<(SocketAddr, Arc<Counters>)> = LazyLock::new(|| {
             };
             let counters = hub.counters().clone();
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
-            let transport = Transport::bind(&[any], hub, options).expect("port 0");
+            let transport = Transport::bind(&[any.into()], hub, options).expect("port 0");
             sender.send((transport.local_addrs()[0], counters)).expect("somebody waits");
             transport.serve(std::future::pending()).await;
         });
     });
     receiver.recv().expect("a server")
-});
+}
 
 fn hub() -> Hub {
     let limits = Limits {
@@ -95,7 +105,7 @@ pub fn run(data: &[u8]) {
         );
     }
     first.extend_from_slice(rest);
-    let answer = ask(&first);
+    let answer = ask(SERVER.0, &first);
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "{:?}", String::from_utf8_lossy(&answer));
     if answer.starts_with(b"HTTP/1.1 101") {
         let sent = String::from_utf8_lossy(&first).to_ascii_lowercase();
@@ -103,14 +113,21 @@ pub fn run(data: &[u8]) {
     }
     assert_eq!(SERVER.1.panics.get(), 0);
     if RUNS.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOK_EVERY) {
-        let health = ask(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let health = ask(SERVER.0, b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         assert!(health.starts_with(b"HTTP/1.1 200 OK"), "{:?}", String::from_utf8_lossy(&health));
     }
 }
 
+/// What comes back for these bytes from a server that expects a PROXY header.
+pub(crate) fn behind_a_proxy(bytes: &[u8]) -> Vec<u8> {
+    let answer = ask(BEHIND_A_PROXY.0, bytes);
+    assert_eq!(BEHIND_A_PROXY.1.panics.get(), 0);
+    answer
+}
+
 /// Reads everything that comes back.
-fn ask(bytes: &[u8]) -> Vec<u8> {
-    let mut stream = TcpStream::connect(SERVER.0).expect("the server listens");
+fn ask(addr: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(addr).expect("the server listens");
     stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
     // The server may have refused before it has read everything.
     let _ = stream.write_all(bytes);

@@ -29,6 +29,11 @@ fn codec_seeds() {
 }
 
 #[test]
+fn proxy_seeds() {
+    seeds("proxy", targets::proxy::run);
+}
+
+#[test]
 fn session_seeds() {
     seeds("session", targets::session::run);
 }

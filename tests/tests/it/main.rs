@@ -23,6 +23,7 @@ mod leak;
 mod limits;
 mod logs;
 mod metrics;
+mod proxies;
 mod recovery;
 mod seed;
 mod shares;

@@ -21,6 +21,7 @@ mod loaded;
 mod name;
 mod namespaces;
 mod nearest;
+mod proxy;
 mod resolve;
 mod section;
 mod sections;
@@ -37,6 +38,7 @@ pub use channels::{Access, Channels, Mode, OnLag};
 pub use error::{ConfigError, report};
 pub use loaded::Loaded;
 pub(crate) use nearest::nearest;
+pub use proxy::{Metrics, Proxy};
 pub(crate) use resolve::key_called;
 pub use sections::{
     Actions, Api, Auth, Config, Drain, Engine, EngineType, Fsync, Heartbeat, Limits, LogFormat, MemoryEngine,

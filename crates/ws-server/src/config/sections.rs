@@ -4,16 +4,16 @@
 //! give [`Config`] a field for it under `parts`, and `table` a line.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ws_transport::{AllowedOrigin, LogConnections};
+use ws_transport::{AllowedOrigin, ListenAddr, LogConnections};
 
 use super::api_key::{API_KEY_BYTES_MAX, ApiKey};
 use super::auth_key::AuthKey;
 use super::channels::{Access, Channels};
 use super::key::section;
+use super::proxy::{Metrics, Proxy};
 use super::value::{
     Addresses, Choice, DAY, GIB, KIB, MIB, MINUTE, MS, Origins, Secret, SecureUrl, bytes, count, modes, text, time,
     words,
@@ -40,8 +40,8 @@ impl Choice for LogConnections {
 section! {
     /// The effective configuration: every value is within its bounds.
     pub struct Config {
-        /// Addresses to listen on, one or several. Port 0: the system chooses one.
-        addr: Vec<SocketAddr> = "0.0.0.0:3000", Addresses,
+        /// Addresses to listen on, one or several. Port 0: the system chooses one. `unix:/run/ws.sock` is a Unix socket.
+        addr: Vec<ListenAddr> = "0.0.0.0:3000", Addresses,
             flag: Some("--addr"), variable: Some("WEBSOCKET_ADDR");
         /// How the log is written to standard error.
         log_format: LogFormat = "text", words(),
@@ -64,6 +64,10 @@ section! {
         heartbeat: Heartbeat;
         /// How the server ends.
         drain: Drain;
+        /// Which proxies are believed.
+        proxy: Proxy;
+        /// Where metrics are served.
+        metrics: Metrics;
         /// What channels without a namespace offer, and to whom.
         channels: Channels;
         /// The same for channels in a namespace, by its name.
@@ -81,8 +85,8 @@ section! {
         /// Open connections; over it, a handshake gets 503 with `Retry-After`. Connections that count for
         /// `auth.unauthenticated_max` are not included.
         connections_max: usize = "100_000", count(1, 10_000_000).zero("no limit");
-        /// Connections from one address (IPv6: from one /64 network); over it, a handshake gets 503. Behind a proxy,
-        /// all connections have its address.
+        /// Connections from one address (IPv6: from one /64 network); over it, a handshake gets 503. Behind a
+        /// proxy, `proxy.trusted` must name it, or all connections have its address.
         connections_per_ip_max: usize = "0", count(1, 10_000_000).zero("no limit");
         /// Connections of one user; the next one is closed with 4005.
         connections_per_user_max: usize = "0", count(1, 10_000_000).zero("no limit");
@@ -297,8 +301,8 @@ section! {
 section! {
     /// Encryption of the connections.
     pub struct Tls {
-        /// The certificate of the server, followed by its intermediates, in PEM. With `key_file`: all addresses use
-        /// TLS. Read again when it changes, and on SIGHUP.
+        /// The certificate of the server, followed by its intermediates, in PEM. With `key_file`: all addresses but Unix
+        /// sockets use TLS. Read again when it changes, and on SIGHUP.
         cert_file: Option<PathBuf> = "", ();
         /// The private key of the certificate, in PEM.
         key_file: Option<PathBuf> = "", ();
@@ -313,7 +317,7 @@ mod tests {
     #[test]
     fn every_default_is_allowed() {
         let config = Config::default();
-        assert_eq!(config.addr, ["0.0.0.0:3000".parse().expect("an address")]);
+        assert_eq!(config.addr, [ListenAddr::Tcp("0.0.0.0:3000".parse().expect("an address"))]);
         assert_eq!(config.limits.message_bytes_max, 65_536);
         assert_eq!(config.limits.outbox_bytes_max, 262_144);
         assert_eq!(config.heartbeat.interval, Duration::from_secs(25));

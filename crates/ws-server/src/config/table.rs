@@ -5,6 +5,7 @@ use super::auth_key::AuthKey;
 use super::channels::Channels;
 use super::list::List;
 use super::namespaces::Namespaces;
+use super::proxy::{Metrics, Proxy};
 use super::section::{Fixed, Section};
 use super::sections::{Actions, Api, Auth, Config, Drain, Engine, Heartbeat, Limits, MemoryEngine, SqliteEngine, Tls};
 
@@ -19,6 +20,8 @@ pub(crate) static SECTIONS: &[&dyn Section] = &[
     &Fixed { name: "actions", keys: Actions::KEYS, part: |c| &c.actions, part_mut: |c| &mut c.actions },
     &Fixed { name: "heartbeat", keys: Heartbeat::KEYS, part: |c| &c.heartbeat, part_mut: |c| &mut c.heartbeat },
     &Fixed { name: "drain", keys: Drain::KEYS, part: |c| &c.drain, part_mut: |c| &mut c.drain },
+    &Fixed { name: "proxy", keys: Proxy::KEYS, part: |c| &c.proxy, part_mut: |c| &mut c.proxy },
+    &Fixed { name: "metrics", keys: Metrics::KEYS, part: |c| &c.metrics, part_mut: |c| &mut c.metrics },
     &Fixed { name: "channels", keys: Channels::KEYS, part: |c| &c.channels, part_mut: |c| &mut c.channels },
     &Namespaces,
     &Fixed { name: "engine", keys: Engine::KEYS, part: |c| &c.engine, part_mut: |c| &mut c.engine },

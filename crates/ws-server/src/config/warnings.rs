@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use ws_transport::AllowedOrigin;
+use ws_transport::{AllowedOrigin, TrustedNetwork};
 
 use super::access_keys::{access_keys, idle_mode};
 use super::loaded::Loaded;
@@ -94,7 +94,10 @@ fn open(config: &Config) -> impl Iterator<Item = String> {
         "the largest publications are not kept: engine.memory.history_bytes_max is less than limits.message_bytes_max";
     let small = forgets.then_some(small);
     let door = Some(door).filter(|door| !door.is_empty());
-    [door, origins, small].into_iter().flatten().map(str::to_owned).chain(power)
+    let is_everybody = config.proxy.trusted.iter().any(TrustedNetwork::is_everybody);
+    let liars =
+        is_everybody.then_some("everybody is trusted as a proxy (proxy.trusted): any client may claim any address");
+    [door, origins, small, liars].into_iter().flatten().map(str::to_owned).chain(power)
 }
 
 /// Keys that do nothing under some condition.
@@ -106,7 +109,7 @@ struct Unused {
     why: &'static str,
 }
 
-const UNUSED: [Unused; 12] = [
+const UNUSED: [Unused; 13] = [
     Unused {
         section: "auth",
         keys: &["audience", "issuer", "leeway", "expiry_grace", "expiry_notice"],
@@ -154,6 +157,12 @@ const UNUSED: [Unused; 12] = [
         keys: &["timeout"],
         when: |config| config.heartbeat.interval.is_zero(),
         why: "heartbeats are off",
+    },
+    Unused {
+        section: "proxy",
+        keys: &["header", "protocol"],
+        when: |config| config.proxy.trusted.is_empty(),
+        why: "proxy.trusted is empty, so nobody is believed",
     },
     Unused {
         section: "channels",
@@ -209,6 +218,14 @@ mod tests {
         check(
             &[("AUTH__ALLOWED_ORIGINS", "*")],
             &["any origin is allowed: every page in a browser that reaches the server may connect"],
+        );
+        check(
+            &[("PROXY__TRUSTED", "loopback,::/0")],
+            &["everybody is trusted as a proxy (proxy.trusted): any client may claim any address"],
+        );
+        check(
+            &[("PROXY__PROTOCOL", "true")],
+            &["WS_SERVER__PROXY__PROTOCOL: proxy.protocol does nothing: proxy.trusted is empty, so nobody is believed"],
         );
         check(
             &[("ENGINE__TYPE", "sqlite"), ("ENGINE__SQLITE__FSYNC", "interval")],

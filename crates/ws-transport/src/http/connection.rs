@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::body::Body;
+use super::client::Clients;
 use super::pace::{Activity, AnswerBody, Over, Pace, Patience};
 use super::routes::{Answer, Routes};
 use super::upgrade_io::UpgradeIo;
@@ -26,8 +27,8 @@ use crate::stream::Stream;
 /// A socket whose handshake is done.
 pub(crate) struct Upgraded<U> {
     pub(crate) stream: Stream,
-    /// The address of the peer.
-    pub(crate) peer: IpAddr,
+    /// The address of the client whose handshake it was.
+    pub(crate) client: IpAddr,
     /// The answer to the handshake: to be written before anything else.
     pub(crate) answer: Vec<u8>,
     /// Bytes that came right after the request.
@@ -38,7 +39,7 @@ pub(crate) struct Upgraded<U> {
 /// Serves HTTP on `stream` until it ends or becomes a WebSocket. While it is idle, its slot may be evicted.
 pub(crate) async fn serve<R: Routes>(
     stream: Stream,
-    peer: IpAddr,
+    clients: &Clients<'_>,
     routes: &R,
     patience: Patience,
     slot: &mut SocketSlot,
@@ -53,7 +54,7 @@ pub(crate) async fn serve<R: Routes>(
         .serve_connection(
             UpgradeIo::new(stream, activity.clone(), patience.head),
             // Boxed, because taking the connection apart needs a future that can be moved.
-            service_fn(|request| Box::pin(answer(routes, request, peer, &upgrade, &activity))),
+            service_fn(|request| Box::pin(answer(routes, request, clients, &upgrade, &activity))),
         );
     let mut pace = Pace::new(activity.clone(), patience, slot);
     let end = poll_fn(|cx| match connection.poll_without_shutdown(cx) {
@@ -68,13 +69,13 @@ pub(crate) async fn serve<R: Routes>(
         Ok(Err(error)) => tracing::debug!(%error, "http connection ended"),
         // Another socket waits for what this one holds.
         Err(Over::Evicted) => {
-            tracing::debug!(%peer, "http connection ended: it was idle, and all sockets were taken");
+            tracing::debug!("http connection ended: it was idle, and all sockets were taken");
             return None;
         }
         Err(Over::Late) => tracing::debug!("http connection ended: nothing came in time"),
     }
     match upgrade.into_inner().filter(|_| matches!(end, Ok(Ok(())))) {
-        Some(upgrade) => Some(Upgraded { stream, peer, answer, early, upgrade }),
+        Some((client, upgrade)) => Some(Upgraded { stream, client, answer, early, upgrade }),
         None => {
             linger(stream).await;
             None
@@ -85,16 +86,20 @@ pub(crate) async fn serve<R: Routes>(
 async fn answer<R: Routes>(
     routes: &R,
     request: Request<Incoming>,
-    peer: IpAddr,
-    upgrade: &Mutex<Option<R::Upgrade>>,
+    clients: &Clients<'_>,
+    upgrade: &Mutex<Option<(IpAddr, R::Upgrade)>>,
     activity: &Arc<Activity>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let (busy, is_last) = activity.begin();
-    let reply = match routes.answer(request.map(Body::new), peer).await {
+    let client = match clients.enter(request.headers()) {
+        Ok(client) => client,
+        Err(refused) => return Ok(refused.into_response().map(|body| AnswerBody::new(body, busy))),
+    };
+    let reply = match routes.answer(request.map(Body::new), client).await {
         Answer::Reply(reply) if is_last => reply.closing(),
         Answer::Reply(reply) => reply,
         Answer::Upgrade(reply, with) => {
-            *upgrade.lock() = Some(with);
+            *upgrade.lock() = Some((client, with));
             activity.switch();
             reply
         }

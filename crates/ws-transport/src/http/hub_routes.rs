@@ -23,8 +23,9 @@ use crate::socket::SocketOptions;
 #[derive(Debug)]
 pub(crate) struct HubRoutes {
     pub(crate) hub: Hub,
-    pub(crate) metrics: Metrics,
     pub(crate) api: Arc<Api>,
+    /// `None`: they have an address of their own.
+    pub(crate) metrics: Option<Arc<Metrics>>,
     /// With the log that refused handshakes go to.
     pub(crate) sockets: Arc<SocketOptions>,
     /// Origins of the pages that may connect.
@@ -36,12 +37,12 @@ pub(crate) struct HubRoutes {
 impl Routes for HubRoutes {
     type Upgrade = Accepted;
 
-    async fn answer(&self, request: Request<Body>, peer: IpAddr) -> Answer<Accepted> {
+    async fn answer(&self, request: Request<Body>, client: IpAddr) -> Answer<Accepted> {
         if request.uri().path() == "/ws" {
-            return self.websocket(&request.map(drop), peer).await;
+            return self.websocket(&request.map(drop), client).await;
         }
         if nowhere::wants_websocket(&request) {
-            return Answer::Reply(self.logged(nowhere::no_websocket(request.uri().path()), peer));
+            return Answer::Reply(self.logged(nowhere::no_websocket(request.uri().path()), client));
         }
         Answer::Reply(match check_host(&request) {
             Ok(()) => self.resource(request).await,
@@ -51,10 +52,10 @@ impl Routes for HubRoutes {
 }
 
 impl HubRoutes {
-    async fn websocket(&self, request: &Request<()>, peer: IpAddr) -> Answer<Accepted> {
-        match ws::accept(&self.hub, &self.origins, request, peer).await {
+    async fn websocket(&self, request: &Request<()>, client: IpAddr) -> Answer<Accepted> {
+        match ws::accept(&self.hub, &self.origins, request, client).await {
             Ok((switching, accepted)) => Answer::Upgrade(switching, accepted),
-            Err(refused) => Answer::Reply(self.logged(refused, peer)),
+            Err(refused) => Answer::Reply(self.logged(refused, client)),
         }
     }
 
@@ -66,15 +67,15 @@ impl HubRoutes {
 
     /// A line for each resource. One that can wait, or takes a body, is awaited here.
     async fn resource(&self, request: Request<Body>) -> Reply {
-        match request.uri().path() {
-            "/health" => read_only(request, || health::reply(&self.hub, self.version)).await,
-            "/ready" => read_only(request, || ready::reply(&self.hub)).await,
-            "/metrics" => {
+        match (request.uri().path(), &self.metrics) {
+            ("/health", _) => read_only(request, || health::reply(&self.hub, self.version)).await,
+            ("/ready", _) => read_only(request, || ready::reply(&self.hub)).await,
+            ("/metrics", Some(metrics)) => {
                 let format = Format::accepted(request.headers());
-                read_only(request, || self.metrics.reply(format)).await
+                read_only(request, || metrics.reply(format)).await
             }
-            path if is_below(path, api::PREFIX) => self.api.answer(request).await,
-            path => match pages::find(path) {
+            (path, _) if is_below(path, api::PREFIX) => self.api.answer(request).await,
+            (path, _) => match pages::find(path) {
                 Some(page) => read_only(request, || page.reply()).await,
                 None => nowhere::not_found(path),
             },

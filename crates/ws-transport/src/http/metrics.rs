@@ -129,6 +129,7 @@ impl HubMetrics {
             ("ws_connections_opened", "Connections opened", &counters.connections_opened),
             ("ws_connections_lost", "Connections that ended without a close frame", &counters.connections_lost),
             ("ws_tls_failures", "TLS handshakes that failed, or took too long", &counters.tls_failures),
+            ("ws_proxy_failures", "Connections of proxies without a valid PROXY header", &counters.proxy_failures),
             ("ws_panics", "Connections that ended with a panic in the server", &counters.panics),
             ("ws_messages_received", "Messages from clients", &counters.messages_received),
             ("ws_received_bytes", "Bytes from clients, framing included", &counters.bytes_received),

@@ -6,6 +6,7 @@
 
 mod api;
 mod body;
+mod client;
 mod connection;
 mod exposition;
 mod handshake;
@@ -13,6 +14,7 @@ mod health;
 mod host;
 mod hub_routes;
 mod metrics;
+mod metrics_routes;
 mod nowhere;
 mod origin;
 mod pace;
@@ -29,10 +31,12 @@ mod ws;
 pub(crate) use self::api::Api;
 pub use self::api::{ApiKey, ApiRights};
 pub(crate) use self::body::Body;
+pub(crate) use self::client::Clients;
 pub(crate) use self::connection::{Upgraded, serve};
 pub(crate) use self::handshake::plain_handshake;
 pub(crate) use self::hub_routes::HubRoutes;
 pub(crate) use self::metrics::Metrics;
+pub(crate) use self::metrics_routes::MetricsRoutes;
 pub use self::origin::AllowedOrigin;
 pub(crate) use self::pace::Patience;
 pub(crate) use self::routes::{Answer, Routes};

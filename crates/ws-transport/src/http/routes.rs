@@ -12,9 +12,9 @@ pub(crate) trait Routes: Send + Sync + 'static {
     /// What a WebSocket starts with.
     type Upgrade: Send + Unpin + 'static;
 
-    /// Answers one request from this address. The next request on the connection is read after the answer; where the
+    /// Answers one request from the client with this address. The next request on the connection is read after the answer; where the
     /// peer goes away, the future is dropped.
-    fn answer(&self, request: Request<Body>, peer: IpAddr) -> impl Future<Output = Answer<Self::Upgrade>> + Send;
+    fn answer(&self, request: Request<Body>, client: IpAddr) -> impl Future<Output = Answer<Self::Upgrade>> + Send;
 }
 
 /// An answer to a request.

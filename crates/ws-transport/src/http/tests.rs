@@ -9,10 +9,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use ws_core::{AddressShares, Clock};
 
 use super::reply::Reply;
-use super::{Answer, Body, Patience, Routes, serve};
+use super::{Answer, Body, Clients, Patience, Routes, serve};
+use crate::connection_log::{ConnectionLog, LogConnections};
 use crate::limits::{HTTP_BODY_TIMEOUT, HTTP_LIFE, HTTP_REQUESTS_MAX, SOCKET_SLOTS_MAX};
+use crate::proxy::ProxyOptions;
+use crate::socket::SocketOptions;
 use crate::socket_slots::SocketSlots;
 use crate::stream::Stream;
 
@@ -36,6 +40,18 @@ impl Routes for Echo {
     }
 }
 
+fn options() -> SocketOptions {
+    SocketOptions {
+        message_bytes_max: 1000,
+        outbox_bytes_max: 1000,
+        clock: Clock::start(),
+        counters: Arc::default(),
+        slots: SocketSlots::default(),
+        addresses: AddressShares::new(1),
+        log: ConnectionLog::new(LogConnections::Off),
+    }
+}
+
 /// A client of a server that serves one connection.
 async fn connect() -> (TcpStream, Arc<Echo>) {
     connect_among(&SocketSlots::default()).await
@@ -50,7 +66,11 @@ async fn connect_among(slots: &SocketSlots) -> (TcpStream, Arc<Echo>) {
     let served = routes.clone();
     let patience = Patience { head: HEAD_TIMEOUT, keep_alive: KEEP_ALIVE };
     let mut slot = slots.acquire().expect("one is free");
-    tokio::spawn(async move { serve(Stream::Plain(stream), peer.ip(), &*served, patience, &mut slot).await.is_some() });
+    tokio::spawn(async move {
+        let (proxy, options) = (ProxyOptions::default(), options());
+        let clients = Clients::new(proxy.peer(peer.ip()), &proxy, &options);
+        serve(Stream::Plain(stream), &clients, &*served, patience, &mut slot).await.is_some()
+    });
     (client, routes)
 }
 

@@ -31,7 +31,7 @@ pub(super) async fn accept(
     hub: &Hub,
     origins: &[AllowedOrigin],
     request: &Request<()>,
-    peer: IpAddr,
+    client: IpAddr,
 ) -> Result<(Reply, Accepted), Reply> {
     let mut switching = plain_handshake(request)?;
     check_origin(hub, origins, request)?;
@@ -43,7 +43,7 @@ pub(super) async fn accept(
     }
     let refused = |refusal| Reply::refusal(ErrorCode::Overloaded, &format!("{refusal}; try again later"));
     let token = token(request.headers(), query);
-    let mut permit = hub.admit(peer, token.is_some()).map_err(refused)?;
+    let mut permit = hub.admit(client, token.is_some()).map_err(refused)?;
     let login = match &token {
         Some(token) => Some(hub.log_in(&mut permit, token).await.map_err(refused)?),
         None => None,

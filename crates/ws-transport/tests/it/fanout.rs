@@ -14,7 +14,7 @@ use ws_core::{
     Access, Actions, Auth, ChannelOptions, Count, Heartbeat, Hub, HubOptions, Limits, MemoryEngine, MemoryLimits,
     Namespaces, OnLag,
 };
-use ws_transport::{DrainOptions, Drained, LogConnections, Transport, TransportOptions};
+use ws_transport::{DrainOptions, Drained, LogConnections, ProxyOptions, Transport, TransportOptions};
 
 use crate::fixture::{Files, MIB, Socket, Trust, within};
 
@@ -58,6 +58,8 @@ fn serve(write_timeout: Duration) -> Server {
     let options = TransportOptions {
         allowed_origins: Vec::new(),
         handshake_timeout: Duration::from_secs(10),
+        proxy: ProxyOptions::default(),
+        metrics_addr: None,
         keep_alive: Duration::from_secs(75),
         sockets_per_ip_max: 0,
         tls: Some(files.load()),
@@ -67,7 +69,7 @@ fn serve(write_timeout: Duration) -> Server {
         log_lines_dropped: &LINES_DROPPED,
         drain: DrainOptions { grace: Duration::from_secs(20), reconnect_spread: Duration::from_secs(1) },
     };
-    let transport = Transport::bind(&[SocketAddr::from(([127, 0, 0, 1], 0))], hub(write_timeout), options);
+    let transport = Transport::bind(&[SocketAddr::from(([127, 0, 0, 1], 0)).into()], hub(write_timeout), options);
     let transport = transport.expect("port 0");
     let addr = transport.local_addrs()[0];
     let (shutdown, asked) = oneshot::channel();

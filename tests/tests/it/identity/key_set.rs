@@ -162,7 +162,7 @@ async fn tokens_with_made_up_keys_are_refused_and_cost_few_fetches() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_key_set_the_server_does_not_start() {
     let start = async |provider: &Provider| {
-        let mut config = Config { addr: vec![SocketAddr::from(([127, 0, 0, 1], 0))], ..Config::default() };
+        let mut config = Config { addr: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()], ..Config::default() };
         provider.configure(&mut config);
         match App::bind(&config).await {
             Err(StartError::KeySet { error, .. }) => error.to_string(),

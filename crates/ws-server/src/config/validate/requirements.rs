@@ -1,5 +1,9 @@
 //! Checks whether the keys that a value needs are set.
 
+use std::net::SocketAddr;
+
+use ws_transport::ListenAddr;
+
 use crate::config::access_keys::{access_keys, needs_token};
 use crate::config::channels::Access;
 use crate::config::error::{ConfigError, any_invalid};
@@ -14,6 +18,7 @@ pub(crate) fn validate_requirements(loaded: &Loaded, mistakes: &[ConfigError]) -
     found.extend(sqlite_without_type(loaded, mistakes));
     found.extend(burst_without_rate(loaded, mistakes));
     found.extend(address_twice(loaded));
+    found.extend(metrics_at_addr(loaded, mistakes));
     found.extend(any_audience(loaded, mistakes));
     let is_invalid = mistakes.iter().any(|mistake| mistake.key.is_empty() || mistake.key.starts_with("auth."));
     if !loaded.config.auth.has_keys() && !is_invalid {
@@ -54,19 +59,35 @@ fn burst_without_rate(loaded: &Loaded, mistakes: &[ConfigError]) -> Option<Confi
 }
 
 /// A socket on all addresses of a port leaves none for another socket.
+fn covers(all: &SocketAddr, one: &SocketAddr) -> bool {
+    let is_covered = all.is_ipv4() == one.is_ipv4() || all.is_ipv6();
+    all.ip().is_unspecified() && is_covered && all.port() == one.port() && all.port() != 0
+}
+
 fn address_twice(loaded: &Loaded) -> Option<ConfigError> {
-    let addrs = &loaded.config.addr;
-    let covers = |all: &std::net::SocketAddr, one: &std::net::SocketAddr| {
-        all.ip().is_unspecified()
-            && all != one
-            && (all.is_ipv4() == one.is_ipv4() || all.is_ipv6())
-            && all.port() == one.port()
-    };
+    let addrs: Vec<_> = loaded.config.addr.iter().filter_map(ListenAddr::tcp).collect();
     let pairs = addrs.iter().flat_map(|all| addrs.iter().map(move |one| (all, one)));
-    let (all, one) = pairs.into_iter().find(|(all, one)| all.port() != 0 && covers(all, one))?;
+    let (all, one) = pairs.into_iter().find(|(all, one)| all != one && covers(all, one))?;
     let found = format!("{one} as well as {all}, which includes it");
     let hint = if all.is_ipv4() == one.is_ipv4() { "" } else { "[::] covers IPv4 already" };
     Some(mistake_at(loaded, KeyName::new("", "addr"), found, "one of the two", hint))
+}
+
+/// What is served at `metrics.addr` cannot be served elsewhere.
+fn metrics_at_addr(loaded: &Loaded, mistakes: &[ConfigError]) -> Option<ConfigError> {
+    let names = [KeyName::new("", "addr"), KeyName::new("metrics", "addr")];
+    let metrics = loaded.config.metrics.addr.as_ref().filter(|_| !any_invalid(mistakes, &names))?;
+    let is_taken = |addr: &&ListenAddr| match (addr.tcp(), metrics.tcp()) {
+        (Some(addr), Some(metrics)) => {
+            addr == metrics && addr.port() != 0 || covers(&addr, &metrics) || covers(&metrics, &addr)
+        }
+        _ => *addr == metrics,
+    };
+    let taken = loaded.config.addr.iter().find(is_taken)?;
+    let found = format!("{metrics}, while addr has {taken}");
+    let hint = "metrics.addr serves nothing but metrics; leave it empty to have them at addr";
+    let [_, name] = names;
+    Some(mistake_at(loaded, name, found, "an address of its own", hint))
 }
 
 /// A provider issues tokens for many services. Only the audience says that a token is for this one.
@@ -152,6 +173,27 @@ mod tests {
         check(&[("ADDR", "127.0.0.1:80,0.0.0.0:81,[::]:82,[::1]:80")], &[]);
         check(&[("ADDR", "0.0.0.0:80,[::1]:80")], &[]);
         check(&[("ADDR", "127.0.0.1:0,0.0.0.0:0")], &[]);
+    }
+
+    #[test]
+    fn metrics_need_an_address_of_their_own() {
+        let line = |metrics: &str, addr: &str| {
+            format!(
+                "WS_SERVER__METRICS__ADDR: metrics.addr: found {metrics}, while addr has {addr} | allowed: an address of its \
+                 own | metrics.addr serves nothing but metrics; leave it empty to have them at addr"
+            )
+        };
+        for (metrics, addr) in [
+            ("0.0.0.0:3000", "0.0.0.0:3000"),
+            ("127.0.0.1:80", "0.0.0.0:80"),
+            ("[::]:80", "[::1]:80"),
+            ("unix:a", "unix:a"),
+        ] {
+            check(&[("METRICS__ADDR", metrics), ("ADDR", addr)], &[&line(metrics, addr)]);
+        }
+        check(&[("METRICS__ADDR", "127.0.0.1:3000")], &[&line("127.0.0.1:3000", "0.0.0.0:3000")]);
+        check(&[("METRICS__ADDR", "127.0.0.1:9300")], &[]);
+        check(&[("METRICS__ADDR", "127.0.0.1:0"), ("ADDR", "127.0.0.1:0")], &[]);
     }
 
     #[test]

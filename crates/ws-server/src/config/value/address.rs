@@ -1,8 +1,10 @@
-//! Addresses to listen on: `IP:PORT` or `localhost:PORT`, one or several.
+//! Addresses to listen on: `IP:PORT`, `localhost:PORT` or `unix:PATH`, one or several.
 //!
 //! Names other than `localhost` are not looked up: what a server binds should not depend on a resolver.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use ws_transport::ListenAddr;
 
 use super::setting::{InvalidValue, Setting, Typed};
 
@@ -10,15 +12,35 @@ use super::setting::{InvalidValue, Setting, Typed};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Addresses;
 
-impl Setting for Vec<SocketAddr> {
+/// One address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address;
+
+impl Setting for ListenAddr {
+    type Rule = Address;
+
+    fn read(_: &Address, typed: &Typed) -> Result<Self, InvalidValue> {
+        let text = typed.text().ok_or_else(|| no_text(typed))?;
+        parse(text).map_err(|hint| typed.invalid_because(hint))
+    }
+
+    fn show(&self, _: &Address) -> String {
+        toml::Value::String(self.to_string()).to_string()
+    }
+
+    fn allowed(_: &Address) -> String {
+        "IP:PORT, [IPv6]:PORT, localhost:PORT (which is 127.0.0.1) or unix:PATH".to_owned()
+    }
+}
+
+impl Setting for Vec<ListenAddr> {
     type Rule = Addresses;
 
     fn read(_: &Addresses, typed: &Typed) -> Result<Self, InvalidValue> {
         let mut list = Self::new();
         for item in typed.items() {
-            let text = item.text().ok_or_else(|| no_text(&item))?;
-            let addr = parse(text).map_err(|hint| item.invalid_because(hint))?;
-            if addr.port() != 0 && list.contains(&addr) {
+            let addr = ListenAddr::read(&Address, &item)?;
+            if addr.tcp().is_none_or(|addr| addr.port() != 0) && list.contains(&addr) {
                 return Err(item.invalid_because(format!("{addr} is listed twice")));
             }
             list.push(addr);
@@ -27,12 +49,12 @@ impl Setting for Vec<SocketAddr> {
     }
 
     fn show(&self, _: &Addresses) -> String {
-        let quoted: Vec<_> = self.iter().map(|addr| format!("\"{addr}\"")).collect();
+        let quoted: Vec<_> = self.iter().map(|addr| addr.show(&Address)).collect();
         format!("[{}]", quoted.join(", "))
     }
 
     fn allowed(_: &Addresses) -> String {
-        "IP:PORT, [IPv6]:PORT or localhost:PORT (which is 127.0.0.1), or several of them".to_owned()
+        format!("{}, or several of them", ListenAddr::allowed(&Address))
     }
 }
 
@@ -50,9 +72,19 @@ fn no_text(item: &Typed) -> InvalidValue {
 }
 
 /// The error is a hint: what to write instead.
-fn parse(text: &str) -> Result<SocketAddr, String> {
+fn parse(text: &str) -> Result<ListenAddr, String> {
+    match ListenAddr::unix(text) {
+        Some(addr) => addr.map_err(|error| format!("no socket can have this path: {error}")),
+        None => parse_tcp(text).map(ListenAddr::Tcp),
+    }
+}
+
+fn parse_tcp(text: &str) -> Result<SocketAddr, String> {
     if let Ok(addr) = text.parse() {
         return if lacks_zone(addr) { Err(format!("a link-local address needs its zone: {ZONE}")) } else { Ok(addr) };
+    }
+    if text.starts_with('/') {
+        return Err(format!("a Unix socket is unix:{text}"));
     }
     if text.contains(',') {
         return Err("several addresses are a list: [\"…\", \"…\"]".to_owned());
@@ -89,7 +121,7 @@ mod tests {
     /// `Ok`: the value as it is shown again. `Err`: the hint.
     #[track_caller]
     fn check(typed: &Typed, expect: Result<&str, &str>) {
-        let shown = Vec::<SocketAddr>::read(&Addresses, typed).map(|value| value.show(&Addresses));
+        let shown = Vec::<ListenAddr>::read(&Addresses, typed).map(|value| value.show(&Addresses));
         let shown = shown.map_err(|wrong| wrong.hint.unwrap_or_default());
         assert_eq!(shown.as_deref().map_err(String::as_str), expect, "{typed}");
     }
@@ -104,12 +136,17 @@ mod tests {
         check(&bare("[::]:0"), Ok("[\"[::]:0\"]"));
         check(&bare("localhost:80"), Ok("[\"127.0.0.1:80\"]"));
         check(&bare("127.0.0.1:0, 127.0.0.1:0"), Ok("[\"127.0.0.1:0\", \"127.0.0.1:0\"]"));
+        check(&bare("unix:/run/ws.sock,[::1]:80"), Ok("[\"unix:/run/ws.sock\", \"[::1]:80\"]"));
+        check(&bare("unix:a \\b"), Ok("['unix:a \\b']"));
         check(&Typed::List(vec![bare("1.2.3.4:1"), bare("1.2.3.4:2")]), Ok("[\"1.2.3.4:1\", \"1.2.3.4:2\"]"));
     }
 
     #[test]
     fn hints() {
         check(&bare("localhost:1,127.0.0.1:1"), Err("127.0.0.1:1 is listed twice"));
+        check(&bare("unix:a,unix:a"), Err("unix:a is listed twice"));
+        check(&bare("unix:"), Err("no socket can have this path: the path is missing"));
+        check(&bare("/run/ws.sock"), Err("a Unix socket is unix:/run/ws.sock"));
         check(&bare(":80"), Err("the address is missing: 0.0.0.0:80 (all of IPv4), [::]:80 or 127.0.0.1:80"));
         check(&bare("80"), Err("the address is missing: 0.0.0.0:80 (all of IPv4), [::]:80 or 127.0.0.1:80"));
         check(&bare("*:80"), Err("all addresses are 0.0.0.0:80 (IPv4) or [::]:80"));

@@ -5,6 +5,7 @@
 mod address;
 mod choice;
 mod modes;
+mod network;
 mod number;
 mod optional;
 mod origin;
@@ -15,9 +16,10 @@ mod text;
 mod time;
 mod url;
 
-pub(crate) use address::Addresses;
+pub(crate) use address::{Address, Addresses};
 pub(crate) use choice::{Choice, words};
 pub(crate) use modes::modes;
+pub(crate) use network::Networks;
 pub(crate) use number::{GIB, KIB, MIB, bytes, count};
 pub(crate) use origin::Origins;
 pub(crate) use setting::{InvalidValue, Setting, Typed};
