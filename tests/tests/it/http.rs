@@ -397,6 +397,31 @@ async fn the_refusal_of_a_large_request_arrives() {
     assert_eq!((cut.status, &*cut.error_code()), (400, "malformed"));
 }
 
+/// A client that asks before it sends a body is told to go on, or why not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_announced_is_wanted_or_refused() {
+    let server = Server::start().await;
+    let expecting = |method: &str, path: &str, length: &str| {
+        raw::request(method, path, &[("Expect", "100-continue"), ("Content-Length", length)])
+    };
+    for (method, path, length, status) in [
+        ("POST", "/health", "5", 405),
+        ("POST", "/nothing", "5", 404),
+        ("GET", "/health", "999999", 413),
+        ("GET", "/ws", "5", 426),
+    ] {
+        let mut raw = Raw::connect(server.addr()).await;
+        raw.write(expecting(method, path, length).as_bytes()).await;
+        assert_eq!(raw.response(true).await.status, status, "{method} {path}: without 100 before it");
+        assert!(raw.rest().await.is_empty(), "{method} {path}: a body would be taken for a request");
+    }
+    let mut raw = Raw::connect(server.addr()).await;
+    raw.write(expecting("GET", "/health", "5").as_bytes()).await;
+    assert_eq!(raw.response(false).await.status, 100);
+    raw.write(b"hello").await;
+    assert_eq!(raw.response(true).await.status, 200);
+}
+
 /// RFC 9112, section 3.2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_has_one_host_and_a_valid_one() {

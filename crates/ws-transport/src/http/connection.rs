@@ -68,7 +68,10 @@ pub(crate) async fn serve<R: Routes>(
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "http connection ended"),
         // Another socket waits for what this one holds.
-        Err(Over::Evicted) => return None,
+        Err(Over::Evicted) => {
+            tracing::debug!(peer = %clients.peer(), "http connection ended: it was idle, and all sockets were taken");
+            return None;
+        }
         Err(Over::Late) => tracing::debug!("http connection ended: nothing came in time"),
     }
     match upgrade.into_inner().filter(|_| matches!(end, Ok(Ok(())))) {
