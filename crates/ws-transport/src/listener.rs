@@ -60,8 +60,8 @@ impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
     pub(crate) async fn accept(self, listener: Arc<Bound>) {
         loop {
             match listener.accept().await {
-                Ok((stream, address)) => {
-                    let peer = self.proxy.peer(address);
+                Ok((stream, peer)) => {
+                    let peer = self.proxy.peer(peer);
                     if let Err(refusal) = self.take(stream, peer) {
                         self.options.refuse(peer.address, refusal);
                         // Whoever fills the backlog with such sockets must not keep this thread from the others' work.
@@ -76,32 +76,29 @@ impl<R: Routes, O: OpenEndpoint<R::Upgrade>> Server<R, O> {
         }
     }
 
-    /// Begins to serve a socket, if there is room for it. A proxy has no share of the sockets. Its clients have, once it
-    /// has named them.
+    /// Begins to serve a socket, if there is room for it.
     fn take(&self, stream: Stream, peer: Peer) -> Result<(), Refusal> {
-        let share = || self.options.addresses.enter(peer.address).ok_or(Refusal::AddressSockets);
-        let share = if peer.is_trusted { None } else { Some(share()?) };
+        let share = self.share(peer)?;
         let slot = self.options.slots.acquire().ok_or(Refusal::Sockets)?;
         tokio::spawn(self.clone().serve(stream, peer, slot, share));
         Ok(())
     }
 
-    /// `None`: the peer has as many sockets as it may.
-    fn share(&self, peer: Peer) -> Option<Share> {
-        let share = self.options.addresses.enter(peer.address);
-        if share.is_none() {
-            self.options.refuse(peer.address, Refusal::AddressSockets);
+    /// A proxy has no share of the sockets. Its clients have, once it has named them.
+    fn share(&self, peer: Peer) -> Result<Option<Share>, Refusal> {
+        match peer.is_trusted {
+            true => Ok(None),
+            false => self.options.addresses.enter(peer.address).ok_or(Refusal::AddressSockets).map(Some),
         }
-        share
     }
 
     /// Ends with the handshake. The WebSocket gets a task of its own, which does not carry the memory of this one.
     async fn serve(self, mut stream: Stream, peer: Peer, mut slot: SocketSlot, mut share: Option<Share>) {
         let Some(named) = self.named(&mut stream, peer).await else { return };
-        if peer.is_trusted && !named.is_trusted {
+        if peer.is_trusted {
             share = match self.share(named) {
-                Some(share) => Some(share),
-                None => return,
+                Ok(share) => share,
+                Err(refusal) => return self.options.refuse(named.address, refusal),
             };
         }
         let Some(stream) = self.encrypted(stream).await else { return };

@@ -27,6 +27,11 @@ impl<'a> Clients<'a> {
         Clients { peer, proxy, sockets, share: Mutex::new(None) }
     }
 
+    /// The address at the other end, for the log.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer.address
+    }
+
     /// The client of a request. From here on, the connection counts as a socket of it.
     ///
     /// # Errors

@@ -69,7 +69,7 @@ pub(crate) async fn serve<R: Routes>(
         Ok(Err(error)) => tracing::debug!(%error, "http connection ended"),
         // Another socket waits for what this one holds.
         Err(Over::Evicted) => {
-            tracing::debug!("http connection ended: it was idle, and all sockets were taken");
+            tracing::debug!(peer = %clients.peer(), "http connection ended: it was idle, and all sockets were taken");
             return None;
         }
         Err(Over::Late) => tracing::debug!("http connection ended: nothing came in time"),
