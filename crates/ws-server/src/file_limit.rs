@@ -13,12 +13,18 @@ pub fn raise() {
     }
 }
 
+/// The hard limit, and how many connections fit in it.
+#[must_use]
+pub fn current() -> (u64, u64) {
+    let limit = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(u64::MAX, |(_, hard)| hard);
+    (limit, room(limit))
+}
+
 /// A mistake if the limit leaves no room for a connection; a warning if it is too low for `connections_max`. Then the
 /// server runs, and connections over the limit wait to be accepted.
 #[must_use]
 pub fn check(config: &Config) -> (Option<Mistake>, Option<Warning>) {
-    let limit = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(u64::MAX, |(_, hard)| hard);
-    judge(limit, config.limits.connections_max)
+    judge(current().0, config.limits.connections_max)
 }
 
 fn judge(limit: u64, connections_max: usize) -> (Option<Mistake>, Option<Warning>) {
