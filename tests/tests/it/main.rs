@@ -5,6 +5,7 @@
 
 mod browser;
 mod channels;
+mod doctor;
 mod documents;
 mod drain;
 mod durable;
