@@ -37,11 +37,16 @@ impl Process {
 
     /// The same at a given address, which must be free.
     pub async fn start_at(addr: SocketAddr, program: &str, variables: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command.env("RUST_LOG", "info").envs(variables.iter().copied());
+        Self::run(command, addr).await
+    }
+
+    /// The same for a command that executes the server in the end, with the arguments that it is given here.
+    pub async fn run(mut command: Command, addr: SocketAddr) -> Self {
+        let mut child = command
             .args(["--addr", &addr.to_string(), "--log-format", "json"])
             .env_remove("WEBSOCKET_ADDR")
-            .env("RUST_LOG", "info")
-            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -11,8 +11,10 @@ use std::process::Command;
 pub type Find = fn() -> Option<PathBuf>;
 
 /// All programs: the name in `cfg(found = "…")`, and the function that finds it.
-pub const PROGRAMS: [(&str, Find); 5] = [
+pub const PROGRAMS: [(&str, Find); 7] = [
     ("chromium", chromium),
+    ("chroot", chroot),
+    ("debootstrap", || program(&["debootstrap"], &["--version"]).filter(|_| chroot().is_some())),
     ("node", node),
     ("prlimit", || program(&["prlimit"], &["--version"])),
     ("python", python),
@@ -41,6 +43,11 @@ pub fn chromium() -> Option<PathBuf> {
         .iter()
         .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
         .find(|program| program.is_file())
+}
+
+/// chroot, where this process may use it.
+fn chroot() -> Option<PathBuf> {
+    program(&["chroot"], &["/", "true"])
 }
 
 /// Node.js, with the packages that `npm ci` installs.

@@ -22,6 +22,7 @@ mod identity;
 mod leak;
 mod limits;
 mod logs;
+mod package;
 mod recovery;
 mod seed;
 mod slow;

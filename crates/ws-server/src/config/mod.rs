@@ -24,6 +24,7 @@ mod sections;
 mod show;
 mod source;
 mod table;
+mod template;
 mod validate;
 mod value;
 mod warnings;
@@ -39,6 +40,7 @@ pub use sections::{
 };
 pub use show::reference;
 pub use source::{Source, Sources};
+pub use template::template;
 pub use value::{Secret, SecureUrl, duration};
 pub use warnings::Warning;
 
