@@ -12,8 +12,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::channel::Kind;
 use crate::engine::Engine;
+use crate::kind::Kind;
 use crate::limits::{ENGINE_WOKEN_BYTES_MAX, Limits, MESSAGE_ENVELOPE_BYTES};
 use crate::room::ByteRoom;
 use crate::waiter::{Room, Waiters};

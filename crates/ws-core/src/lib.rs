@@ -13,55 +13,62 @@
 //! Deliberately absent: sockets (addresses of peers are values here), files, HTTP, WebSocket parsing, databases, making
 //! and checking tokens (an [`Authenticator`] is passed in), and wall-clock time outside `clock`.
 
-// In reading order, from the top down. No files import each other in a cycle; a test checks that.
+// In reading order, from the top down. What stands between two comments is one floor: it may import what stands below
+// it, and nothing above or beside it. Tests check that, and that no files import each other in a cycle.
 
+// The handle, and operations for callers without a connection.
+mod hub;
 // Requests of a connection, and their answers.
 mod session;
-// A connection's cursors in channels: how they start and end.
-mod subscription;
-// The task of each shard that writes to its connections.
+// How a connection's cursors in channels start, and the task of each shard that writes what they read.
 mod fanout;
-// The handle, and the state behind it.
-mod hub;
+mod subscription;
+// What all of these share: connections with their subscriptions, channels by name, publishing.
+mod state;
 // One channel: its log, its readers, its presence.
 mod channel;
 // Back-pressure on publishers.
 mod gate;
-// One connection: its outlet and outbox.
+// One connection, with its outlet and outbox; engines, which keep publications.
 mod connection;
+pub mod engine;
+// What is counted.
+mod counters;
 // Rights, identities, quotas.
 mod access;
-// Engines, which keep publications.
-pub mod engine;
-
+// What is configured per namespace.
+mod options;
+// Concurrent maps; bounds in bytes, with those that wait for room.
+mod registry;
+mod room;
 // Small parts that know nothing about the others.
 mod budget;
 mod clock;
-mod counters;
 mod drain;
 pub mod frame;
 mod heartbeat;
-mod limits;
+mod kind;
 mod log_limit;
-mod options;
 mod rate;
-mod registry;
-mod room;
+mod retention;
 mod run;
 mod supervisor;
-mod sync;
 mod waiter;
+// Below everything.
+mod limits;
+mod sync;
 
 pub use access::{Auth, Authenticator, Claims, Grants, Identity, Patterns, Refusal, TokenError};
 pub use clock::Clock;
 pub use connection::{Attention, Connection, Outlet};
 pub use counters::{Count, Counters};
-pub use engine::{Engine, MemoryEngine, MemoryLimits};
+pub use engine::Engine;
+pub use engine::memory::{MemoryEngine, MemoryLimits};
 pub use heartbeat::{Heartbeat, HeartbeatMode};
-pub use hub::{Hub, HubOptions, Membership, Permit};
+pub use hub::Hub;
 pub use limits::Limits;
 pub use log_limit::LogLimit;
 pub use options::{Access, Actions, ChannelOptions, Namespaces, OnLag};
 pub use session::{Flow, Session};
-pub use subscription::PresenceInfo;
+pub use state::{HubOptions, Membership, Permit, PresenceInfo};
 pub use supervisor::{Guard, Supervisor};

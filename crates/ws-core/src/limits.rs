@@ -146,4 +146,4 @@ pub(crate) const REGISTRY_SPARE_MIN: usize = 64;
 pub(crate) const MEMORY_ENTRY_BYTES: usize = 96;
 
 /// Time between two runs of the memory engine's expiry.
-pub(crate) const MEMORY_UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const MEMORY_MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::Retention;
+use crate::retention::Retention;
 
 /// The options of the channels of one namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]

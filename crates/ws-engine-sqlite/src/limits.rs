@@ -27,24 +27,24 @@ pub(crate) const STREAMS_PARTS: usize = 64;
 /// Publications of one channel that are deleted with a batch, in addition to as many as it has added.
 pub(crate) const TRIM_ROWS: u64 = 64;
 
-/// Publications that one step of the upkeep deletes at most, over all channels.
-pub(crate) const UPKEEP_ROWS: u64 = 2_000;
+/// Publications that one step of maintenance deletes at most, over all channels.
+pub(crate) const MAINTENANCE_ROWS: u64 = 2_000;
 
-/// Channels that one step of the upkeep visits.
-pub(crate) const UPKEEP_CHANNELS: u64 = 2_000;
+/// Channels that one step of maintenance visits.
+pub(crate) const MAINTENANCE_CHANNELS: u64 = 2_000;
 
 /// Channels that are considered for forgetting in addition to the excess, because some may have subscribers.
-pub(crate) const UPKEEP_SPARE_CHANNELS: u64 = 64;
+pub(crate) const MAINTENANCE_SPARE_CHANNELS: u64 = 64;
 
-/// Time after which a step of the upkeep starts nothing more.
-pub(crate) const UPKEEP_STEP: Duration = Duration::from_millis(10);
+/// Time after which a step of maintenance starts nothing more.
+pub(crate) const MAINTENANCE_STEP: Duration = Duration::from_millis(10);
 
-/// Time between two steps of the upkeep: while there is more to do, as long as the last step took, up to the first;
+/// Time between two steps of maintenance: while there is more to do, as long as the last step took, up to the first;
 /// otherwise the second.
-pub(crate) const UPKEEP_PAUSE_MAX: Duration = Duration::from_millis(20);
-pub(crate) const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const MAINTENANCE_PAUSE_MAX: Duration = Duration::from_millis(20);
+pub(crate) const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Steps of the upkeep between two counts of the idle channels.
+/// Steps of maintenance between two counts of the idle channels.
 pub(crate) const IDLE_COUNT_STEPS: u32 = 60;
 
 /// Time that a connection waits for a lock of another program.

@@ -19,7 +19,7 @@ pub(crate) struct Stream {
     /// Shared with the registry.
     name: Arc<str>,
     /// Subscribers on this node.
-    interests: AtomicU32,
+    subscribers: AtomicU32,
     /// It was looked up since it was last considered for eviction.
     used: AtomicBool,
     /// Its index in the order of its part; used under that part's lock.
@@ -64,7 +64,7 @@ impl Stream {
     }
 
     pub(crate) fn is_followed(&self) -> bool {
-        self.interests.load(Ordering::Acquire) > 0
+        self.subscribers.load(Ordering::Acquire) > 0
     }
 
     /// The state, if nobody holds it, and the sink is not being told anything.
@@ -131,7 +131,7 @@ impl Streams {
         let stream = known.get(name);
         let change = |n: u32| Some(if interested { n + 1 } else { n.saturating_sub(1) });
         // The closure always gives a number.
-        let _ = stream.interests.fetch_update(Ordering::AcqRel, Ordering::Acquire, change);
+        let _ = stream.subscribers.fetch_update(Ordering::AcqRel, Ordering::Acquire, change);
         drop(stream);
         if !interested {
             known.make_room();
@@ -165,7 +165,7 @@ impl Known {
         let name: Arc<str> = name.into();
         let stream = Arc::new(Stream {
             name: name.clone(),
-            interests: AtomicU32::new(0),
+            subscribers: AtomicU32::new(0),
             used: AtomicBool::new(false),
             at: AtomicUsize::new(self.order.len()),
             telling: Mutex::default(),

@@ -70,6 +70,7 @@ pub mod publication;
 mod raw;
 #[cfg(feature = "schema")]
 pub mod schema;
+mod sender;
 mod server;
 
 pub use action::Action;

@@ -33,7 +33,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::event::Sender;
+use crate::sender::Sender;
 
 /// Labels that a publisher gives a publication.
 pub type Tags<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;

@@ -9,6 +9,8 @@
 
 mod asyncapi;
 mod catalogue;
+mod close_codes;
+mod info;
 mod openapi;
 
 use serde_json::{Value, json};
@@ -16,8 +18,8 @@ use serde_json::{Value, json};
 pub use asyncapi::asyncapi;
 pub use openapi::openapi;
 
-use crate::close::CloseCode;
 use catalogue::Catalogue;
+use close_codes::close_codes;
 
 /// JSON Schema (draft 2020-12) of every frame. Any frame matches the whole document; frames of one direction match
 /// `#/$defs/ClientMessage` or `#/$defs/ServerMessage`, and each kind of frame has its own definition. The annotation
@@ -36,32 +38,10 @@ pub fn protocol() -> Value {
     })
 }
 
-fn close_codes() -> Vec<Value> {
-    let entry = |code: &CloseCode| {
-        json!({
-            "code": code.as_u16(),
-            "meaning": code.meaning(),
-            "reason": code.reason(),
-            "reconnect": code.should_reconnect(),
-        })
-    };
-    CloseCode::ALL.iter().map(entry).collect()
-}
-
-/// The `info` object of the documents.
-fn info(title: &str, description: &str) -> Value {
-    json!({
-        "title": title,
-        "version": env!("CARGO_PKG_VERSION"),
-        "description": description,
-        "license": { "name": "MIT", "url": "https://opensource.org/license/mit" },
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{action, error::ErrorCode, event};
+    use crate::{action, close::CloseCode, error::ErrorCode, event};
 
     /// Everything that `look` finds in `value` and below.
     fn collect<'a, T>(value: &'a Value, look: &impl Fn(&'a Value) -> Option<T>, found: &mut Vec<T>) {

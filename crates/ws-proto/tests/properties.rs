@@ -1,4 +1,4 @@
-//! What holds for any input, of a frame that strangers send.
+//! What holds for any input, of a frame that anybody may send.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ws_auth::{Key, KeyError, Verifier, VerifierOptions};
 
-use crate::config::{AuthKey, Config, Mistake, Source};
+use crate::config::{AuthKey, Config, ConfigError, Source};
 
 /// Longest file with a key, in bytes.
 const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -18,7 +18,7 @@ pub(crate) const ANY: &str = "*";
 ///
 /// # Errors
 /// All mistakes: files that cannot be read, and contents that are not keys.
-pub fn keys(config: &Config) -> Result<Vec<Key>, Vec<Mistake>> {
+pub fn keys(config: &Config) -> Result<Vec<Key>, Vec<ConfigError>> {
     let read = config.auth.keys.iter().enumerate().map(|(number, key)| key_of(number, key));
     let (keys, mistakes): (Vec<_>, Vec<_>) = read.partition(Result::is_ok);
     if mistakes.is_empty() {
@@ -40,11 +40,11 @@ pub fn verifier(config: &Config, keys: Vec<Key>) -> Option<Arc<Verifier>> {
     Some(Arc::new(Verifier::new(VerifierOptions { keys, audience, issuer, leeway: auth.leeway })))
 }
 
-fn key_of(number: usize, key: &AuthKey) -> Result<Key, Box<Mistake>> {
+fn key_of(number: usize, key: &AuthKey) -> Result<Key, Box<ConfigError>> {
     let (algorithm, kid) = (key.algorithm, key.kid.clone());
     let mistake = |name: &str, found: String, allowed: &str| {
         let source = Source::Key(format!("auth.keys.{number}.{name}"));
-        Box::new(Mistake { source, key: String::new(), found, allowed: allowed.to_owned(), hint: None })
+        Box::new(ConfigError { source, key: String::new(), found, allowed: allowed.to_owned(), hint: None })
     };
     let file = |name: &str, path: &Path| {
         read(path).map_err(|why| mistake(name, format!("{path:?}, which {why}"), "a file with a key, of at most 64KiB"))

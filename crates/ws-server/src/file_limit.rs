@@ -1,6 +1,6 @@
 //! The limit of open files: every connection is one. Raised as far as the system allows.
 
-use crate::config::{Config, Mistake, Source, Warning};
+use crate::config::{Config, ConfigError, Source, Warning};
 
 /// Open files other than connections: listening sockets, the poller, standard streams, databases.
 const RESERVED: u64 = 64;
@@ -23,13 +23,13 @@ pub fn current() -> (u64, u64) {
 /// A mistake if the limit leaves no room for a connection; a warning if it is too low for `connections_max`. Then the
 /// server runs, and connections over the limit wait to be accepted.
 #[must_use]
-pub fn check(config: &Config) -> (Option<Mistake>, Option<Warning>) {
+pub fn check(config: &Config) -> (Option<ConfigError>, Option<Warning>) {
     judge(current().0, config.limits.connections_max)
 }
 
-fn judge(limit: u64, connections_max: usize) -> (Option<Mistake>, Option<Warning>) {
+fn judge(limit: u64, connections_max: usize) -> (Option<ConfigError>, Option<Warning>) {
     let room = room(limit);
-    let mistake = || Mistake {
+    let mistake = || ConfigError {
         source: Source::Key("limits.connections_max".to_owned()),
         key: String::new(),
         found: format!("a limit of {limit} open files, which leaves no room for a connection"),

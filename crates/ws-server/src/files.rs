@@ -4,12 +4,12 @@
 use ws_auth::Key;
 use ws_transport::{Tls, TlsFile};
 
-use crate::config::{AuthKey, Config, Mistake, Source, Warning};
+use crate::config::{AuthKey, Config, ConfigError, Source, Warning};
 use crate::{auth, file_limit};
 
 /// All mistakes in what it refers to.
 #[must_use]
-pub fn check(config: &Config) -> Vec<Mistake> {
+pub fn check(config: &Config) -> Vec<ConfigError> {
     let keys = auth::keys(config).map_or_else(|mistakes| mistakes, |keys| short_secrets(config, &keys));
     let files = config.tls.cert_file.as_ref().zip(config.tls.key_file.as_ref());
     let tls = files.map(|(cert_file, key_file)| Tls::check(cert_file, key_file)).unwrap_or_default();
@@ -19,7 +19,7 @@ pub fn check(config: &Config) -> Vec<Mistake> {
             TlsFile::Key => ("tls.key_file", "the private key of the certificate, in PEM"),
         };
         let (source, allowed) = (Source::Key(key.to_owned()), allowed.to_owned());
-        Mistake { source, key: String::new(), found: error.to_string(), allowed, hint: None }
+        ConfigError { source, key: String::new(), found: error.to_string(), allowed, hint: None }
     });
     keys.into_iter().chain(tls).chain(file_limit::check(config).0).collect()
 }
@@ -32,12 +32,12 @@ pub fn warnings(config: &Config) -> Option<Warning> {
 }
 
 /// Anyone who has seen a token can try secrets offline, as fast as their machines hash.
-fn short_secrets(config: &Config, keys: &[Key]) -> Vec<Mistake> {
+fn short_secrets(config: &Config, keys: &[Key]) -> Vec<ConfigError> {
     let short = keys.iter().enumerate().filter(|(_, key)| key.is_short());
     let mistake = |(number, _): (usize, &Key)| {
         let keys: &[AuthKey] = &config.auth.keys;
         let name = if keys[number].secret.is_some() { "secret" } else { "secret_file" };
-        Mistake {
+        ConfigError {
             source: Source::Key(format!("auth.keys.{number}.{name}")),
             key: String::new(),
             found: "a secret that can be guessed from a token".to_owned(),

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use clap::Parser;
 use ws_proto::PROTOCOL_VERSION;
 use ws_server::cli::{Cli, Command};
-use ws_server::config::{self, Loaded, Mistake, Sources, Warning};
+use ws_server::config::{self, ConfigError, Loaded, Sources, Warning};
 use ws_server::logging::{self, Filter};
 use ws_server::{app, database, doctor, file_limit, files, output, process, token};
 
@@ -94,7 +94,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 /// Reads everything that can be wrong before the start, and reports all mistakes together.
-fn read(sources: &Sources) -> Result<Read, Vec<Mistake>> {
+fn read(sources: &Sources) -> Result<Read, Vec<ConfigError>> {
     let (loaded, mut mistakes) = config::load_with(sources, files::check);
     match logging::filter(sources) {
         Ok((filter, of_filter)) if mistakes.is_empty() => {

@@ -3,7 +3,7 @@
 use tokio::task::JoinError;
 use ws_transport::{BindError, TlsError};
 
-use crate::config::{Mistake, report};
+use crate::config::{ConfigError, report};
 use crate::engine::EngineError;
 use crate::key_set::FetchError;
 
@@ -12,7 +12,7 @@ use crate::key_set::FetchError;
 pub enum StartError {
     /// Keys of `[[auth.keys]]` cannot be read. No port was bound.
     #[error("{}", report(.0).trim_end())]
-    Keys(Vec<Mistake>),
+    Keys(Vec<ConfigError>),
     /// The published key set cannot be fetched or used. No port was bound.
     #[error("the key set {url} {error}")]
     KeySet {

@@ -5,9 +5,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use ws_core::engine::{
-    Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, History, HistoryQuery, MemoryEngine, MemoryLimits,
-};
+use ws_core::engine::{Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, History, HistoryQuery};
+use ws_core::{MemoryEngine, MemoryLimits};
 use ws_proto::action::Ack;
 
 type Answer = Box<dyn FnOnce() + Send>;

@@ -1,6 +1,7 @@
 //! The rules of the repository: dependencies between crates, the layout, what the documents must name.
 
 mod circles;
+mod floors;
 mod imports;
 
 use std::fs;

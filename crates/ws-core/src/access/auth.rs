@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ws_proto::{ErrorBody, ErrorCode};
 
-use super::{Authenticator, Claims, TokenError};
+use super::identity::{Authenticator, Claims, TokenError};
 
 /// Why a token was rejected.
 #[derive(Debug)]

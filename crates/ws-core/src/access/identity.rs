@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::Grants;
+use super::grants::Grants;
 
 /// What is known about the user of a connection. A connection without one is anonymous.
 #[derive(Debug, Clone)]

@@ -11,8 +11,8 @@
 
 use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 
-use super::Identity;
-use super::{Grants, Patterns};
+use super::grants::{Grants, Patterns};
+use super::identity::Identity;
 use crate::options::Access;
 
 /// Something that access rules apply to.

@@ -8,7 +8,6 @@
 //! for one reader and for a hundred thousand.
 
 mod backlog;
-mod kind;
 mod log;
 mod presence;
 mod rounds;
@@ -20,12 +19,12 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 
 use self::backlog::Backlog;
-pub(crate) use self::kind::Kind;
 pub(crate) use self::presence::Presence;
 use self::shard_state::ShardStates;
 pub(crate) use self::shard_state::{LogPosition, Shards};
 use crate::engine::Epoch;
 use crate::gate::Gate;
+use crate::kind::Kind;
 use crate::options::ChannelOptions;
 use crate::registry::Named;
 use crate::room::ByteRoom;

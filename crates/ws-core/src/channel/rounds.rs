@@ -1,8 +1,9 @@
 //! What shards do with a channel: readers come and go, rounds end, and the log is trimmed.
 
 use super::shard_state::{LogPosition, NO_LOCAL, ShardState};
-use super::{Channel, Kind, State};
+use super::{Channel, State};
 use crate::gate::{Gate, LogBytes};
+use crate::kind::Kind;
 
 impl State {
     /// Counts a subscription whose reader will start in this shard.

@@ -6,21 +6,18 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
-mod memory;
-mod pending;
+pub(crate) mod memory;
+pub(crate) mod pending;
 pub mod time;
 
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::Duration;
 
 use uuid::Uuid;
 use ws_proto::action::Ack;
 
-pub use memory::{MemoryEngine, MemoryLimits};
-pub(crate) use pending::Pending;
-
+pub use crate::retention::Retention;
 use crate::supervisor::Supervisor;
 
 /// Takes the result of a call: within the call, or later, on any thread. It never blocks. A closed engine calls it too,
@@ -102,15 +99,6 @@ pub trait EngineSink: fmt::Debug + Send + Sync {
     fn retention(&self, _channel: &str) -> Option<Retention> {
         None
     }
-}
-
-/// How much of a channel is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
-    /// Publications; 0: none, and no offsets.
-    pub size: usize,
-    /// Their age; zero: any.
-    pub ttl: Duration,
 }
 
 /// A publication that is to be stored.

@@ -29,10 +29,9 @@ use self::state::Turn;
 use self::window::Window;
 use crate::channel::Channel;
 use crate::connection::Connection;
-use crate::hub::{Notice, Start};
 use crate::limits::{FANOUT_MARKS_PER_SLICE, FANOUT_SKIPS_PER_TURN, FANOUT_WRITES_PER_TURN};
 use crate::run::Cursor;
-use crate::subscription::Subscription;
+use crate::state::{Notice, Start, Subscription};
 
 impl Fanout {
     pub(crate) async fn run(mut self) {

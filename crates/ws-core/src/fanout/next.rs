@@ -11,14 +11,16 @@ use super::portion::{Note, Source};
 use super::queries::OpenQuery;
 use super::readers::{Member, Reader, ReaderCursor, State};
 use super::state::Fanout;
-use crate::channel::{Channel, Kind};
-use crate::engine::{History, Pending};
+use crate::channel::Channel;
+use crate::engine::History;
+use crate::engine::pending::Pending;
 use crate::frame::{self, Opcode};
-use crate::hub::{Notice, Shared};
+use crate::kind::Kind;
 use crate::limits::{FANOUT_LARGE_CHANNEL, FANOUT_WRITES_PER_TURN};
 use crate::options::OnLag;
 use crate::registry::Named;
 use crate::run::Cursor;
+use crate::state::{Notice, Shared};
 
 /// The result of looking for what a reader gets next.
 enum Step {

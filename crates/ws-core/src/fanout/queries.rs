@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::arena::Id;
 use super::readers::{Member, Reader, ReaderCursor, Ticket};
-use crate::engine::{History, Pending};
+use crate::engine::History;
+use crate::engine::pending::Pending;
 use crate::limits::{FANOUT_QUERIES_MAX, FANOUT_QUERIES_PER_MEMBER_MAX};
 
 /// The open queries of one shard, and the members that wait to ask.

@@ -11,9 +11,8 @@ use super::arena::{Arena, Id};
 use super::list::{Link, Linked, List};
 use crate::channel::{Channel, LogPosition};
 use crate::connection::Connection;
-use crate::hub::Start;
 use crate::run::Cursor;
-use crate::subscription::Subscription;
+use crate::state::{Start, Subscription};
 
 /// A place in the queue of members that have to ask the engine; 0: none.
 pub(super) type Ticket = u64;

@@ -11,7 +11,7 @@ use super::queries::Queries;
 use super::readers::{Reader, Readers};
 use super::window::Window;
 use crate::drain::DrainPlan;
-use crate::hub::Shared;
+use crate::state::Shared;
 
 /// The task of one shard, with everything that it alone owns.
 #[derive(Debug)]

@@ -12,10 +12,10 @@ use super::state::Fanout;
 use crate::connection::Connection;
 use crate::frame::{self, Opcode};
 use crate::heartbeat::{Beat, HeartbeatMode};
-use crate::hub::Shared;
 use crate::limits::{
     FANOUT_WRITES_PER_TURN, PRESENCE_COUNTS_INTERVAL, STALL_LOGGED_MIN, SWEEP_INTERVAL_MAX, SWEEP_INTERVAL_MIN,
 };
+use crate::state::Shared;
 
 impl Fanout {
     /// Announces a drain to every member that was not notified of it yet.

@@ -1,24 +1,7 @@
-//! The hub: its handle, admission, and publishing. The state behind the handle is in `shared`.
+//! The hub: its handle, and the operations for callers without a connection. The state behind it is in
+//! [`crate::state`].
 
-mod admission;
-mod error;
-mod history;
 mod operations;
-mod options;
-mod page;
-mod presence;
-mod publishing;
-mod shard;
-mod shared;
-
-pub use self::admission::{Membership, Permit};
-pub(crate) use self::error::{clip, unavailable};
-pub use self::options::HubOptions;
-pub(crate) use self::page::limit as page_limit;
-pub(crate) use self::presence::PresenceQuery;
-pub(crate) use self::publishing::{Draft, Publishing, check_msg_id, encoded};
-pub(crate) use self::shard::{Notice, Start};
-pub(crate) use self::shared::Shared;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,7 +12,6 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use ws_proto::{CloseCode, ErrorBody};
 
-use self::publishing::Sink;
 use crate::access::{Claims, Refusal};
 use crate::clock::Clock;
 use crate::counters::Counters;
@@ -38,6 +20,7 @@ use crate::engine::Engine;
 use crate::fanout::Fanout;
 use crate::heartbeat::Heartbeat;
 use crate::limits::Limits;
+use crate::state::{HubOptions, Notice, Permit, Shared, Sink};
 use crate::supervisor::Supervisor;
 
 /// A cheap handle on the hub. Its fan-out tasks, one per shard, end with the last handle.

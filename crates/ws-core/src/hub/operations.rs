@@ -12,10 +12,8 @@ use ws_proto::event::{BroadcastEvent, Sender};
 use ws_proto::{ChannelName, ErrorBody};
 
 use super::Hub;
-use super::presence::PresenceQuery;
-use super::publishing::{Draft, check_msg_id};
 use crate::limits::PUBLICATION_ENVELOPE_BYTES;
-use crate::subscription::PresenceInfo;
+use crate::state::{Draft, PresenceInfo, PresenceQuery, check_msg_id};
 use crate::waiter::Waiter;
 
 impl Hub {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::subscription_grant::SubscriptionGrant;
-use crate::engine::{History, Pending};
+use crate::engine::History;
+use crate::engine::pending::Pending;
 use crate::registry::Named;
-use crate::subscription::Subscription;
+use crate::state::Subscription;
 
 /// An attached subscription; see the module.
 #[derive(Debug)]

@@ -8,10 +8,11 @@ use ws_proto::{ErrorBody, ErrorCode};
 use super::attached::Attached;
 use super::state::Session;
 use super::subscription_grant::SubscriptionGrant;
-use crate::engine::{History, HistoryQuery, Pending};
-use crate::hub::unavailable;
+use crate::engine::pending::Pending;
+use crate::engine::{History, HistoryQuery};
 use crate::registry::Named;
-use crate::subscription::{StartAt, Subscription, needs_position};
+use crate::state::{Subscription, unavailable};
+use crate::subscription::{StartAt, needs_position};
 
 /// Asks the engine for the position, if it is needed.
 pub(super) fn attach(

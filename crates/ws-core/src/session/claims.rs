@@ -5,7 +5,8 @@ use ws_proto::Request;
 use super::held::Held;
 use super::state::{Session, Stop};
 use crate::access::{Auth, Claims, TokenRejection};
-use crate::engine::{Done, Pending};
+use crate::engine::Done;
+use crate::engine::pending::Pending;
 
 impl Session {
     /// Checks a token that came with a frame.

@@ -8,7 +8,7 @@ use super::held::{Held, HeldHistory};
 use super::state::{Ended, Session, Stop};
 use crate::access::{AccessCheck, Right};
 use crate::engine::{EngineError, History};
-use crate::hub::page_limit;
+use crate::state::page_limit;
 
 pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let payload = request.payload::<GetHistory<'_>>()?;

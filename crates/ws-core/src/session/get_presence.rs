@@ -6,7 +6,7 @@ use ws_proto::action::GetPresence;
 use super::answer::respond;
 use super::state::{Session, Stop};
 use crate::access::{AccessCheck, Right};
-use crate::hub::PresenceQuery;
+use crate::state::PresenceQuery;
 
 pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let payload = request.payload::<GetPresence<'_>>()?;

@@ -35,7 +35,8 @@ use ws_proto::publication::Tags;
 use ws_proto::{ErrorBody, OwnedRequest, OwnedRequestId};
 
 use super::attached::Attached;
-use crate::engine::{History, Pending};
+use crate::engine::History;
+use crate::engine::pending::Pending;
 use crate::options::ChannelOptions;
 use crate::subscription::StartAt;
 use crate::waiter::Waiter;

@@ -40,7 +40,7 @@ use self::held::Held;
 use self::state::{Ended, Stop, waker};
 pub use self::state::{Flow, Session};
 use self::unanswered::Answered;
-use crate::hub::clip;
+use crate::state::clip;
 
 impl Session {
     /// Whether [`go_on`](Self::go_on) has something to do or to wait for.

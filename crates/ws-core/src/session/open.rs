@@ -10,7 +10,7 @@ use super::authenticate::too_many;
 use super::state::Session;
 use crate::access::{Claims, Identity};
 use crate::connection::Connection;
-use crate::hub::{Permit, Shared};
+use crate::state::{Permit, Shared};
 
 impl Session {
     /// Opens the session of a connection that has completed its handshake. `login` is the result of
@@ -53,7 +53,7 @@ impl Session {
     }
 
     /// A session without a greeting, of a connection that has joined the hub.
-    pub fn new(membership: crate::Membership) -> Self {
+    pub fn new(membership: crate::state::Membership) -> Self {
         let now_ms = membership.shared().clock.now_ms();
         let has_to_authenticate = !membership.is_counted();
         let mut session = Session {

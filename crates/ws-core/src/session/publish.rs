@@ -9,7 +9,7 @@ use super::answer::respond;
 use super::held::{Held, HeldPublish};
 use super::state::{Ended, Session, Stop};
 use crate::access::{AccessCheck, Right};
-use crate::hub::{Draft, check_msg_id};
+use crate::state::{Draft, check_msg_id};
 use crate::waiter::Waiter;
 
 /// Submits the publication to the engine. If the engine answers within the call, so does this; otherwise

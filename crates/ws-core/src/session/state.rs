@@ -13,9 +13,10 @@ use super::unanswered::Unanswered;
 use crate::access::{AccessCheck, Grants, TokenRejection};
 use crate::budget::ErrorBudget;
 use crate::connection::Connection;
-use crate::engine::{Done, Engine, Pending};
-use crate::hub::Membership;
+use crate::engine::pending::Pending;
+use crate::engine::{Done, Engine};
 use crate::options::ChannelOptions;
+use crate::state::Membership;
 
 /// The protocol state of one connection.
 #[derive(Debug)]

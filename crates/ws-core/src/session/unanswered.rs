@@ -7,8 +7,8 @@ use std::task::Waker;
 use ws_proto::OwnedRequestId;
 
 use crate::engine::{Appended, EngineError};
-use crate::hub::Publishing;
 use crate::limits::PUBLICATIONS_UNANSWERED_MAX;
+use crate::state::Publishing;
 
 /// The unanswered publications of one connection. Before you wait, call [`pop`](Self::pop) until it returns `None`:
 /// then the first one's answer wakes the connection's task.

@@ -1,9 +1,7 @@
-//! Subscriptions: a connection's cursor in a channel, and how it starts and ends.
+//! How subscriptions, the cursors of connections in channels, start.
 
+mod start_at;
 mod subscribing;
-#[expect(clippy::module_inception, reason = "the thing itself, beside what is done with it")]
-mod subscription;
 
-pub use self::subscribing::PresenceInfo;
-pub(crate) use self::subscribing::{StartAt, client, needs_position};
-pub(crate) use self::subscription::{Subscription, Subscriptions};
+pub(crate) use self::start_at::StartAt;
+pub(crate) use self::subscribing::needs_position;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use ws_core::engine::{
-    Append, Appended, Done, Engine, EngineError, EngineSink, EngineStats, Epoch, History, HistoryQuery, MemoryEngine,
-    MemoryLimits, Publication, Retention, conformance,
+    Append, Appended, Done, Engine, EngineError, EngineSink, EngineStats, Epoch, History, HistoryQuery, Publication,
+    Retention, conformance,
 };
+use ws_core::{MemoryEngine, MemoryLimits};
 use ws_proto::action::Ack;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,11 +1,11 @@
 //! The writer: one thread, the only one that changes the database. It takes everything that has arrived, stores it in
 //! one transaction, and only then tells the sink and the publishers, in the order of the commit.
 //!
-//! Between batches, and when there is nothing to store, it does the upkeep in small steps.
+//! Between batches, and when there is nothing to store, it does maintenance in small steps.
 
 mod batch;
+mod maintenance;
 mod retention;
-mod upkeep;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,8 +15,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use ws_core::engine::EngineError;
 
 use self::batch::Batch;
-use self::upkeep::Upkeep;
-use crate::limits::{UPKEEP_STEP, WAL_PAGES, WAL_PAGES_MAX};
+use self::maintenance::Maintenance;
+use crate::limits::{MAINTENANCE_STEP, WAL_PAGES, WAL_PAGES_MAX};
 use crate::queue::{Command, Taken};
 use crate::shared::Shared;
 use crate::{database, rows, session};
@@ -26,7 +26,7 @@ use crate::{database, rows, session};
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     connection: Connection,
-    upkeep: Upkeep,
+    maintenance: Maintenance,
     /// The database could not be written at startup, so the start of the session still has to be noted.
     is_to_begin: bool,
     /// Pages in the write-ahead log at which the writer checkpoints it.
@@ -46,14 +46,14 @@ impl Writer {
             Ok(())
         }))?;
         trouble.iter().for_each(|error| drop(shared.health.write_failed(error)));
-        let (upkeep, is_to_begin) = (Upkeep::default(), trouble.is_some());
-        Ok(Writer { shared, connection, upkeep, is_to_begin, wal_pages_max: WAL_PAGES_MAX })
+        let (maintenance, is_to_begin) = (Maintenance::default(), trouble.is_some());
+        Ok(Writer { shared, connection, maintenance, is_to_begin, wal_pages_max: WAL_PAGES_MAX })
     }
 
     /// Stores what arrives until the queue is closed, and then empties the write-ahead log.
     pub(crate) fn run(&mut self) {
         loop {
-            match self.shared.queue.take(self.upkeep.pause()) {
+            match self.shared.queue.take(self.maintenance.pause()) {
                 Taken::Closed => break,
                 Taken::Nothing => {}
                 Taken::Batch { commands, freed } => {
@@ -64,7 +64,7 @@ impl Writer {
                 }
             }
             self.bound_log();
-            if self.upkeep.is_due() {
+            if self.maintenance.is_due() {
                 self.look_after();
             }
         }
@@ -121,21 +121,21 @@ impl Writer {
         Ok(())
     }
 
-    /// A step of the upkeep; while nothing can be stored, a retry.
+    /// A step of maintenance; while nothing can be stored, a retry.
     fn look_after(&mut self) {
         if self.shared.health.gone().is_err() {
-            return self.upkeep.rest();
+            return self.maintenance.rest();
         }
         let failing = self.shared.health.is_failing();
         let stepped = match failing {
             true => self.begin().and_then(|()| rows::touch(&self.connection)),
-            false => self.upkeep.step(&mut self.connection, &self.shared, Instant::now() + UPKEEP_STEP),
+            false => self.maintenance.step(&mut self.connection, &self.shared, Instant::now() + MAINTENANCE_STEP),
         };
         match stepped {
             Ok(()) if failing => self.shared.health.written(),
             Ok(()) => {}
             Err(error) => {
-                self.upkeep.rest();
+                self.maintenance.rest();
                 self.shared.health.write_failed(&error);
             }
         }

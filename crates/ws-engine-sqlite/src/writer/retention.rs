@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, Result};
 
-use crate::limits::UPKEEP_CHANNELS;
+use crate::limits::MAINTENANCE_CHANNELS;
 use crate::rows;
 use crate::shared::Shared;
 
@@ -24,7 +24,7 @@ impl Retentions {
     /// Visits some more channels, within a transaction: keep the result when it is committed.
     pub(super) fn next(self, connection: &Connection, shared: &Shared) -> Result<Self> {
         let Some(sink) = shared.sink.get().filter(|_| !self.is_done) else { return Ok(self) };
-        let channels = rows::channels(connection, self.last, UPKEEP_CHANNELS)?;
+        let channels = rows::channels(connection, self.last, MAINTENANCE_CHANNELS)?;
         let now_ms = shared.age.now_ms();
         for (row, channel) in &channels {
             if let Some(retention) = sink.retention(&channel.name).filter(|now| *now != channel.retention) {
@@ -32,6 +32,6 @@ impl Retentions {
             }
         }
         let last = channels.last().map_or(self.last, |(row, _)| *row);
-        Ok(Retentions { last, is_begun: true, is_done: (channels.len() as u64) < UPKEEP_CHANNELS })
+        Ok(Retentions { last, is_begun: true, is_done: (channels.len() as u64) < MAINTENANCE_CHANNELS })
     }
 }

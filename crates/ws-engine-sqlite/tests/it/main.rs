@@ -1,4 +1,4 @@
-//! The engine over real files: the suite that every engine runs, restarts, upkeep, damage, and what happens around it.
+//! The engine over real files: the suite that every engine runs, restarts, maintenance, damage, and what happens around it.
 
 mod clock;
 mod conformance;
@@ -6,8 +6,8 @@ mod damage;
 mod directory;
 mod files;
 mod fixture;
+mod maintenance;
 mod offline;
 mod restart;
 mod retention;
 mod telling;
-mod upkeep;

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Notify, Sender};
+use super::notify::Notify;
 use crate::action::PresenceClient;
 use crate::borrowed;
 use crate::publication::Tags;
+use crate::sender::Sender;
 
 /// `publication`: something was published in a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Notify;
+use super::notify::Notify;
+use crate::sender::Sender;
 
 /// `connected`: the first frame on every connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,18 +46,6 @@ pub struct LimitTerms {
     /// Largest message before the connection has authenticated, in bytes, if it has to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unauthenticated_message_bytes_max: Option<u64>,
-}
-
-/// Who sent something.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Sender {
-    /// The connection it came from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connection_id: Option<Uuid>,
-    /// Its user, or null if it is anonymous.
-    #[serde(default)]
-    pub user: Option<String>,
 }
 
 /// `broadcast`: somebody sent a value to every connection.

@@ -10,11 +10,11 @@ use serde_json::value::RawValue;
 use crate::action::SubscribeData;
 
 pub use channel::{ChannelGap, Join, Leave, Presence, PublicationEvent};
-pub use connection::{
-    BroadcastEvent, BroadcastGap, Connected, Draining, HeartbeatTerms, LimitTerms, Sender, TokenExpiring,
-};
+pub use connection::{BroadcastEvent, BroadcastGap, Connected, Draining, HeartbeatTerms, LimitTerms, TokenExpiring};
 pub use notify::Notify;
 pub use subscription::Unsubscribed;
+
+pub use crate::sender::Sender;
 
 /// A notification as a client sees it. `event` on the wire is the variant in `snake_case`; both gaps are `gap`.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::Notify;
+use super::notify::Notify;
 use crate::action::SubscribeData;
 use crate::error::ErrorCode;
 

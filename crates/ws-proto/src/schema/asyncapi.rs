@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::catalogue::{Catalogue, Exchange};
-use super::info;
+use super::close_codes::close_codes;
+use super::info::info;
 
 const CHANNEL: &str = "#/channels/ws";
 
@@ -54,7 +55,7 @@ fn channel(messages: Map<String, Value>) -> Value {
         "description": "RFC 6455, text frames only: a binary frame closes the connection with 1003.",
         "messages": messages,
         "bindings": { "ws": binding },
-        "x-close-codes": super::close_codes(),
+        "x-close-codes": close_codes(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::info;
+use super::info::info;
 
 /// OpenAPI 3.1 document of the HTTP endpoints.
 pub fn openapi() -> Value {

@@ -6,8 +6,8 @@
 use std::ffi::OsStr;
 
 use super::channels::Channels;
+use super::error::ConfigError;
 use super::file;
-use super::mistake::Mistake;
 use super::name::{KeyName, SectionPath};
 use super::namespaces::Namespaces;
 use super::source::{Given, Source, Sources};
@@ -17,7 +17,7 @@ use super::value::Typed;
 const PREFIX: &str = "WS_SERVER__";
 
 /// The long names, then the short ones. An empty variable counts as not set; [`empty`] names it.
-pub(crate) fn read(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Vec<Given> {
+pub(crate) fn read(sources: &Sources, mistakes: &mut Vec<ConfigError>) -> Vec<Given> {
     let mut given = Vec::new();
     for (name, value) in &sources.env {
         let Some(name) = name.to_str().filter(|_| !value.is_empty()) else { continue };
@@ -48,12 +48,12 @@ fn is_ours(name: &str) -> bool {
     is_key || name == file::VARIABLE || underscore_missing(name).is_some()
 }
 
-fn variable(name: &str, key: KeyName, value: &OsStr, mistakes: &mut Vec<Mistake>) -> Option<Given> {
+fn variable(name: &str, key: KeyName, value: &OsStr, mistakes: &mut Vec<ConfigError>) -> Option<Given> {
     let source = Source::Variable(name.to_owned());
     if let Some(text) = value.to_str() {
         return Some(Given { source, name: key, typed: Typed::Bare(text.to_owned()) });
     }
-    mistakes.push(Mistake {
+    mistakes.push(ConfigError {
         source,
         key: key.to_string(),
         found: "text that is not UTF-8".to_owned(),
@@ -81,7 +81,7 @@ fn short_names() -> impl Iterator<Item = (KeyName, &'static str)> {
 }
 
 /// `WS_SERVER_ADDR`, `WS_SERVER_LIMITS_ERRORS_MAX`: clearly meant for a key, and would do nothing.
-fn underscore_missing(name: &str) -> Option<Mistake> {
+fn underscore_missing(name: &str) -> Option<ConfigError> {
     if !name.starts_with("WS_SERVER_") || short_names().any(|(_, short)| short == name) {
         return None;
     }
@@ -89,7 +89,7 @@ fn underscore_missing(name: &str) -> Option<Mistake> {
     let keys = SECTIONS.iter().flat_map(|s| s.facts().into_iter().map(|f| KeyName::new(s.name(), f.name)));
     let known = keys.into_iter().find(|key| flat(&key.variable()) == flat(name));
     let key = known.or_else(|| of_namespace(&flat(name)))?;
-    Some(Mistake {
+    Some(ConfigError {
         source: Source::Variable(name.to_owned()),
         key: String::new(),
         found: "an unknown variable".to_owned(),
@@ -109,8 +109,8 @@ fn of_namespace(flat: &str) -> Option<KeyName> {
     fits.max_by_key(|name| name.key.len())
 }
 
-fn both(key: &KeyName, short: &str, long: &str) -> Mistake {
-    Mistake {
+fn both(key: &KeyName, short: &str, long: &str) -> ConfigError {
+    ConfigError {
         source: Source::Variable(short.to_owned()),
         key: key.to_string(),
         found: format!("another value than in {long}"),

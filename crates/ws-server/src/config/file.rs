@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::mistake::Mistake;
+use super::error::ConfigError;
 use super::name::{KeyName, SectionPath};
 use super::nearest::nearest;
 use super::source::{Given, Source, Sources};
@@ -21,14 +21,14 @@ pub(crate) const VARIABLE: &str = "WS_SERVER_CONFIG";
 const SYNTAX_ERRORS_MAX: usize = 8;
 
 /// Reads the file, if one is named. A file that is named and cannot be read is a mistake.
-pub(crate) fn read(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Vec<Given> {
+pub(crate) fn read(sources: &Sources, mistakes: &mut Vec<ConfigError>) -> Vec<Given> {
     let Some((path, named_by)) = chosen(sources) else {
         return Vec::new();
     };
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) => {
-            mistakes.push(Mistake {
+            mistakes.push(ConfigError {
                 source: named_by,
                 key: String::new(),
                 found: format!("{path:?}, which cannot be read: {error}"),
@@ -59,8 +59,8 @@ fn line_of(text: &[u8], offset: usize) -> usize {
     1 + text[..offset.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
 }
 
-fn syntax(path: &Path, line: usize, found: &str) -> Mistake {
-    Mistake {
+fn syntax(path: &Path, line: usize, found: &str) -> ConfigError {
+    ConfigError {
         source: Source::File(path.to_owned(), Some(line)),
         key: String::new(),
         found: found.to_owned(),
@@ -74,7 +74,7 @@ struct Walk<'a> {
     path: &'a Path,
     text: &'a str,
     given: Vec<Given>,
-    mistakes: Vec<Mistake>,
+    mistakes: Vec<ConfigError>,
 }
 
 impl<'a> Walk<'a> {
@@ -82,7 +82,7 @@ impl<'a> Walk<'a> {
         Self { path, text, given: Vec::new(), mistakes: Vec::new() }
     }
 
-    fn document(mut self, mistakes: &mut Vec<Mistake>) -> Vec<Given> {
+    fn document(mut self, mistakes: &mut Vec<ConfigError>) -> Vec<Given> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         let mut line_before = 0;
         for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
@@ -142,7 +142,7 @@ impl<'a> Walk<'a> {
     fn unknown_section<T>(&mut self, path: &SectionPath, key: &Spanned<T>) {
         let path = path.to_string();
         let known = SECTIONS.iter().flat_map(|section| [Some(section.name()), group(section.name())]).flatten();
-        self.mistakes.push(Mistake {
+        self.mistakes.push(ConfigError {
             source: self.source(key.span().start),
             key: path.clone(),
             found: "an unknown section".to_owned(),
@@ -152,7 +152,7 @@ impl<'a> Walk<'a> {
     }
 
     fn no_section(&mut self, path: &SectionPath, value: &Spanned<DeValue<'_>>) {
-        self.mistakes.push(Mistake {
+        self.mistakes.push(ConfigError {
             source: self.source(value.span().start),
             key: path.to_string(),
             found: match value.get_ref() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::mistake::Mistake;
+use super::error::ConfigError;
 use super::name::{KeyName, SectionPath};
 use super::sections::Config;
 use super::source::Source;
@@ -22,11 +22,11 @@ pub struct Loaded {
 impl Loaded {
     /// Adds the place of the value to mistakes that were found in what it refers to, such as a file.
     #[must_use]
-    pub fn located(&self, mistakes: Vec<Mistake>) -> Vec<Mistake> {
-        let located = |mistake: Mistake| match &mistake.source {
+    pub fn located(&self, mistakes: Vec<ConfigError>) -> Vec<ConfigError> {
+        let located = |mistake: ConfigError| match &mistake.source {
             Source::Key(key) => {
                 let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
-                Mistake { source: self.source(&KeyName::new(section, name)), key: key.clone(), ..mistake }
+                ConfigError { source: self.source(&KeyName::new(section, name)), key: key.clone(), ..mistake }
             }
             _ => mistake,
         };

@@ -11,10 +11,10 @@ mod auth_key;
 mod auth_keys;
 mod channels;
 mod env;
+mod error;
 mod file;
 mod key;
 mod loaded;
-mod mistake;
 mod name;
 mod namespaces;
 mod nearest;
@@ -31,8 +31,8 @@ mod warnings;
 
 pub use auth_key::AuthKey;
 pub use channels::{Access, Channels, OnLag};
+pub use error::{ConfigError, report};
 pub use loaded::Loaded;
-pub use mistake::{Mistake, report};
 pub(crate) use nearest::nearest;
 pub use sections::{
     Actions, Auth, Config, Drain, Engine, EngineType, Fsync, Heartbeat, Limits, LogFormat, MemoryEngine, SqliteEngine,
@@ -55,7 +55,7 @@ impl Config {
     /// # Errors
     ///
     /// All mistakes, in the order of the sources, and within the file from top to bottom.
-    pub fn load(sources: &Sources) -> Result<Self, Vec<Mistake>> {
+    pub fn load(sources: &Sources) -> Result<Self, Vec<ConfigError>> {
         load(sources).map(|loaded| loaded.config)
     }
 }
@@ -65,14 +65,14 @@ impl Config {
 /// # Errors
 ///
 /// As [`Config::load`].
-pub fn load(sources: &Sources) -> Result<Loaded, Vec<Mistake>> {
+pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
     let (loaded, mistakes) = load_with(sources, |_| Vec::new());
     if mistakes.is_empty() { Ok(loaded) } else { Err(mistakes) }
 }
 
 /// Loads the configuration and checks it with `check`, which looks at what it refers to, such as files. Mistakes that
 /// it finds in a section that has others are left out, as they may follow from those.
-pub fn load_with(sources: &Sources, check: impl FnOnce(&Config) -> Vec<Mistake>) -> (Loaded, Vec<Mistake>) {
+pub fn load_with(sources: &Sources, check: impl FnOnce(&Config) -> Vec<ConfigError>) -> (Loaded, Vec<ConfigError>) {
     let mut mistakes = Vec::new();
     let mut given = file::read(sources, &mut mistakes);
     given.extend(env::read(sources, &mut mistakes));

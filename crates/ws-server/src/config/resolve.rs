@@ -1,10 +1,10 @@
 //! From what was typed to values: every given value is parsed and set, later ones over earlier ones. Then `validate`
 //! checks whether the values fit together.
 
+use super::error::ConfigError;
 use super::file::section_names;
 use super::key::Facts;
 use super::loaded::Loaded;
-use super::mistake::Mistake;
 use super::name::{KeyName, SectionPath};
 use super::nearest::distance;
 use super::section::{BadName, Section};
@@ -14,7 +14,7 @@ use super::validate::validate;
 use super::value::{InvalidValue, Typed};
 
 /// Applies `given` in its order. What cannot be applied goes to `mistakes`.
-pub(crate) fn resolve(mut given: Vec<Given>, mistakes: &mut Vec<Mistake>) -> Loaded {
+pub(crate) fn resolve(mut given: Vec<Given>, mistakes: &mut Vec<ConfigError>) -> Loaded {
     let mut loaded = Loaded::default();
     // Sections that inherit come last, when everything that they inherit has been set.
     given.sort_by_key(|given| owner(&section_of(given)).is_some_and(|section| section.inherits().is_some()));
@@ -47,7 +47,7 @@ fn owner(path: &SectionPath) -> Option<&'static dyn Section> {
     SECTIONS.iter().copied().find(|section| section.owns(path))
 }
 
-fn set(section: &dyn Section, given: Given, loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
+fn set(section: &dyn Section, given: Given, loaded: &mut Loaded, mistakes: &mut Vec<ConfigError>) {
     let Given { source, name, typed } = given;
     match section.set(&mut loaded.config, &name, &typed) {
         Some(Ok(())) => {
@@ -58,13 +58,13 @@ fn set(section: &dyn Section, given: Given, loaded: &mut Loaded, mistakes: &mut 
     }
 }
 
-fn bad_name(source: Source, path: &SectionPath, bad: BadName) -> Mistake {
-    Mistake { source, key: path.to_string(), found: bad.found, allowed: bad.allowed.to_owned(), hint: None }
+fn bad_name(source: Source, path: &SectionPath, bad: BadName) -> ConfigError {
+    ConfigError { source, key: path.to_string(), found: bad.found, allowed: bad.allowed.to_owned(), hint: None }
 }
 
-fn bad_value(section: &dyn Section, source: Source, name: &KeyName, wrong: InvalidValue) -> Mistake {
+fn bad_value(section: &dyn Section, source: Source, name: &KeyName, wrong: InvalidValue) -> ConfigError {
     let facts = section.facts().into_iter().find(|facts| facts.name == name.key).unwrap_or(&Facts::PLAIN);
-    Mistake {
+    ConfigError {
         source,
         key: name.to_string(),
         found: if facts.secret { "a value that is not shown".to_owned() } else { wrong.found },
@@ -73,7 +73,7 @@ fn bad_value(section: &dyn Section, source: Source, name: &KeyName, wrong: Inval
     }
 }
 
-fn unknown_key(source: Source, name: &KeyName) -> Mistake {
+fn unknown_key(source: Source, name: &KeyName) -> ConfigError {
     let keys =
         owner(&name.section).map(|section| section.facts().iter().map(|f| f.name).collect::<Vec<_>>().join(", "));
     let allowed = match (keys, name.section.words()) {
@@ -85,7 +85,7 @@ fn unknown_key(source: Source, name: &KeyName) -> Mistake {
         Source::Variable(_) => format!("did you mean {}?", near.variable()),
         _ => format!("did you mean {near}?"),
     });
-    Mistake { source, key: name.to_string(), found: "an unknown key".to_owned(), allowed, hint }
+    ConfigError { source, key: name.to_string(), found: "an unknown key".to_owned(), allowed, hint }
 }
 
 /// The nearest key in any section: a key in the wrong section is a common mistake.

@@ -5,10 +5,9 @@ use std::fmt;
 
 use ws_transport::AllowedOrigin;
 
-use super::Config;
 use super::loaded::Loaded;
 use super::name::{KeyName, SectionPath};
-use super::sections::{EngineType, Fsync};
+use super::sections::{Config, EngineType, Fsync};
 use super::source::Source;
 use super::table::SECTIONS;
 

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Mistake, Source, Sources, Warning, nearest};
+use crate::config::{ConfigError, Source, Sources, Warning, nearest};
 
 const VARIABLE: &str = "RUST_LOG";
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -37,7 +37,7 @@ const CRATES: [&str; 15] = [
 ///
 /// One mistake: a value that is not a filter, or one that would log nothing because it names only modules that do not
 /// exist (a misspelled level among them).
-pub fn filter(sources: &Sources) -> Result<(Filter, Vec<Warning>), Vec<Mistake>> {
+pub fn filter(sources: &Sources) -> Result<(Filter, Vec<Warning>), Vec<ConfigError>> {
     let Some(text) = sources.variable(VARIABLE).unwrap_or(OsStr::new("info")).to_str() else {
         return Err(mistake("text that is not UTF-8".to_owned(), None));
     };
@@ -75,8 +75,8 @@ fn is_number(word: &str) -> bool {
     word.parse::<u8>().is_ok()
 }
 
-fn mistake(found: String, hint: Option<String>) -> Vec<Mistake> {
-    vec![Mistake {
+fn mistake(found: String, hint: Option<String>) -> Vec<ConfigError> {
+    vec![ConfigError {
         source: Source::Variable(VARIABLE.to_owned()),
         key: String::new(),
         found,

@@ -10,7 +10,8 @@ use rustls::server::NoServerSessionStorage;
 use rustls::version::{TLS12, TLS13};
 use rustls::{CertificateError, Error, InconsistentKeys, NoKeyLog, RootCertStore, ServerConfig};
 
-use super::{TlsError, files};
+use super::error::TlsError;
+use super::files;
 
 /// The protocol over TLS (RFC 7301). A client that offers only others is refused; one that offers none is not.
 const ALPN: &[u8] = b"http/1.1";

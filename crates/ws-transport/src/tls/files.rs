@@ -7,7 +7,7 @@ use std::path::Path;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::TlsError;
+use super::error::TlsError;
 use crate::limits::TLS_FILE_BYTES_MAX;
 
 const BEGIN: &str = "-----BEGIN ";

@@ -105,27 +105,27 @@ impl World {
         }
         let token = token.map(Token::written);
         let limits = *self.hub.limits();
-        // Strangers with their own limit take no places.
+        // Unauthenticated connections with their own limit take no slots.
         let apart = limits.unauthenticated_max > 0;
-        let places = self.clients.len() - if apart { self.strangers() } else { 0 };
-        let needs_place = self.anonymous || token.is_some() || !apart;
+        let slots = self.clients.len() - if apart { self.unauthenticated() } else { 0 };
+        let needs_slot = self.anonymous || token.is_some() || !apart;
         match self.hub.admit(LOCAL, token.is_some()) {
             Ok(permit) => {
                 assert!(!self.hub.is_draining());
-                assert!(!needs_place || limits.connections_max == 0 || places < limits.connections_max);
+                assert!(!needs_slot || limits.connections_max == 0 || slots < limits.connections_max);
                 self.clients.extend(Client::open(&self.hub, permit, room, token.as_deref(), app));
             }
             Err(Refusal::Draining) => assert!(self.hub.is_draining()),
-            Err(Refusal::Full) => assert!(needs_place && places == limits.connections_max),
+            Err(Refusal::Full) => assert!(needs_slot && slots == limits.connections_max),
             Err(Refusal::Unauthenticated) => {
                 assert!(!self.anonymous && token.is_none());
-                assert_eq!(self.strangers(), limits.unauthenticated_max);
+                assert_eq!(self.unauthenticated(), limits.unauthenticated_max);
             }
             Err(other) => panic!("{other}"),
         }
     }
 
-    fn strangers(&self) -> usize {
+    fn unauthenticated(&self) -> usize {
         self.clients.iter().filter(|client| client.is_unauthenticated()).count()
     }
 
@@ -133,10 +133,10 @@ impl World {
     fn look(&mut self) {
         self.clients.iter_mut().for_each(Client::wake);
         self.clients.retain(|client| !client.has_ended());
-        let (open, strangers) = (self.clients.len(), self.strangers());
-        assert!(!self.anonymous || strangers == 0);
+        let (open, unauthenticated) = (self.clients.len(), self.unauthenticated());
+        assert!(!self.anonymous || unauthenticated == 0);
         let counts = (self.hub.admitted(), self.hub.connections(), self.hub.unauthenticated());
-        assert_eq!(counts, (open, open - strangers, strangers), "admitted, connections, strangers");
+        assert_eq!(counts, (open, open - unauthenticated, unauthenticated), "admitted, connections, unauthenticated");
     }
 
     /// With room in every socket and an engine that answers at once, no request keeps waiting, and all are answered.
@@ -156,7 +156,7 @@ impl World {
         let mut next = HashMap::new();
         for (channel, offset) in self.clients.iter().flat_map(|client| client.view().cursors()) {
             let first = *next.entry(channel).or_insert(offset);
-            assert_eq!(first, offset, "readers of {channel} are in different places");
+            assert_eq!(first, offset, "readers of {channel} are at different cursors");
         }
     }
 }

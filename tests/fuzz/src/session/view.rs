@@ -117,7 +117,7 @@ impl View {
     }
 
     fn answered(&mut self, asked: &Asked, data: &Value, text: &str) {
-        assert!(self.known || asked.action == "authenticate", "a stranger is answered: {asked:?}");
+        assert!(self.known || asked.action == "authenticate", "an unauthenticated connection is answered: {asked:?}");
         let channel = asked.payload["channel"].as_str().unwrap_or_default();
         assert!(channel.is_empty() || data.get("channel").is_none_or(|said| said == channel), "{asked:?}: {text}");
         match &*asked.action {
@@ -210,7 +210,10 @@ impl View {
         match event {
             Event::Connected(event) => self.user = event.user.clone(),
             Event::Draining(_) => assert!(is_draining),
-            _ => assert!(self.known || matches!(event, Event::TokenExpiring(_)), "a stranger gets {text}"),
+            _ => assert!(
+                self.known || matches!(event, Event::TokenExpiring(_)),
+                "an unauthenticated connection gets {text}"
+            ),
         }
         match event {
             Event::Subscribed(data) => {

@@ -121,7 +121,7 @@ async fn what_was_acknowledged_is_there_once_and_in_order() {
         for publisher in publishers {
             publishing.push(tokio::spawn(publisher.run(connect(&server).await)));
         }
-        // Different moments: in a commit, in a checkpoint, in the upkeep.
+        // Different moments: in a commit, in a checkpoint, in maintenance.
         tokio::time::sleep(Duration::from_millis((kill * 37 % 61) as u64)).await;
         server.kill().await;
         publishers = Vec::new();

@@ -4,7 +4,7 @@ mod handshake;
 mod key_set;
 mod operator;
 mod refresh;
-mod strangers;
+mod unauthenticated;
 
 use ws_core::Access;
 use ws_server::config::{Channels, Config};

@@ -1,4 +1,4 @@
-//! Which file of a crate uses which: the arrows that [`super::circles`] looks for circles in.
+//! Which file of a crate uses which: the arrows of [`super::circles`] and [`super::floors`].
 //!
 //! The source is cut into tokens, not parsed: comments and strings fall away, and what is left of an import is
 //! names and `::`. Not seen: methods (an `impl` may stand in any file), names inside strings
@@ -28,8 +28,6 @@ struct File {
     reexported: BTreeMap<String, Names>,
     /// All other paths, those of private `use` declarations too.
     used: Vec<Names>,
-    /// Names that stand alone, or begin a path.
-    mentioned: BTreeSet<String>,
 }
 
 /// Every arrow of the crate with this root file: who uses, who is used.
@@ -39,11 +37,7 @@ pub(super) fn arrows(sources: &Sources, root: &str) -> BTreeSet<(String, String)
     let mut arrows = BTreeSet::new();
     for (module, file) in &files {
         let mut uses: Vec<_> = file.used.iter().filter_map(|path| definer(&files, module, path)).collect();
-        for (name, path) in &file.reexported {
-            let definer = definer(&files, module, path);
-            // A parent that only passes on what its children define does not use them.
-            uses.extend(definer.filter(|used| !used.starts_with(module) || file.mentioned.contains(name)));
-        }
+        uses.extend(file.reexported.values().filter_map(|path| definer(&files, module, path)));
         let used = uses.iter().map(|used| &files[used].path).filter(|used| **used != file.path);
         arrows.extend(used.map(|used| (file.path.clone(), used.clone())));
     }
@@ -73,7 +67,7 @@ fn join(module: &Module, name: &str) -> Module {
     module.iter().map(String::as_str).chain([name]).map(str::to_owned).collect()
 }
 
-/// The module that defines what `path`, written in `module`, stands for; `None` in another crate.
+/// The module that defines or re-exports what `path`, written in `module`, stands for; `None` in another crate.
 fn definer(files: &BTreeMap<Module, File>, module: &Module, path: &[String]) -> Option<Module> {
     let mut at = module.clone();
     for (index, name) in path.iter().enumerate() {
@@ -95,7 +89,7 @@ fn definer(files: &BTreeMap<Module, File>, module: &Module, path: &[String]) -> 
 /// The same for a path that begins with an item which `at` defines, imports, or has from a glob.
 fn definer_of_item(files: &BTreeMap<Module, File>, at: &Module, path: &[String]) -> Option<Module> {
     let (file, name) = (&files[at], &path[0]);
-    if file.defined.contains(name) {
+    if file.defined.contains(name) || file.reexported.contains_key(name) {
         return Some(at.clone());
     }
     if let Some(bound) = file.bound.get(name) {
@@ -217,11 +211,6 @@ impl File {
         {
             path.push(name.to_string());
             rest = after;
-        }
-        // A lone name in small letters is a variable, unless it is called.
-        let is_call = matches!(rest.first(), Some(TokenTree::Group(_))) || is_punct(rest.first(), '!');
-        if path.len() > 1 || is_call || path[0].starts_with(char::is_uppercase) {
-            self.mentioned.insert(path[0].clone());
         }
         if path.len() > 1 {
             self.used.push(from_file(path, inline));

@@ -40,7 +40,7 @@ type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 macro_rules! cases {
     ($($case:ident),+ $(,)?) => {
         /// The cases of this file.
-        pub(super) fn cases<E: crate::Engine>() -> Vec<super::Case<E>> {
+        pub(super) fn cases<E: crate::engine::Engine>() -> Vec<super::Case<E>> {
             vec![$((stringify!($case), |fixture| Box::pin($case(fixture)))),+]
         }
     };

@@ -12,7 +12,7 @@ use crate::registry::Named;
 pub(super) struct Cell {
     pub(super) name: Box<str>,
     pub(super) stream: Mutex<Stream>,
-    /// Its index in the upkeep's list of streams that hold publications; changed under that list's lock.
+    /// Its index in the list of streams that hold publications; changed under that list's lock.
     pub(super) at: AtomicU64,
 }
 

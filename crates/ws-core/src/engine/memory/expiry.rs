@@ -8,13 +8,13 @@ use tokio::time::MissedTickBehavior;
 
 use super::cell::Cell;
 use super::inner::Inner;
+use super::maintenance::NOWHERE;
 use super::stream::{Idle, Stream};
-use super::upkeep::NOWHERE;
-use crate::limits::MEMORY_UPKEEP_INTERVAL;
+use crate::limits::MEMORY_MAINTENANCE_INTERVAL;
 
 /// Drops what has expired, until the engine is gone.
 pub(super) async fn run(engine: Weak<Inner>) {
-    let mut interval = tokio::time::interval(MEMORY_UPKEEP_INTERVAL);
+    let mut interval = tokio::time::interval(MEMORY_MAINTENANCE_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
@@ -28,7 +28,7 @@ impl Inner {
     /// Something was appended.
     pub(super) fn filled(&self, cell: &Arc<Cell>, stream: &mut Stream, was_empty: bool) {
         if was_empty && !stream.is_empty() {
-            let mut holders = self.upkeep.holders.lock();
+            let mut holders = self.maintenance.holders.lock();
             cell.at.store(holders.len() as u64, Ordering::Relaxed);
             holders.push(cell.clone());
         }
@@ -45,13 +45,13 @@ impl Inner {
         if cell.at.load(Ordering::Relaxed) != NOWHERE {
             self.take_out(cell);
         }
-        if stream.interests > 0 || stream.gone || !stream.known {
+        if stream.subscribers > 0 || stream.gone || !stream.known {
             return;
         }
         match stream.idle {
             Idle::No => {
                 stream.idle = Idle::Listed;
-                self.upkeep.list_idle(cell.clone());
+                self.maintenance.list_idle(cell.clone());
             }
             Idle::Listed | Idle::Again => stream.idle = Idle::Again,
         }
@@ -59,7 +59,7 @@ impl Inner {
 
     /// Removes a stream that no longer holds anything from the list of holders.
     fn take_out(&self, cell: &Cell) {
-        let mut holders = self.upkeep.holders.lock();
+        let mut holders = self.maintenance.holders.lock();
         let at = cell.at.swap(NOWHERE, Ordering::Relaxed) as usize;
         holders.swap_remove(at);
         if let Some(moved) = holders.get(at) {
@@ -71,7 +71,7 @@ impl Inner {
     pub(super) fn forget_unknown(&self, cell: &Arc<Cell>) {
         self.streams.remove_if(cell, |cell| {
             let mut stream = cell.stream.lock();
-            stream.gone = !stream.known && stream.interests == 0;
+            stream.gone = !stream.known && stream.subscribers == 0;
             stream.gone
         });
     }
@@ -79,8 +79,8 @@ impl Inner {
     /// Drops publications, of one channel after the other, until the limit of bytes is kept.
     pub(super) fn make_room(&self) {
         while self.totals.bytes() > self.limits.history_bytes_max as u64 {
-            let holders = self.upkeep.holders.lock();
-            let next = self.upkeep.next_evicted.fetch_add(1, Ordering::Relaxed);
+            let holders = self.maintenance.holders.lock();
+            let next = self.maintenance.next_evicted.fetch_add(1, Ordering::Relaxed);
             let Some(cell) = holders.get(next % holders.len().max(1)).cloned() else { return };
             drop(holders);
             let mut stream = cell.stream.lock();
@@ -91,19 +91,19 @@ impl Inner {
 
     /// Forgets the positions of the channels that have been idle for longest, until their limit is kept.
     pub(super) fn forget_idle(&self) {
-        while self.upkeep.idle_len.load(Ordering::Relaxed) > self.limits.idle_channels_max {
-            let Some(cell) = self.upkeep.take_idle(self.limits.idle_channels_max) else { return };
+        while self.maintenance.idle_len.load(Ordering::Relaxed) > self.limits.idle_channels_max {
+            let Some(cell) = self.maintenance.take_idle(self.limits.idle_channels_max) else { return };
             let mut is_again = false;
             self.streams.remove_if(&cell, |cell| {
                 let mut stream = cell.stream.lock();
-                let is_idle = stream.is_empty() && stream.interests == 0;
+                let is_idle = stream.is_empty() && stream.subscribers == 0;
                 is_again = is_idle && stream.idle == Idle::Again;
                 stream.idle = if is_again { Idle::Listed } else { Idle::No };
                 stream.gone = is_idle && !is_again;
                 stream.gone
             });
             if is_again {
-                self.upkeep.list_idle(cell);
+                self.maintenance.list_idle(cell);
             }
         }
     }
@@ -111,13 +111,13 @@ impl Inner {
     fn schedule(&self, cell: &Arc<Cell>, stream: &mut Stream) {
         if let Some(at_ms) = stream.expires_ms().filter(|_| !stream.scheduled) {
             stream.scheduled = true;
-            self.upkeep.due.lock().entry(at_ms / 1000 + 1).or_default().push(cell.clone());
+            self.maintenance.due.lock().entry(at_ms / 1000 + 1).or_default().push(cell.clone());
         }
     }
 
     fn expire(&self) {
         let now_ms = self.clock.now_ms();
-        let mut due = self.upkeep.due.lock();
+        let mut due = self.maintenance.due.lock();
         let later = due.split_off(&(now_ms / 1000 + 1));
         let now = std::mem::replace(&mut *due, later);
         drop(due);
@@ -136,9 +136,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::{Append, Engine, HistoryQuery, MemoryEngine, MemoryLimits, Retention};
+    use crate::engine::memory::{MemoryEngine, MemoryLimits};
+    use crate::engine::{Append, Engine, HistoryQuery, Retention};
 
-    /// An engine whose upkeep task does not run.
+    /// An engine whose maintenance task does not run.
     fn engine() -> MemoryEngine {
         MemoryEngine::new(MemoryLimits { history_bytes_max: 1 << 20, idle_channels_max: 100 })
     }
@@ -155,7 +156,7 @@ mod tests {
 
     /// The names of those that hold publications; checks that each knows its index.
     fn holders(engine: &MemoryEngine) -> Vec<String> {
-        let holders = engine.inner.upkeep.holders.lock();
+        let holders = engine.inner.maintenance.holders.lock();
         for (at, cell) in holders.iter().enumerate() {
             assert_eq!(cell.at.load(Ordering::Relaxed), at as u64, "{} knows its place", cell.name);
         }
@@ -165,7 +166,7 @@ mod tests {
     }
 
     fn due(engine: &MemoryEngine) -> usize {
-        engine.inner.upkeep.due.lock().values().map(Vec::len).sum()
+        engine.inner.maintenance.due.lock().values().map(Vec::len).sum()
     }
 
     fn ask(engine: &MemoryEngine, channel: &str) {
@@ -176,7 +177,7 @@ mod tests {
     }
 
     fn idle(engine: &MemoryEngine) -> usize {
-        engine.inner.upkeep.idle.lock().len()
+        engine.inner.maintenance.idle.lock().len()
     }
 
     #[tokio::test(start_paused = true)]
@@ -273,7 +274,7 @@ mod tests {
     async fn a_query_to_an_empty_stream_takes_no_shared_lock() {
         let engine = Arc::new(engine());
         ask(&engine, "a");
-        let locked = (engine.inner.upkeep.holders.lock(), engine.inner.upkeep.idle.lock());
+        let locked = (engine.inner.maintenance.holders.lock(), engine.inner.maintenance.idle.lock());
         let (asked, answered) = std::sync::mpsc::channel();
         let other = engine.clone();
         std::thread::spawn(move || {

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use super::cell::Cell;
+use super::maintenance::{self, Maintenance};
 use super::stream::{Outcome, Stream, Totals};
-use super::upkeep::{self, Upkeep};
 use crate::clock::Clock;
 use crate::engine::{Append, Appended, EngineError, EngineSink, Epoch, History, HistoryQuery, Publication};
 use crate::registry::Registry;
@@ -29,7 +29,7 @@ pub(super) struct Inner {
     pub(super) sink: OnceLock<Arc<dyn EngineSink>>,
     pub(super) streams: Registry<Cell>,
     pub(super) totals: Totals,
-    pub(super) upkeep: Upkeep,
+    pub(super) maintenance: Maintenance,
     /// Each epoch is this number plus a number of steps.
     pub(super) base: u64,
     pub(super) epochs: AtomicU64,
@@ -50,7 +50,7 @@ impl Inner {
             let (offset, duplicate) = match stream.append(&mut append, now_ms, &self.totals)? {
                 Outcome::New(publication) => {
                     // Under the lock: in the order of the offsets.
-                    if stream.interests > 0 {
+                    if stream.subscribers > 0 {
                         self.sink().deliver(append.channel, &publication);
                     }
                     (publication.offset.unwrap_or_default(), false)
@@ -92,7 +92,7 @@ impl Inner {
 
     pub(super) fn new_cell(&self, channel: &str) -> Cell {
         let stream = Mutex::new(Stream::new(self.next_epoch()));
-        Cell { name: channel.into(), stream, at: AtomicU64::new(upkeep::NOWHERE) }
+        Cell { name: channel.into(), stream, at: AtomicU64::new(maintenance::NOWHERE) }
     }
 
     pub(super) fn next_epoch(&self) -> Epoch {

@@ -7,8 +7,8 @@
 mod cell;
 mod expiry;
 mod inner;
+mod maintenance;
 mod stream;
-mod upkeep;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
@@ -17,8 +17,8 @@ use ws_proto::action::Ack;
 
 use self::inner::Inner;
 pub use self::inner::MemoryLimits;
+use self::maintenance::Maintenance;
 use self::stream::Totals;
-use self::upkeep::Upkeep;
 use super::{Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, History, HistoryQuery};
 use crate::clock::Clock;
 use crate::registry::Registry;
@@ -40,7 +40,7 @@ impl MemoryEngine {
             sink: OnceLock::new(),
             streams: Registry::new(),
             totals: Totals::default(),
-            upkeep: Upkeep::default(),
+            maintenance: Maintenance::default(),
             base: Epoch::random().as_u64(),
             epochs: AtomicU64::new(0),
         };
@@ -60,8 +60,8 @@ impl Engine for MemoryEngine {
     /// Call it within a tokio runtime.
     fn start(&self, sink: Arc<dyn EngineSink>) {
         if self.inner.sink.set(sink).is_ok() {
-            let upkeep = expiry::run(Arc::downgrade(&self.inner));
-            tokio::spawn(self.supervisor.clone().watch("the upkeep of the memory engine", upkeep));
+            let maintenance = expiry::run(Arc::downgrade(&self.inner));
+            tokio::spawn(self.supervisor.clone().watch("maintenance of the memory engine", maintenance));
         }
     }
 
@@ -87,9 +87,9 @@ impl Engine for MemoryEngine {
     fn interest(&self, channel: &str, interested: bool) {
         let unknown = self.inner.with(channel, |cell, stream| {
             let (more, less) = (u32::from(interested), u32::from(!interested));
-            stream.interests = (stream.interests + more).saturating_sub(less);
+            stream.subscribers = (stream.subscribers + more).saturating_sub(less);
             self.inner.emptied(cell, stream);
-            (!stream.known && stream.interests == 0).then(|| cell.clone())
+            (!stream.known && stream.subscribers == 0).then(|| cell.clone())
         });
         if let Some(cell) = unknown {
             self.inner.forget_unknown(&cell);

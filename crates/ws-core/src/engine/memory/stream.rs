@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::engine::{Append, EngineError, Epoch, History, HistoryQuery, Publication, Retention, time};
+use crate::engine::{Append, EngineError, Epoch, History, HistoryQuery, Publication, time};
 use crate::limits::MEMORY_ENTRY_BYTES;
+use crate::retention::Retention;
 
 /// The stream of a channel.
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub(super) struct Stream {
     pub(super) epoch: Epoch,
     top: u64,
     /// Subscribers on this node.
-    pub(super) interests: u32,
+    pub(super) subscribers: u32,
     /// It is in the list of streams that are due to expire.
     pub(super) scheduled: bool,
     pub(super) idle: Idle,
@@ -75,7 +76,7 @@ impl Stream {
         Stream {
             epoch,
             top: 0,
-            interests: 0,
+            subscribers: 0,
             scheduled: false,
             idle: Idle::No,
             gone: false,

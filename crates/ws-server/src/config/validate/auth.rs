@@ -2,12 +2,12 @@
 
 use crate::config::auth_key::AuthKey;
 use crate::config::auth_keys::AuthKeys;
+use crate::config::error::{ConfigError, any_invalid};
 use crate::config::loaded::Loaded;
-use crate::config::mistake::{Mistake, any_invalid};
 use crate::config::name::KeyName;
 
 /// Contradictions in `[[auth.keys]]` and `[tls]`.
-pub(crate) fn validate_auth(loaded: &Loaded, mistakes: &[Mistake]) -> Vec<Mistake> {
+pub(crate) fn validate_auth(loaded: &Loaded, mistakes: &[ConfigError]) -> Vec<ConfigError> {
     let keys = loaded.config.auth.keys.iter().enumerate();
     let unusable = keys.filter_map(|(number, key)| unusable(loaded, mistakes, number, key));
     let duplicates = duplicates(loaded).map(|(first, number)| {
@@ -19,7 +19,7 @@ pub(crate) fn validate_auth(loaded: &Loaded, mistakes: &[Mistake]) -> Vec<Mistak
 }
 
 /// A key must have exactly one source, of the kind that its algorithm takes.
-fn unusable(loaded: &Loaded, mistakes: &[Mistake], number: usize, key: &AuthKey) -> Option<Mistake> {
+fn unusable(loaded: &Loaded, mistakes: &[ConfigError], number: usize, key: &AuthKey) -> Option<ConfigError> {
     let sources = [
         ("secret", key.secret.is_some()),
         ("secret_file", key.secret_file.is_some()),
@@ -45,7 +45,10 @@ fn unusable(loaded: &Loaded, mistakes: &[Mistake], number: usize, key: &AuthKey)
         ["public_key_file"] => Some("a public key is for RS, PS, ES or EdDSA: say which in algorithm".to_owned()),
         _ => None,
     };
-    Some(Mistake { hint, ..mistake_at(loaded, name, found, &format!("{takes}, and nothing else, for {algorithm}")) })
+    Some(ConfigError {
+        hint,
+        ..mistake_at(loaded, name, found, &format!("{takes}, and nothing else, for {algorithm}"))
+    })
 }
 
 /// Keys with the same id and algorithm: the number of the first one, and of the other.
@@ -59,7 +62,7 @@ fn duplicates(loaded: &Loaded) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// A certificate without a key, or a key without a certificate.
-fn incomplete_pair(loaded: &Loaded) -> Option<Mistake> {
+fn incomplete_pair(loaded: &Loaded) -> Option<ConfigError> {
     let tls = &loaded.config.tls;
     let (there, missing) = match (&tls.cert_file, &tls.key_file) {
         (Some(_), None) => ("cert_file", "key_file"),
@@ -70,8 +73,8 @@ fn incomplete_pair(loaded: &Loaded) -> Option<Mistake> {
     Some(mistake_at(loaded, KeyName::new("tls", there), found, "both, or none"))
 }
 
-fn mistake_at(loaded: &Loaded, name: KeyName, found: String, allowed: &str) -> Mistake {
-    Mistake { source: loaded.source(&name), key: name.to_string(), found, allowed: allowed.to_owned(), hint: None }
+fn mistake_at(loaded: &Loaded, name: KeyName, found: String, allowed: &str) -> ConfigError {
+    ConfigError { source: loaded.source(&name), key: name.to_string(), found, allowed: allowed.to_owned(), hint: None }
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ mod requirements;
 use self::auth::validate_auth;
 use self::requirements::validate_requirements;
 use crate::config::channels::Channels;
+use crate::config::error::{ConfigError, any_invalid};
 use crate::config::loaded::Loaded;
-use crate::config::mistake::{Mistake, any_invalid};
 use crate::config::name::{KeyName, SectionPath};
 use crate::config::namespaces::Namespaces;
 use crate::config::sections::{EngineType, Limits};
@@ -15,7 +15,7 @@ use crate::config::source::Source;
 use crate::config::value::{Setting, words};
 
 /// Sets the defaults that follow from other keys. Contradictions go to `mistakes`.
-pub(crate) fn validate(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
+pub(crate) fn validate(loaded: &mut Loaded, mistakes: &mut Vec<ConfigError>) {
     leave_room(loaded, mistakes);
     turn_sqlite_on(loaded, mistakes);
     let found = contradictions(loaded, mistakes);
@@ -37,7 +37,7 @@ const ROOM: [Room; 4] = [
 ];
 
 /// A buffer that is not set grows with the size of messages; one that is set too small is a mistake.
-fn leave_room(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
+fn leave_room(loaded: &mut Loaded, mistakes: &mut Vec<ConfigError>) {
     let message = KeyName::new("limits", "message_bytes_max");
     for (key, field, times, why) in ROOM {
         let name = KeyName::new("limits", key);
@@ -48,7 +48,7 @@ fn leave_room(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
         }
         let least = if times == 2 { format!("twice {message}") } else { message.to_string() };
         if let Some(source) = loaded.origins.get(&name) {
-            mistakes.push(Mistake {
+            mistakes.push(ConfigError {
                 source: source.clone(),
                 key: name.to_string(),
                 found: format!("{bytes} bytes, less than {least} ({bytes_min} bytes)"),
@@ -64,7 +64,7 @@ fn leave_room(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
 
 /// `--data-dir` and its variable are all that a durable server needs: they also choose the engine, over earlier
 /// sources. Of two variables neither is later, so one for another engine is a contradiction.
-fn turn_sqlite_on(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
+fn turn_sqlite_on(loaded: &mut Loaded, mistakes: &mut Vec<ConfigError>) {
     let (dir, engine) = (KeyName::new("engine.sqlite", "dir"), KeyName::new("engine", "type"));
     let source = match loaded.origins.get(&dir) {
         Some(source @ Source::Flag(_)) => source.clone(),
@@ -74,7 +74,7 @@ fn turn_sqlite_on(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
     let chosen = &mut loaded.config.engine.r#type;
     match loaded.origins.get(&engine) {
         Some(other @ Source::Variable(_)) if *chosen != EngineType::Sqlite && matches!(source, Source::Variable(_)) => {
-            mistakes.push(Mistake {
+            mistakes.push(ConfigError {
                 source: other.clone(),
                 key: engine.to_string(),
                 found: format!("{}, while {source} asks for sqlite", chosen.show(&words())),
@@ -89,7 +89,7 @@ fn turn_sqlite_on(loaded: &mut Loaded, mistakes: &mut Vec<Mistake>) {
     }
 }
 
-fn contradictions(loaded: &Loaded, mistakes: &[Mistake]) -> Vec<Mistake> {
+fn contradictions(loaded: &Loaded, mistakes: &[ConfigError]) -> Vec<ConfigError> {
     let namespaces = loaded.config.namespaces.iter().map(|(name, options)| (Namespaces::path(name), options));
     let sections = std::iter::once(("channels".into(), &loaded.config.channels)).chain(namespaces);
     sections.filter_map(|(section, options)| join_leave_without_presence(loaded, mistakes, section, options)).collect()
@@ -98,10 +98,10 @@ fn contradictions(loaded: &Loaded, mistakes: &[Mistake]) -> Vec<Mistake> {
 /// `join_leave` needs `presence`: the server knows who comes and goes from who is there.
 fn join_leave_without_presence(
     loaded: &Loaded,
-    mistakes: &[Mistake],
+    mistakes: &[ConfigError],
     section: SectionPath,
     options: &Channels,
-) -> Option<Mistake> {
+) -> Option<ConfigError> {
     let names = ["join_leave", "presence"].map(|key| KeyName::new(section.clone(), key));
     let inherited = names.iter().filter(|name| !loaded.origins.contains_key(name));
     let inherited = inherited.map(|name| KeyName::new("channels", &name.key)).collect::<Vec<_>>();
@@ -118,7 +118,7 @@ fn join_leave_without_presence(
     let source = loaded.origins.get(&name)?.clone();
     let (found, allowed) = (found, allowed.to_owned());
     let hint = Some("without presence nobody knows who comes and goes".to_owned());
-    Some(Mistake { source, key: name.to_string(), found, allowed, hint })
+    Some(ConfigError { source, key: name.to_string(), found, allowed, hint })
 }
 
 #[cfg(test)]

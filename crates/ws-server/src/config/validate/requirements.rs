@@ -1,15 +1,15 @@
 //! Checks whether the keys that a value needs are set.
 
 use crate::config::channels::{Access, Channels};
+use crate::config::error::{ConfigError, any_invalid};
 use crate::config::loaded::Loaded;
-use crate::config::mistake::{Mistake, any_invalid};
 use crate::config::name::{KeyName, SectionPath};
 use crate::config::namespaces::Namespaces;
 use crate::config::sections::EngineType;
 use crate::config::value::{Setting, words};
 
 /// Values that need another key which is not set.
-pub(crate) fn validate_requirements(loaded: &Loaded, mistakes: &[Mistake]) -> Vec<Mistake> {
+pub(crate) fn validate_requirements(loaded: &Loaded, mistakes: &[ConfigError]) -> Vec<ConfigError> {
     let mut found = Vec::new();
     found.extend(sqlite_without_type(loaded, mistakes));
     found.extend(burst_without_rate(loaded, mistakes));
@@ -23,17 +23,17 @@ pub(crate) fn validate_requirements(loaded: &Loaded, mistakes: &[Mistake]) -> Ve
     found
 }
 
-fn mistake_at(loaded: &Loaded, name: KeyName, found: String, allowed: &str, hint: &str) -> Mistake {
+fn mistake_at(loaded: &Loaded, name: KeyName, found: String, allowed: &str, hint: &str) -> ConfigError {
     let hint = Some(hint.to_owned()).filter(|hint| !hint.is_empty());
-    Mistake { source: loaded.source(&name), key: name.to_string(), found, allowed: allowed.to_owned(), hint }
+    ConfigError { source: loaded.source(&name), key: name.to_string(), found, allowed: allowed.to_owned(), hint }
 }
 
 /// Otherwise the memory engine would run, without a warning.
-fn sqlite_without_type(loaded: &Loaded, mistakes: &[Mistake]) -> Option<Mistake> {
+fn sqlite_without_type(loaded: &Loaded, mistakes: &[ConfigError]) -> Option<ConfigError> {
     let (section, engine) = (SectionPath::from("engine.sqlite"), KeyName::new("engine", "type"));
     let is_said = loaded.origins.contains_key(&engine) || loaded.config.engine.r#type != EngineType::Memory;
     let source = loaded.opened.get(&section).filter(|_| !is_said && !any_invalid(mistakes, &[engine]))?;
-    Some(Mistake {
+    Some(ConfigError {
         source: source.clone(),
         key: section.to_string(),
         found: "a section that does nothing: without engine.type, the engine is memory".to_owned(),
@@ -42,7 +42,7 @@ fn sqlite_without_type(loaded: &Loaded, mistakes: &[Mistake]) -> Option<Mistake>
     })
 }
 
-fn burst_without_rate(loaded: &Loaded, mistakes: &[Mistake]) -> Option<Mistake> {
+fn burst_without_rate(loaded: &Loaded, mistakes: &[ConfigError]) -> Option<ConfigError> {
     let names = ["requests_burst", "requests_per_second"].map(|key| KeyName::new("limits", key));
     let limits = &loaded.config.limits;
     if limits.requests_burst == 0 || limits.requests_per_second > 0 || any_invalid(mistakes, &names) {
@@ -54,7 +54,7 @@ fn burst_without_rate(loaded: &Loaded, mistakes: &[Mistake]) -> Option<Mistake> 
 }
 
 /// A socket on all addresses of a port leaves none for another socket.
-fn address_twice(loaded: &Loaded) -> Option<Mistake> {
+fn address_twice(loaded: &Loaded) -> Option<ConfigError> {
     let addrs = &loaded.config.addr;
     let covers = |all: &std::net::SocketAddr, one: &std::net::SocketAddr| {
         all.ip().is_unspecified()
@@ -69,7 +69,7 @@ fn address_twice(loaded: &Loaded) -> Option<Mistake> {
 }
 
 /// A provider issues tokens for many services. Only the audience says that a token is for this one.
-fn any_audience(loaded: &Loaded, mistakes: &[Mistake]) -> Option<Mistake> {
+fn any_audience(loaded: &Loaded, mistakes: &[ConfigError]) -> Option<ConfigError> {
     let (auth, audience) = (&loaded.config.auth, KeyName::new("auth", "audience"));
     if auth.jwks_url.is_none() || auth.audience.is_some() || any_invalid(mistakes, std::slice::from_ref(&audience)) {
         return None;
@@ -77,13 +77,13 @@ fn any_audience(loaded: &Loaded, mistakes: &[Mistake]) -> Option<Mistake> {
     let hint = "tokens that the provider issues for other services would be accepted; write * to allow that";
     let source = loaded.source(&KeyName::new("auth", "jwks_url"));
     let found = "none, while auth.jwks_url is set".to_owned();
-    Some(Mistake {
+    Some(ConfigError {
         source,
         ..mistake_at(loaded, audience, found, "what `aud` of a token must contain, or \"*\" (any)", hint)
     })
 }
 
-fn nobody_can_connect(loaded: &Loaded) -> Option<Mistake> {
+fn nobody_can_connect(loaded: &Loaded) -> Option<ConfigError> {
     let name = KeyName::new("auth", "anonymous");
     let found = "false, while there are no keys for tokens".to_owned();
     let allowed = "true, or keys: [[auth.keys]] or auth.jwks_url";
@@ -100,7 +100,7 @@ const OF_CHANNELS: [Mode<Channels>; 4] = [
 ];
 
 /// Access modes that only a token can meet. An inherited mode is reported where it was set.
-fn modes_without_keys(loaded: &Loaded) -> Vec<Mistake> {
+fn modes_without_keys(loaded: &Loaded) -> Vec<ConfigError> {
     let config = &loaded.config;
     let namespaces = config.namespaces.iter().map(|(name, channels)| (Namespaces::path(name), channels));
     let sections = std::iter::once((SectionPath::from("channels"), &config.channels)).chain(namespaces);

@@ -1,6 +1,6 @@
 //! One word of a fixed set.
 
-use super::{InvalidValue, Setting, Typed};
+use super::setting::{InvalidValue, Setting, Typed};
 use crate::config::nearest::nearest;
 
 /// An enum whose variants are words of the configuration.

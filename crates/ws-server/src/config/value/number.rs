@@ -1,6 +1,6 @@
 //! Counts and sizes: whole numbers with bounds. A size may have a unit: `64KiB`.
 
-use super::{InvalidValue, Setting, Typed, number_and_unit, or_zero, whole};
+use super::setting::{InvalidValue, Setting, Typed};
 
 pub(crate) const KIB: u64 = 1024;
 pub(crate) const MIB: u64 = 1024 * KIB;
@@ -139,6 +139,25 @@ fn grouped(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// Reads digits with underscores between them, as in TOML. `None` also for numbers over 64 bits.
+pub(super) fn whole(text: &str) -> Option<u64> {
+    let proper = text.split('_').all(|group| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit()));
+    proper.then(|| text.replace('_', "").parse().ok())?
+}
+
+/// Splits `250ms` into the digits and the unit.
+pub(super) fn number_and_unit(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len()))
+}
+
+/// Adds `, or 0 (no limit)` to a range that allows zero too.
+pub(super) fn or_zero(range: String, zero: Option<&str>, shown: &str) -> String {
+    match zero {
+        Some(meaning) => format!("{range}, or {shown} ({meaning})"),
+        None => range,
+    }
 }
 
 #[cfg(test)]

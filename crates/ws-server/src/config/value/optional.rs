@@ -1,6 +1,6 @@
 //! A value that may be missing, which is written as an empty text.
 
-use super::{InvalidValue, Setting, Typed};
+use super::setting::{InvalidValue, Setting, Typed};
 
 impl<T: Setting> Setting for Option<T> {
     type Rule = T::Rule;

@@ -2,7 +2,7 @@
 
 use ws_transport::AllowedOrigin;
 
-use super::{InvalidValue, Setting, Typed};
+use super::setting::{InvalidValue, Setting, Typed};
 
 /// A list of origins, which may be empty.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{InvalidValue, Setting, Typed};
+use super::setting::{InvalidValue, Setting, Typed};
 
 impl Setting for PathBuf {
     type Rule = ();

@@ -1,6 +1,6 @@
 //! Yes or no: `true`, `false`.
 
-use super::{InvalidValue, Setting, Typed};
+use super::setting::{InvalidValue, Setting, Typed};
 
 impl Setting for bool {
     type Rule = ();

@@ -1,6 +1,6 @@
 //! A text.
 
-use super::{InvalidValue, Setting, Typed};
+use super::setting::{InvalidValue, Setting, Typed};
 
 /// How long it may be, in bytes.
 #[derive(Clone, Copy, Debug)]

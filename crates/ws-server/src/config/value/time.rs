@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{InvalidValue, Setting, Typed, number_and_unit, or_zero, whole};
+use super::number::{number_and_unit, or_zero, whole};
+use super::setting::{InvalidValue, Setting, Typed};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{InvalidValue, Setting, Typed};
+use super::setting::{InvalidValue, Setting, Typed};
 
 /// Longest URL, in bytes.
 const BYTES_MAX: usize = 2048;

@@ -1,6 +1,6 @@
 //! Which streams of the memory engine need maintenance. Its cost does not depend on the number of channels.
 //!
-//! Lock order: a stream, then one list of [`Upkeep`]. A list's lock is released before a stream taken from it is
+//! Lock order: a stream, then one list of [`Maintenance`]. A list's lock is released before a stream taken from it is
 //! locked.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,7 +16,7 @@ pub(super) const NOWHERE: u64 = u64::MAX;
 
 /// The streams that need maintenance.
 #[derive(Debug, Default)]
-pub(super) struct Upkeep {
+pub(super) struct Maintenance {
     /// By the second in which their oldest publication expires; each stream once at most.
     pub(super) due: Mutex<BTreeMap<u64, Vec<Arc<Cell>>>>,
     /// Those that hold publications, in no order.
@@ -30,7 +30,7 @@ pub(super) struct Upkeep {
     pub(super) idle_len: AtomicUsize,
 }
 
-impl Upkeep {
+impl Maintenance {
     pub(super) fn list_idle(&self, cell: Arc<Cell>) {
         let mut idle = self.idle.lock();
         idle.push_back(cell);

@@ -3,10 +3,10 @@
 use ws_proto::action::{GetPresence, PresenceData};
 use ws_proto::{ErrorBody, ErrorCode};
 
+use super::client::{PresenceInfo, client};
 use super::page;
 use super::shared::Shared;
 use crate::options::ChannelOptions;
-use crate::subscription::{PresenceInfo, client};
 
 /// A query whose fields are valid.
 #[derive(Debug)]

@@ -17,11 +17,13 @@ use super::error::unavailable;
 use super::shared::Shared;
 use crate::channel::Channel;
 use crate::clock::Clock;
-use crate::engine::{Append, Appended, EngineError, EngineSink, Epoch, Pending, Publication, Retention};
+use crate::engine::pending::Pending;
+use crate::engine::{Append, Appended, EngineError, EngineSink, Epoch, Publication};
 use crate::frame::{self, Opcode};
 use crate::gate::Logs;
 use crate::limits::{IDLE_BUFFER_BYTES_MAX, PUBLICATION_ENVELOPE_BYTES};
 use crate::options::ChannelOptions;
+use crate::retention::Retention;
 use crate::waiter::{Room, Waiter};
 
 thread_local! {
@@ -30,7 +32,7 @@ thread_local! {
 }
 
 /// Calls `f` with what `write` appends to a buffer that the thread reuses.
-pub(crate) fn encoded<R>(write: impl FnOnce(&mut Vec<u8>), f: impl FnOnce(&[u8]) -> R) -> R {
+pub(super) fn encoded<R>(write: impl FnOnce(&mut Vec<u8>), f: impl FnOnce(&[u8]) -> R) -> R {
     let mut bytes = ENCODED.take();
     write(&mut bytes);
     let result = f(&bytes);

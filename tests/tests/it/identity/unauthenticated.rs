@@ -16,28 +16,28 @@ async fn closed_server() -> Server {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stranger_gets_nothing_and_is_not_counted() {
+async fn an_unauthenticated_connection_gets_nothing_and_is_not_counted() {
     let server = closed_server().await;
-    let mut stranger = server.connect().await;
-    assert_eq!(stranger.connected["user"], Value::Null);
-    assert_eq!(stranger.connected["limits"]["unauthenticated_message_bytes_max"], 16_384);
+    let mut unauthenticated = server.connect().await;
+    assert_eq!(unauthenticated.connected["user"], Value::Null);
+    assert_eq!(unauthenticated.connected["limits"]["unauthenticated_message_bytes_max"], 16_384);
     for action in ["echo", "broadcast", "get_connections", "subscribe", "publish", "get_history", "get_presence"] {
         let payload = json!({"message": 1, "channel": "a", "data": 1});
-        assert_eq!(stranger.refusal(action, payload).await, "unauthenticated", "{action}");
+        assert_eq!(unauthenticated.refusal(action, payload).await, "unauthenticated", "{action}");
     }
     let mut ann = connect(&server, "ann", &json!({})).await;
     assert_eq!(ann.count().await, 1);
     assert_eq!(ann.ask("broadcast", json!({"message": "to ann"})).await["recipients"], 1);
     let metrics = server.metrics().await;
     assert_eq!((metrics.get("ws_connections"), metrics.get("ws_connections_unauthenticated")), (1.0, 1.0));
-    assert_eq!(authenticate(&mut stranger, &token::of("bob", &json!({}))).await["data"], json!({"user": "bob"}));
+    assert_eq!(authenticate(&mut unauthenticated, &token::of("bob", &json!({}))).await["data"], json!({"user": "bob"}));
     assert_eq!(ann.ask("broadcast", json!({"message": "to both"})).await["recipients"], 2);
-    assert_eq!(stranger.event("broadcast").await["message"], "to both");
+    assert_eq!(unauthenticated.event("broadcast").await["message"], "to both");
     assert_eq!(ann.count().await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stranger_that_does_not_authenticate_in_time_is_closed() {
+async fn one_that_does_not_authenticate_in_time_is_closed() {
     let server = closed_server().await;
     let mut silent = server.connect().await;
     let mut wrong = server.connect().await;
@@ -52,7 +52,7 @@ async fn a_stranger_that_does_not_authenticate_in_time_is_closed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn their_number_is_limited() {
     let server = closed_server().await;
-    let _strangers = [server.connect().await, server.connect().await];
+    let _unauthenticated = [server.connect().await, server.connect().await];
     let response = http::ask(server.addr(), "GET", "/ws", &raw::handshake_headers()).await;
     assert_eq!((response.status, response.error_code().as_str()), (503, "overloaded"));
     assert!(response.header("retry-after").is_some());
@@ -65,15 +65,15 @@ async fn their_number_is_limited() {
 async fn their_messages_are_small() {
     let server = closed_server().await;
     let message = |bytes: usize| json!({"message": "x".repeat(bytes)});
-    let mut stranger = server.connect().await;
-    assert_eq!(stranger.refusal("echo", message(15_000)).await, "unauthenticated");
-    authenticate(&mut stranger, &token::of("ann", &json!({}))).await;
-    assert_eq!(stranger.ask("echo", message(60_000)).await["echo"].as_str().map(str::len), Some(60_000));
-    let mut stranger = server.connect().await;
-    stranger
+    let mut unauthenticated = server.connect().await;
+    assert_eq!(unauthenticated.refusal("echo", message(15_000)).await, "unauthenticated");
+    authenticate(&mut unauthenticated, &token::of("ann", &json!({}))).await;
+    assert_eq!(unauthenticated.ask("echo", message(60_000)).await["echo"].as_str().map(str::len), Some(60_000));
+    let mut unauthenticated = server.connect().await;
+    unauthenticated
         .text(json!({"id": "1", "type": "request", "action": "echo", "payload": message(17_000)}).to_string())
         .await;
-    assert_eq!(stranger.closed().await.0, 1009);
+    assert_eq!(unauthenticated.closed().await.0, 1009);
     let mut pipelined = server.connect().await;
     let request = |action: &str, payload: Value| {
         json!({"id": action, "type": "request", "action": action, "payload": payload}).to_string()

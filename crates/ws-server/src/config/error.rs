@@ -7,7 +7,7 @@ use super::source::Source;
 
 /// One mistake. All of them are reported together, and no port is bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub struct ConfigError {
     /// The file and line, the variable or the flag.
     pub source: Source,
     /// `limits.connections_max`; empty when it is about the whole source.
@@ -20,16 +20,16 @@ pub struct Mistake {
     pub hint: Option<String>,
 }
 
-impl Mistake {
+impl ConfigError {
     /// The section of its key.
     pub(crate) fn section(&self) -> &str {
         self.key.rsplit_once('.').map_or("", |(section, _)| section)
     }
 }
 
-impl std::error::Error for Mistake {}
+impl std::error::Error for ConfigError {}
 
-impl fmt::Display for Mistake {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.source)?;
         if !self.key.is_empty() {
@@ -42,7 +42,7 @@ impl fmt::Display for Mistake {
 
 /// All mistakes, for standard error.
 #[must_use]
-pub fn report(mistakes: &[Mistake]) -> String {
+pub fn report(mistakes: &[ConfigError]) -> String {
     let many = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
     let mut out = format!("ws-server: {} {many} in the configuration\n", mistakes.len());
     for mistake in mistakes {
@@ -52,6 +52,6 @@ pub fn report(mistakes: &[Mistake]) -> String {
 }
 
 /// Whether the intended value of one of these keys is unknown, because it or its whole source has a mistake.
-pub(crate) fn any_invalid(mistakes: &[Mistake], names: &[KeyName]) -> bool {
+pub(crate) fn any_invalid(mistakes: &[ConfigError], names: &[KeyName]) -> bool {
     mistakes.iter().any(|m| m.key.is_empty() || names.iter().any(|name| name.to_string() == m.key))
 }

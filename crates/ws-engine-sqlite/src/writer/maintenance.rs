@@ -11,7 +11,8 @@ use ws_core::engine::Retention;
 
 use super::retention::Retentions;
 use crate::limits::{
-    IDLE_COUNT_STEPS, UPKEEP_CHANNELS, UPKEEP_INTERVAL, UPKEEP_PAUSE_MAX, UPKEEP_ROWS, UPKEEP_SPARE_CHANNELS,
+    IDLE_COUNT_STEPS, MAINTENANCE_CHANNELS, MAINTENANCE_INTERVAL, MAINTENANCE_PAUSE_MAX, MAINTENANCE_ROWS,
+    MAINTENANCE_SPARE_CHANNELS,
 };
 use crate::rows::{self, Span, ttl_ms};
 use crate::shared::Shared;
@@ -19,20 +20,20 @@ use crate::streams::{State, Stream, is_old};
 
 /// When the next step is due.
 #[derive(Debug)]
-pub(super) struct Upkeep {
+pub(super) struct Maintenance {
     due: Instant,
     /// Steps until the idle channels are counted again.
     until_count: u32,
     retentions: Retentions,
 }
 
-impl Default for Upkeep {
+impl Default for Maintenance {
     fn default() -> Self {
-        Upkeep { due: Instant::now(), until_count: 0, retentions: Retentions::default() }
+        Maintenance { due: Instant::now(), until_count: 0, retentions: Retentions::default() }
     }
 }
 
-impl Upkeep {
+impl Maintenance {
     pub(super) fn is_due(&self) -> bool {
         Instant::now() >= self.due
     }
@@ -44,7 +45,7 @@ impl Upkeep {
 
     /// Schedules the next step after a pause.
     pub(super) fn rest(&mut self) {
-        self.due = Instant::now() + UPKEEP_INTERVAL;
+        self.due = Instant::now() + MAINTENANCE_INTERVAL;
     }
 
     /// One step, in one transaction, which starts nothing more after `end`.
@@ -56,7 +57,7 @@ impl Upkeep {
         ahead_ms.map_or(Ok(()), |ahead_ms| rows::set_ahead_ms(&transaction, ahead_ms))?;
         let retentions = self.retentions.next(&transaction, shared)?;
         let (trimmed, more_due) = trim(&transaction, shared, end)?;
-        let more_removed = rows::purge(&transaction, UPKEEP_ROWS)?;
+        let more_removed = rows::purge(&transaction, MAINTENANCE_ROWS)?;
         // Before the start nobody can have said which channels are in use.
         let counts = counts && shared.sink.get().is_some();
         let forgotten = if counts { forget(&transaction, shared, end)? } else { Forgotten::default() };
@@ -73,8 +74,8 @@ impl Upkeep {
             n => n - 1,
         };
         if more_due || more_removed || more_idle || more_retentions {
-            // Publications get as much time as the upkeep.
-            self.due = Instant::now() + began.elapsed().min(UPKEEP_PAUSE_MAX);
+            // Publications get as much time as maintenance.
+            self.due = Instant::now() + began.elapsed().min(MAINTENANCE_PAUSE_MAX);
         } else {
             self.rest();
         }
@@ -125,8 +126,8 @@ impl Forgotten {
 /// Deletes what is due. Returns also whether there may be more.
 fn trim(connection: &Connection, shared: &Shared, end: Instant) -> Result<(Vec<Trimmed>, bool)> {
     let now_ms = shared.age.now_ms();
-    let due = rows::due(connection, now_ms, UPKEEP_CHANNELS)?;
-    let (mut trimmed, mut rows_left) = (Vec::new(), UPKEEP_ROWS);
+    let due = rows::due(connection, now_ms, MAINTENANCE_CHANNELS)?;
+    let (mut trimmed, mut rows_left) = (Vec::new(), MAINTENANCE_ROWS);
     for due in &due {
         let stream = shared.streams.get(&due.name);
         let before = stream.load(connection)?;
@@ -138,7 +139,7 @@ fn trim(connection: &Connection, shared: &Shared, end: Instant) -> Result<(Vec<T
             return Ok((trimmed, true));
         }
     }
-    Ok((trimmed, due.len() as u64 == UPKEEP_CHANNELS))
+    Ok((trimmed, due.len() as u64 == MAINTENANCE_CHANNELS))
 }
 
 /// Deletes the oldest publications of a stream that are no longer retained, at most `limit`.
@@ -175,14 +176,14 @@ fn trim_stream(
 /// Forgets the positions of excess idle channels.
 fn forget(connection: &Connection, shared: &Shared, end: Instant) -> Result<Forgotten> {
     let (idle, max) = (rows::count_idle(connection)?, shared.options.idle_channels_max as u64);
-    let excess = idle.saturating_sub(max).min(UPKEEP_ROWS);
+    let excess = idle.saturating_sub(max).min(MAINTENANCE_ROWS);
     let mut forgotten = Forgotten::default();
     if excess == 0 {
         return Ok(forgotten);
     }
     let now_ms = shared.age.now_ms();
     // Some may have subscribers.
-    for (row, name) in rows::idle(connection, excess + UPKEEP_SPARE_CHANNELS)? {
+    for (row, name) in rows::idle(connection, excess + MAINTENANCE_SPARE_CHANNELS)? {
         if forgotten.rows.len() as u64 == excess || (!forgotten.rows.is_empty() && Instant::now() >= end) {
             break;
         }

@@ -1,4 +1,4 @@
-//! The state that sessions, the engine and the fan-out share. Its handle is [`Hub`](super::Hub).
+//! The state that sessions, the engine and the fan-out share. Its handle is [`Hub`](crate::Hub).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -60,12 +60,12 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicUsize,
     /// Those of them that still have to authenticate.
     pub(crate) unauthenticated: AtomicUsize,
-    pub(super) draining: AtomicBool,
-    pub(super) supervisor: Supervisor,
+    pub(crate) draining: AtomicBool,
+    pub(crate) supervisor: Supervisor,
 }
 
 impl Shared {
-    pub(super) fn new(clock: Clock, options: HubOptions, engine: Arc<dyn Engine>) -> Self {
+    pub(crate) fn new(clock: Clock, options: HubOptions, engine: Arc<dyn Engine>) -> Self {
         let HubOptions { limits, heartbeat, namespaces, actions, auth, shards } = options;
         let shards = shards.clamp(1, SHARDS_MAX);
         let gate = Gate::new(&limits);
@@ -112,7 +112,7 @@ impl Shared {
         shards.iter().for_each(|shard| self.shards[shard].notify(Notice::Dirty(channel.clone())));
     }
 
-    pub(super) fn notify_all(&self, notice: impl Fn() -> Notice) {
+    pub(crate) fn notify_all(&self, notice: impl Fn() -> Notice) {
         self.shards.iter().for_each(|shard| shard.notify(notice()));
     }
 

@@ -6,11 +6,11 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use ws_proto::CloseCode;
 
+use super::subscription::Subscription;
 use crate::channel::Channel;
 use crate::connection::Connection;
 use crate::drain::DrainPlan;
 use crate::run::Cursor;
-use crate::subscription::Subscription;
 
 /// The inbox of one fan-out task.
 #[derive(Debug, Default)]

@@ -8,7 +8,8 @@ use ws_proto::{ErrorBody, ErrorCode};
 use super::error::unavailable;
 use super::page;
 use super::shared::Shared;
-use crate::engine::{EngineError, Epoch, History, HistoryQuery, Pending, Publication};
+use crate::engine::pending::Pending;
+use crate::engine::{EngineError, Epoch, History, HistoryQuery, Publication};
 use crate::options::ChannelOptions;
 
 impl Shared {

@@ -8,13 +8,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
-
-use super::shard::Notice;
 use super::shared::Shared;
 use crate::access::{Exhausted, Refusal, network};
-use crate::connection::Connection;
-use crate::subscription::Subscriptions;
 
 /// Room for one more connection; released when dropped.
 #[derive(Debug)]
@@ -35,16 +30,6 @@ pub struct Permit {
 struct Quotas {
     address: Option<IpAddr>,
     user: Option<Arc<str>>,
-}
-
-/// A connection's membership in the hub. When it is dropped, the connection leaves, and all its subscriptions end.
-#[derive(Debug)]
-pub struct Membership {
-    connection: Arc<Connection>,
-    shard: usize,
-    permit: Permit,
-    /// Locked before channels. `None` while there are no subscriptions.
-    pub(crate) subscriptions: Mutex<Option<Box<Subscriptions>>>,
 }
 
 impl Permit {
@@ -86,19 +71,6 @@ impl Permit {
         taken.map(|_| permit).map_err(|_| Refusal::TooFast)
     }
 
-    /// Has a connection join. If anonymous connections are allowed it counts, and gets every broadcast, from now on.
-    pub fn join(self, connection: Arc<Connection>) -> Membership {
-        let shared = &self.shared;
-        let shard = shared.next_shard.fetch_add(1, Ordering::Relaxed) % shared.shards.len();
-        shared.counters.connections_opened.add(1);
-        let mut membership = Membership { connection, shard, permit: self, subscriptions: Mutex::default() };
-        membership.notify(Notice::Join(membership.connection.clone()));
-        if membership.shared().auth.anonymous {
-            membership.count_in();
-        }
-        membership
-    }
-
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
@@ -114,6 +86,23 @@ impl Permit {
             }
         }
         Ok(())
+    }
+
+    /// The connection counts from now on. False if it counts already.
+    pub(super) fn count_in(&mut self) -> bool {
+        if std::mem::replace(&mut self.is_counted, true) {
+            return false;
+        }
+        self.shared.connections.fetch_add(1, Ordering::AcqRel);
+        if std::mem::take(&mut self.is_unauthenticated) {
+            self.shared.unauthenticated.fetch_sub(1, Ordering::AcqRel);
+        }
+        true
+    }
+
+    /// Whether it counts.
+    pub(super) fn is_counted(&self) -> bool {
+        self.is_counted
     }
 
     /// Counts it as a connection of this user.
@@ -140,65 +129,6 @@ impl Drop for Permit {
                 shared.users.leave(user);
             }
         }
-    }
-}
-
-impl Membership {
-    /// Puts the connection back into the fan-out's round, after its socket had been full.
-    pub fn resume(&self) {
-        self.notify(Notice::Resume(self.connection.clone()));
-    }
-
-    /// The connection counts, and gets every broadcast, from now on. No effect if it counts already.
-    pub(crate) fn count_in(&mut self) {
-        if std::mem::replace(&mut self.permit.is_counted, true) {
-            return;
-        }
-        let shared = &self.permit.shared;
-        shared.connections.fetch_add(1, Ordering::AcqRel);
-        if std::mem::take(&mut self.permit.is_unauthenticated) {
-            shared.unauthenticated.fetch_sub(1, Ordering::AcqRel);
-        }
-        let mut broadcasts = shared.broadcasts.lock();
-        broadcasts.attach(self.shard);
-        broadcasts.start_reader(self.shard);
-        shared.shards[self.shard].push(Notice::Broadcasts(self.connection.clone(), broadcasts.end));
-        drop(broadcasts);
-        shared.shards[self.shard].wake();
-    }
-
-    /// Whether it counts.
-    pub(crate) fn is_counted(&self) -> bool {
-        self.permit.is_counted
-    }
-
-    /// The connection's permit.
-    pub(crate) fn permit(&mut self) -> &mut Permit {
-        &mut self.permit
-    }
-
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.permit.shared
-    }
-
-    pub(crate) fn connection(&self) -> &Arc<Connection> {
-        &self.connection
-    }
-
-    pub(crate) fn shard(&self) -> usize {
-        self.shard
-    }
-
-    /// Notifies the fan-out task of the connection's shard.
-    pub(crate) fn notify(&self, notice: Notice) {
-        self.shared().shards[self.shard].notify(notice);
-    }
-}
-
-impl Drop for Membership {
-    fn drop(&mut self) {
-        self.unsubscribe_all();
-        self.notify(Notice::Leave(self.connection.clone()));
     }
 }
 
