@@ -83,4 +83,9 @@ async fn an_image_from_scratch_serves() {
     assert!(root.join("/data/ws.db").exists());
     server.signal(Signal::Term).await;
     assert_eq!(server.exit_code().await, Some(0));
+
+    // Without root certificates, what is not encrypted still works.
+    succeed(Command::new("rm").args(["-r", "-f"]).arg(root.join("/etc/ssl")));
+    let report = succeed(root.command(&entry_point).args(["doctor", "--addr", "127.0.0.1:0"]));
+    assert!(report.contains("fan-out         ok "), "{report}");
 }
