@@ -42,12 +42,21 @@ impl Process {
 
     /// The same with these arguments, which must say where to listen: first on an IP address.
     pub async fn with_args(program: &str, args: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(program)
-            .args(args)
+        let mut command = Command::new(program);
+        command.args(args).env("RUST_LOG", "info").envs(variables.iter().copied());
+        Self::spawned(command).await
+    }
+
+    /// The same for a command that executes the server in the end, with the arguments that it is given here.
+    pub async fn run(mut command: Command, addr: SocketAddr) -> Self {
+        command.args(["--addr", &addr.to_string()]);
+        Self::spawned(command).await
+    }
+
+    async fn spawned(mut command: Command) -> Self {
+        let mut child = command
             .args(["--log-format", "json"])
             .env_remove("WEBSOCKET_ADDR")
-            .env("RUST_LOG", "info")
-            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

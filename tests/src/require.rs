@@ -11,9 +11,11 @@ use std::process::Command;
 pub type Find = fn() -> Option<PathBuf>;
 
 /// All programs: the name in `cfg(found = "…")`, and the function that finds it.
-pub const PROGRAMS: [(&str, Find); 8] = [
+pub const PROGRAMS: [(&str, Find); 10] = [
     ("caddy", || program(&["caddy"], &["version"])),
     ("chromium", chromium),
+    ("chroot", chroot),
+    ("debootstrap", || program(&["debootstrap"], &["--version"]).filter(|_| chroot().is_some())),
     ("haproxy", || program(&["haproxy"], &["-v"])),
     ("nginx", || program(&["nginx"], &["-v"])),
     ("node", node),
@@ -44,6 +46,11 @@ pub fn chromium() -> Option<PathBuf> {
         .iter()
         .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
         .find(|program| program.is_file())
+}
+
+/// chroot, where this process may use it.
+fn chroot() -> Option<PathBuf> {
+    program(&["chroot"], &["/", "true"])
 }
 
 /// Node.js, with the packages that `npm ci` installs.

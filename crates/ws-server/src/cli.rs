@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::config::Sources;
+use crate::doctor::DoctorArgs;
 use crate::token::TokenArgs;
 
 const AFTER_HELP: &str = "\
@@ -62,6 +63,8 @@ pub enum Command {
     CheckConfig,
     /// Print the effective configuration, and where its values come from
     PrintConfig,
+    /// Check this machine and what the configuration needs of it: files, addresses, clock, disk, proxy, speed
+    Doctor(DoctorArgs),
     /// List the channels that a database holds, with their counts and sizes
     Inspect {
         /// Directory of the database; a server may be using it

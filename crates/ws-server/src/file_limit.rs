@@ -16,6 +16,13 @@ pub fn raise(config: &Config) {
     }
 }
 
+/// The hard limit, and how many connections fit in it.
+#[must_use]
+pub fn current() -> (u64, u64) {
+    let limit = hard_limit();
+    (limit, room(limit))
+}
+
 /// A mistake if the limit leaves no room for a connection.
 #[must_use]
 pub fn check() -> Option<ConfigError> {

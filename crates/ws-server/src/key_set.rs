@@ -13,6 +13,7 @@ use ws_auth::{KEY_SET_BYTES_MAX, KeySetError, Verifier, read_key_set};
 use ws_core::Counters;
 
 use crate::config::SecureUrl;
+use crate::error_causes::causes;
 use crate::key_refresh::{KeyRefresh, RefreshingVerifier};
 
 /// Time for one fetch, from resolving the host to the last byte. Handshakes may wait for it.
@@ -137,18 +138,6 @@ fn pause(failures: u32, every: Duration) -> Duration {
         None => every,
         Some(doublings) => RETRY_MIN.saturating_mul(1 << doublings.min(16)).min(every),
     }
-}
-
-/// The error with its causes: by itself, an error of reqwest says little.
-fn causes(error: &reqwest::Error) -> String {
-    let mut causes = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        causes.push_str(": ");
-        causes.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    causes
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //!
 //! In reading order: `main` reads a [`config`] from the [`cli`] and starts the [`logging`]; [`process`] runs an
 //! [`app`], which opens the [`engine`], builds the hub from `hub_options`, with keys from [`auth`], [`key_set`] and [`api_keys`], and
-//! binds the transport. [`database`], [`token`] and [`output`] are the other commands, and [`usage`] advises those who
+//! binds the transport. [`database`], [`doctor`], [`token`] and [`output`] are the other commands, and [`usage`] advises those who
 //! mistype them; [`files`] and [`file_limit`]
 //! check what a configuration refers to.
 
@@ -16,7 +16,9 @@ mod background;
 pub mod cli;
 pub mod config;
 pub mod database;
+pub mod doctor;
 pub mod engine;
+mod error_causes;
 pub mod file_limit;
 pub mod files;
 mod hub_options;

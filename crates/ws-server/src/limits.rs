@@ -1,4 +1,4 @@
-//! Fixed limits of the binary: of its log and of its output.
+//! Fixed limits of the binary: of its log, of its output, and of `doctor`.
 
 use std::time::Duration;
 
@@ -14,3 +14,12 @@ pub(crate) const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Time for printing on standard error without the log: mistakes, and why a command failed.
 pub(crate) const STDERR_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Time for an answer to a request of `doctor`.
+pub(crate) const DOCTOR_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// First size of the read buffer of a WebSocket of `doctor`.
+pub(crate) const DOCTOR_READ_BYTES: usize = 16 * 1024;
+
+/// Time that `doctor` spends on syncing a file in the data directory.
+pub(crate) const DOCTOR_SYNC_TIME: Duration = Duration::from_millis(500);

@@ -14,7 +14,7 @@ use ws_server::cli::{Cli, Command};
 use ws_server::config::{self, ConfigError, Loaded, Sources, Warning};
 use ws_server::logging::{self, Filter};
 use ws_server::usage::with_tip;
-use ws_server::{app, database, file_limit, files, output, process, token};
+use ws_server::{app, database, doctor, file_limit, files, output, process, token};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,6 +31,13 @@ struct Read {
     warnings: Vec<Warning>,
 }
 
+impl Read {
+    /// Those of the start, and those of the certificate.
+    fn all_warnings(&self) -> Vec<Warning> {
+        self.warnings.iter().cloned().chain(files::warnings(&self.loaded.config)).collect()
+    }
+}
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -43,7 +50,7 @@ fn main() -> ExitCode {
             return done(database::export(dir, channel, *after, &mut stdout().lock()));
         }
         Some(Command::RenewEpochs { dir }) => return done(database::renew_epochs(dir)),
-        Some(Command::CheckConfig | Command::PrintConfig | Command::Token(_)) | None => {}
+        Some(Command::CheckConfig | Command::Doctor(_) | Command::PrintConfig | Command::Token(_)) | None => {}
     }
     let read = match read(&cli.sources(env::vars_os())) {
         Ok(read) => read,
@@ -54,10 +61,17 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Some(Command::CheckConfig) => {
-            let warnings = read.warnings.into_iter().chain(files::warnings(&read.loaded.config));
-            output::print_diagnostics(warnings.map(|warning| format!("warning: {warning}\n")).collect());
+            let warnings = read.all_warnings().into_iter().map(|warning| format!("warning: {warning}\n"));
+            output::print_diagnostics(warnings.collect());
             say("configuration is fine\n")
         }
+        Some(Command::Doctor(args)) => match doctor::run(&args, &read.loaded.config, &read.all_warnings()) {
+            Ok(findings) => match say(&findings.text()) {
+                ExitCode::SUCCESS if !findings.is_fine() => ExitCode::FAILURE,
+                said => said,
+            },
+            Err(why) => done(Err(why)),
+        },
         Some(Command::PrintConfig) => say(&read.loaded.to_toml()),
         Some(Command::Token(args)) => match token::make(&args, &read.loaded.config, unix_s()) {
             Ok(token) => say(&format!("{token}\n")),

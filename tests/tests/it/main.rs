@@ -6,6 +6,7 @@
 mod api;
 mod browser;
 mod channels;
+mod doctor;
 mod documents;
 mod drain;
 mod durable;
@@ -23,6 +24,7 @@ mod leak;
 mod limits;
 mod logs;
 mod metrics;
+mod package;
 mod proxies;
 mod recovery;
 mod seed;

@@ -56,7 +56,7 @@ const ARROWS: [Arrows; 11] = [
     ),
     ("ws-client", &["ws-proto"], STORES),
     ("ws-bench", &["ws-proto", "ws-client"], STORES),
-    ("xtask", &["ws-proto"], STORES),
+    ("xtask", &["ws-proto", "ws-server"], STORES),
 ];
 
 fn root() -> PathBuf {

@@ -28,6 +28,7 @@ mod sections;
 mod show;
 mod source;
 mod table;
+mod template;
 mod validate;
 mod value;
 mod warnings;
@@ -46,6 +47,7 @@ pub use sections::{
 };
 pub use show::reference;
 pub use source::{Source, Sources};
+pub use template::template;
 pub use value::{Secret, SecureUrl, duration, duration_meant};
 pub use warnings::Warning;
 pub use ws_transport::ApiRights;

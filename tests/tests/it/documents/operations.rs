@@ -40,19 +40,6 @@ fn every_configuration_loads() {
 }
 
 #[test]
-fn the_variables_of_the_unit_are_keys() {
-    let text = document("docs/OPERATIONS.md");
-    let variables = text.lines().filter_map(|line| line.strip_prefix("Environment=")?.split_once('='));
-    let variables: Vec<_> = variables.collect();
-    assert!(!variables.is_empty(), "they are found");
-    assert_eq!(mistakes("", &variables), None);
-    for (_, value) in variables {
-        let name = value.strip_prefix("%d/").expect("a credential");
-        assert!(text.contains(&format!("LoadCredential={name}:")), "{name} is loaded");
-    }
-}
-
-#[test]
 fn a_checked_configuration_prints_what_is_shown() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut checked = 0;
