@@ -41,6 +41,14 @@ impl Age {
         self.start_ms.saturating_add(since)
     }
 
+    /// When something happened that is so old now. Across the start of this run the clock may have gained what is too
+    /// little to be noted; what happened before it counts as older by that, so that nothing stored looks too old.
+    pub(crate) fn ago(&self, age_ms: u64) -> u64 {
+        let then_ms = self.now_ms().saturating_sub(age_ms);
+        let gained_ms = if then_ms <= self.start_ms { CLOCK_STEP_MS + 1 } else { 0 };
+        then_ms.saturating_sub(gained_ms)
+    }
+
     /// How far it is ahead of a clock that shows `unix_ms`, if that has to be noted.
     pub(crate) fn to_note(&self, unix_ms: u64) -> Option<i64> {
         let ahead_ms = self.now_ms().cast_signed().saturating_sub(unix_ms.cast_signed());

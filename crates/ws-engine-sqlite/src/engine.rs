@@ -192,7 +192,7 @@ impl Engine for SqliteEngine {
         }
         self.shared.queue.push(Command::Append(Appending::new(
             &append,
-            || self.shared.age.now_ms(),
+            |age_ms| self.shared.age.ago(age_ms),
             Answer::new(done),
         )));
     }

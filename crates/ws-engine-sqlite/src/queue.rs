@@ -81,15 +81,15 @@ impl Command {
 }
 
 impl Appending {
-    /// `now_ms` gives the time at which it arrived: the time that it waits makes a repeat older.
-    pub(crate) fn new(append: &Append<'_>, now_ms: impl FnOnce() -> u64, answer: Answer<Appended>) -> Self {
+    /// `ago` gives the time that is so long before it arrived: while it waits, a repeat grows older.
+    pub(crate) fn new(append: &Append<'_>, ago: impl FnOnce(u64) -> u64, answer: Answer<Appended>) -> Self {
         Appending {
             channel: append.channel.into(),
             retention: append.retention,
             body: append.body.clone(),
             data: append.data.clone(),
             msg_id: append.msg_id.map(Into::into),
-            sent_ms: (append.age_ms > 0).then(|| now_ms().saturating_sub(append.age_ms)),
+            sent_ms: (append.age_ms > 0).then(|| ago(append.age_ms)),
             answer,
         }
     }
@@ -189,7 +189,7 @@ mod tests {
         let body = vec![0; bytes - QUEUED_BYTES].into();
         let append = Append { channel: "a", retention, body, data: 0..0, msg_id: None, age_ms: 0 };
         let answer = Answer::new(Box::new(move |result| drop(answer.send(result))));
-        queue.push(Command::Append(Appending::new(&append, || 0, answer)));
+        queue.push(Command::Append(Appending::new(&append, |_| 0, answer)));
         answered
     }
 

@@ -69,7 +69,7 @@ impl Maintenance {
         forgotten.publish(shared);
         let more_idle = forgotten.more;
         self.until_count = match self.until_count {
-            0 if more_idle => 0,
+            0 if more_idle || !counts => 0,
             0 => IDLE_COUNT_STEPS,
             n => n - 1,
         };
