@@ -34,13 +34,17 @@ pub(crate) struct Entry {
     pub(crate) calls: Calls,
 }
 
+/// A part of the directory with a lock of its own.
 type Part<K> = Mutex<BTreeMap<K, Arc<Entry>>>;
+
+/// The order of the connections of all users of a part.
+type UserKey = (Arc<str>, Uuid);
 
 /// Connections that count, by id; those with a user also by user.
 #[derive(Debug)]
 pub(crate) struct Directory {
     by_id: Box<[Part<Uuid>]>,
-    by_user: Box<[Part<(Arc<str>, Uuid)>]>,
+    by_user: Box<[Part<UserKey>]>,
     hasher: RandomState,
 }
 

@@ -79,6 +79,7 @@ macro_rules! section {
         }
 
         impl $section {
+            #[allow(clippy::needless_update)] // a section may set all of them
             pub(crate) const KEYS: &'static [$crate::config::key::Key<Self>] = &[ $(
                 $crate::config::key::Key {
                     facts: $crate::config::key::Facts {
