@@ -168,7 +168,7 @@ fn events() {
     let offsets = ChannelGap { from: Some(3), to: Some(5), ..gap.clone() };
     told(&offsets, r#""channel":"a","from":3,"to":5"#, "ChannelGap");
     let epoch = ChannelGap { epoch: Some("e".into()), after: Some(0), ..gap.clone() };
-    told(&epoch, r#""channel":"a","epoch":"e""#, "ChannelGap");
+    told(&epoch, r#""channel":"a","epoch":"e","after":0"#, "ChannelGap");
     told(&ChannelGap { missed: Some(2), ..gap }, r#""channel":"a","missed":2"#, "ChannelGap");
 }
 

@@ -13,7 +13,7 @@ pub enum Refusal {
     #[error("this address has reached its limit of connections (limits.connections_per_ip_max)")]
     Address,
     /// `handshakes_per_ip_per_second` is reached.
-    #[error("this address opens connections faster than the server accepts them from one address")]
+    #[error("this address opens connections faster than one address may (limits.handshakes_per_ip_per_second)")]
     AddressTooFast,
     /// `handshakes_per_second` is reached.
     #[error("connections are being opened faster than the server accepts them (limits.handshakes_per_second)")]
@@ -28,7 +28,7 @@ pub enum Refusal {
     )]
     Unauthenticated,
     /// `sockets_per_ip_max` is reached. Decided by the transport.
-    #[error("this address has too many sockets that are no open WebSockets")]
+    #[error("this address has too many sockets that are no open WebSockets (limits.sockets_per_ip_max)")]
     AddressSockets,
     /// All sockets that are no open WebSockets are taken. Decided by the transport.
     #[error("too many sockets that are no open WebSockets")]
@@ -72,7 +72,8 @@ mod tests {
     #[test]
     fn a_limit_names_its_key() {
         for refusal in Refusal::ALL {
-            let is_limit = refusal != Refusal::Draining;
+            // The number of all sockets is fixed.
+            let is_limit = !matches!(refusal, Refusal::Draining | Refusal::Sockets);
             let text = refusal.to_string();
             assert_eq!(text.contains("(limits.") || text.contains("(auth."), is_limit, "{text}");
         }

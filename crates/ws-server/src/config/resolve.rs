@@ -154,10 +154,10 @@ pub(crate) mod tests {
         check(
             &[("LIMITS__MAX_CONNECTIONS", "7")],
             &["WS_SERVER__LIMITS__MAX_CONNECTIONS: limits.max_connections: found an unknown key | allowed: \
-               connections_max, connections_per_ip_max, connections_per_user_max, handshakes_per_second, message_bytes_max, \
+               connections_max, connections_per_ip_max, connections_per_user_max, handshakes_per_second, handshakes_per_ip_per_second, sockets_per_ip_max, message_bytes_max, \
                channels_per_connection_max, outbox_bytes_max, broadcast_log_bytes_max, channel_log_bytes_max, \
                channel_logs_bytes_max, requests_per_second, requests_burst, errors_max, errors_window, \
-               handshake_timeout, write_timeout | did you mean WS_SERVER__LIMITS__CONNECTIONS_MAX?"],
+               handshake_timeout, keep_alive, write_timeout, token_checks_per_second | did you mean WS_SERVER__LIMITS__CONNECTIONS_MAX?"],
         );
         check(
             &[("DRAIN__GRASE", "1s")],

@@ -63,7 +63,8 @@ async fn pages_go_through_all_of_them() {
         after = format!("&after={next}");
     }
     let mut ids: Vec<_> = clients.iter().map(|client| client.id().to_owned()).collect();
-    (seen.sort(), ids.sort());
+    seen.sort();
+    ids.sort();
     assert_eq!(seen, ids);
 }
 

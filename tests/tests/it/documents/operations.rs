@@ -15,7 +15,7 @@ const SECRET: (&str, &str) = ("WS_SERVER__AUTH__KEYS__0__SECRET", "a secret that
 
 /// The document without its blocks in languages that are not ours.
 fn examples() -> Vec<Block> {
-    blocks(&without(&document("docs/OPERATIONS.md"), &["ini", "yaml", "nginx"]))
+    blocks(&without(&document("docs/OPERATIONS.md"), &["ini", "yaml", "nginx", "dockerfile", "haproxy", "caddyfile"]))
 }
 
 /// Loads a file with these variables; the report of its mistakes.

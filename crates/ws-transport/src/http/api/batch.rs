@@ -7,32 +7,33 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use hyper::Method;
 use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 use ws_proto::api::{Batch, BatchData, BatchRequest, BatchResponse};
 use ws_proto::limits::BATCH_REQUESTS_MAX;
 use ws_proto::{ErrorBody, ErrorCode, decode_body};
 
 use super::call::{Call, Outcome, answer, in_batch};
 use super::key::ApiKey;
+use super::perform::{Resources, found, permitted};
 use super::query::{Query, invalid};
 use super::resource::{Resource, Verb};
-use super::{Api, found, permitted};
 use crate::limits::{BATCH_ANSWER_BYTES_MAX, BATCH_PARALLEL_MAX, BATCH_REFUSAL_BYTES, BATCH_WRITE_BYTES};
 
 /// POST: performs the requests in a task of their own, so that they go on if the caller is gone.
-pub(super) async fn run(api: &Arc<Api>, key: &ApiKey, body: Bytes) -> Outcome {
-    let Ok(permit) = api.batches.clone().try_acquire_owned() else {
+pub(super) async fn run(resources: &Arc<Resources>, batches: &Arc<Semaphore>, key: &ApiKey, body: Bytes) -> Outcome {
+    let Ok(permit) = batches.clone().try_acquire_owned() else {
         return Err(ErrorBody::new(ErrorCode::Overloaded, "too many batches at the same time").into());
     };
-    let (api, key) = (api.clone(), key.clone());
+    let (resources, key) = (resources.clone(), key.clone());
     let task = tokio::spawn(async move {
         let _permit = permit;
-        perform(&api, &key, &body).await
+        perform(&resources, &key, &body).await
     });
     let failed = |_| Err(ErrorBody::new(ErrorCode::Internal, "the batch was not finished").into());
     task.await.unwrap_or_else(failed)
 }
 
-async fn perform(api: &Api, key: &ApiKey, body: &[u8]) -> Outcome {
+async fn perform(resources: &Resources, key: &ApiKey, body: &[u8]) -> Outcome {
     let batch: Batch<'_, &RawValue> = decode_body(body)?;
     let count = batch.requests.len();
     if count > BATCH_REQUESTS_MAX {
@@ -42,25 +43,25 @@ async fn perform(api: &Api, key: &ApiKey, body: &[u8]) -> Outcome {
     let room = Room::for_requests(count);
     let at_once = if batch.parallel.unwrap_or(false) { BATCH_PARALLEL_MAX } else { 1 };
     // Collected before they run, as `buffered` needs futures whose type says nothing of a lifetime.
-    let requests: Vec<_> = batch.requests.iter().map(|request| response(api, key, request, &room)).collect();
+    let requests: Vec<_> = batch.requests.iter().map(|request| response(resources, key, request, &room)).collect();
     let responses: Vec<_> = stream::iter(requests).buffered(at_once).collect().await;
     answer(&BatchData { responses })
 }
 
 async fn response(
-    api: &Api,
+    resources: &Resources,
     key: &ApiKey,
     request: &BatchRequest<'_, &RawValue>,
     room: &Room,
 ) -> BatchResponse<Box<RawValue>> {
-    let outcome = room.bound(is_write(request), perform_one(api, key, request)).await;
+    let outcome = room.bound(is_write(request), perform_one(resources, key, request)).await;
     let (status, body) = in_batch(outcome);
     // What is in it was JSON.
     let body = RawValue::from_string(body).unwrap_or_else(|_| RawValue::NULL.to_owned());
     BatchResponse { status, body }
 }
 
-async fn perform_one(api: &Api, key: &ApiKey, request: &BatchRequest<'_, &RawValue>) -> Outcome {
+async fn perform_one(resources: &Resources, key: &ApiKey, request: &BatchRequest<'_, &RawValue>) -> Outcome {
     let (path, query) = match request.path.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (&*request.path, None),
@@ -70,7 +71,7 @@ async fn perform_one(api: &Api, key: &ApiKey, request: &BatchRequest<'_, &RawVal
         return Err(ErrorBody::new(ErrorCode::NotAvailable, "a batch cannot hold another batch").into());
     }
     let body = request.body.map_or(&b""[..], |body| body.get().as_bytes());
-    api.perform(&Call { resource, verb, query: Query::new(query), body, idempotency_key: None }).await
+    resources.perform(&Call { resource, verb, query: Query::new(query), body, idempotency_key: None }).await
 }
 
 fn method(request: &BatchRequest<'_, &RawValue>) -> Method {

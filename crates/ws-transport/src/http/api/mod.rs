@@ -2,7 +2,7 @@
 //! is decided here, before the hub is asked. A resource is one file.
 //!
 //! In reading order: [`key`] finds the key, [`resource`] what the path names, [`call`] is a request with its outcome;
-//! [`Api::perform`] has a line for each resource and method.
+//! [`perform`] has a line for each resource and method.
 
 mod batch;
 mod broadcast;
@@ -11,6 +11,7 @@ mod channels;
 mod connections;
 mod key;
 mod node;
+mod perform;
 mod presence;
 mod publications;
 mod query;
@@ -22,13 +23,14 @@ use std::sync::Arc;
 
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Request, StatusCode};
 use tokio::sync::Semaphore;
 use ws_core::Hub;
 use ws_proto::ErrorBody;
 
-use self::call::{Call, Outcome, Refused, reply};
+use self::call::{Call, Outcome, reply};
 pub use self::key::{ApiKey, ApiRights};
+use self::perform::{Resources, found, permitted};
 use self::query::Query;
 use self::requests::Requests;
 use self::resource::{Resource, Verb};
@@ -44,10 +46,8 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The API of a hub.
 #[derive(Debug)]
 pub(crate) struct Api {
-    hub: Hub,
+    resources: Arc<Resources>,
     keys: Vec<ApiKey>,
-    /// Of the product.
-    version: &'static str,
     /// Batches that may run at the same time.
     batches: Arc<Semaphore>,
     requests: Requests,
@@ -55,7 +55,12 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new(hub: Hub, keys: Vec<ApiKey>, version: &'static str) -> Arc<Self> {
-        Arc::new(Api { hub, keys, version, batches: Arc::new(Semaphore::new(BATCHES_MAX)), requests: Requests::new() })
+        Arc::new(Api {
+            resources: Arc::new(Resources { hub, version }),
+            keys,
+            batches: Arc::new(Semaphore::new(BATCHES_MAX)),
+            requests: Requests::new(),
+        })
     }
 
     /// Requests since the start by route and status, each with its labels.
@@ -64,7 +69,7 @@ impl Api {
     }
 
     /// Answers a request whose path begins with [`PREFIX`].
-    pub(super) async fn answer(self: &Arc<Self>, request: Request<Body>) -> Reply {
+    pub(super) async fn answer(&self, request: Request<Body>) -> Reply {
         let (head, body) = request.into_parts();
         let path = head.uri.path();
         let (key, resource) = match key::authenticate(&self.keys, &head.headers) {
@@ -88,7 +93,7 @@ impl Api {
 
     /// `Err`: refused before there was anything to perform.
     async fn answer_to(
-        self: &Arc<Self>,
+        &self,
         key: &ApiKey,
         resource: Result<Option<Resource<'_>>, ErrorBody>,
         head: &Parts,
@@ -104,59 +109,21 @@ impl Api {
         }
         let body = body.read(self.body_bytes_max(&resource, verb)).await?;
         if resource == Resource::Batch {
-            return Ok(batch::run(self, key, body).await);
+            return Ok(batch::run(&self.resources, &self.batches, key, body).await);
         }
         let idempotency_key = head.headers.get(IDEMPOTENCY_KEY).map(|key| key.as_bytes());
         let query = Query::new(head.uri.query());
-        Ok(self.perform(&Call { resource, verb, query, body: &body, idempotency_key }).await)
+        Ok(self.resources.perform(&Call { resource, verb, query, body: &body, idempotency_key }).await)
     }
 
     fn body_bytes_max(&self, resource: &Resource<'_>, verb: Verb) -> usize {
-        let message_bytes_max = self.hub.limits().message_bytes_max;
+        let message_bytes_max = self.resources.hub.limits().message_bytes_max;
         match (resource, verb) {
             (_, Verb::Get) => HTTP_IGNORED_BODY_BYTES_MAX,
             (Resource::Batch, _) => message_bytes_max.saturating_mul(BATCH_BYTES_FACTOR),
             _ => message_bytes_max,
         }
     }
-
-    /// A line for each resource and method. What is not here is not allowed, and was refused before.
-    async fn perform(&self, call: &Call<'_>) -> Outcome {
-        use Verb::{Delete, Get, Post, Put};
-        let (hub, query) = (&self.hub, call.query);
-        match (&call.resource, call.verb) {
-            (Resource::Publications(channel), Get) => publications::history(hub, channel, query).await,
-            (Resource::Publications(channel), Post) => publications::publish(hub, channel, call).await,
-            (Resource::Publications(channel), Delete) => publications::remove(hub, channel).await,
-            (Resource::Channels, Get) => channels::page(hub, query),
-            (Resource::Channel(channel), Get) => channels::details(hub, channel).await,
-            (Resource::Presence(channel), Get) => presence::page(hub, channel, query),
-            (Resource::Connections, Get) => connections::page(hub, query),
-            (Resource::Connection(id), Get) => connections::details(hub, id).await,
-            (Resource::Connection(id), Delete) => connections::close(hub, id, call),
-            (Resource::ConnectionSubscription(id, channel), Put) => subscriptions::start(hub, id, channel).await,
-            (Resource::ConnectionSubscription(id, channel), Delete) => subscriptions::end(hub, id, channel).await,
-            (Resource::UserSubscription(user, channel), Put) => subscriptions::start_user(hub, user, channel).await,
-            (Resource::UserSubscription(user, channel), Delete) => subscriptions::end_user(hub, user, channel).await,
-            (Resource::UserConnections(user), Delete) => connections::close_user(hub, user, call),
-            (Resource::Broadcast, Post) => broadcast::send(hub, call).await,
-            (Resource::Node, Get) => node::reply(hub, self.version),
-            (resource, _) => Err(Refused::Method(resource.allowed())),
-        }
-    }
-}
-
-/// The resource at a path, or 404.
-fn found<'a>(resource: Result<Option<Resource<'a>>, ErrorBody>, path: &str) -> Result<Resource<'a>, Refused> {
-    resource?.ok_or_else(|| Refused::not_found(path))
-}
-
-/// What a request does to a resource, if the resource takes that and the key may do it.
-fn permitted<'a>(key: &ApiKey, method: &Method, resource: Resource<'a>) -> Result<(Resource<'a>, Verb), Refused> {
-    let verb = Verb::of(method).filter(|verb| resource.takes(*verb));
-    let verb = verb.ok_or_else(|| Refused::Method(resource.allowed()))?;
-    key.check(resource.right(verb))?;
-    Ok((resource, verb))
 }
 
 /// A body is JSON; its type may be left out.
