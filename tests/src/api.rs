@@ -24,6 +24,7 @@ pub fn key(name: &str, rights: ApiRights) -> ApiKey {
 /// A connection with a key.
 #[derive(Debug)]
 pub struct Api {
+    addr: SocketAddr,
     raw: Raw,
     authorization: String,
 }
@@ -36,7 +37,7 @@ impl Api {
 
     /// With another key.
     pub async fn with(addr: SocketAddr, key: &str) -> Self {
-        Api { raw: Raw::connect(addr).await, authorization: format!("Bearer {key}") }
+        Api { addr, raw: Raw::connect(addr).await, authorization: format!("Bearer {key}") }
     }
 
     /// The response to a request on a path below `/api/v1`. Null: no body.
@@ -51,7 +52,11 @@ impl Api {
         let ours = [("Authorization", &*self.authorization), ("Content-Length", &length)];
         let head = request(method, &format!("/api/v1{path}"), &[&ours, headers].concat());
         self.raw.write(format!("{head}{body}").as_bytes()).await;
-        self.raw.response(method != "HEAD").await
+        let response = self.raw.response(method != "HEAD").await;
+        if response.header("connection") == Some("close") {
+            self.raw = Raw::connect(self.addr).await;
+        }
+        response
     }
 
     /// The body of a 200.

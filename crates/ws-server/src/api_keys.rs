@@ -5,53 +5,78 @@ use ws_transport::{ApiKey, ApiRights};
 use crate::config::{Config, ConfigError, Source};
 use crate::key_file;
 
-const ALLOWED: &str = "a key in printable ASCII without spaces";
-
 /// The keys, that of `api.key` first.
 ///
 /// # Errors
-/// All mistakes: files that cannot be read, and keys that no header can carry.
+/// All mistakes: files that cannot be read, keys that no header can carry, and a key that stands twice: which rights it
+/// has would depend on the order.
 pub fn keys(config: &Config) -> Result<Vec<ApiKey>, Vec<ConfigError>> {
-    let first = config.api.key.iter().map(|key| {
-        let key = key.reveal().as_bytes().to_vec();
-        api_key("api.key", "api.key", ApiRights::Admin, Ok(key))
-    });
-    let others = config.api.keys.iter().enumerate().map(|(number, entry)| {
-        let place = format!("api.keys.{number}");
-        let name = entry.name.as_deref().unwrap_or(&place);
-        match (&entry.key, &entry.key_file) {
-            (None, Some(path)) => {
-                let read = key_file::read(path).map_err(|why| format!("{path:?}, which {why}"));
-                api_key(&format!("{place}.key_file"), name, entry.rights, read)
+    let (mut keys, mut mistakes, mut seen) = (Vec::new(), Vec::new(), Vec::<(String, Vec<u8>)>::new());
+    for Entry { place, name, rights, read } in entries(config) {
+        let checked = read.and_then(|key| unlike(&seen, checked(key)?));
+        match checked {
+            Ok(key) => {
+                keys.push(ApiKey::new(&name, rights, &key));
+                seen.push((place, key));
             }
-            (key, _) => {
-                let key = key.as_ref().map_or(&[][..], |key| key.reveal().as_bytes());
-                api_key(&format!("{place}.key"), name, entry.rights, Ok(key.to_vec()))
+            Err((found, allowed)) => {
+                let (source, allowed) = (Source::Key(place), allowed.to_owned());
+                mistakes.push(ConfigError { source, key: String::new(), found, allowed, hint: None });
             }
         }
+    }
+    if mistakes.is_empty() { Ok(keys) } else { Err(mistakes) }
+}
+
+/// What was found, and what is allowed instead.
+type Wrong = (String, &'static str);
+
+/// A key as it is configured.
+struct Entry {
+    /// The configuration's key that holds it.
+    place: String,
+    name: String,
+    rights: ApiRights,
+    read: Result<Vec<u8>, Wrong>,
+}
+
+fn entries(config: &Config) -> impl Iterator<Item = Entry> {
+    let first = config.api.key.iter().map(|key| {
+        let place = "api.key".to_owned();
+        Entry { name: place.clone(), place, rights: ApiRights::Admin, read: Ok(key.reveal().into()) }
     });
-    let (keys, mistakes): (Vec<_>, Vec<_>) = first.chain(others).partition(Result::is_ok);
-    match mistakes.is_empty() {
-        true => Ok(keys.into_iter().flatten().collect()),
-        false => Err(mistakes.into_iter().filter_map(Result::err).map(|mistake| *mistake).collect()),
+    first.chain(config.api.keys.iter().enumerate().map(|(number, entry)| {
+        let of_list = format!("api.keys.{number}");
+        let name = entry.name.clone().unwrap_or_else(|| of_list.clone());
+        let (place, read) = match (&entry.key, &entry.key_file) {
+            (None, Some(path)) => {
+                let read = key_file::read(path).map_err(|why| (format!("{path:?}, which {why}"), key_file::ALLOWED));
+                (format!("{of_list}.key_file"), read)
+            }
+            // Loading the configuration has ruled out that there is none.
+            (key, _) => {
+                let key = key.as_ref().map(|key| key.reveal().into()).unwrap_or_default();
+                (format!("{of_list}.key"), Ok(key))
+            }
+        };
+        Entry { place, name, rights: entry.rights, read }
+    }))
+}
+
+/// A key that a header can carry.
+fn checked(read: Vec<u8>) -> Result<Vec<u8>, Wrong> {
+    let key = key_file::without_line_break(&read);
+    match !key.is_empty() && key.iter().all(u8::is_ascii_graphic) {
+        true => Ok(key.to_vec()),
+        false => Err(("a key that no header can carry".to_owned(), "a key in printable ASCII without spaces")),
     }
 }
 
-fn api_key(
-    place: &str,
-    name: &str,
-    rights: ApiRights,
-    read: Result<Vec<u8>, String>,
-) -> Result<ApiKey, Box<ConfigError>> {
-    let mistake = |found, allowed: &str| {
-        let source = Source::Key(place.to_owned());
-        Box::new(ConfigError { source, key: String::new(), found, allowed: allowed.to_owned(), hint: None })
-    };
-    let read = read.map_err(|found| mistake(found, key_file::ALLOWED))?;
-    let key = key_file::without_line_break(&read);
-    match !key.is_empty() && key.iter().all(u8::is_ascii_graphic) {
-        true => Ok(ApiKey::new(name, rights, key)),
-        false => Err(mistake("a key that no header can carry".to_owned(), ALLOWED)),
+/// A key that no earlier place has.
+fn unlike(seen: &[(String, Vec<u8>)], key: Vec<u8>) -> Result<Vec<u8>, Wrong> {
+    match seen.iter().find(|(_, other)| *other == key) {
+        Some((place, _)) => Err((format!("the same key as {place}"), "a key that no other entry has")),
+        None => Ok(key),
     }
 }
 
@@ -80,7 +105,8 @@ mod tests {
     #[test]
     fn keys_with_their_names_and_rights() {
         check(None, vec![], Ok(&[]));
-        let named = config::ApiKey { name: Some("ci".to_owned()), rights: ApiRights::Read, ..entry() };
+        let key = Some(Secret::new("b"));
+        let named = config::ApiKey { name: Some("ci".to_owned()), rights: ApiRights::Read, key, ..entry() };
         let all = [("api.key", ApiRights::Admin), ("ci", ApiRights::Read), ("api.keys.1", ApiRights::Publish)];
         check(Some("a"), vec![named, entry()], Ok(&all));
     }
@@ -100,6 +126,16 @@ mod tests {
                  | allowed: a file with a key, of at most 64KiB",
             ),
         );
+    }
+
+    #[test]
+    fn a_key_stands_once() {
+        let twice = "found the same key as api.key | allowed: a key that no other entry has";
+        check(Some("k"), vec![entry()], Err(&format!("api.keys.0.key: {twice}")));
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(b"k\n").expect("a write");
+        let in_file = config::ApiKey { key: None, key_file: Some(file.path().to_owned()), ..entry() };
+        check(Some("k"), vec![in_file], Err(&format!("api.keys.0.key_file: {twice}")));
     }
 
     #[test]

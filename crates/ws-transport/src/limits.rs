@@ -48,6 +48,9 @@ pub(crate) const HTTP_REQUESTS_MAX: u32 = 1_000;
 /// See [`HTTP_REQUESTS_MAX`].
 pub(crate) const HTTP_LIFE: Duration = Duration::from_secs(10 * 60);
 
+/// Longest time for a peer to take an answer, however steadily it reads.
+pub(crate) const HTTP_ANSWER_MAX: Duration = Duration::from_secs(120);
+
 /// Time from the head of a request until its body is complete.
 pub(crate) const HTTP_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -113,5 +116,8 @@ pub(crate) const BATCH_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Room in the answer that a write of a batch needs to begin, in bytes. No answer of a write is larger.
 pub(crate) const BATCH_WRITE_BYTES: usize = 64 * 1024;
 
+/// Longest part of a path that an error of the HTTP API quotes, in bytes.
+pub(crate) const PATH_QUOTE_BYTES_MAX: usize = 128;
+
 /// Room in the answer of a batch that is kept for the refusal of each request, in bytes.
-pub(crate) const BATCH_REFUSAL_BYTES: usize = 256;
+pub(crate) const BATCH_REFUSAL_BYTES: usize = 1024;

@@ -37,7 +37,7 @@ pub(crate) struct Server<R, O> {
     pub(crate) tls: Option<Tls>,
     /// Which peers are proxies.
     pub(crate) proxy: Arc<ProxyOptions>,
-    /// The WebSockets that are open.
+    /// The WebSockets that are open, and the requests to the HTTP API that are being answered.
     pub(crate) sockets: TaskTracker,
 }
 

@@ -78,13 +78,22 @@ impl SocketSlot {
         state.idle.get_mut(&number).map(|entry| entry.clone_from(waker)).is_some()
     }
 
-    /// Its connection is idle no longer. If it was evicted at the same moment, there is one more than may be
-    /// until one of the two ends.
+    /// Its connection is idle no longer. If it was evicted at the same moment, another idle one gives way; if there is
+    /// none, there is one more than may be until one ends.
     pub(crate) fn work(&mut self) {
         let Some(number) = self.idle.take() else { return };
         let mut state = self.slots.0.state.lock();
-        if state.idle.remove(&number).is_none() {
-            state.taken += 1;
+        if state.idle.remove(&number).is_some() {
+            return;
+        }
+        let loser = if state.taken < SOCKET_SLOTS_MAX { None } else { state.idle.pop_first() };
+        match loser {
+            Some((_, loser)) => {
+                drop(state);
+                self.slots.0.evicted.fetch_add(1, Ordering::Relaxed);
+                loser.wake();
+            }
+            None => state.taken += 1,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 use ws_core::{AddressShares, Connection, Count, HeartbeatMode, Hub, Session};
 use ws_proto::CloseCode;
 
@@ -111,10 +112,11 @@ impl Transport {
         // The listeners are kept here too, so that files of Unix sockets are gone when this returns.
         let Transport { hub, listeners, metrics, options } = self;
         let slots = SocketSlots::default();
-        let api = Api::new(hub.clone(), options.api_keys.clone(), options.version);
+        let open = TaskTracker::new();
+        let api = Api::new(hub.clone(), options.api_keys.clone(), options.version, open.clone());
         let (version, dropped) = (options.version, options.log_lines_dropped);
         let all_metrics = Arc::new(Metrics::new(hub.clone(), version, dropped, slots.clone(), api.clone()));
-        let server = server(&hub, &options, &all_metrics, api, slots);
+        let server = server(&hub, &options, &all_metrics, api, slots, open);
         let mut accepting = JoinSet::new();
         for listener in &listeners {
             let accept = server.clone().accept(listener.clone());
@@ -141,7 +143,10 @@ impl Transport {
             // If a task of the server is dead, its connections cannot be closed in order.
             () = async { hub.failed().await; tokio::time::sleep_until(began + FAILED_GRACE).await } => {}
         }
-        Drained { connections, cut_off: server.sockets.len() }
+        let cut_off = server.sockets.len();
+        // The tasks hold the listeners until they have ended, and with them the files of Unix sockets.
+        accepting.shutdown().await;
+        Drained { connections, cut_off }
     }
 }
 
@@ -151,6 +156,7 @@ fn server(
     metrics: &Arc<Metrics>,
     api: Arc<Api>,
     slots: SocketSlots,
+    sockets: TaskTracker,
 ) -> Server<HubRoutes, HubSessions> {
     let limits = hub.limits();
     let socket_options = Arc::new(SocketOptions {
@@ -176,7 +182,7 @@ fn server(
         patience: Patience { head: options.handshake_timeout, keep_alive: options.keep_alive },
         tls: options.tls.clone(),
         proxy: Arc::new(options.proxy.clone()),
-        sockets: Default::default(),
+        sockets,
     }
 }
 

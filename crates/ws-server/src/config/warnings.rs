@@ -69,6 +69,9 @@ fn shown(config: &Config, name: &KeyName) -> Option<String> {
     keys.into_iter().find(|value| value.facts.name == name.key).map(|value| value.toml)
 }
 
+/// A shorter key is warned about.
+const API_KEY_BYTES_MIN: usize = 16;
+
 /// What is open to everybody, or may be lost.
 fn open(config: &Config) -> impl Iterator<Item = String> {
     let (auth, sqlite) = (&config.auth, &config.engine.sqlite);
@@ -97,7 +100,10 @@ fn open(config: &Config) -> impl Iterator<Item = String> {
     let is_everybody = config.proxy.trusted.iter().any(TrustedNetwork::is_everybody);
     let liars =
         is_everybody.then_some("everybody is trusted as a proxy (proxy.trusted): any client may claim any address");
-    [door, origins, small, liars].into_iter().flatten().map(str::to_owned).chain(power)
+    let keys = config.api.key.iter().chain(config.api.keys.iter().filter_map(|entry| entry.key.as_ref()));
+    let is_short = keys.into_iter().any(|key| key.reveal().len() < API_KEY_BYTES_MIN);
+    let short = is_short.then_some("a key of the HTTP API has less than 16 bytes, and can be guessed ([api])");
+    [door, origins, small, liars, short].into_iter().flatten().map(str::to_owned).chain(power)
 }
 
 /// Keys that do nothing under some condition.

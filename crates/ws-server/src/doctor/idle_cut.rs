@@ -64,6 +64,7 @@ fn silent(config: &Config) -> Config {
     silent.drain.grace = Duration::ZERO;
     silent.auth = Auth { allowed_origins: config.auth.allowed_origins.clone(), ..Auth::default() };
     silent.api = Api::default();
+    silent.metrics.addr = None;
     silent.namespaces.clear();
     silent.engine.r#type = EngineType::Memory;
     for mode in [

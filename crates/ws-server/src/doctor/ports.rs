@@ -2,10 +2,12 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::os::unix::net::UnixStream;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use serde_json::Value;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
 use ws_transport::ListenAddr;
 
 use super::report::Check;
@@ -14,6 +16,9 @@ use crate::config::Config;
 use crate::limits::DOCTOR_ANSWER_TIMEOUT;
 
 const WHAT: &str = "address";
+
+/// What a connect says where nobody listens.
+const GONE: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::ConnectionRefused];
 
 /// Who has the addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +32,10 @@ pub(super) enum Use {
 /// A check per address, and who has them.
 pub(super) async fn check(config: &Config) -> (Vec<Check>, Use) {
     let (mut checks, mut used) = (Vec::new(), Use::Free);
-    for addr in &config.addr {
+    for addr in config.addr.iter().chain(&config.metrics.addr) {
         let (check, used_by) = match addr {
             ListenAddr::Tcp(addr) => tcp(*addr, config.tls.cert_file.is_some()).await,
-            ListenAddr::Unix(path) => unix(path),
+            ListenAddr::Unix(path) => unix(path).await,
         };
         checks.push(check);
         if used_by == Use::Taken {
@@ -48,10 +53,16 @@ async fn tcp(addr: SocketAddr, is_tls: bool) -> (Check, Use) {
 }
 
 /// Whoever listens there is not asked who it is. The file of a server that was killed is replaced at the start.
-fn unix(path: &Path) -> (Check, Use) {
+async fn unix(path: &Path) -> (Check, Use) {
     let shown = path.display();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if UnixStream::connect(path).is_ok() {
+    let is_socket = path.symlink_metadata().map(|file| file.file_type().is_socket());
+    // A server that hangs may have a full backlog.
+    let connected = timeout(DOCTOR_ANSWER_TIMEOUT, UnixStream::connect(path)).await;
+    if matches!(is_socket, Ok(false)) {
+        let advice = "remove it, or use another path";
+        (Check::problem(WHAT, format!("unix:{shown} is a file that is no socket"), advice), Use::Taken)
+    } else if !matches!(&connected, Ok(Err(error)) if GONE.contains(&error.kind())) {
         (Check::fine(WHAT, format!("unix:{shown} is used by a process that listens")), Use::Taken)
     } else if folder.is_dir() {
         (Check::fine(WHAT, format!("unix:{shown} is free")), Use::Free)
@@ -135,6 +146,9 @@ mod tests {
         assert_eq!(check_one(&path).await.1, Use::Taken);
         drop(listener);
         assert_eq!(check_one(&path).await.1, Use::Free, "a file that nobody listens at");
+        std::fs::remove_file(&path[5..]).expect("it is there");
+        std::fs::write(&path[5..], "").expect("a file");
+        assert_eq!(check_one(&path).await.0.verdict, Verdict::Problem);
         assert_eq!(check_one("unix:/nowhere/at/all").await.0.verdict, Verdict::Problem);
     }
 

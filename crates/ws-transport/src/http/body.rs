@@ -28,6 +28,11 @@ where
         Body { incoming, deadline: Instant::now() + HTTP_BODY_TIMEOUT }
     }
 
+    /// A refusal that leaves it unread: unless it is empty, the connection closes after it.
+    pub(super) fn unread(self, refused: Reply) -> Reply {
+        if self.incoming.is_end_stream() { refused } else { refused.closing() }
+    }
+
     /// Reads it to its end. A `Content-Length` that is too large is refused before anything is read, and so before
     /// `100 Continue`.
     ///
@@ -52,8 +57,7 @@ where
 }
 
 fn too_large(bytes_max: usize) -> Reply {
-    let message = format!("the body has more than {bytes_max} bytes");
-    refusal(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &message)
+    Reply::too_large(bytes_max).closing()
 }
 
 fn timed_out() -> Reply {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hyper::Request;
+use hyper::{Request, StatusCode};
 use ws_core::Hub;
 
 use super::api::{self, Api};
@@ -45,6 +45,7 @@ impl Routes for HubRoutes {
             return Answer::Reply(self.logged(nowhere::no_websocket(request.uri().path()), client));
         }
         Answer::Reply(match check_host(&request) {
+            Ok(()) if is_below(request.uri().path(), api::PREFIX) => self.backend(request, client).await,
             Ok(()) => self.resource(request).await,
             Err(refused) => refused,
         })
@@ -59,7 +60,13 @@ impl HubRoutes {
         }
     }
 
-    /// A refused handshake, which goes to the log of connections.
+    /// A request to the HTTP API. Whoever guesses keys is seen in the log.
+    async fn backend(&self, request: Request<Body>, client: IpAddr) -> Reply {
+        let reply = self.api.answer(request).await;
+        if reply.status() == StatusCode::UNAUTHORIZED.as_u16() { self.logged(reply, client) } else { reply }
+    }
+
+    /// A refused handshake or a wrong key, which goes to the log of connections.
     fn logged(&self, refused: Reply, peer: IpAddr) -> Reply {
         self.sockets.log.refused(peer, Some(refused.status()), refused.reason());
         refused
@@ -74,7 +81,6 @@ impl HubRoutes {
                 let format = Format::accepted(request.headers());
                 read_only(request, || metrics.reply(format)).await
             }
-            (path, _) if is_below(path, api::PREFIX) => self.api.answer(request).await,
             (path, _) => match pages::find(path) {
                 Some(page) => read_only(request, || page.reply()).await,
                 None => nowhere::not_found(path),

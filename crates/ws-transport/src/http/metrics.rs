@@ -175,7 +175,7 @@ impl HubMetrics {
         labelled(encoder, "ws_connections_closed", "Connections closed, by close code", "code", &closed)?;
         let mut api = encoder.encode_descriptor(
             "ws_api_requests",
-            "Requests to the HTTP API, by route and status",
+            "Requests to the HTTP API, by name of the key, route and status",
             None,
             counter(0).metric_type(),
         )?;

@@ -11,7 +11,7 @@ use crate::limits::HTTP_IGNORED_BODY_BYTES_MAX;
 pub(super) async fn read_only(request: Request<Body>, reply: impl FnOnce() -> Reply) -> Reply {
     let (head, body) = request.into_parts();
     if !matches!(head.method, Method::GET | Method::HEAD) {
-        return Reply::method_not_allowed("GET, HEAD");
+        return body.unread(Reply::method_not_allowed("GET, HEAD"));
     }
     match body.read(HTTP_IGNORED_BODY_BYTES_MAX).await {
         Ok(_) => reply(),

@@ -97,6 +97,19 @@ impl Reply {
         format!("this path takes {allowed}")
     }
 
+    /// The code of a 413 and of a 431.
+    pub(crate) const TOO_LARGE: &str = "too_large";
+
+    /// The message of a 413.
+    pub(crate) fn size_message(bytes_max: usize) -> String {
+        format!("the body has more than {bytes_max} bytes")
+    }
+
+    /// 413.
+    pub(crate) fn too_large(bytes_max: usize) -> Self {
+        Reply::error(StatusCode::PAYLOAD_TOO_LARGE, Reply::TOO_LARGE, &Reply::size_message(bytes_max))
+    }
+
     /// 405, with the allowed methods.
     pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
         let message = Reply::method_message(allowed);

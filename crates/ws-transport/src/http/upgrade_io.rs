@@ -14,9 +14,10 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::pace::Activity;
+use crate::limits::HTTP_ANSWER_MAX;
 use crate::stream::Stream;
 
 const TOO_LARGE: &str = "the head of the request has more than 16 KiB or 64 headers";
@@ -37,14 +38,16 @@ pub(super) struct UpgradeIo {
     unsent: Vec<u8>,
     /// The socket took only a part of the last write: the next one does not begin with a head.
     is_partial: bool,
-    /// Time for the peer to take an answer.
+    /// Time in which the peer must take something of an answer.
     answer_timeout: Duration,
-    /// Runs while the peer has taken only a part of an answer.
+    /// Runs while the socket takes nothing of an answer.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// When the peer must have taken the whole answer.
+    end: Option<Instant>,
 }
 
 impl UpgradeIo {
-    /// `answer_timeout`: time for the peer to take a whole answer. hyper has no such timeout.
+    /// `answer_timeout`: time in which the peer must take something of an answer. hyper has no such timeout.
     pub(super) fn new(stream: Stream, activity: Arc<Activity>, answer_timeout: Duration) -> Self {
         UpgradeIo {
             io: TokioIo::new(Heard { stream, activity: activity.clone() }),
@@ -54,6 +57,7 @@ impl UpgradeIo {
             is_partial: false,
             answer_timeout,
             deadline: None,
+            end: None,
         }
     }
 
@@ -65,8 +69,10 @@ impl UpgradeIo {
     /// Turns a pending `poll` into an error once the peer's time is over.
     fn in_time<T>(&mut self, poll: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if poll.is_pending() {
-            let timeout = self.answer_timeout;
-            ready!(self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout))).as_mut().poll(cx));
+            let now = Instant::now();
+            let end = *self.end.get_or_insert(now + HTTP_ANSWER_MAX.max(self.answer_timeout));
+            let due = end.min(now + self.answer_timeout);
+            ready!(self.deadline.get_or_insert_with(|| Box::pin(sleep_until(due))).as_mut().poll(cx));
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         poll
@@ -123,6 +129,7 @@ impl Write for UpgradeIo {
         }
         let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
         let written = ready!(self.in_time(written, cx))?;
+        self.deadline = None;
         self.is_partial = written < slices.iter().map(|slice| slice.len()).sum();
         Poll::Ready(Ok(written))
     }
@@ -137,6 +144,7 @@ impl Write for UpgradeIo {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
         ready!(self.in_time(flushed, cx))?;
         self.deadline = None;
+        self.end = None;
         self.activity.flushed();
         Poll::Ready(Ok(()))
     }

@@ -279,7 +279,7 @@ impl<E: Endpoint> Socket<E> {
         // Before the peer can see the close, so that it is no longer counted once it does.
         self.endpoint = None;
         self.connection.send_last(out, now_ms);
-        self.slot = self.options.closing(self.address);
+        self.take_slot();
         self.phase = Phase::Flushing(self.close_timer());
     }
 
@@ -296,12 +296,19 @@ impl<E: Endpoint> Socket<E> {
         let own = if code == CloseCode::Disconnected { self.connection.close_frame() } else { None };
         self.reader.close(close_frame(code, own), &config(self.options.message_bytes_max), out);
         self.connection.send_last(out, self.options.clock.now_ms());
-        self.slot = self.options.closing(self.address);
+        self.take_slot();
         match code {
             CloseCode::Protocol | CloseCode::InvalidUtf8 | CloseCode::TooBig => self.linger(),
             // A drain closes all connections at once, without a slot for each. It has a deadline of its own.
             CloseCode::GoingAway => self.phase = Phase::Closing(timer(CLOSE_TIMEOUT)),
             _ => self.phase = Phase::Closing(self.close_timer()),
+        }
+    }
+
+    /// Takes what a socket holds while it is being closed, once.
+    fn take_slot(&mut self) {
+        if self.slot.is_none() {
+            self.slot = self.options.closing(self.address);
         }
     }
 

@@ -59,3 +59,35 @@ async fn an_answer_over_the_limit_is_refused_and_a_write_is_not_begun() {
     assert!((1..100).contains(&refused) && statuses[0] == 200, "{statuses:?}");
     assert_eq!(statuses.last(), Some(&200), "a small one still fits");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_of_a_batch_may_be_larger_than_it_could_be_alone() {
+    let (_server, mut api) = api_server().await;
+    let path = "/channels/a/publications";
+    let large = json!({"method": "POST", "path": path, "body": {"data": "x".repeat(65_536)}});
+    let small = json!({"method": "POST", "path": path, "body": {"data": 1}});
+    let answered = api.ok("POST", "/batch", json!({"requests": [large, small]})).await;
+    assert_eq!(statuses(&answered), [413, 200]);
+    assert_eq!(answered["responses"][0]["body"]["error"]["code"], "too_large");
+    assert_eq!(answered["responses"][1]["body"]["offset"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_waits_for_what_is_being_answered() {
+    let (mut server, mut api) = api_server().await;
+    let publish = json!({"method": "POST", "path": "/channels/a/publications", "body": {"data": "x".repeat(30_000)}});
+    let body = json!({ "requests": vec![publish; 30] }).to_string();
+    let head = [("Content-Length", &*body.len().to_string()), ("X-API-Key", ws_tests::api::KEY)];
+    let mut raw = Raw::connect(server.addr()).await;
+    raw.write((raw::request("POST", "/api/v1/batch", &head) + &body).as_bytes()).await;
+    // It has begun once something of it is there.
+    until("the batch to begin", async || {
+        let page = api.ok("GET", "/channels/a/publications?limit=1", Value::Null).await;
+        (page["offset"] != 0).then_some(())
+    })
+    .await;
+    server.begin_drain();
+    let answered = raw.response(true).await;
+    assert_eq!(statuses(&answered.json()), vec![200; 30]);
+    server.ended().await;
+}

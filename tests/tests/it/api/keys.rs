@@ -28,6 +28,8 @@ async fn every_path_asks_for_the_key() {
     let in_own_header = http::ask(server.addr(), "GET", "/api/v1/node", &[("x-api-key", api::KEY)]).await;
     assert_eq!(in_own_header.status, 200);
     assert_eq!(api.ok("GET", "/node", Value::Null).await["engine"], "memory");
+    let count = server.metrics().await.get(r#"ws_api_requests_total{key="none",route="other",status="401"}"#);
+    assert_eq!(count, 5.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -33,6 +33,10 @@ async fn an_idempotency_key_is_a_msg_id() {
         let response = api.ask_with("POST", PUBLICATIONS, body, &header).await;
         assert_eq!((response.status, &response.json()["duplicate"]), (200, &json!(expect)));
     }
+    for bad in [&[("Idempotency-Key", "")][..], &[("Idempotency-Key", "a"), ("Idempotency-Key", "a")]] {
+        let refused = api.ask_with("POST", PUBLICATIONS, json!({"data": 1}), bad).await;
+        assert_eq!((refused.status, refused.error_code().as_str()), (400, "invalid_payload"), "{bad:?}");
+    }
     let other = api.ask_with("POST", PUBLICATIONS, json!({"data": 1, "msg_id": "k2"}), &header).await;
     assert_eq!((other.status, other.error_code().as_str()), (400, "invalid_payload"));
 }

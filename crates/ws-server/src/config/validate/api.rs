@@ -9,9 +9,7 @@ use crate::config::name::KeyName;
 /// Contradictions in `[api]`.
 pub(crate) fn validate_api(loaded: &Loaded, mistakes: &[ConfigError]) -> Vec<ConfigError> {
     let entries = loaded.config.api.keys.iter().enumerate();
-    let unusable = entries.clone().filter_map(|(number, entry)| unusable(loaded, mistakes, number, entry));
-    let twice = entries.filter_map(|(number, entry)| twice(loaded, number, entry));
-    unusable.chain(twice).collect()
+    entries.filter_map(|(number, entry)| unusable(loaded, mistakes, number, entry)).collect()
 }
 
 /// An entry must have exactly one source.
@@ -24,20 +22,6 @@ fn unusable(loaded: &Loaded, mistakes: &[ConfigError], number: usize, entry: &Ap
     };
     let is_told = any_invalid(mistakes, &[key.clone(), key_file]);
     (!is_told).then(|| mistake_at(loaded, key, found.to_owned(), "key or key_file, and nothing else"))
-}
-
-/// The same key with other rights: which of them it has would depend on the order.
-fn twice(loaded: &Loaded, number: usize, entry: &ApiKey) -> Option<ConfigError> {
-    let key = entry.key.as_ref()?;
-    let api = &loaded.config.api;
-    let earlier = api.keys[..number].iter().position(|other| other.key.as_ref() == Some(key));
-    let first = match earlier {
-        _ if api.key.as_ref() == Some(key) => "api.key".to_owned(),
-        Some(earlier) => format!("api.keys.{earlier}.key"),
-        None => return None,
-    };
-    let name = KeyName::new(entry_path("api.keys", number), "key");
-    Some(mistake_at(loaded, name, format!("the same key as {first}"), "a key that no other entry has"))
 }
 
 fn mistake_at(loaded: &Loaded, name: KeyName, found: String, allowed: &str) -> ConfigError {
@@ -61,20 +45,6 @@ mod tests {
             &[("API__KEYS__0__KEY", "a"), ("API__KEYS__0__KEY_FILE", "/k")],
             &["WS_SERVER__API__KEYS__0__KEY: api.keys.0.key: found key and key_file | allowed: key or key_file, and \
                nothing else"],
-        );
-    }
-
-    #[test]
-    fn a_key_has_one_entry() {
-        check(
-            &[("API__KEY", "a"), ("API__KEYS__0__KEY", "a"), ("API__KEYS__0__RIGHTS", "read")],
-            &["WS_SERVER__API__KEYS__0__KEY: api.keys.0.key: found the same key as api.key | allowed: a key that no \
-               other entry has"],
-        );
-        check(
-            &[("API__KEYS__0__KEY", "a"), ("API__KEYS__1__KEY", "a")],
-            &["WS_SERVER__API__KEYS__1__KEY: api.keys.1.key: found the same key as api.keys.0.key | allowed: a key \
-               that no other entry has"],
         );
     }
 }

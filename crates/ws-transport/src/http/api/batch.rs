@@ -8,11 +8,12 @@ use futures_util::{StreamExt, stream};
 use hyper::Method;
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 use ws_proto::api::{Batch, BatchData, BatchRequest, BatchResponse};
 use ws_proto::limits::BATCH_REQUESTS_MAX;
 use ws_proto::{ErrorBody, ErrorCode, decode_body};
 
-use super::call::{Call, Outcome, answer, in_batch};
+use super::call::{Call, Outcome, Refused, answer, in_batch};
 use super::key::ApiKey;
 use super::perform::{Resources, found, permitted};
 use super::query::{Query, invalid};
@@ -20,12 +21,18 @@ use super::resource::{Resource, Verb};
 use crate::limits::{BATCH_ANSWER_BYTES_MAX, BATCH_PARALLEL_MAX, BATCH_REFUSAL_BYTES, BATCH_WRITE_BYTES};
 
 /// POST: performs the requests in a task of their own, so that they go on if the caller is gone.
-pub(super) async fn run(resources: &Arc<Resources>, batches: &Arc<Semaphore>, key: &ApiKey, body: Bytes) -> Outcome {
+pub(super) async fn run(
+    resources: &Arc<Resources>,
+    batches: &Arc<Semaphore>,
+    open: &TaskTracker,
+    key: &ApiKey,
+    body: Bytes,
+) -> Outcome {
     let Ok(permit) = batches.clone().try_acquire_owned() else {
         return Err(ErrorBody::new(ErrorCode::Overloaded, "too many batches at the same time").into());
     };
     let (resources, key) = (resources.clone(), key.clone());
-    let task = tokio::spawn(async move {
+    let task = open.spawn(async move {
         let _permit = permit;
         perform(&resources, &key, &body).await
     });
@@ -71,6 +78,10 @@ async fn perform_one(resources: &Resources, key: &ApiKey, request: &BatchRequest
         return Err(ErrorBody::new(ErrorCode::NotAvailable, "a batch cannot hold another batch").into());
     }
     let body = request.body.map_or(&b""[..], |body| body.get().as_bytes());
+    let bytes_max = resources.hub.limits().message_bytes_max;
+    if body.len() > bytes_max {
+        return Err(Refused::TooLarge(bytes_max));
+    }
     resources.perform(&Call { resource, verb, query: Query::new(query), body, idempotency_key: None }).await
 }
 

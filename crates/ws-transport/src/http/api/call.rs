@@ -8,6 +8,7 @@ use ws_proto::{ErrorBody, ErrorCode};
 use super::query::Query;
 use super::resource::{Resource, Verb};
 use crate::http::reply::Reply;
+use crate::limits::PATH_QUOTE_BYTES_MAX;
 
 /// A request that its key may make.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) enum Refused {
     Error(ErrorBody),
     /// The resource does not take this method, but these.
     Method(&'static str),
+    /// The body has more than so many bytes.
+    TooLarge(usize),
 }
 
 /// What a request is answered with: JSON, or why not.
@@ -39,7 +42,7 @@ impl From<ErrorBody> for Refused {
 
 impl Refused {
     pub(super) fn not_found(path: &str) -> Self {
-        Refused::Error(ErrorBody::new(ErrorCode::NotFound, format!("nothing at {path}")))
+        Refused::Error(ErrorBody::new(ErrorCode::NotFound, format!("nothing at {}", clip(path))))
     }
 }
 
@@ -58,6 +61,7 @@ pub(super) fn status(outcome: &Outcome) -> StatusCode {
     match outcome {
         Ok(_) => StatusCode::OK,
         Err(Refused::Method(_)) => StatusCode::METHOD_NOT_ALLOWED,
+        Err(Refused::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
         Err(Refused::Error(error)) => Reply::status_of(error.code),
     }
 }
@@ -67,6 +71,7 @@ pub(super) fn reply(outcome: Outcome) -> Reply {
     match outcome {
         Ok(json) => Reply::fresh_json(json),
         Err(Refused::Method(allowed)) => Reply::method_not_allowed(allowed),
+        Err(Refused::TooLarge(bytes_max)) => Reply::too_large(bytes_max),
         Err(Refused::Error(error)) => Reply::protocol_error(&error.without_envelope()),
     }
 }
@@ -80,7 +85,15 @@ pub(super) fn in_batch(outcome: Outcome) -> (u16, String) {
             let message = Reply::method_message(allowed);
             json!({ "error": { "code": Reply::METHOD_NOT_ALLOWED, "message": message } }).to_string()
         }
+        Err(Refused::TooLarge(bytes_max)) => {
+            json!({ "error": { "code": Reply::TOO_LARGE, "message": Reply::size_message(bytes_max) } }).to_string()
+        }
         Err(Refused::Error(error)) => json!({ "error": error.without_envelope() }).to_string(),
     };
     (status, body)
+}
+
+/// As much of a path as an error quotes.
+fn clip(path: &str) -> &str {
+    &path[..path.floor_char_boundary(PATH_QUOTE_BYTES_MAX)]
 }

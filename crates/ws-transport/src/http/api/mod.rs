@@ -25,6 +25,7 @@ use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 use ws_core::Hub;
 use ws_proto::ErrorBody;
 
@@ -51,32 +52,37 @@ pub(crate) struct Api {
     /// Batches that may run at the same time.
     batches: Arc<Semaphore>,
     requests: Requests,
+    /// Requests that are being answered. The end of a server waits for them.
+    open: TaskTracker,
 }
 
 impl Api {
-    pub(crate) fn new(hub: Hub, keys: Vec<ApiKey>, version: &'static str) -> Arc<Self> {
+    pub(crate) fn new(hub: Hub, keys: Vec<ApiKey>, version: &'static str, open: TaskTracker) -> Arc<Self> {
+        let requests = Requests::new(&keys);
         Arc::new(Api {
             resources: Arc::new(Resources { hub, version }),
             keys,
             batches: Arc::new(Semaphore::new(BATCHES_MAX)),
-            requests: Requests::new(),
+            requests,
+            open,
         })
     }
 
-    /// Requests since the start by route and status, each with its labels.
-    pub(super) fn requests(&self) -> impl Iterator<Item = ([(&'static str, &'static str); 2], u64)> {
+    /// Requests since the start by key, route and status, each with its labels.
+    pub(super) fn requests(&self) -> impl Iterator<Item = ([(&'static str, &str); 3], u64)> {
         self.requests.counts()
     }
 
     /// Answers a request whose path begins with [`PREFIX`].
     pub(super) async fn answer(&self, request: Request<Body>) -> Reply {
+        let _open = self.open.token();
         let (head, body) = request.into_parts();
         let path = head.uri.path();
         let (key, resource) = match key::authenticate(&self.keys, &head.headers) {
             Ok(key) => (key, Resource::at(path.strip_prefix(PREFIX).unwrap_or_default())),
             Err(refused) => {
-                let refused = Reply::protocol_error(&refused);
-                self.requests.count(None, refused.status());
+                let refused = body.unread(Reply::protocol_error(&refused));
+                self.requests.count(None, None, refused.status());
                 return refused;
             }
         };
@@ -86,7 +92,7 @@ impl Api {
             Err(refused) => refused,
         };
         let status = answered.status();
-        self.requests.count(route, status);
+        self.requests.count(Some(key.name()), route, status);
         tracing::debug!(key = key.name(), method = %head.method, path, status, "api");
         answered
     }
@@ -102,16 +108,21 @@ impl Api {
         let permitted = found(resource, head.uri.path()).and_then(|resource| permitted(key, &head.method, resource));
         let (resource, verb) = match permitted {
             Ok(permitted) => permitted,
-            Err(refused) => return Ok(Err(refused)),
+            Err(refused) => return Err(body.unread(reply(Err(refused)))),
         };
-        if verb != Verb::Get {
-            check_media_type(&head.headers)?;
+        if verb != Verb::Get
+            && let Err(refused) = check_media_type(&head.headers)
+        {
+            return Err(body.unread(refused));
         }
         let body = body.read(self.body_bytes_max(&resource, verb)).await?;
         if resource == Resource::Batch {
-            return Ok(batch::run(&self.resources, &self.batches, key, body).await);
+            return Ok(batch::run(&self.resources, &self.batches, &self.open, key, body).await);
         }
-        let idempotency_key = head.headers.get(IDEMPOTENCY_KEY).map(|key| key.as_bytes());
+        let idempotency_key = match idempotency_key(&head.headers) {
+            Ok(key) => key,
+            Err(refused) => return Ok(Err(refused.into())),
+        };
         let query = Query::new(head.uri.query());
         Ok(self.resources.perform(&Call { resource, verb, query, body: &body, idempotency_key }).await)
     }
@@ -123,6 +134,20 @@ impl Api {
             (Resource::Batch, _) => message_bytes_max.saturating_mul(BATCH_BYTES_FACTOR),
             _ => message_bytes_max,
         }
+    }
+}
+
+/// The header `Idempotency-Key`.
+///
+/// # Errors
+/// `invalid_payload`: it is empty, or there more than once.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&[u8]>, ErrorBody> {
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter().map(|key| key.as_bytes().trim_ascii());
+    match (keys.next(), keys.next()) {
+        (None, _) => Ok(None),
+        (Some(b"" | b"\"\""), _) => Err(query::invalid("Idempotency-Key", "is empty")),
+        (Some(key), None) => Ok(Some(key)),
+        (Some(_), Some(_)) => Err(query::invalid("Idempotency-Key", "is given more than once")),
     }
 }
 
