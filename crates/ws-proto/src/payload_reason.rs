@@ -13,7 +13,7 @@ fn plain(serde: &str) -> Option<String> {
         return None;
     }
     let wanted = match expected {
-        "u32" | "u64" => "a whole number",
+        "u16" | "u32" | "u64" => "a whole number",
         "a boolean" => "true or false",
         "a string" | "a borrowed string" => "a string",
         "an object" | "a map" => "an object",
@@ -21,9 +21,10 @@ fn plain(serde: &str) -> Option<String> {
         _ => return None,
     };
     Some(match expected {
+        "u16" if is_out_of_range => format!("must be {wanted} from 0 to {}", u16::MAX),
         "u32" if is_out_of_range => format!("must be {wanted} from 0 to {}", u32::MAX),
         "u64" if is_out_of_range => format!("must be {wanted} from 0 to {}", u64::MAX),
-        "u32" | "u64" if text(found).is_some_and(is_whole) => format!("must be {wanted}, without quotes"),
+        "u16" | "u32" | "u64" if text(found).is_some_and(is_whole) => format!("must be {wanted}, without quotes"),
         "a boolean" if matches!(text(found), Some("true" | "false")) => format!("must be {wanted}, without quotes"),
         _ => format!("must be {wanted}, not {}", kind(found)?),
     })

@@ -12,6 +12,8 @@ mod catalogue;
 mod close_codes;
 mod info;
 mod openapi;
+mod server_api;
+mod tidy;
 
 use serde_json::{Value, json};
 

@@ -28,6 +28,14 @@ pub fn keys(config: &Config) -> Result<Vec<ApiKey>, Vec<ConfigError>> {
     if mistakes.is_empty() { Ok(keys) } else { Err(mistakes) }
 }
 
+/// Says in the log that the API is on.
+pub(crate) fn log(config: &Config) {
+    let keys = usize::from(config.api.key.is_some()) + config.api.keys.len();
+    if keys > 0 {
+        tracing::info!(keys, "the HTTP API is on, at /api/v1");
+    }
+}
+
 /// What was found, and what is allowed instead.
 type Wrong = (String, &'static str);
 

@@ -4,6 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::tidy::{absent_not_null, without_links};
 use crate::action::{Action, ActionVisitor, SubscribeData, visit_actions};
 use crate::error::{ErrorBody, ErrorCode};
 use crate::event::{
@@ -186,33 +187,6 @@ fn error_codes(derived: &Value) -> Value {
         "enum": names,
         "x-codes": ErrorCode::ALL.iter().map(annotation).collect::<Vec<_>>(),
     })
-}
-
-/// Optional fields that the server writes are absent, never null.
-fn absent_not_null(object: &mut Value) {
-    let required = object["required"].as_array().cloned().unwrap_or_default();
-    let Some(fields) = object.get_mut("properties").and_then(Value::as_object_mut) else { return };
-    for (_, field) in fields.iter_mut().filter(|(name, _)| !required.contains(&Value::from(name.as_str()))) {
-        for choices in ["type", "anyOf"] {
-            if let Some(choices) = field.get_mut(choices).and_then(Value::as_array_mut) {
-                choices.retain(|choice| choice != "null" && choice["type"] != "null");
-            }
-        }
-    }
-}
-
-/// Descriptions come from rustdoc, whose links do not work here.
-fn without_links(schema: &mut Value) {
-    match schema {
-        Value::Object(fields) => {
-            if let Some(Value::String(text)) = fields.get_mut("description") {
-                *text = text.replace("[`", "`").replace("`]", "`").replace('\n', " ");
-            }
-            fields.values_mut().for_each(without_links);
-        }
-        Value::Array(items) => items.iter_mut().for_each(without_links),
-        _ => {}
-    }
 }
 
 /// `get_connections` → `GetConnections`.

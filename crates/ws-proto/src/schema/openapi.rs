@@ -1,14 +1,17 @@
-//! OpenAPI 3.1 of the HTTP endpoints. Their bodies have no types in this crate, so they are written out here.
+//! OpenAPI 3.1 of the HTTP endpoints. But for the HTTP API, their bodies have no types in this crate, so they are
+//! written out here.
 
 use serde_json::{Value, json};
 
 use super::info::info;
+use super::server_api::{ServerApi, security};
 
 /// OpenAPI 3.1 document of the HTTP endpoints.
 pub fn openapi() -> Value {
     let description = "The HTTP/1.1 endpoints of ws-server. The WebSocket protocol is in \
                        `/schema/asyncapi.json` and `/schema/protocol.json`.";
-    json!({
+    let ServerApi { paths, schemas: of_api, .. } = ServerApi::new();
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": info("ws-server", description),
         "servers": [{ "url": "/" }],
@@ -22,8 +25,15 @@ pub fn openapi() -> Value {
             "/schema/openapi.json": { "get": document("openapi", "This document.") },
             "/schema/protocol.json": { "get": document("protocol", "JSON Schema (draft 2020-12) of every frame.") },
         },
-        "components": { "schemas": schemas() },
-    })
+        "components": { "schemas": schemas(), "securitySchemes": security() },
+    });
+    for (name, path) in paths {
+        document["paths"][name] = path;
+    }
+    for (name, schema) in of_api {
+        document["components"]["schemas"][name] = schema;
+    }
+    document
 }
 
 const JSON: &str = "application/json";

@@ -83,6 +83,7 @@ impl HubRoutes {
             }
             (path, _) => match pages::find(path) {
                 Some(page) => read_only(request, || page.reply()).await,
+                None if path == "/metrics" => nowhere::metrics_elsewhere(),
                 None => nowhere::not_found(path),
             },
         }

@@ -26,6 +26,11 @@ pub(super) fn no_websocket(path: &str) -> Reply {
     Reply::refusal(ErrorCode::NotFound, &format!("no WebSocket at {path}: {WEBSOCKET}"))
 }
 
+/// 404 for `/metrics` where it has an address of its own.
+pub(super) fn metrics_elsewhere() -> Reply {
+    Reply::refusal(ErrorCode::NotFound, "nothing at /metrics: it is served at metrics.addr alone")
+}
+
 /// 404.
 pub(super) fn not_found(path: &str) -> Reply {
     let plain = path.trim_end_matches('/').to_ascii_lowercase();

@@ -57,7 +57,12 @@ impl Reply {
 
     /// An error body, `{"error":{"code","message"}}`.
     pub(crate) fn error(status: StatusCode, code: &str, message: &str) -> Self {
-        Reply::refused(status, message, &json!({ "error": { "code": code, "message": message } }))
+        Reply::refused(status, message, &Reply::http_error(code, message))
+    }
+
+    /// The body of an error that is none of the protocol. None of these gets better by itself.
+    pub(crate) fn http_error(code: &str, message: &str) -> serde_json::Value {
+        json!({ "error": { "code": code, "message": message, "retryable": false } })
     }
 
     fn refused(status: StatusCode, message: &str, body: &serde_json::Value) -> Self {

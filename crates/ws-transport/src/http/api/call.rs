@@ -82,11 +82,10 @@ pub(super) fn in_batch(outcome: Outcome) -> (u16, String) {
     let body = match outcome {
         Ok(json) => json,
         Err(Refused::Method(allowed)) => {
-            let message = Reply::method_message(allowed);
-            json!({ "error": { "code": Reply::METHOD_NOT_ALLOWED, "message": message } }).to_string()
+            Reply::http_error(Reply::METHOD_NOT_ALLOWED, &Reply::method_message(allowed)).to_string()
         }
         Err(Refused::TooLarge(bytes_max)) => {
-            json!({ "error": { "code": Reply::TOO_LARGE, "message": Reply::size_message(bytes_max) } }).to_string()
+            Reply::http_error(Reply::TOO_LARGE, &Reply::size_message(bytes_max)).to_string()
         }
         Err(Refused::Error(error)) => json!({ "error": error.without_envelope() }).to_string(),
     };

@@ -49,7 +49,12 @@ pub(super) async fn history(hub: &Hub, channel: &str, query: Query<'_>) -> Outco
         before: query.number("before")?,
         reverse: query.switch("reverse")?,
     };
-    answer(&hub.history(&query).await?)
+    let page = hub.history(&query).await.map_err(|mut error| {
+        // The query has one word for it.
+        error.message = error.message.replace("`payload.since.epoch`", "`since_epoch`").into();
+        error
+    });
+    answer(&page?)
 }
 
 fn since(query: Query<'_>) -> Result<Option<Position<'_>>, ErrorBody> {

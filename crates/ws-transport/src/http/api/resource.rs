@@ -162,19 +162,26 @@ impl<'a> Resource<'a> {
     }
 }
 
-/// `None`: it is not UTF-8.
+/// `None`: it is not UTF-8, or a `%` is not followed by two digits.
 fn decoded(part: &str) -> Option<Cow<'_, str>> {
-    percent_decode_str(part).decode_utf8().ok()
+    let is_digit = |digit: Option<&u8>| digit.is_some_and(u8::is_ascii_hexdigit);
+    let bytes = part.as_bytes();
+    let mut percents = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%');
+    let is_encoded = percents.all(|(at, _)| is_digit(bytes.get(at + 1)) && is_digit(bytes.get(at + 2)));
+    percent_decode_str(part).decode_utf8().ok().filter(|_| is_encoded)
 }
 
 fn channel_name(part: &str) -> Result<Cow<'_, str>, ErrorBody> {
-    decoded(part).ok_or_else(|| ErrorBody::new(ErrorCode::InvalidChannel, "the channel's name is not UTF-8"))
+    decoded(part)
+        .ok_or_else(|| ErrorBody::new(ErrorCode::InvalidChannel, "the channel's name is not UTF-8, percent-encoded"))
 }
 
 /// `.` and `..` are no users, as URL libraries fold them.
 fn user_name(part: &str) -> Result<Cow<'_, str>, ErrorBody> {
     let user = decoded(part).filter(|user| !matches!(&**user, "" | "." | ".."));
-    user.ok_or_else(|| ErrorBody::new(ErrorCode::InvalidPayload, "`user`: must be UTF-8, and not empty, `.` or `..`"))
+    user.ok_or_else(|| {
+        ErrorBody::new(ErrorCode::InvalidPayload, "`user`: must be UTF-8, percent-encoded, and not empty, `.` or `..`")
+    })
 }
 
 #[cfg(test)]
@@ -199,7 +206,9 @@ mod tests {
         check("/channels/publications/publications", "Publications(\"publications\")");
         check("/channels//presence", "Presence(\"\")");
         check("/channels/a+b", "Channel(\"a+b\")");
-        check("/channels/%ff", "invalid_channel");
+        for broken in ["%ff", "50%", "%z1", "%1"] {
+            check(&format!("/channels/{broken}"), "invalid_channel");
+        }
         check("/connections/x/subscriptions/y", "ConnectionSubscription(\"x\", \"y\")");
         check("/users/a%20b/subscriptions/c", "UserSubscription(\"a b\", \"c\")");
         for user in [".", "%2e", "..", "%2E.", "", "%ff"] {
