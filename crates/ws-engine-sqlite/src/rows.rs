@@ -44,13 +44,13 @@ pub(crate) fn load(connection: &Connection, name: &str) -> Result<State> {
     )?;
     statement.query_row(named_params! {":name": name}, |row| {
         let Some(id) = row.get::<_, Option<i64>>("id")? else {
-            let epochs_ms = u64::from_be_bytes(row.get("epochs_ms")?);
+            let epochs_ms = row.get::<_, Option<[u8; 8]>>("epochs_ms")?.map_or(0, u64::from_be_bytes);
             return Ok(State::new(epoch_of(row.get("epochs")?, name), epochs_ms));
         };
         Ok(State {
             row: Some(id),
             epoch: Epoch::from_u64(unsigned(row, "epoch")?),
-            epoch_ms: unsigned(row, "epoch_ms")?,
+            epoch_ms: epoch_ms(row)?,
             top: unsigned(row, "top")?,
             first: unsigned(row, "first")?,
             stored: unsigned(row, "first")?,
@@ -60,6 +60,14 @@ pub(crate) fn load(connection: &Connection, name: &str) -> Result<State> {
             shown_ms: None,
         })
     })
+}
+
+/// When a channel's epoch began; 0 before schema 3, which an operator may look at.
+fn epoch_ms(row: &Row<'_>) -> Result<u64> {
+    match unsigned(row, "epoch_ms") {
+        Err(rusqlite::Error::InvalidColumnName(_)) => Ok(0),
+        epoch_ms => epoch_ms,
+    }
 }
 
 /// The epoch of a channel that nothing was ever stored of: the same after a restart, without a row. It is another one
