@@ -120,11 +120,16 @@ pub(crate) fn set_ahead_ms(connection: &Connection, ahead_ms: i64) -> Result<()>
     connection.prepare_cached(sql)?.execute([ahead_ms.to_be_bytes()]).map(drop)
 }
 
-/// When the newest publication in any channel was stored; 0: there never was one.
+/// The latest time in the tables: when the newest publication in any channel was stored, or an epoch began; 0: neither
+/// ever happened.
 pub(crate) fn newest_ms(connection: &Connection) -> Result<u64> {
-    connection.query_row("SELECT COALESCE(MAX(newest_ms), 0) AS newest_ms FROM channels", [], |row| {
-        unsigned(row, "newest_ms")
-    })
+    let sql = "SELECT value FROM meta WHERE name = 'epochs_ms'";
+    let epochs_ms = connection.query_row(sql, [], |row| row.get(0)).optional()?.map_or(0, u64::from_be_bytes);
+    // Before schema 3 nobody knows when epochs began.
+    let has_epoch_ms = connection.prepare("SELECT epoch_ms FROM channels").is_ok();
+    let latest = if has_epoch_ms { "MAX(newest_ms, epoch_ms)" } else { "newest_ms" };
+    let sql = format!("SELECT COALESCE(MAX({latest}), 0) AS newest_ms FROM channels");
+    Ok(connection.query_row(&sql, [], |row| unsigned(row, "newest_ms"))?.max(epochs_ms))
 }
 
 /// Reads something, so that the connection opens all its files now: later there may be other files in their place.
