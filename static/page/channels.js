@@ -100,7 +100,7 @@ export class Channels extends Emitter {
     const subscription = this.subscriptions.get(data.channel) ?? new Subscription(data.channel, {});
     this.subscriptions.set(data.channel, subscription);
     subscription.byServer = true;
-    subscription.accept(data, {});
+    subscription.acceptByServer(data);
     this.emit('change');
   }
 

@@ -65,11 +65,19 @@ function asCurl(address, frame) {
   if (value?.type !== 'request' || !Object.hasOwn(API, value.action) || !isObject(value.payload)) return null;
   if (value.action !== 'broadcast' && !canStandInPath(value.payload.channel)) return null;
   const [method, path, fields] = API[value.action](parseExact(frame).payload);
-  const url = `${address.replace(/^ws/, 'http').replace(/\/ws\/?(\?.*)?$/, '')}/api/v1${path}`;
+  const url = `${apiOf(address)}${path}`;
   const key = '-H "Authorization: Bearer $WS_SERVER_API_KEY"';
-  if (method === 'GET') return `curl -sS ${quoted(url + queryOf(fields))} ${key}\n`;
+  if (method === 'GET') return withoutTokens(`curl -sS ${quoted(url + queryOf(fields))} ${key}\n`);
   const body = quoted(withoutTokens(JSON.stringify(fields)));
-  return `curl -sS ${quoted(url)} ${key} \\\n  -H 'Content-Type: application/json' --data-binary ${body}\n`;
+  const text = `curl -sS ${quoted(url)} ${key} \\\n  -H 'Content-Type: application/json' --data-binary ${body}\n`;
+  return withoutTokens(text);
+}
+
+/** The API lies beside the path of the connections. Nothing else of their address belongs into it, least a token. */
+function apiOf(address) {
+  if (!URL.canParse(address)) return '/api/v1';
+  const { protocol, host, pathname } = new URL(address);
+  return `${protocol.replace(/^ws/, 'http')}//${host}${pathname.replace(/\/[^/]*\/?$/, '')}/api/v1`;
 }
 
 function queryOf(fields) {

@@ -42,8 +42,9 @@ export function mountHistory(client, channels) {
 /** The next page begins behind the last entry, in the direction of reading. */
 function payloadOf({ channel, reverse, epoch, last }, limit, isMore) {
   const payload = { channel, limit: limit ? Number(limit) : undefined, reverse: reverse || undefined };
+  // The epoch comes along in both directions: where another stream has begun meanwhile, the page is refused.
+  if (isMore) payload.since = { epoch, offset: reverse ? 0 : last };
   if (isMore && reverse) payload.before = last;
-  else if (isMore) payload.since = { epoch, offset: last };
   return payload;
 }
 

@@ -15,16 +15,19 @@ export class FrameLog {
 
   #filter = EVERYTHING;
   #waiting = [];
+  #waitingChars = 0;
   #chars = 0; // of `kept`
 
   get waiting() { return this.#waiting.length; }
 
-  /** While nothing is taken (paused, or a hidden tab, where nothing is painted), the queue has the list's limit. */
+  /** While nothing is taken (paused, or a hidden tab, where nothing is painted), the queue has the list's limits. */
   arrive(frame) {
     this.#waiting.push(frame);
-    if (this.#waiting.length <= FRAMES_KEPT_MAX) return;
-    this.#waiting.shift();
-    this.dropped += 1;
+    this.#waitingChars += frame.text.length;
+    while (isTooMuch(this.#waiting.length, this.#waitingChars)) {
+      this.#waitingChars -= this.#waiting.shift().text.length;
+      this.dropped += 1;
+    }
   }
 
   /** Takes in what waits, and drops the oldest that is too much. */
@@ -35,16 +38,13 @@ export class FrameLog {
       if (matches(frame, this.#filter)) this.shown.push(frame);
     }
     this.#waiting = [];
+    this.#waitingChars = 0;
     this.#dropOldest();
   }
 
   #dropOldest() {
     let n = 0;
-    const isTooMuch = () => {
-      const left = this.kept.length - n;
-      return left > FRAMES_KEPT_MAX || (this.#chars > TEXT_KEPT_CHARS_MAX && left > 1);
-    };
-    for (; isTooMuch(); n += 1) this.#chars -= this.kept[n].text.length;
+    for (; isTooMuch(this.kept.length - n, this.#chars); n += 1) this.#chars -= this.kept[n].text.length;
     if (n === 0) return;
     this.dropped += n;
     this.kept.splice(0, n);
@@ -83,9 +83,12 @@ export class FrameLog {
   clear() {
     Object.assign(this, { kept: [], shown: [], dropped: 0 });
     this.#waiting = [];
-    this.#chars = 0;
+    this.#waitingChars = this.#chars = 0;
   }
 }
+
+/** A single frame is kept however long it is. */
+const isTooMuch = (frames, chars) => frames > FRAMES_KEPT_MAX || (chars > TEXT_KEPT_CHARS_MAX && frames > 1);
 
 function matches(frame, filter) {
   if (frame.kind === 'heartbeat' && !filter.heartbeats && filter.kind !== 'heartbeat') return false;

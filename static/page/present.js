@@ -1,6 +1,6 @@
 // Who is in a channel, as far as this page knows: the pages it has loaded, and the joins and leaves since. No DOM.
 
-const CLIENTS_KEPT_MAX = 1000;
+const CLIENTS_KEPT_MAX = 2000; // all of them are painted again with every change
 
 export class Present {
   connections = 0;
@@ -16,10 +16,16 @@ export class Present {
   /** `isTold`: this page is subscribed, so joins and leaves come, where the server tells them. */
   constructor(channel, isTold) { Object.assign(this, { channel, isTold }); }
 
-  /** A page of `get_presence`. */
+  /** A page of `get_presence`. Where the list is full there is no next one. */
   add({ connections, users, clients, next }) {
-    Object.assign(this, { connections, users, next });
-    for (const client of clients) this.clients.set(client.connection_id, client);
+    for (const client of clients) this.#list(client);
+    Object.assign(this, { connections, users, next: this.#isFull ? undefined : next });
+  }
+
+  get #isFull() { return this.clients.size >= CLIENTS_KEPT_MAX; }
+
+  #list(client) {
+    if (!this.#isFull || this.clients.has(client.connection_id)) this.clients.set(client.connection_id, client);
   }
 
   /** What was known of this channel before this was loaded. Others are there, and nobody said so: nothing is told. */
@@ -51,7 +57,7 @@ export class Present {
     if (this.clients.has(client.connection_id)) return; // the page that came meanwhile has it
     this.connections += 1;
     if (!this.#has(client.user)) this.users += 1;
-    if (this.clients.size < CLIENTS_KEPT_MAX) this.clients.set(client.connection_id, { ...client, isNew: true });
+    this.#list({ ...client, isNew: true });
   }
 
   #leave(client) {

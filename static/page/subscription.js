@@ -54,6 +54,16 @@ export class Subscription {
     this.#recovering();
   }
 
+  /** The server has subscribed it by itself, from now on: what was published since the position seen last is missed. */
+  acceptByServer(data) {
+    const { since } = this.resume;
+    const { epoch = null, offset = null, after = offset } = data;
+    let gap = data.gap ?? null;
+    if (!gap && since && epoch !== null && since.epoch !== epoch) gap = { epoch: since.epoch };
+    else if (!gap && since && after > since.offset) gap = { from: since.offset + 1, to: after };
+    this.accept({ ...data, after, gap }, this.resume);
+  }
+
   /** Nothing of a new stream was seen before: what is no longer kept of it is known to be missing. */
   #missBeginning() {
     if (this.renewal && this.offset > 0) this.gap = { from: 1, to: this.offset };

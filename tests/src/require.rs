@@ -11,10 +11,11 @@ use std::process::Command;
 pub type Find = fn() -> Option<PathBuf>;
 
 /// All programs: the name in `cfg(found = "…")`, and the function that finds it.
-pub const PROGRAMS: [(&str, Find); 10] = [
+pub const PROGRAMS: [(&str, Find); 11] = [
     ("caddy", || program(&["caddy"], &["version"])),
     ("chromium", chromium),
     ("chroot", chroot),
+    ("curl", || program(&["curl"], &["--version"])),
     ("debootstrap", || program(&["debootstrap"], &["--version"]).filter(|_| chroot().is_some())),
     ("haproxy", || program(&["haproxy"], &["-v"])),
     ("nginx", || program(&["nginx"], &["-v"])),

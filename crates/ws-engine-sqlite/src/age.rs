@@ -20,6 +20,8 @@ use crate::rows;
 pub(crate) struct Age {
     start: Instant,
     start_ms: u64,
+    /// The latest time in the database at the start, which was not before it.
+    newest_ms: u64,
     /// How far it is ahead of the system's clock, as noted in the database.
     noted_ms: AtomicI64,
 }
@@ -30,10 +32,10 @@ impl Age {
         Ok(Age::resume(rows::ahead_ms(connection)?, rows::newest_ms(connection)?, Clock::unix_ms()))
     }
 
-    /// `ahead_ms` was noted, and no publication is newer than `newest_ms`.
+    /// `ahead_ms` was noted, and nothing stored is later than `newest_ms`.
     fn resume(ahead_ms: i64, newest_ms: u64, unix_ms: u64) -> Self {
         let start_ms = unix_ms.saturating_add_signed(ahead_ms).max(newest_ms);
-        Age { start: Instant::now(), start_ms, noted_ms: AtomicI64::new(ahead_ms) }
+        Age { start: Instant::now(), start_ms, newest_ms, noted_ms: AtomicI64::new(ahead_ms) }
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
@@ -41,12 +43,16 @@ impl Age {
         self.start_ms.saturating_add(since)
     }
 
-    /// When something happened that is so old now. Across the start of this run the clock may have gained what is too
-    /// little to be noted; what happened before it counts as older by that, so that nothing stored looks too old.
+    /// When something happened that is so old now; never too late. While no server runs the system's clock may be set
+    /// forward, and this one then gains as much at the start. What happened before the start is as old as if no
+    /// time had passed since the latest that is stored, at least by what is too little to be noted.
     pub(crate) fn ago(&self, age_ms: u64) -> u64 {
         let then_ms = self.now_ms().saturating_sub(age_ms);
-        let gained_ms = if then_ms <= self.start_ms { CLOCK_STEP_MS + 1 } else { 0 };
-        then_ms.saturating_sub(gained_ms)
+        if then_ms > self.start_ms {
+            return then_ms;
+        }
+        let proven_ms = self.newest_ms.saturating_sub(self.start_ms - then_ms);
+        proven_ms.min(then_ms.saturating_sub(CLOCK_STEP_MS + 1))
     }
 
     /// How far it is ahead of a clock that shows `unix_ms`, if that has to be noted.
@@ -103,6 +109,18 @@ mod tests {
         check(next(&age, NOON + DAY, NOON), NOON + DAY);
         let age = Age::resume(0, NOON + DAY, NOON);
         check(next(&age, NOON, NOON + 5 * DAY), NOON + 6 * DAY);
+    }
+
+    #[test]
+    fn what_the_clock_gained_before_a_start_makes_nothing_younger() {
+        let ago = |newest_ms, unix_ms, age_ms| Age::resume(0, newest_ms, unix_ms).ago(age_ms);
+        // Set forward by a day between two runs without a pause.
+        assert!(ago(NOON, NOON + DAY, 60_000) <= NOON - 60_000 + 100);
+        // Too little to be noted, in a channel that was just used.
+        assert!(ago(NOON, NOON, 60_000) <= NOON - 61_000 + 100);
+        let age = Age::resume(0, NOON, NOON + DAY);
+        std::thread::sleep(std::time::Duration::from_millis(3));
+        assert!(age.ago(1) > NOON + DAY, "in this run nothing is gained");
     }
 
     #[test]

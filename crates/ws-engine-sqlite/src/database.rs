@@ -294,6 +294,36 @@ mod tests {
     }
 
     #[test]
+    fn an_older_schema_can_be_exported_and_inspected() {
+        for version in 1..MIGRATIONS.len() {
+            let dir = tempfile::TempDir::new().expect("a directory");
+            let file = dir.path().join(DATABASE);
+            let mut connection = prepare(&file).expect("a database");
+            migrate(&mut connection, &file, &MIGRATIONS[..version]).expect("a new one");
+            // That is known since schema 3.
+            let sql = "DELETE FROM meta WHERE name = 'epochs_ms';
+                       INSERT INTO channels (name, epoch, top, first, newest_ms, size, ttl_ms)
+                       VALUES ('a', 7, 1, 1, 5, 10, 0);
+                       INSERT INTO publications VALUES (1, 1, 5, NULL, 0, 1, x'31');";
+            connection.execute_batch(sql).expect("rows");
+            let mut offsets = Vec::new();
+            let each = |publication: &ws_core::engine::Publication| {
+                offsets.push(publication.offset);
+                true
+            };
+            let exported = crate::export(dir.path(), "a", 0, each).expect("it can be read").expect("it is there");
+            assert_eq!((exported.top, exported.publications, offsets), (1, 1, vec![Some(1)]), "schema {version}");
+            let inspected = crate::inspect(dir.path(), |_| {}).expect("it can be read");
+            assert_eq!((inspected.channels, inspected.publications), (1, 1));
+            assert_eq!(rows::load(&connection, "never").map(|state| state.epoch_ms), Ok(0));
+            drop(connection);
+            let directory = Directory::take(dir.path()).expect("nobody uses it");
+            let (connection, _) = open(&directory, Fsync::Commit).expect("it can be migrated");
+            assert_eq!(self::version(&connection), MIGRATIONS.len() as i64);
+        }
+    }
+
+    #[test]
     fn a_step_that_fails_leaves_the_schema_before_it() {
         let (mut connection, file) = (database(), Path::new("x.db"));
         let steps = [STEPS[0], STEPS[1], sql("UPDATE channels SET name = 'red'; SELECT nonsense")];

@@ -44,13 +44,13 @@ pub(crate) fn load(connection: &Connection, name: &str) -> Result<State> {
     )?;
     statement.query_row(named_params! {":name": name}, |row| {
         let Some(id) = row.get::<_, Option<i64>>("id")? else {
-            let epochs_ms = u64::from_be_bytes(row.get("epochs_ms")?);
+            let epochs_ms = row.get::<_, Option<[u8; 8]>>("epochs_ms")?.map_or(0, u64::from_be_bytes);
             return Ok(State::new(epoch_of(row.get("epochs")?, name), epochs_ms));
         };
         Ok(State {
             row: Some(id),
             epoch: Epoch::from_u64(unsigned(row, "epoch")?),
-            epoch_ms: unsigned(row, "epoch_ms")?,
+            epoch_ms: epoch_ms(row)?,
             top: unsigned(row, "top")?,
             first: unsigned(row, "first")?,
             stored: unsigned(row, "first")?,
@@ -60,6 +60,14 @@ pub(crate) fn load(connection: &Connection, name: &str) -> Result<State> {
             shown_ms: None,
         })
     })
+}
+
+/// When a channel's epoch began; 0 before schema 3, which an operator may look at.
+fn epoch_ms(row: &Row<'_>) -> Result<u64> {
+    match unsigned(row, "epoch_ms") {
+        Err(rusqlite::Error::InvalidColumnName(_)) => Ok(0),
+        epoch_ms => epoch_ms,
+    }
 }
 
 /// The epoch of a channel that nothing was ever stored of: the same after a restart, without a row. It is another one
@@ -112,11 +120,16 @@ pub(crate) fn set_ahead_ms(connection: &Connection, ahead_ms: i64) -> Result<()>
     connection.prepare_cached(sql)?.execute([ahead_ms.to_be_bytes()]).map(drop)
 }
 
-/// When the newest publication in any channel was stored; 0: there never was one.
+/// The latest time in the tables: when the newest publication in any channel was stored, or an epoch began; 0: neither
+/// ever happened.
 pub(crate) fn newest_ms(connection: &Connection) -> Result<u64> {
-    connection.query_row("SELECT COALESCE(MAX(newest_ms), 0) AS newest_ms FROM channels", [], |row| {
-        unsigned(row, "newest_ms")
-    })
+    let sql = "SELECT value FROM meta WHERE name = 'epochs_ms'";
+    let epochs_ms = connection.query_row(sql, [], |row| row.get(0)).optional()?.map_or(0, u64::from_be_bytes);
+    // Before schema 3 nobody knows when epochs began.
+    let has_epoch_ms = connection.prepare("SELECT epoch_ms FROM channels").is_ok();
+    let latest = if has_epoch_ms { "MAX(newest_ms, epoch_ms)" } else { "newest_ms" };
+    let sql = format!("SELECT COALESCE(MAX({latest}), 0) AS newest_ms FROM channels");
+    Ok(connection.query_row(&sql, [], |row| unsigned(row, "newest_ms"))?.max(epochs_ms))
 }
 
 /// Reads something, so that the connection opens all its files now: later there may be other files in their place.

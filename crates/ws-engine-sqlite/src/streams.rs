@@ -117,10 +117,14 @@ impl Streams {
         self.part(name).lock().by_name.get(name).cloned()
     }
 
-    /// Where a stream is has to be read again: what memory says of it may be why something failed.
-    pub(crate) fn unlearn(&self, name: &str) {
-        if let Some(stream) = self.find(name) {
-            *stream.lock() = None;
+    /// Where a stream is has to be read again: what memory says of it may be why something failed. Not while it has no
+    /// row: subscribers know the epoch that memory says, and the one that follows from the tables may be another by now.
+    pub(crate) fn unlearn(&self, name: &str, connection: &Connection) {
+        let Some(stream) = self.find(name) else { return };
+        let mut state = stream.lock();
+        let has_row = || rows::load(connection, name).is_ok_and(|stored| stored.row.is_some());
+        if state.is_some_and(|state| state.row.is_some() || has_row()) {
+            *state = None;
         }
     }
 

@@ -105,7 +105,7 @@ impl Writer {
         shared.health.gone()?;
         let stored = self.begin().and_then(|()| commit(&mut self.connection, &shared, commands));
         let batch = stored.map_err(|error| {
-            commands.iter().for_each(|command| shared.streams.unlearn(command.channel()));
+            commands.iter().for_each(|command| shared.streams.unlearn(command.channel(), &self.connection));
             shared.health.write_failed(&error)
         })?;
         shared.notice(shared.files.lost(), &self.connection)?;

@@ -66,14 +66,18 @@ impl Dir {
         Ok(Database { engine })
     }
 
-    /// Somebody is subscribed to these channels from the start on.
+    /// Somebody is subscribed to these channels from the start on, and knows their positions.
     pub(crate) fn open_used(&self, used: &[&str], change: impl FnOnce(&mut SqliteOptions)) -> Database {
         let mut options = options(self.path());
         change(&mut options);
         let engine = SqliteEngine::open(options).expect("it can be opened");
         used.iter().for_each(|channel| engine.interest(channel, true));
-        engine.start(Arc::new(Nobody(None)));
-        Database { engine }
+        let database = Database { engine };
+        for channel in used {
+            database.epoch(channel);
+        }
+        database.engine.start(Arc::new(Nobody(None)));
+        database
     }
 
     /// A server whose configuration keeps so much of every channel.

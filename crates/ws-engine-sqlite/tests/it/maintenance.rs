@@ -90,6 +90,41 @@ fn positions_of_idle_channels_are_forgotten_the_oldest_first() {
 }
 
 #[test]
+fn a_commit_that_fails_changes_no_epoch_that_a_subscriber_knows() {
+    let (dir, short) = (Dir::new(), Retention { size: 100, ttl: Duration::from_millis(1) });
+    let database = dir.open();
+    let never = database.epoch("never");
+    database.append("other", short, "x");
+    until("it is deleted", || rows(&dir) == 0);
+    database.close();
+    let database = dir.open_used(&["never"], |options| options.idle_channels_max = 0);
+    until("it is forgotten", || stored(&dir).0 == 0);
+    assert_eq!(database.epoch("never"), never);
+    let connection = rusqlite::Connection::open(dir.file()).expect("a database");
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON publications BEGIN SELECT RAISE(ABORT, 'no'); END";
+    connection.execute_batch(refuse).expect("a trigger");
+    assert!(database.try_append("never", keep(10), "x", None).is_err());
+    assert_eq!(database.epoch("never"), never, "nobody was told of another one");
+    connection.execute_batch("DROP TRIGGER refuse").expect("it is there");
+    assert_eq!(database.append("never", keep(10), "x"), (never, 1));
+}
+
+/// What memory says was wrong: it is read again.
+#[test]
+fn a_row_that_memory_does_not_know_is_found_after_a_commit_that_fails() {
+    let dir = Dir::new();
+    let database = dir.open();
+    let never = database.epoch("never");
+    let connection = rusqlite::Connection::open(dir.file()).expect("a database");
+    let sql = "INSERT INTO channels (name, epoch, top, first, newest_ms, size, ttl_ms)
+               VALUES ('never', 7, 3, 4, 0, 10, 0)";
+    connection.execute_batch(sql).expect("a row");
+    assert!(database.try_append("never", keep(10), "x", None).is_err());
+    let (epoch, offset) = database.append("never", keep(10), "x");
+    assert!(epoch != never && offset == 4);
+}
+
+#[test]
 fn where_nothing_is_forgotten_nothing_is_another_stream() {
     let (dir, short) = (Dir::new(), Retention { size: 100, ttl: Duration::from_millis(1) });
     let database = dir.open();

@@ -68,6 +68,43 @@ fn what_may_have_been_given_up_before_a_restart_is_unknown() {
     assert_eq!(repeat(&database, "a", keep(2), "y", sent), Ok(4));
 }
 
+/// As if the clock had been set forward by an hour while no server ran.
+#[test]
+fn what_was_given_up_before_the_clock_gained_is_unknown() {
+    let (dir, database, sent) = begun();
+    database.try_append("a", keep(2), "x", Some("x")).expect("stored");
+    database.fill("a", keep(2), 2);
+    database.close();
+    let connection = rusqlite::Connection::open(dir.file()).expect("a database");
+    let sql = "UPDATE publications SET stored_ms = stored_ms - 3600000;
+               UPDATE channels SET newest_ms = newest_ms - 3600000, epoch_ms = MAX(epoch_ms - 3600000, 0);
+               UPDATE meta SET value = zeroblob(8) WHERE name = 'epochs_ms';";
+    connection.execute_batch(sql).expect("rows");
+    drop(connection);
+    let database = dir.open();
+    assert_eq!(repeat(&database, "a", keep(2), "x", sent), Err(EngineError::UnknownOutcome));
+}
+
+/// The clock was ahead by a day, and is right at the next start.
+#[test]
+fn an_epoch_that_began_ahead_is_not_in_the_future() {
+    for sql in [
+        "UPDATE channels SET epoch_ms = epoch_ms + 86400000",
+        "UPDATE meta SET value = unhex(printf('%016x', 86400000 + unixepoch() * 1000)) WHERE name = 'epochs_ms'",
+    ] {
+        let (dir, database, _) = begun();
+        database.remove("a");
+        database.close();
+        rusqlite::Connection::open(dir.file()).expect("a database").execute_batch(sql).expect("a row");
+        let database = dir.open();
+        pause();
+        for channel in ["a", "never used"] {
+            pause();
+            assert_eq!(repeat(&database, channel, keep(10), "x", Instant::now()), Ok(1), "{channel}, {sql}");
+        }
+    }
+}
+
 #[test]
 fn what_may_have_expired_while_no_server_ran_is_unknown() {
     let (dir, database, sent) = begun();

@@ -1,5 +1,6 @@
 //! Channels on the test page: what it shows of subscriptions, presence, history, and recovery after a lost connection.
 
+use ws_tests::api::{Api, with_key};
 use ws_tests::chromium::{Page, PageOptions};
 use ws_tests::prelude::*;
 
@@ -140,7 +141,7 @@ async fn presence_that_nobody_tells_is_refreshed_on_demand() {
 #[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
 async fn the_history_is_paged_in_both_directions() {
     let browser = browser().await;
-    let server = Server::start().await;
+    let server = Server::with(with_key).await;
     let page = open(&browser, &server, &PageOptions::default()).await;
     publish(&mut server.connect().await, "news", 5).await;
     subscribe(&page, "news").await;
@@ -157,6 +158,13 @@ async fn the_history_is_paged_in_both_directions() {
     page.click("#history-load").await.expect("a button");
     shows_history(&page, &["5", "4"]).await;
     page.click("#history-more").await.expect("a button");
+    shows_history(&page, &["5", "4", "3", "2"]).await;
+
+    // A list is of one stream.
+    Api::connect(server.addr()).await.ok("DELETE", "/channels/news/publications", Value::Null).await;
+    publish(&mut server.connect().await, "news", 5).await;
+    press(&page, "#history-more", "#history-result", "error").await;
+    assert!(text_of(&page, "#history-result").await.contains("stale_position"));
     shows_history(&page, &["5", "4", "3", "2"]).await;
     quiet(&page);
 }
@@ -189,6 +197,48 @@ async fn what_is_no_longer_retained_is_shown_as_a_gap() {
     page.click("#publish-send").await.expect("a button");
     has(&page, &row("news"), json!({"state": "live", "offset": "6"})).await;
     shows(&page, "document.querySelector('.channel-trouble').textContent === ''").await;
+    quiet(&page);
+}
+
+/// The server subscribes what a token lists, from now on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
+async fn what_was_missed_in_a_channel_of_the_token_is_shown_as_a_gap() {
+    let browser = browser().await;
+    let server = Server::with(|config| {
+        token::accept(config);
+        with_key(config);
+    })
+    .await;
+    let page = open(&browser, &server, &PageOptions::default()).await;
+    fill(&page, "#token", &token::of("ann", &json!({"channels": ["news"]}))).await;
+    page.click("#connect").await.expect("a button");
+    shows(&page, "document.querySelector('#state').dataset.state === 'disconnected'").await;
+    page.click("#connect").await.expect("a button");
+    has(&page, &row("news"), json!({"state": "live", "offset": "0"})).await;
+    let mut client = server.connect().await;
+    publish(&mut client, "news", 3).await;
+    has(&page, &row("news"), json!({"state": "live", "offset": "3", "seen": "3"})).await;
+    publish_while_away(&page, &server, "news", 2).await;
+    has(&page, "#recovery-list li", json!({"channel": "news", "status": "gap", "count": "0", "done": "true"})).await;
+    has(&page, &row("news"), json!({"state": "gap", "offset": "5", "seen": "3", "jumps": "0"})).await;
+    assert!(text_of(&page, ".channel-trouble").await.contains("4–5"));
+    client.ask("publish", json!({"channel": "news", "data": 6})).await;
+    has(&page, &row("news"), json!({"state": "live", "offset": "6", "seen": "4"})).await;
+
+    // Nothing was published: nothing is missed.
+    publish_while_away(&page, &server, "news", 0).await;
+    has(&page, "#recovery-list li", json!({"status": "recovered", "expected": "0"})).await;
+    has(&page, &row("news"), json!({"state": "live", "offset": "6"})).await;
+
+    // Another stream.
+    super::drop_connection(&page).await;
+    Api::connect(server.addr()).await.ok("DELETE", "/channels/news/publications", Value::Null).await;
+    publish(&mut client, "news", 2).await;
+    page.click("#connect").await.expect("a button");
+    has(&page, "#recovery-list li", json!({"status": "gap", "count": "0"})).await;
+    has(&page, &row("news"), json!({"state": "gap", "offset": "2", "renewed": "true"})).await;
+    assert!(text_of(&page, ".channel-trouble").await.contains("1–2"));
     quiet(&page);
 }
 

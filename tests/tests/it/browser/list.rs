@@ -101,3 +101,31 @@ async fn a_row_shows_channel_offset_and_data_first() {
     assert_eq!(sent, r#"news {"text":"<b>hi</b>","n":12345678901234567890}"#);
     quiet(&page);
 }
+
+/// Of each a part of the page without its server: large frames in a hidden tab, and a crowd.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
+async fn what_waits_and_who_is_listed_is_bounded() {
+    let browser = browser().await;
+    let server = Server::start().await;
+    let page = open(&browser, &server, &PageOptions::default()).await;
+    let log = "import('/page/log.js').then(({ FrameLog }) => {
+        const [log, text] = [new FrameLog(), 'x'.repeat(1024 * 1024)];
+        for (let seq = 1; seq <= 50; seq += 1) log.arrive({ seq, text, name: '', kind: '', direction: 'in' });
+        const { waiting, dropped } = log;
+        log.take();
+        return [waiting, dropped, log.kept.length, log.kept[0].seq, log.dropped];
+    })";
+    assert_eq!(page.eval(log).await.expect("numbers"), json!([16, 34, 16, 35, 34]));
+    let present = "import('/page/present.js').then(({ Present }) => {
+        const present = new Present('news', true);
+        const clients = (from) => Array.from({ length: 1500 }, (_, n) => ({ connection_id: `${from + n}`, user: null }));
+        present.add({ connections: 4500, users: 0, clients: clients(0), next: 'a' });
+        const { next } = present;
+        present.add({ connections: 4500, users: 0, clients: clients(1500), next: 'b' });
+        present.hear({ event: 'join', channel: 'news', client: { connection_id: 'x', user: null } });
+        return [next, present.next ?? null, present.clients.size, present.connections];
+    })";
+    assert_eq!(page.eval(present).await.expect("values"), json!(["a", null, 2000, 4501]));
+    quiet(&page);
+}

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
+use ws_tests::api::{KEY, with_key};
 use ws_tests::chromium::{Page, PageOptions};
 use ws_tests::prelude::*;
 
@@ -73,11 +74,20 @@ async fn what_was_sent_is_copied_as_programs_that_run() {
     quiet(&page);
 }
 
+/// What a shell prints that runs the copied line with the key of the API.
+async fn run_in_shell(line: &str) -> String {
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).env("WS_SERVER_API_KEY", KEY).kill_on_drop(true);
+    let output = within("curl", command.output()).await.expect("a shell");
+    assert!(output.status.success(), "{line}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
+#[cfg_attr(not(all(found = "chromium", found = "curl")), ignore = "Chromium or curl is missing")]
 async fn what_the_server_api_has_too_is_copied_as_curl() {
     let browser = browser().await;
-    let server = Server::start().await;
+    let server = Server::with(with_key).await;
     let page = open(&browser, &server, &PageOptions::default()).await;
     keep_copies(&page).await;
     fill(&page, "#publish-channel", "it's").await;
@@ -88,10 +98,15 @@ async fn what_the_server_api_has_too_is_copied_as_curl() {
     let body = r#"'{"data":{"n":12345678901234567890,"text":"it'\''s"}}'"#;
     let expected = format!("{curl}' {key} \\\n  -H 'Content-Type: application/json' --data-binary {body}\n");
     assert_eq!(copied(&page, "publish", "curl").await, expected);
+    let answer = run_in_shell(&expected).await;
+    assert!(answer.contains(r#""offset":2"#), "{answer}");
     subscribe(&page, "it's").await;
     fill(&page, "#history-channel", "it's").await;
     press(&page, "#history-load", "#history-result", "ok").await;
-    assert_eq!(copied(&page, "get_history", "curl").await, format!("{curl}?limit=20' {key}\n"));
+    let expected = format!("{curl}?limit=20' {key}\n");
+    assert_eq!(copied(&page, "get_history", "curl").await, expected);
+    let answer = run_in_shell(&expected).await;
+    assert!(answer.contains(r#"{"offset":2,"data":{"n":12345678901234567890,"text":"it's"},"#), "{answer}");
     // Nothing of the kind for what needs the connection.
     let subscribe = "document.querySelector('#frames li[data-direction=out][data-name=subscribe]')";
     page.eval(&format!("{subscribe}.firstElementChild.click()")).await.expect("a row");
@@ -100,6 +115,33 @@ async fn what_the_server_api_has_too_is_copied_as_curl() {
         &format!("{subscribe}.querySelector('[data-does=python]') && !{subscribe}.querySelector('[data-does=curl]')"),
     )
     .await;
+    quiet(&page);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
+async fn curl_gets_the_origin_of_an_address_and_nothing_secret_of_it() {
+    let browser = browser().await;
+    let server = Server::start().await;
+    let page = open(&browser, &server, &PageOptions::default()).await;
+    for (address, api) in [
+        ("wss://h/ws?token=secret", "https://h/api/v1"),
+        ("wss://h/realtime?token=secret#secret", "https://h/api/v1"),
+        ("ws://ann:secret@h:8080/chat/ws/?access_token=secret", "http://h:8080/chat/api/v1"),
+        ("wss://h?token=secret", "https://h/api/v1"),
+    ] {
+        for (payload, end) in [
+            (json!({"channel": "c", "data": {"token": "secret"}}), "/channels/c/publications"),
+            (json!({"channel": "eyJhbGci.eyJzdWIi.secret", "data": 1}), "/channels/YOUR_TOKEN/publications"),
+        ] {
+            let frame = json!({"id": "1", "type": "request", "action": "publish", "payload": payload}).to_string();
+            let (address, frame) = (json!(address), json!(frame));
+            let js = format!("import('/page/code.js').then(({{ LANGUAGES }}) => LANGUAGES.curl({address}, {frame}))");
+            let curl = page.eval(&js).await.expect("a line");
+            let curl = curl.as_str().expect("text");
+            assert!(curl.starts_with(&format!("curl -sS '{api}{end}' ")) && !curl.contains("secret"), "{curl}");
+        }
+    }
     quiet(&page);
 }
 
