@@ -60,6 +60,9 @@ impl Session {
     /// be closed, and does what the server API asks for. Whatever is still pending wakes the connection's task.
     pub fn go_on(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Flow {
         self.out_of_room = false;
+        if self.is_full(out) {
+            self.stop_reading();
+        }
         if self.is_waiting() {
             self.check_tokens(now_ms, out);
             self.go_on_with_listed(out);
@@ -137,6 +140,7 @@ impl Session {
 
     fn hold(&mut self, held: Box<Held>) -> Flow {
         self.held = Some(held);
+        self.stop_reading();
         Flow::Hold
     }
 

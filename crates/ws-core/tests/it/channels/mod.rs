@@ -10,6 +10,7 @@ mod record;
 mod removal;
 mod server;
 mod threads;
+mod unread;
 
 use std::sync::Arc;
 use std::task::{Context, Waker};
