@@ -8,6 +8,7 @@ mod late;
 mod reader;
 mod record;
 mod removal;
+mod restless;
 mod server;
 mod threads;
 mod unread;
