@@ -42,11 +42,11 @@ impl Hub {
     }
 
     /// Subscribes all connections of a user: each whose login is answered before this is called, or under way. Returns
-    /// how many are subscribed now, those that were before included, those under way left out. On an error others may be
-    /// subscribed; to repeat it is safe.
+    /// how many are subscribed now, those that were before included, those under way left out, and those whose client or
+    /// somebody else has ended it meanwhile. On an error others may be subscribed; to repeat it is safe.
     ///
     /// # Errors
-    /// As [`subscribe`](Self::subscribe), but for `not_found` and `already_subscribed`.
+    /// As [`subscribe`](Self::subscribe), but for `not_found`, `already_subscribed` and `not_subscribed`.
     pub async fn subscribe_user(&self, user: &str, channel: &str) -> Result<usize, ErrorBody> {
         let what = self.subscribing(channel, true)?;
         self.all(user, what, channel).await
@@ -95,8 +95,8 @@ async fn call_all(entries: &[Arc<Entry>], what: &What, channel: &Arc<str>) -> Re
         };
         match result {
             Ok(()) => count += 1,
-            // It was not subscribed.
-            Err(error) if ends && error.code == ErrorCode::NotSubscribed => count += 1,
+            // There is none: it was not subscribed before, or somebody has ended it meanwhile.
+            Err(error) if error.code == ErrorCode::NotSubscribed => count += usize::from(ends),
             // It has ended.
             Err(error) if error.code == ErrorCode::NotFound => {}
             Err(error) => failed = failed.or(Some(error)),

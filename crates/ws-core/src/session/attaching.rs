@@ -47,6 +47,7 @@ pub(super) fn go_on(
             Some(None) => return Ok(Some(attached)),
             Some(Some(Ok(history))) => Some(history),
             Some(Some(Err(error))) => {
+                attached.subscription.set_failed();
                 session.membership.unsubscribe(attached.channel());
                 session.look_at_calls_again();
                 return Err(unavailable(&error));

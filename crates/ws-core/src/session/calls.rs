@@ -86,6 +86,10 @@ impl Session {
                     }
                 }
             }
+            Called::Kept(subscription, answer) if subscription.has_failed() => {
+                let message = "the engine could not say where the subscription starts";
+                return answer.send(Err(ErrorBody::new(ErrorCode::EngineUnavailable, message)));
+            }
             Called::Kept(subscription, answer) if subscription.has_ended() => {
                 let message = "the subscription ended before it had started";
                 return answer.send(Err(ErrorBody::new(ErrorCode::NotSubscribed, message)));

@@ -23,6 +23,8 @@ pub(crate) struct Subscription {
     assigned: AtomicBool,
     /// It has its cursor.
     started: AtomicBool,
+    /// The engine could not say where it starts.
+    failed: AtomicBool,
     /// Its number in the channel's presence; `NO_NUMBER` while it has none.
     number: AtomicU64,
 }
@@ -38,6 +40,7 @@ impl Subscription {
             ended: AtomicBool::new(false),
             assigned: AtomicBool::new(false),
             started: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
             number: AtomicU64::new(NO_NUMBER),
         }
     }
@@ -74,6 +77,15 @@ impl Subscription {
 
     pub(crate) fn set_started(&self) {
         self.started.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has ended because the engine failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_failed(&self) {
+        self.failed.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn has_ended(&self) -> bool {

@@ -123,8 +123,7 @@ async fn one_that_waits_for_the_engine_is_waited_for() {
     assert!(look(operation.as_mut()).await.is_pending());
     ann.wake();
     assert_eq!(run(&mut [&mut ann], hub.unsubscribe_user("ann", "b")).await.expect("it may"), 1);
-    let ended = run(&mut [&mut ann], operation).await;
-    assert_eq!(ended.map_err(|error| error.code), Err(ErrorCode::NotSubscribed));
+    assert_eq!(run(&mut [&mut ann], operation).await.expect("it may"), 0, "it has ended meanwhile");
     // The engine does not answer.
     while record.let_go() {}
     ann.wake();
