@@ -162,6 +162,13 @@ pub(crate) const DIRECTORY_SLICE: usize = 256;
 /// Most operations of the server API that wait for the task of one connection.
 pub(crate) const CALLS_MAX: usize = 64;
 
+/// Most operations on all connections of a user that are remembered for logins that are under way.
+pub(crate) const LOGIN_OPERATIONS_MAX: usize = 4096;
+
+/// Times that a subscription asks the engine in one go, where the engine answers within the call and the stream has
+/// started a new epoch each time.
+pub(crate) const ATTACH_ROUNDS_MAX: usize = 4;
+
 /// Time within which the task of a connection has to answer an operation of the server API: it may be blocked by its
 /// full socket.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);

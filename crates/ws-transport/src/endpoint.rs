@@ -44,6 +44,17 @@ pub trait Endpoint: Send + 'static {
         configured
     }
 
+    /// From now on messages may lie unread, because the outbox is full.
+    fn stop_reading(&mut self) {}
+
+    /// Whether messages may have lain unread since; [`caught_up`](Self::caught_up) is called when all were read.
+    fn may_be_behind(&self) -> bool {
+        false
+    }
+
+    /// All that has arrived was read and handed over.
+    fn caught_up(&mut self) {}
+
     /// The socket was full when the fan-out had something to write, and takes bytes again.
     fn writable(&mut self) {}
 }
@@ -80,6 +91,18 @@ impl Endpoint for SessionEndpoint {
 
     fn message_bytes_max(&self, configured: usize) -> usize {
         self.0.as_ref().map_or(configured.min(REFUSED_MESSAGE_BYTES_MAX), Session::message_bytes_max)
+    }
+
+    fn stop_reading(&mut self) {
+        self.0.iter_mut().for_each(Session::stop_reading);
+    }
+
+    fn may_be_behind(&self) -> bool {
+        self.0.as_ref().is_some_and(Session::may_be_behind)
+    }
+
+    fn caught_up(&mut self) {
+        self.0.iter_mut().for_each(Session::caught_up);
     }
 
     fn writable(&mut self) {

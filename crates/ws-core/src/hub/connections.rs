@@ -13,7 +13,7 @@ use ws_proto::{CloseCode, ErrorBody, ErrorCode};
 use super::handle::Hub;
 use crate::limits::DIRECTORY_SLICE;
 use crate::registry::Named;
-use crate::state::{Entry, Notice, Subscription, page_limit};
+use crate::state::{Entry, Notice, Operation, Subscription, page_limit};
 
 impl Hub {
     /// A page of connections, of all or of one user. `after` is `next` of the page before. Pages have no connection
@@ -64,13 +64,14 @@ impl Hub {
         Ok(())
     }
 
-    /// The same for all connections of a user: each whose login is answered before this is called. Returns how many
-    /// there were.
+    /// The same for all connections of a user: each whose login is answered before this is called, or under way. Returns
+    /// how many there were, those under way left out.
     ///
     /// # Errors
-    /// `invalid_payload`.
+    /// `invalid_payload`; `overloaded` (nothing was closed).
     pub fn close_user(&self, user: &str, code: Option<u16>, reason: Option<&str>) -> Result<usize, ErrorBody> {
         let (code, reason) = close_frame(code, reason)?;
+        self.shared.logins.record(user, Operation::Close(code, reason.into()))?;
         let entries = self.entries_of(user);
         entries.iter().for_each(|entry| entry.connection.close_with(code, reason));
         Ok(entries.len())
@@ -83,7 +84,7 @@ impl Hub {
         self.shared.directory.get(id).ok_or_else(error)
     }
 
-    /// All connections of a user.
+    /// All connections of a user, without logins under way: record the operation for these first.
     pub(super) fn entries_of(&self, user: &str) -> Vec<Arc<Entry>> {
         let mut entries: Vec<Arc<Entry>> = Vec::new();
         loop {

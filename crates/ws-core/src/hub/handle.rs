@@ -71,6 +71,7 @@ impl Hub {
     pub async fn log_in(&self, permit: &mut Permit, token: &str) -> Result<Result<Claims, ErrorBody>, Refusal> {
         let shared = &self.shared;
         let check = || shared.auth.log_in(token, None, shared.clock.time_of_day());
+        permit.begin_login();
         let mut checked = check();
         if checked.as_ref().is_err_and(|rejection| rejection.has_unknown_key) {
             permit.wait_for_keys().await.inspect_err(|refusal| shared.counters.refused(*refusal).add(1))?;
@@ -78,6 +79,9 @@ impl Hub {
         }
         if checked.is_ok() {
             permit.take_slot().inspect_err(|refusal| shared.counters.refused(*refusal).add(1))?;
+        }
+        if checked.is_err() {
+            permit.end_login();
         }
         Ok(checked.map_err(ErrorBody::from))
     }

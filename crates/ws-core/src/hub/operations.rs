@@ -31,7 +31,7 @@ impl Hub {
         from: Option<&Sender>,
     ) -> Result<PublishData<'a>, ErrorBody> {
         check_msg_id(publish.msg_id.as_deref())?;
-        let repeat = Repeat::of(publish, self.shared.clock)?;
+        let repeat = Repeat::of(publish, self.shared.clock.now_ms())?;
         let options = self.shared.channel_options(ChannelName::parse(&publish.channel)?)?;
         let draft = Draft {
             channel: &publish.channel,

@@ -2,20 +2,18 @@
 //! channel nor its list of users bind this caller.
 //!
 //! The connection's own task does it, between two answers, and the connection gets a `subscribed` or `unsubscribed`
-//! event. A subscription that was started here ends with its connection, and no token takes it away.
+//! event. A subscription that was asked for here, also one that was there already, is not taken away by a token.
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 
 use super::handle::Hub;
 use crate::limits::CALL_TIMEOUT;
-use crate::state::{Entry, What};
-
-type Answered = oneshot::Receiver<Result<(), ErrorBody>>;
+use crate::options::ChannelOptions;
+use crate::state::{Answered, Entry, Operation, What};
 
 impl Hub {
     /// Subscribes a connection to a channel, from now on. Returns when the connection has its `subscribed` event in its
@@ -24,10 +22,10 @@ impl Hub {
     /// # Errors
     /// `invalid_channel`, `unknown_namespace`, `not_found`; `already_subscribed` (also if the client is about to be, by
     /// itself), `not_subscribed` (the client has unsubscribed meanwhile), `limit_exceeded` (subscriptions per
-    /// connection), `engine_unavailable`; `overloaded` if the connection does not get to it within 5 s, because its
+    /// connection), `engine_unavailable` (it fails, or does not answer within 5 s); `overloaded` if the connection does not get to it within 5 s, because its
     /// client does not read its answers.
     pub async fn subscribe(&self, id: Uuid, channel: &str) -> Result<(), ErrorBody> {
-        let what = self.subscribing(channel)?;
+        let what = self.subscribing(channel, false)?;
         let entry = self.entry(id)?;
         one(&entry, what, channel).await
     }
@@ -38,19 +36,20 @@ impl Hub {
     /// # Errors
     /// `invalid_channel`, `unknown_namespace`, `not_found`, `not_subscribed`, `overloaded`.
     pub async fn unsubscribe(&self, id: Uuid, channel: &str) -> Result<(), ErrorBody> {
-        self.subscribing(channel)?;
+        self.check_channel(channel)?;
         let entry = self.entry(id)?;
         one(&entry, What::Unsubscribe, channel).await
     }
 
-    /// Subscribes all connections of a user: each whose login is answered before this is called. Returns how many are
-    /// subscribed now, those that were before included. On an error others may be subscribed; to repeat it is safe.
+    /// Subscribes all connections of a user: each whose login is answered before this is called, or under way. Returns
+    /// how many are subscribed now, those that were before included, those under way left out, and those whose client or
+    /// somebody else has ended it meanwhile. On an error others may be subscribed; to repeat it is safe.
     ///
     /// # Errors
-    /// As [`subscribe`](Self::subscribe), but for `not_found` and `already_subscribed`.
+    /// As [`subscribe`](Self::subscribe), but for `not_found`, `already_subscribed` and `not_subscribed`.
     pub async fn subscribe_user(&self, user: &str, channel: &str) -> Result<usize, ErrorBody> {
-        let what = self.subscribing(channel)?;
-        all(&self.entries_of(user), &what, channel, ErrorCode::AlreadySubscribed).await
+        let what = self.subscribing(channel, true)?;
+        self.all(user, what, channel).await
     }
 
     /// Ends the subscriptions of all connections of a user. Returns how many connections the user has that are not
@@ -59,12 +58,22 @@ impl Hub {
     /// # Errors
     /// `invalid_channel`, `unknown_namespace`, `overloaded`.
     pub async fn unsubscribe_user(&self, user: &str, channel: &str) -> Result<usize, ErrorBody> {
-        self.subscribing(channel)?;
-        all(&self.entries_of(user), &What::Unsubscribe, channel, ErrorCode::NotSubscribed).await
+        self.check_channel(channel)?;
+        self.all(user, What::Unsubscribe, channel).await
     }
 
-    fn subscribing(&self, channel: &str) -> Result<What, ErrorBody> {
-        Ok(What::Subscribe(self.shared.channel_options(ChannelName::parse(channel)?)?))
+    fn check_channel(&self, channel: &str) -> Result<Arc<ChannelOptions>, ErrorBody> {
+        self.shared.channel_options(ChannelName::parse(channel)?)
+    }
+
+    fn subscribing(&self, channel: &str, or_keep: bool) -> Result<What, ErrorBody> {
+        Ok(What::Subscribe { options: self.check_channel(channel)?, or_keep })
+    }
+
+    async fn all(&self, user: &str, what: What, channel: &str) -> Result<usize, ErrorBody> {
+        let channel: Arc<str> = channel.into();
+        self.shared.logins.record(user, Operation::Call(what.clone(), channel.clone()))?;
+        call_all(&self.entries_of(user), &what, &channel).await
     }
 }
 
@@ -72,9 +81,9 @@ async fn one(entry: &Entry, what: What, channel: &str) -> Result<(), ErrorBody> 
     answer(entry.call(what, channel.into())?, Instant::now() + CALL_TIMEOUT).await
 }
 
-/// `done`: the error that says that a connection already is as it should be.
-async fn all(entries: &[Arc<Entry>], what: &What, channel: &str, done: ErrorCode) -> Result<usize, ErrorBody> {
-    let (channel, by) = (Arc::<str>::from(channel), Instant::now() + CALL_TIMEOUT);
+async fn call_all(entries: &[Arc<Entry>], what: &What, channel: &Arc<str>) -> Result<usize, ErrorBody> {
+    let by = Instant::now() + CALL_TIMEOUT;
+    let ends = matches!(what, What::Unsubscribe);
     // All are called before the first is waited for.
     let calls: Vec<_> = entries.iter().map(|entry| entry.call(what.clone(), channel.clone())).collect();
     let mut count = 0;
@@ -86,7 +95,8 @@ async fn all(entries: &[Arc<Entry>], what: &What, channel: &str, done: ErrorCode
         };
         match result {
             Ok(()) => count += 1,
-            Err(error) if error.code == done => count += 1,
+            // There is none: it was not subscribed before, or somebody has ended it meanwhile.
+            Err(error) if error.code == ErrorCode::NotSubscribed => count += usize::from(ends),
             // It has ended.
             Err(error) if error.code == ErrorCode::NotFound => {}
             Err(error) => failed = failed.or(Some(error)),
@@ -95,10 +105,13 @@ async fn all(entries: &[Arc<Entry>], what: &What, channel: &str, done: ErrorCode
     failed.map_or(Ok(count), Err)
 }
 
-async fn answer(answered: Answered, by: Instant) -> Result<(), ErrorBody> {
-    match timeout_at(by, answered).await {
+async fn answer(mut answered: Answered, by: Instant) -> Result<(), ErrorBody> {
+    match timeout_at(by, &mut answered.result).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(ErrorBody::new(ErrorCode::NotFound, "the connection has ended")),
+        Err(_) if answered.waits_for_engine() => {
+            Err(ErrorBody::new(ErrorCode::EngineUnavailable, "the engine has not answered in time"))
+        }
         Err(_) => Err(ErrorBody::new(ErrorCode::Overloaded, "the connection does not read its answers; try again")),
     }
 }

@@ -20,9 +20,11 @@ pub(super) struct Attached {
 
 /// One that the server API has asked for, and who is told when it has started.
 #[derive(Debug)]
-pub(super) struct Called {
-    pub(super) attached: Attached,
-    pub(super) answer: Answer,
+pub(super) enum Called {
+    /// Attached because of that.
+    New(Attached, Answer),
+    /// It was attached already: whoever did that has it start.
+    Kept(Arc<Subscription>, Answer),
 }
 
 impl Attached {

@@ -10,6 +10,7 @@ use super::state::Session;
 use super::subscription_grant::SubscriptionGrant;
 use crate::engine::pending::Pending;
 use crate::engine::{History, HistoryQuery};
+use crate::limits::ATTACH_ROUNDS_MAX;
 use crate::registry::Named;
 use crate::state::{Subscription, unavailable};
 use crate::subscription::{StartAt, needs_position};
@@ -40,17 +41,21 @@ pub(super) fn go_on(
         let message = "the subscription ended before it had started";
         return Err(ErrorBody::new(ErrorCode::NotSubscribed, message));
     }
-    loop {
+    for _ in 0..ATTACH_ROUNDS_MAX {
         let history = match attached.position.as_ref().map(|position| position.poll(|| session.waker())) {
             None => None,
             Some(None) => return Ok(Some(attached)),
             Some(Some(Ok(history))) => Some(history),
             Some(Some(Err(error))) => {
+                attached.subscription.set_failed();
                 session.membership.unsubscribe(attached.channel());
+                session.look_at_calls_again();
                 return Err(unavailable(&error));
             }
         };
-        if attached.grant.as_ref().is_some_and(|grant| grant.has_expired(session.time_of_day())) {
+        if !attached.subscription.is_assigned()
+            && attached.grant.as_ref().is_some_and(|grant| grant.has_expired(session.time_of_day()))
+        {
             session.membership.unsubscribe(attached.channel());
             return Err(ErrorBody::new(ErrorCode::TokenExpired, "the token has expired in the meantime"));
         }
@@ -66,11 +71,15 @@ pub(super) fn go_on(
             if let Some(grant) = attached.grant.take() {
                 session.set_subscription_grant(attached.subscription.channel().name(), *grant);
             }
+            session.look_at_calls_again();
             return Ok(None);
         }
         // The stream has started a new epoch since the engine answered: ask again.
         attached.position = Some(ask(session, &attached.subscription));
     }
+    // Others have their turn first.
+    session.connection().call();
+    Ok(Some(attached))
 }
 
 fn ask(session: &Session, subscription: &Subscription) -> Pending<History> {

@@ -10,8 +10,8 @@ use super::attached::{Attached, Called};
 use super::attaching;
 use super::state::Session;
 use crate::options::ChannelOptions;
-use crate::state::{Call, What};
-use crate::subscription::StartAt;
+use crate::state::{Answer, Call, What};
+use crate::subscription::{StartAt, already_subscribed};
 
 impl Session {
     /// Whether there are calls to be answered.
@@ -19,7 +19,8 @@ impl Session {
         self.membership.entry.calls.any() || self.login.as_ref().is_some_and(|login| !login.called.is_empty())
     }
 
-    /// Continues what waits for the engine, then takes new calls, as long as there is room in the outbox.
+    /// Continues what waits for the engine, then takes new calls, as long as there is room in the outbox. What ends a
+    /// subscription needs none: a client that reads nothing cannot fend it off, and each subscription ends only once.
     pub(super) fn go_on_with_calls(&mut self, out: &mut Vec<u8>) {
         if self.closing.is_some() {
             return;
@@ -32,17 +33,38 @@ impl Session {
                 self.login.get_or_insert_default().called.push(called);
             }
         }
-        while self.membership.entry.calls.any()
-            && self.has_room(out)
-            && let Some(Call { what, channel, answer }) = self.membership.entry.calls.pop()
+        let entry = self.membership.entry.clone();
+        while entry.calls.any()
+            && let Some(Call { what, channel, answer }) =
+                if self.has_room(out) { entry.calls.pop() } else { entry.calls.pop_unsubscribe() }
         {
             match what {
-                What::Subscribe(options) => match self.attach_called(&channel, &options) {
-                    Ok(attached) => self.go_on_with_called(Called { attached, answer }, out),
-                    Err(error) => drop(answer.send(Err(error))),
-                },
-                What::Unsubscribe => drop(answer.send(self.unsubscribe_called(&channel, out))),
+                What::Subscribe { options, or_keep } => self.subscribe_called(&channel, &options, or_keep, answer, out),
+                What::Unsubscribe => {
+                    let result = self.unsubscribe_called(&channel, out);
+                    answer.send(result);
+                }
             }
+        }
+    }
+
+    fn subscribe_called(
+        &mut self,
+        channel: &str,
+        options: &Arc<ChannelOptions>,
+        or_keep: bool,
+        answer: Answer,
+        out: &mut Vec<u8>,
+    ) {
+        let existing = self.membership.subscription(channel);
+        existing.iter().for_each(|subscription| subscription.assign());
+        match existing {
+            Some(subscription) if or_keep => self.go_on_with_called(Called::Kept(subscription, answer), out),
+            Some(_) => answer.send(Err(already_subscribed())),
+            None => match self.attach_called(channel, options) {
+                Ok(attached) => self.go_on_with_called(Called::New(attached, answer), out),
+                Err(error) => answer.send(Err(error)),
+            },
         }
     }
 
@@ -52,11 +74,41 @@ impl Session {
         Ok(attaching::attach(self, subscription, None))
     }
 
-    fn go_on_with_called(&mut self, Called { attached, answer }: Called, out: &mut Vec<u8>) {
-        match attaching::go_on(attached, self, &StartAt::Now, |data, out| append_event(data, out), out) {
-            Ok(None) => drop(answer.send(Ok(()))),
-            Ok(Some(attached)) => self.login.get_or_insert_default().called.push(Called { attached, answer }),
-            Err(error) => drop(answer.send(Err(error))),
+    fn go_on_with_called(&mut self, called: Called, out: &mut Vec<u8>) {
+        let waiting = match called {
+            Called::New(attached, answer) => {
+                match attaching::go_on(attached, self, &StartAt::Now, |data, out| append_event(data, out), out) {
+                    Ok(None) => return answer.send(Ok(())),
+                    Err(error) => return answer.send(Err(error)),
+                    Ok(Some(attached)) => {
+                        answer.asks_engine();
+                        Called::New(attached, answer)
+                    }
+                }
+            }
+            Called::Kept(subscription, answer) if subscription.has_failed() => {
+                let message = "the engine could not say where the subscription starts";
+                return answer.send(Err(ErrorBody::new(ErrorCode::EngineUnavailable, message)));
+            }
+            Called::Kept(subscription, answer) if subscription.has_ended() => {
+                let message = "the subscription ended before it had started";
+                return answer.send(Err(ErrorBody::new(ErrorCode::NotSubscribed, message)));
+            }
+            Called::Kept(subscription, answer) if subscription.has_started() => return answer.send(Ok(())),
+            // Whoever waits for what is there already may give up at any time.
+            Called::Kept(_, answer) if !answer.is_wanted() => return,
+            Called::Kept(subscription, answer) => {
+                answer.asks_engine();
+                Called::Kept(subscription, answer)
+            }
+        };
+        self.login.get_or_insert_default().called.push(waiting);
+    }
+
+    /// A subscription has started, or has not: calls may wait for it.
+    pub(super) fn look_at_calls_again(&self) {
+        if self.login.as_ref().is_some_and(|login| !login.called.is_empty()) {
+            self.connection().call();
         }
     }
 
@@ -69,6 +121,9 @@ impl Session {
         let reason = "the server has ended the subscription".into();
         let event = Unsubscribed { channel: channel.into(), code: EndCode::Unsubscribed, reason, retryable: false };
         append_event(&event, out);
+        // Before the caller is answered: whatever it causes then comes after the event.
+        self.connection().queue(out);
+        out.clear();
         Ok(())
     }
 }

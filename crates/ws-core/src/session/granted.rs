@@ -1,6 +1,7 @@
 //! Subscriptions that depend on the login token: the server starts those that it lists, and ends those that it no
 //! longer grants (PROTOCOL section 7).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use ws_proto::event::Unsubscribed;
@@ -21,6 +22,7 @@ impl Session {
     /// where the subscriptions start, if not now.
     pub(super) fn subscribe_listed(&mut self, channels: &[String], since: Option<Positions<'_>>, out: &mut Vec<u8>) {
         let mut since = since.unwrap_or_default();
+        let mut failed = self.failed_listed();
         for name in channels {
             let listed = match self.attach_listed(name) {
                 Ok(attached) => {
@@ -29,11 +31,25 @@ impl Session {
                 }
                 // The client has subscribed itself.
                 Err(error) if error.code == ErrorCode::AlreadySubscribed => continue,
+                // The client will be told, as soon as those before it in the list have started.
+                Err(_) if !failed.insert(name.as_str().into()) => continue,
                 Err(error) => Listed::Failed(name.as_str().into(), error),
             };
             self.login.get_or_insert_default().listed.push_back(listed);
         }
         self.go_on_with_listed(out);
+    }
+
+    /// The channels that the client is still to be told about as failed. Forgets those that it has ended itself, about
+    /// which there is nothing to be told: the list grows only with what is there.
+    fn failed_listed(&mut self) -> HashSet<Box<str>> {
+        let Some(login) = &mut self.login else { return HashSet::new() };
+        login.listed.retain(|listed| !matches!(listed, Listed::Attached(at, _) if at.subscription.has_ended()));
+        let failed = login.listed.iter().filter_map(|listed| match listed {
+            Listed::Failed(name, _) => Some(name.clone()),
+            Listed::Attached(..) => None,
+        });
+        failed.collect()
     }
 
     fn attach_listed(&self, name: &str) -> Result<Attached, ErrorBody> {

@@ -60,6 +60,9 @@ impl Session {
     /// be closed, and does what the server API asks for. Whatever is still pending wakes the connection's task.
     pub fn go_on(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Flow {
         self.out_of_room = false;
+        if self.is_full(out) {
+            self.stop_reading();
+        }
         if self.is_waiting() {
             self.check_tokens(now_ms, out);
             self.go_on_with_listed(out);
@@ -81,7 +84,11 @@ impl Session {
         self.membership.shared().counters.messages_received.add(1);
         match ClientMessage::decode(text) {
             Ok(ClientMessage::Request(request)) => match self.take_from_rate(now_ms) {
-                Ok(()) => self.request(&request, now_ms, out),
+                Ok(()) => {
+                    let flow = self.request(&request, now_ms, out);
+                    self.end_login();
+                    flow
+                }
                 Err(error) => {
                     let refused = self.too_fast(&request, error);
                     self.refuse(Some(request.id), refused, now_ms, out)
@@ -128,15 +135,29 @@ impl Session {
         match self.held.take() {
             None => Flow::Continue,
             Some(held) if held.waits_for_answers() && self.owes_answers() => self.hold(held),
-            Some(held) => match resume::go_on(*held, self, out) {
-                Ok(()) => Flow::Continue,
-                Err(Ended { id, stop }) => self.end_request(id.as_ref().map(OwnedRequestId::as_id), stop, now_ms, out),
-            },
+            Some(held) => {
+                let flow = match resume::go_on(*held, self, out) {
+                    Ok(()) => Flow::Continue,
+                    Err(Ended { id, stop }) => {
+                        self.end_request(id.as_ref().map(OwnedRequestId::as_id), stop, now_ms, out)
+                    }
+                };
+                self.end_login();
+                flow
+            }
+        }
+    }
+
+    /// If the frame is done, so is the login that it may have been.
+    fn end_login(&mut self) {
+        if !self.is_holding() {
+            self.membership.permit().end_login();
         }
     }
 
     fn hold(&mut self, held: Box<Held>) -> Flow {
         self.held = Some(held);
+        self.stop_reading();
         Flow::Hold
     }
 
@@ -161,6 +182,9 @@ impl Session {
         }
         if let Some(action) = action {
             self.membership.shared().counters.requests(action).add(1);
+        }
+        if action == Some(ActionName::Authenticate) && self.connection().identity().is_none() {
+            self.membership.permit().begin_login();
         }
         if action != Some(ActionName::Publish) && self.owes_answers() {
             return self.hold(Box::new(Held::Queued(request.into())));

@@ -68,6 +68,7 @@ impl Session {
             has_bad_token: false,
             has_renewed_keys: false,
             out_of_room: false,
+            unread_since_ms: None,
         };
         if has_to_authenticate {
             session.start_auth_deadline(now_ms);

@@ -17,7 +17,7 @@ use crate::waiter::Waiter;
 pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let payload = request.payload::<Publish<'_, &RawValue>>()?;
     check_msg_id(payload.msg_id.as_deref())?;
-    let repeat = Repeat::of(&payload, session.membership.shared().clock)?;
+    let repeat = Repeat::of(&payload, session.arrived_ms())?;
     let channel = session.channel(&payload.channel)?;
     let options = session.options(channel)?;
     session.check(AccessCheck { right: Right::Publish, channel: Some(channel), access: options.publish })?;

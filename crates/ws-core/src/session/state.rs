@@ -41,6 +41,8 @@ pub struct Session {
     pub(super) has_renewed_keys: bool,
     /// It stopped because the outbox was full, and continues when there is room.
     pub(super) out_of_room: bool,
+    /// Since when frames may have lain unread, on the hub's clock; `None`: all that had arrived was read.
+    pub(super) unread_since_ms: Option<u64>,
 }
 
 /// What to do after a frame.
@@ -110,12 +112,41 @@ impl Session {
         self.held.is_some()
     }
 
+    pub(super) fn is_full(&self, out: &[u8]) -> bool {
+        self.connection().outbox_bytes() + out.len() >= self.membership.shared().limits.outbox_bytes_max
+    }
+
     /// Whether one more answer may be appended. If not, the session has to be called again when the socket has accepted
     /// something.
     pub(super) fn has_room(&mut self, out: &[u8]) -> bool {
-        let has_room = self.connection().outbox_bytes() + out.len() < self.membership.shared().limits.outbox_bytes_max;
-        self.out_of_room |= !has_room;
+        let has_room = !self.is_full(out);
+        if !has_room {
+            self.out_of_room = true;
+            self.stop_reading();
+        }
         has_room
+    }
+
+    /// From now on frames may lie unread: one is held, or the outbox is full. Whoever stops reading for a reason of its
+    /// own calls this too.
+    pub fn stop_reading(&mut self) {
+        let now_ms = self.membership.shared().clock.now_ms();
+        self.unread_since_ms.get_or_insert(now_ms);
+    }
+
+    /// Whether frames may have lain unread: call [`caught_up`](Self::caught_up) when all that has arrived was read.
+    pub fn may_be_behind(&self) -> bool {
+        self.unread_since_ms.is_some()
+    }
+
+    /// All that has arrived was read, and nothing of it is left to be handed over.
+    pub fn caught_up(&mut self) {
+        self.unread_since_ms = None;
+    }
+
+    /// When the frame that runs now may have arrived at the earliest.
+    pub(super) fn arrived_ms(&self) -> u64 {
+        self.unread_since_ms.unwrap_or_else(|| self.membership.shared().clock.now_ms())
     }
 
     /// Whether [`go_on`](Self::go_on) stopped because the outbox was full: call it again when there is room, even if

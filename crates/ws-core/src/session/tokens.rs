@@ -79,9 +79,13 @@ impl Session {
         self.connection().close(code);
     }
 
-    /// Ends a subscription that the client did not ask to end, and notifies the client.
+    /// Ends a subscription that the client did not ask to end, and notifies the client. One that the server API has asked
+    /// for stays, without what its token granted.
     pub(super) fn revoke(&mut self, channel: &str, code: ErrorCode, reason: &str, retryable: bool, out: &mut Vec<u8>) {
         self.remove_subscription_grant(channel);
+        if self.membership.subscription(channel).is_some_and(|subscription| subscription.is_assigned()) {
+            return;
+        }
         if self.membership.unsubscribe(channel) {
             self.membership.shared().counters.revoked.add(1);
             let code = code.into();

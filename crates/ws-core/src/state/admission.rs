@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
+use super::logins::UnderWay;
 use super::shared::Shared;
 use crate::access::{Exhausted, Refusal, network};
 
@@ -26,6 +27,8 @@ pub struct Permit {
     is_unauthenticated: bool,
     /// It is counted as a connection.
     is_counted: bool,
+    /// Its login, from when its token arrives until it has a user, or is refused.
+    login: Option<UnderWay>,
 }
 
 /// The quotas that a connection counts against.
@@ -54,6 +57,7 @@ impl Permit {
             has_slot: false,
             is_unauthenticated: false,
             is_counted: false,
+            login: None,
         };
         if !has_token {
             permit.count_as_unauthenticated()?;
@@ -107,6 +111,17 @@ impl Permit {
             shared.slots_taken.fetch_sub(1, Ordering::AcqRel);
         }
         if is_reached(before, max) { Err(Refusal::Unauthenticated) } else { Ok(()) }
+    }
+
+    /// A token has arrived that may log it in. No effect if its login is under way already.
+    pub(crate) fn begin_login(&mut self) {
+        let logins = &self.shared.logins;
+        self.login.get_or_insert_with(|| logins.begin());
+    }
+
+    /// Its login is no longer under way.
+    pub(crate) fn end_login(&mut self) -> Option<UnderWay> {
+        self.login.take()
     }
 
     /// Waits until the keys for tokens have been renewed, as an unauthenticated connection.

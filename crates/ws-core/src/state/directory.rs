@@ -12,11 +12,10 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
 use uuid::Uuid;
 use ws_proto::ErrorBody;
 
-use super::calls::{Call, Calls, What};
+use super::calls::{Answer, Answered, Call, Calls, What};
 use super::subscription::Subscriptions;
 use crate::connection::Connection;
 use crate::limits::{DIRECTORY_PARTS, DIRECTORY_USER_PARTS};
@@ -58,12 +57,8 @@ impl Entry {
     ///
     /// # Errors
     /// `not_found`, `overloaded`.
-    pub(crate) fn call(
-        &self,
-        what: What,
-        channel: Arc<str>,
-    ) -> Result<oneshot::Receiver<Result<(), ErrorBody>>, ErrorBody> {
-        let (answer, is_answered) = oneshot::channel();
+    pub(crate) fn call(&self, what: What, channel: Arc<str>) -> Result<Answered, ErrorBody> {
+        let (answer, is_answered) = Answer::new();
         self.calls.push(Call { what, channel, answer })?;
         self.connection.call();
         Ok(is_answered)

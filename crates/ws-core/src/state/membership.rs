@@ -60,14 +60,23 @@ impl Membership {
 
     /// Others can find the connection from now on; under its user if it has one.
     pub(crate) fn enter_directory(&mut self) {
-        let directory = &self.permit.shared().directory;
+        let shared = self.permit.shared().clone();
+        let directory = &shared.directory;
         directory.insert(&self.entry);
         if self.user.is_none()
             && let Some(identity) = self.entry.connection.identity()
         {
             self.user = Some(identity.user().clone());
             directory.insert_user(&self.entry, identity.user());
+            if let Some(login) = self.permit.end_login() {
+                login.catch_up(&self.entry, identity.user());
+            }
         }
+    }
+
+    /// The subscription to a channel, if there is one.
+    pub(crate) fn subscription(&self, name: &str) -> Option<Arc<Subscription>> {
+        self.entry.subscriptions.lock().as_ref()?.get(name).cloned()
     }
 
     /// Whether it counts.

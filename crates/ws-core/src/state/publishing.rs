@@ -107,19 +107,19 @@ pub(crate) struct Draft<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Repeat {
     age_ms: u64,
-    /// When the repeat was read, on the hub's clock.
-    read_ms: u64,
+    /// When the repeat arrived, on the hub's clock: no later than it did.
+    arrived_ms: u64,
 }
 
 impl Repeat {
-    /// From a request that was just read; `None` if it is sent for the first time.
+    /// From a request that arrived then, or later; `None` if it is sent for the first time.
     ///
     /// # Errors
     /// `invalid_payload`: without a `msg_id` nobody can tell what is repeated.
-    pub(crate) fn of(payload: &Publish<'_, &RawValue>, clock: Clock) -> Result<Option<Self>, ErrorBody> {
+    pub(crate) fn of(payload: &Publish<'_, &RawValue>, arrived_ms: u64) -> Result<Option<Self>, ErrorBody> {
         match payload.age_ms.unwrap_or_default() {
             0 => Ok(None),
-            age_ms if payload.msg_id.is_some() => Ok(Some(Repeat { age_ms, read_ms: clock.now_ms() })),
+            age_ms if payload.msg_id.is_some() => Ok(Some(Repeat { age_ms, arrived_ms })),
             _ => {
                 let message = "`payload.age_ms` is the age of a `msg_id`, and there is none";
                 Err(ErrorBody::new(ErrorCode::InvalidPayload, message))
@@ -127,9 +127,9 @@ impl Repeat {
         }
     }
 
-    /// Its age now. While it waits for room it grows older.
+    /// Its age now. While it lies unread, or waits for room, it grows older.
     fn age_ms(self, now_ms: u64) -> u64 {
-        self.age_ms.saturating_add(now_ms.saturating_sub(self.read_ms))
+        self.age_ms.saturating_add(now_ms.saturating_sub(self.arrived_ms))
     }
 }
 

@@ -9,6 +9,7 @@ use ws_proto::{ChannelName, ErrorBody};
 
 use super::directory::Directory;
 use super::error::unknown_namespace;
+use super::logins::Logins;
 use super::options::HubOptions;
 use super::shard::{Notice, Shard};
 use crate::access::{AddressRate, Auth, Quota};
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) broadcasts: Arc<Channel>,
     /// Connections that count.
     pub(crate) directory: Directory,
+    /// Logins that are under way: they are not in the directory yet.
+    pub(crate) logins: Arc<Logins>,
     /// Channels with subscribers.
     pub(crate) channels: Registry<Channel>,
     pub(crate) gate: Gate,
@@ -94,6 +97,7 @@ impl Shared {
             engine,
             broadcasts: Arc::new(Channel::broadcast(&gate)),
             directory: Directory::new(),
+            logins: Arc::default(),
             channels: Registry::new(),
             gate,
             counts_due: Mutex::default(),

@@ -19,8 +19,12 @@ pub(crate) struct Subscription {
     pub(crate) slot: AtomicU32,
     /// It has ended: nothing more of it may be delivered.
     ended: AtomicBool,
-    /// The server API has started it: no token takes it away.
+    /// The server API has asked for it: no token takes it away.
     assigned: AtomicBool,
+    /// It has its cursor.
+    started: AtomicBool,
+    /// The engine could not say where it starts.
+    failed: AtomicBool,
     /// Its number in the channel's presence; `NO_NUMBER` while it has none.
     number: AtomicU64,
 }
@@ -35,6 +39,8 @@ impl Subscription {
             slot: AtomicU32::new(u32::MAX),
             ended: AtomicBool::new(false),
             assigned: AtomicBool::new(false),
+            started: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
             number: AtomicU64::new(NO_NUMBER),
         }
     }
@@ -55,13 +61,31 @@ impl Subscription {
         self.number.store(number, Ordering::Relaxed);
     }
 
-    /// Whether the server API has started it.
+    /// Whether the server API has asked for it.
     pub(crate) fn is_assigned(&self) -> bool {
         self.assigned.load(Ordering::Relaxed)
     }
 
     pub(crate) fn assign(&self) {
         self.assigned.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has its cursor.
+    pub(crate) fn has_started(&self) -> bool {
+        self.started.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_started(&self) {
+        self.started.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has ended because the engine failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_failed(&self) {
+        self.failed.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn has_ended(&self) -> bool {

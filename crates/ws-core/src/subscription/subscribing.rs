@@ -38,8 +38,7 @@ impl Membership {
         let mut subscriptions = self.entry.subscriptions.lock();
         let subscriptions = subscriptions.get_or_insert_default();
         if subscriptions.contains(name) {
-            let message = "this connection is already subscribed to the channel";
-            return Err(ErrorBody::new(ErrorCode::AlreadySubscribed, message));
+            return Err(already_subscribed());
         }
         let max = shared.limits.channels_per_connection_max;
         if subscriptions.len() >= max {
@@ -75,6 +74,7 @@ impl Membership {
         let (live, generation) = (state.end, channel.generation());
         state.start_reader(self.shard());
         drop(state);
+        subscription.set_started();
         let mut data = SubscribeData { channel: channel.name().to_owned().into(), ..SubscribeData::default() };
         let after = match history {
             Some(history) => {
@@ -106,6 +106,10 @@ impl Membership {
         }
         data
     }
+}
+
+pub(crate) fn already_subscribed() -> ErrorBody {
+    ErrorBody::new(ErrorCode::AlreadySubscribed, "this connection is already subscribed to the channel")
 }
 
 /// Whether a subscription has to ask the engine for the position before it can start.

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use ws_core::{
-    Access, Actions, Attention, Auth, ChannelOptions, Clock, Connection, Engine, Flow, Heartbeat, HeartbeatMode, Hub,
-    HubOptions, Limits, MemoryEngine, MemoryLimits, Namespaces, OnLag, Outlet, Session,
+    Access, Actions, Attention, Auth, ChannelOptions, Claims, Clock, Connection, Engine, Flow, Heartbeat,
+    HeartbeatMode, Hub, HubOptions, Limits, MemoryEngine, MemoryLimits, Namespaces, OnLag, Outlet, Permit, Session,
 };
-use ws_proto::CloseCode;
+use ws_proto::{CloseCode, ErrorBody};
 
 /// Where clients are.
 pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -155,8 +155,18 @@ impl Client {
     /// The same with a token in its handshake. If that fails: its close code, and the error that it gets.
     pub(crate) fn connect_with(hub: &Hub, room: usize, token: Option<&str>) -> Result<Self, (CloseCode, Value)> {
         let mut permit = hub.admit(LOCAL, token.is_some()).expect("room for one more");
-        let (pipe, connection) = socket(hub, room, HeartbeatMode::Ping);
         let login = token.map(|token| at_once(hub.log_in(&mut permit, token)).expect("it has its place"));
+        Self::open(hub, room, permit, login)
+    }
+
+    /// The same when the token has been checked.
+    pub(crate) fn open(
+        hub: &Hub,
+        room: usize,
+        permit: Permit,
+        login: Option<Result<Claims, ErrorBody>>,
+    ) -> Result<Self, (CloseCode, Value)> {
+        let (pipe, connection) = socket(hub, room, HeartbeatMode::Ping);
         let opened = Session::open(permit, &connection, login, "test", Vec::new());
         let opened = opened.map(|session| Client {
             hub: hub.clone(),

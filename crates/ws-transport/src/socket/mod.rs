@@ -130,6 +130,7 @@ impl<E: Endpoint> Socket<E> {
         }
         let has_room = attention.outbox_bytes < self.options.outbox_bytes_max;
         if !has_room || matches!(self.phase, Phase::Flushing(_)) {
+            self.endpoint.iter_mut().for_each(Endpoint::stop_reading);
             return Poll::Pending;
         }
         if std::mem::take(&mut self.backlog) {
@@ -140,10 +141,23 @@ impl<E: Endpoint> Socket<E> {
         }
         let mut buffer = ReadBuf::new(input);
         match self.read.poll_read(cx, &mut buffer) {
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                self.note_all_read();
+                Poll::Pending
+            }
             Poll::Ready(Ok(())) if !buffer.filled().is_empty() => Poll::Ready(Event::Input(buffer.filled().len())),
             Poll::Ready(Ok(())) => Poll::Ready(Event::Eof),
             Poll::Ready(Err(_)) => Poll::Ready(Event::Lost),
+        }
+    }
+
+    /// Tells the endpoint, if it wants to know, when nothing is left to be read. A read may also be pending because the
+    /// task has used up its turn.
+    fn note_all_read(&mut self) {
+        if let Some(endpoint) = self.endpoint.as_mut().filter(|endpoint| endpoint.may_be_behind())
+            && !self.read.has_unread()
+        {
+            endpoint.caught_up();
         }
     }
 

@@ -8,8 +8,10 @@ mod late;
 mod reader;
 mod record;
 mod removal;
+mod restless;
 mod server;
 mod threads;
+mod unread;
 
 use std::sync::Arc;
 use std::task::{Context, Waker};

@@ -115,3 +115,18 @@ async fn what_nobody_waits_for_any_more_is_not_begun() {
     assert!(client.session.is_waiting() && client.go_on() == Flow::Continue);
     assert!(read(&mut client).is_empty() && !client.session.is_waiting() && hub.channels() == 0);
 }
+
+/// Whoever is answered may rely on the order: what it causes next comes after the event.
+#[tokio::test(start_paused = true)]
+async fn the_event_is_in_the_outbox_before_the_caller_is_answered() {
+    let (_record, hub) = late();
+    let mut client = Client::connect(&hub, 1 << 20);
+    let id = client.connection.id();
+    say(&mut client, "subscribe", "pass:a");
+    let mut operation = pin!(hub.unsubscribe(id, "pass:a"));
+    assert!(look(operation.as_mut()).await.is_pending());
+    let mut out = Vec::new();
+    client.session.go_on(hub.clock().now_ms(), &mut out);
+    assert_eq!(code(operation.await), Ok(()));
+    assert!(out.is_empty() && client.connection.outbox_bytes() > 0);
+}

@@ -8,8 +8,10 @@ use std::task::{Context, Waker};
 use serde_json::{Value, json};
 use ws_core::{Auth, Authenticator, Claims, Flow, Hub, Limits, Refusal, TokenError};
 
+use ws_proto::{CloseCode, ErrorCode};
+
 use super::{Believer, hub_in, terms};
-use crate::client::{Client, LOCAL, limits};
+use crate::client::{Client, LOCAL, limits, run};
 
 /// Accepts tokens once it has keys. Renewals wait until the test says so.
 #[derive(Debug, Default)]
@@ -176,4 +178,104 @@ async fn a_handshake_that_waited_until_the_drain_is_refused() {
     hub.drain(std::time::Duration::ZERO);
     keyless.answer(true);
     assert_eq!(waiting.await.err(), Some(Refusal::Draining));
+}
+
+/// Lets a handshake wait for keys, does something meanwhile, and opens its session.
+async fn while_it_waits(keyless: &Keyless, hub: &Hub, token: &Value, meanwhile: impl AsyncFnOnce()) -> Client {
+    keyless.has_keys.store(false, Ordering::Relaxed);
+    let (token, mut permit) = (token.to_string(), hub.admit(LOCAL, true).expect("room"));
+    let mut login = Box::pin(hub.log_in(&mut permit, &token));
+    assert!(waits(&mut login));
+    meanwhile().await;
+    keyless.answer(true);
+    let login = login.await.expect("it has its place");
+    let mut client = Client::open(hub, 1 << 20, permit, Some(login)).map_err(|(code, _)| code).expect("it is let in");
+    client.make_room(0);
+    client.wake();
+    client
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_under_way_does_what_the_server_api_asked_for() {
+    for anonymous in [false, true] {
+        let (keyless, hub) = keyless_in(anonymous, limits());
+        let token = json!({"user": "ann", "channels": ["listed", "kept"]});
+        let mut client = while_it_waits(&keyless, &hub, &token, async || {
+            assert_eq!(hub.subscribe_user("ann", "put").await.expect("nobody is there"), 0);
+            assert_eq!(hub.subscribe_user("ann", "both").await.expect("nobody is there"), 0);
+            assert_eq!(hub.unsubscribe_user("ann", "both").await.expect("nobody is there"), 0);
+            assert_eq!(hub.unsubscribe_user("ann", "listed").await.expect("nobody is there"), 0);
+            assert_eq!(hub.close_user("bob", None, None).expect("nobody is there"), 0);
+        })
+        .await;
+        let events = client.events();
+        assert_eq!(
+            events,
+            [
+                "connected",
+                "subscribed listed",
+                "subscribed kept",
+                "subscribed put",
+                "unsubscribed listed unsubscribed false"
+            ]
+        );
+        assert_eq!(client.attention().close, None, "{anonymous}");
+
+        let client = while_it_waits(&keyless, &hub, &token, async || {
+            assert_eq!(hub.close_user("ann", Some(4321), Some("bye")).expect("it may"), 1);
+        })
+        .await;
+        assert_eq!(client.attention().close, Some(CloseCode::Disconnected));
+        assert_eq!(client.connection.close_frame(), Some((4321, "bye".into())));
+        // One that comes later has missed nothing.
+        let late = while_it_waits(&keyless, &hub, &token, async || {}).await;
+        assert_eq!(late.attention().close, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authenticate_under_way_does_what_the_server_api_asked_for() {
+    for anonymous in [false, true] {
+        let (keyless, hub) = keyless_in(anonymous, limits());
+        let authenticate = request("authenticate", &json!({"token": token()}));
+        let mut clients = [(); 2].map(|()| Client::connect(&hub, 1 << 20));
+        for client in &mut clients {
+            assert_eq!(client.say(&authenticate), Flow::Hold);
+        }
+        let [first, second] = &mut clients;
+        assert_eq!(hub.subscribe_user("ann", "put").await.expect("nobody is there"), 0);
+        keyless.answer(true);
+        first.go_on();
+        first.wake();
+        assert_eq!(first.events(), ["subscribed put"]);
+        assert_eq!(hub.close_user("ann", None, None).expect("it may"), 1);
+        second.go_on();
+        assert_eq!(second.attention().close, Some(CloseCode::Disconnected), "{anonymous}");
+    }
+}
+
+/// Nothing is left out silently: what cannot be remembered is refused, until the logins are over.
+#[tokio::test(start_paused = true)]
+async fn operations_that_logins_could_miss_have_a_bound() {
+    let (keyless, hub) = keyless();
+    let mut client = Client::connect(&hub, 1 << 20);
+    assert_eq!(client.say(&request("authenticate", &json!({"token": token()}))), Flow::Hold);
+    let mut recorded = 0;
+    let refused = loop {
+        // The same once more takes no more room.
+        let (user, channel) = (format!("u{}", recorded / 50), format!("c{recorded}"));
+        match hub.subscribe_user(&user, &channel).await.and(hub.unsubscribe_user(&user, &channel).await) {
+            Ok(_) => recorded += 1,
+            Err(error) => break error.code,
+        }
+        assert!(recorded < 10_000, "there is no end");
+    };
+    assert_eq!((refused, recorded), (ErrorCode::Overloaded, 4096));
+    let code = |result: Result<usize, ws_proto::ErrorBody>| result.map_err(|error| error.code);
+    assert_eq!(code(hub.close_user("ann", None, None)), Err(ErrorCode::Overloaded));
+    keyless.answer(false);
+    client.go_on();
+    assert_eq!(client.read()[0]["error"]["code"], "invalid_token");
+    assert_eq!(code(hub.close_user("ann", None, None)), Ok(0), "the login is over");
+    assert_eq!(code(run(&mut [], hub.subscribe_user("ann", "a")).await), Ok(0));
 }

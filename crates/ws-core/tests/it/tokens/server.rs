@@ -1,11 +1,17 @@
 //! The server API and the users of connections: whom it finds, and what tokens do not take away.
 
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::json;
-use ws_core::Hub;
+use tokio::time::advance;
+use ws_core::{Clock, Hub};
 use ws_proto::ErrorCode;
 
-use super::{connect, hub, hub_in, terms};
-use crate::client::{Client, limits, run};
+use super::{NOT_SET, connect, hub, hub_in, terms};
+use crate::channels::Record;
+use crate::client::{Client, hub_at, limits, look, run, settle};
 
 fn users(hub: &Hub, user: &str) -> usize {
     hub.list_connections(Some(user), None, None).expect("a page").connections.len()
@@ -72,4 +78,58 @@ async fn one_that_has_to_authenticate_is_not_there_yet() {
     let page = hub.list_connections(None, None, None).expect("a page");
     assert_eq!((page.connections[0].connection_id, page.connections[0].user.as_deref()), (id, Some("ann")));
     assert_eq!(users(&hub, "ann"), 1);
+}
+
+/// What a token gave belongs to the server as well from then on.
+#[tokio::test(start_paused = true)]
+async fn no_token_takes_away_what_is_asked_for_once_more() {
+    let hub = hub();
+    let mut ann = connect(&hub, &json!({"user": "ann", "channels": ["granted:listed", "granted:both"]}));
+    let id = ann.connection.id();
+    let pass = json!({"user": "ann", "channel": "granted:pass", "within": 20_000}).to_string();
+    ann.ask("subscribe", &json!({"channel": "granted:pass", "token": pass})).expect("it may");
+    let one = run(&mut [&mut ann], hub.subscribe(id, "granted:listed")).await;
+    assert_eq!(one.map_err(|error| error.code), Err(ErrorCode::AlreadySubscribed));
+    for channel in ["granted:both", "granted:pass"] {
+        assert_eq!(run(&mut [&mut ann], hub.subscribe_user("ann", channel)).await.expect("it may"), 1);
+    }
+    ann.authenticate(&json!({"user": "ann"})).expect("a refresh");
+    for _ in 0..60 {
+        advance(Duration::from_secs(1)).await;
+        settle().await;
+        ann.wake();
+    }
+    assert!(!ann.events().iter().any(|event| event.starts_with("unsubscribed")));
+    let count = run(&mut [], hub.connection(id)).await.expect("there").subscriptions.len();
+    assert_eq!(count, 3);
+}
+
+/// A subscription that the client is about to get counts when it has started, and not before.
+#[tokio::test(start_paused = true)]
+async fn one_that_waits_for_the_engine_is_waited_for() {
+    let record = Arc::new(Record::new(4));
+    let hub = hub_at(Clock::start_set(&NOT_SET), limits(), &[], record.clone(), terms(true));
+    let mut ann = connect(&hub, &json!({"user": "ann"}));
+    ann.request("subscribe", &json!({"channel": "a"}));
+    let mut operation = pin!(hub.subscribe_user("ann", "a"));
+    assert!(look(operation.as_mut()).await.is_pending());
+    ann.wake();
+    assert!(look(operation.as_mut()).await.is_pending(), "it has not started");
+    assert!(record.let_go());
+    assert_eq!(run(&mut [&mut ann], operation).await.expect("it has started"), 1);
+    // It ends before it has started.
+    ann.request("subscribe", &json!({"channel": "b"}));
+    let mut operation = pin!(hub.subscribe_user("ann", "b"));
+    assert!(look(operation.as_mut()).await.is_pending());
+    ann.wake();
+    assert_eq!(run(&mut [&mut ann], hub.unsubscribe_user("ann", "b")).await.expect("it may"), 1);
+    assert_eq!(run(&mut [&mut ann], operation).await.expect("it may"), 0, "it has ended meanwhile");
+    // The engine does not answer.
+    while record.let_go() {}
+    ann.wake();
+    let mut operation = pin!(hub.subscribe_user("ann", "c"));
+    assert!(look(operation.as_mut()).await.is_pending());
+    ann.wake();
+    advance(Duration::from_secs(6)).await;
+    assert_eq!(operation.await.map_err(|error| error.code), Err(ErrorCode::EngineUnavailable));
 }

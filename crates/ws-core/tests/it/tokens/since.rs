@@ -178,3 +178,20 @@ async fn a_late_engine_does_not_change_the_order() {
     assert_eq!(told(&mut ann), [""; 0]);
     assert!(!ann.session.is_waiting());
 }
+
+/// While the first listed channel waits for the engine, repeating the login adds nothing to what is to be told.
+#[tokio::test(start_paused = true)]
+async fn repeated_logins_pile_up_nothing() {
+    let record = Arc::new(Record::new(4));
+    let hub = hub_at(Clock::start_set(&NOT_SET), limits(), &[], record.clone(), terms(true));
+    let mut ann = Client::connect(&hub, 1 << 20);
+    let token = json!({"user": "ann", "channels": ["head", "other:a", "no name", "left"]});
+    for _ in 0..50 {
+        authenticate(&mut ann, &token, &json!({}));
+        ann.request("unsubscribe", &json!({"channel": "left"}));
+    }
+    ann.read();
+    while record.let_go() {}
+    ann.go_on();
+    assert_eq!(told(&mut ann), ["subscribed head 0", "unsubscribed other:a", "unsubscribed no name"]);
+}
