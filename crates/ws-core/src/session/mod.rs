@@ -84,11 +84,7 @@ impl Session {
         self.membership.shared().counters.messages_received.add(1);
         match ClientMessage::decode(text) {
             Ok(ClientMessage::Request(request)) => match self.take_from_rate(now_ms) {
-                Ok(()) => {
-                    let flow = self.request(&request, now_ms, out);
-                    self.end_login();
-                    flow
-                }
+                Ok(()) => self.request(&request, now_ms, out),
                 Err(error) => {
                     let refused = self.too_fast(&request, error);
                     self.refuse(Some(request.id), refused, now_ms, out)
@@ -189,14 +185,18 @@ impl Session {
         if action != Some(ActionName::Publish) && self.owes_answers() {
             return self.hold(Box::new(Held::Queued(request.into())));
         }
-        match self.run(request, out) {
+        let flow = match self.run(action, request, out) {
             Ok(()) => Flow::Continue,
             Err(stop) => self.end_request(Some(request.id), stop, now_ms, out),
+        };
+        if action == Some(ActionName::Authenticate) {
+            self.end_login();
         }
+        flow
     }
 
-    fn run(&mut self, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
-        match ActionName::from_name(&request.action) {
+    fn run(&mut self, action: Option<ActionName>, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
+        match action {
             Some(ActionName::Echo) => echo::run(request, out),
             Some(ActionName::Broadcast) => broadcast::run(self, request, out),
             Some(ActionName::GetConnections) => get_connections::run(self, request, out),

@@ -1,6 +1,7 @@
 //! How a held frame is retried.
 
 use ws_proto::OwnedRequest;
+use ws_proto::action::ActionName;
 
 use super::held::Held;
 use super::state::{Ended, Session, Stop};
@@ -32,5 +33,7 @@ pub(super) fn go_on(held: Held, session: &mut Session, out: &mut Vec<u8>) -> Res
 
 fn run(session: &mut Session, request: &OwnedRequest, out: &mut Vec<u8>) -> Result<(), Ended> {
     let request = request.as_request();
-    session.run(&request, out).map_err(|stop| Ended { id: Some(request.id.into()), stop })
+    session
+        .run(ActionName::from_name(&request.action), &request, out)
+        .map_err(|stop| Ended { id: Some(request.id.into()), stop })
 }
