@@ -262,6 +262,10 @@ pub(crate) struct Attack {
     /// How long that host waits before it opens a socket again
     #[arg(long, default_value = "5s", value_parser = duration)]
     pub(crate) one_host_pause: Duration,
+    /// Another server that the attackers connect to instead. On the same cores it shows what the attackers themselves
+    /// cost the machine, which is no fault of the server under test
+    #[arg(long, value_name = "URL")]
+    pub(crate) attack_url: Option<Target>,
     /// Further good clients per second that come while there are attackers, from the good clients' addresses: each
     /// connects, and leaves again
     #[arg(long, default_value_t = 0, value_parser = any_count)]

@@ -25,7 +25,7 @@ use crate::process::Interval;
 use crate::report::{Report, Value};
 use crate::request::Template;
 use crate::stage::{Stage, Status};
-use crate::target::Server;
+use crate::target::{Server, Target};
 
 /// Number of turns of each kind, alternating.
 const PAIRS: usize = 3;
@@ -87,7 +87,7 @@ async fn turns(
         };
         let newcomers = match &attack {
             None => None,
-            Some(_) => Some(newcomers::begin(from(options, GOOD)?, options.newcomers, others)),
+            Some(_) => Some(newcomers::begin(from(&options.common.target, GOOD)?, options.newcomers, others)),
         };
         let turn = turn(attack.clone(), newcomers.clone(), stage, lanes).await;
         attack.iter().for_each(|attack| attack.over.close());
@@ -98,15 +98,16 @@ async fn turns(
 }
 
 /// The target, to be reached from these addresses.
-fn from(options: &cli::Attack, (first, last): (u8, u8)) -> Result<Server, Failure> {
-    let mut server = options.common.target.look_up()?;
+fn from(target: &Target, (first, last): (u8, u8)) -> Result<Server, Failure> {
+    let mut server = target.look_up()?;
     server.spread_over(first, last);
     Ok(server)
 }
 
 fn begin(options: &cli::Attack, others: &Lanes<()>) -> Result<Arc<Attack>, Failure> {
     let (pause, host_pause) = (options.malformed_pause, options.one_host_pause);
-    let attack = Arc::new(Attack::new(from(options, ATTACKERS)?, from(options, ONE_HOST)?, pause, host_pause));
+    let target = options.attack_url.as_ref().unwrap_or(&options.common.target);
+    let attack = Arc::new(Attack::new(from(target, ATTACKERS)?, from(target, ONE_HOST)?, pause, host_pause));
     let kinds = [
         (Kind::HalfOpen, options.half_open),
         (Kind::SlowDrip, options.slow_drip),
