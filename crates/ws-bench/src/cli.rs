@@ -32,6 +32,8 @@ pub(crate) enum Scenario {
     Slow(Slow),
     /// Publishers that wait for acknowledgements: publishes per second and latency
     Publish(Publish),
+    /// Publishers over the HTTP API: publishes per second and latency, and deliveries to subscribers
+    Api(Api),
     /// Attackers beside well-behaved clients: their effect on the latter, with and without in turns
     Attack(Attack),
 }
@@ -47,6 +49,7 @@ impl Scenario {
             Scenario::Recover(recover) => &recover.common,
             Scenario::Slow(slow) => &slow.common,
             Scenario::Publish(publish) => &publish.common,
+            Scenario::Api(api) => &api.common,
             Scenario::Attack(attack) => &attack.common,
         }
     }
@@ -228,6 +231,30 @@ pub(crate) struct Publish {
     /// Give each publication its own msg_id
     #[arg(long)]
     pub(crate) msg_ids: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Api {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// API key with the right to publish
+    #[arg(long, env = "WS_BENCH_KEY", hide_env_values = true)]
+    pub(crate) key: String,
+    /// HTTP connections that publish
+    #[arg(long, default_value_t = 1, value_parser = count)]
+    pub(crate) connections: usize,
+    /// Requests in flight per connection (pipelining)
+    #[arg(long, default_value_t = 1, value_parser = window)]
+    pub(crate) in_flight: usize,
+    /// WebSocket connections that subscribe to the channel
+    #[arg(long, default_value_t = 0, value_parser = any_count)]
+    pub(crate) subscribers: usize,
+    /// Length of the data in bytes, at least 16
+    #[arg(long, default_value_t = 128, value_parser = stamped_payload)]
+    pub(crate) payload: usize,
+    /// Namespace of the channel [default: none]
+    #[arg(long, value_parser = namespace)]
+    pub(crate) namespace: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,11 @@
-//! Requests ready to send. A [`Template`] is a complete frame into which only numbers are written, of eight digits
+//! Requests ready to send. A [`Template`] is a complete frame or HTTP request into which only numbers are written, of eight digits
 //! each: that of the request, and that of the channel if there is one.
 
 use std::process;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
+use serde_json::json;
 use ws_proto::action::{Broadcast, Echo, Publish, Subscribe, Unsubscribe};
 use ws_proto::{Action, Position, encode_request};
 
@@ -25,7 +26,7 @@ pub(crate) fn run_mark() -> String {
     String::from_utf8_lossy(&mark).into_owned()
 }
 
-/// The frame of a request. Its number is the id, and appears in the message if that has a placeholder.
+/// The frame of a request, or an HTTP request. Its number is the id, and appears in the message if that has a placeholder.
 #[derive(Debug)]
 pub(crate) struct Template {
     frame: Vec<u8>,
@@ -37,6 +38,10 @@ impl Template {
     fn new(payload: &(impl Action + Serialize)) -> Template {
         let mut bytes = Vec::new();
         append(&mut bytes, PLACEHOLDER, payload);
+        Template::of(bytes)
+    }
+
+    fn of(bytes: Vec<u8>) -> Template {
         let all = |placeholder: &str| {
             let windows = bytes.windows(DIGITS).enumerate();
             windows.filter(|(_, window)| *window == placeholder.as_bytes()).map(|(at, _)| at).collect()
@@ -71,6 +76,17 @@ impl Template {
     pub(crate) fn publish_with_msg_id(names: &Names, payload: usize) -> Template {
         let msg_id = Some(stamped(names.mark(), 0).into());
         Template::new(&Publish { msg_id, ..publication(names, payload) })
+    }
+
+    /// A request to the HTTP API that publishes to channel 0: [`Template::publish`] as a body.
+    pub(crate) fn api_publish(names: &Names, payload: usize, host: &str, key: &str) -> Template {
+        let body = json!({ "data": stamped(names.mark(), payload) }).to_string();
+        let (channel, length) = (names.name(0), body.len());
+        let head = format!(
+            "POST /api/v1/channels/{channel}/publications HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        Template::of((head + &body).into_bytes())
     }
 
     /// Appends the frame of request `number`.
@@ -114,7 +130,7 @@ fn append(out: &mut Vec<u8>, id: &str, payload: &(impl Action + Serialize)) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::Value;
 
     use super::*;
 

@@ -87,12 +87,18 @@ impl Target {
         Ok(Server { address, request: self.request(), sources: Vec::new(), receive_bytes: None })
     }
 
-    fn request(&self) -> Vec<u8> {
+    /// Host and port, as in a `Host` header.
+    pub(crate) fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        format!("{host}:{}", self.port)
+    }
+
+    fn request(&self) -> Vec<u8> {
         format!(
-            "GET {} HTTP/1.1\r\nHost: {host}:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n",
-            self.path, self.port
+            self.path,
+            self.authority()
         )
         .into_bytes()
     }

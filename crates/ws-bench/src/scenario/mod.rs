@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::report::Report;
 use crate::stage::Stage;
 
+mod api;
 mod attack;
 mod board;
 mod channels;
@@ -35,6 +36,7 @@ pub(crate) fn run(cli: Cli) -> Result<Report, Failure> {
             Scenario::Recover(options) => recover::run(options, stage).await,
             Scenario::Slow(options) => slow::run(options, stage).await,
             Scenario::Publish(options) => publish::run(options, stage).await,
+            Scenario::Api(options) => api::run(options, stage).await,
             Scenario::Attack(options) => attack::run(options, stage).await,
         }
     })
