@@ -1,6 +1,6 @@
 //! The cost of the hub alone, without sockets: `cargo bench -p ws-core`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
@@ -136,5 +136,30 @@ async fn deliver(hub: &Hub, session: &mut Session, text: &str, times: u64, deliv
     }
 }
 
-criterion_group!(benches, requests, fan_out);
+/// A page of 100,000 connections, alone and while one connection joins and one leaves for each page.
+fn listing(c: &mut Criterion) {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let hub = start();
+    let _staying: Vec<_> = (0..100_000).map(|_| connect(&hub)).collect();
+    let mut passing: VecDeque<_> = (0..1_000).map(|_| connect(&hub)).collect();
+    let mut group = c.benchmark_group("list 100,000 connections");
+    for (name, is_moving) in [("a page of 100", false), ("a page of 100, others come and go", true)] {
+        let mut after = None;
+        group.throughput(Throughput::Elements(100));
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                if is_moving {
+                    passing.pop_front();
+                    passing.push_back(connect(&hub));
+                }
+                let page = hub.list_connections(None, Some(100), after.as_deref()).expect("a page");
+                after = black_box(page).next;
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, requests, fan_out, listing);
 criterion_main!(benches);

@@ -1,15 +1,18 @@
 //! The same invariants with real threads: publishers, readers whose sockets fill up, and connections that come and go,
 //! all at once.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use uuid::Uuid;
 use ws_core::{Flow, Hub, Limits};
 
 use crate::client::{Client, hub, limits};
 
 const PUBLISHERS: usize = 3;
 const EACH: usize = 2000;
+const LISTERS: usize = 2;
 
 /// Publishes numbers that encode the publisher and a sequence number.
 async fn publish(hub: Hub, who: usize, done: Arc<AtomicUsize>) {
@@ -84,5 +87,48 @@ async fn all_readers_see_one_order() {
             }
         }
         assert_eq!(at, whole.len());
+    }
+}
+
+/// Connects and leaves again, a few at a time, until the listings are done.
+async fn take_turns(hub: Hub, done: Arc<AtomicUsize>) {
+    while done.load(Ordering::SeqCst) < LISTERS {
+        let clients: Vec<_> = (0..10).map(|_| Client::connect(&hub, 1 << 20)).collect();
+        tokio::task::yield_now().await;
+        drop(clients);
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The ids of all pages, one page after the other.
+async fn list(hub: Hub, done: Arc<AtomicUsize>) -> Vec<Uuid> {
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = hub.list_connections(None, Some(100), after.as_deref()).expect("a page");
+        seen.extend(page.connections.iter().map(|connection| connection.connection_id));
+        after = page.next;
+        if after.is_none() {
+            done.fetch_add(1, Ordering::SeqCst);
+            return seen;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn listings_are_whole_while_others_come_and_go() {
+    let hub = hub(Limits { connections_max: 0, ..limits() });
+    let staying: Vec<_> = (0..20_000).map(|_| Client::connect(&hub, 1 << 20)).collect();
+    let done = Arc::new(AtomicUsize::new(0));
+    let goers: Vec<_> = (0..2).map(|_| tokio::spawn(take_turns(hub.clone(), done.clone()))).collect();
+    let listers: Vec<_> = (0..LISTERS).map(|_| tokio::spawn(list(hub.clone(), done.clone()))).collect();
+    for lister in listers {
+        let seen = lister.await.expect("no panic");
+        let once: HashSet<_> = seen.iter().copied().collect();
+        assert_eq!(once.len(), seen.len(), "nobody twice");
+        assert!(staying.iter().all(|client| once.contains(&client.connection.id())), "nobody is missing");
+    }
+    for goer in goers {
+        goer.await.expect("no panic");
     }
 }
