@@ -14,8 +14,6 @@ use super::timing::Timing;
 use super::unanswered::Unanswered;
 use crate::access::{AccessCheck, Grants, TokenRejection};
 use crate::connection::Connection;
-use crate::engine::pending::Pending;
-use crate::engine::{Done, Engine};
 use crate::options::ChannelOptions;
 use crate::state::Membership;
 
@@ -205,11 +203,6 @@ impl Session {
             tracing::debug!(connection = %connection.id(), request, ?right, channel, ?denial, %access, "denied");
             check.denied(denial, identity.is_none())
         })
-    }
-
-    /// Asks the engine.
-    pub(super) fn ask<T: Send + 'static>(&self, call: impl FnOnce(&dyn Engine, Done<T>)) -> Pending<T> {
-        Pending::call(|done| call(&*self.membership.shared().engine, done))
     }
 
     /// What wakes the connection's task.
