@@ -4,9 +4,9 @@
 //! Call order: [`Session::open`] when the handshake is done. Then, as long as [`Connection::outbox_bytes`] and what is
 //! to be sent stay below the bound of the outbox, repeat: [`Session::go_on`], and if that returns [`Flow::Continue`],
 //! [`Session::text`] for one text frame. Send what they append before the task waits. [`Flow`] says what to do next.
-//! Call [`Session::begin_batch`] before what follows one read or wake-up, and [`Session::end_batch`] before its answers
-//! are sent. While [`Session::is_waiting`], call [`Session::go_on`] whenever the task is woken. Both append at most one answer
-//! when the outbox has no room for more, so its bound is exceeded by at most one answer.
+//! What follows one read or wake-up is a batch: call [`Session::begin_batch`] first, and [`Session::end_batch`] before
+//! its answers are sent. While [`Session::is_waiting`], call [`Session::go_on`] whenever the task is woken. Both append
+//! at most one answer when the outbox has no room for more, so its bound is exceeded by at most one answer.
 
 mod answer;
 mod attached;

@@ -48,7 +48,7 @@ async fn each_is_fed_and_adds_up() {
         assert_eq!(metrics.get(&format!("ws_requests_total{labels}")), times, "{action}");
         assert_eq!(metrics.get(&format!("ws_request_seconds_sum{labels}")) > 0.0, times > 0.0, "{action}");
     }
-    assert_eq!(count("ws_frame_seconds"), 20.0, "one publication a round");
+    assert!((1.0..=20.0).contains(&count("ws_frame_seconds")), "at most one a publication");
     assert_eq!(count("ws_engine_commit_seconds"), 20.0);
     assert!(count("ws_engine_history_seconds") >= 2.0, "a position and a page");
 }
