@@ -121,8 +121,8 @@ pub struct Append<'a> {
     pub msg_id: Option<&'a str>,
     /// How long ago this `msg_id` was first sent, in milliseconds; 0: now.
     pub age_ms: u64,
-    /// When its request was read, in microseconds on the clock of the hub that appends it; `None`: not known. The engine
-    /// gives it to the sink of that hub unchanged.
+    /// When its request was read, in microseconds on the clock of the hub that appends it; `None`: not known. The
+    /// engine gives it to the sink of that hub unchanged.
     pub read_us: Option<u64>,
 }
 

@@ -246,7 +246,8 @@ impl Shared {
     }
 
     /// Appends an event of about `bytes` bytes to the log that every connection reads; `read_us` as in [`Draft`]. False
-    /// if there is no room for it: the waker that `waker` returns is woken when it is time to try again with the same waiter.
+    /// if there is no room for it: the waker that `waker` returns is woken when it is time to try again with the same
+    /// waiter.
     pub(crate) fn broadcast<E: Notify>(
         &self,
         event: &E,
