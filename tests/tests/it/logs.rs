@@ -112,7 +112,7 @@ async fn lines_name_their_connection_and_request() {
     let mut client = Client::connect(server.addr(), "/ws").await;
     let id = client.connected["connection_id"].clone();
     let (publish, token) = (json!({"channel": "a", "data": 1}), json!({"token": "nonsense"}));
-    assert_eq!(client.request("the \"first\"\n", "publish", publish).await["error"]["code"], "permission_denied");
+    assert_eq!(client.request("the \"first\"\n", "publish", publish).await["error"]["code"], "unauthenticated");
     assert_eq!(client.request("2", "authenticate", token).await["error"]["code"], "invalid_token");
     client.close().await;
     let mut refused = Client::unread(server.addr(), "/ws", Some("nonsense")).await;

@@ -12,6 +12,7 @@ mod answer;
 mod attached;
 mod attaching;
 mod authenticate;
+mod batch;
 mod broadcast;
 mod calls;
 mod claims;

@@ -6,7 +6,8 @@
 
 use ws_proto::action::ActionName;
 
-use super::state::Session;
+/// How many requests were answered, by action.
+pub(super) type ByAction = [u16; ActionName::ALL.len()];
 
 /// The times of a session, in microseconds on the hub's clock.
 #[derive(Debug)]
@@ -18,12 +19,26 @@ pub(super) struct Timing {
     /// The request that is being handled, or held.
     running: Option<ActionName>,
     /// By action, the requests that were answered in this batch.
-    answered: [u16; ActionName::ALL.len()],
+    answered: ByAction,
 }
 
 impl Timing {
     pub(super) fn new(now_us: u64) -> Self {
         Timing { read_us: now_us, began_us: now_us, running: None, answered: [0; ActionName::ALL.len()] }
+    }
+
+    /// A batch begins; see [`Session::begin_batch`](super::Session::begin_batch).
+    pub(super) fn begin(&mut self, now_us: u64, is_read: bool) {
+        self.began_us = now_us;
+        if is_read {
+            self.read_us = now_us;
+        }
+    }
+
+    /// Takes what was answered in this batch, if anything was.
+    pub(super) fn take_answered(&mut self) -> Option<ByAction> {
+        let is_any = self.answered.iter().any(|answered| *answered > 0);
+        is_any.then(|| std::mem::take(&mut self.answered))
     }
 
     /// A request is handled from here on.
@@ -53,30 +68,5 @@ impl Timing {
     /// How long something took that was read then, and whose answer is appended in this batch.
     pub(super) fn since(&self, read_us: u64) -> u64 {
         self.began_us.saturating_sub(read_us)
-    }
-}
-
-impl Session {
-    /// A batch begins: frames are handed over, or answers are due. `is_read`: its frames have just been read, at
-    /// `now_us` on the hub's clock; otherwise they had been read before.
-    pub fn begin_batch(&mut self, now_us: u64, is_read: bool) {
-        self.timing.began_us = now_us;
-        if is_read {
-            self.timing.read_us = now_us;
-        }
-    }
-
-    /// The answers of a batch are complete, and go out next.
-    pub fn end_batch(&mut self) {
-        if self.timing.answered.iter().all(|answered| *answered == 0) {
-            return;
-        }
-        let shared = self.membership.shared();
-        let took_us = shared.clock.now_us().saturating_sub(self.timing.read_us);
-        for (action, answered) in ActionName::ALL.into_iter().zip(std::mem::take(&mut self.timing.answered)) {
-            if answered > 0 {
-                shared.counters.request_us(action).record_many(took_us, answered.into());
-            }
-        }
     }
 }
