@@ -72,5 +72,5 @@ pub use log_limit::LogLimit;
 pub use modes::{Access, Mode};
 pub use options::{Actions, ChannelOptions, Namespaces, OnLag};
 pub use session::{Flow, Session};
-pub use state::{HubOptions, Membership, Permit, PresenceInfo};
+pub use state::{CANARY_CHANNEL, CanaryStats, HubOptions, Membership, Permit, PresenceInfo};
 pub use supervisor::{Guard, Supervisor};

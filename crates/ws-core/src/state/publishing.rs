@@ -55,7 +55,7 @@ impl Sink {
 impl EngineSink for Sink {
     fn deliver(&self, name: &str, publication: &Publication) {
         let Some(shared) = self.0.upgrade() else { return };
-        let Some(channel) = shared.channels.get(name) else { return };
+        let Some(channel) = shared.channel(name) else { return };
         let event = |out: &mut Vec<u8>| encode_publication_event(name, publication.offset, &publication.body, out);
         encoded(
             |out| frame::append(Opcode::Text, out, event),
@@ -71,7 +71,7 @@ impl EngineSink for Sink {
 
     fn reset(&self, name: &str, epoch: Epoch) {
         let Some(shared) = self.0.upgrade() else { return };
-        let Some(channel) = shared.channels.get(name) else { return };
+        let Some(channel) = shared.channel(name) else { return };
         let mut state = channel.lock();
         let to_notify = channel.restart(&mut state, epoch, 0, &shared.gate);
         drop(state);
@@ -85,8 +85,12 @@ impl EngineSink for Sink {
     }
 
     fn retention(&self, channel: &str) -> Option<Retention> {
+        let shared = self.0.upgrade()?;
+        if let Some(canary) = shared.canary_of(channel) {
+            return Some(canary.channel().options().retention());
+        }
         let namespace = ChannelName::parse(channel).ok()?.namespace();
-        Some(self.0.upgrade()?.namespaces.get(namespace)?.retention())
+        Some(shared.namespaces.get(namespace)?.retention())
     }
 }
 
@@ -217,7 +221,7 @@ impl Shared {
             let bytes = (body.len() + draft.channel.len() + PUBLICATION_ENVELOPE_BYTES) as u64;
             let may_go = waiter.enter(self.gate.logs(), bytes, &waker)
                 && engine.is_none_or(|engine| waiter.enter(engine, bytes, &waker));
-            let channel = if may_go { self.channels.get(draft.channel) } else { None };
+            let channel = if may_go { self.channel(draft.channel) } else { None };
             let may_go = may_go && channel.as_ref().is_none_or(|channel| waiter.enter(channel, bytes, &waker));
             may_go.then(|| (Ahead { channel, logs: None, bytes }, Arc::<[u8]>::from(body)))
         });
