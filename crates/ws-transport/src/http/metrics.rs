@@ -73,6 +73,10 @@ impl HubMetrics {
         let connections = self.hub.connections() as u64;
         let draining = u64::from(self.hub.is_draining());
         single(encoder, "ws_connections", "Open connections", gauge(connections))?;
+        let max = self.hub.limits().connections_max as u64;
+        if max > 0 {
+            single(encoder, "ws_connections_max", "The limit on open connections", gauge(max))?;
+        }
         single(
             encoder,
             "ws_connections_unauthenticated",
