@@ -7,7 +7,7 @@
 //! through the outlet.
 //!
 //! Lock order: a connection's subscriptions → a stream of the memory engine → a registry → a channel → a shard's inbox,
-//! a queue of waiters or an engine's answer → a connection. No lock is held across an `.await`; only a connection's
+//! a queue of waiters or an engine's answer → a connection → the canary. No lock is held across an `.await`; only a connection's
 //! lock is held across a system call, and that call never blocks.
 //!
 //! Deliberately absent: sockets (addresses of peers are values here), files, HTTP, WebSocket parsing, databases, making

@@ -22,7 +22,7 @@ use crate::waiter::Waiter;
 
 impl Hub {
     /// Watches itself with a canary from now on: the returned future, which the caller spawns, publishes one at this
-    /// interval. It never ends. A hub has one canary: for another one, the future ends at once.
+    /// interval, until the hub drains. A hub has one canary: for another one, the future ends at once.
     ///
     /// # Panics
     /// If the interval is zero.
@@ -67,6 +67,10 @@ impl Flight {
         let mut has_readers = false;
         loop {
             ticks.tick().await;
+            // The engine is about to be closed.
+            if self.shared.is_draining() {
+                return;
+            }
             self.round(&mut has_readers, &mut log).await;
         }
     }
@@ -87,7 +91,7 @@ impl Flight {
         let mut result = timeout(self.canary.patience(), sent.as_mut()).await.ok();
         if result.is_none() {
             self.canary.missed();
-            log.lost(self.canary.verdict().err());
+            log.lost(self.trouble());
             if self.canary.stage() == Stage::Fanout {
                 return;
             }
@@ -97,10 +101,15 @@ impl Flight {
             Some(Err(error)) => {
                 let is_lasting = error != EngineError::Overloaded;
                 self.canary.refused(is_lasting.then(|| error.to_string()));
-                log.lost(self.canary.verdict().err());
+                log.lost(self.trouble());
             }
             _ => log.arrived(),
         }
+    }
+
+    /// Why the server is not ready; nothing while it drains, when that is no news.
+    fn trouble(&self) -> Option<ErrorBody> {
+        self.canary.verdict().err().filter(|_| !self.shared.is_draining())
     }
 
     /// Publishes one. Waits for room, and for the engine's answer.
