@@ -1,6 +1,7 @@
 //! The canary in a whole server: it arrives with both engines, nobody sees it, and `/ready` says when it does not.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
@@ -22,15 +23,22 @@ async fn durable(dir: &Path) -> Server {
         often(config);
         config.engine.r#type = EngineType::Sqlite;
         config.engine.sqlite.dir = dir.to_owned();
-        api::with_key(config);
     })
     .await
 }
 
+/// A process with a data directory.
+async fn process(dir: &Path) -> Process {
+    let dir = dir.to_str().expect("a path in UTF-8");
+    let variables =
+        [("WS_SERVER_DATA_DIR", dir), ("WS_SERVER__CANARY__INTERVAL", "100ms"), ("WS_SERVER_API_KEY", api::KEY)];
+    Process::start(SERVER, &variables).await
+}
+
 /// Waits until this many canaries have arrived.
-async fn arrived(server: &Server, number: f64) -> Metrics {
+async fn arrived(server: SocketAddr, number: f64) -> Metrics {
     until("the canary", async || {
-        let metrics = server.metrics().await;
+        let metrics = http::metrics(server).await;
         (metrics.get("ws_canary_arrived_total") >= number).then_some(metrics)
     })
     .await
@@ -60,31 +68,37 @@ async fn is_ready(server: &Server) {
     .await;
 }
 
+/// It arrives, and is no connection, channel or publication of anybody.
+async fn it_arrives_unseen(server: SocketAddr) {
+    let _client = Client::connect(server, "/ws").await;
+    let metrics = arrived(server, 5.0).await;
+    assert_eq!((metrics.get("ws_canary_healthy"), metrics.get("ws_canary_failures_total")), (1.0, 0.0));
+    let seconds = metrics.get("ws_canary_round_trip_seconds");
+    assert!(seconds > 0.0 && seconds < DEADLINE.as_secs_f64(), "{seconds}");
+    for name in ["ws_publications_total", "ws_deliveries_total", "ws_subscribed_total", "ws_channels"] {
+        assert_eq!(metrics.get(name), 0.0, "{name}");
+    }
+    assert_eq!(metrics.get("ws_connections"), 1.0);
+    assert!(metrics.get("ws_engine_publications") <= 1.0, "one at most is kept");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_arrives_and_nobody_sees_it() {
+    let server = Server::with(often).await;
+    it_arrives_unseen(server.addr()).await;
+
     let dir = directory("canary");
-    for (server, is_durable) in [(Server::with(often).await, false), (durable(&dir).await, true)] {
-        let _client = server.connect().await;
-        let metrics = arrived(&server, 5.0).await;
-        assert_eq!((metrics.get("ws_canary_healthy"), metrics.get("ws_canary_failures_total")), (1.0, 0.0));
-        let seconds = metrics.get("ws_canary_round_trip_seconds");
-        assert!(seconds > 0.0 && seconds < DEADLINE.as_secs_f64(), "{seconds}");
-        for name in ["ws_publications_total", "ws_deliveries_total", "ws_subscribed_total", "ws_channels"] {
-            assert_eq!(metrics.get(name), 0.0, "{name}");
-        }
-        assert_eq!(metrics.get("ws_connections"), 1.0);
-        assert!(metrics.get("ws_engine_publications") <= 1.0, "one at most is kept");
-        if is_durable {
-            let page = Api::connect(server.addr()).await.ok("GET", "/channels", Value::Null).await;
-            assert_eq!(page["channels"], json!([]), "{page}");
-            let output = Command::new(SERVER).args(["inspect".as_ref(), dir.as_os_str()]).output().expect("it runs");
-            let text = String::from_utf8(output.stdout).expect("text");
-            assert!(text.contains("0 channels, 0 publications of 0 bytes") && !text.contains("canary"), "{text}");
-        }
-        server.stop().await;
-    }
-    // Once more, where the stream of the last run goes on.
-    arrived(&durable(&dir).await, 2.0).await;
+    let server = process(&dir).await;
+    it_arrives_unseen(server.addr()).await;
+    let page = Api::connect(server.addr()).await.ok("GET", "/channels", Value::Null).await;
+    assert_eq!(page["channels"], json!([]), "{page}");
+    let output = Command::new(SERVER).args(["inspect".as_ref(), dir.as_os_str()]).output().expect("it runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(text.contains("0 channels, 0 publications of 0 bytes") && !text.contains("canary"), "{text}");
+    server.kill().await;
+    let server = process(&dir).await;
+    arrived(server.addr(), 2.0).await;
+    assert_eq!(http::get(server.addr(), "/ready").await.status, 200, "the stream of the last run goes on");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -153,7 +167,7 @@ impl Drop for Lock {
 async fn a_database_that_stalls_is_told() {
     let dir: PathBuf = directory("stalled");
     let server = durable(&dir).await;
-    arrived(&server, 1.0).await;
+    arrived(server.addr(), 1.0).await;
     let lock = tokio::task::spawn_blocking(move || Lock::take(&dir.join("ws.db"))).await.expect("it is locked");
     // Long before the engine itself gives up.
     trouble(&server, "engine_unavailable", "s: the engine does not store it").await;

@@ -35,6 +35,7 @@ async fn traffic(server: &Server) {
     reader.ask("subscribe", json!({"channel": "room"})).await;
     user.ask("echo", json!({"message": 1})).await;
     user.ask("broadcast", json!({"message": 1})).await;
+    reader.event("broadcast").await;
     for n in 0..20 {
         user.ask("publish", json!({"channel": "room", "data": n})).await;
     }

@@ -90,7 +90,7 @@ pub(super) fn asked(expr: &str) -> Vec<Asked> {
                 groups = labels.split(',').map(|label| label.trim().to_owned()).collect();
             }
             rest = after;
-        } else if !is_unit && !rest.starts_with('(') && !["and", "offset"].contains(&word) {
+        } else if !is_unit && !is_function(rest) && !["and", "offset"].contains(&word) {
             let mut asked = Asked { metric: word.to_owned(), labels: std::mem::take(&mut groups), values: Vec::new() };
             if let Some(selector) = rest.strip_prefix('{') {
                 let (selector, after) = selector.split_once('}').expect("it is closed");
@@ -101,6 +101,11 @@ pub(super) fn asked(expr: &str) -> Vec<Asked> {
         }
     }
     found
+}
+
+/// Whether the word before this is a function or an aggregation.
+fn is_function(rest: &str) -> bool {
+    rest.starts_with('(') || rest.starts_with(" by (")
 }
 
 fn is_word(c: char) -> bool {
