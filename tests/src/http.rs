@@ -23,6 +23,16 @@ pub async fn metrics(addr: SocketAddr) -> Metrics {
     Metrics::parse(response.text())
 }
 
+/// How the samples of a family end, by its type.
+const SUFFIXES: [(&str, &str); 6] = [
+    ("", "gauge"),
+    ("_total", "counter"),
+    ("_info", "info"),
+    ("_bucket", "histogram"),
+    ("_sum", "histogram"),
+    ("_count", "histogram"),
+];
+
 /// The samples of a metrics page, by name and labels as written.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -48,9 +58,10 @@ impl Metrics {
             }
             let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("a sample: {line:?}"));
             let bare = name.split('{').next().unwrap_or_default();
-            let family = families.get(bare).or_else(|| families.get(bare.strip_suffix("_total")?));
-            assert_eq!(family.map(String::as_str) == Some("counter"), bare.ends_with("_total"), "{line}");
-            assert!(family.is_some(), "a sample without a family: {line}");
+            let has_family = |(suffix, kind): &(&str, &str)| {
+                bare.strip_suffix(suffix).and_then(|family| families.get(family)).is_some_and(|found| found == kind)
+            };
+            assert!(SUFFIXES.iter().any(has_family), "a sample without a family: {line}");
             let value = value.parse().unwrap_or_else(|_| panic!("a number: {line:?}"));
             assert!(samples.insert(name.to_owned(), value).is_none(), "twice: {line}");
         }
@@ -68,6 +79,16 @@ impl Metrics {
         let moves = |name: &str| ["ws_uptime", "ws_engine", "process"].iter().any(|other| name.starts_with(other));
         let gauges = self.samples.iter().map(|(name, value)| (name.as_str(), *value));
         gauges.filter(|(name, _)| is_gauge(name) && !moves(name)).collect()
+    }
+
+    /// The buckets of a histogram without labels, by their bounds.
+    pub fn buckets(&self, name: &str) -> Vec<f64> {
+        let start = format!("{name}_bucket{{le=\"");
+        let bound = |sample: &str| sample.strip_prefix(&start)?.strip_suffix("\"}")?.parse::<f64>().ok();
+        let samples = self.samples.iter().filter_map(|(sample, value)| Some((bound(sample)?, *value)));
+        let mut buckets: Vec<_> = samples.collect();
+        buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+        buckets.into_iter().map(|(_, value)| value).collect()
     }
 
     /// One sample: `ws_connections`, `ws_requests_total{action="echo"}`.

@@ -1,4 +1,4 @@
-//! Time as a number: milliseconds since the hub was started, and the time of day.
+//! Time as a number: milliseconds or microseconds since the hub was started, and the time of day.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -39,6 +39,11 @@ impl Clock {
     /// Time since the start.
     pub fn elapsed(&self) -> Duration {
         self.start.elapsed()
+    }
+
+    /// Microseconds since the start, for what is measured.
+    pub fn now_us(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     /// Milliseconds since 1970, used to check the validity of tokens; it may jump in both directions.

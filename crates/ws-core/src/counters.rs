@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ws_proto::action::ActionName;
 use ws_proto::{CloseCode, ErrorCode};
 
-use crate::access::Refusal;
+use crate::access::{Authentication, Refusal};
+use crate::histogram::Histogram;
+use crate::limits::SAMPLE_INTERVAL_US;
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -25,6 +27,22 @@ impl Count {
     /// The sum so far.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Lets one of many be timed, where reading the clock for each would cost too much: at most one in each
+/// [`SAMPLE_INTERVAL_US`], so that a quiet server times them all.
+#[derive(Debug, Default)]
+pub(crate) struct Sampler(AtomicU64);
+
+impl Sampler {
+    /// Whether the one that came at `at_us` is to be timed.
+    pub(crate) fn takes(&self, at_us: u64) -> bool {
+        let takes = at_us >= self.0.load(Ordering::Relaxed);
+        if takes {
+            self.0.store(at_us + SAMPLE_INTERVAL_US, Ordering::Relaxed);
+        }
+        takes
     }
 }
 
@@ -55,8 +73,6 @@ pub struct Counters {
     pub duplicates: Count,
     /// Subscriptions that were started.
     pub subscribed: Count,
-    /// Tokens that a connection logged in with, or refreshed.
-    pub logins: Count,
     /// Times that the published key set was fetched again.
     pub key_set_fetches: Count,
     /// Those of them that failed.
@@ -84,6 +100,26 @@ pub struct Counters {
     pub held: Count,
     /// Pings that were sent.
     pub pings: Count,
+    /// From a publication's frame being read to the end of the round that offered it to all live readers of a shard, in
+    /// microseconds. Per channel and shard one publication at a time is timed.
+    pub frame_us: Histogram,
+    /// Frames in each write of the fan-out.
+    pub write_frames: Histogram,
+    /// How many publications and other events a reader was behind when it was visited, or, while its socket is full, at
+    /// each sweep.
+    pub cursor_lag: Histogram,
+    /// From a ping to its pong, in microseconds.
+    pub heartbeat_us: Histogram,
+    /// From giving a publication to the engine to its answer, in microseconds; see [`Sampler`].
+    pub engine_append_us: Histogram,
+    /// From asking the engine for a position or a page to its answer, in microseconds.
+    pub engine_history_us: Histogram,
+    /// How late the runtime's timers fire, in microseconds.
+    pub runtime_lag_us: Histogram,
+    /// Which publications are timed in `engine_append_us`.
+    pub(crate) appends: Sampler,
+    authentications: [Count; Authentication::ALL.len()],
+    request_us: [Histogram; ActionName::ALL.len()],
     refused: [Count; Refusal::ALL.len()],
     requests: [Count; ActionName::ALL.len()],
     errors: [Count; ErrorCode::ALL.len()],
@@ -94,6 +130,16 @@ impl Counters {
     /// Requests for this action.
     pub fn requests(&self, action: ActionName) -> &Count {
         &self.requests[action as usize]
+    }
+
+    /// How long requests for this action took, from being read until their answer was queued, in microseconds.
+    pub fn request_us(&self, action: ActionName) -> &Histogram {
+        &self.request_us[action as usize]
+    }
+
+    /// Logins that ended like this.
+    pub fn authentications(&self, result: Authentication) -> &Count {
+        &self.authentications[result as usize]
     }
 
     /// Handshakes that were refused for this reason.
@@ -117,6 +163,13 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_of_many_is_sampled() {
+        let sampler = Sampler::default();
+        let taken: Vec<_> = [0, 0, 99, 100, 150, 199, 200, 900, 999, 1000].map(|at_us| sampler.takes(at_us)).into();
+        assert_eq!(taken, [true, false, false, true, false, false, true, true, false, true]);
+    }
 
     #[test]
     fn every_code_has_its_own_count() {

@@ -47,6 +47,7 @@ mod clock;
 mod drain;
 pub mod frame;
 mod heartbeat;
+mod histogram;
 mod kind;
 mod log_limit;
 mod modes;
@@ -59,13 +60,16 @@ mod waiter;
 mod limits;
 mod sync;
 
-pub use access::{AddressShares, Auth, Authenticator, Claims, Grants, Identity, Patterns, Refusal, Share, TokenError};
+pub use access::{
+    AddressShares, Auth, Authentication, Authenticator, Claims, Grants, Identity, Patterns, Refusal, Share, TokenError,
+};
 pub use clock::Clock;
 pub use connection::{Attention, Connection, Outlet};
 pub use counters::{Count, Counters};
 pub use engine::Engine;
 pub use engine::memory::{MemoryEngine, MemoryLimits};
 pub use heartbeat::{Heartbeat, HeartbeatMode};
+pub use histogram::{HISTOGRAM_BUCKETS, Histogram, HistogramValues};
 pub use hub::Hub;
 pub use limits::Limits;
 pub use log_limit::LogLimit;

@@ -102,6 +102,12 @@ pub(crate) const FANOUT_SKIPS_PER_TURN: usize = 8 * 1024;
 pub(crate) const SWEEP_INTERVAL_MIN: Duration = Duration::from_millis(10);
 pub(crate) const SWEEP_INTERVAL_MAX: Duration = Duration::from_secs(1);
 
+/// How often the lag of the runtime is measured.
+pub(crate) const RUNTIME_LAG_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Shortest time between two publications whose way into the engine is timed, in microseconds.
+pub(crate) const SAMPLE_INTERVAL_US: u64 = 100;
+
 /// Shortest stall of the process that is logged.
 pub(crate) const STALL_LOGGED_MIN: Duration = Duration::from_secs(1);
 

@@ -187,7 +187,7 @@ impl Engine for SqliteEngine {
         }
         if append.retention.size == 0 {
             let publication = Publication { offset: None, body: append.body.clone() };
-            self.shared.tell(|sink| sink.deliver(append.channel, &publication));
+            self.shared.tell(|sink| sink.deliver(append.channel, &publication, append.read_us));
             return done(Ok(Appended { position: None, duplicate: false }));
         }
         self.shared.queue.push(Command::Append(Appending::new(

@@ -29,6 +29,8 @@ pub(crate) struct Appending {
     pub(crate) msg_id: Option<Box<str>>,
     /// When a repeat was first sent; `None`: now.
     pub(crate) sent_ms: Option<u64>,
+    /// See [`Append::read_us`].
+    pub(crate) read_us: Option<u64>,
     pub(crate) answer: Answer<Appended>,
 }
 
@@ -72,6 +74,11 @@ impl Command {
         }
     }
 
+    /// When the request was read; see [`Append::read_us`].
+    pub(crate) fn read_us(&self) -> Option<u64> {
+        if let Command::Append(append) = self { append.read_us } else { None }
+    }
+
     pub(crate) fn refuse(self, error: EngineError) {
         match self {
             Command::Append(append) => append.answer.give(Err(error)),
@@ -90,6 +97,7 @@ impl Appending {
             data: append.data.clone(),
             msg_id: append.msg_id.map(Into::into),
             sent_ms: (append.age_ms > 0).then(|| ago(append.age_ms)),
+            read_us: append.read_us,
             answer,
         }
     }
@@ -187,7 +195,7 @@ mod tests {
         let (answer, answered) = mpsc::channel();
         let retention = Retention { size: 1, ttl: Duration::ZERO };
         let body = vec![0; bytes - QUEUED_BYTES].into();
-        let append = Append { channel: "a", retention, body, data: 0..0, msg_id: None, age_ms: 0 };
+        let append = Append { channel: "a", retention, body, data: 0..0, msg_id: None, age_ms: 0, read_us: None };
         let answer = Answer::new(Box::new(move |result| drop(answer.send(result))));
         queue.push(Command::Append(Appending::new(&append, |_| 0, answer)));
         answered

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use rusqlite::Connection;
-use ws_core::Supervisor;
 use ws_core::engine::{EngineSink, EngineStats, StoreStats};
+use ws_core::{Histogram, Supervisor};
 
 use crate::age::Age;
 use crate::directory::Directory;
@@ -38,9 +38,8 @@ pub(crate) struct Shared {
 
 #[derive(Debug, Default)]
 struct Counts {
-    commits: AtomicU64,
+    commit_us: Histogram,
     committed: AtomicU64,
-    commit_us: AtomicU64,
     failures: AtomicU64,
 }
 
@@ -72,9 +71,8 @@ impl Shared {
     /// Counts a committed batch of `publications`, begun at `since`.
     pub(crate) fn committed(&self, publications: usize, since: Instant) {
         let us = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.counts.commits.fetch_add(1, Ordering::Relaxed);
+        self.counts.commit_us.record(us);
         self.counts.committed.fetch_add(publications as u64, Ordering::Relaxed);
-        self.counts.commit_us.fetch_add(us, Ordering::Relaxed);
     }
 
     /// Reacts to a file of the database that is gone.
@@ -110,16 +108,15 @@ impl Shared {
 
     /// How many batches were committed.
     pub(crate) fn commits(&self) -> u64 {
-        self.counts.commits.load(Ordering::Relaxed)
+        self.counts.commit_us.values().count()
     }
 
     pub(crate) fn stats(&self) -> EngineStats {
         let store = StoreStats {
             stored_bytes: self.stored_bytes.load(Ordering::Relaxed),
             waiting_bytes: self.queue.bytes() as u64,
-            commits: self.commits(),
             committed: self.counts.committed.load(Ordering::Relaxed),
-            commit_us: self.counts.commit_us.load(Ordering::Relaxed),
+            commit_us: self.counts.commit_us.values(),
             failures: self.counts.failures.load(Ordering::Relaxed),
         };
         EngineStats { channels: self.streams.len() as u64, store: Some(store), ..EngineStats::default() }

@@ -133,6 +133,11 @@ impl<'a> RequestId<'a> {
             _ => Err("`id` must be a string of 1 to 128 bytes"),
         }
     }
+
+    /// The string itself, for logs: the client chose it.
+    pub fn text(self) -> Cow<'a, str> {
+        raw::string(self.0).unwrap_or_default()
+    }
 }
 
 impl<'a> Request<'a> {

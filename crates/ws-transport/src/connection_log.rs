@@ -77,7 +77,7 @@ impl ConnectionLog {
         if self.wanted == LogConnections::All {
             let identity = connection.identity();
             let user = identity.as_ref().map(|identity| &**identity.user());
-            tracing::info!(id = %connection.id(), user, %address, "connection opened");
+            tracing::info!(connection = %connection.id(), user, %address, "connection opened");
         }
     }
 
@@ -86,8 +86,8 @@ impl ConnectionLog {
         let Some(left_out) = self.pass(ending.is_failure()) else { return };
         let (identity, (by, code, reason)) = (connection.identity(), ending.describe());
         let user = identity.as_ref().map(|identity| &**identity.user());
-        let (id, duration_ms) = (connection.id(), u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX));
-        tracing::info!(%id, user, %address, by, code, reason, duration_ms, left_out, "connection closed");
+        let (connection, duration_ms) = (connection.id(), u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX));
+        tracing::info!(%connection, user, %address, by, code, reason, duration_ms, left_out, "connection closed");
     }
 
     /// A socket did not become a connection.

@@ -11,6 +11,13 @@ use crate::limits::REFUSED_MESSAGE_BYTES_MAX;
 /// message. After [`Flow::Hold`] from any of these, no further message is handed over until `go_on` returns
 /// [`Flow::Continue`]. A message is handed over only while the outbox has room, and causes at most one answer.
 pub trait Endpoint: Send + 'static {
+    /// Messages are handed over, or answers appended, from here until [`end_batch`](Self::end_batch). `is_read`: the
+    /// messages have just been read, at `now_us` on the hub's clock; otherwise they had been read before.
+    fn begin_batch(&mut self, _now_us: u64, _is_read: bool) {}
+
+    /// The answers of the batch are complete, and are sent next.
+    fn end_batch(&mut self) {}
+
     /// A text message. `now_ms` is the hub's clock.
     fn text(&mut self, text: &str, now_ms: u64, out: &mut Vec<u8>) -> Flow;
 
@@ -65,6 +72,14 @@ pub trait Endpoint: Send + 'static {
 pub(crate) struct SessionEndpoint(pub(crate) Option<Session>);
 
 impl Endpoint for SessionEndpoint {
+    fn begin_batch(&mut self, now_us: u64, is_read: bool) {
+        self.0.iter_mut().for_each(|session| session.begin_batch(now_us, is_read));
+    }
+
+    fn end_batch(&mut self) {
+        self.0.iter_mut().for_each(Session::end_batch);
+    }
+
     fn text(&mut self, text: &str, now_ms: u64, out: &mut Vec<u8>) -> Flow {
         self.0.as_mut().map_or(Flow::Continue, |session| session.text(text, now_ms, out))
     }

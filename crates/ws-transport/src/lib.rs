@@ -19,7 +19,7 @@ mod limits;
 mod listen_addr;
 mod listener;
 mod plain;
-mod process_memory;
+mod process_stats;
 mod proxy;
 mod socket;
 mod socket_slots;

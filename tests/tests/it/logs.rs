@@ -94,9 +94,50 @@ async fn logged(setting: Option<&str>) -> Vec<Value> {
 fn shortened(line: Value) -> Value {
     assert_eq!((&line["level"], &line["address"]), (&json!("INFO"), &json!("127.0.0.1")), "{line}");
     let message = line["message"].as_str().expect("a message");
-    assert_eq!(line["id"].is_string(), message != "connection refused", "{line}");
+    assert_eq!(line["connection"].is_string(), message != "connection refused", "{line}");
     assert_eq!(line["duration_ms"].is_u64(), message == "connection closed", "{line}");
     json!([message, line["user"], line["by"], line["code"], line["status"]])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_name_their_connection_and_request() {
+    let variables = [
+        ("RUST_LOG", "debug"),
+        ("WS_SERVER__LOG_CONNECTIONS", "all"),
+        ("WS_SERVER__AUTH__KEYS__0__SECRET", token::SECRET),
+        ("WS_SERVER__CHANNELS__PUBLISH", "granted"),
+    ];
+    let mut server = Process::start(SERVER, &variables).await;
+    let log = server.follow_log();
+    let mut client = Client::connect(server.addr(), "/ws").await;
+    let id = client.connected["connection_id"].clone();
+    let (publish, token) = (json!({"channel": "a", "data": 1}), json!({"token": "nonsense"}));
+    assert_eq!(client.request("the \"first\"\n", "publish", publish).await["error"]["code"], "permission_denied");
+    assert_eq!(client.request("2", "authenticate", token).await["error"]["code"], "invalid_token");
+    client.close().await;
+    let mut refused = Client::unread(server.addr(), "/ws", Some("nonsense")).await;
+    assert_eq!(refused.closed().await.0, 4501);
+    server.signal(Signal::Term).await;
+    assert_eq!(server.exit_code().await, Some(0));
+    let log = within("the end of the log", log).await.expect("no panic");
+    let mut about = Vec::new();
+    for line in log.iter().map(|line| serde_json::from_str::<Value>(line).expect("one object a line")) {
+        for key in ["timestamp", "level", "target", "message"] {
+            assert!(line[key].is_string(), "{key} of {line}");
+        }
+        if line["connection"] == id {
+            about.push(json!([line["message"], line["request"]]));
+        }
+        let is_refusal = line["message"] == "a token was refused" && line["request"].is_null();
+        assert!(!is_refusal || (line["connection"].is_string() && line["connection"] != id), "{line}");
+    }
+    let expect = json!([
+        ["connection opened", null],
+        ["denied", "the \"first\"\n"],
+        ["a token was refused", "2"],
+        ["connection closed", null]
+    ]);
+    assert_eq!(Value::from(about), expect);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

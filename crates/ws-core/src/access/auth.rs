@@ -57,7 +57,6 @@ impl Auth {
             ));
         };
         authenticator.check(token, unix_ms).map_err(|error| {
-            tracing::debug!(%error, "a token was refused");
             let has_unknown_key = matches!(error, TokenError::UnknownKey(_));
             TokenRejection { error: ErrorBody::new(ErrorCode::InvalidToken, error.to_string()), has_unknown_key }
         })

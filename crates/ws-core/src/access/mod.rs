@@ -4,6 +4,7 @@
 mod address_rate;
 mod addresses;
 mod auth;
+mod authentication;
 mod grants;
 mod identity;
 mod quota;
@@ -15,6 +16,7 @@ pub(crate) use self::address_rate::AddressRate;
 pub(crate) use self::addresses::network;
 pub use self::auth::Auth;
 pub(crate) use self::auth::TokenRejection;
+pub use self::authentication::Authentication;
 pub use self::grants::{Grants, Patterns};
 pub use self::identity::{Authenticator, Claims, Identity, TokenError};
 pub(crate) use self::quota::{Exhausted, Quota};

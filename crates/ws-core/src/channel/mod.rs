@@ -122,8 +122,16 @@ impl Channel {
         self.state.lock()
     }
 
-    /// Appends a frame. `offset` is that of the last publication up to and including it. Returns the shards to notify.
-    pub(crate) fn append(&self, state: &mut State, frame: &[u8], offset: u64, gate: &Gate) -> Shards {
+    /// Appends a frame. `offset` is that of the last publication up to and including it; `read_us` is when its request
+    /// was read, if it is to be timed. Returns the shards to notify.
+    pub(crate) fn append(
+        &self,
+        state: &mut State,
+        frame: &[u8],
+        offset: u64,
+        read_us: Option<u64>,
+        gate: &Gate,
+    ) -> Shards {
         if !state.shards.is_empty() {
             let (start, bytes_max) = (state.end, gate.log_bytes_max(self.kind));
             let backlog = state.backlog.get_or_insert_with(|| Box::new(Backlog::new(start, bytes_max)));
@@ -131,6 +139,9 @@ impl Channel {
             let to_notify = state.shards.mark_dirty(position);
             backlog.log.append(frame, offset);
             state.move_end(self, Cursor { seq: start.seq + 1, offset });
+            if let Some(read_us) = read_us {
+                state.shards.time(start.seq + 1, read_us);
+            }
             state.trim(self, gate);
             return to_notify;
         }

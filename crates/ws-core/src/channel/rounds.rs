@@ -15,7 +15,7 @@ impl State {
         }
         let (shard, live) = (shard as u8, self.log_position());
         let (dirty, has_lagging, starting, subscriptions, local) = (false, false, 0, 1, NO_LOCAL);
-        self.shards.add(ShardState { shard, dirty, has_lagging, starting, subscriptions, local, live });
+        self.shards.add(ShardState { shard, dirty, has_lagging, starting, subscriptions, local, live, timed: None });
     }
 
     /// The reader starts here: what is appended from now on is kept until the shard's task has taken the reader over
@@ -78,6 +78,13 @@ impl State {
         let next = (now.seq > covered.seq).then_some(now);
         self.trim(channel, gate);
         next
+    }
+
+    /// When the request was read of the publication that the shard has timed, if it has now offered it to every live
+    /// reader.
+    pub(crate) fn take_timed(&mut self, shard: usize, covered: LogPosition) -> Option<u64> {
+        let timed = self.shards.of(shard)?.timed.take_if(|timed| timed.seq <= covered.seq)?;
+        Some(timed.read_us)
     }
 
     /// Drops what no reader needs, and wakes as many waiting publishers as fit.

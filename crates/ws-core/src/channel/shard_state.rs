@@ -37,6 +37,17 @@ pub(super) struct ShardState {
     pub(super) local: u32,
     /// While it is dirty: every live reader in it has been offered everything before this.
     pub(super) live: LogPosition,
+    /// The publication whose way to the readers is timed; `None`: the next one will be.
+    pub(super) timed: Option<Timed>,
+}
+
+/// A publication that is timed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timed {
+    /// Frames up to and including it.
+    pub(super) seq: u64,
+    /// When its request was read, on the hub's clock in microseconds.
+    pub(super) read_us: u64,
 }
 
 impl Shards {
@@ -64,6 +75,11 @@ impl ShardStates {
             to_notify.insert(shard_state.shard);
         }
         to_notify
+    }
+
+    /// A publication ends at `seq`, and its request was read at `read_us`: it is timed where none is at the moment.
+    pub(super) fn time(&mut self, seq: u64, read_us: u64) {
+        self.0.iter_mut().for_each(|shard_state| _ = shard_state.timed.get_or_insert(Timed { seq, read_us }));
     }
 
     /// Everything before this has been offered to every live reader; `None`: everything has.

@@ -23,6 +23,7 @@ pub(crate) use self::auth_state::AuthState;
 use self::outbox::Outbox;
 pub use self::outlet::Outlet;
 use crate::access::Identity;
+use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::heartbeat::HeartbeatMode;
 use crate::run::Run;
@@ -40,6 +41,8 @@ pub struct Connection {
     counters: Arc<Counters>,
     heard_ms: AtomicU64,
     spoke_ms: AtomicU64,
+    /// When it was sent the ping that it has not answered yet, in microseconds; `NEVER`: there is none.
+    pinged_us: AtomicU64,
     /// Since when the socket has accepted nothing; `NEVER` while it accepts bytes. Changed under the lock of `out`.
     full_since_ms: AtomicU64,
     /// The index under which the fan-out task of its shard keeps it; used by that task alone.
@@ -125,6 +128,7 @@ impl Connection {
             counters,
             heard_ms: AtomicU64::new(now_ms),
             spoke_ms: AtomicU64::new(now_ms),
+            pinged_us: AtomicU64::new(NEVER),
             full_since_ms: AtomicU64::new(NEVER),
             slot: AtomicU32::new(u32::MAX),
             outbox_bytes: AtomicUsize::new(0),
@@ -163,6 +167,23 @@ impl Connection {
     pub fn heard(&self, now_ms: u64, bytes: usize) {
         self.heard_ms.store(now_ms, Ordering::Relaxed);
         self.counters.bytes_received.add(bytes as u64);
+    }
+
+    /// Notes that a ping is sent at `now_us` on the hub's clock.
+    pub(crate) fn pinged(&self, now_us: u64) {
+        self.pinged_us.store(now_us, Ordering::Relaxed);
+    }
+
+    /// A pong has arrived: records how long it took, if it answers a ping.
+    pub fn ponged(&self, clock: Clock) {
+        // Most pongs are no answers if somebody floods; the clock is read for an answer alone.
+        if self.pinged_us.load(Ordering::Relaxed) == NEVER {
+            return;
+        }
+        let pinged_us = self.pinged_us.swap(NEVER, Ordering::Relaxed);
+        if let Some(took_us) = clock.now_us().checked_sub(pinged_us) {
+            self.counters.heartbeat_us.record(took_us);
+        }
     }
 
     /// When something last arrived, and when something last went out, on the hub's clock.

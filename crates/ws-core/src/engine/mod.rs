@@ -19,6 +19,7 @@ use uuid::Uuid;
 use ws_proto::action::Ack;
 
 pub use self::repeat::Remembered;
+use crate::histogram::HistogramValues;
 pub use crate::retention::Retention;
 use crate::supervisor::Supervisor;
 
@@ -88,8 +89,9 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
 /// Takes what an engine has stored. Calls for one channel come one after the other; only publications without offsets
 /// may come from several threads at once.
 pub trait EngineSink: fmt::Debug + Send + Sync {
-    /// A publication has been stored, or passed through where nothing is retained.
-    fn deliver(&self, channel: &str, publication: &Publication);
+    /// A publication has been stored, or passed through where nothing is retained. `read_us` is that of its
+    /// [`Append`]; `None` on other nodes.
+    fn deliver(&self, channel: &str, publication: &Publication, read_us: Option<u64>);
 
     /// All publications of the channel are gone, and a new epoch has begun.
     fn reset(&self, channel: &str, epoch: Epoch);
@@ -119,6 +121,9 @@ pub struct Append<'a> {
     pub msg_id: Option<&'a str>,
     /// How long ago this `msg_id` was first sent, in milliseconds; 0: now.
     pub age_ms: u64,
+    /// When its request was read, in microseconds on the clock of the hub that appends it; `None`: not known. The
+    /// engine gives it to the sink of that hub unchanged.
+    pub read_us: Option<u64>,
 }
 
 /// The result of an [`Append`].
@@ -193,12 +198,10 @@ pub struct StoreStats {
     pub stored_bytes: u64,
     /// Bytes of publications that wait to be stored.
     pub waiting_bytes: u64,
-    /// Commits: each makes one batch durable.
-    pub commits: u64,
+    /// How long commits took, in microseconds; each makes one batch durable.
+    pub commit_us: HistogramValues,
     /// Publications in those commits.
     pub committed: u64,
-    /// Time spent in commits, in microseconds.
-    pub commit_us: u64,
     /// Batches that could not be stored.
     pub failures: u64,
 }

@@ -81,7 +81,7 @@ impl Fanout {
         }
         // Answers have been used: there may be room for more queries.
         self.ask_queued();
-        self.count(&turn);
+        self.count(&mut turn);
     }
 
     /// Whether it is a connection of the server to itself.
@@ -89,8 +89,10 @@ impl Fanout {
         self.all.members.get(id).is_some_and(|member| member.connection.is_internal())
     }
 
-    fn count(&self, turn: &Turn) {
+    fn count(&self, turn: &mut Turn) {
         let counters = &self.shared.counters;
+        counters.write_frames.take(&mut turn.write_frames);
+        counters.cursor_lag.take(&mut turn.cursor_lag);
         let counts = [
             (&counters.deliveries, turn.deliveries),
             (&counters.caught_up, turn.caught_up),
@@ -251,7 +253,14 @@ impl Fanout {
         if !found.readers.is_empty() {
             let channel = &found.channel;
             let is_blocked = found.blocked > 0;
-            next = channel.lock().end_round(channel, self.shard, found.round_end, is_blocked, &self.shared.gate);
+            let mut state = channel.lock();
+            next = state.end_round(channel, self.shard, found.round_end, is_blocked, &self.shared.gate);
+            let timed = state.take_timed(self.shard, found.round_end);
+            drop(state);
+            if let Some(read_us) = timed {
+                let took_us = self.shared.clock.now_us().saturating_sub(read_us);
+                self.shared.counters.frame_us.record(took_us);
+            }
         }
         self.all.end_round(local, next);
         self.forget_unused(local);

@@ -249,7 +249,7 @@ fn ask(
 ) -> Pending<History> {
     let (waker, reader) = (shared.clone(), reader.raw());
     Pending::start(
-        |done| shared.engine.history(query(channel, cursor), done),
+        |done| shared.read_history(query(channel, cursor), done),
         move || waker.shards[shard].notify(Notice::Answered(reader)),
     )
 }

@@ -280,6 +280,14 @@ impl Readers {
         }
     }
 
+    /// How many publications and other events a reader is behind the end of its channel.
+    pub(super) fn lag(&self, id: Id<Reader>) -> u64 {
+        let reader = &self.readers[id];
+        let ReaderCursor { offset, live, .. } = reader.cursor;
+        let in_log = self.locals[reader.local].channel.end_seq().saturating_sub(live.seq);
+        live.offset.saturating_sub(offset) + in_log
+    }
+
     /// Takes the next pending reader of a member, to visit it.
     pub(super) fn take_pending(&mut self, member: Id<Member>) -> Option<Id<Reader>> {
         let id = self.members[member].pending.pop_front(&mut self.readers)?;

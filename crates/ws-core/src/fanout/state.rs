@@ -11,6 +11,7 @@ use super::queries::Queries;
 use super::readers::{Reader, Readers};
 use super::window::Window;
 use crate::drain::DrainPlan;
+use crate::histogram::Tally;
 use crate::state::Shared;
 
 /// The task of one shard, with everything that it alone owns.
@@ -55,6 +56,8 @@ pub(super) struct Turn {
     pub(super) gaps: u64,
     pub(super) missed: u64,
     pub(super) blocked: u64,
+    pub(super) write_frames: Tally,
+    pub(super) cursor_lag: Tally,
 }
 
 impl Fanout {

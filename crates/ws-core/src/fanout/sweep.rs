@@ -12,6 +12,7 @@ use super::state::Fanout;
 use crate::connection::Connection;
 use crate::frame::{self, Opcode};
 use crate::heartbeat::{Beat, HeartbeatMode};
+use crate::histogram::Tally;
 use crate::limits::{
     FANOUT_WRITES_PER_TURN, PRESENCE_COUNTS_INTERVAL, STALL_LOGGED_MIN, SWEEP_INTERVAL_MAX, SWEEP_INTERVAL_MIN,
 };
@@ -67,11 +68,24 @@ impl Fanout {
                 member.check_at_ms = beat(&self.shared, member, self.stalled_ms, now_ms);
             }
         }
+        self.record_blocked();
         std::mem::take(&mut self.failed).into_iter().for_each(|reader| self.retry(reader));
         if self.shard == 0 && now_ms - self.counts_sent_ms >= millis(PRESENCE_COUNTS_INTERVAL) {
             self.counts_sent_ms = now_ms;
             self.shared.send_due_counts();
         }
+    }
+}
+
+impl Fanout {
+    /// Records how far readers are behind whose sockets are full: nobody visits them.
+    fn record_blocked(&self) {
+        let mut lag = Tally::default();
+        let blocked = self.all.members.iter().filter(|(_, member)| member.blocked);
+        blocked
+            .flat_map(|(_, member)| member.pending.iter(&self.all.readers))
+            .for_each(|reader| lag.add(self.all.lag(reader)));
+        self.shared.counters.cursor_lag.take(&mut lag);
     }
 }
 
@@ -91,6 +105,7 @@ fn beat(shared: &Arc<Shared>, member: &mut Member, stalled_ms: u64, now_ms: u64)
             // Through a full socket a ping could not arrive in time, and it would only add to the backlog.
             if !member.blocked {
                 shared.counters.pings.add(1);
+                member.connection.pinged(shared.clock.now_us());
                 ping(&member.connection, now_ms);
             }
             now_ms

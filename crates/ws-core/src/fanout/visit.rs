@@ -23,7 +23,7 @@ impl Fanout {
         // Taken before anything is collected: a subscription that ends from here on is noticed.
         let changes = member.connection.changes();
         let mut visit = std::mem::take(&mut self.visit);
-        self.collect(id, &mut visit);
+        self.collect(id, &mut visit, turn);
         if !visit.portions.is_empty() && self.write(id, changes, &mut visit, turn) {
             self.block(id);
         }
@@ -39,12 +39,13 @@ impl Fanout {
     }
 
     /// Collects what the readers get next, as much as goes out in one write.
-    fn collect(&mut self, id: Id<Member>, visit: &mut Visit) {
+    fn collect(&mut self, id: Id<Member>, visit: &mut Visit, turn: &mut Turn) {
         while visit.frames.bytes.len() < FANOUT_WRITE_BYTES_MAX
             && let Some(reader) = self.all.take_pending(id)
         {
             let alone = visit.readers.is_empty() && self.all.members[id].pending.is_empty();
             visit.readers.push(reader);
+            turn.cursor_lag.add(self.all.lag(reader));
             let Some(source) = self.next(reader) else { continue };
             let offset = self.all.readers[reader].cursor.offset;
             let frames = match &source {
@@ -75,6 +76,7 @@ impl Fanout {
         };
         if taken > 0 {
             turn.deliveries += taken as u64;
+            turn.write_frames.add(taken as u64);
             turn.bytes += (run.ends[taken - 1].end - run.base) as u64;
         }
         let mut ends = run.ends;

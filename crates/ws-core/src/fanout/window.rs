@@ -121,7 +121,7 @@ mod tests {
         fn append(&self, frame: &[u8]) {
             let mut state = self.channel.lock();
             let offset = state.end.offset + 1;
-            self.channel.append(&mut state, frame, offset, &self.gate);
+            self.channel.append(&mut state, frame, offset, None, &self.gate);
         }
 
         fn check(&self, window: &mut Window, seq: u64, expect: (u64, &str)) {

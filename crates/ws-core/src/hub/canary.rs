@@ -123,6 +123,7 @@ impl Flight {
             msg_id: None,
             repeat: None,
             tags: None,
+            read_us: self.shared.clock.now_us(),
         };
         self.canary.enter(Stage::Room);
         let mut waiter = Waiter::default();

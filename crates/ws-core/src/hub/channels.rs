@@ -51,7 +51,7 @@ impl Hub {
                 limit: 0,
                 bytes_max: 0,
             };
-            let pending = Pending::<_, ()>::call(|done| self.shared.engine.history(query, done));
+            let pending = Pending::<_, ()>::call(|done| self.shared.read_history(query, done));
             let position = poll_fn(|cx| pending.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await;
             let position = position.map_err(|error| unavailable(&error))?;
             (found.epoch, found.offset) = (Some(position.epoch.to_string()), Some(position.top));

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use ws_proto::{CloseCode, ErrorBody};
 
-use crate::access::{Claims, Refusal};
+use super::runtime_lag;
+use crate::access::{Authentication, Claims, Refusal};
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::drain::DrainPlan;
@@ -50,6 +51,8 @@ impl Hub {
             let fanout = Fanout::new(shared.clone(), shard);
             tokio::spawn(shared.supervisor.clone().watch("a fan-out task", fanout.run())).abort_handle()
         });
+        let lag = shared.supervisor.clone().watch("the task that measures lag", runtime_lag::measure(shared.clone()));
+        let tasks = tasks.chain([tokio::spawn(lag).abort_handle()]);
         Hub { _tasks: Arc::new(Tasks(tasks.collect())), shared }
     }
 
@@ -74,11 +77,11 @@ impl Hub {
         permit.begin_login();
         let mut checked = check();
         if checked.as_ref().is_err_and(|rejection| rejection.has_unknown_key) {
-            permit.wait_for_keys().await.inspect_err(|refusal| shared.counters.refused(*refusal).add(1))?;
+            permit.wait_for_keys().await.inspect_err(|refusal| refused(shared, *refusal))?;
             checked = check();
         }
         if checked.is_ok() {
-            permit.take_slot().inspect_err(|refusal| shared.counters.refused(*refusal).add(1))?;
+            permit.take_slot().inspect_err(|refusal| refused(shared, *refusal))?;
         }
         if checked.is_err() {
             permit.end_login();
@@ -174,4 +177,10 @@ impl Hub {
     pub fn close_all(&self, code: CloseCode) {
         self.shared.notify_all(|| Notice::Close(code));
     }
+}
+
+/// A login is refused for want of room.
+fn refused(shared: &Shared, refusal: Refusal) {
+    shared.counters.refused(refusal).add(1);
+    shared.counters.authentications(Authentication::Full).add(1);
 }

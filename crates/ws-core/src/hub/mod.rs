@@ -6,6 +6,7 @@ mod channels;
 mod connections;
 mod handle;
 mod operations;
+mod runtime_lag;
 mod subscriptions;
 
 pub use self::handle::Hub;

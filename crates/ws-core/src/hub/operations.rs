@@ -41,6 +41,7 @@ impl Hub {
             msg_id: publish.msg_id.as_deref(),
             repeat,
             tags: publish.tags.as_ref(),
+            read_us: self.shared.clock.now_us(),
         };
         let mut waiter = Waiter::default();
         let publishing = poll_fn(|cx| {
@@ -56,10 +57,10 @@ impl Hub {
     pub async fn broadcast(&self, message: &RawValue, from: Option<&Sender>) -> BroadcastData {
         let event = BroadcastEvent { message, from: from.cloned() };
         let bytes = message.get().len() + PUBLICATION_ENVELOPE_BYTES;
-        let mut waiter = Waiter::default();
+        let (read_us, mut waiter) = (self.shared.clock.now_us(), Waiter::default());
         poll_fn(|cx| {
             let recipients = self.shared.connections() as u64;
-            let is_sent = self.shared.broadcast(&event, bytes, &mut waiter, || cx.waker().clone());
+            let is_sent = self.shared.broadcast(&event, bytes, read_us, &mut waiter, || cx.waker().clone());
             if is_sent { Poll::Ready(BroadcastData { recipients }) } else { Poll::Pending }
         })
         .await

@@ -92,5 +92,5 @@ fn ask(session: &Session, subscription: &Subscription) -> Pending<History> {
         limit: 0,
         bytes_max: 0,
     };
-    session.ask(|engine, done| engine.history(query, done))
+    Pending::call(|done| session.membership.shared().read_history(query, done))
 }

@@ -8,10 +8,24 @@ use ws_proto::{CloseCode, ErrorBody, ErrorCode, Positions, Request};
 
 use super::answer::respond;
 use super::state::{Session, Stop};
-use crate::access::{Claims, Identity, Refusal};
+use crate::access::{Authentication, Claims, Identity, Refusal};
 use crate::limits::RETRY_SLOT_MS;
 
 pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
+    let done = log_in(session, request, out);
+    let result = match &done {
+        Ok(()) => Some(Authentication::Ok),
+        Err(Stop::Refused(refused)) => Authentication::refused(refused.error.code),
+        Err(Stop::Close(error, _)) => Authentication::refused(error.code),
+        Err(Stop::Hold(_)) => None,
+    };
+    if let Some(result) = result {
+        session.membership.shared().counters.authentications(result).add(1);
+    }
+    done
+}
+
+fn log_in(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let Authenticate { token, since } = request.payload()?;
     check_since(session, since.as_ref())?;
     let before = session.connection().identity();
@@ -27,7 +41,6 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
     out.clear();
     session.membership.count_in();
     session.set_token(&identity);
-    session.membership.shared().counters.logins.add(1);
     session.end_ungranted(&identity, &listed, out);
     session.subscribe_listed(&listed, since, out);
     Ok(())

@@ -15,7 +15,7 @@ use crate::waiter::Waiter;
 pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let Broadcast { message } = request.payload::<Broadcast<&RawValue>>()?;
     let access = session.membership.shared().actions.broadcast;
-    session.check(AccessCheck { right: Right::Broadcast, channel: None, access })?;
+    session.check(request.id, AccessCheck { right: Right::Broadcast, channel: None, access })?;
     let mut waiter = Waiter::default();
     if submit(session, request.id, message, &mut waiter, out) {
         return Ok(());
@@ -36,7 +36,7 @@ fn submit(session: &Session, id: RequestId<'_>, message: &RawValue, waiter: &mut
     let recipients = shared.connections() as u64;
     let bytes = message.get().len() + PUBLICATION_ENVELOPE_BYTES;
     let event = BroadcastEvent { message, from: Some(session.sender()) };
-    let is_sent = shared.broadcast(&event, bytes, waiter, || session.waker());
+    let is_sent = shared.broadcast(&event, bytes, session.timing.read_us(), waiter, || session.waker());
     if is_sent {
         respond(id, &BroadcastData { recipients }, out);
     }

@@ -33,7 +33,11 @@ impl Session {
             checked = check(self.auth());
         }
         self.has_bad_token = checked.as_ref().is_err_and(|rejection| rejection.error.code == ErrorCode::InvalidToken);
-        checked.map_err(Stop::from)
+        checked.map_err(|rejection| {
+            let (connection, request, error) = (self.connection().id(), request.id.text(), &*rejection.error.message);
+            tracing::debug!(%connection, request = &*request, error, "a token was refused");
+            rejection.into()
+        })
     }
 
     /// Takes one check from the rate: a signature costs processor time, also that of a valid token.

@@ -10,7 +10,7 @@ use crate::access::{AccessCheck, Right};
 pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let GetConnections {} = request.payload()?;
     let access = session.membership.shared().actions.get_connections;
-    session.check(AccessCheck { right: Right::GetConnections, channel: None, access })?;
+    session.check(request.id, AccessCheck { right: Right::GetConnections, channel: None, access })?;
     let count = session.membership.shared().connections() as u64;
     respond(request.id, &ConnectionsData { count }, out);
     Ok(())

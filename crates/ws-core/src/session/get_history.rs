@@ -15,7 +15,10 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
     page_limit(payload.limit)?;
     let channel = session.channel(&payload.channel)?;
     let options = session.options(channel)?;
-    session.check(AccessCheck { right: Right::ReadHistory, channel: Some(channel), access: options.read_history })?;
+    session.check(
+        request.id,
+        AccessCheck { right: Right::ReadHistory, channel: Some(channel), access: options.read_history },
+    )?;
     let pending = session.membership.shared().history(&payload, &options)?;
     let epoch = payload.since.as_ref().map(|since| &*since.epoch);
     if let Some(result) = pending.poll(|| session.waker()) {

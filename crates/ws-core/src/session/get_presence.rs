@@ -13,7 +13,10 @@ pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -
     let query = PresenceQuery::new(&payload)?;
     let channel = session.channel(&payload.channel)?;
     let options = session.options(channel)?;
-    session.check(AccessCheck { right: Right::ReadPresence, channel: Some(channel), access: options.read_presence })?;
+    session.check(
+        request.id,
+        AccessCheck { right: Right::ReadPresence, channel: Some(channel), access: options.read_presence },
+    )?;
     respond(request.id, &session.membership.shared().presence(&query, &options)?, out);
     Ok(())
 }

@@ -4,8 +4,9 @@
 //! Call order: [`Session::open`] when the handshake is done. Then, as long as [`Connection::outbox_bytes`] and what is
 //! to be sent stay below the bound of the outbox, repeat: [`Session::go_on`], and if that returns [`Flow::Continue`],
 //! [`Session::text`] for one text frame. Send what they append before the task waits. [`Flow`] says what to do next.
-//! While [`Session::is_waiting`], call [`Session::go_on`] whenever the task is woken. Both append at most one answer
-//! when the outbox has no room for more, so its bound is exceeded by at most one answer.
+//! What follows one read or wake-up is a batch: call [`Session::begin_batch`] first, and [`Session::end_batch`] before
+//! its answers are sent. While [`Session::is_waiting`], call [`Session::go_on`] whenever the task is woken. Both append
+//! at most one answer when the outbox has no room for more, so its bound is exceeded by at most one answer.
 
 mod answer;
 mod attached;
@@ -29,6 +30,7 @@ mod resume;
 mod state;
 mod subscribe;
 mod subscription_grant;
+mod timing;
 mod tokens;
 mod unanswered;
 mod unsubscribe;
@@ -86,7 +88,7 @@ impl Session {
             Ok(ClientMessage::Request(request)) => match self.take_from_rate(now_ms) {
                 Ok(()) => {
                     let flow = self.request(&request, now_ms, out);
-                    self.end_login();
+                    self.end_frame();
                     flow
                 }
                 Err(error) => {
@@ -98,7 +100,10 @@ impl Session {
                 append(out, |out| out.extend_from_slice(encode_pong().as_bytes()));
                 Flow::Continue
             }
-            Ok(ClientMessage::Pong) => Flow::Continue,
+            Ok(ClientMessage::Pong) => {
+                self.connection().ponged(self.membership.shared().clock);
+                Flow::Continue
+            }
             Err(Rejection { id, error }) => {
                 let error = self.take_from_rate(now_ms).err().unwrap_or(error);
                 self.refuse(id, error.into(), now_ms, out)
@@ -116,9 +121,12 @@ impl Session {
 
     fn append_answers(&mut self, out: &mut Vec<u8>) {
         while self.has_room(out)
-            && let Some(Answered { id, channel, result }) = self.unanswered.pop(|| waker(self.membership.connection()))
+            && let Some(Answered { id, channel, read_us, result }) =
+                self.unanswered.pop(|| waker(self.membership.connection()))
         {
-            match self.membership.shared().published(&channel, result) {
+            let shared = self.membership.shared();
+            shared.counters.request_us(ActionName::Publish).record(self.timing.since(read_us));
+            match shared.published(&channel, result) {
                 Ok(data) => respond(id.as_id(), &data, out),
                 Err(error) => self.append_error(Some(id.as_id()), &error, out),
             }
@@ -142,16 +150,17 @@ impl Session {
                         self.end_request(id.as_ref().map(OwnedRequestId::as_id), stop, now_ms, out)
                     }
                 };
-                self.end_login();
+                self.end_frame();
                 flow
             }
         }
     }
 
     /// If the frame is done, so is the login that it may have been.
-    fn end_login(&mut self) {
+    fn end_frame(&mut self) {
         if !self.is_holding() {
             self.membership.permit().end_login();
+            self.timing.end();
         }
     }
 
@@ -182,6 +191,7 @@ impl Session {
         }
         if let Some(action) = action {
             self.membership.shared().counters.requests(action).add(1);
+            self.timing.run(action);
         }
         if action == Some(ActionName::Authenticate) && self.connection().identity().is_none() {
             self.membership.permit().begin_login();

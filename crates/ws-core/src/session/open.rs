@@ -8,7 +8,8 @@ use ws_proto::{CloseCode, ErrorBody, ErrorCode, PROTOCOL_VERSION, encode_error};
 use super::answer::{append, append_event};
 use super::authenticate::too_many;
 use super::state::Session;
-use crate::access::{Claims, Identity};
+use super::timing::Timing;
+use crate::access::{Authentication, Claims, Identity};
 use crate::connection::Connection;
 use crate::state::{Permit, Shared};
 
@@ -29,13 +30,16 @@ impl Session {
         mut first: Vec<u8>,
     ) -> Result<Self, CloseCode> {
         let shared = permit.shared().clone();
-        let mut claims = login.transpose().map_err(|error| refuse(&shared, connection, &error, &mut first))?;
+        let mut claims = login.transpose().map_err(|error| {
+            tracing::debug!(connection = %connection.id(), error = &*error.message, "a token was refused");
+            refuse(&shared, connection, &error, &mut first)
+        })?;
         let listed = claims.as_mut().map(|claims| std::mem::take(&mut claims.channels)).unwrap_or_default();
         let identity = claims.map(Identity::new).map(Arc::new);
         if let Some(identity) = &identity {
             permit.claim_user(identity.user()).map_err(|_| refuse(&shared, connection, &too_many(), &mut first))?;
             connection.auth_state().identify(identity.clone());
-            shared.counters.logins.add(1);
+            shared.counters.authentications(Authentication::Ok).add(1);
         }
         greet(&shared, connection, server, &mut first);
         // The greeting is queued before the connection joins, so nothing can overtake it, and it joins before the
@@ -54,7 +58,7 @@ impl Session {
 
     /// A session without a greeting, of a connection that has joined the hub.
     pub fn new(membership: crate::state::Membership) -> Self {
-        let now_ms = membership.shared().clock.now_ms();
+        let now_us = membership.shared().clock.now_us();
         let has_to_authenticate = !membership.is_counted();
         let mut session = Session {
             membership,
@@ -69,9 +73,10 @@ impl Session {
             has_renewed_keys: false,
             out_of_room: false,
             unread_since_ms: None,
+            timing: Timing::new(now_us),
         };
         if has_to_authenticate {
-            session.start_auth_deadline(now_ms);
+            session.start_auth_deadline(now_us / 1000);
         }
         session
     }
@@ -106,6 +111,9 @@ fn refuse(shared: &Shared, connection: &Connection, error: &ErrorBody, first: &m
     append(first, |out| encode_error(None, error, out));
     connection.queue(first);
     shared.counters.errors(error.code).add(1);
+    if let Some(result) = Authentication::refused(error.code) {
+        shared.counters.authentications(result).add(1);
+    }
     match error.code {
         ErrorCode::TokenExpired => CloseCode::TokenExpired,
         ErrorCode::LimitExceeded => CloseCode::UserConnectionLimit,

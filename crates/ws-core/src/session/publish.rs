@@ -20,7 +20,8 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
     let repeat = Repeat::of(&payload, session.arrived_ms())?;
     let channel = session.channel(&payload.channel)?;
     let options = session.options(channel)?;
-    session.check(AccessCheck { right: Right::Publish, channel: Some(channel), access: options.publish })?;
+    session
+        .check(request.id, AccessCheck { right: Right::Publish, channel: Some(channel), access: options.publish })?;
     let draft = Draft {
         channel: &payload.channel,
         options: &options,
@@ -29,6 +30,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
         msg_id: payload.msg_id.as_deref(),
         repeat,
         tags: payload.tags.as_ref(),
+        read_us: session.timing.read_us(),
     };
     let mut waiter = Waiter::default();
     if submit(session, request.id, draft, &mut waiter, out)? {
@@ -56,6 +58,7 @@ pub(super) fn go_on(mut held: HeldPublish, session: &mut Session, out: &mut Vec<
         msg_id: held.msg_id.as_deref(),
         repeat: held.repeat,
         tags: held.tags.as_ref(),
+        read_us: session.timing.read_us(),
     };
     match submit(session, held.id.as_id(), draft, &mut held.waiter, out) {
         Ok(true) => Ok(()),
@@ -85,7 +88,8 @@ fn submit(
         respond(id, &shared.published(channel, result)?, out);
         return Ok(true);
     }
-    session.unanswered.push(id.into(), channel.into(), publishing);
+    let read_us = session.timing.defer();
+    session.unanswered.push(id.into(), channel.into(), read_us, publishing);
     Ok(true)
 }
 

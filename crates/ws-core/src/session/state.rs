@@ -10,11 +10,10 @@ use super::answer::append;
 use super::held::Held;
 use super::login::Login;
 use super::refused::{Budgets, Refused};
+use super::timing::Timing;
 use super::unanswered::Unanswered;
 use crate::access::{AccessCheck, Grants, TokenRejection};
 use crate::connection::Connection;
-use crate::engine::pending::Pending;
-use crate::engine::{Done, Engine};
 use crate::options::ChannelOptions;
 use crate::state::Membership;
 
@@ -43,6 +42,7 @@ pub struct Session {
     pub(super) out_of_room: bool,
     /// Since when frames may have lain unread, on the hub's clock; `None`: all that had arrived was read.
     pub(super) unread_since_ms: Option<u64>,
+    pub(super) timing: Timing,
 }
 
 /// What to do after a frame.
@@ -176,13 +176,19 @@ impl Session {
         self.membership.shared().channel_options(channel)
     }
 
-    /// Checks whether this connection may do something.
-    pub(super) fn check(&self, check: AccessCheck<'_>) -> Result<(), ErrorBody> {
-        self.check_with(check, self.subscription_grants(check.channel.map_or("", |channel| channel.as_str())))
+    /// Checks whether this connection may do what the request asks for.
+    pub(super) fn check(&self, request: RequestId<'_>, check: AccessCheck<'_>) -> Result<(), ErrorBody> {
+        let grant = self.subscription_grants(check.channel.map_or("", |channel| channel.as_str()));
+        self.check_with(request, check, grant)
     }
 
     /// The same, with the grants of a subscription token for the channel.
-    pub(super) fn check_with(&self, check: AccessCheck<'_>, grant: Option<&Grants>) -> Result<(), ErrorBody> {
+    pub(super) fn check_with(
+        &self,
+        request: RequestId<'_>,
+        check: AccessCheck<'_>,
+        grant: Option<&Grants>,
+    ) -> Result<(), ErrorBody> {
         let connection = self.connection();
         let is_subscribed = || {
             let subscriptions = self.membership.entry.subscriptions.lock();
@@ -193,14 +199,10 @@ impl Session {
         check.decide(identity.as_deref(), grant, is_subscribed).map_err(|denial| {
             let channel = check.channel.map(|channel| channel.as_str());
             let (right, access) = (check.right, check.access);
-            tracing::debug!(connection = %connection.id(), ?right, channel, ?denial, %access, "denied");
+            let request = &*request.text();
+            tracing::debug!(connection = %connection.id(), request, ?right, channel, ?denial, %access, "denied");
             check.denied(denial, identity.is_none())
         })
-    }
-
-    /// Asks the engine.
-    pub(super) fn ask<T: Send + 'static>(&self, call: impl FnOnce(&dyn Engine, Done<T>)) -> Pending<T> {
-        Pending::call(|done| call(&*self.membership.shared().engine, done))
     }
 
     /// What wakes the connection's task.

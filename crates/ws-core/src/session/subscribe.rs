@@ -91,7 +91,7 @@ fn right(
     let options = session.options(channel)?;
     let grant = payload.token.as_deref().map(|token| grant(session, request, channel, token)).transpose()?;
     let check = AccessCheck { right: Right::Subscribe, channel: Some(channel), access: options.subscribe };
-    session.check_with(check, grant.as_deref().map(SubscriptionGrant::grants))?;
+    session.check_with(request.id, check, grant.as_deref().map(SubscriptionGrant::grants))?;
     Ok((options, grant))
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Unanswered(VecDeque<Submitted>);
 struct Submitted {
     id: OwnedRequestId,
     channel: Box<str>,
+    /// When it was read, on the hub's clock in microseconds.
+    read_us: u64,
     publishing: Publishing,
 }
 
@@ -27,6 +29,8 @@ struct Submitted {
 pub(super) struct Answered {
     pub(super) id: OwnedRequestId,
     pub(super) channel: Box<str>,
+    /// When it was read, on the hub's clock in microseconds.
+    pub(super) read_us: u64,
     pub(super) result: Result<Appended, EngineError>,
 }
 
@@ -41,18 +45,18 @@ impl Unanswered {
     }
 
     /// Adds one.
-    pub(super) fn push(&mut self, id: OwnedRequestId, channel: Box<str>, publishing: Publishing) {
-        self.0.push_back(Submitted { id, channel, publishing });
+    pub(super) fn push(&mut self, id: OwnedRequestId, channel: Box<str>, read_us: u64, publishing: Publishing) {
+        self.0.push_back(Submitted { id, channel, read_us, publishing });
     }
 
     /// The first one, if its answer has come. Otherwise the waker that `waker` returns is woken when it comes.
     pub(super) fn pop(&mut self, waker: impl FnOnce() -> Waker) -> Option<Answered> {
         let result = self.0.front()?.publishing.poll(waker)?;
-        let Submitted { id, channel, .. } = self.0.pop_front()?;
+        let Submitted { id, channel, read_us, .. } = self.0.pop_front()?;
         if self.0.is_empty() {
             // An idle connection should hold no buffer.
             self.0 = VecDeque::new();
         }
-        Some(Answered { id, channel, result })
+        Some(Answered { id, channel, read_us, result })
     }
 }

@@ -10,15 +10,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 use ws_proto::{ErrorBody, ErrorCode};
 
 use crate::limits::CALLS_MAX;
 use crate::options::ChannelOptions;
 
-/// Whoever waits for the answer to a call; nobody if a login has missed it. Dropped without an answer if the connection
-/// ends first.
-#[derive(Debug, Default)]
-pub(crate) struct Answer(Option<Caller>);
+/// Whoever waits for the answer to a call. Dropped without an answer if the connection ends first.
+#[derive(Debug)]
+pub(crate) struct Answer(To);
+
+#[derive(Debug)]
+enum To {
+    Caller(Caller),
+    /// Nobody: the login of this connection has missed the call.
+    Log(Uuid),
+}
 
 #[derive(Debug)]
 struct Caller {
@@ -40,23 +47,30 @@ impl Answer {
         let (answer, result) = oneshot::channel();
         let asks_engine = Arc::<AtomicBool>::default();
         let caller = Caller { answer, asks_engine: asks_engine.clone() };
-        (Answer(Some(caller)), Answered { result, asks_engine })
+        (Answer(To::Caller(caller)), Answered { result, asks_engine })
     }
 
     /// Whether the call is still to be carried out.
     pub(crate) fn is_wanted(&self) -> bool {
-        self.0.as_ref().is_none_or(|caller| !caller.answer.is_closed())
+        match &self.0 {
+            To::Caller(caller) => !caller.answer.is_closed(),
+            To::Log(_) => true,
+        }
     }
 
     /// The call has begun, and waits for the engine.
     pub(crate) fn asks_engine(&self) {
-        self.0.iter().for_each(|caller| caller.asks_engine.store(true, Ordering::Relaxed));
+        if let To::Caller(caller) = &self.0 {
+            caller.asks_engine.store(true, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn send(self, result: Result<(), ErrorBody>) {
         match self.0 {
-            Some(caller) => drop(caller.answer.send(result)),
-            None => drop(result.inspect_err(|error| tracing::debug!(?error, "a login could not do what it missed"))),
+            To::Caller(caller) => drop(caller.answer.send(result)),
+            To::Log(connection) => drop(result.inspect_err(|error| {
+                tracing::debug!(%connection, ?error, "a login could not do what it missed");
+            })),
         }
     }
 }
@@ -129,10 +143,14 @@ impl Calls {
     }
 
     /// Adds a call that a login has missed. The log of these has a bound of its own.
-    pub(super) fn push_missed(&self, what: What, channel: Arc<str>) {
+    pub(super) fn push_missed(&self, connection: Uuid, what: What, channel: Arc<str>) {
         let mut queue = self.queue.lock();
         if !queue.closed {
-            queue.waiting.get_or_insert_default().push_back(Call { what, channel, answer: Answer::default() });
+            queue.waiting.get_or_insert_default().push_back(Call {
+                what,
+                channel,
+                answer: Answer(To::Log(connection)),
+            });
             self.any.store(true, Ordering::Release);
         }
     }

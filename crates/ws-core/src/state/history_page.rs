@@ -34,7 +34,7 @@ impl Shared {
             limit,
             bytes_max: self.history_page_bytes_max(),
         };
-        Ok(Pending::call(|done| self.engine.history(query, done)))
+        Ok(Pending::call(|done| self.read_history(query, done)))
     }
 
     /// Has the engine remove all publications of a channel.

@@ -124,7 +124,7 @@ impl UnderWay {
             match operation {
                 Operation::Close(code, reason) => closes.push((*code, reason.clone())),
                 Operation::Call(what, channel) => {
-                    entry.calls.push_missed(what.clone(), channel.clone());
+                    entry.calls.push_missed(entry.connection.id(), what.clone(), channel.clone());
                     is_called = true;
                 }
             }

@@ -73,7 +73,7 @@ impl Shared {
         let offset = state.end.offset;
         encoded(
             |out| frame::append(Opcode::Text, out, |out| encode_notification(event, out)),
-            |frame| channel.append(state, frame, offset, &self.gate),
+            |frame| channel.append(state, frame, offset, None, &self.gate),
         )
     }
 }

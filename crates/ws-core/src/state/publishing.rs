@@ -13,6 +13,7 @@ use ws_proto::event::{Notify, Sender};
 use ws_proto::publication::{BODY_DATA_START, Tags, encode_publication_body, encode_publication_event};
 use ws_proto::{ChannelName, ErrorBody, ErrorCode, encode_notification, limits};
 
+use super::canary::CANARY_CHANNEL;
 use super::error::unavailable;
 use super::shared::Shared;
 use crate::channel::Channel;
@@ -53,16 +54,18 @@ impl Sink {
 }
 
 impl EngineSink for Sink {
-    fn deliver(&self, name: &str, publication: &Publication) {
+    fn deliver(&self, name: &str, publication: &Publication, read_us: Option<u64>) {
         let Some(shared) = self.0.upgrade() else { return };
         let Some(channel) = shared.channel(name) else { return };
+        // The way of the canary is measured apart.
+        let read_us = read_us.filter(|_| name != CANARY_CHANNEL);
         let event = |out: &mut Vec<u8>| encode_publication_event(name, publication.offset, &publication.body, out);
         encoded(
             |out| frame::append(Opcode::Text, out, event),
             |frame| {
                 let mut state = channel.lock();
                 let offset = publication.offset.unwrap_or(state.end.offset + 1);
-                let to_notify = channel.append(&mut state, frame, offset, &shared.gate);
+                let to_notify = channel.append(&mut state, frame, offset, read_us, &shared.gate);
                 drop(state);
                 shared.notify_dirty(&channel, to_notify);
             },
@@ -105,6 +108,8 @@ pub(crate) struct Draft<'a> {
     /// `None`: it is sent for the first time.
     pub(crate) repeat: Option<Repeat>,
     pub(crate) tags: Option<&'a Tags<'a>>,
+    /// When the request was read, on the hub's clock in microseconds.
+    pub(crate) read_us: u64,
 }
 
 /// A publication that was sent before, as its `age_ms` says, and was not answered.
@@ -236,18 +241,25 @@ impl Shared {
             data: BODY_DATA_START..BODY_DATA_START + data,
             msg_id: draft.msg_id,
             age_ms: draft.repeat.map_or(0, |repeat| repeat.age_ms(self.clock.now_ms())),
+            read_us: Some(draft.read_us),
         };
-        let publishing = Pending::call(|done| self.engine.append(append, done));
+        let publishing = Pending::call(|done| {
+            let is_timed = self.counters.appends.takes(draft.read_us);
+            let done = if is_timed { self.timed(|counters| &counters.engine_append_us, done) } else { done };
+            self.engine.append(append, done);
+        });
         publishing.guard(|| ahead.charge_logs(self.gate.logs()));
         Some(publishing)
     }
 
-    /// Appends an event of about `bytes` bytes to the log that every connection reads. False if there is no room for
-    /// it: the waker that `waker` returns is woken when it is time to try again with the same waiter.
+    /// Appends an event of about `bytes` bytes to the log that every connection reads; `read_us` as in [`Draft`]. False
+    /// if there is no room for it: the waker that `waker` returns is woken when it is time to try again with the same
+    /// waiter.
     pub(crate) fn broadcast<E: Notify>(
         &self,
         event: &E,
         bytes: usize,
+        read_us: u64,
         waiter: &mut Waiter,
         waker: impl Fn() -> Waker,
     ) -> bool {
@@ -264,7 +276,7 @@ impl Shared {
             |frame| {
                 let mut state = channel.lock();
                 let offset = state.end.offset + 1;
-                let to_notify = channel.append(&mut state, frame, offset, &self.gate);
+                let to_notify = channel.append(&mut state, frame, offset, Some(read_us), &self.gate);
                 drop(state);
                 self.notify_dirty(channel, to_notify);
             },

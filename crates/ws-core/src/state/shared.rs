@@ -17,9 +17,10 @@ use crate::access::{AddressRate, Auth, Quota};
 use crate::channel::{Channel, Shards};
 use crate::clock::Clock;
 use crate::counters::Counters;
-use crate::engine::Engine;
+use crate::engine::{Done, Engine, History, HistoryQuery};
 use crate::gate::{EngineRoom, Gate};
 use crate::heartbeat::Heartbeat;
+use crate::histogram::Histogram;
 use crate::limits::{Limits, SHARDS_MAX};
 use crate::options::{Actions, ChannelOptions, Namespaces};
 use crate::rate::Rate;
@@ -132,6 +133,20 @@ impl Shared {
     /// The canary, if this is the name of its channel.
     pub(super) fn canary_of(&self, name: &str) -> Option<&Arc<Canary>> {
         if name == CANARY_CHANNEL { self.canary.get() } else { None }
+    }
+
+    /// Asks the engine for a position or a page.
+    pub(crate) fn read_history(&self, query: HistoryQuery<'_>, done: Done<History>) {
+        self.engine.history(query, self.timed(|counters| &counters.engine_history_us, done));
+    }
+
+    /// Records how long it takes from now until `done` is called.
+    pub(super) fn timed<T: 'static>(&self, histogram: fn(&Counters) -> &Histogram, done: Done<T>) -> Done<T> {
+        let (clock, counters, since_us) = (self.clock, self.counters.clone(), self.clock.now_us());
+        Box::new(move |result| {
+            histogram(&counters).record(clock.now_us().saturating_sub(since_us));
+            done(result);
+        })
     }
 
     /// Notifies shards of a dirty channel.

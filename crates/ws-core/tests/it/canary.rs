@@ -69,7 +69,9 @@ impl std::fmt::Debug for Faulty {
 fn later(engine: &Arc<dyn Engine>, append: &Append<'_>, done: Done<Appended>) -> Appending {
     let (engine, channel, body) = (engine.clone(), append.channel.to_owned(), append.body.clone());
     let (retention, data) = (append.retention, append.data.clone());
-    Box::new(move || engine.append(Append { channel: &channel, retention, body, data, msg_id: None, age_ms: 0 }, done))
+    Box::new(move || {
+        engine.append(Append { channel: &channel, retention, body, data, msg_id: None, age_ms: 0, read_us: None }, done)
+    })
 }
 
 impl Engine for Faulty {

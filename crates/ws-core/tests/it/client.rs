@@ -187,12 +187,14 @@ impl Client {
     /// A text arrives. While it is held, call this again with the same text to retry it.
     pub(crate) fn say(&mut self, text: &str) -> Flow {
         let (mut out, now_ms) = (Vec::new(), self.hub.clock().now_ms());
+        self.session.begin_batch(self.hub.clock().now_us(), !self.holds);
         let mut flow = self.session.go_on(now_ms, &mut out);
         if flow == Flow::Continue && !self.holds {
             self.connection.heard(now_ms, text.len());
             flow = self.session.text(text, now_ms, &mut out);
         }
         self.holds = flow == Flow::Hold;
+        self.session.end_batch();
         self.connection.send(&out, now_ms);
         flow
     }
@@ -201,7 +203,9 @@ impl Client {
     pub(crate) fn go_on(&mut self) -> Flow {
         let mut out = Vec::new();
         let now_ms = self.hub.clock().now_ms();
+        self.session.begin_batch(self.hub.clock().now_us(), false);
         let flow = self.session.go_on(now_ms, &mut out);
+        self.session.end_batch();
         self.connection.send(&out, now_ms);
         flow
     }

@@ -22,7 +22,7 @@ async fn the_memory_engine_does_what_every_engine_does() {
 struct Nobody;
 
 impl EngineSink for Nobody {
-    fn deliver(&self, _: &str, _: &Publication) {}
+    fn deliver(&self, _: &str, _: &Publication, _: Option<u64>) {}
     fn reset(&self, _: &str, _: Epoch) {}
     fn has_room(&self) {}
 }
@@ -43,7 +43,7 @@ impl Memory {
     fn append(&self, channel: &str, bytes: usize, ttl_seconds: u64) -> u64 {
         let retention = Retention { size: SIZE, ttl: Duration::from_secs(ttl_seconds) };
         let body: Arc<[u8]> = vec![0; bytes].into();
-        let append = Append { channel, retention, data: 0..body.len(), body, msg_id: None, age_ms: 0 };
+        let append = Append { channel, retention, data: 0..body.len(), body, msg_id: None, age_ms: 0, read_us: None };
         let appended: Appended = answer(|done| self.0.append(append, done));
         appended.position.expect("a position").1
     }
@@ -231,7 +231,7 @@ struct Faulty {
 struct FaultySink {
     fault: Fault,
     sink: OnceLock<Arc<dyn EngineSink>>,
-    held: Mutex<Vec<(String, Publication)>>,
+    held: Mutex<Vec<(String, Publication, Option<u64>)>>,
 }
 
 impl Faulty {
@@ -252,20 +252,24 @@ impl FaultySink {
 
     fn release(&self) {
         let mut held = self.held.lock().expect("no panic while locked");
-        held.drain(..).for_each(|(channel, publication)| self.sink().deliver(&channel, &publication));
+        held.drain(..).for_each(|(channel, publication, read_us)| self.sink().deliver(&channel, &publication, read_us));
     }
 }
 
 impl EngineSink for FaultySink {
-    fn deliver(&self, channel: &str, publication: &Publication) {
+    fn deliver(&self, channel: &str, publication: &Publication, read_us: Option<u64>) {
         match self.fault {
             Fault::DeliversAfterTheAnswer | Fault::LetsHistoryOvertake => {
-                self.held.lock().expect("no panic while locked").push((channel.to_owned(), publication.clone()));
+                self.held.lock().expect("no panic while locked").push((
+                    channel.to_owned(),
+                    publication.clone(),
+                    read_us,
+                ));
             }
-            _ => self.sink().deliver(channel, publication),
+            _ => self.sink().deliver(channel, publication, read_us),
         }
         if self.fault == Fault::DeliversTwice {
-            self.sink().deliver(channel, publication);
+            self.sink().deliver(channel, publication, read_us);
         }
     }
 

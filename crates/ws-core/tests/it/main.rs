@@ -7,6 +7,7 @@ mod delivery;
 mod directory;
 mod engine;
 mod heartbeat;
+mod histograms;
 mod model;
 mod operations;
 mod rates;

@@ -100,7 +100,7 @@ impl Batch {
 
     /// After the commit: tells the sink and the publishers.
     pub(super) fn publish(self, shared: &Shared, commands: Vec<Command>) {
-        self.outcomes.iter().for_each(|outcome| self.tell(shared, outcome));
+        self.outcomes.iter().zip(&commands).for_each(|(outcome, command)| self.tell(shared, outcome, command));
         self.drafts.iter().for_each(Draft::publish);
         // The publishers are answered last: by then everything that they are told is done. In reverse order: a
         // publisher that sent several waits for the first answer, and then finds all of them.
@@ -115,13 +115,13 @@ impl Batch {
         }
     }
 
-    fn tell(&self, shared: &Shared, outcome: &Outcome) {
+    fn tell(&self, shared: &Shared, outcome: &Outcome, command: &Command) {
         match *outcome {
             Outcome::Stored { draft, row, epoch, offset, stored_ms, ref publication } => {
                 let stream = &self.drafts[draft].stream;
                 let deliver = || {
                     if stream.is_followed() {
-                        shared.tell(|sink| sink.deliver(stream.name(), publication));
+                        shared.tell(|sink| sink.deliver(stream.name(), publication, command.read_us()));
                     }
                 };
                 // Time and position together: otherwise the stream would look empty if everything before has expired.

@@ -28,7 +28,7 @@ pub(crate) struct Database {
 struct Nobody(Option<Retention>);
 
 impl EngineSink for Nobody {
-    fn deliver(&self, _: &str, _: &Publication) {}
+    fn deliver(&self, _: &str, _: &Publication, _: Option<u64>) {}
     fn reset(&self, _: &str, _: Epoch) {}
     fn has_room(&self) {}
 
@@ -121,7 +121,8 @@ impl Database {
         body: &str,
         data: Range<usize>,
     ) -> (Epoch, u64) {
-        let append = Append { channel, retention, body: body.as_bytes().into(), data, msg_id: None, age_ms: 0 };
+        let append =
+            Append { channel, retention, body: body.as_bytes().into(), data, msg_id: None, age_ms: 0, read_us: None };
         let appended = answer(|done| self.engine.append(append, done)).expect("it can be stored");
         appended.position.expect("a position")
     }
@@ -138,7 +139,8 @@ impl Database {
         let (answer, answers) = mpsc::channel();
         for i in 1..=n {
             let (answer, body): (_, Arc<[u8]>) = (answer.clone(), i.to_string().as_bytes().into());
-            let append = Append { channel, retention, data: 0..body.len(), body, msg_id: None, age_ms: 0 };
+            let append =
+                Append { channel, retention, data: 0..body.len(), body, msg_id: None, age_ms: 0, read_us: None };
             self.engine.append(append, Box::new(move |result| drop(answer.send(result))));
         }
         answers
@@ -165,7 +167,8 @@ impl Database {
     ) -> Result<Appended, EngineError> {
         let (body, age_ms): (Arc<[u8]>, _) = (data.as_bytes().into(), age.as_millis() as u64);
         answer(|done| {
-            self.engine.append(Append { channel, retention, data: 0..body.len(), body, msg_id, age_ms }, done)
+            self.engine
+                .append(Append { channel, retention, data: 0..body.len(), body, msg_id, age_ms, read_us: None }, done)
         })
     }
 

@@ -23,7 +23,7 @@ struct Asking {
 }
 
 impl EngineSink for Asking {
-    fn deliver(&self, channel: &str, _: &Publication) {
+    fn deliver(&self, channel: &str, _: &Publication, _: Option<u64>) {
         match channel {
             "gate" => {
                 self.held.send(()).expect("the test waits");
@@ -50,7 +50,7 @@ fn position(channel: &str) -> HistoryQuery<'_> {
 fn append(engine: &SqliteEngine, channel: &str, id: &str) -> Receiver<Result<Appended, EngineError>> {
     let (answer, answered) = mpsc::channel();
     let body: Arc<[u8]> = b"1"[..].into();
-    let append = Append { channel, retention: SHORT, body, data: 0..1, msg_id: Some(id), age_ms: 0 };
+    let append = Append { channel, retention: SHORT, body, data: 0..1, msg_id: Some(id), age_ms: 0, read_us: None };
     engine.append(append, Box::new(move |result| drop(answer.send(result))));
     answered
 }

@@ -49,7 +49,8 @@ fn names_openmetrics(range: &str) -> bool {
     is_named && weight.is_none_or(|(_, weight)| weight.parse::<f32>().is_ok_and(|weight| weight > 0.0))
 }
 
-/// In 0.0.4 a counter is called like its sample, with `_total`, and nothing marks the end. `# HELP` precedes `# TYPE`,
+/// In 0.0.4 a counter is called like its sample, with `_total`, there is no type for information, and nothing marks the
+/// end. `# HELP` precedes `# TYPE`,
 /// which knows the kind: so it is held back until then.
 fn prometheus(text: &str) -> String {
     let (mut out, mut help) = (String::with_capacity(text.len() + 2048), None);
@@ -61,7 +62,11 @@ fn prometheus(text: &str) -> String {
         if let Some(about) = line.strip_prefix("# HELP ") {
             help = about.split_once(' ');
         } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|about| about.split_once(' ')) {
-            let suffix = if kind == "counter" { "_total" } else { "" };
+            let (kind, suffix) = match kind {
+                "counter" => (kind, "_total"),
+                "info" => ("gauge", "_info"),
+                _ => (kind, ""),
+            };
             if let Some((_, words)) = help.take() {
                 write(&["# HELP ", name, suffix, " ", words]);
             }
@@ -101,7 +106,10 @@ mod tests {
     }
 
     #[test]
-    fn counters_are_called_like_their_samples() {
+    fn metrics_are_called_like_their_samples() {
+        let information = "# HELP c Of c.\n# TYPE c info\nc_info{v=\"1\"} 1\n# EOF\n";
+        let gauge = "# HELP c_info Of c.\n# TYPE c_info gauge\nc_info{v=\"1\"} 1\n";
+        assert_eq!(Format::Prometheus.write(information.to_owned()), gauge);
         let open = "# HELP a Of a.\n# TYPE a counter\na_total{x=\"1\"} 1\n# HELP b Of b.\n# TYPE b gauge\nb 2\n# EOF\n";
         let plain =
             "# HELP a_total Of a.\n# TYPE a_total counter\na_total{x=\"1\"} 1\n# HELP b Of b.\n# TYPE b gauge\nb 2\n";

@@ -8,7 +8,6 @@ use ws_core::Hub;
 
 use super::api::{self, Api};
 use super::body::Body;
-use super::exposition::Format;
 use super::host::check_host;
 use super::metrics::Metrics;
 use super::origin::AllowedOrigin;
@@ -77,10 +76,7 @@ impl HubRoutes {
         match (request.uri().path(), &self.metrics) {
             ("/health", _) => read_only(request, || health::reply(&self.hub, self.version)).await,
             ("/ready", _) => read_only(request, || ready::reply(&self.hub)).await,
-            ("/metrics", Some(metrics)) => {
-                let format = Format::accepted(request.headers());
-                read_only(request, || metrics.reply(format)).await
-            }
+            ("/metrics", Some(metrics)) => metrics.answer(request).await,
             (path, _) => match pages::find(path) {
                 Some(page) => read_only(request, || page.reply()).await,
                 None if path == "/metrics" => nowhere::metrics_elsewhere(),

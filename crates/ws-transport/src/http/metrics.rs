@@ -1,24 +1,29 @@
-//! `GET /metrics`: the counters and gauges of the server.
+//! `GET /metrics`: the counters, gauges and histograms of the server.
 //!
 //! Values of labels come from the source, never from a request.
 
 use std::fmt;
 use std::sync::Arc;
 
+use hyper::Request;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use ws_core::engine::StoreStats;
-use ws_core::{CanaryStats, Count, Hub, Refusal};
+use ws_core::{Authentication, CanaryStats, Count, Histogram, Hub, Refusal};
 use ws_proto::action::ActionName;
-use ws_proto::{CloseCode, ErrorCode};
+use ws_proto::{CloseCode, ErrorCode, PROTOCOL_VERSION};
 
 use super::api::Api;
+use super::body::Body;
 use super::exposition::Format;
+use super::metric_text::{Scale, counter, gauge, head, histogram, histograms, info, known, labelled, single};
+use super::read_only::readable;
 use super::reply::Reply;
-use crate::process_memory::resident_bytes;
+use crate::process_stats::ProcessStats;
 use crate::socket_slots::SocketSlots;
 
 /// All metrics of a server.
@@ -49,7 +54,18 @@ impl Metrics {
         Metrics { registry }
     }
 
-    pub(super) fn reply(&self, format: Format) -> Reply {
+    /// The answer to a request for them. They are put together on a thread that may block: to count its descriptors
+    /// takes some systems long.
+    pub(super) async fn answer(self: &Arc<Self>, request: Request<Body>) -> Reply {
+        let (metrics, format) = (self.clone(), Format::accepted(request.headers()));
+        if let Err(refused) = readable(request).await {
+            return refused;
+        }
+        let reply = tokio::task::spawn_blocking(move || metrics.reply(format)).await;
+        reply.unwrap_or_else(|error| Reply::refusal(ErrorCode::Internal, &error.to_string()))
+    }
+
+    fn reply(&self, format: Format) -> Reply {
         let mut text = String::new();
         match prometheus_client::encoding::text::encode(&mut text, &self.registry) {
             Ok(()) => Reply::ok(format.content_type(), format.write(text)),
@@ -62,14 +78,16 @@ impl Collector for HubMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.gauges(&mut encoder)?;
         self.counts(&mut encoder)?;
-        self.families(&mut encoder)
+        self.families(&mut encoder)?;
+        self.histograms(&mut encoder)?;
+        process(&mut encoder, &ProcessStats::read())
     }
 }
 
 impl HubMetrics {
     fn gauges(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let one = [("version", self.version)];
-        family(encoder, "ws_build", "The version that is running", gauge(1), &[(&one[..], 1)])?;
+        let protocol = PROTOCOL_VERSION.to_string();
+        info(encoder, "ws_build", "What is running", &[("version", self.version), ("protocol", &*protocol)])?;
         let connections = self.hub.connections() as u64;
         let draining = u64::from(self.hub.is_draining());
         single(encoder, "ws_connections", "Open connections", gauge(connections))?;
@@ -122,13 +140,7 @@ impl HubMetrics {
             found(encoder, &canary, is_lost)?;
         }
         single(encoder, "ws_draining", "1 while the server is draining", gauge(draining))?;
-        single(encoder, "ws_uptime_seconds", "Time since the start", gauge(self.hub.clock().now_ms() / 1000))?;
-        match resident_bytes() {
-            Some(bytes) => {
-                single(encoder, "process_resident_memory_bytes", "Resident memory of the process", gauge(bytes))
-            }
-            None => Ok(()),
-        }
+        single(encoder, "ws_uptime_seconds", "Time since the start", gauge(self.hub.clock().now_ms() / 1000))
     }
 
     fn counts(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -146,7 +158,6 @@ impl HubMetrics {
             ("ws_publications", "Publications accepted", &counters.publications),
             ("ws_duplicates", "Publications whose msg_id was already stored", &counters.duplicates),
             ("ws_subscribed", "Subscriptions started", &counters.subscribed),
-            ("ws_logins", "Logins and refreshes with a token", &counters.logins),
             ("ws_key_set_fetches", "Fetches of the published key set after the first", &counters.key_set_fetches),
             ("ws_key_set_failures", "Fetches of the published key set that failed", &counters.key_set_failures),
             ("ws_revoked", "Subscriptions that ended because of a token", &counters.revoked),
@@ -176,18 +187,58 @@ impl HubMetrics {
         labelled(encoder, "ws_requests", "Requests, by action", "action", &requests)?;
         let refused = Refusal::ALL.map(|refusal| (refusal.as_str(), counters.refused(refusal).get()));
         labelled(encoder, "ws_handshakes_refused", "Connections refused, by reason", "reason", &refused)?;
+        let logins = Authentication::ALL.map(|result| (result.as_str(), counters.authentications(result).get()));
+        labelled(encoder, "ws_authentications", "Logins and refreshes with a token, by result", "result", &logins)?;
         let errors: Vec<_> = ErrorCode::ALL.iter().map(|code| (code.as_str(), counters.errors(*code).get())).collect();
         labelled(encoder, "ws_errors", "Requests and frames refused, by error code", "code", &errors)?;
         let codes: Vec<_> = CloseCode::ALL.iter().map(|code| (code.as_u16().to_string(), *code)).collect();
         let closed: Vec<_> = codes.iter().map(|(name, code)| (name.as_str(), counters.closed(*code).get())).collect();
         labelled(encoder, "ws_connections_closed", "Connections closed, by close code", "code", &closed)?;
-        let mut api = encoder.encode_descriptor(
-            "ws_api_requests",
-            "Requests to the HTTP API, by name of the key, route and status",
-            None,
-            counter(0).metric_type(),
-        )?;
+        let help = "Requests to the HTTP API, by name of the key, route and status";
+        let mut api = head(encoder, "ws_api_requests", help, MetricType::Counter)?;
         self.api.requests().try_for_each(|(labels, count)| counter(count).encode(api.encode_family(&labels)?))
+    }
+
+    fn histograms(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let counters = self.hub.counters();
+        let requests = ActionName::ALL.map(|action| (action.as_str(), counters.request_us(action).values()));
+        let help = "From reading a request to queueing its answer, by action";
+        histograms(encoder, "ws_request_seconds", help, "action", &requests)?;
+        let all: [(&str, &str, Scale, &Histogram); 7] = [
+            (
+                "ws_frame_seconds",
+                "From reading the frame of a publication to having offered it to all live readers of a shard, sampled",
+                Scale::Micros,
+                &counters.frame_us,
+            ),
+            ("ws_write_frames", "Frames in each write of the fan-out", Scale::Count, &counters.write_frames),
+            (
+                "ws_cursor_lag",
+                "Publications and events that a reader is behind when it is visited, or blocked at a sweep",
+                Scale::Count,
+                &counters.cursor_lag,
+            ),
+            ("ws_heartbeat_seconds", "From a ping to its pong", Scale::Micros, &counters.heartbeat_us),
+            (
+                "ws_engine_append_seconds",
+                "From giving a publication to the engine to its answer, sampled",
+                Scale::Micros,
+                &counters.engine_append_us,
+            ),
+            (
+                "ws_engine_history_seconds",
+                "From asking the engine for a position or a page to its answer",
+                Scale::Micros,
+                &counters.engine_history_us,
+            ),
+            (
+                "ws_runtime_lag_seconds",
+                "How late the timers of the runtime fire",
+                Scale::Micros,
+                &counters.runtime_lag_us,
+            ),
+        ];
+        all.into_iter().try_for_each(|(name, help, scale, of)| histogram(encoder, name, help, scale, &of.values()))
     }
 }
 
@@ -207,53 +258,30 @@ fn found(encoder: &mut DescriptorEncoder<'_>, canary: &CanaryStats, is_lost: boo
 /// Metrics of an engine that stores outside of memory.
 fn stored(encoder: &mut DescriptorEncoder<'_>, store: &StoreStats) -> fmt::Result {
     single(encoder, "ws_engine_stored_bytes", "Bytes that the engine uses on disk", gauge(store.stored_bytes))?;
-    single(
-        encoder,
-        "ws_engine_waiting_bytes",
-        "Bytes of publications that wait to be stored",
-        gauge(store.waiting_bytes),
-    )?;
-    let seconds = ConstCounter::new(store.commit_us as f64 / 1e6);
-    single(encoder, "ws_engine_commit_seconds", "Time spent in commits", seconds)?;
-    let counts = [
-        ("ws_engine_commits", "Batches of publications stored", store.commits),
-        ("ws_engine_committed", "Publications in those batches", store.committed),
-        ("ws_engine_failures", "Batches that could not be stored", store.failures),
-    ];
-    counts.into_iter().try_for_each(|(name, help, count)| single(encoder, name, help, counter(count)))
+    let waiting = gauge(store.waiting_bytes);
+    single(encoder, "ws_engine_waiting_bytes", "Bytes of publications that wait to be stored", waiting)?;
+    let help = "Time of each commit, which stores a batch of publications";
+    histogram(encoder, "ws_engine_commit_seconds", help, Scale::Micros, &store.commit_us)?;
+    single(encoder, "ws_engine_committed", "Publications in those batches", counter(store.committed))?;
+    single(encoder, "ws_engine_failures", "Batches that could not be stored", counter(store.failures))
 }
 
-fn gauge(value: u64) -> ConstGauge<f64> {
-    ConstGauge::new(value as f64)
-}
-
-fn counter(value: u64) -> ConstCounter<u64> {
-    ConstCounter::new(value)
-}
-
-fn single(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, metric: impl EncodeMetric) -> fmt::Result {
-    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
-}
-
-/// A counter for each value of one label.
-fn labelled(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    label: &'static str,
-    values: &[(&str, u64)],
-) -> fmt::Result {
-    let mut descriptor = encoder.encode_descriptor(name, help, None, counter(0).metric_type())?;
-    values.iter().try_for_each(|(value, count)| counter(*count).encode(descriptor.encode_family(&[(label, *value)])?))
-}
-
-fn family(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    metric: impl EncodeMetric,
-    values: &[(impl EncodeLabelSet, u64)],
-) -> fmt::Result {
-    let mut descriptor = encoder.encode_descriptor(name, help, None, metric.metric_type())?;
-    values.iter().try_for_each(|(labels, value)| gauge(*value).encode(descriptor.encode_family(labels)?))
+/// Metrics of the process, under the names that are usual everywhere.
+fn process(encoder: &mut DescriptorEncoder<'_>, stats: &ProcessStats) -> fmt::Result {
+    let cpu = ConstCounter::new(stats.cpu_seconds);
+    single(encoder, "process_cpu_seconds", "Processor time of all threads", cpu)?;
+    if let Some(start) = stats.start_seconds {
+        let start = ConstGauge::new(start);
+        single(encoder, "process_start_time_seconds", "Start of the process, since 1970", start)?;
+    }
+    for (name, help, value) in [
+        ("process_resident_memory_bytes", "Resident memory", stats.status.resident_bytes),
+        ("process_virtual_memory_bytes", "Virtual memory", stats.status.virtual_bytes),
+        ("process_threads", "Threads", stats.status.threads),
+        ("process_open_fds", "Open file descriptors", stats.open_fds),
+        ("process_max_fds", "How many file descriptors may be open", stats.max_fds),
+    ] {
+        known(encoder, name, help, value)?;
+    }
+    Ok(())
 }

@@ -8,10 +8,8 @@ use hyper::Request;
 use ws_proto::ErrorCode;
 
 use super::body::Body;
-use super::exposition::Format;
 use super::host::check_host;
 use super::metrics::Metrics;
-use super::read_only::read_only;
 use super::reply::Reply;
 use super::routes::{Answer, Routes};
 
@@ -25,10 +23,7 @@ impl Routes for MetricsRoutes {
     async fn answer(&self, request: Request<Body>, _: IpAddr) -> Answer<Infallible> {
         Answer::Reply(match (check_host(&request), request.uri().path()) {
             (Err(refused), _) => refused,
-            (Ok(()), "/metrics") => {
-                let format = Format::accepted(request.headers());
-                read_only(request, || self.0.reply(format)).await
-            }
+            (Ok(()), "/metrics") => self.0.answer(request).await,
             (Ok(()), path) => {
                 let message = format!("nothing at {path}: this address serves /metrics alone");
                 Reply::refusal(ErrorCode::NotFound, &message)

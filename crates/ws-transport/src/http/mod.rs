@@ -13,6 +13,7 @@ mod handshake;
 mod health;
 mod host;
 mod hub_routes;
+mod metric_text;
 mod metrics;
 mod metrics_routes;
 mod nowhere;

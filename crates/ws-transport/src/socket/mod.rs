@@ -199,9 +199,9 @@ impl<E: Endpoint> Socket<E> {
     }
 
     fn on_input(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> ControlFlow<()> {
-        let now_ms = self.options.clock.now_ms();
+        let now_us = self.options.clock.now_us();
         if !bytes.is_empty() {
-            self.connection.heard(now_ms, bytes.len());
+            self.connection.heard(now_us / 1000, bytes.len());
         }
         if self.endpoint.is_none() {
             self.closing_bytes += bytes.len();
@@ -213,14 +213,17 @@ impl<E: Endpoint> Socket<E> {
             return ControlFlow::Continue(());
         }
         self.reader.feed(bytes, &config(self.options.message_bytes_max));
-        self.take_messages(now_ms, out);
+        self.take_messages(now_us, !bytes.is_empty(), out);
         self.go_on_closing()
     }
 
     /// Hands the endpoint the messages that have been read, each after the answers still outstanding, and sends its
     /// answers. Stops when the outbox and the answers reach the limit, which one answer may exceed.
-    fn take_messages(&mut self, now_ms: u64, out: &mut Vec<u8>) {
+    /// `is_read`: they were read at `now_us`, not before.
+    fn take_messages(&mut self, now_us: u64, is_read: bool, out: &mut Vec<u8>) {
         out.clear();
+        let now_ms = now_us / 1000;
+        self.endpoint.iter_mut().for_each(|endpoint| endpoint.begin_batch(now_us, is_read));
         loop {
             let mut flow = self.endpoint.as_mut().map_or(Flow::Continue, |endpoint| endpoint.go_on(now_ms, out));
             self.paused = false;
@@ -230,7 +233,7 @@ impl<E: Endpoint> Socket<E> {
             if flow == Flow::Continue && has_room {
                 flow = match self.reader.next(self.message_bytes_max(), out) {
                     Ok(message) => self.take_message(&message, now_ms, out),
-                    Err(Stop::Starved) => return self.connection.send(out, now_ms),
+                    Err(Stop::Starved) => return self.send(out, now_ms),
                     Err(Stop::Closed(code)) => return self.peer_closed(code, now_ms, out),
                     Err(Stop::Failed(code)) if self.endpoint.is_some() => Flow::Close(code),
                     // Our close frame has been sent, and this is not the answer to it.
@@ -241,11 +244,22 @@ impl<E: Endpoint> Socket<E> {
                 Flow::Continue if has_room => {}
                 Flow::Continue | Flow::Hold => {
                     self.paused = flow == Flow::Hold;
-                    return self.connection.send(out, now_ms);
+                    return self.send(out, now_ms);
                 }
                 Flow::Close(code) => return self.close_after(code, out),
             }
         }
+    }
+
+    /// Sends the answers of a batch.
+    fn send(&mut self, out: &[u8], now_ms: u64) {
+        self.endpoint.iter_mut().for_each(Endpoint::end_batch);
+        self.connection.send(out, now_ms);
+    }
+
+    /// Drops the endpoint, after the last batch.
+    fn end_endpoint(&mut self) {
+        self.endpoint.take().into_iter().for_each(|mut endpoint| endpoint.end_batch());
     }
 
     /// Whether one more answer may follow `out` in one write.
@@ -266,6 +280,10 @@ impl<E: Endpoint> Socket<E> {
         match message {
             Message::Text(text) => endpoint.text(text, now_ms, out),
             Message::Binary(bytes) => endpoint.binary(bytes, now_ms, out),
+            Message::Pong(_) => {
+                self.connection.ponged(self.options.clock);
+                Flow::Continue
+            }
             _ => Flow::Continue,
         }
     }
@@ -291,7 +309,7 @@ impl<E: Endpoint> Socket<E> {
     fn peer_closed(&mut self, code: u16, now_ms: u64, out: &[u8]) {
         self.tell(Ending::Peer(code));
         // Before the peer can see the close, so that it is no longer counted once it does.
-        self.endpoint = None;
+        self.end_endpoint();
         self.connection.send_last(out, now_ms);
         self.take_slot();
         self.phase = Phase::Flushing(self.close_timer());
@@ -305,7 +323,7 @@ impl<E: Endpoint> Socket<E> {
     /// Sends `out` and then our close frame.
     fn close_after(&mut self, code: CloseCode, out: &mut Vec<u8>) {
         self.tell(Ending::Server(code));
-        self.endpoint = None;
+        self.end_endpoint();
         self.paused = false;
         let own = if code == CloseCode::Disconnected { self.connection.close_frame() } else { None };
         self.reader.close(close_frame(code, own), &config(self.options.message_bytes_max), out);
@@ -355,7 +373,7 @@ impl<E: Endpoint + Unpin> Future for Socket<E> {
             // There may be room or an answer now. The waker must be registered before the endpoint checks, or a change
             // right after the check would wake nobody.
             socket.connection.attention(cx.waker());
-            socket.take_messages(socket.options.clock.now_ms(), &mut scratch.out);
+            socket.take_messages(socket.options.clock.now_us(), false, &mut scratch.out);
         }
         let poll = loop {
             match socket.next_event(cx, &mut scratch.input) {

@@ -77,9 +77,10 @@ impl Engine for Late {
     }
 
     fn append(&self, append: Append<'_>, done: Done<Appended>) {
-        let (channel, retention, body, data) = (append.channel.to_owned(), append.retention, append.body, append.data);
+        let channel = append.channel.to_owned();
+        let Append { retention, body, data, read_us, .. } = append;
         self.call(move |memory| {
-            memory.append(Append { channel: &channel, retention, body, data, msg_id: None, age_ms: 0 }, done);
+            memory.append(Append { channel: &channel, retention, body, data, msg_id: None, age_ms: 0, read_us }, done);
         });
     }
 
@@ -206,7 +207,8 @@ impl World {
         let hub = start(&engine);
         let body: Arc<[u8]> = format!(r#""data":"{}","time":1}}"#, "x".repeat(PAGE_BYTES)).as_bytes().into();
         let retention = ws_core::engine::Retention { size: 10, ttl: Duration::ZERO };
-        let append = Append { channel: "a", retention, body, data: 7..9 + PAGE_BYTES, msg_id: None, age_ms: 0 };
+        let append =
+            Append { channel: "a", retention, body, data: 7..9 + PAGE_BYTES, msg_id: None, age_ms: 0, read_us: None };
         engine.0.0.append(append, Box::new(|_| {}));
         let (client, accepted) = pair().await;
         let options = socket_options(&hub);

@@ -72,10 +72,11 @@ impl Engine for Late {
     }
 
     fn append(&self, append: Append<'_>, done: Done<Appended>) {
-        let Append { retention, body, data, age_ms, .. } = append;
+        let Append { retention, body, data, age_ms, read_us, .. } = append;
         let (channel, msg_id) = (append.channel.to_owned(), append.msg_id.map(str::to_owned));
         self.call(move |memory| {
-            let append = Append { channel: &channel, retention, body, data, msg_id: msg_id.as_deref(), age_ms };
+            let append =
+                Append { channel: &channel, retention, body, data, msg_id: msg_id.as_deref(), age_ms, read_us };
             memory.append(append, done);
         });
     }

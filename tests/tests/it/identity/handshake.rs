@@ -23,7 +23,7 @@ async fn a_token_comes_in_the_header_or_the_query() {
         assert_eq!(http::ask(server.addr(), "GET", "/ws", &headers).await.status, 101);
     }
     server.wait_for_metric("ws_connections", 0.0).await;
-    assert_eq!(server.metrics().await.get("ws_logins_total"), 6.0);
+    assert_eq!(server.metrics().await.get(r#"ws_authentications_total{result="ok"}"#), 6.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -87,5 +87,5 @@ async fn a_bad_position_is_named_by_its_path_and_changes_nothing() {
         let message = answer["error"]["message"].as_str().unwrap_or_default();
         assert!(answer["error"]["code"] == "invalid_payload" && message.contains(path), "{answer}");
     }
-    assert_eq!(server.metrics().await.get("ws_logins_total"), 0.0);
+    assert_eq!(server.metrics().await.get(r#"ws_authentications_total{result="ok"}"#), 0.0);
 }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::message::Message;
-use super::recorder::{Recorder, Seen};
+use super::recorder::{READ_US, Recorder, Seen};
 use crate::engine::{
     Append, Appended, Done, Engine, EngineError, EngineStats, Epoch, History, HistoryQuery, Retention,
 };
@@ -75,7 +75,7 @@ impl<E: Engine> Fixture<E> {
         message: &Message<'_>,
     ) -> Result<Appended, EngineError> {
         let Message { body, data, id, age_ms } = message.clone();
-        let append = Append { channel, retention, body, data, msg_id: id, age_ms };
+        let append = Append { channel, retention, body, data, msg_id: id, age_ms, read_us: Some(READ_US) };
         let before = self.sink.seen(channel);
         let (appended, then) = self.call("append", channel, |engine, done| engine.append(append, done)).await;
         match appended {

@@ -6,6 +6,9 @@ use parking_lot::Mutex;
 
 use crate::engine::{EngineSink, Epoch, Publication};
 
+/// [`Append::read_us`](crate::engine::Append::read_us) of everything that is appended.
+pub(super) const READ_US: u64 = 7;
+
 /// Records what it is given.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
@@ -125,7 +128,10 @@ impl Log {
 }
 
 impl EngineSink for Recorder {
-    fn deliver(&self, channel: &str, publication: &Publication) {
+    fn deliver(&self, channel: &str, publication: &Publication, read_us: Option<u64>) {
+        if read_us != Some(READ_US) {
+            self.fault(channel, format!("`read_us` was {READ_US} and is {read_us:?}"));
+        }
         self.record(channel, Event::Delivered(publication.clone()), publication.offset.is_some());
     }
 

@@ -146,7 +146,8 @@ mod tests {
 
     fn append(engine: &MemoryEngine, channel: &str) {
         let retention = Retention { size: 10, ttl: Duration::from_secs(5) };
-        let append = Append { channel, retention, body: b"1"[..].into(), data: 0..1, msg_id: None, age_ms: 0 };
+        let append =
+            Append { channel, retention, body: b"1"[..].into(), data: 0..1, msg_id: None, age_ms: 0, read_us: None };
         engine.append(append, Box::new(|appended| assert!(appended.is_ok())));
     }
 

@@ -41,7 +41,7 @@ impl Inner {
         if append.age_ms > 0 {
             return Err(EngineError::UnknownOutcome);
         }
-        self.sink().deliver(append.channel, &Publication { offset: None, body: append.body.clone() });
+        self.sink().deliver(append.channel, &Publication { offset: None, body: append.body.clone() }, append.read_us);
         Ok(Appended { position: None, duplicate: false })
     }
 
@@ -62,7 +62,7 @@ impl Inner {
                 Outcome::New(publication) => {
                     // Under the lock: in the order of the offsets.
                     if stream.subscribers > 0 {
-                        self.sink().deliver(append.channel, &publication);
+                        self.sink().deliver(append.channel, &publication, append.read_us);
                     }
                     (publication.offset.unwrap_or_default(), false)
                 }
@@ -128,7 +128,7 @@ impl Inner {
 struct NoSink;
 
 impl EngineSink for NoSink {
-    fn deliver(&self, _: &str, _: &Publication) {}
+    fn deliver(&self, _: &str, _: &Publication, _: Option<u64>) {}
     fn reset(&self, _: &str, _: Epoch) {}
     fn has_room(&self) {}
 }

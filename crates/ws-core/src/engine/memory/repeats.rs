@@ -98,7 +98,8 @@ impl World {
         let (now_ms, model) = (self.now_ms, &mut self.model);
         let body = [data];
         let (retention, msg_id) = (RETENTION, Some(IDS[id]));
-        let mut append = Append { channel: "a", retention, body: body[..].into(), data: 0..1, msg_id, age_ms };
+        let mut append =
+            Append { channel: "a", retention, body: body[..].into(), data: 0..1, msg_id, age_ms, read_us: None };
         let result = self.stream.append(&mut append, now_ms, &self.totals);
         let first = model.retained(now_ms).into_iter().find(|published| published.id == id);
         match (&result, first) {

@@ -279,8 +279,15 @@ mod tests {
 
     /// Appends a body that is all data.
     fn append(stream: &mut Stream, totals: &Totals, bytes: &[u8], id: Option<&str>, now_ms: u64) -> Outcome {
-        let mut append =
-            Append { channel: "a", retention: SECOND, body: bytes.into(), data: 0..bytes.len(), msg_id: id, age_ms: 0 };
+        let mut append = Append {
+            channel: "a",
+            retention: SECOND,
+            body: bytes.into(),
+            data: 0..bytes.len(),
+            msg_id: id,
+            age_ms: 0,
+            read_us: None,
+        };
         stream.append(&mut append, now_ms, totals).expect("no conflict")
     }
 
@@ -358,8 +365,15 @@ mod tests {
         assert!(matches!(append(&mut stream, &totals, b"c", Some("c"), 5), Outcome::Duplicate(3)));
         assert!(matches!(append(&mut stream, &totals, b"d", Some("d"), 5), Outcome::Duplicate(4)));
         assert!(matches!(append(&mut stream, &totals, b"other", Some("a"), 5), Outcome::New(_)), "a is free");
-        let mut conflict =
-            Append { channel: "a", retention: SECOND, body: b"x"[..].into(), data: 0..1, msg_id: Some("d"), age_ms: 0 };
+        let mut conflict = Append {
+            channel: "a",
+            retention: SECOND,
+            body: b"x"[..].into(),
+            data: 0..1,
+            msg_id: Some("d"),
+            age_ms: 0,
+            read_us: None,
+        };
         assert_eq!(stream.append(&mut conflict, 5, &totals).err(), Some(EngineError::Conflict));
     }
 }

@@ -144,9 +144,10 @@ impl Engine for Record {
 
     fn append(&self, append: Append<'_>, done: Done<Appended>) {
         let (channel, msg_id) = (append.channel.to_owned(), append.msg_id.map(str::to_owned));
-        let (retention, body, data, age_ms) = (append.retention, append.body, append.data, append.age_ms);
+        let Append { retention, body, data, age_ms, read_us, .. } = append;
         self.call(move |inner| {
-            let append = Append { channel: &channel, retention, body, data, msg_id: msg_id.as_deref(), age_ms };
+            let append =
+                Append { channel: &channel, retention, body, data, msg_id: msg_id.as_deref(), age_ms, read_us };
             done(inner.append(append));
         });
     }

@@ -15,7 +15,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::advance;
-use ws_core::{Access, Auth, Authenticator, ChannelOptions, Claims, Clock, Flow, Grants, Hub, Limits, TokenError};
+use ws_core::{
+    Access, Auth, Authentication, Authenticator, ChannelOptions, Claims, Clock, Flow, Grants, Hub, Limits, TokenError,
+};
 use ws_proto::CloseCode;
 
 use crate::client::{Client, hub_at, limits, memory, options, settle};
@@ -195,7 +197,7 @@ async fn a_token_in_the_handshake_names_the_user() {
     assert_eq!(presence["clients"][0]["user"], "ann");
     assert_eq!(presence["clients"][0]["info"], json!({"age": 7}));
     assert_eq!((&presence["connections"], &presence["users"]), (&json!(1), &json!(1)));
-    assert_eq!(hub.counters().logins.get(), 1);
+    assert_eq!(hub.counters().authentications(Authentication::Ok).get(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use ws_proto::PROTOCOL_VERSION;
 use ws_proto::api::{NodeData, NodeLimits};
 
 use super::call::{Outcome, answer};
-use crate::process_memory::resident_bytes;
+use crate::process_stats::Status;
 
 /// GET: this server. `version`: of the product.
 pub(super) fn reply(hub: &Hub, version: &str) -> Outcome {
@@ -23,6 +23,6 @@ pub(super) fn reply(hub: &Hub, version: &str) -> Outcome {
             message_bytes_max: limits.message_bytes_max as u64,
             channels_per_connection_max: limits.channels_per_connection_max as u64,
         },
-        memory_bytes: resident_bytes(),
+        memory_bytes: Status::read().resident_bytes,
     })
 }

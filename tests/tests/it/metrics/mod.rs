@@ -1,5 +1,9 @@
 //! `/metrics`: its two formats, labels that no request can add to, and gauges that go back to where they were.
 
+mod histograms;
+mod promtool;
+mod table;
+
 use std::net::SocketAddr;
 
 use ws_tests::prelude::*;
