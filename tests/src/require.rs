@@ -11,7 +11,7 @@ use std::process::Command;
 pub type Find = fn() -> Option<PathBuf>;
 
 /// All programs: the name in `cfg(found = "…")`, and the function that finds it.
-pub const PROGRAMS: [(&str, Find); 12] = [
+pub const PROGRAMS: [(&str, Find); 13] = [
     ("caddy", || program(&["caddy"], &["version"])),
     ("chromium", chromium),
     ("chroot", chroot),
@@ -21,6 +21,7 @@ pub const PROGRAMS: [(&str, Find); 12] = [
     ("nginx", || program(&["nginx"], &["-v"])),
     ("node", node),
     ("prlimit", || program(&["prlimit"], &["--version"])),
+    ("prometheus", || program(&["prometheus"], &["--version"])),
     ("promtool", || program(&["promtool"], &["--version"])),
     ("python", python),
     ("sqlite3", || program(&["python3"], &["-c", "import sqlite3"])),

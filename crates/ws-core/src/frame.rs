@@ -36,6 +36,20 @@ pub fn append(opcode: Opcode, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>
     }
 }
 
+/// The payloads of whole frames.
+pub(crate) fn payloads(mut frames: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (header, len): (usize, usize) = match *frames.get(1)? {
+            LENGTH_U16 => (4, u16::from_be_bytes(*frames[2..].first_chunk()?).into()),
+            LENGTH_U64 => (10, usize::try_from(u64::from_be_bytes(*frames[2..].first_chunk()?)).ok()?),
+            len => (2, usize::from(len)),
+        };
+        let (frame, rest) = frames.split_at_checked(header.checked_add(len)?)?;
+        frames = rest;
+        Some(&frame[header..])
+    })
+}
+
 /// The length is known only after the payload was written, so a longer length field moves the payload by a few bytes.
 fn insert<const N: usize>(out: &mut Vec<u8>, at: usize, bytes: [u8; N]) {
     let end = out.len();
@@ -47,6 +61,18 @@ fn insert<const N: usize>(out: &mut Vec<u8>, at: usize, bytes: [u8; N]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn payloads_are_those_of_the_frames() {
+        let lengths = [0, 3, 125, 126, 65_535, 65_536, 1];
+        let mut out = Vec::new();
+        lengths.iter().for_each(|len| append(Opcode::Text, &mut out, |out| out.resize(out.len() + len, 7)));
+        assert!(payloads(&out).map(<[u8]>::len).eq(lengths));
+        for cut in [1, 2, 3, 4] {
+            assert!(payloads(&out[..out.len() - cut]).count() < lengths.len(), "what is cut off is left out");
+        }
+        assert_eq!(payloads(&[0x81, 127, 255, 255, 255, 255, 255, 255, 255, 255, 0]).count(), 0);
+    }
 
     #[test]
     fn each_length_has_its_shortest_form() {

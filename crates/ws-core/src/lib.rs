@@ -7,7 +7,7 @@
 //! through the outlet.
 //!
 //! Lock order: a connection's subscriptions → a stream of the memory engine → a registry → a channel → a shard's inbox,
-//! a queue of waiters or an engine's answer → a connection. No lock is held across an `.await`; only a connection's
+//! a queue of waiters or an engine's answer → a connection → the canary. No lock is held across an `.await`; only a connection's
 //! lock is held across a system call, and that call never blocks.
 //!
 //! Deliberately absent: sockets (addresses of peers are values here), files, HTTP, WebSocket parsing, databases, making
@@ -76,5 +76,5 @@ pub use log_limit::LogLimit;
 pub use modes::{Access, Mode};
 pub use options::{Actions, ChannelOptions, Namespaces, OnLag};
 pub use session::{Flow, Session};
-pub use state::{HubOptions, Membership, Permit, PresenceInfo};
+pub use state::{CANARY_CHANNEL, CanaryStats, HubOptions, Membership, Permit, PresenceInfo};
 pub use supervisor::{Guard, Supervisor};

@@ -179,6 +179,12 @@ pub(crate) const ATTACH_ROUNDS_MAX: usize = 4;
 /// full socket.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Intervals without a canary after which the server is not ready.
+pub(crate) const CANARY_INTERVALS_MAX: u32 = 3;
+
+/// Age at which the last canary is removed from the history, once no more are sent.
+pub(crate) const CANARY_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Capacity in entries up to which a part of a registry is not shrunk.
 pub(crate) const REGISTRY_SPARE_MIN: usize = 64;
 

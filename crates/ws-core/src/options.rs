@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::limits::CANARY_TTL;
 use crate::modes::Access;
 use crate::retention::Retention;
 
@@ -63,6 +64,11 @@ pub struct Namespaces {
 }
 
 impl ChannelOptions {
+    /// The options of the canary's channel: the engine keeps one publication.
+    pub(crate) fn canary() -> Self {
+        ChannelOptions { history_size: 1, history_ttl: CANARY_TTL, ..ChannelOptions::broadcast() }
+    }
+
     /// The options of the channel of all broadcasts.
     pub(crate) fn broadcast() -> Self {
         ChannelOptions {

@@ -33,8 +33,8 @@ pub struct App {
     hub: Hub,
     grace: Duration,
     tls: Option<Tls>,
-    /// They refresh the published keys and the certificate.
-    _refresh: BackgroundTasks,
+    /// They refresh the published keys and the certificate, and send the canary.
+    _background: BackgroundTasks,
 }
 
 impl App {
@@ -64,8 +64,8 @@ impl App {
         let engine = spawn_blocking(move || open(&for_engine)).await??;
         let hub = Hub::start(hub_options(config, authenticator(verifier, key_set.as_ref())), engine);
         let transport = Transport::bind(&config.addr, hub.clone(), transport_options(config, tls.clone(), api_keys))?;
-        let refresh = refresh(&hub, key_set, tls.clone());
-        Ok(App { transport, hub, grace: config.drain.grace, tls, _refresh: refresh })
+        let background = background(&hub, key_set, tls.clone(), config.canary.interval);
+        Ok(App { transport, hub, grace: config.drain.grace, tls, _background: background })
     }
 
     /// The addresses that are bound, with the ports that the system chose for 0.
@@ -167,8 +167,8 @@ fn tls(config: &Config) -> Result<Option<Tls>, TlsError> {
     files.map(|(cert_file, key_file)| Tls::load(cert_file, key_file)).transpose()
 }
 
-/// The tasks that keep the published keys and the certificate up to date.
-fn refresh(hub: &Hub, key_set: Option<KeySource>, tls: Option<Tls>) -> BackgroundTasks {
+/// The tasks that keep the published keys and the certificate up to date, and send the canary.
+fn background(hub: &Hub, key_set: Option<KeySource>, tls: Option<Tls>, canary: Duration) -> BackgroundTasks {
     let (counters, supervisor) = (hub.counters(), hub.supervisor());
     let keys = key_set.map(|source| {
         let refresh = source.refresh(counters.clone());
@@ -176,5 +176,7 @@ fn refresh(hub: &Hub, key_set: Option<KeySource>, tls: Option<Tls>) -> Backgroun
     });
     let certificate =
         tls.map(|tls| tokio::spawn(supervisor.clone().watch("the task that reads the certificate again", tls.watch())));
-    BackgroundTasks(keys.into_iter().chain(certificate).collect())
+    let canary = (!canary.is_zero())
+        .then(|| tokio::spawn(supervisor.clone().watch("the task that sends the canary", hub.canary(canary))));
+    BackgroundTasks(keys.into_iter().chain(certificate).chain(canary).collect())
 }

@@ -5,6 +5,7 @@
 
 mod api;
 mod browser;
+mod canary;
 mod channels;
 mod doctor;
 mod documents;
@@ -24,6 +25,7 @@ mod leak;
 mod limits;
 mod logs;
 mod metrics;
+mod monitoring;
 mod package;
 mod proxies;
 mod recovery;

@@ -68,6 +68,11 @@ impl Fanout {
         while turn.writes < FANOUT_WRITES_PER_TURN && turn.skips < FANOUT_SKIPS_PER_TURN {
             let Some(work) = self.all.work.pop_front() else { break };
             match work {
+                Work::Visit(member) if self.is_internal(member) => {
+                    let mut uncounted = Turn { now_ms: turn.now_ms, ..Turn::default() };
+                    self.visit(member, &mut uncounted);
+                    turn.writes += uncounted.writes;
+                }
                 Work::Visit(member) => self.visit(member, &mut turn),
                 Work::Mark(local, from) => turn.skips += self.all.mark_slice(local, from, FANOUT_MARKS_PER_SLICE),
                 Work::EndRound(local) => self.finish_round(local),
@@ -77,6 +82,11 @@ impl Fanout {
         // Answers have been used: there may be room for more queries.
         self.ask_queued();
         self.count(&mut turn);
+    }
+
+    /// Whether it is a connection of the server to itself.
+    fn is_internal(&self, id: Id<Member>) -> bool {
+        self.all.members.get(id).is_some_and(|member| member.connection.is_internal())
     }
 
     fn count(&self, turn: &mut Turn) {

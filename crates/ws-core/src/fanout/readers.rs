@@ -140,6 +140,7 @@ pub(super) struct Readers {
 
 impl Member {
     pub(super) fn new(connection: Arc<Connection>, now_ms: u64) -> Self {
+        let is_internal = connection.is_internal();
         Member {
             connection,
             broadcasts: Id::NONE,
@@ -149,9 +150,9 @@ impl Member {
             queued: false,
             blocked: false,
             gone: false,
-            drain_announced: false,
+            drain_announced: is_internal,
             pinged_ms: now_ms,
-            check_at_ms: now_ms,
+            check_at_ms: if is_internal { u64::MAX } else { now_ms },
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod admission;
 mod calls;
+mod canary;
 mod channels;
 mod client;
 mod directory;
@@ -20,6 +21,8 @@ mod subscription;
 
 pub use self::admission::Permit;
 pub(crate) use self::calls::{Answer, Answered, Call, What};
+pub use self::canary::{CANARY_CHANNEL, CanaryStats};
+pub(crate) use self::canary::{Canary, Stage};
 pub use self::client::PresenceInfo;
 pub(crate) use self::directory::Entry;
 pub(crate) use self::error::{clip, unavailable};

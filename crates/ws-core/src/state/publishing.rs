@@ -13,6 +13,7 @@ use ws_proto::event::{Notify, Sender};
 use ws_proto::publication::{BODY_DATA_START, Tags, encode_publication_body, encode_publication_event};
 use ws_proto::{ChannelName, ErrorBody, ErrorCode, encode_notification, limits};
 
+use super::canary::CANARY_CHANNEL;
 use super::error::unavailable;
 use super::shared::Shared;
 use crate::channel::Channel;
@@ -55,7 +56,9 @@ impl Sink {
 impl EngineSink for Sink {
     fn deliver(&self, name: &str, publication: &Publication, read_us: Option<u64>) {
         let Some(shared) = self.0.upgrade() else { return };
-        let Some(channel) = shared.channels.get(name) else { return };
+        let Some(channel) = shared.channel(name) else { return };
+        // The way of the canary is measured apart.
+        let read_us = read_us.filter(|_| name != CANARY_CHANNEL);
         let event = |out: &mut Vec<u8>| encode_publication_event(name, publication.offset, &publication.body, out);
         encoded(
             |out| frame::append(Opcode::Text, out, event),
@@ -71,7 +74,7 @@ impl EngineSink for Sink {
 
     fn reset(&self, name: &str, epoch: Epoch) {
         let Some(shared) = self.0.upgrade() else { return };
-        let Some(channel) = shared.channels.get(name) else { return };
+        let Some(channel) = shared.channel(name) else { return };
         let mut state = channel.lock();
         let to_notify = channel.restart(&mut state, epoch, 0, &shared.gate);
         drop(state);
@@ -85,8 +88,12 @@ impl EngineSink for Sink {
     }
 
     fn retention(&self, channel: &str) -> Option<Retention> {
+        let shared = self.0.upgrade()?;
+        if let Some(canary) = shared.canary_of(channel) {
+            return Some(canary.channel().options().retention());
+        }
         let namespace = ChannelName::parse(channel).ok()?.namespace();
-        Some(self.0.upgrade()?.namespaces.get(namespace)?.retention())
+        Some(shared.namespaces.get(namespace)?.retention())
     }
 }
 
@@ -219,7 +226,7 @@ impl Shared {
             let bytes = (body.len() + draft.channel.len() + PUBLICATION_ENVELOPE_BYTES) as u64;
             let may_go = waiter.enter(self.gate.logs(), bytes, &waker)
                 && engine.is_none_or(|engine| waiter.enter(engine, bytes, &waker));
-            let channel = if may_go { self.channels.get(draft.channel) } else { None };
+            let channel = if may_go { self.channel(draft.channel) } else { None };
             let may_go = may_go && channel.as_ref().is_none_or(|channel| waiter.enter(channel, bytes, &waker));
             may_go.then(|| (Ahead { channel, logs: None, bytes }, Arc::<[u8]>::from(body)))
         });

@@ -1,12 +1,13 @@
 //! The state that sessions, the engine and the fan-out share. Its handle is [`Hub`](crate::Hub).
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use ws_proto::{ChannelName, ErrorBody};
 
+use super::canary::{CANARY_CHANNEL, Canary};
 use super::directory::Directory;
 use super::error::unknown_namespace;
 use super::logins::Logins;
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) logins: Arc<Logins>,
     /// Channels with subscribers.
     pub(crate) channels: Registry<Channel>,
+    /// Watches whether what is published arrives, if it was started.
+    pub(crate) canary: OnceLock<Arc<Canary>>,
     pub(crate) gate: Gate,
     pub(crate) engine_room: Arc<EngineRoom>,
     /// Channels whose subscribers are due to get presence counts; each once.
@@ -100,6 +103,7 @@ impl Shared {
             directory: Directory::new(),
             logins: Arc::default(),
             channels: Registry::new(),
+            canary: OnceLock::new(),
             gate,
             counts_due: Mutex::default(),
             shards: (0..shards).map(|_| Shard::default()).collect(),
@@ -119,6 +123,16 @@ impl Shared {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// The channel of this name, if it has readers.
+    pub(super) fn channel(&self, name: &str) -> Option<Arc<Channel>> {
+        self.channels.get(name).or_else(|| self.canary_of(name).map(|canary| canary.channel().clone()))
+    }
+
+    /// The canary, if this is the name of its channel.
+    pub(super) fn canary_of(&self, name: &str) -> Option<&Arc<Canary>> {
+        if name == CANARY_CHANNEL { self.canary.get() } else { None }
     }
 
     /// Asks the engine for a position or a page.

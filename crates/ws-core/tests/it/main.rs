@@ -1,5 +1,6 @@
 //! The hub driven by hand: sockets are buffers with as much room as a test gives them, time is paused.
 
+mod canary;
 mod channels;
 mod client;
 mod delivery;

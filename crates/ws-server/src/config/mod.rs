@@ -10,6 +10,7 @@
 mod access_keys;
 mod api_key;
 mod auth_key;
+mod canary;
 mod channels;
 mod elsewhere;
 mod env;
@@ -35,6 +36,7 @@ mod warnings;
 
 pub use api_key::ApiKey;
 pub use auth_key::AuthKey;
+pub use canary::Canary;
 pub use channels::{Access, Channels, Mode, OnLag};
 pub use error::{ConfigError, report};
 pub use loaded::Loaded;

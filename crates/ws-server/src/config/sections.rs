@@ -11,6 +11,7 @@ use ws_transport::{AllowedOrigin, ListenAddr, LogConnections};
 
 use super::api_key::{API_KEY_BYTES_MAX, ApiKey};
 use super::auth_key::AuthKey;
+use super::canary::Canary;
 use super::channels::{Access, Channels};
 use super::key::section;
 use super::proxy::{Metrics, Proxy};
@@ -68,6 +69,8 @@ section! {
         proxy: Proxy;
         /// Where metrics are served.
         metrics: Metrics;
+        /// How the server watches itself.
+        canary: Canary;
         /// What channels without a namespace offer, and to whom.
         channels: Channels;
         /// The same for channels in a namespace, by its name.

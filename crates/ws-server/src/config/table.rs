@@ -2,6 +2,7 @@
 
 use super::api_key::ApiKey;
 use super::auth_key::AuthKey;
+use super::canary::Canary;
 use super::channels::Channels;
 use super::list::List;
 use super::namespaces::Namespaces;
@@ -22,6 +23,7 @@ pub(crate) static SECTIONS: &[&dyn Section] = &[
     &Fixed { name: "drain", keys: Drain::KEYS, part: |c| &c.drain, part_mut: |c| &mut c.drain },
     &Fixed { name: "proxy", keys: Proxy::KEYS, part: |c| &c.proxy, part_mut: |c| &mut c.proxy },
     &Fixed { name: "metrics", keys: Metrics::KEYS, part: |c| &c.metrics, part_mut: |c| &mut c.metrics },
+    &Fixed { name: "canary", keys: Canary::KEYS, part: |c| &c.canary, part_mut: |c| &mut c.canary },
     &Fixed { name: "channels", keys: Channels::KEYS, part: |c| &c.channels, part_mut: |c| &mut c.channels },
     &Namespaces,
     &Fixed { name: "engine", keys: Engine::KEYS, part: |c| &c.engine, part_mut: |c| &mut c.engine },

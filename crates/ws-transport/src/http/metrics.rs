@@ -13,7 +13,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use ws_core::engine::StoreStats;
-use ws_core::{Authentication, Count, Histogram, Hub, Refusal};
+use ws_core::{Authentication, CanaryStats, Count, Histogram, Hub, Refusal};
 use ws_proto::action::ActionName;
 use ws_proto::{CloseCode, ErrorCode, PROTOCOL_VERSION};
 
@@ -91,6 +91,10 @@ impl HubMetrics {
         let connections = self.hub.connections() as u64;
         let draining = u64::from(self.hub.is_draining());
         single(encoder, "ws_connections", "Open connections", gauge(connections))?;
+        let max = self.hub.limits().connections_max as u64;
+        if max > 0 {
+            single(encoder, "ws_connections_max", "The limit on open connections", gauge(max))?;
+        }
         single(
             encoder,
             "ws_connections_unauthenticated",
@@ -130,6 +134,10 @@ impl HubMetrics {
         )?;
         if let Some(store) = &engine.store {
             stored(encoder, store)?;
+        }
+        if let Some(canary) = self.hub.canary_stats() {
+            let is_lost = self.hub.canary_verdict().is_err();
+            found(encoder, &canary, is_lost)?;
         }
         single(encoder, "ws_draining", "1 while the server is draining", gauge(draining))?;
         single(encoder, "ws_uptime_seconds", "Time since the start", gauge(self.hub.clock().now_ms() / 1000))
@@ -232,6 +240,19 @@ impl HubMetrics {
         ];
         all.into_iter().try_for_each(|(name, help, scale, of)| histogram(encoder, name, help, scale, &of.values()))
     }
+}
+
+/// Metrics of the canary.
+fn found(encoder: &mut DescriptorEncoder<'_>, canary: &CanaryStats, is_lost: bool) -> fmt::Result {
+    let healthy = gauge(u64::from(!is_lost));
+    single(encoder, "ws_canary_healthy", "1 while what the server publishes to itself arrives", healthy)?;
+    if let Some(round_trip) = canary.round_trip {
+        let seconds = ConstGauge::new(round_trip.as_secs_f64());
+        single(encoder, "ws_canary_round_trip_seconds", "Time that the last canary took", seconds)?;
+    }
+    single(encoder, "ws_canary_arrived", "Canaries that arrived", counter(canary.arrived))?;
+    let failures = counter(canary.failures);
+    single(encoder, "ws_canary_failures", "Canaries that were refused or did not arrive in time", failures)
 }
 
 /// Metrics of an engine that stores outside of memory.

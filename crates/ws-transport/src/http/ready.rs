@@ -1,4 +1,4 @@
-//! `GET /ready`: whether the server takes new connections and can store what is published.
+//! `GET /ready`: whether the server takes new connections, can store what is published, and delivers it.
 
 use serde_json::json;
 use ws_core::Hub;
@@ -13,8 +13,11 @@ pub(super) fn reply(hub: &Hub) -> Reply {
     if hub.is_draining() {
         return Reply::refusal(ErrorCode::Overloaded, "the server is draining");
     }
-    match hub.engine().health() {
+    if let Err(reason) = hub.engine().health() {
+        return Reply::refusal(ErrorCode::EngineUnavailable, &reason);
+    }
+    match hub.canary_verdict() {
         Ok(()) => Reply::json(&json!({ "status": "ready" })),
-        Err(reason) => Reply::refusal(ErrorCode::EngineUnavailable, &reason),
+        Err(error) => Reply::refusal(error.code, &error.message),
     }
 }

@@ -47,7 +47,8 @@ async fn a_client_recovers_as_if_nothing_had_happened() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_namespace_does_not_keep_is_not_durable() {
     let dir = directory("passing");
-    let server = start_with(host(), &dir, &[("WS_SERVER__NAMESPACES__CURSOR__HISTORY_SIZE", "0")]).await;
+    let variables = [("WS_SERVER__NAMESPACES__CURSOR__HISTORY_SIZE", "0"), ("WS_SERVER__CANARY__INTERVAL", "0s")];
+    let server = start_with(host(), &dir, &variables).await;
     let mut client = connect(&server).await;
     client.ask("subscribe", json!({"channel": "cursor:1"})).await;
     let answer = client.ask("publish", json!({"channel": "cursor:1", "data": [1, 2]})).await;

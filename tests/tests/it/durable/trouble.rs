@@ -60,6 +60,23 @@ async fn a_full_disk_is_reported_and_survived() {
     assert_eq!((&event["offset"], &event["data"]), (&json!(stored + 1), &json!("after")));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "prlimit"), ignore = "prlimit is missing")]
+async fn a_full_disk_is_found_before_anybody_publishes() {
+    let dir = directory("full-canary");
+    let server = start_with(host(), &dir, &[("WS_SERVER__CANARY__INTERVAL", "100ms")]).await;
+    limit_files(&server, &INDEX_BYTES.to_string());
+    let ready = until("the server is not ready", async || {
+        let ready = http::get(server.addr(), "/ready").await;
+        (ready.status == 503).then_some(ready)
+    })
+    .await;
+    assert_eq!(ready.error_code(), "engine_unavailable", "{ready:?}");
+    limit_files(&server, "unlimited");
+    let is_ready = async || (http::get(server.addr(), "/ready").await.status == 200).then_some(());
+    until("the server is ready by itself", is_ready).await;
+}
+
 /// The limit at a restart, in bytes: as much as the index of the write-ahead log needs, which has its space already.
 const INDEX_BYTES: u64 = 32 * 1024;
 

@@ -1,0 +1,114 @@
+//! A real Prometheus scrapes a server that has something to do, and answers every query of the dashboard.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::process::Stdio;
+
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use ws_tests::prelude::*;
+
+use super::queries::{Query, document, of_dashboard, of_rules};
+use super::{server, traffic};
+
+/// A running Prometheus. Dropping it kills it.
+struct Prometheus {
+    addr: SocketAddr,
+    _dir: TempDir,
+    _child: Child,
+}
+
+impl Prometheus {
+    /// One that scrapes this server every second, with the alert rules.
+    fn start(server: SocketAddr) -> Self {
+        let free = TcpListener::bind("127.0.0.78:0").expect("an address of loopback that nobody else uses");
+        let addr = free.local_addr().expect("an address");
+        drop(free);
+        let dir = tempfile::tempdir().expect("a directory");
+        let rules = json!(document("prometheus/alerts.yml"));
+        let config = format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\n\
+             rule_files: [{rules}]\n\
+             scrape_configs:\n  - job_name: ws-server\n    static_configs: [{{targets: [\"{server}\"]}}]\n"
+        );
+        let file = dir.path().join("prometheus.yml");
+        fs::write(&file, config).expect("room");
+        let log = fs::File::create(dir.path().join("log")).expect("room");
+        let child = Command::new(require::found("prometheus"))
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()))
+            .arg(format!("--web.listen-address={addr}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("it starts");
+        Prometheus { addr, _dir: dir, _child: child }
+    }
+
+    /// Waits until it listens and has its rules.
+    async fn is_ready(&self) {
+        until("Prometheus", async || {
+            tokio::net::TcpStream::connect(self.addr).await.ok()?;
+            (http::get(self.addr, "/-/ready").await.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// `data` of an answer of its API.
+    async fn get(&self, path: &str) -> Value {
+        let response = http::get(self.addr, path).await;
+        assert_eq!(response.status, 200, "{path}: {}", response.text());
+        response.json()["data"].take()
+    }
+
+    /// The values that it has for a query.
+    async fn values(&self, expr: &str) -> Vec<f64> {
+        let query: String = expr.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let data = self.get(&format!("/api/v1/query?query={query}")).await;
+        let series = data["result"].as_array().expect("series").iter();
+        series.map(|one| one["value"][1].as_str().and_then(|text| text.parse().ok()).expect("a number")).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "prometheus"), ignore = "prometheus is missing")]
+async fn every_query_of_the_dashboard_has_an_answer() {
+    let server = server("monitored").await;
+    let prometheus = Prometheus::start(server.addr());
+    prometheus.is_ready().await;
+    let mut waiting: Vec<Query> = of_dashboard();
+    // Read, so that it answers pings.
+    let mut idle = server.connect().await;
+    let answered = until("an answer to every query", async || {
+        traffic(&server).await;
+        while tokio::time::timeout(Duration::from_millis(10), idle.next()).await.is_ok() {}
+        let mut still = Vec::new();
+        for query in waiting.drain(..) {
+            if !prometheus.values(&query.expr).await.iter().any(|value| value.is_finite()) {
+                still.push(query);
+            }
+        }
+        waiting = still;
+        waiting.is_empty().then_some(())
+    });
+    tokio::select! {
+        () = answered => {}
+        () = tokio::time::sleep(DEADLINE * 3 / 4) => {}
+    }
+    let silent: Vec<_> = waiting.iter().map(|query| format!("{}: {}", query.place, query.expr)).collect();
+    assert!(silent.is_empty(), "no data:\n  {}", silent.join("\n  "));
+
+    let rules = until("all rules to be evaluated", async || {
+        let data = prometheus.get("/api/v1/rules").await;
+        let rules: Vec<_> =
+            data["groups"].as_array()?.iter().flat_map(|group| group["rules"].as_array()).flatten().cloned().collect();
+        rules.iter().all(|rule| rule["health"] != "unknown").then_some(rules)
+    })
+    .await;
+    assert_eq!(rules.len(), of_rules().len());
+    for rule in rules {
+        assert!(rule["health"] == "ok" && rule["state"] != "firing", "{rule}");
+    }
+}
