@@ -7,6 +7,7 @@
 //! socket is writable, and resumes it.
 
 mod auth_state;
+mod internal;
 mod outbox;
 mod outlet;
 
@@ -37,7 +38,7 @@ pub struct Connection {
     id: Uuid,
     mode: HeartbeatMode,
     /// It is the server's own: no heartbeat, no count.
-    is_internal: bool,
+    pub(crate) is_internal: bool,
     counters: Arc<Counters>,
     heard_ms: AtomicU64,
     spoke_ms: AtomicU64,
@@ -106,25 +107,10 @@ pub(crate) enum Delivered {
 impl Connection {
     /// A new connection with a new id. `now_ms` is by the hub's clock.
     pub fn new(outlet: Box<dyn Outlet>, mode: HeartbeatMode, counters: Arc<Counters>, now_ms: u64) -> Arc<Self> {
-        Connection::with(outlet, mode, false, counters, now_ms)
-    }
-
-    /// A connection of the server to itself, which has no heartbeat and is not counted. Its outlet is never full.
-    pub(crate) fn internal(outlet: Box<dyn Outlet>, now_ms: u64) -> Arc<Self> {
-        Connection::with(outlet, HeartbeatMode::default(), true, Arc::default(), now_ms)
-    }
-
-    fn with(
-        outlet: Box<dyn Outlet>,
-        mode: HeartbeatMode,
-        is_internal: bool,
-        counters: Arc<Counters>,
-        now_ms: u64,
-    ) -> Arc<Self> {
         Arc::new(Connection {
             id: Uuid::new_v4(),
             mode,
-            is_internal,
+            is_internal: false,
             counters,
             heard_ms: AtomicU64::new(now_ms),
             spoke_ms: AtomicU64::new(now_ms),
@@ -146,11 +132,6 @@ impl Connection {
     /// How its heartbeats are sent.
     pub fn heartbeat_mode(&self) -> HeartbeatMode {
         self.mode
-    }
-
-    /// Whether it is a connection of the server to itself.
-    pub(crate) fn is_internal(&self) -> bool {
-        self.is_internal
     }
 
     /// Who it is; `None` while it is anonymous.

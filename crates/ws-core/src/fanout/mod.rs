@@ -86,7 +86,7 @@ impl Fanout {
 
     /// Whether it is a connection of the server to itself.
     fn is_internal(&self, id: Id<Member>) -> bool {
-        self.all.members.get(id).is_some_and(|member| member.connection.is_internal())
+        self.all.members.get(id).is_some_and(|member| member.connection.is_internal)
     }
 
     fn count(&self, turn: &mut Turn) {

@@ -140,7 +140,7 @@ pub(super) struct Readers {
 
 impl Member {
     pub(super) fn new(connection: Arc<Connection>, now_ms: u64) -> Self {
-        let is_internal = connection.is_internal();
+        let is_internal = connection.is_internal;
         Member {
             connection,
             broadcasts: Id::NONE,

@@ -54,11 +54,17 @@ async fn the_table_of_metrics_is_right() {
     let server = Server::with(|config| {
         config.engine.r#type = EngineType::Sqlite;
         config.engine.sqlite.dir = directory("table");
+        config.canary.interval = Duration::from_secs(1);
         ws_tests::api::with_key(config);
     })
     .await;
     assert_eq!(http::get(server.addr(), "/api/v1/node").await.status, 401, "so that there is a series");
-    let (served, helped) = served(http::get(server.addr(), "/metrics").await.text());
+    let page = until("a canary", async || {
+        let page = http::get(server.addr(), "/metrics").await.text().to_owned();
+        page.contains("ws_canary_round_trip_seconds").then_some(page)
+    })
+    .await;
+    let (served, helped) = served(&page);
     assert!(served.len() > 60, "{served:?}");
     assert_eq!(served.keys().cloned().collect::<BTreeSet<_>>(), helped, "each has its help");
     let documented = documented();

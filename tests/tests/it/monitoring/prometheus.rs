@@ -58,7 +58,11 @@ impl Prometheus {
 
     /// `data` of an answer of its API.
     async fn get(&self, path: &str) -> Value {
-        let response = http::get(self.addr, path).await;
+        let mut raw = Raw::connect(self.addr).await;
+        let mut response = raw.ask("GET", path, &[("Connection", "close")]).await;
+        if response.header("transfer-encoding") == Some("chunked") {
+            response.body = unchunked(&raw.rest().await);
+        }
         assert_eq!(response.status, 200, "{path}: {}", response.text());
         response.json()["data"].take()
     }
@@ -69,6 +73,21 @@ impl Prometheus {
         let data = self.get(&format!("/api/v1/query?query={query}")).await;
         let series = data["result"].as_array().expect("series").iter();
         series.map(|one| one["value"][1].as_str().and_then(|text| text.parse().ok()).expect("a number")).collect()
+    }
+}
+
+/// A chunked body as a whole.
+fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let end = bytes.windows(2).position(|pair| pair == b"\r\n").expect("the length of a chunk");
+        let digits = std::str::from_utf8(&bytes[..end]).expect("a number");
+        let len = usize::from_str_radix(digits, 16).expect("a number");
+        if len == 0 {
+            return body;
+        }
+        body.extend_from_slice(&bytes[end + 2..][..len]);
+        bytes = &bytes[end + 2 + len + 2..];
     }
 }
 
