@@ -27,6 +27,7 @@ mod metrics;
 mod package;
 mod proxies;
 mod recovery;
+mod schemas;
 mod seed;
 mod shares;
 mod slow;
