@@ -67,7 +67,7 @@ mod tests {
         use crate::api::Batch;
         for (requests, found) in [("{}", "an object"), ("null", "null"), ("1", "a number"), ("\"[]\"", "a string")] {
             let text = format!(r#"{{"requests":{requests}}}"#);
-            let reason = raw::object::<Batch<'_, ()>>(&text).err().expect("it does not decode");
+            let reason = raw::object::<Batch<'_, ()>>(&text).expect_err("it does not decode");
             assert_eq!(payload_reason(reason), format!("must be a list, not {found}"));
         }
     }
