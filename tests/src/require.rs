@@ -11,19 +11,23 @@ use std::process::Command;
 pub type Find = fn() -> Option<PathBuf>;
 
 /// All programs: the name in `cfg(found = "…")`, and the function that finds it.
-pub const PROGRAMS: [(&str, Find); 13] = [
+pub const PROGRAMS: [(&str, Find); 17] = [
+    ("asyncapi", || node_with("@asyncapi/parser")),
     ("caddy", || program(&["caddy"], &["version"])),
     ("chromium", chromium),
     ("chroot", chroot),
     ("curl", || program(&["curl"], &["--version"])),
     ("debootstrap", || program(&["debootstrap"], &["--version"]).filter(|_| chroot().is_some())),
+    ("go", || program(&["go"], &["version"])),
     ("haproxy", || program(&["haproxy"], &["-v"])),
     ("nginx", || program(&["nginx"], &["-v"])),
     ("node", node),
+    ("openssl", || program(&["openssl"], &["version"])),
     ("prlimit", || program(&["prlimit"], &["--version"])),
     ("prometheus", || program(&["prometheus"], &["--version"])),
     ("promtool", || program(&["promtool"], &["--version"])),
     ("python", python),
+    ("schemathesis", || python_with("import jsonschema, jwt, openapi_spec_validator, schemathesis, websockets")),
     ("sqlite3", || program(&["python3"], &["-c", "import sqlite3"])),
 ];
 
@@ -56,16 +60,26 @@ fn chroot() -> Option<PathBuf> {
     program(&["chroot"], &["/", "true"])
 }
 
-/// Node.js, with the packages that `npm ci` installs.
+/// Node.js, with npm's `ws`.
 fn node() -> Option<PathBuf> {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("js/node_modules/ws");
+    node_with("ws")
+}
+
+/// Node.js, with one of the packages that `npm ci` installs.
+fn node_with(package: &str) -> Option<PathBuf> {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("js/node_modules").join(package);
     program(&["node"], &["--version"]).filter(|_| package.is_dir())
 }
 
 /// Python (`WS_TEST_PYTHON`, python3, python) with the packages of `tests/py/requirements.txt`.
 fn python() -> Option<PathBuf> {
+    python_with("import jwt, websockets.sync.client")
+}
+
+/// Python where these imports succeed.
+fn python_with(imports: &str) -> Option<PathBuf> {
     let chosen = std::env::var("WS_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    program(&[&chosen, "python"], &["-c", "import jwt, websockets.sync.client"])
+    program(&[&chosen, "python"], &["-c", imports])
 }
 
 /// The first of these programs that exits successfully with `args`.

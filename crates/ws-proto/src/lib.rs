@@ -76,6 +76,7 @@ mod raw;
 pub mod schema;
 mod sender;
 mod server;
+mod whole;
 
 pub use action::Action;
 pub use channel::ChannelName;

@@ -17,6 +17,7 @@ fn plain(serde: &str) -> Option<String> {
         "a boolean" => "true or false",
         "a string" | "a borrowed string" => "a string",
         "an object" | "a map" => "an object",
+        "a sequence" => "a list",
         _ if expected.starts_with("struct ") => "an object",
         _ => return None,
     };
@@ -44,7 +45,7 @@ fn kind(found: &str) -> Option<&'static str> {
     Some(match found.split([' ', '`']).next()? {
         "string" => "a string",
         "integer" => "a number",
-        "floating" => "a number with a fraction or an exponent",
+        "floating" => "a number with a fraction",
         "boolean" => "true or false",
         "null" => "null",
         "map" => "an object",
@@ -62,6 +63,16 @@ mod tests {
     use crate::raw;
 
     #[test]
+    fn a_list_is_a_list() {
+        use crate::api::Batch;
+        for (requests, found) in [("{}", "an object"), ("null", "null"), ("1", "a number"), ("\"[]\"", "a string")] {
+            let text = format!(r#"{{"requests":{requests}}}"#);
+            let reason = raw::object::<Batch<'_, ()>>(&text).expect_err("it does not decode");
+            assert_eq!(payload_reason(reason), format!("must be a list, not {found}"));
+        }
+    }
+
+    #[test]
     fn reasons_are_about_json() {
         fn check<'a, T: Deserialize<'a>>(text: &'a str, expect: &str) {
             let reason = raw::object::<T>(text).err().expect("it does not decode");
@@ -72,7 +83,8 @@ mod tests {
         check_history(r#""limit":"10""#, "must be a whole number, without quotes");
         check_history(r#""limit":"ten""#, "must be a whole number, not a string");
         check_history(r#""limit":"""#, "must be a whole number, not a string");
-        check_history(r#""limit":1.5"#, "must be a whole number, not a number with a fraction or an exponent");
+        check_history(r#""limit":1.5"#, "must be a whole number, not a number with a fraction");
+        check_history(r#""limit":1e300"#, "must be a whole number from 0 to 4294967295");
         check_history(r#""limit":-1"#, "must be a whole number from 0 to 4294967295");
         check_history(r#""limit":5000000000"#, "must be a whole number from 0 to 4294967295");
         check_history(r#""limit":[1]"#, "must be a whole number, not a list");

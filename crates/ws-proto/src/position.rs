@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::whole;
+
 /// Just after the publication with this offset, in the stream of this epoch. Offset 0 is the beginning.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -13,6 +15,7 @@ pub struct Position<'a> {
     #[serde(borrow)]
     pub epoch: Cow<'a, str>,
     /// Offset of a publication, or 0.
+    #[serde(deserialize_with = "whole::number")]
     pub offset: u64,
 }
 

@@ -12,6 +12,8 @@ mod catalogue;
 mod close_codes;
 mod info;
 mod openapi;
+mod parameters;
+mod responses;
 mod server_api;
 mod tidy;
 

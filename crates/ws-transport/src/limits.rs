@@ -98,7 +98,7 @@ pub(crate) const LOGGED_FAILURES_PER_SECOND: u32 = 20;
 /// Log lines about failed accepts.
 pub(crate) const LOGGED_ACCEPT_ERRORS_PER_SECOND: u32 = 1;
 
-/// `Retry-After` of a 503, in seconds.
+/// `Retry-After` of what may be retried, in seconds, where nothing better is known.
 pub(crate) const RETRY_AFTER_S: u64 = 5;
 
 /// How many times larger the body of a batch may be than that of another request.

@@ -29,6 +29,7 @@ mod monitoring;
 mod package;
 mod proxies;
 mod recovery;
+mod schemas;
 mod seed;
 mod shares;
 mod slow;

@@ -265,6 +265,13 @@ fn openapi_lists_every_route() {
     let (listed, routes) = (openapi_paths(), routes.map(str::to_owned).collect::<Vec<_>>());
     assert!(routes.len() >= 4, "the routes are found: {routes:?}");
     none("routes that are not in OpenAPI", routes.into_iter().filter(|route| !listed.contains(route)).collect());
+    let text = read(&folder.join("api/resource.rs"));
+    let (_, after) = text.split_once("ROUTES: [").expect("the routes of the HTTP API");
+    let (of_api, _) = after.split_once("];").expect("their end");
+    let mut of_api: Vec<_> = of_api.split('"').skip(1).step_by(2).map(|route| format!("/api/v1{route}")).collect();
+    of_api.sort();
+    let listed: Vec<_> = listed.into_iter().filter(|path| path.starts_with("/api/")).collect();
+    assert_eq!(listed, of_api, "the HTTP API in OpenAPI, and as it is");
 }
 
 #[test]

@@ -54,13 +54,13 @@ impl Hub {
     }
 
     /// Asks a connection to close, with this code (4000 to 4999; 4503 if there is none) and reason (at most 123 bytes).
-    /// The first one who asks decides.
+    /// To callers it is gone at once, although its socket may take until the end of its close handshake.
     ///
     /// # Errors
     /// `not_found`, `invalid_payload`.
     pub fn close_connection(&self, id: Uuid, code: Option<u16>, reason: Option<&str>) -> Result<(), ErrorBody> {
         let (code, reason) = close_frame(code, reason)?;
-        self.entry(id)?.connection.close_with(code, reason);
+        self.entry(id)?.close_with(code, reason);
         Ok(())
     }
 
@@ -73,7 +73,7 @@ impl Hub {
         let (code, reason) = close_frame(code, reason)?;
         self.shared.logins.record(user, Operation::Close(code, reason.into()))?;
         let entries = self.entries_of(user);
-        entries.iter().for_each(|entry| entry.connection.close_with(code, reason));
+        entries.iter().for_each(|entry| entry.close_with(code, reason));
         Ok(entries.len())
     }
 

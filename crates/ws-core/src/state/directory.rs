@@ -10,6 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -31,6 +32,8 @@ pub(crate) struct Entry {
     /// Changed by the connection's task alone. Locked before channels. `None` while there are no subscriptions.
     pub(crate) subscriptions: Mutex<Option<Box<Subscriptions>>>,
     pub(crate) calls: Calls,
+    /// Whether a caller has closed it. It is here until its task has ended, but nobody finds it any more.
+    is_closed: AtomicBool,
 }
 
 /// A part of the directory with a lock of its own.
@@ -50,7 +53,18 @@ pub(crate) struct Directory {
 impl Entry {
     pub(super) fn new(connection: Arc<Connection>, peer: IpAddr, connected_at_ms: u64, shard: usize) -> Arc<Self> {
         let (subscriptions, calls) = (Mutex::default(), Calls::default());
-        Arc::new(Entry { connection, peer, connected_at_ms, shard, subscriptions, calls })
+        let is_closed = AtomicBool::new(false);
+        Arc::new(Entry { connection, peer, connected_at_ms, shard, subscriptions, calls, is_closed })
+    }
+
+    /// Closes the connection with this code and reason. To callers it is gone from here on.
+    pub(crate) fn close_with(&self, code: u16, reason: &str) {
+        self.connection.close_with(code, reason);
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    fn is_there(&self) -> bool {
+        !self.is_closed.load(Ordering::Acquire)
     }
 
     /// Has the connection's task do something. The answer is an error of the receiver if the connection ends first.
@@ -95,7 +109,7 @@ impl Directory {
 
     /// The connection with this id.
     pub(crate) fn get(&self, id: Uuid) -> Option<Arc<Entry>> {
-        self.by_id[part_of(id)].lock().get(&id).cloned()
+        self.by_id[part_of(id)].lock().get(&id).filter(|entry| entry.is_there()).cloned()
     }
 
     /// The next connections after this id, at most `max`.
@@ -103,7 +117,9 @@ impl Directory {
         let mut page = Vec::new();
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         for part in &self.by_id[after.map_or(0, part_of)..] {
-            page.extend(part.lock().range((from, Bound::Unbounded)).take(max - page.len()).map(|(_, at)| at.clone()));
+            let part = part.lock();
+            let there = part.range((from, Bound::Unbounded)).map(|(_, entry)| entry).filter(|entry| entry.is_there());
+            page.extend(there.take(max - page.len()).cloned());
             if page.len() == max {
                 break;
             }
@@ -120,7 +136,7 @@ impl Directory {
         };
         let part = self.users_like(&user).lock();
         let own = part.range((from, Bound::Unbounded)).take_while(|((other, _), _)| *other == user);
-        own.take(max).map(|(_, entry)| entry.clone()).collect()
+        own.map(|(_, entry)| entry).filter(|entry| entry.is_there()).take(max).cloned().collect()
     }
 
     fn users_like(&self, user: &str) -> &Part<(Arc<str>, Uuid)> {

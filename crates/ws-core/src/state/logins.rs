@@ -133,7 +133,7 @@ impl UnderWay {
         if is_called {
             entry.connection.call();
         }
-        closes.iter().for_each(|(code, reason)| entry.connection.close_with(*code, reason));
+        closes.iter().for_each(|(code, reason)| entry.close_with(*code, reason));
     }
 }
 

@@ -92,7 +92,9 @@ async fn closing_with_a_code_and_a_reason() {
     }
     assert_eq!(client.attention().close, None);
     hub.close_connection(id, Some(4321), Some("bye")).expect("there");
-    hub.close_connection(id, Some(4000), Some("too late")).expect("there still");
+    let again = hub.close_connection(id, Some(4000), Some("too late"));
+    assert_eq!(again.map_err(|error| error.code), Err(ErrorCode::NotFound), "to callers it is gone");
+    assert!(hub.list_connections(None, None, None).expect("a page").connections.is_empty());
     assert_eq!(client.attention().close, Some(CloseCode::Disconnected));
     assert_eq!(client.connection.close_frame(), Some((4321, "bye".into())));
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::borrowed;
 use crate::position::Position;
+use crate::whole;
 
 /// `get_history`: stored publications of a channel between two exclusive bounds, ascending from the lower one or
 /// descending from the upper one.
@@ -20,14 +21,14 @@ pub struct GetHistory<'a> {
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::CHANNEL_BYTES_MAX)))]
     pub channel: Cow<'a, str>,
     /// Maximum number of publications in the response, 1 to 1000; 100 by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::limits::HISTORY_LIMIT_MAX)))]
     pub limit: Option<u32>,
     /// Only publications after this position; from the oldest by default.
     #[serde(borrow, default, deserialize_with = "borrowed::object", skip_serializing_if = "Option::is_none")]
     pub since: Option<Position<'a>>,
     /// Only publications before this offset; to the newest by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
     pub before: Option<u64>,
     /// Newest first.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::borrowed;
+use crate::{borrowed, whole};
 
 /// `get_presence`: the connections that are subscribed to a channel.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct GetPresence<'a> {
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::CHANNEL_BYTES_MAX)))]
     pub channel: Cow<'a, str>,
     /// Maximum number of clients in the response, 1 to 1000; 100 by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::limits::HISTORY_LIMIT_MAX)))]
     pub limit: Option<u32>,
     /// Where to go on: the `next` of the previous page.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::borrowed;
 use crate::publication::Tags;
+use crate::whole;
 
 /// `publish`: every subscriber of a channel, including the sender if it is one, gets the value in a
 /// `publication` event.
@@ -24,7 +25,7 @@ pub struct Publish<'a, M> {
     pub msg_id: Option<Cow<'a, str>>,
     /// For a repeat, with `msg_id` only: how long ago this id was first sent without getting an answer, in
     /// milliseconds. 0 is as if left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
     pub age_ms: Option<u64>,
     /// Passed on with the publication.
     #[serde(borrow, default, deserialize_with = "borrowed::strings", skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::borrowed;
 use crate::position::Position;
+use crate::whole;
 
 /// `subscribe`: from now on the connection gets what is published in a channel; with `since` or `rewind` also what
 /// was published before. Both together are `invalid_payload`.
@@ -20,7 +21,7 @@ pub struct Subscribe<'a> {
     #[serde(borrow, default, deserialize_with = "borrowed::object", skip_serializing_if = "Option::is_none")]
     pub since: Option<Position<'a>>,
     /// First this many of the last publications, then live; 0 is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
     pub rewind: Option<u32>,
     /// A subscription token for this channel.
     #[serde(borrow, default, deserialize_with = "borrowed::string", skip_serializing_if = "Option::is_none")]

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::borrowed;
+use crate::{borrowed, whole};
 
 /// Answer to `GET /connections`: a page of the connections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +72,7 @@ pub struct SubscriptionInfo {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Disconnect<'a> {
     /// The close code, 4000–4999; 4503 if it is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 4000, max = 4999)))]
     pub code: Option<u16>,
     /// The reason in the close frame, at most 123 bytes.

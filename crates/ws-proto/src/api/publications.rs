@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::borrowed;
 use crate::publication::Tags;
+use crate::whole;
 
 /// Body of `POST /channels/{channel}/publications`; the answer is [`PublishData`](crate::action::PublishData).
+// Not `Publish` flattened: raw JSON does not survive that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PublicationBody"))]
 pub struct Publication<'a, M> {
@@ -20,7 +22,7 @@ pub struct Publication<'a, M> {
     pub msg_id: Option<Cow<'a, str>>,
     /// For a repeat, with `msg_id` only: how long ago this id was first sent without getting an answer, in
     /// milliseconds. 0 is as if left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::optional", skip_serializing_if = "Option::is_none")]
     pub age_ms: Option<u64>,
     /// Passed on with the publication.
     #[serde(borrow, default, deserialize_with = "borrowed::strings", skip_serializing_if = "Option::is_none")]

@@ -21,11 +21,27 @@ pub fn asyncapi() -> Value {
         "info": info("ws-server", description),
         "defaultContentType": "application/json",
         "servers": {
-            "local": { "host": "localhost:3000", "protocol": "ws", "description": "The default address." },
+            "local": {
+                "host": "localhost:3000",
+                "protocol": "ws",
+                "description": "The default address. Where anonymous connections are allowed, a token may be left out.",
+                "security": [
+                    { "$ref": "#/components/securitySchemes/bearer" },
+                    { "$ref": "#/components/securitySchemes/query" },
+                ],
+            },
         },
         "channels": { "ws": channel(of_channel) },
         "operations": operations(&catalogue),
-        "components": { "messages": messages, "schemas": catalogue.schemas },
+        "components": { "messages": messages, "schemas": catalogue.schemas, "securitySchemes": security() },
+    })
+}
+
+/// The user's token, in either place of a handshake.
+fn security() -> Value {
+    json!({
+        "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+        "query": { "type": "httpApiKey", "in": "query", "name": "token" },
     })
 }
 
@@ -38,6 +54,11 @@ fn channel(messages: Map<String, Value>) -> Value {
                                 clients that cannot see those; answer with `pong`.",
                 "type": "string", "enum": ["app"],
             },
+            "token": {
+                "description": "The user's token, a JSON Web Token, for clients that cannot send `Authorization: \
+                                Bearer`, which wins over it. The action `authenticate` is another way.",
+                "type": "string",
+            },
         },
     });
     let headers = json!({
@@ -47,6 +68,7 @@ fn channel(messages: Map<String, Value>) -> Value {
                 "description": "May be left out; the server selects it when it is offered.",
                 "type": "string", "const": crate::SUBPROTOCOL,
             },
+            "Authorization": { "description": "`Bearer` and the user's token.", "type": "string" },
         },
     });
     let binding = json!({ "method": "GET", "query": query, "headers": headers, "bindingVersion": "0.1.0" });

@@ -4,13 +4,14 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::parameters::parameter;
+use super::responses::{ANY, refusal};
 use super::tidy::{absent_not_null, without_links};
 use crate::action::{Broadcast, BroadcastData, HistoryData, PresenceData, PublishData};
 use crate::api::{
     Batch, BatchData, ChannelDetails, ChannelPage, ConnectionDetails, ConnectionPage, Disconnect, NodeData,
     Publication, Removed, UserConnections,
 };
-use crate::limits::{HISTORY_LIMIT_DEFAULT, HISTORY_LIMIT_MAX};
 use crate::publication::HistoryEntry;
 
 /// The paths of the API, and the schemas that they refer to.
@@ -21,14 +22,25 @@ pub(super) struct ServerApi {
     answers: SchemaGenerator,
 }
 
-/// An operation: its name, what it does, its query, its body if it has one, its answer.
+/// An operation.
 struct Operation {
     id: &'static str,
     summary: &'static str,
-    query: Vec<Value>,
+    /// Names of its parameters but for those in the path.
+    parameters: &'static [&'static str],
+    /// Its body, and whether that is required.
     body: Option<(Value, bool)>,
     answer: Value,
+    /// Statuses besides those that every operation can have.
+    refusals: &'static [u16],
+    /// What can be done with the answer.
+    links: Value,
 }
+
+/// Statuses of every operation of the API, besides [`ANY`].
+const OF_API: [u16; 3] = [401, 403, 500];
+
+const PUBLICATIONS: &str = "/channels/{channel}/publications";
 
 impl ServerApi {
     pub(super) fn new() -> Self {
@@ -40,73 +52,131 @@ impl ServerApi {
             bodies: settings.clone().for_deserialize().into_generator(),
             answers: settings.for_serialize().into_generator(),
         };
+        api.of_publications();
         api.of_channels();
         api.of_connections();
+        api.of_subscriptions();
         api.of_the_server();
         api.finish();
         api
     }
 
-    fn of_channels(&mut self) {
-        let publish = self.body::<Publication<'static, Value>>();
-        let published = self.answer::<PublishData<'static>>();
+    fn of_publications(&mut self) {
+        let (publish, published) = (self.body::<Publication<'static, Value>>(), self.answer::<PublishData<'static>>());
         let history = self.answer::<HistoryData<'static, HistoryEntry<'static, Value>>>();
         let removed = self.answer::<Removed<'static>>();
-        let path = "/channels/{channel}/publications";
-        let query = vec![
-            limit(),
-            text("since_epoch", "Only publications after this position, with `since_offset`."),
-            whole("since_offset", "See `since_epoch`."),
-            whole("before", "Only publications with a smaller offset."),
-            switch("reverse", "The newest first."),
-        ];
-        self.get(path, "history", "A page of a channel's history.", query, history);
-        let mut publish = operation("publish", "Publishes in a channel.", Some((publish, true)), published);
-        publish.query.push(idempotency_key());
-        self.add(path, "post", publish);
-        self.add(
-            path,
-            "delete",
-            operation("remove_history", "Removes the history. A new epoch begins.", None, removed),
-        );
+        let get = Operation {
+            parameters: &["limit", "since_epoch", "since_offset", "before", "reverse"],
+            refusals: &[404, 409, 503],
+            ..operation("history", "A page of a channel's history.", history)
+        };
+        let post = Operation {
+            parameters: &["idempotency_key"],
+            body: Some((publish, true)),
+            refusals: &[404, 409, 415, 429, 503],
+            links: json!({ "history": link("history", "channel", "$request.path.channel") }),
+            ..operation("publish", "Publishes in a channel.", published)
+        };
+        let delete = Operation {
+            refusals: &[404, 415, 503],
+            ..operation("remove_history", "Removes the history. A new epoch begins.", removed)
+        };
+        self.add(PUBLICATIONS, "get", get);
+        self.add(PUBLICATIONS, "post", post);
+        self.add(PUBLICATIONS, "delete", delete);
+    }
+
+    fn of_channels(&mut self) {
         let (page, details) = (self.answer::<ChannelPage>(), self.answer::<ChannelDetails>());
-        let query = vec![text("prefix", "Only names that begin with this."), limit(), after()];
-        self.get("/channels", "list_channels", "A page of the channels with subscribers.", query, page);
-        self.get("/channels/{channel}", "channel", "One channel.", Vec::new(), details);
         let presence = self.answer::<PresenceData<'static, Value>>();
-        let query = vec![limit(), after()];
-        self.get("/channels/{channel}/presence", "presence", "A page of who is there.", query, presence);
+        let list = Operation {
+            parameters: &["prefix", "limit", "after"],
+            links: json!({
+                "next": link("list_channels", "after", NEXT),
+                "channel": link("channel", "channel", "$response.body#/channels/0/channel"),
+                "presence": link("presence", "channel", "$response.body#/channels/0/channel"),
+            }),
+            ..operation("list_channels", "A page of the channels with subscribers.", page)
+        };
+        let one = Operation { refusals: &[404, 503], ..operation("channel", "One channel.", details) };
+        let mut next = link("presence", "after", NEXT);
+        next["parameters"]["channel"] = "$request.path.channel".into();
+        let who = Operation {
+            parameters: &["limit", "after"],
+            refusals: &[404],
+            links: json!({ "next": next }),
+            ..operation("presence", "A page of who is there.", presence)
+        };
+        self.add("/channels", "get", list);
+        self.add("/channels/{channel}", "get", one);
+        self.add("/channels/{channel}/presence", "get", who);
     }
 
     fn of_connections(&mut self) {
         let (page, details) = (self.answer::<ConnectionPage>(), self.answer::<ConnectionDetails>());
         let (close, users) = (self.body::<Disconnect<'static>>(), self.answer::<UserConnections>());
-        let query = vec![text("user", "Only connections of this user."), limit(), after()];
-        self.get("/connections", "list_connections", "A page of the connections.", query, page);
-        self.get("/connections/{id}", "connection", "One connection.", Vec::new(), details);
-        let closed = operation("close_connection", "Closes a connection.", Some((close.clone(), false)), nothing());
-        self.add("/connections/{id}", "delete", closed);
-        let path = "/connections/{id}/subscriptions/{channel}";
-        self.add(path, "put", operation("subscribe_connection", "Subscribes a connection.", None, nothing()));
-        self.add(path, "delete", operation("unsubscribe_connection", "Unsubscribes a connection.", None, nothing()));
-        let path = "/users/{user}/subscriptions/{channel}";
-        let all = "Subscribes all connections of a user.";
-        self.add(path, "put", operation("subscribe_user", all, None, users.clone()));
-        let all = "Unsubscribes all connections of a user.";
-        self.add(path, "delete", operation("unsubscribe_user", all, None, users.clone()));
-        let all = "Closes all connections of a user.";
-        self.add("/users/{user}/connections", "delete", operation("close_user", all, Some((close, false)), users));
+        let of_first = |operation| link(operation, "id", "$response.body#/connections/0/connection_id");
+        let list = Operation {
+            parameters: &["of_user", "limit", "after"],
+            links: json!({
+                "next": link("list_connections", "after", NEXT),
+                "connection": of_first("connection"),
+                "close": of_first("close_connection"),
+                "subscribe": of_first("subscribe_connection"),
+                "unsubscribe": of_first("unsubscribe_connection"),
+            }),
+            ..operation("list_connections", "A page of the connections.", page)
+        };
+        let one = Operation { refusals: &[404], ..operation("connection", "One connection.", details) };
+        let close_one = Operation {
+            body: Some((close.clone(), false)),
+            refusals: &[404, 415],
+            ..operation("close_connection", "Closes a connection.", nothing())
+        };
+        let close_all = Operation {
+            body: Some((close, false)),
+            refusals: &[415, 503],
+            ..operation("close_user", "Closes all connections of a user.", users)
+        };
+        self.add("/connections", "get", list);
+        self.add("/connections/{id}", "get", one);
+        self.add("/connections/{id}", "delete", close_one);
+        self.add("/users/{user}/connections", "delete", close_all);
+    }
+
+    fn of_subscriptions(&mut self) {
+        let users = self.answer::<UserConnections>();
+        let of_one = "/connections/{id}/subscriptions/{channel}";
+        let of_user = "/users/{user}/subscriptions/{channel}";
+        let refusals = &[404, 409, 415, 429, 503];
+        let several = &[404, 415, 429, 503];
+        let start = operation("subscribe_connection", "Subscribes a connection.", nothing());
+        self.add(of_one, "put", Operation { refusals, ..start });
+        let end = operation("unsubscribe_connection", "Unsubscribes a connection.", nothing());
+        self.add(of_one, "delete", Operation { refusals, ..end });
+        let start = operation("subscribe_user", "Subscribes all connections of a user.", users.clone());
+        self.add(of_user, "put", Operation { refusals: several, ..start });
+        let end = operation("unsubscribe_user", "Unsubscribes all connections of a user.", users);
+        self.add(of_user, "delete", Operation { refusals: several, ..end });
     }
 
     fn of_the_server(&mut self) {
         let (broadcast, sent) = (self.body::<Broadcast<Value>>(), self.answer::<BroadcastData>());
         let (batch, responses) = (self.body::<Batch<'static, Value>>(), self.answer::<BatchData<Value>>());
         let node = self.answer::<NodeData<'static>>();
-        let all = "Sends a value to all connections.";
-        self.add("/broadcast", "post", operation("broadcast", all, Some((broadcast, true)), sent));
-        let several = "Several requests in one. No transaction.";
-        self.add("/batch", "post", operation("batch", several, Some((batch, true)), responses));
-        self.get("/node", "node", "This server.", Vec::new(), node);
+        let to_all = Operation {
+            body: Some((broadcast, true)),
+            refusals: &[415],
+            ..operation("broadcast", "Sends a value to all connections.", sent)
+        };
+        let several = Operation {
+            body: Some((batch, true)),
+            refusals: &[415, 503],
+            ..operation("batch", "Several requests in one. No transaction.", responses)
+        };
+        self.add("/broadcast", "post", to_all);
+        self.add("/batch", "post", several);
+        self.add("/node", "get", operation("node", "This server.", node));
     }
 
     fn body<T: JsonSchema>(&mut self) -> Value {
@@ -117,37 +187,11 @@ impl ServerApi {
         self.answers.subschema_for::<T>().to_value()
     }
 
-    fn get(&mut self, path: &str, id: &'static str, summary: &'static str, query: Vec<Value>, answer: Value) {
-        self.add(path, "get", Operation { id, summary, query, body: None, answer });
-    }
-
     fn add(&mut self, path: &str, method: &str, operation: Operation) {
-        let Operation { id, summary, query, body, answer } = operation;
         let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-        let of_path =
-            names.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
-        let parameters: Vec<_> = of_path.chain(query).collect();
-        let mut described = json!({
-            "operationId": id,
-            "summary": summary,
-            "security": [{ "key": [] }, { "header": [] }],
-            "responses": {
-                "200": { "description": "Done.", "content": { "application/json": { "schema": answer } } },
-                "default": {
-                    "description": "Refused.",
-                    "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } },
-                },
-            },
-        });
-        if !parameters.is_empty() {
-            described["parameters"] = parameters.into();
-        }
-        if let Some((schema, required)) = body {
-            described["requestBody"] =
-                json!({ "required": required, "content": { "application/json": { "schema": schema } } });
-        }
+        let parameters: Vec<_> = names.chain(operation.parameters.iter().copied()).map(parameter).collect();
         let path = self.paths.entry(format!("/api/v1{path}")).or_insert_with(|| json!({}));
-        path[method] = described;
+        path[method] = operation.describe(parameters);
     }
 
     fn finish(&mut self) {
@@ -162,8 +206,43 @@ impl ServerApi {
     }
 }
 
-fn operation(id: &'static str, summary: &'static str, body: Option<(Value, bool)>, answer: Value) -> Operation {
-    Operation { id, summary, query: Vec::new(), body, answer }
+impl Operation {
+    fn describe(self, parameters: Vec<Value>) -> Value {
+        let mut done = json!({ "description": "Done.", "content": { "application/json": { "schema": self.answer } } });
+        if !self.links.is_null() {
+            done["links"] = self.links;
+        }
+        let mut responses = json!({ "200": done });
+        for status in ANY.iter().chain(&OF_API).chain(self.refusals) {
+            responses[status.to_string()] = refusal(*status);
+        }
+        let mut described = json!({
+            "operationId": self.id,
+            "summary": self.summary,
+            "security": [{ "bearer": [] }, { "header": [] }],
+            "responses": responses,
+        });
+        if !parameters.is_empty() {
+            described["parameters"] = parameters.into();
+        }
+        if let Some((schema, required)) = self.body {
+            described["requestBody"] =
+                json!({ "required": required, "content": { "application/json": { "schema": schema } } });
+        }
+        described
+    }
+}
+
+fn operation(id: &'static str, summary: &'static str, answer: Value) -> Operation {
+    Operation { id, summary, parameters: &[], body: None, answer, refusals: &[], links: Value::Null }
+}
+
+/// Where the next page begins.
+const NEXT: &str = "$response.body#/next";
+
+/// What follows from an answer: another operation, with a parameter from what was sent or answered.
+fn link(operation: &str, parameter: &str, from: &str) -> Value {
+    json!({ "operationId": operation, "parameters": { parameter: from } })
 }
 
 /// The answer `{}`.
@@ -171,43 +250,14 @@ fn nothing() -> Value {
     json!({ "type": "object" })
 }
 
-fn parameter(name: &str, description: &str, schema: Value) -> Value {
-    json!({ "name": name, "in": "query", "description": description, "schema": schema })
-}
-
-fn text(name: &str, description: &str) -> Value {
-    parameter(name, description, json!({ "type": "string" }))
-}
-
-fn whole(name: &str, description: &str) -> Value {
-    parameter(name, description, json!({ "type": "integer", "minimum": 0 }))
-}
-
-fn switch(name: &str, description: &str) -> Value {
-    parameter(name, description, json!({ "type": "boolean" }))
-}
-
-fn limit() -> Value {
-    let range =
-        json!({ "type": "integer", "minimum": 1, "maximum": HISTORY_LIMIT_MAX, "default": HISTORY_LIMIT_DEFAULT });
-    parameter("limit", "Entries of the page.", range)
-}
-
-fn after() -> Value {
-    text("after", "`next` of the page before.")
-}
-
-fn idempotency_key() -> Value {
-    json!({
-        "name": "Idempotency-Key", "in": "header", "schema": { "type": "string" },
-        "description": "Another spelling of `msg_id`, with or without quotes.",
-    })
-}
-
-/// How a request presents its key.
+/// How a request presents its key, and a handshake its token.
 pub(super) fn security() -> Value {
     json!({
-        "key": { "type": "http", "scheme": "bearer", "description": "A key of the HTTP API." },
-        "header": { "type": "apiKey", "in": "header", "name": "X-API-Key" },
+        "bearer": { "type": "http", "scheme": "bearer", "description": "A key of the HTTP API." },
+        "token": {
+            "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+            "description": "A user's token, for the WebSocket alone.",
+        },
+        "header": { "type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same." },
     })
 }

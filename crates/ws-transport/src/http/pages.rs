@@ -1,5 +1,5 @@
-//! The test page, the schemas, and the documents that the page links to, compiled into the binary: the files of
-//! `static/`, and two of `docs/`.
+//! The test page, the schemas, and the documents, compiled into the binary: the files of `static/` and `docs/`, and
+//! what the documents link to, so that no link of a served document leads nowhere.
 
 use super::reply::Reply;
 
@@ -77,8 +77,25 @@ files! {
     "/page/tabs.js" => SCRIPT "page/tabs.js",
     "/page/text.js" => SCRIPT "page/text.js",
     "/page/words.js" => SCRIPT "page/words.js",
+    "/docs/API.md" => TEXT "../docs/API.md",
+    "/docs/ARCHITECTURE.md" => TEXT "../docs/ARCHITECTURE.md",
+    "/docs/BACKENDS.md" => TEXT "../docs/BACKENDS.md",
+    "/docs/BENCHMARKS.md" => TEXT "../docs/BENCHMARKS.md",
+    "/docs/CHANGELOG.md" => TEXT "../docs/CHANGELOG.md",
+    "/docs/CONTRIBUTING.md" => TEXT "../docs/CONTRIBUTING.md",
+    "/docs/DECISIONS.md" => TEXT "../docs/DECISIONS.md",
     "/docs/GUIDE.md" => TEXT "../docs/GUIDE.md",
+    "/docs/OPERATIONS.md" => TEXT "../docs/OPERATIONS.md",
     "/docs/PROTOCOL.md" => TEXT "../docs/PROTOCOL.md",
+    "/docs/README.zh-CN.md" => TEXT "../docs/README.zh-CN.md",
+    "/docs/RELEASING.md" => TEXT "../docs/RELEASING.md",
+    "/docs/SECURITY.md" => TEXT "../docs/SECURITY.md",
+    "/docs/TESTING.md" => TEXT "../docs/TESTING.md",
+    "/LICENSE" => TEXT "../LICENSE",
+    "/README.md" => TEXT "../README.md",
+    "/crates/ws-bench/README.md" => TEXT "../crates/ws-bench/README.md",
+    "/crates/ws-proto/README.md" => TEXT "../crates/ws-proto/README.md",
+    "/crates/ws-proto/examples/client.rs" => TEXT "../crates/ws-proto/examples/client.rs",
     "/favicon.svg" => SVG "favicon.svg",
     "/schema/protocol.json" => JSON "schema/protocol.json",
     "/schema/asyncapi.json" => JSON "schema/asyncapi.json",

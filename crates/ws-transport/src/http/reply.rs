@@ -162,6 +162,21 @@ impl Reply {
 fn retry_after_s(error: &ErrorBody) -> Option<u64> {
     match error.retry_after_ms {
         Some(ms) => Some(ms.div_ceil(1000).max(1)),
-        None => matches!(error.code.http_status(), 429 | 503).then_some(RETRY_AFTER_S).filter(|_| error.retryable),
+        None => error.retryable.then_some(RETRY_AFTER_S),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_retried_says_when() {
+        for code in ErrorCode::ALL {
+            let says = Reply::refusal(*code, "m").into_response().headers().contains_key(RETRY_AFTER);
+            assert_eq!(says, code.is_retryable(), "{code}");
+        }
+        let error = ErrorBody { retry_after_ms: Some(1_001), ..ErrorBody::new(ErrorCode::Overloaded, "m") };
+        assert_eq!(Reply::protocol_error(&error).into_response().headers()[RETRY_AFTER], "2");
     }
 }

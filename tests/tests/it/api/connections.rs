@@ -40,10 +40,14 @@ async fn a_connection_is_listed_and_described() {
     );
     let other = api.ok("GET", &format!("/connections/{}", anonymous.id()), Value::Null).await;
     assert_eq!((&other["user"], &other["subscriptions"]), (&Value::Null, &json!([])));
-    for unknown in ["/connections/x", "/connections/00000000-0000-4000-8000-000000000000"] {
+    let id = ann.id();
+    let spellings =
+        [id.replace('-', ""), format!("urn:uuid:{id}"), format!("%7B{id}%7D")].map(|id| format!("/connections/{id}"));
+    let unknown = ["/connections/x", "/connections/00000000-0000-4000-8000-000000000000"];
+    for unknown in unknown.into_iter().chain(spellings.iter().map(String::as_str)) {
         assert_eq!(api.refusal("GET", unknown, Value::Null).await, (404, "not_found".to_owned()));
     }
-    for bad in ["?limit=0", "?limit=1001", "?after=x"] {
+    for bad in ["?limit=0", "?limit=1001", "?after=x", "?user=%ff", "?user=%"] {
         let refused = api.refusal("GET", &format!("/connections{bad}"), Value::Null).await;
         assert_eq!(refused, (400, "invalid_payload".to_owned()), "{bad}");
     }
@@ -121,9 +125,13 @@ async fn closing_one_connection() {
         assert_eq!(api.refusal("DELETE", &path, bad).await, (400, "invalid_payload".to_owned()));
     }
     assert_eq!(api.ok("DELETE", &path, Value::Null).await, json!({}));
+    // At once, although the client has not answered the close frame.
+    for method in ["GET", "DELETE"] {
+        assert_eq!(api.refusal(method, &path, Value::Null).await, (404, "not_found".to_owned()));
+    }
+    assert_eq!(api.ok("GET", "/connections", Value::Null).await, json!({"connections": []}));
     assert_eq!(client.closed().await.0, 4503);
     server.wait_for_metric("ws_connections", 0.0).await;
-    assert_eq!(api.refusal("DELETE", &path, Value::Null).await, (404, "not_found".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

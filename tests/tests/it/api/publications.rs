@@ -54,6 +54,8 @@ async fn pages_of_the_history() {
     let since = format!("{PUBLICATIONS}?since_epoch={epoch}&since_offset=3&before=5");
     let page = api.ok("GET", &since, Value::Null).await;
     assert_eq!((&page["publications"][0]["offset"], &page["more"]), (&json!(4), &json!(false)));
+    let old = json!({"data": 6, "msg_id": "m", "age_ms": 0.0});
+    assert_eq!(api.ok("POST", PUBLICATIONS, old).await["offset"], 6, "0.0 is a whole number");
     let stale = format!("{PUBLICATIONS}?since_epoch=x&since_offset=3");
     assert_eq!(api.refusal("GET", &stale, Value::Null).await, (409, "stale_position".to_owned()));
 }
@@ -98,6 +100,13 @@ async fn bodies_are_json_and_bounded() {
     let mut api = Api::connect(server.addr()).await;
     let charset = [("Content-Type", "application/json; charset=utf-8")];
     assert_eq!(api.ask_with("POST", PUBLICATIONS, json!({"data": 1}), &charset).await.status, 200);
+    for coding in ["gzip", "deflate, gzip", "br"] {
+        let coded = api.ask_with("POST", PUBLICATIONS, json!({"data": 1}), &[("Content-Encoding", coding)]).await;
+        assert_eq!((coded.status, coded.error_code().as_str()), (415, "unsupported_media_type"), "{coding}");
+        assert_eq!(coded.header("accept-encoding"), Some("identity"));
+    }
+    let plain = api.ask_with("POST", PUBLICATIONS, json!({"data": 1}), &[("Content-Encoding", "Identity")]).await;
+    assert_eq!(plain.status, 200);
     let large = api.ask("POST", PUBLICATIONS, json!({"data": "x".repeat(65_536)})).await;
     assert_eq!((large.status, large.error_code().as_str()), (413, "too_large"));
 }

@@ -1,10 +1,12 @@
 //! The documents keep their promises: examples do what they show, links lead somewhere, and translations are complete.
 
+mod backends;
 mod blocks;
 mod likeness;
 mod links;
 mod operations;
 mod reader;
+mod served;
 mod source_files;
 mod translation;
 

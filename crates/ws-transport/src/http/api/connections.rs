@@ -1,6 +1,7 @@
 //! `/connections`, `/connections/{id}`, `/users/{user}/connections`.
 
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 use ws_core::Hub;
 use ws_proto::api::{Disconnect, UserConnections};
 use ws_proto::{ErrorBody, ErrorCode, decode_body};
@@ -33,8 +34,12 @@ pub(super) fn close_user(hub: &Hub, user: &str, call: &Call<'_>) -> Outcome {
     answer(&UserConnections { connections })
 }
 
+/// Only the form with hyphens: a connection has one path.
+///
 /// # Errors
 /// `not_found`: no connection has such an id.
 pub(super) fn connection_id(id: &str) -> Result<Uuid, ErrorBody> {
-    Uuid::parse_str(id).map_err(|_| ErrorBody::new(ErrorCode::NotFound, "a connection's id is a UUID"))
+    let has_hyphens = id.len() == Hyphenated::LENGTH;
+    let id = Uuid::parse_str(id).ok().filter(|_| has_hyphens);
+    id.ok_or_else(|| ErrorBody::new(ErrorCode::NotFound, "a connection's id is a UUID with hyphens"))
 }

@@ -21,7 +21,7 @@ mod subscriptions;
 
 use std::sync::Arc;
 
-use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
 use tokio::sync::Semaphore;
@@ -111,7 +111,7 @@ impl Api {
             Err(refused) => return Err(body.unread(reply(Err(refused)))),
         };
         if verb != Verb::Get
-            && let Err(refused) = check_media_type(&head.headers)
+            && let Err(refused) = check_media_type(&head.headers).and_then(|()| check_encoding(&head.headers))
         {
             return Err(body.unread(refused));
         }
@@ -158,6 +158,20 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Reply> {
     if essence.eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
-    let message = "the body must be JSON: send it with `Content-Type: application/json`";
-    Err(Reply::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message))
+    Err(unsupported("the body must be JSON: send it with `Content-Type: application/json`"))
+}
+
+/// A body is not compressed (RFC 9110, section 15.5.16).
+fn check_encoding(headers: &HeaderMap) -> Result<(), Reply> {
+    let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        return Ok(());
+    }
+    let mut refused = unsupported("the body must not be compressed: send it without `Content-Encoding`");
+    refused.set(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    Err(refused)
+}
+
+fn unsupported(message: &str) -> Reply {
+    Reply::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
 }

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use ws_proto::{ErrorBody, ErrorCode};
 
+use super::resource::decoded;
+
 /// The options of a query. Unknown ones are ignored.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Query<'a>(&'a str);
@@ -15,11 +17,15 @@ impl<'a> Query<'a> {
     }
 
     /// # Errors
-    /// `invalid_payload`: it is given more than once.
+    /// `invalid_payload`: it is given more than once, or is not UTF-8.
     pub(super) fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, ErrorBody> {
-        let mut values = form_urlencoded::parse(self.0.as_bytes()).filter(|(known, _)| known == name);
+        let options = self.0.split('&').map(|option| option.split_once('=').unwrap_or((option, "")));
+        let mut values = options.filter(|(known, _)| form_decoded(known).is_some_and(|known| known == name));
         match (values.next(), values.next()) {
-            (value, None) => Ok(value.map(|(_, value)| value)),
+            (None, _) => Ok(None),
+            (Some((_, value)), None) => {
+                form_decoded(value).map(Some).ok_or_else(|| invalid(name, "is not UTF-8, percent-encoded"))
+            }
             _ => Err(invalid(name, "is given more than once")),
         }
     }
@@ -46,6 +52,15 @@ impl<'a> Query<'a> {
     }
 }
 
+/// As [`decoded`], with `+` for a space.
+fn form_decoded(part: &str) -> Option<Cow<'_, str>> {
+    if part.contains('+') {
+        decoded(&part.replace('+', " ")).map(|text| text.into_owned().into())
+    } else {
+        decoded(part)
+    }
+}
+
 pub(super) fn invalid(name: &str, why: &str) -> ErrorBody {
     ErrorBody::new(ErrorCode::InvalidPayload, format!("`{name}` {why}"))
 }
@@ -62,6 +77,7 @@ mod tests {
     fn options_are_read() {
         let query = Query::new(Some("limit=10&prefix=a%3Ab+c&reverse=true&x"));
         assert_eq!(query.number::<u32>("limit").ok(), Some(Some(10)));
+        assert_eq!(Query::new(Some("%70refix=+%2B+&p=")).text("prefix").ok().flatten().as_deref(), Some(" + "));
         assert_eq!(query.text("prefix").ok().flatten().as_deref(), Some("a:b c"));
         assert_eq!(query.switch("reverse").ok(), Some(Some(true)));
         assert_eq!(query.switch("missing").ok(), Some(None));
@@ -76,6 +92,9 @@ mod tests {
                 "`limit` must be a whole number",
                 "{bad}"
             );
+        }
+        for bad in ["a=%ff", "a=%", "a=%z1+"] {
+            assert_eq!(message(Query::new(Some(bad)).text("a")), "`a` is not UTF-8, percent-encoded", "{bad}");
         }
         assert_eq!(message(Query::new(Some("a=1&a=1")).text("a")), "`a` is given more than once");
         assert_eq!(message(Query::new(Some("a=yes")).switch("a")), "`a` must be true or false");

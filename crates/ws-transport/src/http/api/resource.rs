@@ -163,7 +163,7 @@ impl<'a> Resource<'a> {
 }
 
 /// `None`: it is not UTF-8, or a `%` is not followed by two digits.
-fn decoded(part: &str) -> Option<Cow<'_, str>> {
+pub(super) fn decoded(part: &str) -> Option<Cow<'_, str>> {
     let is_digit = |digit: Option<&u8>| digit.is_some_and(u8::is_ascii_hexdigit);
     let bytes = part.as_bytes();
     let mut percents = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%');
