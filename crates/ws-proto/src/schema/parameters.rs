@@ -20,7 +20,7 @@ pub(super) fn parameters() -> Map<String, Value> {
     let query = |name: &str, description: &str, schema: Value| {
         (name.to_owned(), json!({ "name": name, "in": "query", "description": description, "schema": schema }))
     };
-    let whole = || json!({ "type": "integer", "minimum": 0 });
+    let whole = || json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX });
     let limit = json!({
         "type": "integer", "minimum": 1, "maximum": HISTORY_LIMIT_MAX, "default": HISTORY_LIMIT_DEFAULT,
     });

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::parameters::parameter;
 use super::responses::{ANY, refusal};
-use super::tidy::{absent_not_null, without_links};
+use super::tidy::{absent_not_null, bounded, without_links};
 use crate::action::{Broadcast, BroadcastData, HistoryData, PresenceData, PublishData};
 use crate::api::{
     Batch, BatchData, ChannelDetails, ChannelPage, ConnectionDetails, ConnectionPage, Disconnect, NodeData,
@@ -195,7 +195,8 @@ impl ServerApi {
     }
 
     fn finish(&mut self) {
-        for (name, schema) in self.bodies.take_definitions(true) {
+        for (name, mut schema) in self.bodies.take_definitions(true) {
+            bounded(&mut schema);
             self.schemas.insert(name, schema);
         }
         for (name, mut schema) in self.answers.take_definitions(true) {

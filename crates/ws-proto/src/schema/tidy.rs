@@ -15,6 +15,26 @@ pub(super) fn absent_not_null(object: &mut Value) {
     }
 }
 
+/// Numbers that the server reads have the end of their type.
+pub(super) fn bounded(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            let end = match fields.get("format").and_then(Value::as_str) {
+                Some("uint16") => Some(u64::from(u16::MAX)),
+                Some("uint32") => Some(u64::from(u32::MAX)),
+                Some("uint64") => Some(u64::MAX),
+                _ => None,
+            };
+            if let Some(end) = end {
+                fields.entry("maximum").or_insert_with(|| end.into());
+            }
+            fields.values_mut().for_each(bounded);
+        }
+        Value::Array(items) => items.iter_mut().for_each(bounded),
+        _ => {}
+    }
+}
+
 /// Descriptions come from rustdoc, whose links do not work here.
 pub(super) fn without_links(schema: &mut Value) {
     match schema {
