@@ -150,7 +150,7 @@ mod tests {
         for line in [
             "# UNIT a_seconds seconds",
             "a_seconds_count 6",
-            "a_seconds_bucket{le=\"1e-6\"} 2",
+            "a_seconds_bucket{le=\"0.000001\"} 2",
             "a_seconds_bucket{le=\"0.000004\"} 4",
             "a_seconds_bucket{le=\"1.048576\"} 4",
             "a_seconds_bucket{le=\"67.108864\"} 5",
