@@ -12,6 +12,11 @@ pub enum Opcode {
     Ping = 0x9,
 }
 
+pub(crate) const TEXT: u8 = Opcode::Text as u8;
+pub(crate) const CLOSE: u8 = 0x8;
+pub(crate) const PING_OPCODE: u8 = Opcode::Ping as u8;
+pub(crate) const PONG: u8 = 0xa;
+
 const FINAL: u8 = 0x80;
 const LENGTH_U16: u8 = 126;
 const LENGTH_U64: u8 = 127;
@@ -36,6 +41,22 @@ pub fn append(opcode: Opcode, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>
     }
 }
 
+/// The opcode and the payload of each of these whole frames.
+pub(crate) fn split(frames: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = frames;
+    std::iter::from_fn(move || {
+        let (first, length) = (*rest.first()?, *rest.get(1)?);
+        let (len, start) = match length {
+            LENGTH_U16 => (usize::from(u16::from_be_bytes(*rest.get(2..)?.first_chunk()?)), 4),
+            LENGTH_U64 => (usize::try_from(u64::from_be_bytes(*rest.get(2..)?.first_chunk()?)).ok()?, 10),
+            _ => (usize::from(length), 2),
+        };
+        let payload = rest.get(start..)?.get(..len)?;
+        rest = &rest[start + len..];
+        Some((first & !FINAL, payload))
+    })
+}
+
 /// The length is known only after the payload was written, so a longer length field moves the payload by a few bytes.
 fn insert<const N: usize>(out: &mut Vec<u8>, at: usize, bytes: [u8; N]) {
     let end = out.len();
@@ -47,6 +68,17 @@ fn insert<const N: usize>(out: &mut Vec<u8>, at: usize, bytes: [u8; N]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_are_split_where_they_were_joined() {
+        let mut frames = PING.to_vec();
+        let lengths = [0, 125, 126, 65_535, 65_536];
+        lengths.iter().for_each(|len| append(Opcode::Text, &mut frames, |out| out.resize(out.len() + len, b'x')));
+        let found: Vec<_> = split(&frames).map(|(opcode, payload)| (opcode, payload.len())).collect();
+        let texts = lengths.map(|len| (TEXT, len));
+        assert_eq!(found, [&[(PING_OPCODE, 0)], &texts[..]].concat());
+        assert_eq!(split(&frames[..frames.len() - 1]).count(), lengths.len(), "not what is incomplete");
+    }
 
     #[test]
     fn each_length_has_its_shortest_form() {

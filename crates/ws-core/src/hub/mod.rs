@@ -3,8 +3,10 @@
 
 mod channels;
 mod connections;
+mod frames;
 mod handle;
 mod operations;
 mod subscriptions;
 
+pub use self::frames::FrameWatch;
 pub use self::handle::Hub;
