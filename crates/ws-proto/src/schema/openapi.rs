@@ -17,6 +17,7 @@ pub fn openapi() -> Value {
         "servers": [{ "url": "/" }],
         "paths": {
             "/": { "get": get("test_page", "A page to try the server with.", "text/html", json!({ "type": "string" })) },
+            "/inspect": { "get": get("inspector", "A page for operators.", "text/html", json!({ "type": "string" })) },
             "/health": { "get": get("health", "The process is alive.", JSON, schema("Health")) },
             "/ready": { "get": ready() },
             "/metrics": { "get": metrics() },

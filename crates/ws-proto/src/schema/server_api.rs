@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use super::tidy::{absent_not_null, without_links};
 use crate::action::{Broadcast, BroadcastData, HistoryData, PresenceData, PublishData};
 use crate::api::{
-    Batch, BatchData, ChannelDetails, ChannelPage, ConnectionDetails, ConnectionPage, Disconnect, NodeData,
-    Publication, Removed, UserConnections,
+    Batch, BatchData, ChannelDetails, ChannelPage, ConnectionDetails, ConnectionPage, Disconnect, NodeData, NodeStats,
+    Publication, Removed, UserConnections, WatchEvent,
 };
 use crate::limits::{HISTORY_LIMIT_DEFAULT, HISTORY_LIMIT_MAX};
 use crate::publication::HistoryEntry;
@@ -86,6 +86,7 @@ impl ServerApi {
         self.get("/connections/{id}", "connection", "One connection.", Vec::new(), details);
         let closed = operation("close_connection", "Closes a connection.", Some((close.clone(), false)), nothing());
         self.add("/connections/{id}", "delete", closed);
+        self.of_frames();
         let path = "/connections/{id}/subscriptions/{channel}";
         self.add(path, "put", operation("subscribe_connection", "Subscribes a connection.", None, nothing()));
         self.add(path, "delete", operation("unsubscribe_connection", "Unsubscribes a connection.", None, nothing()));
@@ -107,6 +108,20 @@ impl ServerApi {
         let several = "Several requests in one. No transaction.";
         self.add("/batch", "post", operation("batch", several, Some((batch, true)), responses));
         self.get("/node", "node", "This server.", Vec::new(), node);
+        let stats = self.answer::<NodeStats>();
+        self.get("/node/stats", "node_stats", "What changes all the time, for rates.", Vec::new(), stats);
+    }
+
+    /// The one answer that is no JSON: each event of the stream is.
+    fn of_frames(&mut self) {
+        let event = self.answer::<WatchEvent<'static>>();
+        let path = "/connections/{id}/frames";
+        let summary = "The frames of one connection, live.";
+        self.get(path, "watch_frames", summary, Vec::new(), nothing());
+        let description = "Server-sent events without a name. The `data` of each is a `WatchEvent`.";
+        let text = json!({ "type": "string", "contentMediaType": "application/json", "contentSchema": event });
+        self.paths[&format!("/api/v1{path}")]["get"]["responses"]["200"] =
+            json!({ "description": description, "content": { "text/event-stream": { "schema": text } } });
     }
 
     fn body<T: JsonSchema>(&mut self) -> Value {
