@@ -22,7 +22,7 @@ export class Frames {
   choose(id) {
     this.stop();
     this.#id = id;
-    element('frames').replaceChildren();
+    element('seen').replaceChildren();
     setText(element('watch-state'), '');
   }
 
@@ -54,7 +54,7 @@ export class Frames {
   }
 
   #show(events) {
-    const list = element('frames');
+    const list = element('seen');
     const follows = list.scrollTop + list.clientHeight >= list.scrollHeight - 40;
     list.append(...events.filter(({ event }) => event !== 'watching').map(row));
     while (list.children.length > SHOWN_MAX) list.firstElementChild.remove();
@@ -66,7 +66,7 @@ export class Frames {
     const button = element('watch');
     button.setAttribute('aria-pressed', String(this.#abort !== null));
     setText(button, t(this.#abort ? 'i-stop' : 'i-watch'));
-    element('frames-empty').hidden = element('frames').children.length > 0;
+    element('frames-empty').hidden = element('seen').children.length > 0;
   }
 }
 

@@ -9,7 +9,7 @@
 //   #publish-channel  #publish-data  #publish-send  #publish-result[data-status]
 //   #detail[data-connection] (hidden: none is open)  #detail-leave  #close-code-field  #close-reason  #close-send
 //     #detail-result[data-status]  #cursors li[data-channel] button: unsubscribes
-//     #watch[aria-pressed]  #watch-state  #frames li[data-event=frame|dropped|closed][data-direction=in|out]
+//     #watch[aria-pressed]  #watch-state  #seen li[data-event=frame|dropped|closed][data-direction=in|out]
 //
 // How it is made: `Api` knows the key, `Poll` asks again and again while the page is seen; each `mount…` function and
 // class owns one part of the page. What is general comes from ../page/.

@@ -41,7 +41,7 @@ async fn an_operator_watches_publishes_unsubscribes_and_closes() {
         shows(&page, "document.querySelector('#cursors li[data-channel=news]')").await;
         shows(&page, "document.querySelector('#watch').getAttribute('aria-pressed') === 'true'").await;
         client.ask("echo", json!({"token": "swordfish"})).await;
-        let frame = "#frames li[data-direction=in]";
+        let frame = "#seen li[data-direction=in]";
         shows(&page, &format!("document.querySelector('{frame}')")).await;
         let text = text_of(&page, frame).await;
         assert!(text.contains("YOUR_TOKEN") && !text.contains("swordfish"), "{text}");
@@ -66,7 +66,7 @@ async fn an_operator_watches_publishes_unsubscribes_and_closes() {
     fill(&page, "#close-code-field", "4711").await;
     press(&page, "#close-send", "#detail-result", "ok").await;
     assert_eq!(client.closed().await.0, 4711);
-    shows(&page, "document.querySelector('#frames li[data-event=closed]')").await;
+    shows(&page, "document.querySelector('#seen li[data-event=closed]')").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
