@@ -205,3 +205,9 @@ export const WORDS = {
     close4503: '被服务器 API 断开', close4504: '错误过多', closeOther: '本页不认识的代码',
   },
 };
+
+/** Adds the words of another page that speaks through `t`. */
+export function addWords({ en, zh }) {
+  Object.assign(WORDS.en, en);
+  Object.assign(WORDS.zh, zh);
+}

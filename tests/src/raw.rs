@@ -222,6 +222,18 @@ impl Raw {
         true
     }
 
+    /// The next line, without its end.
+    pub async fn line(&mut self) -> String {
+        let end = loop {
+            if let Some(at) = self.read.iter().position(|byte| *byte == b'\n') {
+                break at;
+            }
+            assert!(self.fill().await, "the socket ended within a line: {:?}", String::from_utf8_lossy(&self.read));
+        };
+        let line: Vec<u8> = self.read.drain(..=end).collect();
+        String::from_utf8_lossy(&line).trim_end().to_owned()
+    }
+
     /// Shuts down the sending side.
     pub async fn finish(&mut self) {
         let _: std::io::Result<()> = self.stream.shutdown().await;

@@ -12,6 +12,11 @@ pub enum Opcode {
     Ping = 0x9,
 }
 
+pub(crate) const TEXT: u8 = Opcode::Text as u8;
+pub(crate) const CLOSE: u8 = 0x8;
+pub(crate) const PING_OPCODE: u8 = Opcode::Ping as u8;
+pub(crate) const PONG: u8 = 0xa;
+
 const FINAL: u8 = 0x80;
 const LENGTH_U16: u8 = 126;
 const LENGTH_U64: u8 = 127;
@@ -36,17 +41,19 @@ pub fn append(opcode: Opcode, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>
     }
 }
 
-/// The payloads of whole frames.
-pub(crate) fn payloads(mut frames: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The opcode and the payload of each of these whole frames.
+pub(crate) fn split(frames: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = frames;
     std::iter::from_fn(move || {
-        let (header, len): (usize, usize) = match *frames.get(1)? {
-            LENGTH_U16 => (4, u16::from_be_bytes(*frames[2..].first_chunk()?).into()),
-            LENGTH_U64 => (10, usize::try_from(u64::from_be_bytes(*frames[2..].first_chunk()?)).ok()?),
-            len => (2, usize::from(len)),
+        let (first, length) = (*rest.first()?, *rest.get(1)?);
+        let (len, start) = match length {
+            LENGTH_U16 => (usize::from(u16::from_be_bytes(*rest.get(2..)?.first_chunk()?)), 4),
+            LENGTH_U64 => (usize::try_from(u64::from_be_bytes(*rest.get(2..)?.first_chunk()?)).ok()?, 10),
+            _ => (usize::from(length), 2),
         };
-        let (frame, rest) = frames.split_at_checked(header.checked_add(len)?)?;
-        frames = rest;
-        Some(&frame[header..])
+        let payload = rest.get(start..)?.get(..len)?;
+        rest = &rest[start + len..];
+        Some((first & !FINAL, payload))
     })
 }
 
@@ -63,15 +70,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn payloads_are_those_of_the_frames() {
-        let lengths = [0, 3, 125, 126, 65_535, 65_536, 1];
-        let mut out = Vec::new();
-        lengths.iter().for_each(|len| append(Opcode::Text, &mut out, |out| out.resize(out.len() + len, 7)));
-        assert!(payloads(&out).map(<[u8]>::len).eq(lengths));
-        for cut in [1, 2, 3, 4] {
-            assert!(payloads(&out[..out.len() - cut]).count() < lengths.len(), "what is cut off is left out");
-        }
-        assert_eq!(payloads(&[0x81, 127, 255, 255, 255, 255, 255, 255, 255, 255, 0]).count(), 0);
+    fn frames_are_split_where_they_were_joined() {
+        let mut frames = PING.to_vec();
+        let lengths = [0, 125, 126, 65_535, 65_536];
+        lengths.iter().for_each(|len| append(Opcode::Text, &mut frames, |out| out.resize(out.len() + len, b'x')));
+        let found: Vec<_> = split(&frames).map(|(opcode, payload)| (opcode, payload.len())).collect();
+        let texts = lengths.map(|len| (TEXT, len));
+        assert_eq!(found, [&[(PING_OPCODE, 0)], &texts[..]].concat());
+        assert_eq!(split(&frames[..frames.len() - 1]).count(), lengths.len(), "not what is incomplete");
     }
 
     #[test]

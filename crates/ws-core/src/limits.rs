@@ -171,6 +171,25 @@ pub(crate) const CALLS_MAX: usize = 64;
 /// Most operations on all connections of a user that are remembered for logins that are under way.
 pub(crate) const LOGIN_OPERATIONS_MAX: usize = 4096;
 
+/// What a tap keeps until its watcher takes it: frames, and their bytes.
+pub(crate) const TAP_FRAMES_MAX: usize = 256;
+/// See [`TAP_FRAMES_MAX`].
+pub(crate) const TAP_BYTES_MAX: usize = 256 * 1024;
+
+/// As much of a frame as a tap copies, in bytes.
+pub(crate) const TAP_FRAME_BYTES_MAX: usize = 4 * 1024;
+
+/// Frames that a tap copies in a second; the others are counted.
+pub(crate) const TAP_FRAMES_PER_SECOND_MAX: usize = 500;
+
+/// Most taps of one connection, and of all together.
+pub(crate) const TAPS_PER_CONNECTION_MAX: usize = 4;
+/// See [`TAPS_PER_CONNECTION_MAX`].
+pub(crate) const TAPS_MAX: usize = 64;
+
+/// Longest time until a watcher is told how many frames were left out.
+pub(crate) const TAP_TURN: Duration = Duration::from_secs(1);
+
 /// Times that a subscription asks the engine in one go, where the engine answers within the call and the stream has
 /// started a new epoch each time.
 pub(crate) const ATTACH_ROUNDS_MAX: usize = 4;

@@ -116,6 +116,9 @@ pub(crate) const BATCH_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Room in the answer that a write of a batch needs to begin, in bytes. No answer of a write is larger.
 pub(crate) const BATCH_WRITE_BYTES: usize = 64 * 1024;
 
+/// Seconds without an event after which a stream of frames sends something all the same.
+pub(crate) const WATCH_SILENCE_TURNS: u32 = 15;
+
 /// Longest part of a path that an error of the HTTP API quotes, in bytes.
 pub(crate) const PATH_QUOTE_BYTES_MAX: usize = 128;
 

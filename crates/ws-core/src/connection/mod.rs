@@ -10,10 +10,11 @@ mod auth_state;
 mod internal;
 mod outbox;
 mod outlet;
+mod tap;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
 use parking_lot::Mutex;
@@ -23,6 +24,8 @@ use ws_proto::CloseCode;
 pub(crate) use self::auth_state::AuthState;
 use self::outbox::Outbox;
 pub use self::outlet::Outlet;
+use self::tap::Taps;
+pub(crate) use self::tap::{Tap, TapBatch, TappedFrame};
 use crate::access::Identity;
 use crate::clock::Clock;
 use crate::counters::Counters;
@@ -51,6 +54,8 @@ pub struct Connection {
     /// How many of its subscriptions have ended.
     changes: AtomicU32,
     auth_state: AuthState,
+    /// Whether there are taps.
+    watched: AtomicBool,
     /// Bytes in the outbox, readable without the lock.
     outbox_bytes: AtomicUsize,
     out: Mutex<Out>,
@@ -75,6 +80,8 @@ struct Out {
     /// The task has been called, and may have looked before it could see why.
     called: bool,
     task: Option<Waker>,
+    /// `None` while nobody watches.
+    taps: Option<Box<Taps>>,
 }
 
 /// What the connection's task has to check before it sleeps.
@@ -120,6 +127,7 @@ impl Connection {
             outbox_bytes: AtomicUsize::new(0),
             changes: AtomicU32::new(0),
             auth_state: AuthState::default(),
+            watched: AtomicBool::new(false),
             out: Mutex::new(Out { outlet: Some(outlet), ..Out::default() }),
         })
     }
@@ -184,6 +192,7 @@ impl Connection {
         let mut out = self.out.lock();
         if !out.ended {
             self.push(&mut out, frames);
+            out.tap_sent(frames);
         }
     }
 
@@ -320,12 +329,15 @@ impl Connection {
         }
         let taken = if self.flush_queued(&mut out, now_ms) { self.write(&mut out, run.bytes, now_ms) } else { 0 };
         if taken == run.bytes.len() {
+            out.tap_sent(run.bytes);
             out.wake_if_unclear();
             return Delivered::All;
         }
         let frames = run.frames_started(taken);
         if frames > 0 {
-            self.push(&mut out, &run.bytes[taken..run.ends[frames - 1].end - run.base]);
+            let end = run.ends[frames - 1].end - run.base;
+            self.push(&mut out, &run.bytes[taken..end]);
+            out.tap_sent(&run.bytes[..end]);
         }
         out.waiting = true;
         let task = out.task.take();
@@ -344,7 +356,10 @@ impl Connection {
         let was_clear = out.is_clear();
         let taken = if self.flush_queued(&mut out, now_ms) { self.write(&mut out, frames, now_ms) } else { 0 };
         self.push(&mut out, &frames[taken..]);
-        out.ended |= last;
+        out.tap_sent(frames);
+        if last {
+            (out.ended, out.taps) = (true, None);
+        }
         if was_clear {
             // Only once: a task that was woken by each of its own writes would never sleep.
             out.wake_if_unclear();
@@ -423,6 +438,12 @@ impl Out {
     /// Whether nothing waits to be sent.
     fn is_clear(&self) -> bool {
         self.outbox.is_empty() && !self.unsent
+    }
+
+    fn tap_sent(&self, frames: &[u8]) {
+        if let Some(taps) = &self.taps {
+            taps.sent(frames);
+        }
     }
 
     /// Has the connection's task send the rest when the socket is writable.

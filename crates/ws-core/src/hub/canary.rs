@@ -229,7 +229,8 @@ struct Event {
 
 impl Outlet for Reader {
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let events = frame::payloads(bytes).filter_map(|payload| serde_json::from_slice::<Notification>(payload).ok());
+        let events =
+            frame::split(bytes).filter_map(|(_, payload)| serde_json::from_slice::<Notification>(payload).ok());
         events.for_each(|event| self.canary.delivered(event.data.data, self.shard));
         Ok(bytes.len())
     }

@@ -32,7 +32,7 @@ impl Hub {
             Some(user) => self.shared.directory.page_of(user, after, max + 1),
             None => self.shared.directory.page(after, max + 1),
         };
-        let connections: Vec<_> = entries.iter().take(max).map(|entry| info(entry)).collect();
+        let connections: Vec<_> = entries.iter().take(max).map(|entry| self.info(entry)).collect();
         let next = (entries.len() > max).then(|| entries[max - 1].connection.id().simple().to_string());
         Ok(ConnectionPage { connections, next })
     }
@@ -50,7 +50,7 @@ impl Hub {
         self.shared.shards[entry.shard].notify(Notice::Cursors(subscriptions.clone(), answer));
         let cursors = cursors.await.unwrap_or_else(|_| vec![None; subscriptions.len()]);
         let subscriptions = subscriptions.iter().zip(cursors).map(|(subscription, at)| describe(subscription, at));
-        Ok(ConnectionDetails { connection: info(&entry), subscriptions: subscriptions.collect() })
+        Ok(ConnectionDetails { connection: self.info(&entry), subscriptions: subscriptions.collect() })
     }
 
     /// Asks a connection to close, with this code (4000 to 4999; 4503 if there is none) and reason (at most 123 bytes).
@@ -77,6 +77,20 @@ impl Hub {
         Ok(entries.len())
     }
 
+    fn info(&self, entry: &Entry) -> ConnectionInfo {
+        let connection = &entry.connection;
+        let blocked_ms = connection.full_since_ms().map(|since| self.shared.clock.now_ms().saturating_sub(since));
+        ConnectionInfo {
+            connection_id: connection.id(),
+            user: connection.identity().map(|identity| identity.user().to_string()),
+            remote_addr: entry.peer,
+            connected_at: entry.connected_at_ms,
+            channels: entry.subscriptions.lock().as_ref().map_or(0, |subscriptions| subscriptions.len() as u64),
+            outbox_bytes: connection.outbox_bytes() as u64,
+            blocked_ms,
+        }
+    }
+
     /// # Errors
     /// `not_found`.
     pub(super) fn entry(&self, id: Uuid) -> Result<Arc<Entry>, ErrorBody> {
@@ -96,16 +110,6 @@ impl Hub {
                 return entries;
             }
         }
-    }
-}
-
-fn info(entry: &Entry) -> ConnectionInfo {
-    ConnectionInfo {
-        connection_id: entry.connection.id(),
-        user: entry.connection.identity().map(|identity| identity.user().to_string()),
-        remote_addr: entry.peer,
-        connected_at: entry.connected_at_ms,
-        channels: entry.subscriptions.lock().as_ref().map_or(0, |subscriptions| subscriptions.len() as u64),
     }
 }
 

@@ -4,9 +4,11 @@
 mod canary;
 mod channels;
 mod connections;
+mod frames;
 mod handle;
 mod operations;
 mod runtime_lag;
 mod subscriptions;
 
+pub use self::frames::FrameWatch;
 pub use self::handle::Hub;

@@ -85,6 +85,7 @@ impl Session {
         }
         debug_assert!(!self.is_holding(), "no frame while another is held");
         self.membership.shared().counters.messages_received.add(1);
+        self.connection().tap_received(text);
         match ClientMessage::decode(text) {
             Ok(ClientMessage::Request(request)) => match self.take_from_rate(now_ms) {
                 Ok(()) => {

@@ -73,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicUsize,
     /// Those of them that still have to authenticate.
     pub(crate) unauthenticated: AtomicUsize,
+    /// Taps of all connections.
+    pub(crate) taps: AtomicUsize,
     pub(crate) draining: AtomicBool,
     pub(crate) supervisor: Supervisor,
 }
@@ -112,6 +114,7 @@ impl Shared {
             slots_taken: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             unauthenticated: AtomicUsize::new(0),
+            taps: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             supervisor: Supervisor::default(),
         }

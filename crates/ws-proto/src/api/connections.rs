@@ -33,6 +33,11 @@ pub struct ConnectionInfo {
     pub connected_at: u64,
     /// How many subscriptions it has.
     pub channels: u64,
+    /// Bytes that wait for its socket. What it still has to read of its channels does not count: see `lag`.
+    pub outbox_bytes: u64,
+    /// How long its socket has accepted nothing, in milliseconds; absent while it accepts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_ms: Option<u64>,
 }
 
 /// Answer to `GET /connections/{id}`: a connection with its subscriptions.

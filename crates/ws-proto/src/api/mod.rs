@@ -6,6 +6,7 @@
 mod batch;
 mod channels;
 mod connections;
+mod frames;
 mod node;
 mod publications;
 
@@ -14,5 +15,6 @@ pub use channels::{ChannelDetails, ChannelInfo, ChannelOptions, ChannelPage, OnL
 pub use connections::{
     ConnectionDetails, ConnectionInfo, ConnectionPage, Disconnect, SubscriptionInfo, UserConnections,
 };
-pub use node::{NodeData, NodeLimits};
+pub use frames::{FrameDirection, FrameKind, MASK, WatchEvent};
+pub use node::{NodeCounts, NodeData, NodeLimits, NodeStats};
 pub use publications::{Publication, Removed};

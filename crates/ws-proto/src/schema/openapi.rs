@@ -13,13 +13,13 @@ pub fn openapi() -> Value {
     let description = "The HTTP/1.1 endpoints of ws-server. HEAD works where GET does; any other method is 405 with \
                        `Allow`. The WebSocket protocol is in `/schema/asyncapi.json` and `/schema/protocol.json`.";
     let ServerApi { paths, schemas: of_api, .. } = ServerApi::new();
-    let page = get("test_page", "A page to try the server with.", "text/html", json!({ "type": "string" }));
     let mut document = json!({
         "openapi": "3.1.0",
         "info": info("ws-server", description),
         "servers": [{ "url": "/" }],
         "paths": {
-            "/": { "get": page },
+            "/": { "get": page("test_page", "A page to try the server with.") },
+            "/inspect": { "get": page("inspector", "A page for operators.") },
             "/health": { "get": get("health", "The process is alive.", JSON, schema("Health")) },
             "/ready": { "get": ready() },
             "/metrics": { "get": metrics() },
@@ -60,6 +60,10 @@ fn get(id: &str, summary: &str, content_type: &str, schema: Value) -> Value {
     let mut get = json!({ "operationId": id, "summary": summary, "responses": { "200": ok } });
     refuse(&mut get, &ANY);
     get
+}
+
+fn page(id: &str, summary: &str) -> Value {
+    get(id, summary, "text/html", json!({ "type": "string" }))
 }
 
 /// Adds refusals to an operation.

@@ -9,8 +9,8 @@ use super::responses::{ANY, refusal};
 use super::tidy::{absent_not_null, bounded, without_links};
 use crate::action::{Broadcast, BroadcastData, HistoryData, PresenceData, PublishData};
 use crate::api::{
-    Batch, BatchData, ChannelDetails, ChannelPage, ConnectionDetails, ConnectionPage, Disconnect, NodeData,
-    Publication, Removed, UserConnections,
+    Batch, BatchData, ChannelDetails, ChannelPage, ConnectionDetails, ConnectionPage, Disconnect, NodeData, NodeStats,
+    Publication, Removed, UserConnections, WatchEvent,
 };
 use crate::publication::HistoryEntry;
 
@@ -141,6 +141,7 @@ impl ServerApi {
         self.add("/connections", "get", list);
         self.add("/connections/{id}", "get", one);
         self.add("/connections/{id}", "delete", close_one);
+        self.of_frames();
         self.add("/users/{user}/connections", "delete", close_all);
     }
 
@@ -177,6 +178,19 @@ impl ServerApi {
         self.add("/broadcast", "post", to_all);
         self.add("/batch", "post", several);
         self.add("/node", "get", operation("node", "This server.", node));
+        let stats = self.answer::<NodeStats>();
+        self.add("/node/stats", "get", operation("node_stats", "What changes all the time, for rates.", stats));
+    }
+
+    /// The one answer that is no JSON: each event of the stream is.
+    fn of_frames(&mut self) {
+        let (path, event) = ("/connections/{id}/frames", self.answer::<WatchEvent<'static>>());
+        let watch = operation("watch_frames", "The frames of one connection, live.", nothing());
+        self.add(path, "get", Operation { refusals: &[404, 503], ..watch });
+        let description = "Server-sent events without a name. The `data` of each is a `WatchEvent`.";
+        let text = json!({ "type": "string", "contentMediaType": "application/json", "contentSchema": event });
+        self.paths[&format!("/api/v1{path}")]["get"]["responses"]["200"] =
+            json!({ "description": description, "content": { "text/event-stream": { "schema": text } } });
     }
 
     fn body<T: JsonSchema>(&mut self) -> Value {

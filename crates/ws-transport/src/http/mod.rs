@@ -8,6 +8,7 @@ mod api;
 mod body;
 mod client;
 mod connection;
+mod content;
 mod exposition;
 mod handshake;
 mod health;

@@ -8,11 +8,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep};
 
+use super::content::Content;
 use crate::limits::{HTTP_LIFE, HTTP_REQUESTS_MAX};
 use crate::socket_slots::SocketSlot;
 
@@ -59,7 +59,7 @@ pub(super) struct Busy(Arc<Activity>);
 /// The body of an answer: with its end the request is answered.
 #[derive(Debug)]
 pub(super) struct AnswerBody {
-    body: Full<Bytes>,
+    body: Content,
     _busy: Busy,
 }
 
@@ -174,14 +174,14 @@ impl<'a> Pace<'a> {
 }
 
 impl AnswerBody {
-    pub(super) fn new(body: Full<Bytes>, busy: Busy) -> Self {
+    pub(super) fn new(body: Content, busy: Busy) -> Self {
         AnswerBody { body, _busy: busy }
     }
 }
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = <Full<Bytes> as Body>::Error;
+    type Error = <Content as Body>::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,

@@ -1,6 +1,7 @@
-//! Answers: a status, headers and a whole body.
+//! Answers: a status, headers and a body.
 
 use bytes::Bytes;
+use futures_util::Stream;
 use http_body_util::Full;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
@@ -10,6 +11,7 @@ use hyper::{Response, StatusCode};
 use serde_json::json;
 use ws_proto::{ErrorBody, ErrorCode};
 
+use super::content::Content;
 use crate::limits::RETRY_AFTER_S;
 
 /// Nothing from other origins, no inline script or style, no framing. WebSockets to any server, as the page is for
@@ -19,7 +21,7 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 
 /// An HTTP answer.
 #[derive(Debug)]
-pub(crate) struct Reply(Box<Response<Full<Bytes>>>);
+pub(crate) struct Reply(Box<Response<Content>>);
 
 /// Why a request is refused. It is kept with the answer for the log.
 #[derive(Debug, Clone)]
@@ -28,7 +30,7 @@ struct Reason(Box<str>);
 impl Reply {
     /// 200 with a body of this type.
     pub(crate) fn ok(content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        let mut reply = Reply(Box::new(Response::new(Full::new(body.into()))));
+        let mut reply = Reply(Box::new(Response::new(Content::Whole(Full::new(body.into())))));
         reply.set(CONTENT_TYPE, HeaderValue::from_static(content_type));
         reply.set(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         reply.set(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -43,6 +45,14 @@ impl Reply {
     /// 200 with JSON that no cache may keep.
     pub(crate) fn fresh_json(body: String) -> Self {
         let mut reply = Reply::ok("application/json", body);
+        reply.set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        reply
+    }
+
+    /// 200 with a body whose parts go out when they are there, and that no cache may keep.
+    pub(crate) fn live(content_type: &'static str, parts: impl Stream<Item = Bytes> + Send + 'static) -> Self {
+        let mut reply = Reply::ok(content_type, Bytes::new());
+        *reply.0.body_mut() = Content::Live(Box::pin(parts));
         reply.set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         reply
     }
@@ -131,7 +141,7 @@ impl Reply {
 
     /// 101: the connection becomes a WebSocket.
     pub(crate) fn switching(accept: HeaderValue) -> Self {
-        let mut reply = Reply(Box::new(Response::new(Full::default())));
+        let mut reply = Reply(Box::new(Response::new(Content::Whole(Full::default()))));
         *reply.0.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         reply.set(CONNECTION, HeaderValue::from_static("Upgrade"));
         reply.set(UPGRADE, HeaderValue::from_static("websocket"));
@@ -153,7 +163,7 @@ impl Reply {
         self.0.headers_mut().insert(name, value);
     }
 
-    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
+    pub(crate) fn into_response(self) -> Response<Content> {
         *self.0
     }
 }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod connections;
+mod frames;
 mod keys;
 mod publications;
 

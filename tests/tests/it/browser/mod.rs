@@ -2,6 +2,7 @@
 
 mod channels;
 mod identity;
+mod inspect;
 mod kept;
 mod list;
 mod phone;

@@ -9,6 +9,7 @@ mod broadcast;
 mod call;
 mod channels;
 mod connections;
+mod frames;
 mod key;
 mod node;
 mod perform;
@@ -29,7 +30,7 @@ use tokio_util::task::TaskTracker;
 use ws_core::Hub;
 use ws_proto::ErrorBody;
 
-use self::call::{Call, Outcome, reply};
+use self::call::{Call, reply};
 pub use self::key::{ApiKey, ApiRights};
 use self::perform::{Resources, found, permitted};
 use self::query::Query;
@@ -87,10 +88,7 @@ impl Api {
             }
         };
         let route = resource.as_ref().ok().and_then(|resource| Some(resource.as_ref()?.route()));
-        let answered = match self.answer_to(key, resource, &head, body).await {
-            Ok(outcome) => reply(outcome),
-            Err(refused) => refused,
-        };
+        let answered = self.answer_to(key, resource, &head, body).await.unwrap_or_else(|refused| refused);
         let status = answered.status();
         self.requests.count(Some(key.name()), route, status);
         tracing::debug!(key = key.name(), method = %head.method, path, status, "api");
@@ -104,7 +102,7 @@ impl Api {
         resource: Result<Option<Resource<'_>>, ErrorBody>,
         head: &Parts,
         body: Body,
-    ) -> Result<Outcome, Reply> {
+    ) -> Result<Reply, Reply> {
         let permitted = found(resource, head.uri.path()).and_then(|resource| permitted(key, &head.method, resource));
         let (resource, verb) = match permitted {
             Ok(permitted) => permitted,
@@ -117,14 +115,17 @@ impl Api {
         }
         let body = body.read(self.body_bytes_max(&resource, verb)).await?;
         if resource == Resource::Batch {
-            return Ok(batch::run(&self.resources, &self.batches, &self.open, key, body).await);
+            return Ok(reply(batch::run(&self.resources, &self.batches, &self.open, key, body).await));
+        }
+        if let Resource::ConnectionFrames(id) = &resource {
+            return Ok(frames::watch(&self.resources.hub, id).unwrap_or_else(|refused| reply(Err(refused.into()))));
         }
         let idempotency_key = match idempotency_key(&head.headers) {
             Ok(key) => key,
-            Err(refused) => return Ok(Err(refused.into())),
+            Err(refused) => return Ok(reply(Err(refused.into()))),
         };
         let query = Query::new(head.uri.query());
-        Ok(self.resources.perform(&Call { resource, verb, query, body: &body, idempotency_key }).await)
+        Ok(reply(self.resources.perform(&Call { resource, verb, query, body: &body, idempotency_key }).await))
     }
 
     fn body_bytes_max(&self, resource: &Resource<'_>, verb: Verb) -> usize {

@@ -7,7 +7,7 @@ use ws_proto::ErrorBody;
 use super::call::{Call, Outcome, Refused};
 use super::key::ApiKey;
 use super::resource::{Resource, Verb};
-use super::{broadcast, channels, connections, node, presence, publications, subscriptions};
+use super::{broadcast, channels, connections, frames, node, presence, publications, subscriptions};
 
 /// The resources of a hub.
 #[derive(Debug)]
@@ -32,6 +32,7 @@ impl Resources {
             (Resource::Connections, Get) => connections::page(hub, query),
             (Resource::Connection(id), Get) => connections::details(hub, id).await,
             (Resource::Connection(id), Delete) => connections::close(hub, id, call),
+            (Resource::ConnectionFrames(_), Get) => Err(frames::not_in_a_batch().into()),
             (Resource::ConnectionSubscription(id, channel), Put) => subscriptions::start(hub, id, channel).await,
             (Resource::ConnectionSubscription(id, channel), Delete) => subscriptions::end(hub, id, channel).await,
             (Resource::UserSubscription(user, channel), Put) => subscriptions::start_user(hub, user, channel).await,
@@ -39,6 +40,7 @@ impl Resources {
             (Resource::UserConnections(user), Delete) => connections::close_user(hub, user, call),
             (Resource::Broadcast, Post) => broadcast::send(hub, call).await,
             (Resource::Node, Get) => node::reply(hub, self.version),
+            (Resource::NodeStats, Get) => node::stats(hub),
             (resource, _) => Err(Refused::Method(resource.allowed())),
         }
     }

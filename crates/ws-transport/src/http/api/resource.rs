@@ -23,6 +23,8 @@ pub(super) enum Resource<'a> {
     Connections,
     /// `/connections/{id}`
     Connection(Cow<'a, str>),
+    /// `/connections/{id}/frames`
+    ConnectionFrames(Cow<'a, str>),
     /// `/connections/{id}/subscriptions/{channel}`
     ConnectionSubscription(Cow<'a, str>, Cow<'a, str>),
     /// `/users/{user}/subscriptions/{channel}`
@@ -35,6 +37,8 @@ pub(super) enum Resource<'a> {
     Batch,
     /// `/node`
     Node,
+    /// `/node/stats`
+    NodeStats,
 }
 
 /// What a request does to a resource. HEAD is [`Get`](Verb::Get): the HTTP server leaves its body out.
@@ -77,6 +81,7 @@ impl<'a> Resource<'a> {
             ["channels", channel, "presence"] => Resource::Presence(channel_name(channel)?),
             ["connections"] => Resource::Connections,
             ["connections", id] => Resource::Connection(decoded(id).unwrap_or_default()),
+            ["connections", id, "frames"] => Resource::ConnectionFrames(decoded(id).unwrap_or_default()),
             ["connections", id, "subscriptions", channel] => {
                 Resource::ConnectionSubscription(decoded(id).unwrap_or_default(), channel_name(channel)?)
             }
@@ -87,12 +92,13 @@ impl<'a> Resource<'a> {
             ["broadcast"] => Resource::Broadcast,
             ["batch"] => Resource::Batch,
             ["node"] => Resource::Node,
+            ["node", "stats"] => Resource::NodeStats,
             _ => return Ok(None),
         }))
     }
 
     /// The paths of all resources, with the names as in the documentation.
-    pub(super) const ROUTES: [&'static str; 12] = [
+    pub(super) const ROUTES: [&'static str; 14] = [
         "/channels/{channel}/publications",
         "/channels",
         "/channels/{channel}",
@@ -105,6 +111,8 @@ impl<'a> Resource<'a> {
         "/broadcast",
         "/batch",
         "/node",
+        "/connections/{id}/frames",
+        "/node/stats",
     ];
 
     /// Its path among [`ROUTES`](Self::ROUTES).
@@ -122,6 +130,8 @@ impl<'a> Resource<'a> {
             Resource::Broadcast => 9,
             Resource::Batch => 10,
             Resource::Node => 11,
+            Resource::ConnectionFrames(_) => 12,
+            Resource::NodeStats => 13,
         };
         Self::ROUTES[number]
     }
@@ -135,7 +145,9 @@ impl<'a> Resource<'a> {
             | Resource::Channel(_)
             | Resource::Presence(_)
             | Resource::Connections
-            | Resource::Node => "GET, HEAD",
+            | Resource::ConnectionFrames(_)
+            | Resource::Node
+            | Resource::NodeStats => "GET, HEAD",
             Resource::ConnectionSubscription(..) | Resource::UserSubscription(..) => "PUT, DELETE",
             Resource::UserConnections(_) => "DELETE",
             Resource::Broadcast | Resource::Batch => "POST",
@@ -155,6 +167,8 @@ impl<'a> Resource<'a> {
     /// The right that a request needs. A batch needs none of its own: each of its requests does.
     pub(super) fn right(&self, verb: Verb) -> ApiRights {
         match (self, verb) {
+            // What others send is for operators alone.
+            (Resource::ConnectionFrames(_), _) => ApiRights::Admin,
             (Resource::Batch, _) | (_, Verb::Get) => ApiRights::Read,
             (Resource::Publications(_) | Resource::Broadcast, Verb::Post) => ApiRights::Publish,
             _ => ApiRights::Admin,
@@ -234,6 +248,7 @@ mod tests {
         let rights = [Verb::Get, Verb::Post, Verb::Delete].map(|verb| publications.right(verb));
         assert_eq!(rights, [ApiRights::Read, ApiRights::Publish, ApiRights::Admin]);
         assert!(publications.takes(Verb::Delete) && !publications.takes(Verb::Put));
+        assert_eq!(Resource::ConnectionFrames("a".into()).right(Verb::Get), ApiRights::Admin);
         assert_eq!(Resource::Batch.right(Verb::Post), ApiRights::Read);
         assert_eq!(Resource::Broadcast.right(Verb::Post), ApiRights::Publish);
         assert_eq!(Resource::UserConnections("a".into()).right(Verb::Delete), ApiRights::Admin);

@@ -1,0 +1,122 @@
+//! The frames of one connection, live, for an operator. The caller has checked the rights.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::time::timeout;
+use uuid::Uuid;
+use ws_proto::api::{FrameKind, WatchEvent};
+use ws_proto::{ErrorBody, ErrorCode};
+
+use super::handle::Hub;
+use crate::clock::Clock;
+use crate::connection::{Connection, Tap, TapBatch, TappedFrame};
+use crate::limits::{TAP_FRAME_BYTES_MAX, TAP_TURN, TAPS_MAX, TAPS_PER_CONNECTION_MAX};
+use crate::mask::without_tokens;
+use crate::state::Shared;
+
+/// Somebody who watches a connection. Dropping it ends that.
+#[derive(Debug)]
+pub struct FrameWatch {
+    /// `None` once the connection has ended and the watcher knows.
+    tap: Option<Arc<Tap>>,
+    connection: Arc<Connection>,
+    _place: Place,
+}
+
+/// One of the taps that a server may have.
+#[derive(Debug)]
+struct Place(Arc<Shared>);
+
+impl Hub {
+    /// Watches a connection: every frame from now on, in both directions, as far as the bounds of a tap go. Frames are
+    /// cut at 4 KiB, and tokens in them are masked. The connection is not slowed down.
+    ///
+    /// # Errors
+    /// `not_found`: no connection has this id. `overloaded`: it, or the server, is watched as often as it may be.
+    pub fn watch_frames(&self, id: Uuid) -> Result<FrameWatch, ErrorBody> {
+        let connection = self.entry(id)?.connection.clone();
+        let place = Place::take(&self.shared).ok_or_else(|| overloaded("the server", TAPS_MAX))?;
+        let tap = connection.watch().ok_or_else(|| overloaded("this connection", TAPS_PER_CONNECTION_MAX))?;
+        Ok(FrameWatch { tap: Some(tap), connection, _place: place })
+    }
+}
+
+impl FrameWatch {
+    /// What has happened since the last call; empty after a second in which nothing has. `None`: the last event,
+    /// `closed`, has been told.
+    pub async fn next(&mut self) -> Option<Vec<WatchEvent<'static>>> {
+        let tap = self.tap.as_ref()?;
+        let batch = timeout(TAP_TURN, poll_fn(|cx| tap.poll_take(cx))).await.unwrap_or_else(|_| tap.take());
+        if batch.ended.is_some() {
+            self.tap = None;
+        }
+        Some(events(batch))
+    }
+}
+
+impl Drop for FrameWatch {
+    fn drop(&mut self) {
+        self.tap.iter().for_each(|tap| self.connection.unwatch(tap));
+    }
+}
+
+impl Place {
+    fn take(shared: &Arc<Shared>) -> Option<Self> {
+        let next = |taken: usize| (taken < TAPS_MAX).then_some(taken + 1);
+        shared.taps.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).ok().map(|_| Place(shared.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.taps.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+fn events(batch: TapBatch) -> Vec<WatchEvent<'static>> {
+    let TapBatch { frames, dropped, ended } = batch;
+    let mut events: Vec<_> = frames.into_iter().map(shown).collect();
+    if dropped > 0 {
+        events.push(WatchEvent::Dropped { time: Clock::unix_ms(), frames: dropped });
+    }
+    if let Some(code) = ended {
+        events.push(WatchEvent::Closed { time: Clock::unix_ms(), code });
+    }
+    events
+}
+
+/// A frame as an operator may see it.
+fn shown(frame: TappedFrame) -> WatchEvent<'static> {
+    let TappedFrame { at_ms, direction, kind, bytes, start } = frame;
+    let text = match kind {
+        FrameKind::Close => close_text(&start),
+        // A character may be cut.
+        FrameKind::Text | FrameKind::Binary | FrameKind::Ping | FrameKind::Pong => {
+            String::from_utf8_lossy(&start).trim_end_matches(char::REPLACEMENT_CHARACTER).to_owned()
+        }
+    };
+    WatchEvent::Frame {
+        time: at_ms,
+        direction,
+        kind,
+        bytes: bytes as u64,
+        text: without_tokens(&text).into(),
+        cut: bytes > TAP_FRAME_BYTES_MAX,
+    }
+}
+
+/// Code and reason.
+fn close_text(payload: &[u8]) -> String {
+    match payload {
+        [high, low, reason @ ..] => {
+            format!("{} {}", u16::from_be_bytes([*high, *low]), String::from_utf8_lossy(reason)).trim_end().to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+fn overloaded(what: &str, max: usize) -> ErrorBody {
+    ErrorBody::new(ErrorCode::Overloaded, format!("{what} has {max} watchers already, or has just ended"))
+}
