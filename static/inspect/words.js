@@ -11,7 +11,7 @@ export const WORDS = {
     'i-badKey': 'The server does not know this key.', 'i-noAdmin': 'This key does not have the right admin.',
     'i-state-disconnected': 'No key', 'i-state-live': 'Live', 'i-state-paused': 'Paused',
     'i-now': 'Now', 'i-rates': 'Rates of the last two minutes', 'i-top': '≤ {top}',
-    'i-gauge-connections': 'Connections', 'i-gauge-unauthenticated': 'Not authenticated',
+    'i-gauge-connections': 'Connections', 'i-gauge-unauthenticated': 'Unauthenticated',
     'i-gauge-subscriptions': 'Subscriptions', 'i-gauge-channels': 'Channels', 'i-gauge-memory_bytes': 'Memory',
     'i-gauge-log_bytes': 'Logs',
     'i-messages': 'Messages', 'i-received': 'received', 'i-delivered': 'delivered', 'i-traffic': 'Traffic',
