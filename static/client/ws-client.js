@@ -1,3 +1,4 @@
+/* @ts-self-types="./ws-client.d.ts" */
 // A client of ws-server: it reconnects, renews tokens, subscribes again from where it was, and sends what was published
 // offline. No dependencies; importing it touches no global.
 //
@@ -1066,7 +1067,10 @@ export function memoryStore() {
   let at;
   const key = (user, channel) => stringify([at, user, channel]);
   return {
-    open: async (url) => [...entries.values()].filter((entry) => entry.url === (at = url)),
+    async open(url) {
+      at = url;
+      return [...entries.values()].filter((entry) => entry.url === at);
+    },
     async write({ put = [], remove = [], positions = [] }) {
       for (const entry of put) entries.set(entry.msg_id, { ...entry, url: at });
       for (const id of remove) entries.delete(id);
