@@ -1145,12 +1145,12 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
   if (!/^wss?:$/.test(target.protocol)) throw new TypeError(`not the URL of a WebSocket: ${url}`);
   const base = target.href;
   target.searchParams.set('heartbeat', 'app');
-  const tokenMs = timers?.token ?? TIMERS.token;
+  const tokenMs = timers?.token ?? TIMERS.token, storeMs = timers?.store ?? TIMERS.store;
   const step = machine({ provider: !!provider, store: !!store, max_age: maxAge, ...bounds, timers });
   const status = readable({ state: 'idle' }), pending = readable(0), lost = listeners(), notifications = listeners();
   const channels = new Map(), readers = new Map(), promises = new Map();
   const queue = [], ends = [];
-  let socket, timer, controller, closed, isRunning, isClosed, ids = 0;
+  let socket, timer, controller, closed, isRunning, isClosed, ids = 0, work;
 
   function feed(name, fields = {}) {
     queue.push([name, fields]);
@@ -1263,13 +1263,13 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
     read_position({ channel, user }) {
       const done = (position) => feed('position', { channel, user, position });
       new Promise((resolve, reject) => {
-        setTimeout(reject, timers?.store ?? TIMERS.store);
+        setTimeout(reject, storeMs);
         resolve(store.position(channel, user));
       }).then(done, () => done());
     },
     store({ op, open, ...batch }) {
-      const work = async () => (open ? store.open(base, (entries) => feed('adopted', { entries })) : store.write(batch));
-      work().then((entries) => feed(open ? 'loaded' : 'stored', { op, entries }), (error) => {
+      work = (async () => (open ? store.open(base, (entries) => feed('adopted', { entries })) : store.write(batch)))();
+      work.then((entries) => feed(open ? 'loaded' : 'stored', { op, entries }), (error) => {
         feed('store_failed', { op, message: String(error?.message ?? error) });
       });
     },
@@ -1281,8 +1281,13 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
     closed({ unsent }) {
       isClosed = true;
       for (const end of ends) end();
-      store?.close();
-      closed.resolve(unsent);
+      clearTimeout(timer);
+      // What was written last is to be there, unless the store hangs.
+      const done = () => {
+        store?.close();
+        closed.resolve(unsent);
+      };
+      Promise.race([work, new Promise((resolve) => { if (work) setTimeout(resolve, storeMs); else resolve(); })]).then(done, done);
     },
   };
   const whenClosed = new Promise((resolve) => { closed = { resolve }; });

@@ -13,8 +13,13 @@ import { connect, memoryStore } from '../../../static/client/ws-client.js';
 const data = mkdtempSync(join(tmpdir(), 'ws-client-'));
 let server, addr = '127.0.0.1:0';
 
-/** Starts the server on the database, at the address that it had before. */
+/** Starts the server on the database, at the address that it had before, which somebody else may have for a moment. */
 async function start() {
+  for (let tries = 0; tries < 100; tries += 1) if (await listens()) return;
+  throw new Error(`the server does not start at ${addr}`);
+}
+
+async function listens() {
   server = spawn(process.env.WS_SERVER, ['--addr', addr, '--data-dir', data, '--log-format', 'json'],
     { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, RUST_LOG: 'info', WS_SERVER__CHANNELS__HISTORY_SIZE: '5000' } });
   const lines = createInterface({ input: server.stderr });
@@ -22,9 +27,10 @@ async function start() {
     const found = /"addr":"(127[^"]+)"/.exec(line);
     if (!found) continue;
     addr = found[1];
-    break;
+    server.stderr.resume();
+    return true;
   }
-  server.stderr.resume();
+  return false;
 }
 
 async function kill() {

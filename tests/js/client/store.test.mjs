@@ -1,7 +1,7 @@
 // Stores that fail, and the store in IndexedDB.
 import 'fake-indexeddb/auto';
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 import { indexedDb } from '../../../static/client/indexeddb.js';
 import { connect, memoryStore } from '../../../static/client/ws-client.js';
 import { FakeServer, fakeTime } from './fake.mjs';
@@ -31,9 +31,10 @@ for (const [name, how, within] of [
 ]) {
   test(`a store that ${name} is left, and the client goes on in memory`, async () => {
     const time = fakeTime(), server = new FakeServer();
+    let client;
     try {
       const store = broken(how);
-      const client = connect(URL, { WebSocket: server.WebSocket, store });
+      client = connect(URL, { WebSocket: server.WebSocket, store });
       const ack = client.channel('a').publish(1);
       await time.pass(within);
       assert.equal((await ack).position.offset, 1);
@@ -46,16 +47,17 @@ for (const [name, how, within] of [
       assert.equal(client.status.get().store, undefined);
       await client.channel('a').publish(2);
       assert.equal(server.channel('a').length, 2);
-    } finally { time.end(); }
+    } finally { client.close(); time.end(); }
   });
 }
 
 test('an entry goes out once it is stored with its first sending', async () => {
   const time = fakeTime(), server = new FakeServer();
+  let client;
   try {
     const writes = [];
     const store = broken({ write: () => new Promise((resolve) => writes.push(resolve)) });
-    const client = connect(URL, { WebSocket: server.WebSocket, store });
+    client = connect(URL, { WebSocket: server.WebSocket, store });
     client.channel('a').publish(1);
     await time.pass(500);
     assert.equal(server.sent('publish').length, 0);
@@ -64,19 +66,21 @@ test('an entry goes out once it is stored with its first sending', async () => {
     writes.shift()?.();
     await time.pass(100);
     assert.equal(server.sent('publish').length, 1);
-  } finally { time.end(); }
+  } finally { client.close(); time.end(); }
 });
 
 test('a position that cannot be read is none', async () => {
   const time = fakeTime(), server = new FakeServer();
+  let client;
   try {
     for (const position of [throws, hangs]) {
-      const client = connect(URL, { WebSocket: server.WebSocket, store: broken({ position }) });
+      client = connect(URL, { WebSocket: server.WebSocket, store: broken({ position }) });
       client.channel('a').subscribe(ignore, { since: 'stored' });
       await time.pass(2_500);
       assert.equal(client.channel('a').status.get().state, 'live');
+      client.close();
     }
-  } finally { time.end(); }
+  } finally { client.close(); time.end(); }
 });
 
 test('entries are kept in their order, by URL, and removed', async () => {

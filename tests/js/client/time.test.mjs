@@ -4,11 +4,18 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { connect } from '../../../static/client/ws-client.js';
 import { FakeServer, fakeTime, settle } from './fake.mjs';
 
-let time, server;
-beforeEach(() => { time = fakeTime(); server = new FakeServer(); });
-afterEach(() => time.end());
+let time, server, clients;
+beforeEach(() => { time = fakeTime(); server = new FakeServer(); clients = []; });
+afterEach(() => {
+  for (const client of clients) client.close();
+  time.end();
+});
 
-const open = (options = {}) => connect('ws://server/ws', { WebSocket: server.WebSocket, ...options });
+const open = (options = {}) => {
+  const client = connect('ws://server/ws', { WebSocket: server.WebSocket, ...options });
+  clients.push(client);
+  return client;
+};
 const jwt = (sub, seconds) => {
   const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
   return `${part({ alg: 'none' })}.${part({ sub, exp: Math.floor(Date.now() / 1000) + seconds })}.x`;
@@ -25,7 +32,9 @@ test('nothing happens before the first use', async () => {
 test('what is no URL throws, and http is a WebSocket too', async () => {
   assert.throws(() => connect('not a url'), TypeError);
   assert.throws(() => connect('ftp://server/ws'), TypeError);
-  connect('https://server/ws', { WebSocket: server.WebSocket }).wake();
+  const client = connect('https://server/ws', { WebSocket: server.WebSocket });
+  clients.push(client);
+  client.wake();
   await settle();
   assert.equal(server.sockets[0].url, 'wss://server/ws?heartbeat=app');
 });
@@ -238,7 +247,7 @@ test('a reader that takes nothing is bounded, and misses nothing', async () => {
 
 test('a WebSocket constructor that throws is a failed attempt', async () => {
   let made = 0;
-  const client = connect('ws://server/ws', { WebSocket: class { constructor() { made += 1; throw new Error('not here'); } } });
+  const client = open({ WebSocket: class { constructor() { made += 1; throw new Error('not here'); } } });
   client.wake();
   await time.pass(100);
   assert.equal(client.status.get().state, 'waiting');

@@ -3,14 +3,14 @@
 use ws_tests::chromium::{Browser, Page, PageOptions};
 use ws_tests::prelude::*;
 
-/// Makes a client on the page that the stores of other pages of this origin belong to as well.
+/// Makes a client on the page, over the store that all pages of this origin share, and waits until it reads.
 const CLIENT: &str = "Promise.all([import('/client/ws-client.js'), import('/client/indexeddb.js')]).then(([{ connect }, { indexedDb }]) => {
     window.lost = [];
     window.client = connect(new URL('/ws', location.href), { store: indexedDb('test') });
     client.lost((entry, error) => lost.push([entry.data, error.kind]));
-    window.connected = new Promise((resolve) => client.status.subscribe(({ state }) => state === 'connected' && resolve()));
-    client.wake();
-    return connected;
+    const room = client.channel('room');
+    room.subscribe(() => {}); // who reads may read the history
+    return new Promise((resolve) => room.status.subscribe(({ state }) => state === 'live' && resolve(0)));
 })";
 
 async fn server() -> Server {
