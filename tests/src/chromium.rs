@@ -70,7 +70,18 @@ impl Browser {
     /// When the page cannot be made or reached, or has not loaded within 20 s.
     pub async fn open(&self, url: &str, options: &PageOptions) -> Result<Page, String> {
         let context = self.devtools.call(None, "Target.createBrowserContext", json!({})).await?;
-        let context = text_of(&context, "browserContextId")?;
+        self.open_in(text_of(&context, "browserContextId")?, url, options).await
+    }
+
+    /// Opens `url` in another tab beside `page`, which has to live longer: both see the same storage.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_beside(&self, page: &Page, url: &str, options: &PageOptions) -> Result<Page, String> {
+        self.open_in(page.context.clone(), url, options).await
+    }
+
+    async fn open_in(&self, context: String, url: &str, options: &PageOptions) -> Result<Page, String> {
         let target = json!({"url": "about:blank", "browserContextId": context});
         let target = self.devtools.call(None, "Target.createTarget", target).await?;
         let attach = json!({"targetId": target["targetId"], "flatten": true});

@@ -21,6 +21,7 @@ mod heartbeat;
 mod held;
 mod http;
 mod identity;
+mod js_client;
 mod leak;
 mod limits;
 mod logs;

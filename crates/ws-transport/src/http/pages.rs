@@ -1,4 +1,4 @@
-//! The test page, the schemas, and the documents, compiled into the binary: the files of `static/` and `docs/`, and
+//! The test page, the inspector, the JavaScript client, the schemas, and the documents, compiled into the binary: the files of `static/` and `docs/`, and
 //! what the documents link to, so that no link of a served document leads nowhere.
 
 use super::reply::Reply;
@@ -9,13 +9,19 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
+/// Programs that read types over HTTP (Deno) go by it.
+const TYPES: &str = "application/typescript; charset=utf-8";
+/// The client: pages of any origin may load it.
+const CLIENT: &str = "/client/";
 
-/// A file: its type and its bytes.
-pub(super) struct Page(&'static str, &'static [u8]);
+/// A file: where it is, its type and its bytes.
+pub(super) struct Page(&'static str, &'static str, &'static [u8]);
 
 impl Page {
     pub(super) fn reply(&self) -> Reply {
-        Reply::page(self.0, self.1)
+        let Page(path, content_type, bytes) = *self;
+        let reply = Reply::page(content_type, bytes);
+        if path.starts_with(CLIENT) { reply.for_any_origin() } else { reply }
     }
 }
 
@@ -24,7 +30,7 @@ macro_rules! files {
         /// The file at this path of a URL.
         pub(super) fn find(path: &str) -> Option<Page> {
             match path {
-                $($path => Some(Page($kind, include_bytes!(concat!("../../../../static/", $file)))),)*
+                $($path => Some(Page($path, $kind, include_bytes!(concat!("../../../../static/", $file)))),)*
                 _ => None,
             }
         }
@@ -77,6 +83,14 @@ files! {
     "/page/tabs.js" => SCRIPT "page/tabs.js",
     "/page/text.js" => SCRIPT "page/text.js",
     "/page/words.js" => SCRIPT "page/words.js",
+    "/client/ws-client.js" => SCRIPT "client/ws-client.js",
+    "/client/ws-client.d.ts" => TYPES "client/ws-client.d.ts",
+    "/client/indexeddb.js" => SCRIPT "client/indexeddb.js",
+    "/client/indexeddb.d.ts" => TYPES "client/indexeddb.d.ts",
+    "/client/react.js" => SCRIPT "client/react.js",
+    "/client/react.d.ts" => TYPES "client/react.d.ts",
+    "/client/vue.js" => SCRIPT "client/vue.js",
+    "/client/vue.d.ts" => TYPES "client/vue.d.ts",
     "/docs/API.md" => TEXT "../docs/API.md",
     "/docs/ARCHITECTURE.md" => TEXT "../docs/ARCHITECTURE.md",
     "/docs/BACKENDS.md" => TEXT "../docs/BACKENDS.md",

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http_body_util::Full;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+    HeaderValue, REFERRER_POLICY, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 use serde_json::json;
@@ -63,6 +63,12 @@ impl Reply {
         reply.set(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
         reply.set(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         reply
+    }
+
+    /// What it holds is public: pages of every origin may read it.
+    pub(crate) fn for_any_origin(mut self) -> Self {
+        self.set(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        self
     }
 
     /// An error body, `{"error":{"code","message"}}`.

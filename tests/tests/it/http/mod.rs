@@ -6,7 +6,9 @@ use ws_tests::http::Response;
 use ws_tests::prelude::*;
 use ws_tests::raw::{KEY, handshake_headers};
 
-const PAGES: [(&str, &str); 4] = [
+const PAGES: [(&str, &str); 6] = [
+    ("/client/ws-client.js", "text/javascript; charset=utf-8"),
+    ("/client/ws-client.d.ts", "application/typescript; charset=utf-8"),
     ("/", "text/html; charset=utf-8"),
     ("/index.css", "text/css; charset=utf-8"),
     ("/index.js", "text/javascript; charset=utf-8"),
@@ -21,6 +23,8 @@ async fn the_pages_come_with_a_strict_policy() {
         assert_eq!((page.status, page.header("content-type")), (200, Some(content_type)), "{path}");
         assert!(!page.body.is_empty());
         assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+        let any = path.starts_with("/client/").then_some("*");
+        assert_eq!(page.header("access-control-allow-origin"), any, "{path}");
         let policy = page.header("content-security-policy").unwrap_or_default();
         assert!(policy.contains("default-src 'none'"), "{policy}");
         assert!(!policy.contains("unsafe") && !policy.contains('*') && !policy.contains("http"), "{policy}");
