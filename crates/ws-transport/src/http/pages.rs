@@ -1,5 +1,5 @@
-//! The test page, the inspector, the JavaScript client, the schemas, and the documents, compiled into the binary: the files of `static/` and `docs/`, and
-//! what the documents link to, so that no link of a served document leads nowhere.
+//! The test page, the inspector, the JavaScript client, the schemas and the documents, compiled into the binary: the
+//! files of `static/` and `docs/`, and what the documents link to, so that no link of a served document leads nowhere.
 
 use super::reply::Reply;
 
