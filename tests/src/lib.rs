@@ -2,6 +2,7 @@
 //!
 //! * [`server`]: a server in this process; [`process`]: one in a separate process; each on a port that the system chooses.
 //! * [`client`]: a WebSocket client that reads with deadlines. [`raw`]: bytes on a socket, for what no client library would send.
+//! * [`fault_proxy`]: a bad network between a client and a server.
 //! * [`http`]: requests, answers and metrics. [`api`]: the HTTP API. [`chromium`]: the test page in a browser.
 //! * [`tls`]: certificates, and clients that trust them.
 //! * [`token`]: tokens, and servers that accept them.
@@ -13,6 +14,7 @@ pub mod api;
 pub mod chromium;
 pub mod client;
 mod devtools;
+pub mod fault_proxy;
 pub mod http;
 pub mod process;
 pub mod raw;
