@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::Shared;
 use super::fault::{End, Fault, Way, Weather};
+use super::record::Record;
 use super::rng::Rng;
 use super::script::Step;
 
@@ -16,7 +16,7 @@ use super::script::Step;
 pub(super) struct Link {
     nth: u64,
     seed: u64,
-    shared: Arc<Shared>,
+    record: Arc<Record>,
     weather: watch::Sender<Weather>,
     progress: Mutex<Progress>,
 }
@@ -44,9 +44,9 @@ impl Progress {
 }
 
 impl Link {
-    pub(super) fn new(nth: u64, seed: u64, steps: Vec<Step>, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(nth: u64, seed: u64, steps: Vec<Step>, record: Arc<Record>) -> Self {
         let progress = Mutex::new(Progress { left: steps.into(), since: Instant::now(), passed: [0; 2] });
-        Link { nth, seed, shared, weather: watch::Sender::new(Weather::default()), progress }
+        Link { nth, seed, record, weather: watch::Sender::new(Weather::default()), progress }
     }
 
     /// The random numbers of one direction.
@@ -60,7 +60,7 @@ impl Link {
 
     /// Does this to the connection.
     pub(super) fn apply(&self, fault: Fault) {
-        self.shared.happened(self.nth, fault);
+        self.record.happened(self.nth, fault);
         self.weather.send_modify(|weather| weather.apply(fault));
     }
 

@@ -14,19 +14,21 @@ mod connection;
 mod fault;
 mod lane;
 mod link;
+mod plan;
+mod record;
 mod rng;
 mod script;
 mod serve;
+mod shared;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -35,88 +37,16 @@ pub use self::fault::{Fault, Way};
 pub use self::rng::Rng;
 pub use self::script::{Script, Step, after, after_bytes, at_once};
 
-use self::link::Link;
+use self::plan::Plan;
+use self::record::Gate;
+use self::shared::Shared;
 use crate::wait::{until, within};
-
-/// How many lines of its log a proxy keeps: the newest.
-const LOG_LINES_MAX: usize = 200;
 
 /// A running proxy. Dropping it closes its port and all its connections.
 pub struct FaultProxy {
     shared: Arc<Shared>,
     addr: SocketAddr,
     task: JoinHandle<()>,
-}
-
-/// What goes wrong for the connections to come.
-#[derive(Debug, Clone)]
-enum Plan {
-    Script(Script),
-    Chaos(Chaos),
-}
-
-impl Plan {
-    fn steps(&self, nth: u64) -> Vec<Step> {
-        match self {
-            Plan::Script(script) => script.steps(nth),
-            Plan::Chaos(chaos) => chaos.steps(nth),
-        }
-    }
-
-    fn seed(&self) -> u64 {
-        match self {
-            Plan::Script(_) => 0,
-            Plan::Chaos(chaos) => chaos.seed,
-        }
-    }
-}
-
-/// Whether new connections are accepted.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Gate {
-    Open,
-    /// Refused, until then or until the gate is opened.
-    Refusing(Option<Instant>),
-}
-
-/// What the handle, the listener and all connections share. Its lock is held for a few instructions only.
-#[derive(Debug)]
-struct Shared {
-    gate: watch::Sender<Gate>,
-    listening: watch::Sender<bool>,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    upstream: SocketAddr,
-    plan: Plan,
-    accepts: Vec<Instant>,
-    open: BTreeMap<u64, Arc<Link>>,
-    faults: BTreeMap<&'static str, u64>,
-    started: Instant,
-    log: VecDeque<String>,
-}
-
-impl Shared {
-    fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
-        look(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Counts and logs what happened to a connection.
-    fn happened(&self, nth: u64, fault: Fault) {
-        self.with(|state| {
-            *state.faults.entry(fault.name()).or_default() += 1;
-            let line = format!("{:>9.3?} connection {nth}: {fault:?}", state.started.elapsed());
-            state.log.push_back(line);
-            if state.log.len() > LOG_LINES_MAX {
-                state.log.pop_front();
-            }
-        });
-        if let Fault::Refuse(time) = fault {
-            self.gate.send_replace(Gate::Refusing(Some(Instant::now() + time)));
-        }
-    }
 }
 
 impl FaultProxy {
@@ -139,17 +69,7 @@ impl FaultProxy {
     async fn run(upstream: SocketAddr, plan: Plan) -> Self {
         let place = serve::reserve().expect("a port of loopback");
         let addr = place.local_addr().expect("it is bound");
-        let state = State {
-            upstream,
-            plan,
-            accepts: Vec::new(),
-            open: BTreeMap::new(),
-            faults: BTreeMap::new(),
-            started: Instant::now(),
-            log: VecDeque::new(),
-        };
-        let (gate, listening) = (watch::Sender::new(Gate::Open), watch::Sender::new(false));
-        let shared = Arc::new(Shared { gate, listening, state: Mutex::new(state) });
+        let shared = Arc::new(Shared::new(upstream, plan));
         let task = tokio::spawn(serve::serve(shared.clone(), place));
         let proxy = FaultProxy { shared, addr, task };
         proxy.settled(true).await;
@@ -190,13 +110,13 @@ impl FaultProxy {
     /// Refuses connections until [`FaultProxy::accept`]. Those that are open stay, and so
     /// does the port: the system does not choose it for others.
     pub async fn refuse(&self) {
-        self.shared.gate.send_replace(Gate::Refusing(None));
+        self.shared.record.gate.send_replace(Gate::Refusing(None));
         self.settled(false).await;
     }
 
     /// Accepts connections again.
     pub async fn accept(&self) {
-        self.shared.gate.send_replace(Gate::Open);
+        self.shared.record.gate.send_replace(Gate::Open);
         self.settled(true).await;
     }
 
@@ -217,7 +137,7 @@ impl FaultProxy {
 
     /// How often each fault happened, by its name.
     pub fn faults(&self) -> BTreeMap<&'static str, u64> {
-        self.shared.with(|state| state.faults.clone())
+        self.shared.record.faults()
     }
 
     /// Waits until so many connections were accepted.
@@ -234,7 +154,7 @@ impl FaultProxy {
 /// Its log: for the message of a test that fails.
 impl fmt::Display for FaultProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.shared.with(|state| state.log.iter().try_for_each(|line| writeln!(f, "{line}")))
+        self.shared.record.log().iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }
 
@@ -247,8 +167,6 @@ impl fmt::Debug for FaultProxy {
 impl Drop for FaultProxy {
     fn drop(&mut self) {
         self.task.abort();
-        // They know the proxy, and it knows them.
-        self.shared.with(|state| state.open.clear());
     }
 }
 

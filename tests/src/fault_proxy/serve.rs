@@ -8,8 +8,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use super::connection;
 use super::link::Link;
-use super::{Gate, Shared, connection};
+use super::record::Gate;
+use super::shared::Shared;
 
 /// More than any test opens at once.
 const BACKLOG: u32 = 4096;
@@ -47,7 +49,7 @@ pub(super) async fn serve(shared: Arc<Shared>, place: TcpSocket) {
 
 /// Accepts until the gate says otherwise.
 async fn accept(shared: &Arc<Shared>, listener: &TcpListener, connections: &mut JoinSet<()>) {
-    let mut gate = shared.gate.subscribe();
+    let mut gate = shared.record.gate.subscribe();
     loop {
         tokio::select! {
             biased;
@@ -64,7 +66,7 @@ fn begin(shared: &Arc<Shared>, client: TcpStream, connections: &mut JoinSet<()>)
         assert!(state.accepts.len() < ACCEPTS_MAX, "a test with over {ACCEPTS_MAX} connections");
         state.accepts.push(Instant::now());
         let nth = state.accepts.len() as u64;
-        let link = Arc::new(Link::new(nth, state.plan.seed(), state.plan.steps(nth), shared.clone()));
+        let link = Arc::new(Link::new(nth, state.plan.seed(), state.plan.steps(nth), shared.record.clone()));
         state.open.insert(nth, link.clone());
         (link, state.upstream, nth)
     });
@@ -77,7 +79,7 @@ fn begin(shared: &Arc<Shared>, client: TcpStream, connections: &mut JoinSet<()>)
 
 /// Returns when the gate is open, or the time is over for which it was closed.
 async fn refuse(shared: &Shared) {
-    let mut gate = shared.gate.subscribe();
+    let mut gate = shared.record.gate.subscribe();
     loop {
         let until = match *gate.borrow_and_update() {
             Gate::Open => return,
@@ -90,7 +92,7 @@ async fn refuse(shared: &Shared) {
             }
         };
         tokio::select! {
-            () = over => drop(shared.gate.send_replace(Gate::Open)),
+            () = over => drop(shared.record.gate.send_replace(Gate::Open)),
             _ = gate.changed() => {}
         }
     }

@@ -9,10 +9,11 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::error::DialError;
+use super::io::Io;
+use super::limits::SocketLimits;
 use super::retry_after;
 use super::socket::Socket;
 use super::target::Target;
-use super::{Io, SocketLimits};
 
 /// What a server said is shortened to so many characters.
 const SAID_CHARS_MAX: usize = 200;

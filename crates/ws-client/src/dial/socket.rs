@@ -16,7 +16,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
-use super::Io;
+use super::io::Io;
 
 /// How long the last frames may take to leave, and how long the peer's are read and forgotten after that.
 const GOODBYE: Duration = Duration::from_secs(1);
