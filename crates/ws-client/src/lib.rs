@@ -1,0 +1,11 @@
+//! Client of ws-server.
+
+mod entry;
+mod position;
+mod store;
+mod timers;
+
+pub use entry::{Entry, Tags};
+pub use position::Position;
+pub use store::{Batch, Saved, Store, StoreError};
+pub use timers::Timers;
