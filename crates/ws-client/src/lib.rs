@@ -1,6 +1,8 @@
 //! Client of ws-server.
 
+mod dial;
 mod entry;
+mod outbox_file;
 mod position;
 mod store;
 mod timers;

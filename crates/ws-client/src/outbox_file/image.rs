@@ -2,78 +2,93 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::record::{Kept, Place, Record};
+use super::record::{Change, Record};
+use crate::entry::Entry;
+use crate::position::Position;
+use crate::store::Saved;
 
 /// Positions that are kept: those that were saved last.
-pub(super) const PLACES_MAX: usize = 10_000;
+pub(super) const POSITIONS_MAX: usize = 10_000;
+
+/// URL and `msg_id`.
+type Id = (String, String);
+
+/// URL, user and channel.
+type Place = (String, Option<String>, String);
 
 #[derive(Debug, Default, Clone)]
 pub(super) struct Image {
-    /// By the order in which they were added.
-    entries: BTreeMap<u64, Kept>,
-    by_id: HashMap<String, u64>,
+    /// By the order in which they were first put.
+    entries: BTreeMap<u64, (String, Entry)>,
+    by_id: HashMap<Id, u64>,
     /// By the order in which they were saved.
-    places: BTreeMap<u64, Place>,
-    by_channel: HashMap<(String, String), u64>,
+    positions: BTreeMap<u64, (String, Saved)>,
+    by_place: HashMap<Place, u64>,
     next: u64,
 }
 
 impl Image {
-    pub(super) fn entries(&self) -> impl Iterator<Item = &Kept> {
-        self.entries.values()
+    /// The entries for the server at this URL, in the order in which they were first put.
+    pub(super) fn entries(&self, url: &str) -> Vec<Entry> {
+        self.entries.values().filter(|(of, _)| of == url).map(|(_, entry)| entry.clone()).collect()
     }
 
-    pub(super) fn entry(&self, msg_id: &str) -> Option<&Kept> {
-        self.entries.get(self.by_id.get(msg_id)?)
+    pub(super) fn entry(&self, url: &str, msg_id: &str) -> Option<&Entry> {
+        let at = self.by_id.get(&(url.to_owned(), msg_id.to_owned()))?;
+        self.entries.get(at).map(|(_, entry)| entry)
     }
 
-    pub(super) fn place(&self, owner: &str, channel: &str) -> Option<&Place> {
-        self.places.get(self.by_channel.get(&(owner.to_owned(), channel.to_owned()))?)
+    pub(super) fn position(&self, url: &str, user: Option<&str>, channel: &str) -> Option<&Position> {
+        let at = self.by_place.get(&(url.to_owned(), user.map(str::to_owned), channel.to_owned()))?;
+        self.positions.get(at).map(|(_, saved)| &saved.position)
     }
 
     pub(super) fn apply(&mut self, record: Record) {
         self.next += 1;
-        match record {
-            Record::Put(entry) => {
-                let at = *self.by_id.entry(entry.msg_id.clone()).or_insert(self.next);
-                self.entries.insert(at, entry);
+        let Record { url, change } = record;
+        match change {
+            Change::Put(entry) => {
+                let at = *self.by_id.entry((url.clone(), entry.msg_id.clone())).or_insert(self.next);
+                self.entries.insert(at, (url, entry));
             }
-            Record::Sent { msg_id, first_sent } => {
-                if let Some(entry) = self.by_id.get(&msg_id).and_then(|at| self.entries.get_mut(at)) {
+            Change::Sent { msg_id, first_sent } => {
+                if let Some((_, entry)) = self.by_id.get(&(url, msg_id)).and_then(|at| self.entries.get_mut(at)) {
                     entry.first_sent = first_sent;
                 }
             }
-            Record::Remove(msg_id) => {
-                if let Some(at) = self.by_id.remove(&msg_id) {
+            Change::Remove(msg_id) => {
+                if let Some(at) = self.by_id.remove(&(url, msg_id)) {
                     self.entries.remove(&at);
                 }
             }
-            Record::Place(place) => self.save(place),
+            Change::Position(saved) => self.save(url, saved),
         }
     }
 
-    fn save(&mut self, place: Place) {
-        let key = (place.owner.clone(), place.channel.clone());
-        if let Some(before) = self.by_channel.insert(key, self.next) {
-            self.places.remove(&before);
+    fn save(&mut self, url: String, saved: Saved) {
+        let place = |url: &String, saved: &Saved| (url.clone(), saved.user.clone(), saved.channel.clone());
+        if let Some(before) = self.by_place.insert(place(&url, &saved), self.next) {
+            self.positions.remove(&before);
         }
-        self.places.insert(self.next, place);
-        if self.places.len() > PLACES_MAX {
-            if let Some((_, oldest)) = self.places.pop_first() {
-                self.by_channel.remove(&(oldest.owner, oldest.channel));
-            }
+        self.positions.insert(self.next, (url, saved));
+        if self.positions.len() > POSITIONS_MAX
+            && let Some((_, (url, saved))) = self.positions.pop_first()
+        {
+            self.by_place.remove(&place(&url, &saved));
         }
     }
 
     /// The records that make this image of nothing.
     pub(super) fn records(&self) -> impl Iterator<Item = Record> {
-        let places = self.places.values().cloned().map(Record::Place);
-        self.entries.values().cloned().map(Record::Put).chain(places)
+        let record = |url: &String, change| Record { url: url.clone(), change };
+        let entries = self.entries.values().map(move |(url, entry)| record(url, Change::Put(entry.clone())));
+        let positions = self.positions.values().map(move |(url, saved)| record(url, Change::Position(saved.clone())));
+        entries.chain(positions)
     }
 
-    /// What was lost in a damaged line may have been when an entry was first sent. Whoever repeats it has to assume so.
+    /// A damaged line may have said that an entry was sent. Whoever repeats one has to assume so.
     pub(super) fn assume_sent(&mut self) {
-        for entry in self.entries.values_mut() {
+        for (_, entry) in self.entries.values_mut() {
             entry.first_sent.get_or_insert(entry.created);
         }
     }
@@ -82,7 +97,7 @@ impl Image {
 /// Equal if they hold the same, in the same order.
 impl PartialEq for Image {
     fn eq(&self, other: &Self) -> bool {
-        self.entries.values().eq(other.entries.values()) && self.places.values().eq(other.places.values())
+        self.records().eq(other.records())
     }
 }
 
@@ -92,16 +107,18 @@ mod tests {
 
     #[test]
     fn only_so_many_positions_are_kept() {
-        let place = |n: usize, offset| {
-            Record::Place(Place { owner: "o".into(), channel: format!("c{n}"), epoch: "e".into(), offset })
+        let saved = |n: usize, offset| {
+            let position = Position { epoch: "e".into(), offset };
+            let saved = Saved { user: None, channel: format!("c{n}"), position };
+            Record { url: "u".into(), change: Change::Position(saved) }
         };
         let mut image = Image::default();
-        (0..PLACES_MAX).for_each(|n| image.apply(place(n, 1)));
-        image.apply(place(0, 2));
-        image.apply(place(PLACES_MAX, 1));
-        assert_eq!(image.places.len(), PLACES_MAX);
-        assert_eq!(image.by_channel.len(), PLACES_MAX);
-        assert_eq!(image.place("o", "c0").map(|place| place.offset), Some(2), "saved again: not the oldest");
-        assert_eq!(image.place("o", "c1"), None);
+        (0..POSITIONS_MAX).for_each(|n| image.apply(saved(n, 1)));
+        image.apply(saved(0, 2));
+        image.apply(saved(POSITIONS_MAX, 1));
+        assert_eq!((image.positions.len(), image.by_place.len()), (POSITIONS_MAX, POSITIONS_MAX));
+        let offset = |channel| image.position("u", None, channel).map(|position| position.offset);
+        assert_eq!(offset("c0"), Some(2), "saved again: not the oldest");
+        assert_eq!(offset("c1"), None);
     }
 }
