@@ -46,7 +46,6 @@ impl Entry {
     }
 }
 
-
 /// null is somebody: the anonymous user.
 pub(crate) fn known<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(from).map(Some)

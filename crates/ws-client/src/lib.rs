@@ -1,7 +1,9 @@
 //! Client of ws-server.
 
+mod dial;
 mod entry;
 mod machine;
+mod outbox_file;
 mod position;
 mod store;
 mod timers;
