@@ -31,6 +31,8 @@ mod storing;
 mod stream;
 mod subscribing;
 mod tokens;
+#[cfg(test)]
+mod tests;
 
 pub use event::Gap;
 pub(crate) use event::{Event, Publication};
