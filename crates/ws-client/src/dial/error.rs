@@ -8,8 +8,7 @@ use thiserror::Error;
 
 /// A failed attempt to connect. All of them are worth another attempt, later.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum DialError {
+pub(crate) enum DialError {
     /// The name has no address, or nobody could be asked.
     #[error("cannot resolve {host}: {reason}")]
     Resolve {
@@ -66,7 +65,7 @@ pub enum DialError {
 
 impl DialError {
     /// The HTTP status, if there was an answer in HTTP.
-    pub fn status(&self) -> Option<u16> {
+    pub(crate) fn status(&self) -> Option<u16> {
         match self {
             DialError::Refused { status, .. } => Some(*status),
             _ => None,
@@ -74,7 +73,7 @@ impl DialError {
     }
 
     /// How long the server asks to stay away, at most one hour.
-    pub fn retry_after(&self) -> Option<Duration> {
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             DialError::Refused { retry_after, .. } => *retry_after,
             _ => None,
@@ -82,14 +81,14 @@ impl DialError {
     }
 
     /// Statuses 400 to 428: the request itself was refused, and the same again soon is not going to help.
-    pub fn is_refusal_of_the_request(&self) -> bool {
+    pub(crate) fn is_refusal_of_the_request(&self) -> bool {
         self.status().is_some_and(|status| (400..=428).contains(&status))
     }
 }
 
 /// A part of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// The addresses of the name.
     Resolve,
     /// TCP.

@@ -26,10 +26,11 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-pub use self::error::{DialError, Stage};
+pub(crate) use self::error::{DialError, Stage};
 pub(crate) use self::limits::SocketLimits;
 pub(crate) use self::socket::{Incoming, Reader, Socket, Writer};
-pub use self::target::{Target, UrlError};
+pub(crate) use self::target::Target;
+pub use self::target::UrlError;
 
 use self::io::Io;
 

@@ -72,8 +72,7 @@ where
     F: Future<Output = io::Result<T>>,
 {
     let (mut left, mut running, mut failed) = (VecDeque::from(addrs), FuturesUnordered::new(), Vec::new());
-    loop {
-        let Some(addr) = left.pop_front() else { break };
+    while let Some(addr) = left.pop_front() {
         let attempt = connect(addr);
         running.push(async move { (addr, attempt.await) });
         let head_start = sleep(HEAD_START);

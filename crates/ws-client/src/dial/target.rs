@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 /// Where to connect to: `ws://` or `wss://`, host, port, path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Target {
+pub(crate) struct Target {
     url: Url,
 }
 
@@ -38,7 +38,7 @@ impl Target {
     ///
     /// # Errors
     /// What is wrong, and what to write instead.
-    pub fn parse(url: &str) -> Result<Self, UrlError> {
+    pub(crate) fn parse(url: &str) -> Result<Self, UrlError> {
         let url = Url::parse(url).map_err(|error| UrlError::Invalid(error.to_string()))?;
         let scheme = |instead| Err(UrlError::Scheme(url.scheme().to_owned(), instead));
         match url.scheme() {
@@ -60,7 +60,7 @@ impl Target {
     }
 
     /// The URL as it was understood.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         self.url.as_str()
     }
 

@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(first.read().expect("readable"), b"new c!");
         let names: Vec<_> =
             std::fs::read_dir(dir.path()).expect("a directory").map(|entry| entry.expect("one").path()).collect();
-        assert_eq!(names, [path.clone()]);
+        assert_eq!(names, std::slice::from_ref(&path));
         drop(first);
         assert_eq!(LockedFile::open(&path).expect("free again").read().expect("readable"), b"new c!");
     }

@@ -188,7 +188,7 @@ fn records(log: &FileLog, url: &str, batch: Batch) -> Vec<Record> {
 impl Drop for FileStore {
     fn drop(&mut self) {
         self.work = None;
-        // Nothing is ever sent: the end of the thread is what comes.
-        drop(self.closed.recv_timeout(CLOSE));
+        // Nothing is ever sent: what comes is the end of the thread.
+        let _: Result<(), RecvTimeoutError> = self.closed.recv_timeout(CLOSE);
     }
 }
