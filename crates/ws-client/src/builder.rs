@@ -13,9 +13,11 @@ use crate::dial::{Dialer, SocketLimits, Target, UrlError};
 use crate::machine::{Machine, Ms, Options, Random, State, Status};
 use crate::outbox::Outbox;
 use crate::outbox_file::OutboxError;
-use crate::task::{Parts, Task, Waiting, Wall};
+use crate::task::{Parts, Task, Wall};
 use crate::timers::Timers;
 use crate::token::TokenProvider;
+use crate::waiting::Waiting;
+use crate::whole_ms::whole_ms;
 
 /// Options of a client; [`Client::builder`] makes one.
 pub struct Builder {
@@ -29,6 +31,19 @@ pub struct Builder {
 impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Builder").field("url", &self.url).field("outbox", &self.outbox).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client of the server at this URL: `ws://` or `wss://`, without a token.
+    ///
+    /// ```
+    /// use ws_client::{Client, Outbox};
+    ///
+    /// let builder = Client::builder("ws://127.0.0.1:8080/ws").outbox(Outbox::memory().entries(100));
+    /// ```
+    pub fn builder(url: impl Into<String>) -> Builder {
+        Builder::new(url)
     }
 }
 
@@ -111,7 +126,7 @@ impl Builder {
             store: store.is_some(),
             entries,
             bytes,
-            max_age: crate::task::whole_ms(max_age),
+            max_age: whole_ms(max_age),
             timers: Ms::from(&self.timers),
         };
         let (commands, queue) = mpsc::unbounded_channel();
@@ -140,7 +155,7 @@ impl Builder {
 }
 
 fn wall() -> u64 {
-    crate::task::whole_ms(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO))
+    whole_ms(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO))
 }
 
 /// Even in [0, 1): 53 bits of what makes UUIDs.

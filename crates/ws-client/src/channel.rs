@@ -51,6 +51,20 @@ impl<T> fmt::Debug for Channel<T> {
     }
 }
 
+impl Client {
+    /// A channel whose publications are `T`.
+    ///
+    /// ```no_run
+    /// # async fn run(client: ws_client::Client) {
+    /// let prices = client.channel::<f64>("prices:btc");
+    /// let anything = client.channel::<serde_json::Value>("news");
+    /// # }
+    /// ```
+    pub fn channel<T: Serialize + DeserializeOwned>(&self, name: impl Into<String>) -> Channel<T> {
+        Channel::new(self.clone(), name.into())
+    }
+}
+
 /// A publication in the history of a channel.
 pub type Recorded = HistoryEntry<'static, Value>;
 

@@ -5,19 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::Stream;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use crate::builder::Builder;
-use crate::channel::Channel;
 use crate::command::{Command, Outgoing};
 use crate::entry::Entry;
 use crate::machine::{Kind, Problem, Status};
 use crate::publish::{Publish, PublishError, Publishing};
-use crate::task::{Waiting, whole_ms};
+use crate::waiting::Waiting;
+use crate::whole_ms::whole_ms;
 
 /// What [`Client::lost`] keeps for a reader that does not read.
 const LOST_MAX: usize = 1_024;
@@ -73,17 +70,6 @@ pub struct Unsent {
 }
 
 impl Client {
-    /// A client of the server at this URL: `ws://` or `wss://`, without a token.
-    ///
-    /// ```
-    /// use ws_client::{Client, Outbox};
-    ///
-    /// let builder = Client::builder("ws://127.0.0.1:8080/ws").outbox(Outbox::memory().entries(100));
-    /// ```
-    pub fn builder(url: impl Into<String>) -> Builder {
-        Builder::new(url)
-    }
-
     pub(crate) fn new(
         commands: mpsc::UnboundedSender<Command>,
         status: watch::Receiver<Status>,
@@ -119,18 +105,6 @@ impl Client {
     /// ```
     pub fn pending(&self) -> watch::Receiver<u64> {
         self.shared.pending.clone()
-    }
-
-    /// A channel whose publications are `T`.
-    ///
-    /// ```no_run
-    /// # async fn run(client: ws_client::Client) {
-    /// let prices = client.channel::<f64>("prices:btc");
-    /// let anything = client.channel::<serde_json::Value>("news");
-    /// # }
-    /// ```
-    pub fn channel<T: Serialize + DeserializeOwned>(&self, name: impl Into<String>) -> Channel<T> {
-        Channel::new(self.clone(), name.into())
     }
 
     /// Asks the token provider now: somebody has logged in or out. Returns when the client is connected as that user.

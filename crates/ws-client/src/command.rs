@@ -2,10 +2,10 @@
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::entry::Tags;
 use crate::machine::{Ack, ChannelState, Event, Problem};
 use crate::position::Position;
 use crate::publish::PublishError;
-use crate::entry::Tags;
 
 /// An event on its way to a subscription.
 #[derive(Debug)]
@@ -49,7 +49,10 @@ pub(crate) struct Start {
 }
 
 pub(crate) enum Command {
-    Publish { outgoing: Outgoing, end: oneshot::Sender<Result<Ack, PublishError>> },
+    Publish {
+        outgoing: Outgoing,
+        end: oneshot::Sender<Result<Ack, PublishError>>,
+    },
     Subscribe {
         reader: u64,
         channel: String,
@@ -57,12 +60,30 @@ pub(crate) enum Command {
         token: Option<std::sync::Arc<dyn crate::token::TokenProvider>>,
         events: mpsc::UnboundedSender<Delivered>,
     },
-    Unsubscribe { reader: u64 },
-    Taken { reader: u64 },
-    Request { action: &'static str, payload: String, answer: oneshot::Sender<Result<String, Problem>> },
-    Login { end: oneshot::Sender<Result<(), Problem>> },
+    Unsubscribe {
+        reader: u64,
+    },
+    Taken {
+        reader: u64,
+    },
+    Request {
+        action: &'static str,
+        payload: String,
+        answer: oneshot::Sender<Result<String, Problem>>,
+    },
+    Login {
+        end: oneshot::Sender<Result<(), Problem>>,
+    },
     Wake,
-    Watch { channel: String, answer: oneshot::Sender<watch::Receiver<ChannelStatus>> },
-    Lost { entries: mpsc::Sender<(crate::entry::Entry, PublishError)> },
-    Close { flush: u64, end: oneshot::Sender<u64> },
+    Watch {
+        channel: String,
+        answer: oneshot::Sender<watch::Receiver<ChannelStatus>>,
+    },
+    Lost {
+        entries: mpsc::Sender<(crate::entry::Entry, PublishError)>,
+    },
+    Close {
+        flush: u64,
+        end: oneshot::Sender<u64>,
+    },
 }

@@ -98,8 +98,6 @@ fn publication_event<T: DeserializeOwned>(publication: machine::Publication, pos
             tags,
             own,
         }),
-        Err(error) => {
-            Event::Undecodable { offset, msg_id, bytes: data.get().to_owned(), error: error.to_string() }
-        }
+        Err(error) => Event::Undecodable { offset, msg_id, bytes: data.get().to_owned(), error: error.to_string() },
     }
 }

@@ -35,11 +35,15 @@ mod outbox;
 mod outbox_file;
 mod position;
 mod publish;
+#[cfg(test)]
+mod simulation;
 mod store;
 mod subscription;
 mod task;
 mod timers;
 mod token;
+mod waiting;
+mod whole_ms;
 
 pub use builder::{Builder, StartError};
 pub use channel::{Channel, Present, Recorded, Subscribe};

@@ -3,18 +3,19 @@
 //! One task owns the machine, the socket and everything that waits. What may block or panic (the token provider, the
 //! store, dialing) runs in tasks of its own and comes back as an input; so nothing of a caller's can end this one.
 
+mod happened;
 mod outputs;
 mod store;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
+use self::happened::Happened;
 use crate::command::{ChannelStatus, Command, Delivered, Outgoing};
 use crate::connector::Connect;
 use crate::dial::{DialError, Incoming, Socket};
@@ -23,34 +24,11 @@ use crate::machine::{Ack, Input, Machine, Problem, Status};
 use crate::publish::PublishError;
 use crate::store::Store;
 use crate::token::TokenProvider;
+use crate::waiting::Waiting;
+use crate::whole_ms::whole_ms;
 
 /// Inputs that are taken between two looks at the socket's writing side.
 const COMMANDS_AT_ONCE: usize = 64;
-
-/// What tasks of this client send back.
-pub(crate) enum Happened {
-    Input(Input),
-    Dialed { attempt: u64, result: Result<Socket, DialError> },
-}
-
-/// Publications that were handed over and not taken by the task yet.
-#[derive(Debug, Default)]
-pub(crate) struct Waiting {
-    pub(crate) entries: AtomicUsize,
-    pub(crate) bytes: AtomicUsize,
-}
-
-impl Waiting {
-    pub(crate) fn add(&self, bytes: usize) {
-        self.entries.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn remove(&self, bytes: usize) {
-        self.entries.fetch_sub(1, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
 
 /// Milliseconds since 1970.
 pub(crate) type Wall = Box<dyn Fn() -> u64 + Send>;
@@ -302,14 +280,15 @@ impl Task {
         if let Some(store) = self.store.take() {
             store.finish().await;
         }
-        self.closes.drain(..).for_each(|close| drop(close.send(unsent)));
+        // Who does not wait any more need not know.
+        self.closes.drain(..).for_each(|close| _ = close.send(unsent));
         while let Some(command) = commands.recv().await {
             match command {
                 Command::Publish { outgoing, end } => {
                     self.waiting.remove(outgoing.bytes());
                     drop(end.send(Err(PublishError::Closed)));
                 }
-                Command::Close { end, .. } => drop(end.send(unsent)),
+                Command::Close { end, .. } => _ = end.send(unsent),
                 Command::Watch { channel, answer } => drop(answer.send(self.channel(&channel).subscribe())),
                 // Dropping the rest tells whoever waits.
                 _ => {}
@@ -345,8 +324,4 @@ async fn drive(attempt: u64, socket: &mut Socket) -> Input {
         input = next => input,
         input = write => input,
     }
-}
-
-pub(crate) fn whole_ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

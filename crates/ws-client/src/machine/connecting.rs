@@ -144,8 +144,7 @@ impl Machine {
 
     /// What the client found wrong itself.
     pub(super) fn fault(&mut self, cause: Cause) {
-        self.error =
-            Some(Problem { close: Some(1006), cause: Some(cause), ..Problem::new(ProblemKind::Lost) });
+        self.error = Some(Problem { close: Some(1006), cause: Some(cause), ..Problem::new(ProblemKind::Lost) });
         self.drop_link(None);
         match cause {
             Cause::Probe => self.begin_attempt(false),
@@ -270,7 +269,10 @@ impl Machine {
             link.probe_by = None;
             self.flights.values_mut().for_each(|flight| flight.answer_by = flight.answer_by.max(t + probe));
         }
-        self.wake(true);
+        if self.phase != Phase::Idle {
+            self.wake(true);
+        }
+        // Also where the last wake was only a moment ago.
         if self.phase == Phase::Connected {
             self.probe();
         }

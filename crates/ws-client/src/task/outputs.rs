@@ -5,12 +5,14 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use super::Task;
+use super::happened::Happened;
 use super::store::Job;
-use super::{Happened, Task};
 use crate::command::{ChannelStatus, Delivered};
 use crate::machine::{Answer, End, Input, Output, Why};
 use crate::publish::PublishError;
 use crate::token::{Claims, TokenError, TokenProvider};
+use crate::whole_ms::whole_ms;
 
 impl Task {
     /// What a caller waited for and does not any more is dropped: nobody else cares.
@@ -179,6 +181,6 @@ impl Task {
 fn reasons(error: TokenError) -> (bool, Option<u64>, Option<String>) {
     match error {
         TokenError::Denied(message) => (true, None, Some(message)),
-        TokenError::Retry { message, after } => (false, after.map(super::whole_ms), Some(message)),
+        TokenError::Retry { message, after } => (false, after.map(whole_ms), Some(message)),
     }
 }

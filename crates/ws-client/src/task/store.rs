@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::Happened;
+use super::happened::Happened;
 use crate::machine::{Input, StoreWork};
 use crate::store::{Batch, Store, StoreError};
 

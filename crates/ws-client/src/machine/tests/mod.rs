@@ -5,3 +5,5 @@ mod scenarios;
 mod script;
 mod simulation;
 mod traces;
+
+pub(crate) use model::{Fault, Server};

@@ -40,12 +40,7 @@ pub(super) fn all() -> Vec<Trace> {
 }
 
 /// One of them.
-fn story(
-    name: &'static str,
-    about: &'static str,
-    options: Value,
-    story: impl Fn(&mut Script) + 'static,
-) -> Scenario {
+fn story(name: &'static str, about: &'static str, options: Value, story: impl Fn(&mut Script) + 'static) -> Scenario {
     (name, about, options, Box::new(story))
 }
 

@@ -57,6 +57,8 @@ pub(super) struct Script {
     /// What the last step said.
     pub(super) out: Vec<Value>,
     pub(super) timer: Option<u64>,
+    /// When that is over.
+    due: Option<u64>,
 }
 
 struct Draws {
@@ -90,6 +92,7 @@ impl Script {
             trace: Trace { name: name.to_owned(), about: about.to_owned(), options: given, steps: Vec::new() },
             out: Vec::new(),
             timer: None,
+            due: None,
         }
     }
 
@@ -102,6 +105,7 @@ impl Script {
         let text = serde_json::to_string(&step.out).expect("outputs serialize");
         self.out = serde_json::from_str(&text).expect("it is JSON");
         self.timer = step.timer;
+        self.due = step.timer.map(|timer| self.at + timer);
         let (at, wall, out, timer) = (self.at, self.wall, self.out.clone(), self.timer);
         self.trace.steps.push(Line { at, wall, r#in: input, random, out, timer });
         &self.out
@@ -116,20 +120,19 @@ impl Script {
 
     /// Passes to the next time that the machine asked for, and ticks.
     pub(super) fn tick(&mut self) -> &[Value] {
-        let timer = self.timer.expect("something is due");
-        self.pass(timer).put(json!({"tick": {}}))
+        let due = self.due.expect("something is due");
+        self.pass(due.saturating_sub(self.at)).put(json!({"tick": {}}))
     }
 
     /// Ticks until so much time has passed.
     pub(super) fn run(&mut self, ms: u64) -> Vec<Value> {
         let end = self.at + ms;
         let mut all = Vec::new();
-        while let Some(timer) = self.timer.filter(|timer| self.at + timer <= end) {
-            self.pass(timer).put(json!({"tick": {}}));
+        while let Some(due) = self.due.filter(|due| *due <= end) {
+            self.pass(due.saturating_sub(self.at)).put(json!({"tick": {}}));
             all.extend(self.out.clone());
         }
-        let rest = end - self.at;
-        self.pass(rest);
+        self.pass(end.saturating_sub(self.at));
         all
     }
 

@@ -129,7 +129,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         }),
         story("silence", "Nothing for interval and timeout: the connection is dead", plain(), |s| {
             connect(s);
-            s.pass(20_000).put(json!({"alive": {"attempt": 1}}));
+            s.run(20_000);
+            s.put(json!({"alive": {"attempt": 1}}));
             s.run(34_999);
             assert!(s.all("status").is_empty());
             s.run(1);
@@ -196,7 +197,10 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             connect(s);
             s.wall -= 3_600_000;
             s.run(35_100);
-            assert_eq!(s.trace.steps.iter().filter(|step| step.out.iter().any(|out| out.get("drop").is_some())).count(), 1);
+            assert_eq!(
+                s.trace.steps.iter().filter(|step| step.out.iter().any(|out| out.get("drop").is_some())).count(),
+                1
+            );
         }),
         story("hide-and-show", "A hidden page closes; shown again, it connects", plain(), |s| {
             connect(s);

@@ -65,23 +65,33 @@ fn ways() -> Vec<Scenario> {
             s.respond(1, 1, published("a", 1));
             assert_eq!(s.sent()[0].1["msg_id"], "m2");
         }),
-        story("repeat", "A repeat has the time since the first sending plus the request timeout as age", plain(), |s| {
-            connect(s);
-            s.put(publish("m1", "a"));
-            s.pass(1_000).put(ended(1, 4000));
-            let begin = s.at;
-            reconnect(s, 2);
-            let age = 1_000 + (s.at - begin) + 10_000;
-            assert_eq!(s.sent()[0].1, json!({"channel": "a", "data": "m1", "msg_id": "m1", "age_ms": age}));
-        }),
-        story("repeat-after-clock-was-set-back", "The wall clock stands before the first sending: the age is the largest", plain(), |s| {
-            connect(s);
-            s.put(publish("m1", "a"));
-            s.put(ended(1, 4000));
-            s.wall -= 1_000_000;
-            reconnect(s, 2);
-            assert_eq!(s.sent()[0].1["age_ms"], 86_400_000);
-        }),
+        story(
+            "repeat",
+            "A repeat has the time since the first sending plus the request timeout as age",
+            plain(),
+            |s| {
+                connect(s);
+                s.put(publish("m1", "a"));
+                s.pass(1_000).put(ended(1, 4000));
+                let begin = s.at;
+                reconnect(s, 2);
+                let age = 1_000 + (s.at - begin) + 10_000;
+                assert_eq!(s.sent()[0].1, json!({"channel": "a", "data": "m1", "msg_id": "m1", "age_ms": age}));
+            },
+        ),
+        story(
+            "repeat-after-clock-was-set-back",
+            "The wall clock stands before the first sending: the age is the largest",
+            plain(),
+            |s| {
+                connect(s);
+                s.put(publish("m1", "a"));
+                s.put(ended(1, 4000));
+                s.wall -= 1_000_000;
+                reconnect(s, 2);
+                assert_eq!(s.sent()[0].1["age_ms"], 86_400_000);
+            },
+        ),
         story("repeat-after-sleep", "A sleep counts into the age", plain(), |s| {
             connect(s);
             s.put(publish("m1", "a"));
@@ -121,20 +131,25 @@ fn ways() -> Vec<Scenario> {
             s.respond(2, 4, data);
             settles(s, &[("m1", "ack")]);
         }),
-        story("seen-before-the-loss", "Seen while its answer was awaited, and then the connection was lost", plain(), |s| {
-            connect(s);
-            live(s, 1, "a", 1);
-            s.put(publish("m1", "a"));
-            let mut event = publication("a", 5);
-            event["msg_id"] = "m1".into();
-            s.notify(1, event);
-            assert_eq!(s.one("deliver")["event"]["own"], true);
-            s.put(ended(1, 4000));
-            s.says(&json!([
-                {"settle": {"msg_id": "m1", "ack": {"position": {"epoch": "e", "offset": 5}, "duplicate": false}}},
-                s.one_of("channel"), s.one_of("pending"), s.one_of("status")
-            ]));
-        }),
+        story(
+            "seen-before-the-loss",
+            "Seen while its answer was awaited, and then the connection was lost",
+            plain(),
+            |s| {
+                connect(s);
+                live(s, 1, "a", 1);
+                s.put(publish("m1", "a"));
+                let mut event = publication("a", 5);
+                event["msg_id"] = "m1".into();
+                s.notify(1, event);
+                assert_eq!(s.one("deliver")["event"]["own"], true);
+                s.put(ended(1, 4000));
+                s.says(&json!([
+                    {"settle": {"msg_id": "m1", "ack": {"position": {"epoch": "e", "offset": 5}, "duplicate": false}}},
+                    s.one_of("channel"), s.one_of("pending"), s.one_of("status")
+                ]));
+            },
+        ),
         story("overloaded", "Not published: again, as if it were the first time", plain(), |s| {
             connect(s);
             s.put(publish("m1", "a"));
@@ -168,14 +183,19 @@ fn ends() -> Vec<Scenario> {
             settles(s, &[("m1", "rejected")]);
             assert_eq!(s.sent()[0].1["msg_id"], "m2");
         }),
-        story("full", "A full outbox refuses", json!({"provider": false, "store": false, "entries": 2, "bytes": 10}), |s| {
-            s.put(json!({"publish": {"msg_id": "m1", "channel": "a", "data": "\"12345\""}}));
-            s.put(json!({"publish": {"msg_id": "m2", "channel": "a", "data": "\"12345\""}}));
-            settles(s, &[("m2", "full")]);
-            s.put(json!({"publish": {"msg_id": "m3", "channel": "a", "data": "1"}}));
-            s.put(json!({"publish": {"msg_id": "m4", "channel": "a", "data": "1"}}));
-            settles(s, &[("m4", "full")]);
-        }),
+        story(
+            "full",
+            "A full outbox refuses",
+            json!({"provider": false, "store": false, "entries": 2, "bytes": 10}),
+            |s| {
+                s.put(json!({"publish": {"msg_id": "m1", "channel": "a", "data": "\"12345\""}}));
+                s.put(json!({"publish": {"msg_id": "m2", "channel": "a", "data": "\"12345\""}}));
+                settles(s, &[("m2", "full")]);
+                s.put(json!({"publish": {"msg_id": "m3", "channel": "a", "data": "1"}}));
+                s.put(json!({"publish": {"msg_id": "m4", "channel": "a", "data": "1"}}));
+                settles(s, &[("m4", "full")]);
+            },
+        ),
         story("too-large", "A frame over the server's limit is not sent", plain(), |s| {
             connect(s);
             s.put(json!({"publish": {"msg_id": "m1", "channel": "a", "data": format!("\"{}\"", "x".repeat(65_536))}}));
@@ -191,11 +211,16 @@ fn ends() -> Vec<Scenario> {
             s.put(ended(1, 1009));
             settles(s, &[("m2", "too_large")]);
         }),
-        story("expired", "Too old before it could be sent", json!({"provider": false, "store": false, "max_age": 5_000}), |s| {
-            s.put(publish("m1", "a"));
-            s.run(5_000);
-            settles(s, &[("m1", "expired")]);
-        }),
+        story(
+            "expired",
+            "Too old before it could be sent",
+            json!({"provider": false, "store": false, "max_age": 5_000}),
+            |s| {
+                s.put(publish("m1", "a"));
+                s.run(5_000);
+                settles(s, &[("m1", "expired")]);
+            },
+        ),
         story("expired-after-sending", "Too old, and it may have been published", plain(), |s| {
             connect(s);
             s.put(json!({"publish": {"msg_id": "m1", "channel": "a", "data": "1", "max_age": 400}}));

@@ -51,19 +51,24 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             s.put(json!({"stored": {"op": 3}}));
             s.sends(&["publish", "publish"]);
         }),
-        story("earlier-entries-first", "Entries of another run go before our own, repeats with their age", with_store(), |s| {
-            s.put(publish("m1", "a"));
-            s.greet(1);
-            s.sends(&[]);
-            let first_sent = s.wall - 60_000;
-            s.put(json!({"loaded": {"op": 1, "entries": [entry("old1", Some(first_sent)), entry("old2", None)]}}));
-            assert_eq!(s.sent()[0].1["msg_id"], "old1");
-            assert_eq!(s.sent()[0].1["age_ms"], 70_000);
-            s.respond(1, 1, published("a", 1));
-            s.put(json!({"stored": {"op": 2}}));
-            s.put(json!({"stored": {"op": 3}}));
-            assert_eq!(s.sent()[0].1["msg_id"], "old2");
-        }),
+        story(
+            "earlier-entries-first",
+            "Entries of another run go before our own, repeats with their age",
+            with_store(),
+            |s| {
+                s.put(publish("m1", "a"));
+                s.greet(1);
+                s.sends(&[]);
+                let first_sent = s.wall - 60_000;
+                s.put(json!({"loaded": {"op": 1, "entries": [entry("old1", Some(first_sent)), entry("old2", None)]}}));
+                assert_eq!(s.sent()[0].1["msg_id"], "old1");
+                assert_eq!(s.sent()[0].1["age_ms"], 70_000);
+                s.respond(1, 1, published("a", 1));
+                s.put(json!({"stored": {"op": 2}}));
+                s.put(json!({"stored": {"op": 3}}));
+                assert_eq!(s.sent()[0].1["msg_id"], "old2");
+            },
+        ),
         story("somebody-elses-entries", "Entries of another user wait", with_store(), |s| {
             let mut theirs = entry("theirs", None);
             theirs["user"] = "ann".into();
@@ -124,7 +129,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             }
             s.put(json!({"taken": {"reader": 1}}));
             s.put(json!({"taken": {"reader": 1}}));
-            let saved = |offset: u64| json!([{"user": null, "channel": "a", "position": {"epoch": "e", "offset": offset}}]);
+            let saved =
+                |offset: u64| json!([{"user": null, "channel": "a", "position": {"epoch": "e", "offset": offset}}]);
             assert_eq!(s.one("store")["positions"], saved(5));
             s.put(json!({"stored": {"op": 2}}));
             s.put(json!({"taken": {"reader": 1}}));

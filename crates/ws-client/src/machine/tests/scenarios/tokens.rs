@@ -77,17 +77,22 @@ fn answers() -> Vec<Scenario> {
             s.refuse(1, 1, error("invalid_token", false));
             s.is("closed");
         }),
-        story("old-token-invalid", "An old token that is not valid any more: a key was rotated", with_provider(), |s| {
-            log_in(s);
-            s.put(ended(1, 1001));
-            s.tick();
-            s.greet(2);
-            s.refuse(2, 2, error("invalid_token", false));
-            assert_eq!(s.one("ask"), &json!({"generation": 2, "why": "expired"}));
-            s.put(token(2, "t2", "ann"));
-            s.respond(2, 3, json!({"user": "ann"}));
-            s.is("connected");
-        }),
+        story(
+            "old-token-invalid",
+            "An old token that is not valid any more: a key was rotated",
+            with_provider(),
+            |s| {
+                log_in(s);
+                s.put(ended(1, 1001));
+                s.tick();
+                s.greet(2);
+                s.refuse(2, 2, error("invalid_token", false));
+                assert_eq!(s.one("ask"), &json!({"generation": 2, "why": "expired"}));
+                s.put(token(2, "t2", "ann"));
+                s.respond(2, 3, json!({"user": "ann"}));
+                s.is("connected");
+            },
+        ),
         story("login-retryable", "A retryable refusal of the login: again on this connection", with_provider(), |s| {
             s.put(json!({"wake": {}}));
             s.put(token(1, "t1", "ann"));
@@ -139,20 +144,28 @@ fn answers() -> Vec<Scenario> {
             s.tick();
             assert_eq!(s.one("ask"), &json!({"generation": 2, "why": "expiring"}));
         }),
-        story("woken-with-an-old-token", "After a wake it connects with the old token, and asks a little later", with_provider(), |s| {
-            s.put(json!({"wake": {}}));
-            let expires = s.wall + 20_000;
-            s.put(json!({"token": {"generation": 1, "token": "t1", "user": "ann", "expires": expires}}));
-            s.greet(1);
-            s.respond(1, 1, json!({"user": "ann", "expires_at": expires}));
-            s.put(json!({"ended": {"attempt": 1}}));
-            s.put(json!({"wake": {}}));
-            assert_eq!(s.one("dial"), &json!({"attempt": 2}));
-            s.greet(2);
-            s.respond(2, 2, json!({"user": "ann", "expires_at": expires}));
-            s.run(2_000);
-            assert_eq!(s.trace.steps.iter().flat_map(|step| &step.out).filter(|out| out.get("ask").is_some()).count(), 2);
-        }),
+        story(
+            "woken-with-an-old-token",
+            "After a wake it connects with the old token, and asks a little later",
+            with_provider(),
+            |s| {
+                s.put(json!({"wake": {}}));
+                let expires = s.wall + 20_000;
+                s.put(json!({"token": {"generation": 1, "token": "t1", "user": "ann", "expires": expires}}));
+                s.greet(1);
+                s.respond(1, 1, json!({"user": "ann", "expires_at": expires}));
+                s.put(json!({"ended": {"attempt": 1}}));
+                s.put(json!({"wake": {}}));
+                assert_eq!(s.one("dial"), &json!({"attempt": 2}));
+                s.greet(2);
+                s.respond(2, 2, json!({"user": "ann", "expires_at": expires}));
+                s.run(2_000);
+                assert_eq!(
+                    s.trace.steps.iter().flat_map(|step| &step.out).filter(|out| out.get("ask").is_some()).count(),
+                    2
+                );
+            },
+        ),
     ]
 }
 
@@ -167,27 +180,35 @@ fn changes() -> Vec<Scenario> {
             s.respond(1, 2, json!({"user": "ann"}));
             assert_eq!(s.one("logged_in"), &json!({"login": 1}));
         }),
-        story("login-as-another", "Another user: the socket is made anew; what was ann's waits for her", with_provider(), |s| {
-            log_in(s);
-            live(s, 1, "a", 2);
-            s.put(publish("m1", "a"));
-            s.put(publish("m2", "a"));
-            s.put(json!({"login": {"login": 1}}));
-            s.put(token(2, "t2", "bob"));
-            assert_eq!(s.one("drop"), &json!({"attempt": 1, "code": 1000}));
-            s.greet(2);
-            s.respond(2, 4, json!({"user": "bob"}));
-            assert_eq!(s.one("status"), &json!({"state": "connected", "user": "bob"}));
-            assert_eq!(s.one("pending"), &json!({"count": 0}));
-            s.respond(2, 5, at("a", 9, 9));
-            assert_eq!(s.one("deliver")["event"], json!({"type": "live", "position": {"epoch": "e", "offset": 9}, "recovered": false}));
-            s.put(json!({"login": {"login": 2}}));
-            s.put(token(3, "t3", "ann"));
-            s.greet(3);
-            s.respond(3, 6, json!({"user": "ann"}));
-            s.sends(&["publish"]);
-            assert_eq!(s.one("pending"), &json!({"count": 2}));
-        }),
+        story(
+            "login-as-another",
+            "Another user: the socket is made anew; what was ann's waits for her",
+            with_provider(),
+            |s| {
+                log_in(s);
+                live(s, 1, "a", 2);
+                s.put(publish("m1", "a"));
+                s.put(publish("m2", "a"));
+                s.put(json!({"login": {"login": 1}}));
+                s.put(token(2, "t2", "bob"));
+                assert_eq!(s.one("drop"), &json!({"attempt": 1, "code": 1000}));
+                s.greet(2);
+                s.respond(2, 4, json!({"user": "bob"}));
+                assert_eq!(s.one("status"), &json!({"state": "connected", "user": "bob"}));
+                assert_eq!(s.one("pending"), &json!({"count": 0}));
+                s.respond(2, 5, at("a", 9, 9));
+                assert_eq!(
+                    s.one("deliver")["event"],
+                    json!({"type": "live", "position": {"epoch": "e", "offset": 9}, "recovered": false})
+                );
+                s.put(json!({"login": {"login": 2}}));
+                s.put(token(3, "t3", "ann"));
+                s.greet(3);
+                s.respond(3, 6, json!({"user": "ann"}));
+                s.sends(&["publish"]);
+                assert_eq!(s.one("pending"), &json!({"count": 2}));
+            },
+        ),
         story("logout", "`login` with null: anonymous, on a new socket", with_provider(), |s| {
             log_in(s);
             s.put(json!({"login": {"login": 1}}));
@@ -203,19 +224,24 @@ fn changes() -> Vec<Scenario> {
             s.put(json!({"token_failed": {"generation": 2, "denied": true, "message": "no"}}));
             s.says(&json!([{"logged_in": {"login": 1, "error": {"kind": "denied", "message": "no"}}}]));
         }),
-        story("opaque-token-of-another", "A refresh with somebody else's opaque token: the socket is made anew, once", with_provider(), |s| {
-            s.put(json!({"wake": {}}));
-            s.put(json!({"token": {"generation": 1, "token": "o1"}}));
-            s.greet(1);
-            s.respond(1, 1, json!({"user": "ann"}));
-            s.notify(1, json!({"event": "token_expiring", "expires_at": 1_795_900_030_000_u64}));
-            s.put(json!({"token": {"generation": 2, "token": "o2"}}));
-            s.refuse(1, 2, error("invalid_token", false));
-            assert_eq!(s.one("dial"), &json!({"attempt": 2}));
-            s.greet(2);
-            s.respond(2, 3, json!({"user": "bob"}));
-            s.is("connected");
-        }),
+        story(
+            "opaque-token-of-another",
+            "A refresh with somebody else's opaque token: the socket is made anew, once",
+            with_provider(),
+            |s| {
+                s.put(json!({"wake": {}}));
+                s.put(json!({"token": {"generation": 1, "token": "o1"}}));
+                s.greet(1);
+                s.respond(1, 1, json!({"user": "ann"}));
+                s.notify(1, json!({"event": "token_expiring", "expires_at": 1_795_900_030_000_u64}));
+                s.put(json!({"token": {"generation": 2, "token": "o2"}}));
+                s.refuse(1, 2, error("invalid_token", false));
+                assert_eq!(s.one("dial"), &json!({"attempt": 2}));
+                s.greet(2);
+                s.respond(2, 3, json!({"user": "bob"}));
+                s.is("connected");
+            },
+        ),
         story("published-before-login", "What was published before belongs to the next user", with_provider(), |s| {
             s.put(publish("m1", "a"));
             s.put(token(1, "t1", "ann"));
