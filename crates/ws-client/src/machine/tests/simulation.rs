@@ -1,7 +1,7 @@
 //! The machine, a model of the server, and a bad network between them, in simulated time: whatever happens, every
 //! publication ends once and every reader gets everything or is told.
 //!
-//! A failing seed is printed; `WS_SEED=n` runs it alone, `WS_SEEDS=n` runs so many.
+//! A failing seed is printed; `WS_SEED=n` runs it alone and prints every step, `WS_SEEDS=n` runs so many.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,10 +64,14 @@ struct World {
     stored: BTreeMap<String, Value>,
     order: Vec<String>,
     has_store: bool,
+    /// It has failed, and was not told since what it missed.
+    is_store_behind: bool,
     /// Publications that went with a process that crashed.
     crashed: BTreeSet<String>,
     idle_ticks: u32,
     seed: u64,
+    /// Every step is printed.
+    is_loud: bool,
 }
 
 impl World {
@@ -90,9 +94,11 @@ impl World {
             stored: BTreeMap::new(),
             order: Vec::new(),
             has_store,
+            is_store_behind: false,
             crashed: BTreeSet::new(),
             idle_ticks: 0,
             seed,
+            is_loud: std::env::var_os("WS_SEED").is_some(),
         }
     }
 
@@ -172,6 +178,9 @@ impl World {
 
     fn put(&mut self, input: Value) {
         self.script.put(input);
+        if self.is_loud {
+            println!("{}", serde_json::to_string(&self.script.trace.steps.last()).expect("it serializes"));
+        }
         for output in self.script.out.clone() {
             self.carry_out(&output);
         }
@@ -250,6 +259,7 @@ impl World {
     fn store(&mut self, what: &Value, delay: u64) {
         let op = &what["op"];
         if self.dice.percent(self.trouble / 3) {
+            self.is_store_behind = true;
             if self.dice.percent(50) {
                 self.at(delay, Happening::Input(json!({"store_failed": {"op": op}})));
             }
@@ -259,6 +269,7 @@ impl World {
             let entries: Vec<_> = self.order.iter().filter_map(|id| self.stored.get(id)).cloned().collect();
             return self.at(delay, Happening::Input(json!({"loaded": {"op": op, "entries": entries}})));
         }
+        self.is_store_behind = false;
         for entry in what["put"].as_array().into_iter().flatten() {
             let id = entry["msg_id"].as_str().expect("an id").to_owned();
             if self.stored.insert(id.clone(), entry.clone()).is_none() {
@@ -365,7 +376,8 @@ impl World {
 
     /// The process dies, and another one begins with what the store has.
     fn crash(&mut self) {
-        if !self.has_store {
+        // While the store is out of use nobody can promise what a crash does not lose.
+        if !self.has_store || self.is_store_behind {
             return;
         }
         for (id, _) in &self.published {
