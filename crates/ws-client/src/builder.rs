@@ -1,13 +1,14 @@
 //! Building a client.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-use crate::client::Client;
+use crate::client::{Client, Shared};
 use crate::connector::Connect;
 use crate::dial::{Dialer, SocketLimits, Target, UrlError};
 use crate::machine::{Machine, Ms, Options, Random, State, Status};
@@ -120,7 +121,7 @@ impl Builder {
     ) -> Result<Client, StartError> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let Outbox { place, entries, bytes, max_age } = self.outbox;
-        let store = place.open()?;
+        let (store, damage) = place.open()?;
         let options = Options {
             provider: self.provider.is_some(),
             store: store.is_some(),
@@ -150,7 +151,16 @@ impl Builder {
             pending: pending_sender,
         };
         runtime.spawn(Task::run(parts));
-        Ok(Client::new(commands, status, pending, waiting, entries, bytes))
+        Ok(Client::new(Shared {
+            commands,
+            status,
+            pending,
+            waiting,
+            entries,
+            bytes,
+            damage,
+            next_reader: AtomicU64::new(1),
+        }))
     }
 }
 

@@ -44,14 +44,15 @@ pub struct Client {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    commands: mpsc::UnboundedSender<Command>,
-    status: watch::Receiver<Status>,
-    pending: watch::Receiver<u64>,
-    waiting: Arc<Waiting>,
-    entries: usize,
-    bytes: usize,
-    next_reader: AtomicU64,
+pub(crate) struct Shared {
+    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) status: watch::Receiver<Status>,
+    pub(crate) pending: watch::Receiver<u64>,
+    pub(crate) waiting: Arc<Waiting>,
+    pub(crate) entries: usize,
+    pub(crate) bytes: usize,
+    pub(crate) damage: Option<String>,
+    pub(crate) next_reader: AtomicU64,
 }
 
 impl std::fmt::Debug for Client {
@@ -70,16 +71,22 @@ pub struct Unsent {
 }
 
 impl Client {
-    pub(crate) fn new(
-        commands: mpsc::UnboundedSender<Command>,
-        status: watch::Receiver<Status>,
-        pending: watch::Receiver<u64>,
-        waiting: Arc<Waiting>,
-        entries: usize,
-        bytes: usize,
-    ) -> Self {
-        let next_reader = AtomicU64::new(1);
-        Client { shared: Arc::new(Shared { commands, status, pending, waiting, entries, bytes, next_reader }) }
+    pub(crate) fn new(shared: Shared) -> Self {
+        Client { shared: Arc::new(shared) }
+    }
+
+    /// What was wrong with the file of the outbox when it was opened: how many lines were passed over, and where the
+    /// damaged file was kept. `None`: nothing.
+    ///
+    /// ```no_run
+    /// # async fn run(client: ws_client::Client) {
+    /// if let Some(damage) = client.outbox_damage() {
+    ///     eprintln!("{damage}");
+    /// }
+    /// # }
+    /// ```
+    pub fn outbox_damage(&self) -> Option<&str> {
+        self.shared.damage.as_deref()
     }
 
     /// How the connection is, and whenever that changes.

@@ -29,6 +29,9 @@ pub(crate) enum Place {
     Store(Box<dyn Store>),
 }
 
+/// The store, if there is one, and what was wrong with its file.
+pub(crate) type Opened = (Option<Box<dyn Store>>, Option<String>);
+
 impl std::fmt::Debug for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -89,12 +92,16 @@ impl Default for Outbox {
 }
 
 impl Place {
-    /// Opens the file, if it is one.
-    pub(crate) fn open(self) -> Result<Option<Box<dyn Store>>, OutboxError> {
+    /// Opens the file, if it is one; and what was wrong with it.
+    pub(crate) fn open(self) -> Result<Opened, OutboxError> {
         match self {
-            Place::Memory => Ok(None),
-            Place::File(path) => Ok(Some(Box::new(FileStore::open(&path)?))),
-            Place::Store(store) => Ok(Some(store)),
+            Place::Memory => Ok((None, None)),
+            Place::File(path) => {
+                let file = FileStore::open(&path)?;
+                let damage = file.damage().map(str::to_owned);
+                Ok((Some(Box::new(file)), damage))
+            }
+            Place::Store(store) => Ok((Some(store), None)),
         }
     }
 }

@@ -159,17 +159,22 @@ fn ways() -> Vec<Scenario> {
             s.run(500);
             assert_eq!(s.sent()[0].1, json!({"channel": "a", "data": "m1", "msg_id": "m1"}));
         }),
-        story("overloaded-repeat", "A repeat that was refused by load stays a repeat: the first sending is in doubt", plain(), |s| {
-            connect(s);
-            s.put(publish("m1", "a"));
-            s.put(ended(1, 4000));
-            reconnect(s, 2);
-            let mut body = error("overloaded", true);
-            body["retry_after_ms"] = 700.into();
-            s.refuse(2, 2, body);
-            s.run(700);
-            assert!(s.sent()[0].1["age_ms"].as_u64().is_some_and(|age| age > 10_700));
-        }),
+        story(
+            "overloaded-repeat",
+            "A repeat that was refused by load stays a repeat: the first sending is in doubt",
+            plain(),
+            |s| {
+                connect(s);
+                s.put(publish("m1", "a"));
+                s.put(ended(1, 4000));
+                reconnect(s, 2);
+                let mut body = error("overloaded", true);
+                body["retry_after_ms"] = 700.into();
+                s.refuse(2, 2, body);
+                s.run(700);
+                assert!(s.sent()[0].1["age_ms"].as_u64().is_some_and(|age| age > 10_700));
+            },
+        ),
         story("engine-unavailable", "Unknown: again with its age; nothing overtakes it", plain(), |s| {
             connect(s);
             s.put(publish("m1", "a"));
