@@ -2,6 +2,8 @@
 //!
 //! * [`server`]: a server in this process; [`process`]: one in a separate process; each on a port that the system chooses.
 //! * [`client`]: a WebSocket client that reads with deadlines. [`raw`]: bytes on a socket, for what no client library would send.
+//! * [`fault_proxy`]: a bad network between a client and a server. [`oracle`]: whether clients behind it were told the
+//!   truth.
 //! * [`http`]: requests, answers and metrics. [`api`]: the HTTP API. [`chromium`]: the test page in a browser.
 //! * [`tls`]: certificates, and clients that trust them.
 //! * [`token`]: tokens, and servers that accept them.
@@ -13,7 +15,9 @@ pub mod api;
 pub mod chromium;
 pub mod client;
 mod devtools;
+pub mod fault_proxy;
 pub mod http;
+pub mod oracle;
 pub mod process;
 pub mod raw;
 pub mod require;

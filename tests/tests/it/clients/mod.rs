@@ -1,0 +1,3 @@
+//! Clients behind bad networks and servers that die: what they tell their users is true.
+
+mod rust;
