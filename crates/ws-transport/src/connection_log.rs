@@ -44,6 +44,18 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
+    /// The code of the close frame, if there is one.
+    pub(crate) fn close_code(self, connection: &Connection) -> Option<u16> {
+        match self {
+            Ending::Peer(code) => Some(code),
+            Ending::Server(CloseCode::Disconnected) => {
+                Some(connection.close_frame().map_or(CloseCode::Disconnected.as_u16(), |(code, _)| code))
+            }
+            Ending::Server(code) => Some(code.as_u16()),
+            Ending::Lost | Ending::Panic => None,
+        }
+    }
+
     /// Who ended it, the close code (RFC 6455, section 7.4.1), and why.
     fn describe(self) -> (&'static str, u16, &'static str) {
         match self {

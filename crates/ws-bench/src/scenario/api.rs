@@ -5,7 +5,9 @@
 //! what was sent after the last one that it answered is sent again over the next connection.
 
 mod client;
+mod plan;
 mod subscriber;
+mod tally;
 
 use std::sync::Arc;
 
@@ -20,56 +22,10 @@ use crate::process::Interval;
 use crate::report::{Report, Value};
 use crate::request::{Template, run_mark};
 use crate::stage::{Stage, Status};
-use crate::target::Server;
 
 use client::Client;
-
-/// What all connections of the run share, read-only.
-#[derive(Debug)]
-struct Plan {
-    clock: Clock,
-    server: Server,
-    request: Template,
-    in_flight: usize,
-}
-
-/// What the connections of one lane count together.
-#[derive(Debug)]
-struct Tally {
-    latencies: Latencies,
-    deliveries: u64,
-    /// Deliveries since the subscribers joined, warm-up included.
-    delivered: u64,
-    accepted: u64,
-    connections: u64,
-    unanswered: u64,
-    open: u64,
-    stopping: bool,
-    ended: Complaints,
-    errors: Complaints,
-}
-
-impl Tally {
-    fn new() -> Tally {
-        Tally {
-            latencies: Latencies::new(),
-            deliveries: 0,
-            delivered: 0,
-            accepted: 0,
-            connections: 0,
-            unanswered: 0,
-            open: 0,
-            stopping: false,
-            ended: Complaints::default(),
-            errors: Complaints::default(),
-        }
-    }
-
-    fn begin(&mut self) {
-        self.latencies.reset();
-        self.deliveries = 0;
-    }
-}
+use plan::Plan;
+use tally::Tally;
 
 /// What the measured interval brought.
 struct Measured {

@@ -412,23 +412,9 @@ impl<E> Socket<E> {
             // Counted whenever it comes.
             Ending::Panic => {}
         }
-        self.connection.tap_close_code(self.close_code(ending));
+        self.connection.tap_close_code(ending.close_code(&self.connection));
         let lasted = Duration::from_millis(self.options.clock.now_ms().saturating_sub(self.opened_ms));
         self.options.log.closed(&self.connection, self.address, ending, lasted);
-    }
-}
-
-impl<E> Socket<E> {
-    /// The code of the close frame that ends the connection, if there is one.
-    fn close_code(&self, ending: Ending) -> Option<u16> {
-        match ending {
-            Ending::Peer(code) => Some(code),
-            Ending::Server(CloseCode::Disconnected) => {
-                Some(self.connection.close_frame().map_or(CloseCode::Disconnected.as_u16(), |(code, _)| code))
-            }
-            Ending::Server(code) => Some(code.as_u16()),
-            Ending::Lost | Ending::Panic => None,
-        }
     }
 }
 

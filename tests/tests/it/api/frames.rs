@@ -89,7 +89,7 @@ async fn what_comes_too_fast_is_counted() {
     let (server, _) = api_server().await;
     let mut client = server.connect().await;
     let mut watch = Watch::start(&server, client.id()).await;
-    let echo = |n| format!(r#"{{"type":"request","id":"{n}","payload":{{"action":"echo","payload":{n}}}}}"#);
+    let echo = |n| format!(r#"{{"type":"request","id":"{n}","action":"echo","payload":{{"message":{n}}}}}"#);
     for batch in 0..REQUESTS / 100 {
         client.texts((0..100).map(|n| echo(batch * 100 + n))).await;
         for _ in 0..100 {

@@ -40,7 +40,7 @@ async fn an_operator_watches_publishes_unsubscribes_and_closes() {
         page.click(&format!("tr[data-connection='{}'] button", client.id())).await.expect("a row");
         shows(&page, "document.querySelector('#cursors li[data-channel=news]')").await;
         shows(&page, "document.querySelector('#watch').getAttribute('aria-pressed') === 'true'").await;
-        client.ask("echo", json!({"token": "swordfish"})).await;
+        client.ask("echo", json!({"message": {"token": "swordfish"}})).await;
         let frame = "#seen li[data-direction=in]";
         shows(&page, &format!("document.querySelector('{frame}')")).await;
         let text = text_of(&page, frame).await;

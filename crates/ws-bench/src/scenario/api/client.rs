@@ -13,7 +13,8 @@ use crate::channel::end_of;
 use crate::lanes::Shared;
 use crate::socket::tcp;
 
-use super::{Plan, Tally};
+use super::plan::Plan;
+use super::tally::Tally;
 
 /// Longest wait for bytes of an answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);

@@ -12,7 +12,7 @@ use crate::message::PONG;
 use crate::request::Template;
 use crate::socket::Socket;
 
-use super::Tally;
+use super::tally::Tally;
 
 /// Only publications have one, and their data has no quotes in it.
 const IS_PUBLICATION: &[u8] = b"\"event\":\"publication\"";
