@@ -163,7 +163,7 @@ export function machine(options) {
     for (const { request } of flights.values()) if (request) emit('answer', { request, error: failed('lost') });
     flights.clear();
     for (const item of [...outbox]) {
-      if (item.stage === FLYING) item.stage = QUEUED;
+      if (item.stage === FLYING) doubt(item);
       else if (!item.wasSent) unsend(item);
       if (item.seen) acknowledge(item, item.seen);
     }
@@ -552,12 +552,13 @@ export function machine(options) {
     if (reader.isPaused || reader.stored) return;
     const { cursor, isRewinding, rewind } = reader;
     const { top } = channel;
-    reader.isLive = reader.isRewinding = false;
+    reader.isRewinding = false;
     reader.recovered = reader.wasLive ? false : undefined;
     if (!cursor) {
       const from = rewind ? max(0, top - rewind) : top;
       const isLate = rewind > channel.rewind && from < after;
       reader.rewind = 0;
+      reader.isLive = false;
       reader.isRewinding = isLate;
       moveTo(reader, epoch, isLate ? from : max(from, after));
       return isLate;
@@ -569,6 +570,7 @@ export function machine(options) {
       event = { type: 'gap', from: max(gap.from, cursor.offset + 1), to };
     } else if (cursor.offset < after && !isRewinding) return true;
     reader.recovered = isRewinding ? undefined : !event;
+    reader.isLive &&= !event;
     if (event || cursor.offset < after) moveTo(reader, epoch, to);
     if (event && !isRewinding) deliver(channel, reader, event);
   }
@@ -711,7 +713,7 @@ export function machine(options) {
       else if (!find(entry.msg_id)) {
         const item = itemOf(entry);
         item.created.wall = min(wall, entry.created);
-        item.wasSent = entry.first_sent !== undefined;
+        item.wasSent = item.isInDoubt = entry.first_sent !== undefined;
         item.isAdopted = true;
         item.isUnsaved = false;
         bytes += item.size;
@@ -721,9 +723,16 @@ export function machine(options) {
     outbox.splice(outbox.filter(({ isAdopted }) => isAdopted).length, 0, ...adopted);
   }
 
-  function unsend(item) {
-    item.entry.first_sent = item.sent = item.wasSent = undefined;
+  /** Nobody knows what became of its last sending. */
+  function doubt(item) {
     item.stage = QUEUED;
+    item.isInDoubt = true;
+  }
+
+  /** Its last sending published nothing. Without an earlier one in doubt, it counts as never sent. */
+  function unsend(item) {
+    item.stage = QUEUED;
+    if (!item.isInDoubt) item.entry.first_sent = item.sent = item.wasSent = undefined;
   }
 
   function remove(item) {
@@ -782,7 +791,7 @@ export function machine(options) {
     if (code === 'unknown_outcome') return fail(item, { kind: 'unknown', code, message, retryable });
     if (code !== 'rate_limited' && !retryable) return fail(item, rejected(why));
     if (code === 'rate_limited' || code === 'overloaded') unsend(item);
-    else item.stage = QUEUED;
+    else doubt(item);
     if (code === 'rate_limited') return;
     const tries = waits.get(channel)?.tries ?? 0;
     waits.set(channel, { at: t + (why.retry_after_ms ?? backoff(tries)), tries: tries + 1 });
@@ -945,7 +954,7 @@ export function machine(options) {
         if (type === 'ping') emit('send', { text: '{"type":"pong"}' });
         else if (type === 'pong') probeBy = undefined;
         else if (type === 'notification') notified(data, text.length);
-        else if (type === 'response' || frame.error.code) answered(frame);
+        else if (type === 'response' || (type === 'error' && frame.error.code)) answered(frame);
       } catch {
         broken('frame');
       }
@@ -987,9 +996,11 @@ export function machine(options) {
 
   /** Tells what has changed. */
   function tell() {
+    const isOver = phase === CLOSED;
     for (const channel of channels.values()) {
       const { name, phase, error, readers, told } = channel;
-      const state = phase >= LEAVING && phase <= LEFT && !readers.length ? 'off' : CHANNEL_STATES[phase];
+      const isOff = isOver ? phase !== REFUSED : phase >= LEAVING && phase <= LEFT && !readers.length;
+      const state = isOff ? 'off' : CHANNEL_STATES[phase];
       const why = phase === REFUSED ? error : undefined;
       if (state !== told || why !== channel.toldError) emit('channel', { channel: name, state, error: why });
       channel.told = state;

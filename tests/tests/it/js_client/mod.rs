@@ -35,6 +35,12 @@ async fn sleep_tokens_and_components() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg_attr(not(found = "node"), ignore = "Node.js is missing, or npm ci in tests/js")]
+async fn traces_of_the_rust_client() {
+    node("traces").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "node"), ignore = "Node.js is missing, or npm ci in tests/js")]
 async fn stores_that_fail_and_indexeddb() {
     node("store").await;
 }
