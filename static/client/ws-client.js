@@ -363,7 +363,7 @@ export function machine(options) {
     for (const channel of channels.values()) {
       const { name, token, readers } = channel;
       if (channel.phase === LEAVING) {
-        const left = () => channel.phase === LEFT && close(channel);
+        const left = () => channel.phase === LEFT && close(channel, true);
         channel.phase = LEFT;
         send('unsubscribe', stringify({ channel: name }), left, ({ code }) => {
           if (code !== 'rate_limited') left();
@@ -429,12 +429,12 @@ export function machine(options) {
     return channels.get(name);
   }
 
-  /** It is not subscribed any more: wanted where there are readers. */
-  function close(channel) {
+  /** It is not subscribed any more: wanted where there are readers, who notice nothing of a restart. */
+  function close(channel, isRestart) {
     channel.phase = channel.readers.length ? WANTED : OFF;
     channel.cursor = undefined;
     if (!channel.readers.length) channel.linger = undefined;
-    for (const reader of channel.readers) reader.isLive = false;
+    for (const reader of channel.readers) reader.isLive &&= isRestart;
   }
 
   /** The lowest position in the epoch of the first reader that has one. */
