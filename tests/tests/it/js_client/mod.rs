@@ -15,7 +15,8 @@ async fn node(file: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("js");
     let output = Command::new(require::found("node"))
         // The hooks import React and Vue from where they are linked.
-        .args(["--preserve-symlinks", "--test", &format!("client/{file}.test.mjs")])
+        // Not under a runner, whose processes would survive it.
+        .args(["--preserve-symlinks", "--test-reporter=tap", &format!("client/{file}.test.mjs")])
         .current_dir(folder)
         .env("WS_SERVER", SERVER)
         .stdin(Stdio::null())
