@@ -15,7 +15,7 @@ export function indexedDb(name = 'ws-client') {
   const owner = [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join('');
   const lockOf = (of) => `${name} ${of}`;
   const order = new Map(), saved = new Map();
-  let db, url, adopted, timer, count = 0, release, isClosed;
+  let db, url, adopted, timer, last = 0, release, isClosed;
 
   async function openDb() {
     // Another layout is another database.
@@ -131,7 +131,8 @@ export function indexedDb(name = 'ws-client') {
       const tx = begin();
       const touched = Date.now();
       for (const entry of put) {
-        if (!order.has(entry.msg_id)) order.set(entry.msg_id, touched + (count += 1e-4));
+        // Of one millisecond too, in their order: a number of this size tells 1/4096 of it apart.
+        if (!order.has(entry.msg_id)) order.set(entry.msg_id, last = Math.max(touched, last + 1e-3));
         tx.entries.put({ id: entry.msg_id, at: order.get(entry.msg_id), url, owner, entry });
       }
       if (put.length) tx.owners.put({ name: owner, touched });

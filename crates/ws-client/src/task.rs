@@ -20,7 +20,7 @@ use crate::command::{ChannelStatus, Command, Delivered, Outgoing};
 use crate::connector::Connect;
 use crate::dial::{DialError, Incoming, Socket};
 use crate::entry::Entry;
-use crate::machine::{Ack, Input, Machine, Problem, Status};
+use crate::machine::{Ack, Input, Machine, Output, Problem, Status};
 use crate::publish::PublishError;
 use crate::store::Store;
 use crate::token::TokenProvider;
@@ -267,7 +267,9 @@ impl Task {
         let step = self.machine.step(at, (self.wall)(), input);
         // From the same moment: an output that takes its time does not move it.
         self.tick_at = step.timer.map(|ms| self.began + Duration::from_millis(at + ms));
-        step.out.into_iter().for_each(|output| self.carry_out(output));
+        // The status first: whoever is answered by this step sees the status that goes with the answer.
+        let (status, rest): (Vec<_>, Vec<_>) = step.out.into_iter().partition(|out| matches!(out, Output::Status(_)));
+        status.into_iter().chain(rest).for_each(|output| self.carry_out(output));
     }
 
     /// The machine is closed: what is still asked for is answered so.
