@@ -89,6 +89,8 @@ async fn a_sent_frame_is_edited_as_a_raw_one() {
     let server = Server::start().await;
     let page = open(&browser, &server, &PageOptions::default()).await;
     super::answered(&page, "echo", "ok").await;
+    // Rows are drawn a moment after their frames.
+    shows(&page, "document.querySelector('#frames li[data-direction=out][data-name=echo] .row')").await;
     let edit = "{ const row = document.querySelector('#frames li[data-direction=out][data-name=echo] .row'); \
                 row.click(); row.parentElement.querySelector('[data-does=edit]').click(); }";
     page.eval(edit).await.expect("a row");
