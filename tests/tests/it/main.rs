@@ -6,6 +6,7 @@
 mod api;
 mod browser;
 mod channels;
+mod clients;
 mod doctor;
 mod documents;
 mod drain;
