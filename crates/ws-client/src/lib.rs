@@ -1,15 +1,65 @@
-//! Client of ws-server.
+//! Client of ws-server: the connection takes care of itself.
+//!
+//! It reconnects with jitter, refreshes tokens, subscribes again from its positions, hands over every publication once and
+//! in order, tells when a gap is real, and sends what was published offline exactly once, or says that nobody can know.
+//!
+//! ```no_run
+//! use futures_util::StreamExt;
+//! use ws_client::{Client, Event};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::builder("ws://127.0.0.1:8080/ws").start()?;
+//! let chat = client.channel::<String>("chat:lobby");
+//! chat.publish(&"Hello".to_owned()).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * [`Client`]: the handle; [`Client::builder`] begins. [`Channel`], [`Subscription`], [`Publish`] come from it.
+//! * [`TokenProvider`]: where tokens come from. [`Outbox`], [`Store`]: where publications wait.
+//! * What it does when is written down in `docs/CLIENTS.md`; `machine/` does it, without I/O; `task.rs` is the one task
+//!   that owns the connection.
+//!
+//! Not here: actions that the server does not offer to every client, and the HTTP API.
 
+mod builder;
+mod channel;
+mod client;
+mod command;
+mod connector;
 mod dial;
 mod entry;
+mod event;
 mod machine;
+mod outbox;
 mod outbox_file;
 mod position;
+mod publish;
+#[cfg(test)]
+mod simulation;
 mod store;
+mod subscription;
+mod task;
 mod timers;
+mod token;
+mod waiting;
+mod whole_ms;
 
+pub use builder::{Builder, StartError};
+pub use channel::{Channel, Present, Recorded, Subscribe};
+pub use client::{Client, Unsent};
+pub use command::ChannelStatus;
+pub use dial::UrlError;
 pub use entry::{Entry, Tags};
+pub use event::{Event, Publication};
 pub use machine::{Ack, Cause, ChannelState, Gap, Kind, Problem, State, Status, Why};
+pub use outbox::Outbox;
+pub use outbox_file::OutboxError;
 pub use position::Position;
+pub use publish::{Publish, PublishError, Publishing};
 pub use store::{Batch, Saved, Store, StoreError};
+pub use subscription::Subscription;
 pub use timers::Timers;
+pub use token::{TokenError, TokenProvider};
+pub use ws_proto::ErrorCode;
+pub use ws_proto::action::Ack as AckLevel;

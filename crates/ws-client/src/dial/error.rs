@@ -79,11 +79,6 @@ impl DialError {
             _ => None,
         }
     }
-
-    /// Statuses 400 to 428: the request itself was refused, and the same again soon is not going to help.
-    pub(crate) fn is_refusal_of_the_request(&self) -> bool {
-        self.status().is_some_and(|status| (400..=428).contains(&status))
-    }
 }
 
 /// A part of an attempt.

@@ -28,7 +28,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::error::{DialError, Stage};
 pub(crate) use self::limits::SocketLimits;
-pub(crate) use self::socket::{Incoming, Reader, Socket, Writer};
+pub(crate) use self::socket::{Incoming, Socket};
 pub(crate) use self::target::Target;
 pub use self::target::UrlError;
 
@@ -62,6 +62,13 @@ impl Dialer {
             false => Box::new(stream),
         };
         clock.bound(Stage::Handshake, handshake::handshake(target, stream, &self.limits)).await
+    }
+
+    /// The same over a stream that is open already.
+    #[cfg(test)]
+    pub(crate) async fn over(&self, stream: Box<dyn Io>, within: Duration) -> Result<Socket, DialError> {
+        let clock = Clock { end: Instant::now() + within, within };
+        clock.bound(Stage::Handshake, handshake::handshake(&self.target, stream, &self.limits)).await
     }
 
     async fn tls(&self, stream: TcpStream) -> Result<impl Io + use<>, DialError> {

@@ -104,11 +104,6 @@ impl Writer {
         self.queued.push_back(Message::Text(text));
     }
 
-    /// Bytes of messages that the socket has not taken yet.
-    pub(crate) fn queued_bytes(&self) -> usize {
-        self.queued_bytes
-    }
-
     /// Whether [`Writer::drive`] has anything to do.
     pub(crate) fn has_work(&self) -> bool {
         self.is_dirty || !self.queued.is_empty()

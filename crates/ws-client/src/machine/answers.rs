@@ -25,9 +25,7 @@ impl Machine {
             Kind::Authenticate { generation } => {
                 read::<AuthenticateData<'_>>(data).map(|data| self.authenticated(generation, &data))
             }
-            Kind::Subscribe { channel } => {
-                read::<SubscribeData<'_>>(data).map(|data| self.subscribed(&channel, &data))
-            }
+            Kind::Subscribe { channel } => read::<SubscribeData<'_>>(data).map(|data| self.subscribed(&channel, &data)),
             Kind::Unsubscribe { channel } => {
                 self.has_left(&channel);
                 Some(())

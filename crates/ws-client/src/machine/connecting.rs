@@ -65,8 +65,8 @@ impl Machine {
             _ if self.token.is_stale => Some(Why::Expired),
             _ if self.token.is_new => None,
             ..=0 => Some(Why::Expired),
-            ..TOKEN_MARGIN => Some(Why::Expiring),
-            _ => None,
+            1..TOKEN_MARGIN => Some(Why::Expiring),
+            TOKEN_MARGIN.. => None,
         }
     }
 
@@ -144,8 +144,7 @@ impl Machine {
 
     /// What the client found wrong itself.
     pub(super) fn fault(&mut self, cause: Cause) {
-        self.error =
-            Some(Problem { close: Some(1006), cause: Some(cause), ..Problem::new(ProblemKind::Lost) });
+        self.error = Some(Problem { close: Some(1006), cause: Some(cause), ..Problem::new(ProblemKind::Lost) });
         self.drop_link(None);
         match cause {
             Cause::Probe => self.begin_attempt(false),
@@ -263,6 +262,13 @@ impl Machine {
     /// Time has passed that nobody was awake in: before judging the connection by it, it is probed.
     pub(super) fn slept(&mut self) {
         let (t, probe) = (self.t(), self.options.timers.probe);
+        let timers = &self.options.timers;
+        if let Some(op) = &mut self.op {
+            op.answer_by = op.answer_by.max(t + timers.store);
+        }
+        if let Some(question) = &mut self.token.question {
+            question.answer_by = question.answer_by.max(t + probe);
+        }
         if self.phase == Phase::Connected
             && let Some(link) = &mut self.link
         {
@@ -270,7 +276,10 @@ impl Machine {
             link.probe_by = None;
             self.flights.values_mut().for_each(|flight| flight.answer_by = flight.answer_by.max(t + probe));
         }
-        self.wake(true);
+        if self.phase != Phase::Idle {
+            self.wake(true);
+        }
+        // Also where the last wake was only a moment ago.
         if self.phase == Phase::Connected {
             self.probe();
         }

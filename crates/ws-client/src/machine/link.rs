@@ -19,7 +19,9 @@ pub(super) enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Login {
     /// `authenticate` is to be sent, not before this.
-    Needed { not_before: u64 },
+    Needed {
+        not_before: u64,
+    },
     /// `authenticate` is under way.
     Sent,
     /// Another token is asked for.
@@ -139,4 +141,3 @@ pub(super) enum Store {
         retry_at: u64,
     },
 }
-

@@ -30,14 +30,18 @@ mod step;
 mod storing;
 mod stream;
 mod subscribing;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 pub use event::Gap;
 pub(crate) use event::{Event, Publication};
 pub(crate) use input::Input;
 pub(crate) use options::{Ms, Options};
-pub(crate) use output::{Answer, End, Output, StoreWork};
 pub use output::{Ack, ChannelState, State, Status, Why};
+pub(crate) use output::{Answer, End, Output, StoreWork};
 pub use problem::{Cause, Kind, Problem};
 pub(crate) use random::Random;
 pub(crate) use state::Machine;
+#[cfg(test)]
+pub(crate) use tests::{Fault, Server};

@@ -18,6 +18,8 @@ pub(super) struct Item {
     pub(super) first_sent: Option<Stamp>,
     /// It may have been published.
     pub(super) was_sent: bool,
+    /// An earlier sending was not answered, or with an outcome that nobody knows.
+    pub(super) is_in_doubt: bool,
     pub(super) stage: Stage,
     /// From another run, or another owner: it goes before our own.
     pub(super) is_adopted: bool,
@@ -65,8 +67,17 @@ impl Item {
         Some(passed + request)
     }
 
-    /// It counts as never sent.
+    /// Nobody knows what became of the last sending.
+    pub(super) fn doubt(&mut self) {
+        (self.stage, self.is_in_doubt) = (Stage::Waiting, true);
+    }
+
+    /// The last sending published nothing. Without an earlier one in doubt, it counts as never sent.
     pub(super) fn unsend(&mut self) {
+        if self.is_in_doubt {
+            self.stage = Stage::Waiting;
+            return;
+        }
         (self.entry.first_sent, self.first_sent, self.was_sent) = (None, None, false);
         self.stage = Stage::Waiting;
     }
@@ -86,6 +97,7 @@ impl Outbox {
             created,
             first_sent: None,
             was_sent: false,
+            is_in_doubt: false,
             stage: Stage::Waiting,
             is_adopted: false,
             is_unsaved: true,
@@ -111,6 +123,7 @@ impl Outbox {
                 created: clock.earlier(entry.created),
                 first_sent: None,
                 was_sent: entry.first_sent.is_some(),
+                is_in_doubt: entry.first_sent.is_some(),
                 stage: Stage::Waiting,
                 is_adopted: true,
                 is_unsaved: false,

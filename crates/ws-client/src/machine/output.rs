@@ -51,6 +51,9 @@ pub(crate) enum Output {
     Deliver {
         reader: u64,
         event: Event,
+        /// Where the reader is after it.
+        #[serde(skip)]
+        position: Option<Position>,
     },
     Settle(Box<Settled>),
     Answer {

@@ -106,7 +106,7 @@ impl Machine {
             code if error.retryable => {
                 match code {
                     ErrorCode::Overloaded => self.outbox.items[at].unsend(),
-                    _ => self.outbox.items[at].stage = Stage::Waiting,
+                    _ => self.outbox.items[at].doubt(),
                 }
                 let n = self.outbox.backoffs.get(&channel).map_or(0, |(_, n)| *n);
                 let wait = error.retry_after_ms.unwrap_or_else(|| self.backoff(n));
@@ -135,7 +135,7 @@ impl Machine {
         let mut at = 0;
         while let Some(item) = self.outbox.items.get_mut(at) {
             match item.stage {
-                Stage::InFlight => item.stage = Stage::Waiting,
+                Stage::InFlight => item.doubt(),
                 Stage::Storing | Stage::Stored if !item.was_sent => item.unsend(),
                 _ => {}
             }

@@ -100,9 +100,8 @@ impl Machine {
         sent_login(link, is_first);
         let Some(token) = self.token.value.clone().flatten() else { return Turn::Again };
         let by_server = self.channels.by_seq.values().filter(|channel| is_first && channel.by_server);
-        let since: std::collections::BTreeMap<_, _> = by_server
-            .filter_map(|channel| Some((channel.name.clone().into(), wire(&channel.begin().0?))))
-            .collect();
+        let since: std::collections::BTreeMap<_, _> =
+            by_server.filter_map(|channel| Some((channel.name.clone().into(), wire(&channel.begin().0?)))).collect();
         let generation = self.token.generation;
         let payload = Authenticate { token: token.into(), since: (!since.is_empty()).then_some(since) };
         self.send_action(&payload, Kind::Authenticate { generation })

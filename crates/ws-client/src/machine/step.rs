@@ -117,13 +117,14 @@ impl Machine {
         let Some(channel) = self.channels.by_seq.get(&seq) else { return };
         let has_readers = !channel.readers.is_empty();
         let told = match &channel.phase {
+            channel::Phase::Refused(error) => (ChannelState::Refused, Some(error.clone())),
             channel::Phase::Off => (ChannelState::Off, None),
+            _ if self.phase == Phase::Closed => (ChannelState::Off, None),
             channel::Phase::Wanted | channel::Phase::Subscribing => (ChannelState::Subscribing, None),
             channel::Phase::Leaving { .. } if has_readers => (ChannelState::Subscribing, None),
             channel::Phase::Leaving { .. } => (ChannelState::Off, None),
             channel::Phase::CatchingUp => (ChannelState::CatchingUp, None),
             channel::Phase::Live => (ChannelState::Live, None),
-            channel::Phase::Refused(error) => (ChannelState::Refused, Some(error.clone())),
         };
         let is_over = channel.phase == channel::Phase::Off && !has_readers && channel.linger.is_none();
         let before = self.channels.told.get(&seq);

@@ -72,8 +72,8 @@ impl Machine {
     pub(super) fn deliver(&mut self, seq: u64, at: usize, event: Event) {
         let Some(reader) = self.reader(seq, at) else { return };
         reader.delivered(event.bytes());
-        let id = reader.id;
-        self.push(Output::Deliver { reader: id, event });
+        let (reader, position) = (reader.id, reader.cursor.clone());
+        self.push(Output::Deliver { reader, event, position });
         let leaves = |channel: &Channel| channel.cursor.is_some() && !channel.has_takers();
         if self.channels.by_seq.get(&seq).is_some_and(leaves) {
             self.restart(seq);

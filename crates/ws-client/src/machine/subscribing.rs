@@ -90,7 +90,10 @@ impl Machine {
     pub(super) fn has_left(&mut self, name: &str) {
         let Some(channel) = self.channels.seq(name).and_then(|seq| self.channels.get(seq)) else { return };
         if matches!(channel.phase, Phase::Leaving { sent: true }) {
+            let live: Vec<bool> = channel.readers.iter().map(|reader| reader.is_live).collect();
             close(channel);
+            // Those who stay where they were notice nothing.
+            channel.readers.iter_mut().zip(live).for_each(|(reader, live)| reader.is_live = live);
         }
     }
 
@@ -249,10 +252,10 @@ impl Machine {
         if reader.is_paused || reader.stored {
             return false;
         }
-        reader.is_live = false;
         reader.recovered = reader.was_live.then_some(false);
         let is_rewinding = std::mem::take(&mut reader.is_rewinding);
         let Some(cursor) = reader.cursor.clone() else {
+            reader.is_live = false;
             let n = reader.rewind.take();
             let from = n.map_or(top, |n| top.saturating_sub(n.into()));
             let is_late = n.is_some_and(|n| n > asked) && from < after;
@@ -271,6 +274,7 @@ impl Machine {
             _ => None,
         };
         reader.recovered = if is_rewinding { None } else { Some(lost.is_none()) };
+        reader.is_live &= lost.is_none();
         match lost {
             Some((gap, to)) => {
                 reader.moves_to(epoch, to);

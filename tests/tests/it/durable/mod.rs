@@ -24,12 +24,12 @@ pub(crate) fn directory(name: &str) -> PathBuf {
     }
 }
 
-fn host() -> SocketAddr {
+pub(crate) fn host() -> SocketAddr {
     HOST.parse().expect("an address")
 }
 
 /// A server that keeps everything.
-async fn start(addr: SocketAddr, dir: &Path) -> Process {
+pub(crate) async fn start(addr: SocketAddr, dir: &Path) -> Process {
     start_with(addr, dir, &[]).await
 }
 

@@ -1,0 +1,165 @@
+//! A store: what is stored when, and what happens when it fails.
+
+use serde_json::json;
+
+use super::*;
+
+fn open(s: &mut Script, entries: &Value) {
+    s.put(json!({"wake": {}}));
+    assert_eq!(s.one("store"), &json!({"op": 1, "open": true}));
+    s.put(json!({"loaded": {"op": 1, "entries": entries}}));
+    s.pass(5).greet(1);
+}
+
+fn entry(msg_id: &str, first_sent: Option<u64>) -> Value {
+    let mut entry = json!({"msg_id": msg_id, "channel": "a", "data": format!("\"{msg_id}\""), "created": 1_795_899_990_000_u64,
+                           "max_age": 86_400_000, "user": null});
+    if let Some(first_sent) = first_sent {
+        entry["first_sent"] = first_sent.into();
+    }
+    entry
+}
+
+pub(super) fn scenarios() -> Vec<Scenario> {
+    vec![
+        story("stored-then-sent", "An entry is stored with its first sending before it is sent", with_store(), |s| {
+            open(s, &json!([]));
+            s.put(publish("m1", "a"));
+            s.sends(&[]);
+            let put = &s.one("store")["put"];
+            assert_eq!(put[0]["first_sent"], s.wall);
+            s.put(json!({"stored": {"op": 2}}));
+            s.sends(&["publish"]);
+            s.respond(1, 1, published("a", 1));
+            assert_eq!(s.one("store"), &json!({"op": 3, "remove": ["m1"]}));
+        }),
+        story("stored-offline", "What cannot be sent is stored without", with_store(), |s| {
+            s.put(json!({"wake": {}}));
+            s.put(json!({"loaded": {"op": 1, "entries": []}}));
+            s.put(publish("m1", "a"));
+            assert_eq!(s.one("store")["put"][0].get("first_sent"), None);
+        }),
+        story("one-batch-at-a-time", "Changes gather while a batch is under way", with_store(), |s| {
+            open(s, &json!([]));
+            s.put(publish("m1", "a"));
+            s.put(publish("m2", "b"));
+            s.put(publish("m3", "c"));
+            assert!(s.all("store").is_empty());
+            s.put(json!({"stored": {"op": 2}}));
+            s.sends(&["publish"]);
+            assert_eq!(s.one("store")["put"].as_array().map(Vec::len), Some(2));
+            s.put(json!({"stored": {"op": 3}}));
+            s.sends(&["publish", "publish"]);
+        }),
+        story(
+            "earlier-entries-first",
+            "Entries of another run go before our own, repeats with their age",
+            with_store(),
+            |s| {
+                s.put(publish("m1", "a"));
+                s.greet(1);
+                s.sends(&[]);
+                let first_sent = s.wall - 60_000;
+                s.put(json!({"loaded": {"op": 1, "entries": [entry("old1", Some(first_sent)), entry("old2", None)]}}));
+                assert_eq!(s.sent()[0].1["msg_id"], "old1");
+                assert_eq!(s.sent()[0].1["age_ms"], 70_000);
+                s.respond(1, 1, published("a", 1));
+                s.put(json!({"stored": {"op": 2}}));
+                s.put(json!({"stored": {"op": 3}}));
+                assert_eq!(s.sent()[0].1["msg_id"], "old2");
+            },
+        ),
+        story("somebody-elses-entries", "Entries of another user wait", with_store(), |s| {
+            let mut theirs = entry("theirs", None);
+            theirs["user"] = "ann".into();
+            open(s, &json!([theirs]));
+            s.sends(&[]);
+            s.put(json!({"close": {"flush": 1_000}}));
+            assert_eq!(s.one("closed"), &json!({"unsent": 0}));
+            assert_eq!(s.one("settle")["kept"], true);
+        }),
+        story("adopted", "Entries of a page that is gone go first", with_store(), |s| {
+            open(s, &json!([]));
+            s.put(publish("m1", "a"));
+            s.put(publish("m2", "a"));
+            s.put(json!({"stored": {"op": 2}}));
+            s.put(json!({"adopted": {"entries": [entry("old", Some(s.wall - 90_000))]}}));
+            s.sends(&[]);
+            s.respond(1, 1, published("a", 1));
+            assert_eq!(s.sent()[0].1["msg_id"], "old");
+        }),
+        story("store-fails", "A store that fails is left, and opened again later", with_store(), |s| {
+            open(s, &json!([]));
+            s.put(publish("m1", "a"));
+            s.put(json!({"store_failed": {"op": 2, "message": "disk full"}}));
+            s.sends(&["publish"]);
+            assert_eq!(s.one("status")["store"], json!({"kind": "store", "message": "disk full"}));
+            s.respond(1, 1, published("a", 1));
+            s.put(publish("m2", "a"));
+            s.sends(&["publish"]);
+            while s.all("store").is_empty() {
+                s.frame(1, &json!({"type": "pong"}));
+                s.tick();
+            }
+            s.put(json!({"loaded": {"op": 3, "entries": [entry("m1", None)]}}));
+            assert_eq!(s.one("store")["remove"], json!(["m1"]), "it had ended meanwhile");
+            assert!(s.one("status").get("store").is_none());
+        }),
+        story("store-hangs", "A store that does not answer in two seconds is left", with_store(), |s| {
+            s.put(publish("m1", "a"));
+            s.greet(1);
+            s.run(2_000);
+            s.sends(&["publish"]);
+            assert_eq!(s.one("status")["store"], json!({"kind": "store"}));
+            s.put(json!({"loaded": {"op": 1, "entries": []}}));
+            s.says(&json!([]));
+        }),
+        story("store-retried-on-wake", "A wake tries the store again", with_store(), |s| {
+            open(s, &json!([]));
+            s.put(publish("m1", "a"));
+            s.put(json!({"store_failed": {"op": 2}}));
+            s.pass(1_000).put(json!({"wake": {}}));
+            assert_eq!(s.one("store"), &json!({"op": 3, "open": true}));
+        }),
+        story("positions", "Positions are saved as they are taken, once a second at most", with_store(), |s| {
+            open(s, &json!([]));
+            live(s, 1, "a", 1);
+            for offset in 5..=7 {
+                s.notify(1, publication("a", offset));
+            }
+            s.put(json!({"taken": {"reader": 1}}));
+            s.put(json!({"taken": {"reader": 1}}));
+            let saved =
+                |offset: u64| json!([{"user": null, "channel": "a", "position": {"epoch": "e", "offset": offset}}]);
+            assert_eq!(s.one("store")["positions"], saved(5));
+            s.put(json!({"stored": {"op": 2}}));
+            s.put(json!({"taken": {"reader": 1}}));
+            assert!(s.all("store").is_empty());
+            s.tick();
+            assert_eq!(s.one("store")["positions"], saved(6));
+        }),
+        story("from-stored", "A subscription from the stored position", with_store(), |s| {
+            s.put(json!({"subscribe": {"reader": 1, "channel": "a", "stored": true}}));
+            s.put(json!({"loaded": {"op": 1, "entries": []}}));
+            s.greet(1);
+            assert_eq!(s.one("read_position"), &json!({"channel": "a", "user": null}));
+            s.put(json!({"position": {"channel": "a", "user": null, "position": {"epoch": "e", "offset": 3}}}));
+            assert_eq!(s.sent()[0].1["since"], json!({"epoch": "e", "offset": 3}));
+        }),
+        story("from-stored-nothing", "Nothing stored: a plain subscription", with_store(), |s| {
+            open(s, &json!([]));
+            s.put(json!({"subscribe": {"reader": 1, "channel": "a", "stored": true}}));
+            s.put(json!({"position": {"channel": "a", "user": null}}));
+            assert_eq!(s.sent()[0].1, json!({"channel": "a"}));
+        }),
+        story("closed-with-a-store", "A store keeps what is left for the next client", with_store(), |s| {
+            s.put(json!({"wake": {}}));
+            s.put(json!({"loaded": {"op": 1, "entries": []}}));
+            s.put(publish("m1", "a"));
+            s.put(json!({"stored": {"op": 2}}));
+            s.put(json!({"close": {"flush": 0}}));
+            assert_eq!(s.one("settle")["kept"], true);
+            assert_eq!(s.one("closed"), &json!({"unsent": 1}));
+        }),
+    ]
+}
