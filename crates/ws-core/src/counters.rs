@@ -110,7 +110,7 @@ pub struct Counters {
     pub cursor_lag: Histogram,
     /// From a ping to its pong, in microseconds.
     pub heartbeat_us: Histogram,
-    /// From giving a publication to the engine to its answer, in microseconds; see [`Sampler`].
+    /// From giving a publication to the engine to its answer, in microseconds; a sample of them.
     pub engine_append_us: Histogram,
     /// From asking the engine for a position or a page to its answer, in microseconds.
     pub engine_history_us: Histogram,

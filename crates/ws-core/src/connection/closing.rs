@@ -31,7 +31,7 @@ impl Connection {
         self.close(CloseCode::Disconnected);
     }
 
-    /// The code and the reason of the close frame, if they are not those of [`Attention::close`].
+    /// The code and the reason of the close frame, if they are not those of `Attention::close`.
     pub fn close_frame(&self) -> Option<(u16, Box<str>)> {
         self.out.lock().close_frame.as_deref().cloned()
     }
