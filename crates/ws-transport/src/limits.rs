@@ -117,7 +117,8 @@ pub(crate) const BATCH_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub(crate) const BATCH_WRITE_BYTES: usize = 64 * 1024;
 
 /// Seconds without an event after which a stream of frames sends something all the same.
-pub(crate) const WATCH_SILENCE_TURNS: u32 = 15;
+/// A watcher who has left is noticed by the write that fails then, and holds one of few places until that.
+pub(crate) const WATCH_SILENCE_TURNS: u32 = 2;
 
 /// Longest part of a path that an error of the HTTP API quotes, in bytes.
 pub(crate) const PATH_QUOTE_BYTES_MAX: usize = 128;

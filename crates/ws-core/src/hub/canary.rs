@@ -88,22 +88,27 @@ impl Flight {
             self.canary.completed().await;
             Ok::<_, EngineError>(())
         });
-        let mut result = timeout(self.canary.patience(), sent.as_mut()).await.ok();
-        if result.is_none() {
-            self.canary.missed();
-            log.lost(self.trouble());
+        let mut is_missed = false;
+        let result = loop {
+            if let Ok(result) = timeout(self.canary.patience(), sent.as_mut()).await {
+                break result;
+            }
+            // Once for each.
+            if !std::mem::replace(&mut is_missed, true) {
+                self.canary.missed();
+                log.lost(self.trouble());
+            }
             if self.canary.stage() == Stage::Fanout {
                 return;
             }
-            result = Some(sent.await);
-        }
+        };
         match result {
-            Some(Err(error)) => {
+            Err(error) => {
                 let is_lasting = error != EngineError::Overloaded;
                 self.canary.refused(is_lasting.then(|| error.to_string()));
                 log.lost(self.trouble());
             }
-            _ => log.arrived(),
+            Ok(()) => log.arrived(),
         }
     }
 

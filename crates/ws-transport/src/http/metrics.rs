@@ -12,6 +12,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use tokio::sync::Semaphore;
 use ws_core::engine::StoreStats;
 use ws_core::{Authentication, CanaryStats, Count, Histogram, Hub, Refusal};
 use ws_proto::action::ActionName;
@@ -61,7 +62,14 @@ impl Metrics {
         if let Err(refused) = readable(request).await {
             return refused;
         }
-        let reply = tokio::task::spawn_blocking(move || metrics.reply(format)).await;
+        // One at a time: whoever asks for many must not start as many threads.
+        static TURN: Semaphore = Semaphore::const_new(1);
+        let turn = TURN.acquire().await;
+        let work = move || {
+            let _turn = turn;
+            metrics.reply(format)
+        };
+        let reply = tokio::task::spawn_blocking(work).await;
         reply.unwrap_or_else(|error| Reply::refusal(ErrorCode::Internal, &error.to_string()))
     }
 
@@ -136,7 +144,8 @@ impl HubMetrics {
             stored(encoder, store)?;
         }
         if let Some(canary) = self.hub.canary_stats() {
-            let is_lost = self.hub.canary_verdict().is_err();
+            // While it drains, none is sent.
+            let is_lost = !self.hub.is_draining() && self.hub.canary_verdict().is_err();
             found(encoder, &canary, is_lost)?;
         }
         single(encoder, "ws_draining", "1 while the server is draining", gauge(draining))?;
