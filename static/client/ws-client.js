@@ -20,7 +20,7 @@ const OFF = 0, WANTED = 1, SUBSCRIBING = 2, CATCHING_UP = 3, LIVE = 4, LEAVING =
 const QUEUED = 0, STORING = 1, STORED = 2, FLYING = 3;
 const { stringify } = JSON;
 const { min, max, floor, ceil } = Math;
-const byteLength = (text) => encodeURIComponent(text).replace(/%../g, '-').length;
+const byteLength = (text) => encodeURIComponent(text.replace(/[\ud800-\udfff]/gu, '???')).replace(/%../g, '-').length;
 const isOpen = ({ phase }) => phase === CATCHING_UP || phase === LIVE;
 const rejected = ({ code, message, retryable }) => ({ kind: 'rejected', code, message, retryable });
 const some = (list) => (list.length ? list : undefined);
@@ -449,7 +449,7 @@ export function machine(options) {
       if (storeState === 'ready') {
         channel.isRead = true;
         emit('read_position', { channel: name, user });
-      } else readFrom(channel);
+      } else if (storeState !== 'first' && storeState !== 'again') readFrom(channel);
     }
     if (channel.needsToken && channel.token === undefined && !channel.isAsked && channel.phase === WANTED && t >= channel.at) {
       channel.isAsked = true;
@@ -1168,13 +1168,16 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
     if (isRunning) return;
     isRunning = true;
     if (!ends.length) listen();
-    for (let input; (input = queue.shift());) {
-      const { out, timer: ms } = step(floor(performance.now()), Date.now(), Math.random, ...input);
-      clearTimeout(timer);
-      if (ms !== null) timer = setTimeout(feed, ms, 'tick');
-      for (const one of out) for (const name in one) effects[name](one[name]);
+    try {
+      for (let input; (input = queue.shift());) {
+        const { out, timer: ms } = step(floor(performance.now()), Date.now(), Math.random, ...input);
+        clearTimeout(timer);
+        if (ms !== null) timer = setTimeout(feed, ms, 'tick');
+        for (const one of out) for (const name in one) guarded(() => effects[name](one[name]));
+      }
+    } finally {
+      isRunning = false;
     }
-    isRunning = false;
   }
 
   /** A promise that `settle` ends; nobody has to look at it. */
@@ -1214,10 +1217,10 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
 
   /** Asks a provider; one that throws, or takes too long, has failed. */
   function ask(run, why, signal, done, failed) {
-    new Promise((resolve, reject) => {
+    const aborted = new Promise((_, reject) => {
       signal.addEventListener('abort', () => reject(new Error('no answer in time')));
-      resolve(run(why, signal));
-    }).then(done, (error) => {
+    });
+    Promise.race([(async () => run(why, signal))(), aborted]).then(done, (error) => {
       failed({ denied: error instanceof TokenDenied, retry_after: error?.retryAfter, message: String(error?.message ?? error) });
     });
   }
@@ -1272,11 +1275,13 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
     logged_in({ login, error }) { settle(login, error); },
     notification({ data }) { notifications.tell(data); },
     read_position({ channel, user }) {
-      const done = (position) => feed('position', { channel, user, position });
-      new Promise((resolve, reject) => {
-        setTimeout(reject, storeMs);
-        resolve(store.position(channel, user));
-      }).then(done, () => done());
+      let late;
+      const done = (position) => {
+        clearTimeout(late);
+        feed('position', { channel, user, position });
+      };
+      const found = (async () => store.position(channel, user))();
+      Promise.race([found, new Promise((_, reject) => { late = setTimeout(reject, storeMs); })]).then(done, () => done());
     },
     store({ op, open, ...batch }) {
       work = (async () => (open ? store.open(base, (entries) => feed('adopted', { entries })) : store.write(batch)))();

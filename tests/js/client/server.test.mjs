@@ -117,6 +117,7 @@ test('the next client sends what a store kept, and goes on from where the last o
   const first = open({ store });
   const seen = [];
   first.channel('kept').subscribe((event) => event.type === 'publication' && seen.push(event.data), { since: 'stored' });
+  await until(first.channel('kept').status, ({ state }) => state === 'live');
   await first.channel('kept').publish('before');
   while (!seen.length) await new Promise(setImmediate);
   await kill();

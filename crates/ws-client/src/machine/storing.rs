@@ -35,6 +35,11 @@ impl Machine {
         matches!(self.store, Store::Ready)
     }
 
+    /// Whether it is being opened, so that nobody knows yet what it has.
+    pub(super) fn store_opens(&self) -> bool {
+        matches!(self.store, Store::Opening { .. })
+    }
+
     /// Whether publications have to wait until it has been opened for the first time.
     pub(super) fn store_blocks(&self) -> bool {
         matches!(self.store, Store::Opening { is_first: true })

@@ -335,7 +335,7 @@ impl Machine {
             if store {
                 channel.is_read = true;
                 self.push(Output::ReadPosition { channel: name, user });
-            } else {
+            } else if !self.store_opens() {
                 self.position_read(&name, &user, None);
             }
         }

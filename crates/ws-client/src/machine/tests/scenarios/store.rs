@@ -146,6 +146,20 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             s.put(json!({"position": {"channel": "a", "user": null, "position": {"epoch": "e", "offset": 3}}}));
             assert_eq!(s.sent()[0].1["since"], json!({"epoch": "e", "offset": 3}));
         }),
+        story(
+            "from-stored-connected-first",
+            "Connected before the store is open: it waits for the store",
+            with_store(),
+            |s| {
+                s.put(json!({"subscribe": {"reader": 1, "channel": "a", "stored": true}}));
+                s.greet(1);
+                assert!(s.sent().is_empty());
+                s.put(json!({"loaded": {"op": 1, "entries": []}}));
+                assert_eq!(s.one("read_position"), &json!({"channel": "a", "user": null}));
+                s.put(json!({"position": {"channel": "a", "user": null, "position": {"epoch": "e", "offset": 3}}}));
+                assert_eq!(s.sent()[0].1["since"], json!({"epoch": "e", "offset": 3}));
+            },
+        ),
         story("from-stored-nothing", "Nothing stored: a plain subscription", with_store(), |s| {
             open(s, &json!([]));
             s.put(json!({"subscribe": {"reader": 1, "channel": "a", "stored": true}}));
