@@ -86,6 +86,7 @@ export function machine(options) {
 
   function up(as = null) {
     login = DONE;
+    isForced = false;
     upSince = t;
     phase = CONNECTED;
     isNew = false;
@@ -128,6 +129,7 @@ export function machine(options) {
       wasExpired = true;
     }
     const isRefused = [1008, 4005, 4006].includes(code) || (!code && status >= 400 && status <= 428);
+    if (isRefused) slot = undefined;
     wait(isRefused ? timers.refused : min(retry_after ?? 0, 36e5));
   }
 
@@ -179,10 +181,12 @@ export function machine(options) {
 
   function wake(isOnline) {
     if (isOnline && !phase) return use();
+    // A probe leaves the next wake alone: `offline` comes right before `online`.
+    if (!isOnline) return phase === CONNECTED && probe();
     if (t < wokenAt + 1e3) return;
     wokenAt = t;
     openStore('left');
-    if (phase === WAITING && isOnline) begin(true);
+    if (phase === WAITING) begin(true);
     else if (phase === CONNECTED) probe();
   }
 
@@ -291,7 +295,10 @@ export function machine(options) {
     const isVoid = () => flights.forEach((flight) => { flight.isVoid = true; });
     const later = why.retryable && t + (why.retry_after_ms ?? backoff(0));
     if (phase === CONNECTED) {
-      if (code === 'token_expired' && !isStale) askAgain();
+      if (code === 'token_expired' && !isForced) {
+        isForced = true;
+        askAgain();
+      }
       else if (code === 'invalid_token' && !wasRemade) {
         wasRemade = true;
         remake();
@@ -335,7 +342,7 @@ export function machine(options) {
     send('authenticate', stringify({ token, since: some(Object.keys(from)) && from }), (data) => {
       if (of === generation || answerBy) expires = data.expires_at ?? expires;
       if (phase !== CONNECTED) return up(data.user);
-      wasRemade = false;
+      isForced = wasRemade = false;
       succeed();
     }, (why) => refused(why, of));
   }
@@ -788,6 +795,7 @@ export function machine(options) {
   function notPublished(item, why) {
     const { code, message, retryable } = why;
     const { channel } = item.entry;
+    if (item.seen) return acknowledge(item, item.seen);
     if (code === 'unknown_outcome') return fail(item, { kind: 'unknown', code, message, retryable });
     if (code !== 'rate_limited' && !retryable) return fail(item, rejected(why));
     if (code === 'rate_limited' || code === 'overloaded') unsend(item);

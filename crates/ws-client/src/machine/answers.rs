@@ -68,6 +68,8 @@ impl Machine {
         if generation == self.token.generation || self.token.question.is_some() {
             self.token.expires = data.expires_at.or(self.token.expires);
         }
+        // What was forced has served: the next one may be.
+        self.link.iter_mut().for_each(|link| link.is_forced = false);
         if self.phase == Phase::Connected {
             self.was_remade = false;
             return self.succeed_logins();
@@ -112,7 +114,9 @@ impl Machine {
     /// A token that was to take the place of another one on a connection that is logged in.
     fn refresh_refused(&mut self, error: &ErrorBody) {
         match error.code {
-            ErrorCode::TokenExpired if !self.token.is_stale => {
+            // Once: a provider that gives it again would be asked as fast as the network allows.
+            ErrorCode::TokenExpired if self.link.as_ref().is_some_and(|link| !link.is_forced) => {
+                self.link.iter_mut().for_each(|link| link.is_forced = true);
                 self.token.is_stale = true;
                 if self.token.question.is_none() {
                     self.ask(Why::Expired, false);

@@ -125,7 +125,6 @@ impl Machine {
             self.fail_largest();
         }
         self.forget_link();
-        let refused = self.options.timers.refused;
         match code.map_or(Reaction::Backoff, reaction) {
             Reaction::Close => self.finish(None),
             Reaction::NewToken => {
@@ -133,9 +132,9 @@ impl Machine {
                 let again = std::mem::replace(&mut self.was_expired, true);
                 if again || self.slot.is_some() { self.wait(0) } else { self.begin_attempt(false) }
             }
-            Reaction::Refused => self.wait(refused),
+            Reaction::Refused => self.wait_refused(),
             Reaction::Backoff | Reaction::TooLarge => match (status, retry_after) {
-                (Some(400..=428), _) => self.wait(refused),
+                (Some(400..=428), _) => self.wait_refused(),
                 (_, Some(after)) => self.wait(after.min(RETRY_AFTER_MAX)),
                 _ => self.wait(0),
             },
@@ -150,6 +149,12 @@ impl Machine {
             Cause::Probe => self.begin_attempt(false),
             _ => self.wait(0),
         }
+    }
+
+    /// Waits long: the server does not want this client now, whatever slot it gave it.
+    fn wait_refused(&mut self) {
+        self.slot = None;
+        self.wait(self.options.timers.refused);
     }
 
     /// Waits so long and a back-off, or for the slot of a drain.
@@ -237,6 +242,13 @@ impl Machine {
         if reconnect && self.phase == Phase::Idle {
             return self.used();
         }
+        // A probe that was only that leaves the next wake alone: `offline` comes right before `online`.
+        if !reconnect {
+            if self.phase == Phase::Connected {
+                self.probe();
+            }
+            return;
+        }
         if self.woken_at.is_some_and(|at| t < at + WAKES_EVERY) {
             return;
         }
@@ -245,7 +257,7 @@ impl Machine {
             self.open_store();
         }
         match self.phase {
-            Phase::Waiting { .. } if reconnect => self.begin_attempt(true),
+            Phase::Waiting { .. } => self.begin_attempt(true),
             Phase::Connected => self.probe(),
             _ => {}
         }

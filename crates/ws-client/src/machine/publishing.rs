@@ -99,6 +99,9 @@ impl Machine {
 
     pub(super) fn publish_refused(&mut self, msg_id: &str, error: &ErrorBody) {
         let Some(at) = self.outbox.find(msg_id) else { return };
+        if let Some(position) = self.outbox.items[at].seen.take() {
+            return self.acknowledge(at, Ack { position, level: None, duplicate: false });
+        }
         let channel = self.outbox.items[at].entry.channel.clone();
         match error.code {
             ErrorCode::RateLimited => self.outbox.items[at].unsend(),

@@ -105,6 +105,22 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             s.put(ended(1, 4503));
             s.is("closed");
         }),
+        story("draining-and-4006", "A slot is not for who is refused: 30 s or more", plain(), |s| {
+            connect(s);
+            s.notify(1, json!({"event": "draining", "reconnect_after_ms": [0, 100]}));
+            s.pass(500).put(ended(1, 4006));
+            assert!(s.timer.is_some_and(|timer| timer >= 10_000), "{:?}", s.timer);
+            assert!(s.one("status")["retry_at"].as_u64().expect("a time") >= s.wall + 30_000);
+        }),
+        story("offline-then-online", "`offline` leaves the wake of the `online` after it alone", plain(), |s| {
+            connect(s);
+            s.pass(5_000).put(json!({"probe": {}}));
+            s.sends(&["ping"]);
+            s.pass(100).put(json!({"ended": {"attempt": 1}}));
+            s.is("waiting");
+            s.pass(100).put(json!({"wake": {}}));
+            assert_eq!(s.one("dial"), &json!({"attempt": 2}));
+        }),
         story("damaged-frame", "A frame that is none counts as 1006", plain(), |s| {
             connect(s);
             s.put(json!({"frame": {"attempt": 1, "text": "{\"type\":"}}));

@@ -131,6 +131,16 @@ fn ways() -> Vec<Scenario> {
             s.respond(2, 4, data);
             settles(s, &[("m1", "ack")]);
         }),
+        story("seen-and-unknown", "Seen, and the server could not tell: it was published", plain(), |s| {
+            connect(s);
+            live(s, 1, "a", 1);
+            s.put(publish("m1", "a"));
+            let mut event = publication("a", 5);
+            event["msg_id"] = "m1".into();
+            s.notify(1, event);
+            s.refuse(1, 2, error("unknown_outcome", false));
+            settles(s, &[("m1", "ack")]);
+        }),
         story(
             "seen-before-the-loss",
             "Seen while its answer was awaited, and then the connection was lost",

@@ -114,6 +114,21 @@ fn answers() -> Vec<Scenario> {
             s.respond(1, 2, json!({"user": "ann", "expires_at": 1_795_900_060_000_u64}));
             s.says(&json!([]));
         }),
+        story(
+            "refresh-expired-twice",
+            "A refresh that is expired: asked once more, then closed",
+            with_provider(),
+            |s| {
+                log_in(s);
+                s.notify(1, json!({"event": "token_expiring", "expires_at": 1_795_900_030_000_u64}));
+                s.put(token(2, "t2", "ann"));
+                s.refuse(1, 2, error("token_expired", false));
+                assert_eq!(s.one("ask"), &json!({"generation": 3, "why": "expired"}));
+                s.put(token(3, "t2", "ann"));
+                s.refuse(1, 3, error("token_expired", false));
+                s.is("closed");
+            },
+        ),
         story("refresh-throws", "A refresh that fails is tried again, a second later or more", with_provider(), |s| {
             log_in(s);
             s.notify(1, json!({"event": "token_expiring", "expires_at": 1_795_900_030_000_u64}));
