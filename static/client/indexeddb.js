@@ -15,7 +15,7 @@ export function indexedDb(name = 'ws-client') {
   const owner = [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join('');
   const lockOf = (of) => `${name} ${of}`;
   const order = new Map(), saved = new Map();
-  let db, url, adopted, timer, last = 0, release, isClosed;
+  let db, url, adopted, timer, last = 0, release, holding, isClosed;
 
   async function openDb() {
     // Another layout is another database.
@@ -36,13 +36,15 @@ export function indexedDb(name = 'ws-client') {
   function begin(mode = 'readwrite') {
     if (!db) throw new Error('the database is closed');
     const tx = db.transaction(['entries', 'owners', 'positions'], mode);
-    return { done: done(tx), entries: tx.objectStore('entries'), owners: tx.objectStore('owners'), positions: tx.objectStore('positions') };
+    const end = done(tx);
+    end.catch(() => {}); // who waits for it is told; not all do
+    return { done: end, entries: tx.objectStore('entries'), owners: tx.objectStore('owners'), positions: tx.objectStore('positions') };
   }
 
   /** Holds this page's lock: the entries belong to somebody who lives. */
   function hold() {
-    if (release || !globalThis.navigator?.locks) return undefined;
-    return new Promise((resolve) => {
+    if (!globalThis.navigator?.locks) return undefined;
+    return holding ??= new Promise((resolve) => {
       navigator.locks.request(lockOf(owner), () => new Promise((end) => {
         release = end;
         resolve();
@@ -51,8 +53,10 @@ export function indexedDb(name = 'ws-client') {
   }
 
   function letGo() {
-    release?.();
-    release = undefined;
+    // One that is not granted yet is kept: it would wait for itself.
+    if (!release) return;
+    release();
+    release = holding = undefined;
   }
 
   /** Whether nobody is there who will send this owner's entries. */

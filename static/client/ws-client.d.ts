@@ -43,7 +43,7 @@ export interface Readable<V> {
 export interface Status {
   state: 'idle' | 'connecting' | 'connected' | 'waiting' | 'closed';
   /** While waiting: when the next attempt begins, in ms since 1970. */
-  retry_at?: number;
+  retryAt?: number;
   /** While connected: the user; null is the anonymous one. */
   user?: string | null;
   /** What the last attempt or connection failed with. */

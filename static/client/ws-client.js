@@ -1060,18 +1060,16 @@ export function machine(options) {
 
 // --- the shell
 
+// Where the kind alone says too little.
 const TEXTS = {
-  rejected: 'the server refused it', full: 'too much is waiting', too_large: 'larger than the server takes',
-  expired: 'too old, and never sent', unknown: 'sent, and nobody can tell whether it was published',
-  closed: 'the client is closed', aborted: 'given up by the caller', lost: 'the connection was lost',
-  token: 'the token provider failed', denied: 'the token provider refuses', store: 'the store failed',
-  gap: 'publications are missing',
+  full: 'the outbox is full', too_large: 'too large', expired: 'too old, never sent', unknown: 'sent, outcome unknown',
+  closed: 'the client is closed', lost: 'connection lost', token: 'no token', store: 'the store failed', gap: 'publications are missing',
 };
 
 /** Why something failed: `kind` is for programs, `message` for people. */
 export class WsError extends Error {
   constructor(fields) {
-    super([TEXTS[fields.kind], fields.code, fields.message].filter(Boolean).join(': '));
+    super([TEXTS[fields.kind] ?? fields.kind, fields.code, fields.message].filter(Boolean).join(': '));
     this.name = 'WsError';
     Object.assign(this, { ...fields, message: this.message });
   }
@@ -1168,7 +1166,7 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
   const step = machine({ provider: !!provider, store: !!store, max_age: maxAge, ...bounds, timers });
   const status = readable({ state: 'idle' }), pending = readable(0), lost = listeners(), notifications = listeners();
   const channels = new Map(), readers = new Map(), promises = new Map();
-  const queue = [], ends = [];
+  const queue = [], ends = [], asking = new Set();
   let socket, timer, controller, closed, isRunning, isClosed, ids = 0, work;
 
   function feed(name, fields = {}) {
@@ -1189,10 +1187,11 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
   }
 
   /** A promise that `settle` ends; nobody has to look at it. */
-  function promise(key, signal, abort) {
-    const made = new Promise((resolve, reject) => promises.set(key, { resolve, reject }));
+  function promise(key, signal, abort, text) {
+    const own = { text };
+    const made = own.made = new Promise((resolve, reject) => { Object.assign(own, { resolve, reject }); });
+    promises.set(key, own);
     if (signal) {
-      if (signal.aborted) abort();
       signal.addEventListener('abort', abort);
       const off = () => signal.removeEventListener('abort', abort);
       made.then(off, off);
@@ -1200,6 +1199,13 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
     made.catch(ignore);
     if (isClosed) settle(key, { kind: 'closed' });
     return made;
+  }
+
+  /** What the store does, as long as a store may take. */
+  function inTime(done) {
+    let late;
+    const end = new Promise((_, reject) => { late = setTimeout(reject, storeMs); });
+    return Promise.race([done, end]).finally(() => clearTimeout(late));
   }
 
   function settle(key, error, value) {
@@ -1228,7 +1234,12 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
     const aborted = new Promise((_, reject) => {
       signal.addEventListener('abort', () => reject(new Error('no answer in time')));
     });
-    Promise.race([(async () => run(why, signal))(), aborted]).then(done, (error) => {
+    const asked = (async () => run(why, signal))().then((token) => {
+      // Nobody is a user too, but not for a channel.
+      if (typeof token !== 'string' && (token !== null || run !== provider)) throw new TypeError('no token');
+      return token;
+    });
+    Promise.race([asked, aborted]).then(done, (error) => {
       failed({ denied: error instanceof TokenDenied, retry_after: error?.retryAfter, message: String(error?.message ?? error) });
     });
   }
@@ -1251,13 +1262,14 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
     },
     drop({ code }) {
       socket.onopen = socket.onmessage = socket.onclose = socket.onerror = ignore;
-      guarded(() => socket.close(code));
+      // One that is taken for dead would keep the process for its goodbye.
+      guarded(() => (code || !socket.terminate ? socket.close(code) : socket.terminate()));
     },
     send({ text }) { socket.send(text); },
     ask({ generation, why }) {
       controller = new AbortController();
       ask(provider, why, controller.signal,
-        (token = null) => feed('token', { generation, token, ...(token && claims(token)) }),
+        (token) => feed('token', { generation, token, ...(token && claims(token)) }),
         (failure) => feed('token_failed', { generation, ...failure }));
     },
     abort_ask() { controller.abort(); },
@@ -1265,8 +1277,10 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
       const { token } = [...readers.values()].find((reader) => reader.name === channel && reader.token) ?? {};
       const own = new AbortController();
       const late = setTimeout(() => own.abort(), tokenMs);
+      asking.add(own);
       const end = (name) => (fields) => {
         clearTimeout(late);
+        asking.delete(own);
         feed(name, { channel, generation, ...(typeof fields === 'string' ? { token: fields } : fields) });
       };
       ask(token ?? ignore, 'connect', own.signal, end('channel_token'), end('channel_token_failed'));
@@ -1283,13 +1297,8 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
     logged_in({ login, error }) { settle(login, error); },
     notification({ data }) { notifications.tell(data); },
     read_position({ channel, user }) {
-      let late;
-      const done = (position) => {
-        clearTimeout(late);
-        feed('position', { channel, user, position });
-      };
-      const found = (async () => store.position(channel, user))();
-      Promise.race([found, new Promise((_, reject) => { late = setTimeout(reject, storeMs); })]).then(done, () => done());
+      const done = (position) => feed('position', { channel, user, position });
+      inTime((async () => store.position(channel, user))()).then(done, () => done());
     },
     store({ op, open, ...batch }) {
       work = (async () => (open ? store.open(base, (entries) => feed('adopted', { entries })) : store.write(batch)))();
@@ -1299,25 +1308,33 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
     },
     channel({ channel, ...rest }) { channels.get(channel)?.set(withError(rest)); },
     pending({ count }) { pending.set(count); },
-    status({ store: failure, ...rest }) {
-      status.set({ ...withError(rest), ...(failure && { store: { error: new WsError(failure) } }) });
+    status({ store: failure, retry_at: retryAt, ...rest }) {
+      status.set({ ...withError(rest), ...(retryAt !== undefined && { retryAt }), ...(failure && { store: { error: new WsError(failure) } }) });
     },
     closed({ unsent }) {
       isClosed = true;
       for (const end of ends) end();
       clearTimeout(timer);
+      for (const own of asking) own.abort();
+      for (const key of [...promises.keys()]) settle(key, { kind: 'closed' });
       // What was written last is to be there, unless the store hangs.
-      const done = () => {
-        store?.close();
+      inTime(work).catch(ignore).then(() => {
+        guarded(() => store?.close());
         closed.resolve(unsent);
-      };
-      Promise.race([work, new Promise((resolve) => { if (work) setTimeout(resolve, storeMs); else resolve(); })]).then(done, done);
+      });
     },
   };
   const whenClosed = new Promise((resolve) => { closed = { resolve }; });
 
+  function aborted() {
+    const made = Promise.reject(new WsError({ kind: 'aborted' }));
+    made.catch(ignore);
+    return made;
+  }
+
   function request(action, payload = {}, signal) {
     const key = ++ids;
+    if (signal?.aborted) return aborted();
     const made = promise(key, signal, () => settle(key, { kind: 'aborted' }));
     feed('request', { request: key, action, payload: stringify(payload) });
     return made;
@@ -1358,9 +1375,16 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
         };
       },
       publish(data, { id = uuid(), tags, maxAge: max_age, signal } = {}) {
-        const text = stringify(data);
+        let text;
+        try {
+          text = stringify(data);
+        } catch {} // a circle, a BigInt
         if (text === undefined) return Promise.reject(new TypeError('this is no JSON'));
-        const ended = promise(id, signal, () => feed('abort', { msg_id: id }));
+        if (signal?.aborted) return aborted();
+        // Under way already: the same publication.
+        const other = promises.get(id);
+        if (other) return other.text === text ? other.made : Promise.reject(new TypeError('another publication has this id'));
+        const ended = promise(id, signal, () => feed('abort', { msg_id: id }), text);
         feed('publish', { msg_id: id, channel: name, data: text, tags, max_age });
         return ended;
       },

@@ -104,6 +104,40 @@ test('history goes over pages, presence and requests answer', async () => {
   await client.close();
 });
 
+test('what a caller gives up is not done, and an id is one publication', async () => {
+  const client = open();
+  const channel = client.channel('given-up');
+  const heard = [];
+  channel.subscribe((event) => event.type === 'publication' && heard.push(event.data));
+  const aborted = { kind: 'aborted' };
+  await assert.rejects(channel.publish('no', { signal: AbortSignal.abort() }), aborted);
+  await assert.rejects(client.request('publish', { channel: 'given-up', data: 'no' }, AbortSignal.abort()), aborted);
+  const twice = ['a', 'a'].map((data) => channel.publish(data, { id: 'one' }));
+  await assert.rejects(channel.publish('b', { id: 'one' }), TypeError);
+  const [first, second] = await Promise.all(twice);
+  assert.deepEqual(first, second);
+  const circle = {};
+  circle.circle = circle;
+  await assert.rejects(channel.publish(circle), TypeError);
+  await assert.rejects(channel.publish('half', { tags: { half: '\ud83d' } }), { kind: 'rejected', code: 'invalid_payload' });
+  await channel.publish('end');
+  await until(client.pending, (count) => count === 0);
+  while (heard.at(-1) !== 'end') await new Promise(setImmediate);
+  assert.deepEqual(heard, ['a', 'end']);
+  await client.close();
+});
+
+test('a provider that gives no token has failed; the client does not become anonymous', async () => {
+  const client = open({ token: async () => undefined });
+  client.wake();
+  const { error } = await until(client.status, ({ state }) => state === 'waiting');
+  assert.equal(error.kind, 'token');
+  const late = client.request('echo', { message: 1 });
+  client.status.subscribe(({ state }) => state === 'closed' && client.request('echo').catch(({ kind }) => assert.equal(kind, 'closed')));
+  await client.close();
+  await assert.rejects(late, { kind: 'closed' });
+});
+
 test('broadcasts arrive as notifications', async () => {
   const client = open();
   const heard = new Promise((resolve) => { client.notifications(resolve); });
