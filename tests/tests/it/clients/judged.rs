@@ -21,6 +21,7 @@ fn client(url: &str, outbox: Outbox) -> ws_client::Client {
     let mut timers = Timers::default();
     (timers.connect, timers.request, timers.probe) = (ms(2_000), ms(1_000), ms(500));
     (timers.backoff_min, timers.backoff_max, timers.refused) = (ms(10), ms(50), ms(50));
+    timers.store = DEADLINE; // a slow disk is no fault here
     ws_client::Client::builder(url).timers(timers).outbox(outbox).start().expect("a URL")
 }
 

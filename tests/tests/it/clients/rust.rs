@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt;
 use ws_client::{
-    Channel, Client as WsClient, ErrorCode, Event, Gap, Outbox, PublishError, Publishing, State, Subscription, Why,
+    Channel, Client as WsClient, ErrorCode, Event, Gap, Outbox, PublishError, Publishing, State, Subscription, Timers,
+    Why,
 };
 use ws_tests::fault_proxy::FaultProxy;
 use ws_tests::prelude::*;
@@ -180,11 +181,14 @@ async fn logging_in_as_another_user() {
 async fn an_outbox_in_a_file_goes_on_in_the_next_run() {
     let server = Server::with(with_history).await;
     let dir = tempfile::tempdir().expect("a directory");
-    let outbox = || Outbox::file(dir.path().join("outbox"));
+    let on_file = |url: String| {
+        let outbox = Outbox::file(dir.path().join("outbox"));
+        WsClient::builder(url).outbox(outbox).timers(Timers { store: DEADLINE, ..Timers::default() })
+    };
     let proxy = FaultProxy::start(server.addr()).await;
     proxy.refuse().await;
-    let first = WsClient::builder(proxy.url()).outbox(outbox()).start().expect("it starts");
-    let second = WsClient::builder(proxy.url()).outbox(outbox()).start();
+    let first = on_file(proxy.url()).start().expect("it starts");
+    let second = on_file(proxy.url()).start();
     assert!(second.is_err(), "one client at a time");
     let channel = first.channel::<Value>("chat");
     let published: Vec<_> = (0..5).map(|n| channel.publish(&json!(n))).collect();
@@ -195,7 +199,7 @@ async fn an_outbox_in_a_file_goes_on_in_the_next_run() {
     let reader = client(url(server.addr()));
     let mut events = live(&reader.channel("chat")).await;
     proxy.accept().await;
-    let next = WsClient::builder(proxy.url()).outbox(outbox()).start().expect("the file is free");
+    let next = on_file(proxy.url()).start().expect("the file is free");
     let last = next.channel::<Value>("chat").publish(&json!(5));
     for n in 0..=5 {
         assert_eq!(publication(&mut events).await, n);
