@@ -192,7 +192,7 @@ async fn an_outbox_in_a_file_goes_on_in_the_next_run() {
     assert!(second.is_err(), "one client at a time");
     let channel = first.channel::<Value>("chat");
     let published: Vec<_> = (0..5).map(|n| channel.publish(&json!(n))).collect();
-    assert_eq!(within("closing", first.close(Duration::from_millis(200))).await.expect_err("offline").count, 5);
+    assert_eq!(within("closing", first.close(Duration::from_secs(1))).await.expect_err("offline").count, 5);
     for end in published {
         assert_eq!(within("an end", end).await, Err(PublishError::Closed));
     }
