@@ -1,4 +1,4 @@
-// The test page of ws-server: a plain client of the protocol (docs/PROTOCOL.md) that shows every frame both ways.
+// The test page of ws-server: a client of the protocol (docs/PROTOCOL.md) that shows every frame both ways.
 // It connects when it is opened; `?connect=off` in its URL opens it disconnected.
 //
 // For tests. Values that are shown formatted are also there raw, in data-value.
@@ -42,8 +42,9 @@
 //   #shown[data-value]  #dropped[data-dropped]  #newest[data-value] (hidden: the list follows)
 //   #frames-in  #frames-out  #bytes-in  #bytes-out  #errors[data-alarm]  #rtt  (each with data-value)  #lang  #theme
 //
-// How it is made: `Client` (client.js, with backoff, silence, requests and protocol) is the connection, `Channels` the
-// subscriptions that outlive one, and neither knows the DOM; each `mount…` function owns one part of the page and
+// How it is made: the connection and the subscriptions are those of client/ws-client.js, as in any other page. `Client`
+// (page/client.js) makes one for each time that somebody connects and passes its frames on, `Channels` reads from them
+// what becomes of each subscription; neither knows the DOM. Each `mount…` function owns one part of the page and
 // listens to them. A new panel is a <section> in one of the two columns, a file in page/ with its mount function, a
 // line in the list below, its words in page/words.js, and the file's line in the server's table of files.
 

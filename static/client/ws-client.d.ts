@@ -82,9 +82,6 @@ export interface Store {
   close(): void;
 }
 
-/** Keeps publications and positions while the page lives, for one client after another. */
-export function memoryStore(): Store;
-
 export interface Options {
   token?: TokenProvider;
   /** Default: the outbox lives as long as the client. */
@@ -94,7 +91,15 @@ export interface Options {
   /** Bounds of the outbox: 1,000 entries, 4 MiB, 24 h. */
   outbox?: { entries?: number; bytes?: number; maxAge?: number };
   timers?: Partial<Timers>;
+  /** Is told every frame as it is on the wire, and when a socket opens and ends: for logs, and programs for developers. */
+  onFrame?: FrameListener;
 }
+
+/**
+ * `text`: the frame, or the reason of a close; a frame that is no text comes as the WebSocket gives it. `code`: of a
+ * close, absent where the client took the connection for dead.
+ */
+export type FrameListener = (what: 'open' | 'in' | 'out' | 'close', text: string, code?: number) => void;
 
 /** A publication of this client, as `lost` tells it. */
 export interface Entry { msg_id: string; channel: string; data: unknown; tags?: Tags; created: number }
@@ -105,8 +110,10 @@ export interface Client {
   readonly pending: Readable<number>;
   /** The same object each time. */
   channel<T = unknown>(name: string): Channel<T>;
-  /** Any action of the protocol. It is never sent twice. */
-  request<R = unknown>(action: string, payload?: object, signal?: AbortSignal): Promise<R>;
+  /** Any action of the protocol. It is never sent twice. `payload`: an object, or the JSON text of one, sent as it is. */
+  request<R = unknown>(action: string, payload?: object | string, signal?: AbortSignal): Promise<R>;
+  /** Sends a frame as it is, past limits, pace and outbox; its answer is seen by `onFrame` alone. Whether it was sent. */
+  send(text: string): boolean;
   /** Asks the token provider now: logged in, out, or as someone else. */
   login(): Promise<void>;
   /** Connects now, or asks a connection whether it lives. Pages do so by themselves. */

@@ -632,6 +632,7 @@ export function machine(options) {
       return;
     }
     const { offset, epoch, after, from, to } = event;
+    const reached = offset ?? to;
     const { cursor } = channel;
     const isGap = type === 'gap';
     if (isGap && epoch) {
@@ -639,21 +640,21 @@ export function machine(options) {
       channel.cursor = { epoch, offset: after };
       channel.top = after;
       channel.phase = LIVE;
-    } else if (offset ?? to) {
-      if (!cursor || cursor.offset >= (offset ?? to)) return;
-      channel.cursor = { ...cursor, offset: offset ?? to };
+    } else if (reached) {
+      if (!cursor || cursor.offset >= reached) return;
+      channel.cursor = { ...cursor, offset: reached };
     }
     for (const reader of channel.readers) {
       const { cursor: place } = reader;
-      const isBehind = place?.epoch === cursor?.epoch && place?.offset < (offset ?? to);
+      const isBehind = place?.epoch === cursor?.epoch && place?.offset < reached;
       if (reader.stored) continue;
       if (reader.isPaused) reader.missed += type === 'publication' && !offset;
       else if (isGap && epoch) {
         moveTo(reader, epoch, after);
         deliver(channel, reader, { type, epoch, after });
-      } else if (!(offset ?? to)) deliver(channel, reader, { type, ...event }, size);
+      } else if (!reached) deliver(channel, reader, { type, ...event }, size);
       else if (isBehind) {
-        moveTo(reader, place.epoch, offset ?? to);
+        moveTo(reader, place.epoch, reached);
         deliver(channel, reader, isGap ? { type, from: max(from, place.offset + 1), to } : { type, ...event }, size);
       }
     }
@@ -684,7 +685,7 @@ export function machine(options) {
     } else if (!name) emit('notification', { data });
     else {
       if (event === 'publication') {
-        const item = outbox.find(({ entry }) => entry.msg_id === data.msg_id);
+        const item = find(data.msg_id);
         if (item && item.entry.channel === name && item.wasSent) {
           const epoch = data.offset && channel?.cursor?.epoch;
           const ack = { position: epoch ? { epoch, offset: data.offset } : undefined, duplicate: false };
@@ -764,7 +765,8 @@ export function machine(options) {
       const { msg_id, channel, data, tags } = entry;
       if (entry.user !== user || busy.has(channel)) continue;
       busy.add(channel);
-      if (waits.get(channel)?.at > t) continue;
+      // Who waits for a stored position reads what is published now.
+      if (waits.get(channel)?.at > t || channels.get(channel)?.readers.some(({ stored }) => stored)) continue;
       if (!item.wasSent && item.stage === QUEUED) {
         entry.first_sent = wall;
         item.sent = { t, wall };
@@ -776,9 +778,8 @@ export function machine(options) {
       }
       const age = !item.wasSent ? undefined : wall < entry.first_sent ? entry.max_age
         : timers.request + (item.sent ? since(item.sent) : wall - entry.first_sent);
-      const payload = [['channel', stringify(channel)], ['data', data], ['msg_id', stringify(msg_id)], ['age_ms', age], ['tags', stringify(tags)]]
-        .filter(([, value]) => value !== undefined).map(([name, value]) => `"${name}":${value}`);
-      const text = `{${payload}}`;
+      const rest = stringify({ msg_id, age_ms: age, tags }).slice(1);
+      const text = `{"channel":${stringify(channel)},"data":${data},${rest}`;
       if (byteLength(text) + `${ids + 1}`.length + 54 > frameMax) {
         fail(item, failed('too_large'));
         return true;
@@ -890,6 +891,11 @@ export function machine(options) {
       const channel = channels.get(name);
       if (channel && of === user) readFrom(channel, position);
     },
+    position_failed({ channel: name, user: of, message }) {
+      const channel = channels.get(name);
+      if (storeState === 'ready') leaveStore(message);
+      if (channel && of === user) readFrom(channel);
+    },
     subscribe({ reader: id, channel: name, since: cursor, rewind, stored, token }) {
       use();
       const channel = channelOf(name);
@@ -924,6 +930,7 @@ export function machine(options) {
       if (kind) emit('answer', { request: request.request, error: failed(kind) });
       else requests.push(request);
     },
+    forget({ request: id }) { requests = requests.filter(({ request }) => request !== id); },
     login({ login: id }) {
       if (!provider || closing !== undefined) return emit('logged_in', { login: id, error: failed(provider ? 'closed' : 'denied') });
       logins.push(id);
@@ -1062,14 +1069,14 @@ export function machine(options) {
 
 // Where the kind alone says too little.
 const TEXTS = {
-  full: 'the outbox is full', too_large: 'too large', expired: 'too old, never sent', unknown: 'sent, outcome unknown',
-  closed: 'the client is closed', lost: 'connection lost', token: 'no token', store: 'the store failed', gap: 'publications are missing',
+  full: 'the outbox is full', expired: 'too old, never sent', unknown: 'sent, outcome unknown', lost: 'connection lost',
+  token: 'no token', store: 'the store failed', gap: 'publications are missing',
 };
 
 /** Why something failed: `kind` is for programs, `message` for people. */
 export class WsError extends Error {
   constructor(fields) {
-    super([TEXTS[fields.kind] ?? fields.kind, fields.code, fields.message].filter(Boolean).join(': '));
+    super([TEXTS[fields.kind] ?? fields.kind.replace('_', ' '), fields.code, fields.message].filter(Boolean).join(': '));
     this.name = 'WsError';
     Object.assign(this, { ...fields, message: this.message });
   }
@@ -1077,26 +1084,6 @@ export class WsError extends Error {
 
 /** Thrown by a token provider: there will be no token. */
 export class TokenDenied extends Error {}
-
-/** Keeps publications and positions while the page lives, for one client after another. */
-export function memoryStore() {
-  const entries = new Map(), places = new Map();
-  let at;
-  const key = (user, channel) => stringify([at, user, channel]);
-  return {
-    async open(url) {
-      at = url;
-      return [...entries.values()].filter((entry) => entry.url === at);
-    },
-    async write({ put = [], remove = [], positions = [] }) {
-      for (const entry of put) entries.set(entry.msg_id, { ...entry, url: at });
-      for (const id of remove) entries.delete(id);
-      for (const { user, channel, position } of positions) places.set(key(user, channel), position);
-    },
-    position: async (channel, user) => places.get(key(user, channel)),
-    close() {},
-  };
-}
 
 const ignore = () => {};
 
@@ -1145,8 +1132,8 @@ function uuid() {
 /** What a JWT says about itself. */
 function claims(token) {
   try {
-    const text = atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'));
-    const { sub, exp } = JSON.parse(decodeURIComponent([...text].map((c) => `%${(c.charCodeAt() + 256).toString(16).slice(1)}`).join('')));
+    const bytes = atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'));
+    const { sub, exp } = JSON.parse(decodeURIComponent(escape(bytes))); // of UTF-8
     return { user: sub, expires: exp * 1e3 || undefined };
   } catch {
     return {};
@@ -1156,7 +1143,7 @@ function claims(token) {
 const withError = ({ error, ...rest }) => (error ? { ...rest, error: new WsError(error) } : rest);
 
 /** A client of the server at `url` (`wss://host/ws`). Nothing happens before its first use. */
-export function connect(url, { token: provider, store, WebSocket: Socket, outbox: { maxAge, ...bounds } = {}, timers } = {}) {
+export function connect(url, { token: provider, store, WebSocket: Socket, outbox: { maxAge, ...bounds } = {}, timers, onFrame } = {}) {
   const target = new URL(url, globalThis.location?.href);
   target.protocol = target.protocol.replace('http', 'ws');
   if (!/^wss?:$/.test(target.protocol)) throw new TypeError(`not the URL of a WebSocket: ${url}`);
@@ -1168,6 +1155,8 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
   const channels = new Map(), readers = new Map(), promises = new Map();
   const queue = [], ends = [], asking = new Set();
   let socket, timer, controller, closed, isRunning, isClosed, ids = 0, work;
+
+  const trace = (...frame) => onFrame && guarded(() => onFrame(...frame));
 
   function feed(name, fields = {}) {
     queue.push([name, fields]);
@@ -1252,10 +1241,17 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
       } catch (error) {
         return feed('ended', { attempt, message: String(error) });
       }
-      socket.onopen = () => feed('opened', { attempt });
-      socket.onmessage = ({ data }) => feed('frame', { attempt, text: typeof data === 'string' ? data : '' });
+      socket.onopen = () => {
+        trace('open', '');
+        feed('opened', { attempt });
+      };
+      socket.onmessage = ({ data }) => {
+        trace('in', data);
+        feed('frame', { attempt, text: typeof data === 'string' ? data : '' });
+      };
       socket.onerror = (event) => { message = event.message; };
-      socket.onclose = ({ code }) => {
+      socket.onclose = ({ code, reason }) => {
+        trace('close', reason, code);
         const status = /response: (\d+)/.exec(message)?.[1];
         feed('ended', { attempt, code: code === 1006 ? undefined : code, status: status && +status, message });
       };
@@ -1264,8 +1260,12 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
       socket.onopen = socket.onmessage = socket.onclose = socket.onerror = ignore;
       // One that is taken for dead would keep the process for its goodbye.
       guarded(() => (code || !socket.terminate ? socket.close(code) : socket.terminate()));
+      trace('close', '', code);
     },
-    send({ text }) { socket.send(text); },
+    send({ text }) {
+      socket.send(text);
+      trace('out', text);
+    },
     ask({ generation, why }) {
       controller = new AbortController();
       ask(provider, why, controller.signal,
@@ -1297,8 +1297,8 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
     logged_in({ login, error }) { settle(login, error); },
     notification({ data }) { notifications.tell(data); },
     read_position({ channel, user }) {
-      const done = (position) => feed('position', { channel, user, position });
-      inTime((async () => store.position(channel, user))()).then(done, () => done());
+      inTime((async () => store.position(channel, user))()).then((position) => feed('position', { channel, user, position }),
+        (error) => feed('position_failed', { channel, user, message: error && String(error.message ?? error) }));
     },
     store({ op, open, ...batch }) {
       work = (async () => (open ? store.open(base, (entries) => feed('adopted', { entries })) : store.write(batch)))();
@@ -1335,8 +1335,11 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
   function request(action, payload = {}, signal) {
     const key = ++ids;
     if (signal?.aborted) return aborted();
-    const made = promise(key, signal, () => settle(key, { kind: 'aborted' }));
-    feed('request', { request: key, action, payload: stringify(payload) });
+    const made = promise(key, signal, () => {
+      settle(key, { kind: 'aborted' });
+      feed('forget', { request: key });
+    });
+    feed('request', { request: key, action, payload: typeof payload === 'string' ? payload : stringify(payload) });
     return made;
   }
 
@@ -1429,6 +1432,11 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
       const made = promise(++ids);
       feed('login', { login: ids });
       return made;
+    },
+    send(text) {
+      const isOpen = socket?.readyState === 1 && !isClosed;
+      if (isOpen) effects.send({ text });
+      return isOpen;
     },
     wake: () => feed('wake'),
     close(flushMs = 0) {

@@ -1,13 +1,13 @@
-// The channels that this page is subscribed to, over connections that come and go: with every new one each is
-// subscribed again from the position that was seen last. No DOM, no words.
+// The channels that this page is subscribed to, over clients that come and go: a new one is told to begin where the last
+// one was. What is shown of each is read from the frames that go by (subscription.js). No DOM, no words.
 
 import { Emitter } from './emitter.js';
 import { Subscription } from './subscription.js';
 
 const RECOVERIES_KEPT_MAX = 50;
 const POSITIONS_KEPT_MAX = 1000;
-const QUIET_MS = 300; // what is retained comes right behind the response
-const RETRY_AFTER_MS = 1000; // where a retryable error does not say
+// What the client of ws-client.js deals with by itself.
+const PASSING = new Set(['rate_limited', 'already_subscribed']);
 
 /**
  * Drive it with `subscribe` and `unsubscribe`, while the client is open. Events: `change` (a subscription has come,
@@ -18,17 +18,19 @@ export class Channels extends Emitter {
   recoveries = []; // {channel, at, …} (subscription.js), newest first
 
   #client;
-  #user; // of this connection, or undefined
+  #readers = new Map(); // channel → ends what the client reads for this page
+  #asked = new Map(); // channel → {start, token, answer}: somebody waits for what `subscribe` is answered
+  #leaving = new Map(); // channel → what is told the answer to `unsubscribe`
   #positions = new Map(); // channel → {epoch, offset}, also of those that were unsubscribed
 
   constructor(client) {
     super();
     this.#client = client;
+    client.on('begin', () => this.#begin());
+    client.on('sent', ({ action, payload }) => { if (action === 'subscribe') this.#subscribing(payload?.channel); });
+    client.on('answered', (request, answer) => this.#answered(request, answer));
     client.on('notification', (data, text) => this.#notified(data, text));
-    client.on('change', () => {
-      if (client.state === 'disconnected') this.#lost();
-      else if (client.hello) this.#heardUser(client.hello.user);
-    });
+    client.on('change', () => { if (!client.isOpen) this.#lost(); });
   }
 
   /** The last position that was seen in a channel, or undefined. */
@@ -36,23 +38,23 @@ export class Channels extends Emitter {
 
   /**
    * `start` is {}, {rewind} or {since}, as JSON values; `token` a subscription token, or empty. Returns the promise of
-   * the answer.
+   * the answer; what is refused is not kept.
    */
-  async subscribe(channel, start, token = '') {
-    const answer = await this.#request('subscribe', { channel, ...start, ...(token && { token }) });
-    if (answer.data) {
-      const subscription = new Subscription(channel, start, token);
-      subscription.accept(answer.data, start);
-      this.subscriptions.set(channel, subscription);
-      this.#settleSoon(subscription);
-      this.emit('change');
-    }
-    return answer;
+  subscribe(channel, start, token = '') {
+    return new Promise((answer) => {
+      this.#asked.get(channel)?.answer({ lost: true });
+      this.#asked.set(channel, { start, token, answer });
+      this.#read(channel, start, token);
+    });
   }
 
   /** Returns the promise of the answer. When the connection ends first, it is not subscribed again either. */
   async unsubscribe(channel) {
-    const answer = await this.#request('unsubscribe', { channel });
+    const end = this.#readers.get(channel);
+    const answered = new Promise((answer) => this.#leaving.set(channel, answer));
+    if (end) end();
+    else this.#client.request('unsubscribe', JSON.stringify({ channel }));
+    const answer = await answered;
     if (!answer.error || answer.error.code === 'not_subscribed') this.forget(channel);
     return answer;
   }
@@ -63,44 +65,7 @@ export class Channels extends Emitter {
     if (position) this.#positions.set(channel, position);
     if (this.#positions.size > POSITIONS_KEPT_MAX) this.#positions.delete(this.#positions.keys().next().value);
     this.subscriptions.delete(channel);
-    this.emit('change');
-  }
-
-  #request(action, payload) { return this.#client.request(action, JSON.stringify(payload)); }
-
-  /** Another user may have other rights: what was refused is asked for once more. */
-  #heardUser(user) {
-    const isAnother = this.#user !== undefined && user !== this.#user;
-    this.#user = user;
-    if (!isAnother) return;
-    for (const subscription of this.subscriptions.values()) {
-      if (subscription.state === 'refused' && subscription.wanted) this.#ask(subscription);
-    }
-  }
-
-  #lost() {
-    this.#user = undefined;
-    for (const subscription of this.subscriptions.values()) subscription.lose();
-    this.emit('change');
-  }
-
-  #notified(data, text) {
-    if (data.event === 'connected') this.#subscribeAgain();
-    else if (data.event === 'subscribed') this.#subscribedByServer(data);
-    const subscription = this.subscriptions.get(data.channel);
-    if (!subscription) return;
-    if (data.event === 'publication') subscription.publish(data, text);
-    else if (data.event === 'gap') subscription.miss(data);
-    else if (data.event === 'unsubscribed') subscription.refuse(endOf(data), !data.retryable);
-    else return;
-    this.emit(data.event === 'unsubscribed' ? 'change' : 'progress');
-  }
-
-  #subscribedByServer(data) {
-    const subscription = this.subscriptions.get(data.channel) ?? new Subscription(data.channel, {});
-    this.subscriptions.set(data.channel, subscription);
-    subscription.byServer = true;
-    subscription.acceptByServer(data);
+    this.#endReading(channel);
     this.emit('change');
   }
 
@@ -119,46 +84,98 @@ export class Channels extends Emitter {
     this.emit('change');
   }
 
-  #subscribeAgain() {
-    for (const subscription of this.subscriptions.values()) if (subscription.wanted) this.#ask(subscription);
+  #begin() {
+    this.#readers.clear();
+    for (const { name, resume, token, wanted, byServer } of this.subscriptions.values()) {
+      if (wanted && !byServer) this.#read(name, resume, token);
+    }
+  }
+
+  /** Has the client read it, in place of what it read for this page before. */
+  #read(name, start, token) {
+    const heard = ({ type, position }) => {
+      if (type !== 'live') return;
+      // Somebody still waits: the client had it open already, and no frame went out.
+      this.#asked.get(name)?.answer({ data: { channel: name, ...position }, rtt: 0 });
+      this.#asked.delete(name);
+    };
+    const options = { ...start, token: token ? () => token : undefined };
+    const end = this.#client.channel(name).subscribe(heard, options);
+    this.#readers.get(name)?.(); // behind the new one: the subscription stays
+    this.#readers.set(name, end);
+  }
+
+  #endReading(name) {
+    this.#readers.get(name)?.();
+    this.#readers.delete(name);
+  }
+
+  #lost() {
+    for (const [name, { answer }] of this.#asked) {
+      answer({ lost: true });
+      if (!this.subscriptions.has(name)) this.#endReading(name);
+    }
+    for (const answer of this.#leaving.values()) answer({ lost: true });
+    this.#asked.clear();
+    this.#leaving.clear();
+    for (const subscription of this.subscriptions.values()) subscription.lose();
     this.emit('change');
   }
 
-  async #ask(subscription) {
-    const { name, resume, token } = subscription;
+  // --- what the frames say
+
+  /** A `subscribe` goes out that nobody has just asked for: what was lost is to come back. */
+  #subscribing(name) {
+    const subscription = this.subscriptions.get(name);
+    if (subscription && !this.#asked.has(name)) this.#recover(subscription);
+  }
+
+  #recover(subscription) {
     subscription.ask(true);
-    this.recoveries.unshift(Object.assign(subscription.recovery, { channel: name }));
+    this.recoveries.unshift(Object.assign(subscription.recovery, { channel: subscription.name }));
     this.recoveries.length = Math.min(this.recoveries.length, RECOVERIES_KEPT_MAX);
-    const answer = await this.#request('subscribe', { channel: name, ...resume, ...(token && { token }) });
-    if (answer.lost || this.subscriptions.get(name) !== subscription) return; // lost: the next connection asks again
-    if (answer.data) {
-      subscription.accept(answer.data, resume);
-      this.#settleSoon(subscription);
-    } else if (answer.error.code !== 'already_subscribed') this.#refused(subscription, answer.error);
     this.emit('change');
   }
 
-  /** Where nothing comes, maybe nothing is retained any more: the history knows. */
-  #settleSoon(subscription) {
-    const settle = async () => {
-      const { name, question } = subscription;
-      if (!question || !this.#client.isOpen || this.subscriptions.get(name) !== subscription) return;
-      const answer = await this.#request('get_history', { channel: name, ...question });
-      if (answer.lost) return;
-      subscription.settle(question.since.epoch, answer.data?.publications);
-      this.emit('change');
-    };
-    if (subscription.question) setTimeout(settle, QUIET_MS);
+  #answered({ action, payload }, answer) {
+    const name = payload?.channel;
+    if (action === 'unsubscribe') {
+      this.#leaving.get(name)?.(answer);
+      this.#leaving.delete(name);
+    } else if (action === 'subscribe' && !PASSING.has(answer.error?.code)) this.#subscribed(name, payload, answer);
   }
 
-  #refused(subscription, error) {
-    subscription.refuse(error, false);
-    if (!error.retryable) return;
-    const retry = () => {
-      const isWaiting = subscription.state === 'refused' && this.subscriptions.get(subscription.name) === subscription;
-      if (isWaiting && this.#client.isOpen) this.#ask(subscription);
-    };
-    setTimeout(retry, (error.retry_after_ms ?? RETRY_AFTER_MS) * (1 + Math.random()));
+  #subscribed(name, payload, answer) {
+    const asked = this.#asked.get(name);
+    this.#asked.delete(name);
+    if (asked && answer.data) this.subscriptions.set(name, new Subscription(name, asked.start, asked.token));
+    const subscription = this.subscriptions.get(name);
+    if (answer.data) subscription?.accept(answer.data, payload);
+    else if (subscription) subscription.refuse(answer.error, false);
+    else this.#endReading(name);
+    asked?.answer(answer);
+    this.emit('change');
+  }
+
+  #notified(data, text) {
+    if (data.event === 'subscribed') this.#subscribedByServer(data);
+    const subscription = this.subscriptions.get(data.channel);
+    if (!subscription) return;
+    if (data.event === 'publication') subscription.publish(data, text);
+    else if (data.event === 'gap') subscription.miss(data);
+    else if (data.event === 'unsubscribed') subscription.refuse(endOf(data), !data.retryable);
+    else return;
+    this.emit(data.event === 'unsubscribed' ? 'change' : 'progress');
+  }
+
+  #subscribedByServer(data) {
+    const known = this.subscriptions.get(data.channel);
+    const subscription = known ?? new Subscription(data.channel, {});
+    this.subscriptions.set(data.channel, subscription);
+    subscription.byServer = !this.#readers.has(data.channel);
+    if (known?.state === 'waiting') this.#recover(known);
+    subscription.acceptByServer(data);
+    this.emit('change');
   }
 }
 

@@ -1,140 +1,254 @@
-// The client of the protocol: one logical connection over sockets that come and go. No DOM, no words.
+// The page's connection: a client of ws-client.js, whose frames are shown both ways. No DOM, no words.
+//
+// Each time that somebody asks to connect there is a new client, so that it has the address and the token that stand in
+// the fields now. What comes back by itself after a lost connection is the client's own doing.
 
-import { Backoff, slotWait } from './backoff.js';
+import { connect } from '../client/ws-client.js';
 import { Emitter } from './emitter.js';
 import { bytesOf, isObject } from './json.js';
-import { expiryOf } from './jwt.js';
 import { previewOf } from './preview.js';
-import { classify, isFinal, shouldReconnect, socketUrl } from './protocol.js';
+import { classify } from './protocol.js';
 import { Requests } from './requests.js';
-import { Silence } from './silence.js';
 
-const CLOSE_GRACE_MS = 2_000;
+/** Whoever presses Unsubscribe wants to see it now. */
+const TIMERS = { linger: 0 };
+const NEVER_MS = 86_400_000;
 
 /**
  * Drive it with `connect`, `disconnect`, `drop`, `send`, `request`, `authenticate`. Events: `change` (state, hello,
- * expiry, notice or retry are new), `frame` (one frame, either way, or a socket opened or closed; `seq` grows),
- * `notification` (the `data` of one, and the text of its frame), `refused` (the error that the server sends in place of
- * `connected`).
+ * expiry, notice or retry are new), `begin` (a new client: nothing is subscribed), `frame` (one frame, either way, or a
+ * socket opened or closed; `seq` grows), `notification` (the `data` of one, and the text of its frame), `sent` (a
+ * request), `answered` (a request and its answer, as of requests.js), `refused` (an error in place of the greeting).
  */
 export class Client extends Emitter {
   state = 'disconnected';
   hello = null; // data of the `connected` event
   expiry = null; // of the token: {at: ms since 1970, soon: the server has said so}
-  token = ''; // goes along in the handshake, unless it is empty
-  notice = null; // the last socket's end {code, reason, opened, byPage?, dropped?, silence?}, or {draining: true, at}
+  token = ''; // what the client logs in with, unless it is empty
+  notice = null; // the last end {code, reason, opened, comesBack, error?, byPage?, dropped?}, or {draining: true, at}
   retry = null; // {at: ms since 1970, attempt}
   autoReconnect = true;
 
-  #socket = null;
+  #client = null; // of ws-client.js
   #address = '';
-  #sentToken = ''; // in this socket's handshake
-  #wanted = false; // the user wants a connection
+  #usedToken = ''; // that the client has
   #lastId = 0;
   #lastSeq = 0;
   #requests = new Requests();
-  #backoff = new Backoff();
-  #openedAt = null;
-  #silence = new Silence();
-  #ending = null; // what this page closes the socket for
-  #slotAt = null; // when the reconnect is planned: our turn in a drain, or the end of a drop
-  #timers = { retry: 0, close: 0, slot: 0 };
+  #lastAnswer = null;
+  #lastSent = null; // the promise of the answer to the request that was sent last
+  #socket = {}; // the current one: {opened, code, reason}
+  #ending = null; // what this page ends the connection for
+  #attempts = 0;
+  #slotAt = null; // when this page moves, in a drain
+  #timer = 0; // of a move, or of the end of a drop
 
-  get isOpen() { return this.#socket?.readyState === WebSocket.OPEN; }
-  /** What was connected to last, and whether a token went along. */
-  get target() { return { address: this.#address, hasToken: this.#sentToken !== '' }; }
-  get isActive() { return this.#socket !== null; }
-  nextId() { return String(this.#lastId += 1); }
+  get isOpen() { return this.#client !== null && (this.state === 'connected' || this.state === 'draining'); }
+  get isActive() { return this.isOpen || this.state === 'connecting'; }
+  /** What was connected to last, and whether a token was used. */
+  get target() { return { address: this.#address, hasToken: this.#usedToken !== '' }; }
+  nextId() { return `raw-${this.#lastId += 1}`; }
 
-  /** Throws what the browser says when the address is no WebSocket URL. */
+  /** Throws where the address is no URL of a WebSocket. */
   connect(address) {
-    const socket = new WebSocket(socketUrl(address, this.token));
-    socket.binaryType = 'arraybuffer';
-    this.#stopTimers();
-    // The notice stays in sight until the server says hello.
-    Object.assign(this, { retry: null, hello: null, expiry: null });
+    const isCurrent = () => this.#client === client;
+    const client = connect(address, {
+      timers: TIMERS,
+      token: (why) => this.#tokenFor(why),
+      onFrame: (...frame) => { if (isCurrent()) this.#passed(...frame); },
+    });
+    this.#leave({ byPage: true });
+    this.#client = client;
     this.#address = address;
-    this.#sentToken = this.token;
-    this.#wanted = true;
-    this.#socket = socket;
-    this.#openedAt = this.#ending = this.#slotAt = null;
-    // A socket that was given up may still speak: only the current one is heard.
-    const current = (handle) => (event) => { if (socket === this.#socket) handle(event); };
-    socket.addEventListener('open', current(() => {
-      this.#openedAt = performance.now();
-      this.#showSocket('open');
-    }));
-    socket.addEventListener('message', current((event) => this.#received(event.data)));
-    socket.addEventListener('close', current((event) => this.#ended(event)));
-    this.#setState('connecting');
+    this.#ending = null;
+    client.status.subscribe((status) => { if (isCurrent()) this.#changed(status); });
+    this.emit('begin');
+    client.wake();
   }
+
+  /** A channel of the client: `begin` says when there is another one. */
+  channel(name) { return this.#client.channel(name); }
 
   disconnect() {
-    this.#wanted = false;
-    this.#close({ code: 1000, byPage: true }, CLOSE_GRACE_MS);
+    this.#leave({ byPage: true });
+    this.#setState('disconnected');
   }
 
-  /** Ends the socket as a lost network would, hearing nothing more of it, and connects again after `delayMs`. */
+  /** Ends the connection, and connects again after `delayMs`. */
   drop(delayMs) {
     if (!this.isOpen) return;
-    this.#slotAt = Date.now() + delayMs;
-    this.#close({ code: 1000, byPage: true, dropped: true }, 0);
+    this.#leave({ byPage: true, dropped: true });
+    this.#retryAt(Date.now() + delayMs);
+    this.#timer = setTimeout(() => this.connect(this.#address), delayMs);
+    this.#setState('disconnected');
   }
 
   /** When the page acts by itself, in ms since 1970: the next attempt, or in a drain the move; or null. */
-  get actsAt() { return this.retry?.at ?? (this.state === 'draining' ? this.#slotAt : null); }
+  get actsAt() { return this.retry?.at ?? this.#slotAt; }
 
   /** Does at once what is planned for `actsAt`. */
   actNow() {
-    if (this.retry) {
-      this.#backoff.forget();
-      this.connect(this.#address);
-    } else if (this.actsAt !== null) {
-      this.#slotAt = Date.now();
-      this.#move();
-    }
+    if (this.retry && this.#client) this.#client.wake();
+    else if (this.actsAt !== null) this.connect(this.#address);
   }
 
   setAutoReconnect(on) {
     this.autoReconnect = on;
     if (!on) {
-      clearTimeout(this.#timers.retry);
-      clearTimeout(this.#timers.slot);
-      this.retry = null;
+      if (this.retry) this.#leave(null);
+      clearTimeout(this.#timer);
       this.#slotAt = null;
     }
     this.emit('change');
   }
 
   /**
-   * Sends any text. For a request with an id returns a promise of its answer (requests.js), for anything else null.
-   * Throws when the socket is not open.
+   * Sends any text past the client. For a request with an id returns a promise of its answer (requests.js), for anything
+   * else null.
    */
   send(text) {
-    const frame = { ...classify(text), direction: 'out', text };
-    const answered = frame.kind === 'request' && frame.id !== undefined;
-    const promise = answered ? this.#requests.expect(frame) : null;
-    this.#socket.send(text);
-    this.#show(frame);
-    return promise;
+    this.#lastSent = null;
+    return this.#client.send(text) ? this.#lastSent : Promise.resolve({ lost: true });
   }
 
-  /** Names the user of this connection, or refreshes its token. Returns the promise of the answer. */
-  async authenticate(token) {
-    const socket = this.#socket;
-    const answer = await this.request('authenticate', JSON.stringify({ token }));
-    if (answer.data && socket === this.#socket) {
-      this.hello = { ...this.hello, user: answer.data.user };
-      this.expiry = answer.data.expires_at === undefined ? null : { at: answer.data.expires_at, soon: false };
-      this.emit('change');
+  /** `payload` is JSON text and goes out as it is: parsing it would change large numbers. Answers as `send`. */
+  async request(action, payload) {
+    try {
+      await this.#client.request(action, payload);
+    } catch ({ kind, message }) {
+      if (kind === 'lost' || kind === 'closed') return { lost: true };
+      if (kind !== 'rejected') return { error: { code: kind, message } };
     }
+    return this.#lastAnswer; // of the frame that has just come
+  }
+
+  /**
+   * Names the user of this connection, or refreshes its token. Returns the promise of the answer. The client would close
+   * over a token that is refused: it is tried by a request, and then the client's, if it is to connect with it.
+   */
+  async authenticate(token) {
+    const answer = await this.request('authenticate', JSON.stringify({ token }));
+    if (answer.data && this.#client && this.token === token) await this.#client.login().catch(() => {});
+    else if (answer.data && this.hello) this.hello = { ...this.hello, user: answer.data.user };
+    this.emit('change');
     return answer;
   }
 
-  /** `payload` is JSON text and goes out as it is: parsing it would change large numbers. */
-  request(action, payload) {
-    const head = `"id":"${this.nextId()}","type":"request","action":${JSON.stringify(action)}`;
-    return this.send(`{${head},"payload":${payload}}`);
+  #tokenFor(why) {
+    // Who has not typed another one lets it end.
+    if (why === 'expiring' && this.isOpen && this.token === this.#usedToken) {
+      throw Object.assign(new Error('no other token'), { retryAfter: NEVER_MS });
+    }
+    this.#usedToken = this.token;
+    return this.token || null;
+  }
+
+  #changed({ state, retryAt, user, error }) {
+    if (state === 'connecting') {
+      this.retry = null;
+      this.#socket = {};
+      this.#setState('connecting');
+    } else if (state === 'connected') {
+      Object.assign(this, { retry: null, notice: null, hello: { ...this.hello, user } });
+      this.#attempts = 0;
+      this.#setState('connected');
+    } else if (state !== 'idle') {
+      this.#ended(state === 'waiting', error);
+      if (state === 'waiting' && this.autoReconnect) this.#retryAt(retryAt);
+      else this.#leave(null);
+      this.#setState('disconnected');
+    }
+  }
+
+  #ended(comesBack, error) {
+    const { opened = false, code, reason = '' } = this.#socket;
+    clearTimeout(this.#timer);
+    this.#slotAt = null;
+    this.hello = this.expiry = null;
+    this.notice = { code: error?.close ?? code, reason, opened, comesBack, error, ...this.#ending };
+    this.#requests.loseAll();
+  }
+
+  #retryAt(at) { this.retry = { at, attempt: this.#attempts += 1 }; }
+
+  /** Ends the client, if there is one; `ending` is what the notice says of it. */
+  #leave(ending) {
+    const client = this.#client;
+    clearTimeout(this.#timer);
+    this.retry = null;
+    this.#slotAt = null;
+    if (!client) return;
+    this.#ending = ending;
+    // An end that the notice tells already is not told again.
+    if (!ending) this.#client = null;
+    client.close();
+    this.#client = null;
+  }
+
+  #setState(state) {
+    this.state = state;
+    this.emit('change');
+  }
+
+  // --- frames
+
+  #passed(what, text, code) {
+    if (what === 'open') {
+      this.#socket.opened = true;
+      this.#showSocket('open');
+    } else if (what === 'close') {
+      Object.assign(this.#socket, { code, reason: text });
+      this.#showSocket(code ? `close ${code}` : 'close', text);
+    } else if (what === 'out') this.#sent(text);
+    else if (typeof text === 'string') this.#received(text);
+    else this.#show({ direction: 'in', kind: 'other', name: 'binary', text: '', bytes: text.size });
+  }
+
+  #sent(text) {
+    const frame = { ...classify(text), direction: 'out', text };
+    const isAnswered = frame.kind === 'request' && frame.id !== undefined;
+    this.#lastSent = isAnswered ? this.#requests.expect(frame) : null;
+    this.#show(frame);
+    if (isAnswered) this.emit('sent', frame.value);
+  }
+
+  #received(text) {
+    const frame = { ...classify(text), direction: 'in', text };
+    const pair = this.#requests.match(frame);
+    this.#show(frame);
+    if (pair) this.#answered(pair);
+    else if (frame.kind === 'error' && frame.id === undefined && !this.hello) this.emit('refused', frame.value.error);
+    if (frame.kind === 'notification' && isObject(frame.value.data)) this.#notified(frame.value.data, text);
+  }
+
+  #answered({ request, answer }) {
+    this.#lastAnswer = answer;
+    if (request.action === 'authenticate' && answer.data) {
+      const { expires_at: at } = answer.data;
+      this.expiry = at === undefined ? null : { at, soon: false };
+    } else if (request.action === 'authenticate' && !this.isOpen) this.emit('refused', answer.error);
+    this.emit('answered', request, answer);
+  }
+
+  #notified(data, text) {
+    if (data.event === 'connected') Object.assign(this, { hello: data, expiry: null });
+    else if (data.event === 'draining') this.#drain(data.reconnect_after_ms);
+    else if (data.event === 'token_expiring') {
+      this.expiry = { at: data.expires_at, soon: true };
+      this.emit('change');
+    }
+    this.emit('notification', data, text);
+  }
+
+  /** Moves at a time of its own, so that not all clients come at once, and not only when it is sent away. */
+  #drain([from, to]) {
+    if (this.autoReconnect) {
+      const wait = from + Math.random() * (to - from);
+      this.#slotAt = Date.now() + wait;
+      this.#timer = setTimeout(() => this.connect(this.#address), wait);
+    }
+    this.notice = { draining: true, at: this.#slotAt };
+    this.#setState('draining');
   }
 
   #show(frame) {
@@ -147,103 +261,4 @@ export class Client extends Emitter {
   #showSocket(name, text = '') {
     this.#show({ direction: 'local', kind: 'socket', name, text, preview: text, bytes: 0 });
   }
-
-  #setState(state) {
-    this.state = state;
-    this.emit('change');
-  }
-
-  #stopTimers() {
-    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
-    this.#silence.stop();
-  }
-
-  #received(data) {
-    this.#silence.heard();
-    if (typeof data !== 'string') {
-      this.#show({ direction: 'in', kind: 'other', name: 'binary', text: '', bytes: data.byteLength });
-      return;
-    }
-    const frame = { ...classify(data), direction: 'in', text: data };
-    const settle = this.#requests.match(frame);
-    this.#show(frame);
-    settle?.();
-    if (frame.name === 'ping' && frame.kind === 'heartbeat') this.send('{"type":"pong"}');
-    if (frame.kind === 'error' && frame.id === undefined && !this.hello) this.emit('refused', frame.value.error);
-    if (frame.kind === 'notification' && isObject(frame.value.data)) this.#notified(frame.value.data, data);
-  }
-
-  #notified(data, text) {
-    if (data.event === 'connected') {
-      Object.assign(this, { hello: data, notice: null, expiry: this.#expiryOf(data) });
-      this.#watchSilence(data.heartbeat);
-      this.#setState('connected');
-    } else if (data.event === 'draining') this.#drain(data.reconnect_after_ms);
-    else if (data.event === 'token_expiring') {
-      this.expiry = { at: data.expires_at, soon: true };
-      this.emit('change');
-    }
-    this.emit('notification', data, text);
-  }
-
-  /** Where the server does not say when the token of the handshake expires, the token does. */
-  #expiryOf({ user, expires_at: expiresAt }) {
-    const at = expiresAt ?? (typeof user === 'string' ? expiryOf(this.#sentToken) : null);
-    return at === null ? null : { at, soon: false };
-  }
-
-  #watchSilence(heartbeat) {
-    const patience = heartbeat?.interval_ms + heartbeat?.timeout_ms;
-    if (!(patience > 0)) return;
-    // A dead network answers no close frame, so there is no waiting for it.
-    this.#silence.watch(patience, () => this.#close({ code: 4000, silence: Math.round(patience / 1000) }, 0));
-  }
-
-  #drain(slots) {
-    if (this.autoReconnect && this.#wanted) {
-      const wait = slotWait(slots);
-      this.#slotAt = Date.now() + wait;
-      clearTimeout(this.#timers.slot);
-      this.#timers.slot = setTimeout(() => this.#move(), wait);
-    }
-    this.notice = { draining: true, at: this.#slotAt };
-    this.#setState('draining');
-  }
-
-  #move() { this.#close({ code: 1000, byPage: true }, CLOSE_GRACE_MS); }
-
-  /** Closes the socket; what does not end within the grace is taken as ended. */
-  #close(ending, graceMs) {
-    const socket = this.#socket;
-    if (!socket) return;
-    this.#ending = ending;
-    socket.close(ending.code);
-    clearTimeout(this.#timers.close);
-    if (graceMs === 0) this.#ended(ending);
-    else this.#timers.close = setTimeout(() => { if (socket === this.#socket) this.#ended(ending); }, graceMs);
-  }
-
-  #ended({ code, reason = '' }) {
-    this.#stopTimers();
-    this.#socket = null;
-    this.hello = this.expiry = null;
-    this.notice = { code, reason, opened: this.#openedAt !== null, ...this.#ending };
-    // The code that arrived wins over the one that was asked for, except where the browser only says "aborted".
-    if (code !== 1006) this.notice.code = code;
-    this.#showSocket(`close ${this.notice.code}`, reason);
-    this.#requests.loseAll();
-    const planned = this.#slotAt !== null && !isFinal(this.notice.code);
-    const comesBack = planned || (this.autoReconnect && shouldReconnect(this.notice.code));
-    if (this.#wanted && comesBack) this.#retryLater();
-    this.#setState('disconnected');
-  }
-
-  #retryLater() {
-    const backoff = this.#backoff.next(this.#openedAt === null ? 0 : performance.now() - this.#openedAt);
-    const wait = this.#slotAt === null ? backoff : Math.max(0, this.#slotAt - Date.now());
-    this.retry = { at: Date.now() + wait, attempt: this.#backoff.attempts };
-    this.#timers.retry = setTimeout(() => this.connect(this.#address), wait);
-  }
-
-  forgetFailures() { this.#backoff.forget(); }
 }

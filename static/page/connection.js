@@ -1,7 +1,6 @@
 // The panel of the connection: where to, what the server said at the start, why the last socket ended.
 
 import { element } from './dom.js';
-import { shouldReconnect } from './protocol.js';
 import { clock, closeMeaning, moment, number, onLanguage, say, t } from './text.js';
 
 export function mountConnection(client) {
@@ -41,7 +40,6 @@ function defaultAddress() {
 }
 
 function tryConnect(client, url) {
-  client.forgetFailures();
   const problem = connectProblem(client, url.value.trim());
   showUrlProblem(url, problem);
   if (problem) url.focus();
@@ -49,12 +47,11 @@ function tryConnect(client, url) {
 
 /** Connects; what stands in the way as a function that says it, or null. */
 function connectProblem(client, address) {
-  if (!URL.canParse(address) || !/^(ws|http)s?:/i.test(address)) return () => t('badUrl');
   try {
     client.connect(address);
     return null;
-  } catch (problem) {
-    return () => t('refusedUrl', { reason: problem.message }); // such as ws: from an https: page
+  } catch {
+    return () => t('badUrl');
   }
 }
 
@@ -84,7 +81,7 @@ function renderNotice({ notice, retry, autoReconnect }) {
   box.hidden = notice === null;
   if (!notice) return;
   const ownDoing = Boolean(notice.byPage);
-  const comeBack = notice.draining || shouldReconnect(notice.code);
+  const comeBack = Boolean(notice.draining || notice.comesBack);
   const advice = ownDoing || notice.draining ? '' : t(comeBack ? 'shouldReconnect' : 'shouldNotReconnect');
   box.dataset.code = notice.code ?? '';
   box.dataset.reconnect = ownDoing ? 'none' : String(comeBack);
@@ -98,11 +95,14 @@ function drainWords(notice, autoReconnect) {
   return autoReconnect && notice.at ? t('movesAt', { time: clock(notice.at) }) : t('drainStays');
 }
 
-function endWords({ code, reason, opened, byPage, dropped, silence }) {
+function endWords({ code, reason, opened, byPage, dropped, error }) {
   if (byPage && !opened) return t('cancelled');
-  if (code === 1006 && !opened) return t('handshakeFailed');
+  if (!byPage && error && error.kind !== 'lost') return t('gaveUp', { reason: error.message });
+  // Such as ws: from an https: page.
+  if (!opened && error?.cause === 'socket' && error.message.includes('SecurityError')) return error.message;
+  if (!opened && (error?.cause === 'socket' || code === 1006)) return t('handshakeFailed');
   const sentences = [reason ? `${closeMeaning(code)} – ${reason}` : closeMeaning(code)];
   if (byPage) sentences.push(t(dropped ? 'droppedByPage' : 'byPage'));
-  if (silence) sentences.push(t('noticedSilence', { s: silence }));
+  else if (error?.cause && error.cause !== 'socket') sentences.push(t(`cause-${error.cause}`));
   return sentences.map((words) => t('sentence', { words })).join('').trimEnd();
 }

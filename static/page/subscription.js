@@ -2,9 +2,8 @@
 // socket.
 //
 // Drive it with `ask` before a `subscribe` request is sent, `accept` or `refuse` with its answer, then `publish` and
-// `miss` for every publication and gap event, and `lose` when the connection ends. Where nothing comes although
-// `question` is not null, ask it of `get_history` and hand the answer to `settle`. `resume` is what the next
-// `subscribe` has to ask for so that nothing is left out.
+// `miss` for every publication and gap event, and `lose` when the connection ends. `resume` is what a later client has
+// to ask for so that nothing is left out.
 
 const SEEN_NOTHING = { from: null, to: null };
 
@@ -41,14 +40,13 @@ export class Subscription {
   }
 
   /** The server has subscribed it; `start` is what it was asked for. */
-  accept({ epoch = null, offset = null, after, gap = null }, start) {
+  accept({ epoch = null, offset = null, after = null, gap = null }, start) {
     Object.assign(this, { error: null, wanted: true, epoch, target: offset, gap: null, renewal: null });
     if (gap?.epoch === undefined) this.gap = gap;
     else if (gap.epoch === epoch) this.gap = { epoch, before: epoch };
     else this.renewal = { at: Date.now(), before: gap.epoch, last: start.since?.offset ?? null };
-    this.offset = after ?? cursorOf(offset, gap, start);
-    const behind = this.offset ?? Math.max(0, offset - (start.rewind ?? offset)); // where all that may come lies behind
-    this.resume = epoch === null ? {} : { since: { epoch, offset: behind } };
+    this.offset = after;
+    this.resume = epoch === null ? {} : { since: { epoch, offset: after } };
     this.#missBeginning();
     this.state = this.gap ? 'gap' : this.#isCaughtUp ? 'live' : 'catching-up';
     this.#recovering();
@@ -71,30 +69,6 @@ export class Subscription {
 
   get #isCaughtUp() { return this.target === null || this.target === 0 || this.offset >= this.target; }
 
-  /**
-   * The payload, but for the channel, of the `get_history` that tells what is still to come, or null where it is known:
-   * a rewind, or a start in another epoch, begins at what is retained, and that can be nothing.
-   */
-  get question() {
-    const isKnown = this.state === 'waiting' || this.offset !== null || this.#isCaughtUp;
-    return isKnown ? null : { ...this.resume, limit: 1 };
-  }
-
-  /** The history's answer to `question` in this epoch; without `publications` it was refused. */
-  settle(epoch, publications) {
-    if (!this.question || this.epoch !== epoch) return;
-    const first = publications?.[0]?.offset;
-    if (!publications) this.target = null; // nobody tells: whatever comes counts as live
-    else {
-      this.#moveTo(first <= this.target ? first - 1 : this.target);
-      this.#missBeginning();
-      if (this.gap) this.state = 'gap';
-    }
-    if (this.#isCaughtUp && this.state === 'catching-up') this.state = 'live';
-    if (publications) this.#expectRecovered();
-    if (this.recovery && !this.recovery.done) this.#endRecovering(this.#isCaughtUp);
-  }
-
   #moveTo(offset) {
     this.offset = offset;
     this.resume = { since: { epoch: this.epoch, offset } };
@@ -104,7 +78,7 @@ export class Subscription {
     const { recovery, gap, renewal } = this;
     if (!recovery || recovery.done) return;
     Object.assign(recovery, { gap, renewal, until: this.target, done: this.#isCaughtUp });
-    recovery.expected = this.offset === null ? null : this.target - this.offset;
+    recovery.expected = this.offset === null ? null : this.target - this.offset; // null: without history
     recovery.status = gap ? 'gap' : renewal ? 'renewed' : !recovery.since || this.epoch === null ? 'plain'
       : recovery.done ? 'recovered' : 'recovering';
   }
@@ -117,7 +91,6 @@ export class Subscription {
       this.#becomeLive();
       return;
     }
-    if (this.offset === null && this.renewal && this.target > 0) this.#beginAt(offset);
     if (this.offset !== null && offset !== this.offset + 1) {
       this.jumps += 1;
       this.jump = { from: this.offset, to: offset };
@@ -129,22 +102,6 @@ export class Subscription {
   }
 
   #becomeLive() { Object.assign(this, { state: 'live', gap: null }); }
-
-  /** The first publication of a new stream that was not subscribed at its beginning. */
-  #beginAt(offset) {
-    this.#moveTo(offset - 1);
-    this.#missBeginning();
-    if (this.gap) this.state = 'gap';
-    this.#expectRecovered();
-  }
-
-  /** Where the stream goes on has become known. */
-  #expectRecovered() {
-    const { recovery, gap } = this;
-    if (!recovery || recovery.done) return;
-    recovery.expected = this.target - this.offset;
-    if (gap) Object.assign(recovery, { status: 'gap', gap });
-  }
 
   #countRecovered(offset) {
     const { recovery } = this;
@@ -160,7 +117,7 @@ export class Subscription {
   }
 
   /** A `gap` event: offsets that are gone, how many are without offsets, or another epoch. */
-  miss({ from, to, missed, epoch, after = null }) {
+  miss({ from, to, missed, epoch, after }) {
     if (epoch !== undefined) this.#renew(epoch, after);
     else if (to !== undefined) {
       Object.assign(this, { state: 'gap', gap: { from, to }, target: Math.max(this.target, to) });
@@ -174,7 +131,7 @@ export class Subscription {
     const [before, last] = [this.epoch, this.offset];
     if (this.#isCaughtUp) Object.assign(this, { state: 'live', gap: null, renewal: { at: Date.now(), before, last } });
     else Object.assign(this, { state: 'gap', gap: { epoch, before }, renewal: null });
-    Object.assign(this, { epoch, offset: after, target: after ?? 0, resume: { since: { epoch, offset: after ?? 0 } } });
+    Object.assign(this, { epoch, offset: after, target: after, resume: { since: { epoch, offset: after } } });
   }
 
   #missRecovered(to) {
@@ -199,12 +156,4 @@ export class Subscription {
   #endRecovery(status) {
     if (this.recovery && !this.recovery.done) Object.assign(this.recovery, { status, done: true, error: this.error });
   }
-}
-
-/** The offset behind which the stream goes on after a `subscribe`, or null where only its first publication tells. */
-function cursorOf(offset, gap, { since, rewind }) {
-  if (offset === null || offset === 0) return offset;
-  if (gap) return gap.to ?? null; // no `to`: another stream
-  if (since) return since.offset;
-  return rewind > 0 ? null : offset;
 }

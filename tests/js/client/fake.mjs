@@ -46,6 +46,8 @@ export class FakeServer {
         else queueMicrotask(() => this.open());
       }
 
+      get readyState() { return this.isOpen ? 1 : 3; }
+
       open() {
         this.isOpen = true;
         this.beat = setInterval(() => this.isDead || this.frame({ type: 'ping' }), 25_000);

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
 import WebSocket from 'ws';
-import { connect, memoryStore } from '../../../static/client/ws-client.js';
+import { memoryStore } from '../../../static/client/memory.js';
+import { connect } from '../../../static/client/ws-client.js';
 
 const data = mkdtempSync(join(tmpdir(), 'ws-client-'));
 let server, addr = '127.0.0.1:0';

@@ -3,7 +3,8 @@ import 'fake-indexeddb/auto';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { indexedDb } from '../../../static/client/indexeddb.js';
-import { connect, memoryStore } from '../../../static/client/ws-client.js';
+import { memoryStore } from '../../../static/client/memory.js';
+import { connect } from '../../../static/client/ws-client.js';
 import { FakeServer, fakeTime } from './fake.mjs';
 
 const URL = 'ws://server/ws';
@@ -69,17 +70,43 @@ test('an entry goes out once it is stored with its first sending', async () => {
   } finally { client.close(); time.end(); }
 });
 
-test('a position that cannot be read is none', async () => {
+test('a store that cannot say a position is left, and says so', async () => {
   const time = fakeTime(), server = new FakeServer();
   let client;
   try {
     for (const position of [throws, hangs]) {
-      client = connect(URL, { WebSocket: server.WebSocket, store: broken({ position }) });
+      const store = broken({ position });
+      client = connect(URL, { WebSocket: server.WebSocket, store });
       client.channel('a').subscribe(ignore, { since: 'stored' });
       await time.pass(2_500);
       assert.equal(client.channel('a').status.get().state, 'live');
+      assert.equal(client.status.get().store.error.kind, 'store', 'it has not silently begun anew');
+      if (position === throws) assert.match(client.status.get().store.error.message, /the disk is full/);
+      await time.pass(31_000);
+      assert.equal(client.status.get().store, undefined, 'opened again');
       client.close();
     }
+  } finally { client.close(); time.end(); }
+});
+
+test('what is published while a position is read comes to who reads from it', async () => {
+  const time = fakeTime(), server = new FakeServer();
+  let client;
+  try {
+    let found;
+    const position = () => new Promise((resolve) => { found = resolve; });
+    client = connect(URL, { WebSocket: server.WebSocket, store: broken({ position }) });
+    const seen = [];
+    client.channel('a').subscribe(({ type, data }) => type === 'publication' && seen.push(data), { since: 'stored' });
+    const ack = client.channel('a').publish('mine');
+    await client.channel('b').publish('elsewhere');
+    await time.pass(500);
+    assert.deepEqual(server.frames.map(({ action, payload }) => `${action} ${payload.channel}`), ['publish b']);
+    found(undefined);
+    await time.pass(100);
+    await ack;
+    assert.deepEqual(server.frames.slice(1).map(({ action }) => action), ['subscribe', 'publish']);
+    assert.deepEqual(seen, ['mine']);
   } finally { client.close(); time.end(); }
 });
 

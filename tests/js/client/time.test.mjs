@@ -207,6 +207,39 @@ test('an abort takes back what was not sent, and leaves its signal alone', async
   await assert.rejects(client.channel('a').publish(3, { signal: AbortSignal.abort() }));
 });
 
+test('a request that is given up offline is never sent', async () => {
+  server.isDown = true;
+  const client = open();
+  const controller = new AbortController();
+  const given = client.request('broadcast', { message: 'no' }, controller.signal);
+  const kept = client.request('echo', '{"message": 12}');
+  await time.pass(1_000);
+  controller.abort();
+  await assert.rejects(given, { kind: 'aborted' });
+  server.isDown = false;
+  await time.pass(21_000);
+  assert.deepEqual(await kept, { echo: 12 });
+  assert.deepEqual(server.frames.map(({ action }) => action), ['echo']);
+});
+
+test('frames pass in both directions, and one is sent as it is', async () => {
+  const frames = [];
+  const client = open({ onFrame: (...frame) => frames.push(frame) });
+  assert.equal(client.send('{"type":"ping"}'), false, 'there is no connection');
+  client.wake();
+  await time.pass(100);
+  assert.equal(client.send('{"type":"ping"}'), true);
+  await time.pass(100);
+  assert.deepEqual(frames.map(([what, text]) => [what, text && JSON.parse(text).type]),
+    [['open', ''], ['in', 'notification'], ['out', 'ping'], ['in', 'pong']]);
+  server.live[0].end(4000);
+  assert.deepEqual(frames.at(-1), ['close', undefined, 4000]);
+  await time.pass(21_000);
+  frames.length = 0;
+  await client.close();
+  assert.deepEqual(frames, [['close', '', 1000]]);
+});
+
 test('a handler that is slow holds its position, and one that throws does not', async (context) => {
   const reported = context.mock.method(console, 'error', () => {});
   const client = open();

@@ -1,5 +1,6 @@
-import { connect, memoryStore, WsError, type Ack } from 'ws-server-client';
+import { connect, WsError, type Ack } from 'ws-server-client';
 import { indexedDb } from 'ws-server-client/indexeddb';
+import { memoryStore } from 'ws-server-client/memory';
 
 interface Message { text: string }
 

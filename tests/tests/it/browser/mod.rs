@@ -1,6 +1,7 @@
 //! The test page in a real browser: it works for a person, in both languages, without errors on the console.
 
 mod channels;
+mod chat;
 mod identity;
 mod inspect;
 mod kept;

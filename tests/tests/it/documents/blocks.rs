@@ -16,7 +16,7 @@ pub(super) enum Kind {
     Console,
     /// `python`: saves it under the name in its first line.
     Python,
-    /// `js`: runs it in a browser.
+    /// `js`: runs it as a module of a page.
     Browser,
     /// No language: expects the running program to print these lines.
     Printed,

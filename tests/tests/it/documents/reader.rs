@@ -123,9 +123,9 @@ impl Reader {
     }
 
     async fn browser(&mut self, text: &str) {
-        fs::write(self.dir.join("page.js"), text).expect("a file");
+        fs::write(self.dir.join("page.mjs"), text).expect("a file");
         let before = concat!(env!("CARGO_MANIFEST_DIR"), "/js/browser.mjs");
-        self.start(&format!("{} --import {before} page.js", require::found("node").display())).await;
+        self.start(&format!("{} --import {before} page.mjs", require::found("node").display())).await;
     }
 
     async fn console(&mut self, text: &str) {

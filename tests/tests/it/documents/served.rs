@@ -5,6 +5,16 @@ use ws_tests::prelude::*;
 use super::document;
 use super::links::links;
 
+/// What a browser runs is served so that it does.
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit_once('.') {
+        Some((_, "html")) => "text/html; charset=utf-8",
+        Some((_, "js")) => "text/javascript; charset=utf-8",
+        Some((_, "css")) => "text/css; charset=utf-8",
+        _ => "text/plain; charset=utf-8",
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_of_served_documents_are_served() {
     let server = Server::start().await;
@@ -16,7 +26,7 @@ async fn links_of_served_documents_are_served() {
     while let Some(path) = paths.get(next).cloned() {
         next += 1;
         let served = http::get(server.addr(), &format!("/{path}")).await;
-        assert_eq!((served.status, served.header("content-type")), (200, Some("text/plain; charset=utf-8")), "{path}");
+        assert_eq!((served.status, served.header("content-type")), (200, Some(content_type(&path))), "{path}");
         assert!(served.text() == document(&path), "{path} is served as it was built");
         if path.ends_with(".md") {
             let targets = links(&path).into_iter().map(|link| link.target).filter(|target| !target.contains("://"));
