@@ -130,9 +130,10 @@ impl Transport {
         let began = Instant::now();
         let connections = hub.admitted();
         tracing::info!(connections, "draining");
-        hub.drain(options.drain.reconnect_spread);
+        let notice = DRAIN_NOTICE.min(options.drain.grace / 4);
+        hub.drain(notice, options.drain.reconnect_spread);
         if connections > 0 {
-            tokio::time::sleep(DRAIN_NOTICE.min(options.drain.grace / 4)).await;
+            tokio::time::sleep(notice).await;
         }
         hub.close_all(CloseCode::GoingAway);
         server.sockets.close();

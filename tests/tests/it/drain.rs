@@ -27,15 +27,18 @@ async fn goodbyes(clients: Vec<Client>) -> Vec<[u64; 2]> {
     tasks.join_all().await
 }
 
-/// The slots cover 0 to `spread_ms` without overlap.
+/// From the notice to the close.
+const NOTICE_MS: u64 = 500;
+
+/// The slots cover `spread_ms` from the close on, without overlap.
 fn cover(mut slots: Vec<[u64; 2]>, spread_ms: u64) {
     slots.sort_unstable();
-    let mut at = 0;
+    let mut at = NOTICE_MS;
     for [from, to] in slots {
         assert!(from == at && from <= to, "{from} to {to} after {at}");
         at = to;
     }
-    assert_eq!(at, spread_ms);
+    assert_eq!(at, NOTICE_MS + spread_ms);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -135,20 +135,44 @@ async fn a_drain_tells_everybody_a_slot_and_then_closes() {
     let hub = hub(limits());
     let mut clients: Vec<_> = (0..10).map(|_| Client::connect(&hub, PLENTY)).collect();
     settle().await;
-    hub.drain(Duration::from_secs(10));
+    hub.drain(Duration::from_millis(500), Duration::from_secs(10));
     settle().await;
     assert_eq!(hub.admit(LOCAL, false).err(), Some(Refusal::Draining));
     let mut slots: Vec<_> = clients.iter_mut().flat_map(Client::read).map(|frame| frame["data"].clone()).collect();
     assert!(slots.iter().all(|data| data["event"] == "draining"));
     slots.sort_by_key(|data| data["reconnect_after_ms"][0].as_u64());
-    // Ten clients are back within a second.
-    let expect: Vec<_> = (0..10).map(|n| serde_json::json!([n * 100, (n + 1) * 100])).collect();
+    // Ten clients are back within a second of the close.
+    let expect: Vec<_> = (5..15).map(|n| serde_json::json!([n * 100, (n + 1) * 100])).collect();
     assert_eq!(slots.iter().map(|data| data["reconnect_after_ms"].clone()).collect::<Vec<_>>(), expect);
     assert!(clients.iter().all(|client| client.attention().close.is_none()));
 
     hub.close_all(CloseCode::GoingAway);
     settle().await;
     assert!(clients.iter().all(|client| client.attention().close == Some(CloseCode::GoingAway)));
+}
+
+/// A client is back when its slot begins, or when it is closed, if that is later: nobody's slot begins before.
+#[tokio::test(start_paused = true)]
+async fn a_thousand_clients_come_back_one_after_another() {
+    const CLIENTS: usize = 1_000;
+    let notice = Duration::from_millis(500);
+    let hub = hub(limits());
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| Client::connect(&hub, PLENTY)).collect();
+    settle().await;
+    let began = tokio::time::Instant::now();
+    hub.drain(notice, Duration::from_secs(10));
+    tokio::time::sleep(notice).await;
+    hub.close_all(CloseCode::GoingAway);
+    settle().await;
+    let closed = u64::try_from(began.elapsed().as_millis()).expect("small");
+    let mut per_100_ms = [0_usize; 20];
+    for client in &mut clients {
+        assert_eq!(client.attention().close, Some(CloseCode::GoingAway));
+        let slot = client.read()[0]["data"]["reconnect_after_ms"][0].as_u64().expect("a slot");
+        per_100_ms[usize::try_from(slot.max(closed) / 100).expect("small")] += 1;
+    }
+    assert_eq!(per_100_ms[..5], [0; 5]);
+    assert_eq!(per_100_ms[5..15], [100; 10], "as many in each tenth of the second after the close");
 }
 
 #[tokio::test(start_paused = true)]

@@ -88,7 +88,7 @@ impl World {
             Op::Late { late } => self.engine.set_late(*late),
             Op::LetGo { calls } => (0..calls % 8).for_each(|_| _ = self.engine.let_go()),
             Op::Remove { channel: nth } => self.hub.engine().remove(channel(*nth), Box::new(drop)),
-            Op::Drain => self.hub.drain(Duration::from_secs(5)),
+            Op::Drain => self.hub.drain(Duration::from_millis(500), Duration::from_secs(5)),
         }
     }
 

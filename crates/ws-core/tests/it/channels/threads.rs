@@ -96,7 +96,7 @@ async fn threads_change_nothing() {
     while hub.counters().publications.get() < (PUBLISHERS * EACH * 3 / 4) as u64 {
         tokio::task::yield_now().await;
     }
-    hub.drain(Duration::from_secs(1));
+    hub.drain(Duration::ZERO, Duration::from_secs(1));
     for task in publishers.into_iter().chain(stayers) {
         task.await.expect("no panic");
     }

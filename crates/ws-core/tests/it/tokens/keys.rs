@@ -175,7 +175,7 @@ async fn a_handshake_that_waited_until_the_drain_is_refused() {
     let (token, mut permit) = (token(), hub.admit(LOCAL, true).expect("room"));
     let mut waiting = Box::pin(hub.log_in(&mut permit, &token));
     assert!(waits(&mut waiting));
-    hub.drain(std::time::Duration::ZERO);
+    hub.drain(std::time::Duration::ZERO, std::time::Duration::ZERO);
     keyless.answer(true);
     assert_eq!(waiting.await.err(), Some(Refusal::Draining));
 }
