@@ -198,6 +198,9 @@ pub(crate) const ATTACH_ROUNDS_MAX: usize = 4;
 /// full socket.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Streams of a channel whose beginnings are remembered for readers that are still in an earlier one.
+pub(crate) const RESTARTS_MAX: usize = 8;
+
 /// Intervals without a canary after which the server is not ready.
 pub(crate) const CANARY_INTERVALS_MAX: u32 = 3;
 

@@ -10,6 +10,7 @@
 mod backlog;
 mod log;
 mod presence;
+mod restart;
 mod rounds;
 mod shard_state;
 
@@ -20,6 +21,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use self::backlog::Backlog;
 pub(crate) use self::presence::Presence;
+pub(crate) use self::restart::Restart;
+use self::restart::Restarts;
 use self::shard_state::ShardStates;
 pub(crate) use self::shard_state::{LogPosition, Shards};
 use crate::engine::Epoch;
@@ -61,6 +64,8 @@ pub(crate) struct State {
     pub(crate) presence: Presence,
     backlog: Option<Box<Backlog>>,
     shards: ShardStates,
+    /// How the newest streams began, as far as they did not simply begin anew.
+    restarts: Restarts,
 }
 
 impl Named for Channel {
@@ -97,6 +102,7 @@ impl Channel {
                 presence: Presence::default(),
                 backlog: None,
                 shards: ShardStates::default(),
+                restarts: Restarts::default(),
             }),
         }
     }
@@ -149,11 +155,21 @@ impl Channel {
         Shards::default()
     }
 
-    /// Starts a new stream, whose last offset is `offset`; undelivered frames of the old one are dropped. Returns the
-    /// shards to notify.
-    pub(crate) fn restart(&self, state: &mut State, epoch: Epoch, offset: u64, gate: &Gate) -> Shards {
+    /// Starts a new stream; undelivered frames of the old one are dropped. Returns the shards to notify.
+    pub(crate) fn restart(&self, state: &mut State, epoch: Epoch, restart: Restart, gate: &Gate) -> Shards {
         state.epoch = Some(epoch);
-        self.generation.fetch_add(1, Ordering::Release);
+        let generation = self.generation.fetch_add(1, Ordering::Release) + 1;
+        state.restarts.add(generation, restart);
+        self.continue_at(state, restart.end(), gate)
+    }
+
+    /// Continues the log after the offset `to`: readers that have not got so far look in the history. Returns the shards
+    /// to notify.
+    pub(crate) fn skip(&self, state: &mut State, to: u64, gate: &Gate) -> Shards {
+        self.continue_at(state, to, gate)
+    }
+
+    fn continue_at(&self, state: &mut State, offset: u64, gate: &Gate) -> Shards {
         let end = Cursor { seq: state.end.seq + 1, offset };
         let to_notify = state.shards.mark_dirty(state.log_position());
         state.move_end(self, end);
@@ -208,6 +224,11 @@ impl State {
     fn move_end(&mut self, channel: &Channel, end: Cursor) {
         self.end = end;
         channel.end.store(end.seq, Ordering::Release);
+    }
+
+    /// Where a reader goes on in the current stream that was at an offset in an earlier one.
+    pub(crate) fn carried_over(&self, generation: u32, offset: u64) -> u64 {
+        self.restarts.carry_over(generation, offset)
     }
 
     /// The engine has reported the position of the stream.

@@ -36,6 +36,12 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// it is never more than [`Ack::Memory`].
     fn ack(&self) -> Ack;
 
+    /// Whether other servers use the same store: what they publish is delivered here too, and what one server counts is
+    /// not all that there is.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Called once, before anything else. The engine may keep the sink.
     fn start(&self, sink: Arc<dyn EngineSink>);
 
@@ -59,6 +65,13 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// One more subscriber on this node, or one less. Only while a channel has subscribers does the sink have to be
     /// called for it, and must its epoch be kept.
     fn interest(&self, channel: &str, interested: bool);
+
+    /// Waits until the [interest](Self::interest) in a channel has taken effect: whatever any node publishes after
+    /// `done`, the sink is given. Only an engine that [is shared](Self::is_shared) takes time for it. Who has asked for
+    /// the [history](Self::history) since need not wait: it is answered no earlier.
+    fn following(&self, _channel: &str, done: Done<()>) {
+        done(Ok(()));
+    }
 
     /// Whether publishers may continue: false while the queue of what waits to be stored is full. Publishers ask before
     /// they publish; after a false they ask again when [`EngineSink::has_room`] is called.
@@ -93,8 +106,20 @@ pub trait EngineSink: fmt::Debug + Send + Sync {
     /// [`Append`]; `None` on other nodes.
     fn deliver(&self, channel: &str, publication: &Publication, read_us: Option<u64>);
 
-    /// All publications of the channel are gone, and a new epoch has begun.
-    fn reset(&self, channel: &str, epoch: Epoch);
+    /// A new epoch has begun, another stream: all publications of the earlier one are gone. What can be read of the new
+    /// one has offsets above `after`: 0 where it is new, the one before the oldest retained where it was there already.
+    fn reset(&self, channel: &str, epoch: Epoch, after: u64);
+
+    /// A new epoch has begun, and the publications up to the offset `survived` are the same in it: who is before that
+    /// goes on where it is, everybody else after it.
+    fn renew(&self, channel: &str, epoch: Epoch, survived: u64);
+
+    /// The publications up to the offset `to` are stored, and the sink is not given those that it has not been given
+    /// yet: they are read from the history.
+    fn skip(&self, channel: &str, to: u64);
+
+    /// Publications of a channel that retains nothing may have been missed; nobody knows how many.
+    fn lost(&self, channel: &str);
 
     /// [`Engine::has_room`] was false, and is true again.
     fn has_room(&self);

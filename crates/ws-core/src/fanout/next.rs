@@ -260,11 +260,11 @@ fn new_stream(shared: &Shared, channel: &Arc<Channel>, cursor: ReaderCursor) -> 
     schedule_counts(shared, channel);
     let state = channel.lock();
     let (generation, epoch) = (channel.generation(), state.epoch);
+    let offset = state.carried_over(cursor.generation, cursor.offset);
     drop(state);
     let epoch = epoch.map(|epoch| epoch.to_string().into());
-    let after = Some(0);
-    let gap = ChannelGap { channel: channel.name().into(), epoch, after, ..ChannelGap::default() };
-    let then = ReaderCursor { generation, offset: 0, live: Cursor { offset: 0, ..cursor.live } };
+    let gap = ChannelGap { channel: channel.name().into(), epoch, after: Some(offset), ..ChannelGap::default() };
+    let then = ReaderCursor { generation, offset, live: Cursor { offset, ..cursor.live } };
     note(&gap, 0, then)
 }
 

@@ -17,7 +17,8 @@ use crate::connection::{Connection, Outlet};
 use crate::engine::pending::Pending;
 use crate::engine::{EngineError, History, HistoryQuery};
 use crate::frame;
-use crate::state::{CANARY_CHANNEL, Canary, CanaryStats, Draft, Notice, Shared, Stage, Start, Subscription};
+use crate::registry::Named;
+use crate::state::{Canary, CanaryStats, Draft, Notice, Shared, Stage, Start, Subscription};
 use crate::waiter::Waiter;
 
 impl Hub {
@@ -29,7 +30,10 @@ impl Hub {
     pub fn canary(&self, interval: Duration) -> impl Future<Output = ()> + Send + use<> {
         assert!(!interval.is_zero(), "an interval of the canary");
         let shared = self.shared.clone();
-        let is_first = shared.canary.set(Canary::new(interval, shared.clock, &shared.gate).into()).is_ok();
+        let is_first = shared
+            .canary
+            .set(Canary::new(interval, shared.clock, &shared.gate, shared.engine.is_shared()).into())
+            .is_ok();
         async move {
             if let Some(canary) = shared.canary.get().filter(|_| is_first).cloned() {
                 Flight { shared, canary }.run().await;
@@ -60,7 +64,7 @@ struct Flight {
 impl Flight {
     async fn run(self) {
         // For as long as the hub lives: the channel keeps its epoch.
-        self.shared.engine.interest(CANARY_CHANNEL, true);
+        self.shared.engine.interest(self.canary.channel().name(), true);
         let mut ticks = interval(self.canary.interval());
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut log = Log::default();
@@ -121,7 +125,7 @@ impl Flight {
     async fn publish(&self, number: u64) -> Result<(), EngineError> {
         let data: Box<RawValue> = serde_json::value::to_raw_value(&number).expect("a number is JSON");
         let draft = Draft {
-            channel: CANARY_CHANNEL,
+            channel: self.canary.channel().name(),
             options: self.canary.channel().options(),
             data: &data,
             from: None,
@@ -148,7 +152,7 @@ impl Flight {
     async fn start_readers(&self) -> Result<(), EngineError> {
         loop {
             let query = HistoryQuery {
-                channel: CANARY_CHANNEL,
+                channel: self.canary.channel().name(),
                 retention: self.canary.channel().options().retention(),
                 after: 0,
                 before: None,

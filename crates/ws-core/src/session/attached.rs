@@ -12,8 +12,8 @@ use crate::state::{Answer, Subscription};
 #[derive(Debug)]
 pub(super) struct Attached {
     pub(super) subscription: Arc<Subscription>,
-    /// `None` if the engine need not be asked.
-    pub(super) position: Option<Pending<History>>,
+    /// `None` if the engine need not be asked. Its answer has a position if the channel keeps a history.
+    pub(super) position: Option<Pending<Option<History>>>,
     /// What its subscription token grants, if it came with one.
     pub(super) grant: Option<Box<SubscriptionGrant>>,
 }

@@ -9,11 +9,11 @@ use super::attached::Attached;
 use super::state::Session;
 use super::subscription_grant::SubscriptionGrant;
 use crate::engine::pending::Pending;
-use crate::engine::{History, HistoryQuery};
+use crate::engine::{Done, History, HistoryQuery};
 use crate::limits::ATTACH_ROUNDS_MAX;
 use crate::registry::Named;
 use crate::state::{Subscription, unavailable};
-use crate::subscription::{StartAt, needs_position};
+use crate::subscription::{StartAt, asks_engine};
 
 /// Asks the engine for the position, if it is needed.
 pub(super) fn attach(
@@ -21,7 +21,8 @@ pub(super) fn attach(
     subscription: Arc<Subscription>,
     grant: Option<Box<SubscriptionGrant>>,
 ) -> Attached {
-    let position = needs_position(subscription.channel()).then(|| ask(session, &subscription));
+    let position =
+        asks_engine(subscription.channel(), &*session.membership.shared().engine).then(|| ask(session, &subscription));
     Attached { subscription, position, grant }
 }
 
@@ -45,7 +46,7 @@ pub(super) fn go_on(
         let history = match attached.position.as_ref().map(|position| position.poll(|| session.waker())) {
             None => None,
             Some(None) => return Ok(Some(attached)),
-            Some(Some(Ok(history))) => Some(history),
+            Some(Some(Ok(history))) => history,
             Some(Some(Err(error))) => {
                 attached.subscription.set_failed();
                 session.membership.unsubscribe(attached.channel());
@@ -82,15 +83,24 @@ pub(super) fn go_on(
     Ok(Some(attached))
 }
 
-fn ask(session: &Session, subscription: &Subscription) -> Pending<History> {
+/// Asks for the position; a channel without history has none, and waits until what is published arrives.
+fn ask(session: &Session, subscription: &Subscription) -> Pending<Option<History>> {
+    let (shared, channel) = (session.membership.shared(), subscription.channel());
+    if !channel.options().has_history() {
+        return Pending::call(|done: Done<Option<History>>| {
+            shared.engine.following(channel.name(), Box::new(|result| done(result.map(|()| None))));
+        });
+    }
     let query = HistoryQuery {
-        channel: subscription.channel().name(),
-        retention: subscription.channel().options().retention(),
+        channel: channel.name(),
+        retention: channel.options().retention(),
         after: 0,
         before: None,
         reverse: false,
         limit: 0,
         bytes_max: 0,
     };
-    Pending::call(|done| session.membership.shared().read_history(query, done))
+    Pending::call(|done: Done<Option<History>>| {
+        shared.read_history(query, Box::new(|result| done(result.map(Some))));
+    })
 }

@@ -121,7 +121,7 @@ impl Session {
 /// Where a listed subscription starts. Without history there are no positions.
 fn start(since: Option<Position<'_>>, attached: &Attached) -> StartAt<'static> {
     match since {
-        Some(Position { epoch, offset }) if attached.position.is_some() => {
+        Some(Position { epoch, offset }) if attached.subscription.channel().options().has_history() => {
             StartAt::Since { epoch: epoch.into_owned().into(), offset }
         }
         _ => StartAt::Now,

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use uuid::Uuid;
 use ws_proto::{ErrorBody, ErrorCode};
 
 use crate::channel::Channel;
@@ -19,8 +20,13 @@ use crate::gate::Gate;
 use crate::limits::CANARY_INTERVALS_MAX;
 use crate::options::ChannelOptions;
 
-/// The name of its channel. Not a valid one: those have no `*`.
+/// The name of its channel, unless servers share their store. Not a valid one: those have no `*`.
 pub const CANARY_CHANNEL: &str = "*canary";
+
+/// Whether this is the name of the channel of a canary.
+pub(super) fn is_canary(channel: &str) -> bool {
+    channel.starts_with(CANARY_CHANNEL)
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -76,8 +82,10 @@ pub struct CanaryStats {
 }
 
 impl Canary {
-    pub(crate) fn new(interval: Duration, clock: Clock, gate: &Gate) -> Self {
-        let channel = Channel::new(CANARY_CHANNEL, Arc::new(ChannelOptions::canary()), gate);
+    /// `is_shared`: other servers use the same store, so its channel has a name of its own.
+    pub(crate) fn new(interval: Duration, clock: Clock, gate: &Gate, is_shared: bool) -> Self {
+        let name = if is_shared { format!("{CANARY_CHANNEL}:{}", Uuid::new_v4()) } else { CANARY_CHANNEL.to_owned() };
+        let channel = Channel::new(&name, Arc::new(ChannelOptions::canary()), gate);
         let state = State {
             number: 0,
             stage: Stage::Interval,
@@ -215,7 +223,7 @@ mod tests {
     use crate::limits::Limits;
 
     fn canary() -> Canary {
-        Canary::new(Duration::from_secs(5), Clock::start(), &Gate::new(&Limits::TEST))
+        Canary::new(Duration::from_secs(5), Clock::start(), &Gate::new(&Limits::TEST), false)
     }
 
     #[tokio::test(start_paused = true)]

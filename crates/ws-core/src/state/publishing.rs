@@ -9,21 +9,22 @@ use std::task::Waker;
 
 use serde_json::value::RawValue;
 use ws_proto::action::{Ack, Publish, PublishData};
-use ws_proto::event::{Notify, Sender};
+use ws_proto::event::{ChannelGap, Notify, Sender};
 use ws_proto::publication::{BODY_DATA_START, Tags, encode_publication_body, encode_publication_event};
 use ws_proto::{ChannelName, ErrorBody, ErrorCode, encode_notification, limits};
 
-use super::canary::CANARY_CHANNEL;
+use super::canary::is_canary;
 use super::error::unavailable;
 use super::shared::Shared;
-use crate::channel::Channel;
+use crate::channel::{Channel, Restart, Shards, State};
 use crate::clock::Clock;
 use crate::engine::pending::Pending;
 use crate::engine::{Append, Appended, EngineError, EngineSink, Epoch, Publication};
 use crate::frame::{self, Opcode};
-use crate::gate::Logs;
+use crate::gate::{Gate, Logs};
+use crate::kind::Kind;
 use crate::limits::{IDLE_BUFFER_BYTES_MAX, PUBLICATION_ENVELOPE_BYTES};
-use crate::options::ChannelOptions;
+use crate::options::{ChannelOptions, OnLag};
 use crate::retention::Retention;
 use crate::waiter::{Room, Waiter};
 
@@ -53,18 +54,36 @@ impl Sink {
     }
 }
 
+impl Sink {
+    /// Changes a channel that has subscribers; `change` returns the shards to notify.
+    fn change(&self, name: &str, change: impl FnOnce(&Channel, &mut State, &Gate) -> Shards) {
+        let Some(shared) = self.0.upgrade() else { return };
+        let Some(channel) = shared.channel(name) else { return };
+        let mut state = channel.lock();
+        let to_notify = change(&channel, &mut state, &shared.gate);
+        drop(state);
+        shared.notify_dirty(&channel, to_notify);
+    }
+}
+
 impl EngineSink for Sink {
     fn deliver(&self, name: &str, publication: &Publication, read_us: Option<u64>) {
         let Some(shared) = self.0.upgrade() else { return };
         let Some(channel) = shared.channel(name) else { return };
         // The way of the canary is measured apart.
-        let read_us = read_us.filter(|_| name != CANARY_CHANNEL);
+        let read_us = read_us.filter(|_| !is_canary(name));
         let event = |out: &mut Vec<u8>| encode_publication_event(name, publication.offset, &publication.body, out);
         encoded(
             |out| frame::append(Opcode::Text, out, event),
             |frame| {
                 let mut state = channel.lock();
-                let offset = publication.offset.unwrap_or(state.end.offset + 1);
+                let next = state.end.offset + 1;
+                let offset = publication.offset.unwrap_or(next);
+                if offset != next && state.epoch.is_some() {
+                    // Never taken for the next one: readers look in the history for what is between.
+                    let to_notify = channel.skip(&mut state, offset.saturating_sub(1), &shared.gate);
+                    shared.notify_dirty(&channel, to_notify);
+                }
                 let to_notify = channel.append(&mut state, frame, offset, read_us, &shared.gate);
                 drop(state);
                 shared.notify_dirty(&channel, to_notify);
@@ -72,13 +91,35 @@ impl EngineSink for Sink {
         );
     }
 
-    fn reset(&self, name: &str, epoch: Epoch) {
-        let Some(shared) = self.0.upgrade() else { return };
-        let Some(channel) = shared.channel(name) else { return };
-        let mut state = channel.lock();
-        let to_notify = channel.restart(&mut state, epoch, 0, &shared.gate);
-        drop(state);
-        shared.notify_dirty(&channel, to_notify);
+    fn reset(&self, name: &str, epoch: Epoch, after: u64) {
+        self.change(name, |channel, state, gate| channel.restart(state, epoch, Restart::New { after }, gate));
+    }
+
+    fn renew(&self, name: &str, epoch: Epoch, survived: u64) {
+        self.change(name, |channel, state, gate| channel.restart(state, epoch, Restart::Renewed { survived }, gate));
+    }
+
+    fn skip(&self, name: &str, to: u64) {
+        // Who does not know the position yet asks for it.
+        self.change(name, |channel, state, gate| match state.epoch {
+            Some(_) if to > state.end.offset => channel.skip(state, to, gate),
+            _ => Shards::default(),
+        });
+    }
+
+    fn lost(&self, name: &str) {
+        self.change(name, |channel, state, gate| {
+            if channel.kind() != Kind::Ephemeral || channel.options().on_lag == OnLag::Latest {
+                return Shards::default();
+            }
+            let gap = ChannelGap { channel: name.into(), ..ChannelGap::default() };
+            let event = |out: &mut Vec<u8>| encode_notification(&gap, out);
+            let offset = state.end.offset;
+            encoded(
+                |out| frame::append(Opcode::Text, out, event),
+                |frame| channel.append(state, frame, offset, None, gate),
+            )
+        });
     }
 
     fn has_room(&self) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use ws_proto::{ChannelName, ErrorBody};
 
-use super::canary::{CANARY_CHANNEL, Canary};
+use super::canary::{Canary, is_canary};
 use super::directory::Directory;
 use super::error::unknown_namespace;
 use super::logins::Logins;
@@ -24,7 +24,7 @@ use crate::histogram::Histogram;
 use crate::limits::{Limits, SHARDS_MAX};
 use crate::options::{Actions, ChannelOptions, Namespaces};
 use crate::rate::Rate;
-use crate::registry::Registry;
+use crate::registry::{Named, Registry};
 use crate::supervisor::Supervisor;
 
 /// The state of a hub.
@@ -135,7 +135,7 @@ impl Shared {
 
     /// The canary, if this is the name of its channel.
     pub(super) fn canary_of(&self, name: &str) -> Option<&Arc<Canary>> {
-        if name == CANARY_CHANNEL { self.canary.get() } else { None }
+        self.canary.get().filter(|canary| is_canary(name) && canary.channel().name() == name)
     }
 
     /// Asks the engine for a position or a page.

@@ -4,4 +4,4 @@ mod start_at;
 mod subscribing;
 
 pub(crate) use self::start_at::StartAt;
-pub(crate) use self::subscribing::{already_subscribed, needs_position};
+pub(crate) use self::subscribing::{already_subscribed, asks_engine};

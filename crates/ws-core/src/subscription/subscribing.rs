@@ -10,7 +10,7 @@ use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 
 use super::start_at::StartAt;
 use crate::channel::{Channel, Shards};
-use crate::engine::History;
+use crate::engine::{Engine, History};
 use crate::kind::Kind;
 use crate::options::ChannelOptions;
 use crate::registry::Named;
@@ -112,7 +112,8 @@ pub(crate) fn already_subscribed() -> ErrorBody {
     ErrorBody::new(ErrorCode::AlreadySubscribed, "this connection is already subscribed to the channel")
 }
 
-/// Whether a subscription has to ask the engine for the position before it can start.
-pub(crate) fn needs_position(channel: &Channel) -> bool {
-    channel.kind() == Kind::Retained
+/// Whether a subscription has to ask the engine before it can start: for the position, or whether what other servers
+/// publish arrives already.
+pub(crate) fn asks_engine(channel: &Channel, engine: &dyn Engine) -> bool {
+    channel.kind() == Kind::Retained || engine.is_shared()
 }

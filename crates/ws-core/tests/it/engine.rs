@@ -23,7 +23,10 @@ struct Nobody;
 
 impl EngineSink for Nobody {
     fn deliver(&self, _: &str, _: &Publication, _: Option<u64>) {}
-    fn reset(&self, _: &str, _: Epoch) {}
+    fn reset(&self, _: &str, _: Epoch, _: u64) {}
+    fn renew(&self, _: &str, _: Epoch, _: u64) {}
+    fn skip(&self, _: &str, _: u64) {}
+    fn lost(&self, _: &str) {}
     fn has_room(&self) {}
 }
 
@@ -273,10 +276,22 @@ impl EngineSink for FaultySink {
         }
     }
 
-    fn reset(&self, channel: &str, epoch: Epoch) {
+    fn reset(&self, channel: &str, epoch: Epoch, after: u64) {
         if self.fault != Fault::KeepsResetsToItself {
-            self.sink().reset(channel, epoch);
+            self.sink().reset(channel, epoch, after);
         }
+    }
+
+    fn renew(&self, channel: &str, epoch: Epoch, survived: u64) {
+        self.sink().renew(channel, epoch, survived);
+    }
+
+    fn skip(&self, channel: &str, to: u64) {
+        self.sink().skip(channel, to);
+    }
+
+    fn lost(&self, channel: &str) {
+        self.sink().lost(channel);
     }
 
     fn has_room(&self) {

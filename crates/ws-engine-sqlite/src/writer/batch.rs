@@ -132,7 +132,7 @@ impl Batch {
             }
             Outcome::Removed { draft, row, epoch, epoch_ms } => {
                 let stream = &self.drafts[draft].stream;
-                let reset = || shared.tell(|sink| sink.reset(stream.name(), epoch));
+                let reset = || shared.tell(|sink| sink.reset(stream.name(), epoch, 0));
                 stream.tell(reset, |state| *state = Some(State { row: Some(row), ..State::new(epoch, epoch_ms) }));
             }
             Outcome::Duplicate { .. } | Outcome::Conflict | Outcome::Unknown => {}

@@ -118,7 +118,7 @@ impl Forgotten {
             let mut state = stream.lock();
             if state.is_some_and(|state| state.row == Some(*row)) {
                 let begun = State::new(rows::epoch_of(self.epochs, name), self.epochs_ms);
-                shared.tell(|sink| sink.reset(name, begun.epoch));
+                shared.tell(|sink| sink.reset(name, begun.epoch, 0));
                 *state = Some(begun);
             }
         }

@@ -38,7 +38,10 @@ impl EngineSink for Asking {
         }
     }
 
-    fn reset(&self, _: &str, _: Epoch) {}
+    fn reset(&self, _: &str, _: Epoch, _: u64) {}
+    fn renew(&self, _: &str, _: Epoch, _: u64) {}
+    fn skip(&self, _: &str, _: u64) {}
+    fn lost(&self, _: &str) {}
     fn has_room(&self) {}
 }
 

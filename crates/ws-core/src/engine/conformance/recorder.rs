@@ -135,8 +135,24 @@ impl EngineSink for Recorder {
         self.record(channel, Event::Delivered(publication.clone()), publication.offset.is_some());
     }
 
-    fn reset(&self, channel: &str, epoch: Epoch) {
+    fn reset(&self, channel: &str, epoch: Epoch, after: u64) {
+        if after != 0 {
+            self.fault(channel, format!("a removed channel begins after {after}"));
+        }
         self.record(channel, Event::Reset(epoch), true);
+    }
+
+    /// Nothing happens in the cases that would lose publications, or have them read from the history.
+    fn renew(&self, channel: &str, epoch: Epoch, survived: u64) {
+        self.fault(channel, format!("the epoch {epoch} began after {survived}, for no reason"));
+    }
+
+    fn skip(&self, channel: &str, to: u64) {
+        self.fault(channel, format!("publications were left out up to {to}, for no reason"));
+    }
+
+    fn lost(&self, channel: &str) {
+        self.fault(channel, "publications were given up, for no reason".to_owned());
     }
 
     fn has_room(&self) {}

@@ -129,6 +129,9 @@ struct NoSink;
 
 impl EngineSink for NoSink {
     fn deliver(&self, _: &str, _: &Publication, _: Option<u64>) {}
-    fn reset(&self, _: &str, _: Epoch) {}
+    fn reset(&self, _: &str, _: Epoch, _: u64) {}
+    fn renew(&self, _: &str, _: Epoch, _: u64) {}
+    fn skip(&self, _: &str, _: u64) {}
+    fn lost(&self, _: &str) {}
     fn has_room(&self) {}
 }

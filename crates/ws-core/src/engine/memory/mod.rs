@@ -81,7 +81,7 @@ impl Engine for MemoryEngine {
             stream.known = true;
             stream.reset(epoch, self.inner.clock.now_ms(), &self.inner.totals);
             self.inner.emptied(cell, stream);
-            self.inner.sink().reset(channel, epoch);
+            self.inner.sink().reset(channel, epoch, 0);
         });
         done(Ok(epoch));
     }

@@ -10,6 +10,7 @@ mod record;
 mod removal;
 mod restless;
 mod server;
+mod shared;
 mod threads;
 mod unread;
 
