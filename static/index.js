@@ -4,7 +4,7 @@
 // For tests. Values that are shown formatted are also there raw, in data-value.
 //   #state[data-state=disconnected|connecting|connected|draining][data-acts=reconnect|move or empty]: what the page is
 //     about to do by itself; #acts-in says when, #act-now does it now
-//   #docs opens #docs-menu, a popover with links; #tabs button[data-tab=connection|channels|requests|frames]
+//   #docs opens #docs-menu, a popover with links; #tabs button[data-tab=connection|channels|claude|requests|frames]
 //     [aria-current=true|false], on narrow screens; #unread[data-value]
 //   #connection-id  #server  #user  #expires  #heartbeat  #frame-limit
 //   #url  #url-note[data-status]  #connect[data-does=connect|disconnect]  #auto-reconnect
@@ -31,6 +31,9 @@
 //     #history-result[data-status]  #history-list[data-channel][data-epoch][data-more] li[data-offset]
 //   #drop-delay (s)  #drop-now  #recovery-list li[data-channel][data-count][data-expected][data-done=true|false]
 //     [data-status=waiting|recovering|recovered|gap|renewed|plain|refused|lost], newest first, one for each new subscribe
+//   #claude-channel  #claude-context  #claude-prompt  #claude-ask  #claude-result[data-status]
+//     #claude-list li[data-run][data-channel][data-status=running|complete|cancelled|failed|refused|interrupted][data-gap]
+//     with .run-prompt, .run-text, .run-state and .stop (hidden: it has ended), newest first
 //   #raw-text  #raw-send  #raw-size  #raw-result[data-status]  #raw-template  #raw-templates button[data-template]
 //     #saved-name  #saved-save  #saved-list li[data-saved] with two buttons: load, .remove
 //   #frames li[data-direction=in|out|local][data-name][data-id]
@@ -53,6 +56,7 @@ import { mountState, mountTheme } from './page/bar.js';
 import { mountChannelForm } from './page/channel-form.js';
 import { mountChannelList } from './page/channel-list.js';
 import { Channels } from './page/channels.js';
+import { mountClaude } from './page/claude.js';
 import { Client } from './page/client.js';
 import { connectAtStart, mountConnection } from './page/connection.js';
 import { mountCounters } from './page/counters.js';
@@ -71,7 +75,7 @@ import { language, mountLanguage, setLanguage } from './page/text.js';
 const PARTS = [
   mountTabs, mountState, mountLanguage, mountTheme, mountConnection, mountIdentity, mountActions, mountRaw,
   mountCounters, mountFrames, mountChannelForm, mountChannelList, mountPublish, mountPresence, mountHistory,
-  mountRecovery, mountSaved,
+  mountRecovery, mountSaved, mountClaude,
 ];
 
 const client = new Client();

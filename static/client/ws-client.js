@@ -765,8 +765,9 @@ export function machine(options) {
       const { msg_id, channel, data, tags } = entry;
       if (entry.user !== user || busy.has(channel)) continue;
       busy.add(channel);
-      // Who waits for a stored position reads what is published now.
-      if (waits.get(channel)?.at > t || channels.get(channel)?.readers.some(({ stored }) => stored)) continue;
+      if (waits.get(channel)?.at > t) continue;
+      // The subscription that waits for the store goes first.
+      if (entry.max_age && /ready|first|again/.test(storeState) && channels.get(channel)?.readers.some(({ stored }) => stored)) continue;
       if (!item.wasSent && item.stage === QUEUED) {
         entry.first_sent = wall;
         item.sent = { t, wall };
@@ -893,8 +894,8 @@ export function machine(options) {
     },
     position_failed({ channel: name, user: of, message }) {
       const channel = channels.get(name);
+      if (channel && of === user) channel.isRead = false;
       if (storeState === 'ready') leaveStore(message);
-      if (channel && of === user) readFrom(channel);
     },
     subscribe({ reader: id, channel: name, since: cursor, rewind, stored, token }) {
       use();
@@ -1297,8 +1298,10 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
     logged_in({ login, error }) { settle(login, error); },
     notification({ data }) { notifications.tell(data); },
     read_position({ channel, user }) {
-      inTime((async () => store.position(channel, user))()).then((position) => feed('position', { channel, user, position }),
-        (error) => feed('position_failed', { channel, user, message: error && String(error.message ?? error) }));
+      const done = (position) => feed('position', { channel, user, position });
+      inTime((async () => store.position(channel, user))()).then(done, (error) => {
+        feed('position_failed', { channel, user, message: String(error?.message ?? error ?? 'no answer in time') });
+      });
     },
     store({ op, open, ...batch }) {
       work = (async () => (open ? store.open(base, (entries) => feed('adopted', { entries })) : store.write(batch)))();

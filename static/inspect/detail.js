@@ -35,7 +35,7 @@ export class Detail {
     element('detail-facts').replaceChildren();
     element('detail').hidden = false;
     element('detail').focus();
-    element('detail').scrollIntoView({ block: 'nearest' });
+    element('detail').scrollIntoView();
     this.#poll.run('detail');
     this.#frames.start();
   }
@@ -72,7 +72,11 @@ export class Detail {
     if (one.blocked_ms !== undefined) facts.push(['i-blockedSince', duration(one.blocked_ms)]);
     const lag = one.subscriptions.reduce((sum, { lag: behind }) => sum + (behind ?? 0), 0);
     facts.push(['i-lag', t('i-publicationsN', { n: number(lag) })]);
-    element('detail-facts').replaceChildren(...facts.flatMap(([key, value]) => [create('dt', '', t(key)), create('dd', '', value)]));
+    element('detail-facts').replaceChildren(...facts.map(([key, value]) => {
+      const fact = create('div');
+      fact.append(create('dt', '', t(key)), create('dd', '', value));
+      return fact;
+    }));
     element('cursors-empty').hidden = one.subscriptions.length > 0;
     this.#showCursors(one.subscriptions);
   }

@@ -79,6 +79,7 @@ function row({ event, time, direction, kind, bytes, text, cut, frames, code }) {
     closed: () => ['■', code === null ? t('i-closedWithout') : t('i-closedWith', { code, words: closeMeaning(code) }), ''],
   };
   if (direction) made.dataset.direction = direction;
+  if (frames) made.dataset.frames = frames;
   const [way, body, size] = parts[event]();
   const shown = create('span', 'mono body', cut ? `${body}…` : body);
   made.append(create('time', '', clock(time, true)), create('span', 'way', way), shown, create('span', 'size', size));

@@ -1,7 +1,7 @@
 // The inspector: what goes on in the server, for a key with the right `admin`, over the HTTP API (docs/API.md).
 //
 // For tests. Values that are shown formatted are also there raw, in data-value.
-//   #state[data-state=disconnected|live|paused|trouble]  #leave forgets the key  #lang  #theme  #keys opens #keys-menu
+//   #state[data-state=disconnected|live|draining|paused|trouble]  #leave forgets the key  #lang  #theme  #keys opens #keys-menu
 //   #login (hidden while a key is good)  #key  #login-send  #login-result[data-status][data-code]  #configure (details)
 //   #board  #gauge-NAME  #charts .chart
 //   #connections-user  #connections-first  #connections-next  #connections-rows tr[data-connection] button
@@ -10,6 +10,7 @@
 //   #detail[data-connection] (hidden: none is open)  #detail-leave  #close-code-field  #close-reason  #close-send
 //     #detail-result[data-status]  #cursors li[data-channel] button: unsubscribes
 //     #watch[aria-pressed]  #watch-state  #seen li[data-event=frame|dropped|closed][data-direction=in|out]
+//       [data-frames: how many were left out]
 //
 // How it is made: `Api` knows the key, `Poll` asks again and again while the page is seen; each `mount…` function and
 // class owns one part of the page. What is general comes from ../page/.
@@ -34,12 +35,14 @@ addWords(WORDS);
 
 const api = new Api();
 const poll = new Poll();
+let isDraining = false;
 const detail = new Detail(api, poll, new Frames(api, explain), explain);
 
 function render() {
   const { trouble } = poll;
   const isOpen = !element('board').hidden;
-  const state = !isOpen ? 'disconnected' : trouble ? 'trouble' : poll.isPaused ? 'paused' : 'live';
+  const running = poll.isPaused ? 'paused' : isDraining ? 'draining' : 'live';
+  const state = !isOpen ? 'disconnected' : trouble ? 'trouble' : running;
   element('state').dataset.state = state;
   setText(element('state'), state === 'trouble' ? explain(trouble) : t(`i-state-${state}`));
   if (isOpen && trouble && [401, 403].includes(trouble.status)) leave(trouble);
@@ -63,6 +66,7 @@ function leave(error) {
 
 mountLanguage();
 mountTheme();
+poll.add('node', async () => { ({ draining: isDraining } = await api.ask('GET', '/node')); }, 2);
 mountRates(api, poll);
 mountConnections(api, poll, (id) => detail.open(id));
 mountChannels(api, poll, choosePublish);

@@ -28,18 +28,22 @@ export function mountLogin(api, open) {
     setText(result, error ? explain(error) : '');
     if (error?.code === 'not_available') element('configure').open = true;
   };
-  const check = async () => {
-    const refused = await probe(api).then(() => null, (error) => error);
-    if (refused === null) {
-      tell(null);
-      element('login').hidden = true;
-      open();
-      return;
-    }
-    // Before there was a key, it is only the server without any that has something to tell.
-    tell(api.hasKey || refused.code !== 'unauthenticated' ? refused : null);
+  const askFor = (error) => {
+    tell(error);
     element('login').hidden = false;
     element('key').focus();
+  };
+  const check = async () => {
+    // Without a key there is nothing to try: the server would only count, and log, one more refusal.
+    const refused = api.hasKey ? await probe(api).then(() => null, (error) => error) : null;
+    if (refused || !api.hasKey) {
+      askFor(refused);
+      return;
+    }
+    tell(null);
+    element('key').blur(); // a field that is hidden keeps the keyboard for a moment
+    element('login').hidden = true;
+    open();
   };
   element('login-form').addEventListener('submit', (event) => {
     event.preventDefault();
@@ -47,7 +51,5 @@ export function mountLogin(api, open) {
     element('key').value = '';
     check();
   });
-  return (error) => {
-    if (error) { tell(error); element('login').hidden = false; element('key').focus(); } else check();
-  };
+  return (error) => (error ? askFor(error) : check());
 }

@@ -4,7 +4,7 @@ import { element, fillSelect } from './dom.js';
 import { forgetStale, showAnswer, showOffline, showResult } from './results.js';
 import { onLanguage, t } from './text.js';
 
-const FOLLOWING = ['publish-channel', 'presence-channel', 'history-channel']; // fields that go along, until edited
+const FOLLOWING = ['publish-channel', 'presence-channel', 'history-channel', 'claude-channel']; // fields that go along, until edited
 const NUMBERS = ['channel-rewind', 'channel-since-offset'];
 const MODES = ['now', 'rewind', 'since']; // with a field for each but the first: [data-mode] in the HTML
 

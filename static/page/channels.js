@@ -96,7 +96,7 @@ export class Channels extends Emitter {
     const heard = ({ type, position }) => {
       if (type !== 'live') return;
       // Somebody still waits: the client had it open already, and no frame went out.
-      this.#asked.get(name)?.answer({ data: { channel: name, ...position }, rtt: 0 });
+      this.#asked.get(name)?.answer({ data: { channel: name, ...position } });
       this.#asked.delete(name);
     };
     const options = { ...start, token: token ? () => token : undefined };

@@ -3,6 +3,7 @@
 // Each time that somebody asks to connect there is a new client, so that it has the address and the token that stand in
 // the fields now. What comes back by itself after a lost connection is the client's own doing.
 
+import { claude } from '../client/claude.js';
 import { connect } from '../client/ws-client.js';
 import { Emitter } from './emitter.js';
 import { bytesOf, isObject } from './json.js';
@@ -68,6 +69,9 @@ export class Client extends Emitter {
 
   /** A channel of the client: `begin` says when there is another one. */
   channel(name) { return this.#client.channel(name); }
+
+  /** Claude in a channel of the client. */
+  claude(channel) { return claude(this.#client, channel); }
 
   disconnect() {
     this.#leave({ byPage: true });

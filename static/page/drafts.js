@@ -7,7 +7,8 @@ import { withoutTokens } from './mask.js';
 
 const FIELDS = [
   'url', 'channel-name', 'channel-mode', 'channel-rewind', 'publish-channel', 'publish-data', 'publish-msg-id',
-  'publish-tags', 'presence-channel', 'presence-limit', 'history-channel', 'history-limit', 'echo-payload',
+  'publish-tags', 'presence-channel', 'presence-limit', 'history-channel', 'history-limit', 'claude-channel',
+  'claude-context', 'claude-prompt', 'echo-payload',
   'broadcast-payload', 'raw-text', 'filter', 'filter-direction', 'filter-kind',
 ];
 const FIELD_CHARS_MAX = 65_536;

@@ -44,7 +44,7 @@ export async function showAnswer(result, promise, words = ({ preview }) => previ
   if (awaited.get(result) !== promise) return null;
   if (answer.lost) showResult(result, 'error', () => t('noAnswer'));
   else if (answer.error) showError(result, promise, answer.error);
-  else showResult(result, 'ok', () => `${milliseconds(answer.rtt)} · ${words(answer)}`);
+  else showResult(result, 'ok', () => [answer.rtt && milliseconds(answer.rtt), words(answer)].filter(Boolean).join(' · '));
   return answer.data === undefined ? null : answer;
 }
 

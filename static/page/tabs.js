@@ -3,7 +3,7 @@
 import { element, oncePerPaint, session, setText } from './dom.js';
 import { onLanguage, t } from './text.js';
 
-const TABS = ['connection', 'channels', 'requests', 'frames']; // as in the panels' data-tab
+const TABS = ['connection', 'channels', 'claude', 'requests', 'frames']; // as in the panels' data-tab
 const UNREAD_SHOWN_MAX = 99;
 const UPDATE_EVERY_MS = 250;
 

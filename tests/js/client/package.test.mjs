@@ -33,6 +33,7 @@ test('importing any module touches no global', () => {
       Object.defineProperty(globalThis, name, { configurable: true, get() { throw new Error('touched ' + name); } });
     }
     await import('ws-server-client');
+    await import('ws-server-client/claude');
     await import('ws-server-client/indexeddb');
     await import('ws-server-client/memory');`;
   execFileSync(process.execPath, ['--input-type=module', '-e', script], { cwd: fileURLToPath(new URL('..', import.meta.url)) });
@@ -45,7 +46,7 @@ test('publint has nothing to say', async () => {
 
 test('the types are right for whoever imports modules', () => {
   const [{ filename, files }] = JSON.parse(execFileSync('npm', ['pack', folder, '--json', '--pack-destination', packed], { encoding: 'utf8' }));
-  const names = ['indexeddb', 'memory', 'react', 'vue', 'ws-client'].flatMap((name) => [`${name}.d.ts`, `${name}.js`]);
+  const names = ['claude', 'indexeddb', 'memory', 'react', 'vue', 'ws-client'].flatMap((name) => [`${name}.d.ts`, `${name}.js`]);
   assert.deepEqual(files.map(({ path }) => path).sort(), ['README.md', ...names, 'package.json'].sort());
   execFileSync(join(bin, 'attw'), [join(packed, filename), '--profile', 'esm-only', '--no-emoji', '--no-color'], { encoding: 'utf8' });
 });

@@ -1,4 +1,5 @@
 import { connect, WsError, type Ack } from 'ws-server-client';
+import { claude, type Run } from 'ws-server-client/claude';
 import { indexedDb } from 'ws-server-client/indexeddb';
 import { memoryStore } from 'ws-server-client/memory';
 
@@ -15,4 +16,9 @@ const ack: Promise<Ack> = room.publish({ text: 'hello' }, { maxAge: 5_000 });
 ack.catch((error: unknown) => error instanceof WsError && error.kind === 'expired');
 for await (const { data } of room.history({ limit: 10 })) data.text.trim();
 client.status.subscribe(({ state }) => state === 'connected');
+const run: Run = await claude(client, 'room').ask({ prompt: 'Why?' });
+for await (const event of claude(client, 'room').follow(run)) {
+  if (event.type === 'text') event.text.trim();
+  else if (event.type === 'finished') event.usage?.output_tokens?.toFixed();
+}
 end();

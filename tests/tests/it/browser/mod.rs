@@ -2,6 +2,7 @@
 
 mod channels;
 mod chat;
+mod claude;
 mod identity;
 mod inspect;
 mod kept;

@@ -5,7 +5,7 @@ use ws_tests::prelude::*;
 
 use super::{browser, fill, has, open, quiet, shows, subscribe};
 
-const TABS: [&str; 4] = ["connection", "channels", "requests", "frames"];
+const TABS: [&str; 5] = ["connection", "channels", "claude", "requests", "frames"];
 
 async fn choose(page: &Page, tab: &str) {
     page.click(&format!("#tabs [data-tab={tab}]")).await.expect("a tab");

@@ -63,3 +63,9 @@ async fn size_types_and_package() {
 async fn a_server_that_is_killed_again_and_again() {
     node("server").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "node"), ignore = "Node.js is missing, or npm ci in tests/js")]
+async fn claude_from_a_script() {
+    node("claude").await;
+}

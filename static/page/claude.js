@@ -1,0 +1,116 @@
+// The panel of Claude: asks, shows each answer while it is written, stops it. Shown are the runs of this page, and those
+// that others begin in channels that it is subscribed to.
+
+import { create, element, keepRows, oncePerPaint, setText } from './dom.js';
+import { forgetStale, sendOnKeys, showOffline, showResult } from './results.js';
+import { clock, number, onLanguage, t } from './text.js';
+
+const RUNS_SHOWN_MAX = 20;
+const TEXT_CHARS_MAX = 1024 * 1024;
+const UPDATE_EVERY_MS = 50; // it reads like typing
+
+export function mountClaude(client, channels) {
+  const [channel, prompt, context, result] = ['channel', 'prompt', 'context', 'result'].map((id) => element(`claude-${id}`));
+  const runs = new Map(); // stream → {channel, run_id, stream, stream_epoch, prompt, text, status, …}
+  const rows = new Map();
+  const render = () => {
+    element('claude-empty').hidden = runs.size > 0;
+    keepRows(element('claude-list'), rows, [...runs.values()].reverse(), { make: (run) => runRow(run, stop), update });
+  };
+  const renderSoon = oncePerPaint(render, UPDATE_EVERY_MS);
+  const stop = (run) => client.claude(run.channel).cancel(run).catch((error) => fail(run, error));
+  const fail = (run, error) => {
+    run.error = error;
+    renderSoon();
+  };
+  /** Reads on from where it was; a later client does where this one ends. */
+  const follow = async (run) => {
+    if (run.isFollowed || run.status !== 'running' || !client.isOpen) return;
+    run.isFollowed = true;
+    try {
+      for await (const event of client.claude(run.channel).follow(run, { since: run.position })) {
+        take(run, event);
+        renderSoon();
+      }
+    } catch (error) {
+      if (error.kind !== 'closed') fail(run, error);
+    }
+    run.isFollowed = false;
+  };
+  const add = (run) => {
+    if (runs.has(run.stream)) return;
+    runs.set(run.stream, { at: Date.now(), text: '', status: 'running', ...run });
+    if (runs.size > RUNS_SHOWN_MAX) runs.delete(runs.keys().next().value);
+    follow(runs.get(run.stream));
+    renderSoon();
+  };
+  const send = async () => {
+    if (!client.isOpen) return showOffline(result);
+    const question = { prompt: prompt.value, ...(Number(context.value) > 0 && { context: Number(context.value) }) };
+    showResult(result, 'waiting', () => t('waiting'));
+    try {
+      add({ ...await client.claude(channel.value).ask(question), prompt: question.prompt });
+      return showResult(result, 'ok', () => t('claudeAsked'));
+    } catch (error) {
+      return showResult(result, 'error', () => error.message);
+    }
+  };
+  element('claude-form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    send();
+  });
+  sendOnKeys(prompt, send);
+  client.on('change', () => { for (const run of runs.values()) follow(run); });
+  client.on('notification', ({ event, channel: name, data, from }) => {
+    if (event !== 'publication' || from?.service !== 'claude') return;
+    if (data.claude === 'started') add({ ...data, channel: name, prompt: data.prompt ?? data.messages.at(-1).content });
+    // The one in the channel has all of the text, whatever of the stream was missed.
+    const run = [...runs.values()].find((one) => one.channel === name && one.run_id === data.run_id);
+    if (data.claude === 'finished' && run) take(run, { type: 'finished', ...data });
+    renderSoon();
+  });
+  forgetStale(client, channels, result, [element('claude-form')]);
+  onLanguage(render);
+}
+
+function take(run, { type, text, position, ...event }) {
+  run.position = position ?? run.position;
+  if (type === 'text') run.text = (run.text + text).slice(0, TEXT_CHARS_MAX);
+  else if (type === 'finished') Object.assign(run, event, { isThinking: false }, text !== undefined && { text });
+  else if (type === 'gap') run.hasGap = true;
+  run.isThinking = type === 'thinking';
+  run.retryAfter = type === 'retrying' ? event.after_ms : undefined;
+}
+
+function runRow(run, stop) {
+  const { prompt, at, channel, run_id: id } = run;
+  const row = create('li', 'run');
+  Object.assign(row.dataset, { run: id, channel });
+  const head = create('div', 'line');
+  const button = create('button', 'stop');
+  button.type = 'button';
+  button.addEventListener('click', () => stop(run));
+  head.append(create('time', 'soft', clock(at)), create('b', 'run-prompt', prompt), button);
+  row.append(head, create('p', 'run-text'), create('p', 'note run-state'));
+  return row;
+}
+
+function update(row, run) {
+  const { status, text, hasGap } = run;
+  Object.assign(row.dataset, { status, gap: Boolean(hasGap) });
+  const button = row.querySelector('.stop');
+  button.hidden = status !== 'running';
+  setText(button, t('claudeStop'));
+  setText(row.querySelector('.run-text'), text);
+  setText(row.querySelector('.run-state'), stateWords(run));
+}
+
+function stateWords({ status, model, usage, error, isThinking, retryAfter, hasGap }) {
+  const parts = [t(isThinking ? 'claudeThinks' : `run-${status}`)];
+  if (retryAfter !== undefined) parts.push(t('claudeRetries', { s: number(retryAfter / 1000) }));
+  if (model) parts.push(model);
+  if (usage) parts.push(t('claudeUsage', { input: number(usage.input_tokens ?? 0), output: number(usage.output_tokens ?? 0) }));
+  if (hasGap && status === 'running') parts.push(t('state-gap'));
+  if (error) parts.push(error.message);
+  return parts.join(' · ');
+}
