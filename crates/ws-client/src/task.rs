@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
+use ws_proto::{ErrorBody, ErrorCode};
 
 use self::happened::Happened;
 use crate::command::{ChannelStatus, Command, Delivered, Outgoing};
@@ -72,7 +73,8 @@ pub(crate) struct Task {
     asking: Option<AbortHandle>,
     readers: HashMap<u64, Reader>,
     channel_tokens: HashMap<String, Arc<dyn TokenProvider>>,
-    ends: HashMap<String, oneshot::Sender<Result<Ack, PublishError>>>,
+    /// Who waits for the end of a publication, by its id: each who published it.
+    ends: HashMap<String, Vec<oneshot::Sender<Result<Ack, PublishError>>>>,
     answers: BTreeMap<u64, oneshot::Sender<Result<String, Problem>>>,
     logins: BTreeMap<u64, oneshot::Sender<Result<(), Problem>>>,
     next: u64,
@@ -243,7 +245,18 @@ impl Task {
     fn publish(&mut self, outgoing: Outgoing, end: oneshot::Sender<Result<Ack, PublishError>>) {
         self.waiting.remove(outgoing.bytes());
         let Outgoing { msg_id, channel, data, tags, max_age } = outgoing;
-        self.ends.insert(msg_id.clone(), end);
+        let is_under_way = match self.machine.queued(&msg_id) {
+            Some(queued) if queued != data => {
+                let error = ErrorBody::new(ErrorCode::Conflict, "another publication with this id is under way");
+                drop(end.send(Err(PublishError::Rejected(Problem::from(&error)))));
+                return;
+            }
+            queued => queued.is_some(),
+        };
+        self.ends.entry(msg_id.clone()).or_default().push(end);
+        if is_under_way {
+            return;
+        }
         self.step(Input::Publish { msg_id, channel, data, tags, max_age });
     }
 

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 /// How long the client waits for what. The defaults are right for most programs; tests make them shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Timers {
     /// From the beginning of an attempt until the server has accepted the connection: 10 s.
     pub connect: Duration,

@@ -84,6 +84,11 @@ impl Machine {
         self.push(Output::Settle(Box::new(Settled { msg_id, end })));
     }
 
+    /// The data of a publication that has not ended, as it is sent.
+    pub(crate) fn queued(&self, msg_id: &str) -> Option<&str> {
+        self.outbox.find(msg_id).map(|at| &*self.outbox.items[at].entry.data)
+    }
+
     fn acknowledge(&mut self, at: usize, ack: Ack) {
         let item = self.outbox.remove(at);
         self.forget_stored(&item.entry.msg_id);

@@ -144,12 +144,12 @@ impl Task {
     }
 
     fn settle(&mut self, msg_id: String, end: End) {
-        let waiting = self.ends.remove(&msg_id);
+        let waiting = self.ends.remove(&msg_id).into_iter().flatten();
         match end {
-            End::Acknowledged { ack } => drop(waiting.map(|waiting| waiting.send(Ok(ack)))),
+            End::Acknowledged { ack } => waiting.for_each(|waiting| drop(waiting.send(Ok(ack.clone())))),
             End::Failed { error, entry, kept } => {
                 let error = PublishError::from(&error);
-                drop(waiting.map(|waiting| waiting.send(Err(error.clone()))));
+                waiting.for_each(|waiting| drop(waiting.send(Err(error.clone()))));
                 if !kept {
                     // A stream that nobody reads loses what does not fit.
                     self.lost.retain(|lost| !lost.is_closed());

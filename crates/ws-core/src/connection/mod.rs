@@ -27,7 +27,7 @@ pub(crate) use self::auth_state::AuthState;
 use self::outbox::Outbox;
 pub use self::outlet::Outlet;
 use self::tap::Taps;
-pub(crate) use self::tap::{Tap, TapBatch, TappedFrame};
+pub(crate) use self::tap::{Gone, Tap, TapBatch, TappedFrame};
 use crate::access::Identity;
 use crate::clock::Clock;
 use crate::counters::Counters;

@@ -17,6 +17,10 @@ use crate::clock::Clock;
 use crate::frame;
 use crate::limits::{TAP_BYTES_MAX, TAP_FRAME_BYTES_MAX, TAP_FRAMES_MAX, TAP_FRAMES_PER_SECOND_MAX};
 
+/// The connection to be watched has ended.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
 /// What one watcher has not taken yet.
 #[derive(Debug, Default)]
 pub(crate) struct Tap(Mutex<State>);
@@ -107,13 +111,17 @@ impl Tap {
         state.bytes += start.len();
         let frame = TappedFrame { at_ms, direction, kind, bytes: payload.len(), start: start.to_vec() };
         state.batch.frames.push_back(frame);
-        state.wake();
+        let waker = state.waker.take();
+        drop(state);
+        wake(waker);
     }
 
     fn end(&self, close_code: Option<u16>) {
         let mut state = self.0.lock();
         state.batch.ended = Some(close_code);
-        state.wake();
+        let waker = state.waker.take();
+        drop(state);
+        wake(waker);
     }
 
     /// All that is there; pending while there is neither a frame nor an end. A count of frames that were left out wakes
@@ -140,11 +148,12 @@ impl State {
         let ended = self.batch.ended;
         std::mem::replace(&mut self.batch, TapBatch { ended, ..TapBatch::default() })
     }
+}
 
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
+/// Not under the lock of the tap: what a waker drops may look at it.
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 

@@ -6,21 +6,27 @@ use std::sync::atomic::Ordering;
 use ws_proto::api::{FrameDirection, FrameKind};
 
 use super::Connection;
-use super::tap::Tap;
+use super::tap::{Gone, Tap};
 use crate::limits::TAPS_PER_CONNECTION_MAX;
 
 impl Connection {
-    /// A new tap. `None`: the connection has ended, or has as many taps as it may have.
-    pub(crate) fn watch(&self) -> Option<Arc<Tap>> {
+    /// A new tap. `None`: the connection has as many as it may have.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(crate) fn watch(&self) -> Result<Option<Arc<Tap>>, Gone> {
         let mut out = self.out.lock();
         let is_full = out.taps.as_ref().is_some_and(|taps| taps.taps.len() >= TAPS_PER_CONNECTION_MAX);
-        if out.ended || is_full {
-            return None;
+        if out.ended {
+            return Err(Gone);
+        }
+        if is_full {
+            return Ok(None);
         }
         let tap = Arc::new(Tap::default());
         out.taps.get_or_insert_default().taps.push(tap.clone());
         self.watched.store(true, Ordering::Relaxed);
-        Some(tap)
+        Ok(Some(tap))
     }
 
     /// Removes a tap.

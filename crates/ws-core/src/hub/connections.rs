@@ -94,8 +94,7 @@ impl Hub {
     /// # Errors
     /// `not_found`.
     pub(super) fn entry(&self, id: Uuid) -> Result<Arc<Entry>, ErrorBody> {
-        let error = || ErrorBody::new(ErrorCode::NotFound, "there is no connection with this id");
-        self.shared.directory.get(id).ok_or_else(error)
+        self.shared.directory.get(id).ok_or_else(no_connection)
     }
 
     /// All connections of a user, without logins under way: record the operation for these first.
@@ -145,4 +144,8 @@ fn close_frame(code: Option<u16>, reason: Option<&str>) -> Result<(u16, &str), E
         () => return Ok((code, reason)),
     };
     Err(ErrorBody::new(ErrorCode::InvalidPayload, message))
+}
+
+pub(super) fn no_connection() -> ErrorBody {
+    ErrorBody::new(ErrorCode::NotFound, "there is no connection with this id")
 }

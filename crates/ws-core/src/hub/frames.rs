@@ -9,11 +9,12 @@ use uuid::Uuid;
 use ws_proto::api::{FrameKind, WatchEvent};
 use ws_proto::{ErrorBody, ErrorCode};
 
+use super::connections::no_connection;
 use super::handle::Hub;
 use crate::clock::Clock;
-use crate::connection::{Connection, Tap, TapBatch, TappedFrame};
+use crate::connection::{Connection, Gone, Tap, TapBatch, TappedFrame};
 use crate::limits::{TAP_FRAME_BYTES_MAX, TAP_TURN, TAPS_MAX, TAPS_PER_CONNECTION_MAX};
-use crate::mask::without_tokens;
+use crate::mask::{hide_after_secret, without_tokens};
 use crate::state::Shared;
 
 /// Somebody who watches a connection. Dropping it ends that.
@@ -34,11 +35,12 @@ impl Hub {
     /// cut at 4 KiB, and tokens in them are masked. The connection is not slowed down.
     ///
     /// # Errors
-    /// `not_found`: no connection has this id. `overloaded`: it, or the server, is watched as often as it may be.
+    /// `not_found`: no connection has this id, or it has ended. `overloaded`: it, or the server, is watched as often as it may be.
     pub fn watch_frames(&self, id: Uuid) -> Result<FrameWatch, ErrorBody> {
         let connection = self.entry(id)?.connection.clone();
         let place = Place::take(&self.shared).ok_or_else(|| overloaded("the server", TAPS_MAX))?;
-        let tap = connection.watch().ok_or_else(|| overloaded("this connection", TAPS_PER_CONNECTION_MAX))?;
+        let tap = connection.watch().map_err(|Gone| no_connection())?;
+        let tap = tap.ok_or_else(|| overloaded("this connection", TAPS_PER_CONNECTION_MAX))?;
         Ok(FrameWatch { tap: Some(tap), connection, _place: place })
     }
 }
@@ -90,21 +92,18 @@ fn events(batch: TapBatch) -> Vec<WatchEvent<'static>> {
 /// A frame as an operator may see it.
 fn shown(frame: TappedFrame) -> WatchEvent<'static> {
     let TappedFrame { at_ms, direction, kind, bytes, start } = frame;
-    let text = match kind {
+    let cut = bytes > TAP_FRAME_BYTES_MAX;
+    let mut text = match kind {
         FrameKind::Close => close_text(&start),
         // A character may be cut.
         FrameKind::Text | FrameKind::Binary | FrameKind::Ping | FrameKind::Pong => {
             String::from_utf8_lossy(&start).trim_end_matches(char::REPLACEMENT_CHARACTER).to_owned()
         }
     };
-    WatchEvent::Frame {
-        time: at_ms,
-        direction,
-        kind,
-        bytes: bytes as u64,
-        text: without_tokens(&text).into(),
-        cut: bytes > TAP_FRAME_BYTES_MAX,
+    if !cut && kind == FrameKind::Text && serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err() {
+        hide_after_secret(&mut text);
     }
+    WatchEvent::Frame { time: at_ms, direction, kind, bytes: bytes as u64, text: without_tokens(&text).into(), cut }
 }
 
 /// Code and reason.
@@ -118,5 +117,5 @@ fn close_text(payload: &[u8]) -> String {
 }
 
 fn overloaded(what: &str, max: usize) -> ErrorBody {
-    ErrorBody::new(ErrorCode::Overloaded, format!("{what} has {max} watchers already, or has just ended"))
+    ErrorBody::new(ErrorCode::Overloaded, format!("{what} has {max} watchers already"))
 }

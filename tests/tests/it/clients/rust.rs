@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt;
-use ws_client::{Channel, Client as WsClient, Event, Gap, Outbox, PublishError, State, Subscription, Why};
+use ws_client::{
+    Channel, Client as WsClient, ErrorCode, Event, Gap, Outbox, PublishError, Publishing, State, Subscription, Why,
+};
 use ws_tests::fault_proxy::FaultProxy;
 use ws_tests::prelude::*;
 use ws_tests::process::Signal;
@@ -214,4 +216,25 @@ async fn a_stream_that_nobody_polls_loses_nothing() {
     for n in 0..3_000 {
         assert_eq!(publication(&mut events).await, n);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_under_way_is_one_publication() {
+    let server = Server::with(with_history).await;
+    let proxy = FaultProxy::start(server.addr()).await;
+    proxy.refuse().await;
+    let sender = client(proxy.url());
+    let channel = sender.channel::<Value>("chat");
+    let publish =
+        |n: u32| channel.publish_with(&json!(n), Publishing { id: Some("one".to_owned()), ..Publishing::default() });
+    let (first, second, other) = (publish(1), publish(1), publish(2));
+    let refused = within("an answer", other).await;
+    assert!(
+        matches!(&refused, Err(PublishError::Rejected(problem)) if problem.code == Some(ErrorCode::Conflict)),
+        "{refused:?}"
+    );
+    proxy.accept().await;
+    sender.wake();
+    let (first, second) = (within("an answer", first).await, within("an answer", second).await);
+    assert!(first.is_ok() && first == second, "{first:?} {second:?}");
 }
