@@ -33,7 +33,7 @@ export function machine(options) {
   // Time `t` grows by the larger of what both clocks say.
   let out = [], draw, t = 0, at, wall, tickBy;
   // The connection.
-  let phase = IDLE, until, attempt = 0, n = 0, error, slot, wasExpired, wasRemade, ahead = 0, wokenAt, closing, isHidden;
+  let phase = IDLE, until, attempt = 0, n = 0, hasWaited, share, error, slot, wasExpired, wasRemade, ahead = 0, wokenAt, closing, isHidden;
   let isLinked, connectBy, isGreeted, login, loginAt, isFresh, isForced, mustRefresh, upSince, heard, silence, probeBy, frameMax;
   // Identity.
   let user, token, tokenUser, expires, isStale, isNew, generation = 0, answerBy, isLogin, askAt, throws = 0, logins = [];
@@ -89,8 +89,8 @@ export function machine(options) {
     isForced = false;
     upSince = t;
     phase = CONNECTED;
-    isNew = false;
-    error = undefined;
+    isNew = hasWaited = false;
+    error = share = undefined;
     if (user !== undefined && user !== as) {
       for (const channel of channels.values()) {
         channel.token = undefined;
@@ -146,7 +146,20 @@ export function machine(options) {
     slot = undefined;
     if (mine <= t) return begin();
     phase = WAITING;
-    until = mine ?? t + least + backoff(n++);
+    until = mine ?? t + least + spread();
+  }
+
+  /** The first wait of an outage is drawn, the others are one share of their bounds: so that a crowd comes back evenly. */
+  function spread() {
+    if (!hasWaited) {
+      hasWaited = true;
+      return backoff(n++);
+    }
+    if (!share) {
+      const drawn = draw();
+      share = 0.5 + drawn * (2 + drawn) / 6;
+    }
+    return min(timers.backoff_max, floor(share * timers.backoff_min * 2 ** min(n++, 20)));
   }
 
   function drop(code) {
@@ -456,7 +469,11 @@ export function machine(options) {
       if (storeState === 'ready') {
         channel.isRead = true;
         emit('read_position', { channel: name, user });
-      } else if (storeState !== 'first' && storeState !== 'again') readFrom(channel);
+      } else if (storeState === 'lost' || !storeState) {
+        // Nobody knows where these were.
+        if (storeState) for (const reader of readers) if (reader.stored) deliver(channel, reader, { type: 'gap' });
+        readFrom(channel);
+      }
     }
     if (channel.needsToken && channel.token === undefined && !channel.isAsked && channel.phase === WANTED && t >= channel.at) {
       channel.isAsked = true;
@@ -466,6 +483,7 @@ export function machine(options) {
 
   function readFrom(channel, position) {
     channel.isRead = false;
+    channel.isUnsaved ||= !position && storeState === 'ready';
     for (const reader of channel.readers.filter(({ stored }) => stored)) {
       reader.stored = false;
       reader.cursor = reader.taken = position;
@@ -765,6 +783,8 @@ export function machine(options) {
       if (entry.user !== user || busy.has(channel)) continue;
       busy.add(channel);
       if (waits.get(channel)?.at > t) continue;
+      // The subscription that waits for the store goes first.
+      if (entry.max_age && /ready|first|again/.test(storeState) && channels.get(channel)?.readers.some(({ stored }) => stored)) continue;
       if (!item.wasSent && item.stage === QUEUED) {
         entry.first_sent = wall;
         item.sent = { t, wall };
@@ -815,9 +835,12 @@ export function machine(options) {
 
   // --- the store
 
-  /** Opens it if it is in this state. */
+  // 'left': what it keeps may still be read when it is open again; 'lost': it could not be opened.
+  const isLeft = () => storeState === 'left' || storeState === 'lost';
+
+  /** Opens it if it was not used, or was left. */
   function openStore(from) {
-    if (!store || storeState !== from) return;
+    if (!store || (from ? !isLeft() : storeState)) return;
     storeState = from ? 'again' : 'first';
     work({ open: true });
   }
@@ -833,7 +856,7 @@ export function machine(options) {
 
   function leaveStore(message) {
     opBy = undefined;
-    storeState = 'left';
+    storeState = storeState === 'ready' ? 'left' : 'lost';
     retryAt = t + timers.store_retry;
     storeError = failed('store', message);
     release();
@@ -848,8 +871,9 @@ export function machine(options) {
     if (user !== undefined && (isEnd || saveAt <= t)) {
       for (const channel of channels.values()) {
         const position = channel.isUnsaved && lowest(channel, 'taken');
+        if (!position) continue;
         channel.isUnsaved = false;
-        if (position) positions.push({ user, channel: channel.name, position });
+        positions.push({ user, channel: channel.name, position });
       }
     }
     if (positions.length) saveAt = t + timers.save;
@@ -890,6 +914,11 @@ export function machine(options) {
       const channel = channels.get(name);
       if (channel && of === user) readFrom(channel, position);
     },
+    position_failed({ channel: name, user: of, message }) {
+      const channel = channels.get(name);
+      if (channel && of === user) channel.isRead = false;
+      if (storeState === 'ready') leaveStore(message);
+    },
     subscribe({ reader: id, channel: name, since: cursor, rewind, stored, token }) {
       use();
       const channel = channelOf(name);
@@ -924,6 +953,7 @@ export function machine(options) {
       if (kind) emit('answer', { request: request.request, error: failed(kind) });
       else requests.push(request);
     },
+    forget({ request: id }) { requests = requests.filter(({ request }) => request !== id); },
     login({ login: id }) {
       if (!provider || closing !== undefined) return emit('logged_in', { login: id, error: failed(provider ? 'closed' : 'denied') });
       logins.push(id);
@@ -1029,10 +1059,10 @@ export function machine(options) {
   function due(blocked) {
     if (!phase || phase === CLOSED) return;
     const waiting = outbox.filter(({ stage }) => stage === QUEUED).map((item) => t + left(item));
-    const isUnsaved = !opBy && user !== undefined && storeState === 'ready' && [...channels.values()].some((channel) => channel.isUnsaved);
+    const isUnsaved = !opBy && user !== undefined && storeState === 'ready' && [...channels.values()].some((channel) => channel.isUnsaved && lowest(channel, 'taken'));
     return max(t, min(...[
       t + 1e4, blocked, closing, phase === WAITING && until, phase === DIALING && connectBy, isLinked && isGreeted && heard + silence,
-      isLinked && probeBy, answerBy, askAt, opBy, storeState === 'left' && retryAt, isUnsaved && max(saveAt, t), ...waiting,
+      isLinked && probeBy, answerBy, askAt, opBy, isLeft() && retryAt, isUnsaved && max(saveAt, t), ...waiting,
       ...[...flights.values()].map(({ by }) => by), ...[...channels.values()].map(({ linger }) => linger),
     ].filter((when) => when !== undefined && when !== false)));
   }
@@ -1298,7 +1328,9 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
     notification({ data }) { notifications.tell(data); },
     read_position({ channel, user }) {
       const done = (position) => feed('position', { channel, user, position });
-      inTime((async () => store.position(channel, user))()).then(done, () => done());
+      inTime((async () => store.position(channel, user))()).then(done, (error) => {
+        feed('position_failed', { channel, user, message: String(error?.message ?? error ?? 'no answer in time') });
+      });
     },
     store({ op, open, ...batch }) {
       work = (async () => (open ? store.open(base, (entries) => feed('adopted', { entries })) : store.write(batch)))();
@@ -1335,7 +1367,10 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
   function request(action, payload = {}, signal) {
     const key = ++ids;
     if (signal?.aborted) return aborted();
-    const made = promise(key, signal, () => settle(key, { kind: 'aborted' }));
+    const made = promise(key, signal, () => {
+      settle(key, { kind: 'aborted' });
+      feed('forget', { request: key });
+    });
     feed('request', { request: key, action, payload: stringify(payload) });
     return made;
   }
