@@ -33,7 +33,7 @@ export function machine(options) {
   // Time `t` grows by the larger of what both clocks say.
   let out = [], draw, t = 0, at, wall, tickBy;
   // The connection.
-  let phase = IDLE, until, attempt = 0, n = 0, error, slot, wasExpired, wasRemade, ahead = 0, wokenAt, closing, isHidden;
+  let phase = IDLE, until, attempt = 0, n = 0, hasWaited, share, error, slot, wasExpired, wasRemade, ahead = 0, wokenAt, closing, isHidden;
   let isLinked, connectBy, isGreeted, login, loginAt, isFresh, isForced, mustRefresh, upSince, heard, silence, probeBy, frameMax;
   // Identity.
   let user, token, tokenUser, expires, isStale, isNew, generation = 0, answerBy, isLogin, askAt, throws = 0, logins = [];
@@ -89,8 +89,8 @@ export function machine(options) {
     isForced = false;
     upSince = t;
     phase = CONNECTED;
-    isNew = false;
-    error = undefined;
+    isNew = hasWaited = false;
+    error = share = undefined;
     if (user !== undefined && user !== as) {
       for (const channel of channels.values()) {
         channel.token = undefined;
@@ -146,7 +146,20 @@ export function machine(options) {
     slot = undefined;
     if (mine <= t) return begin();
     phase = WAITING;
-    until = mine ?? t + least + backoff(n++);
+    until = mine ?? t + least + spread();
+  }
+
+  /** The first wait of an outage is drawn, the others are one share of their bounds: so that a crowd comes back evenly. */
+  function spread() {
+    if (!hasWaited) {
+      hasWaited = true;
+      return backoff(n++);
+    }
+    if (!share) {
+      const drawn = draw();
+      share = 0.5 + drawn * (2 + drawn) / 6;
+    }
+    return min(timers.backoff_max, floor(share * timers.backoff_min * 2 ** min(n++, 20)));
   }
 
   function drop(code) {
@@ -456,7 +469,11 @@ export function machine(options) {
       if (storeState === 'ready') {
         channel.isRead = true;
         emit('read_position', { channel: name, user });
-      } else if (storeState !== 'first' && storeState !== 'again') readFrom(channel);
+      } else if (storeState === 'lost' || !storeState) {
+        // Nobody knows where these were.
+        if (storeState) for (const reader of readers) if (reader.stored) deliver(channel, reader, { type: 'gap' });
+        readFrom(channel);
+      }
     }
     if (channel.needsToken && channel.token === undefined && !channel.isAsked && channel.phase === WANTED && t >= channel.at) {
       channel.isAsked = true;
@@ -466,6 +483,7 @@ export function machine(options) {
 
   function readFrom(channel, position) {
     channel.isRead = false;
+    channel.isUnsaved ||= !position && storeState === 'ready';
     for (const reader of channel.readers.filter(({ stored }) => stored)) {
       reader.stored = false;
       reader.cursor = reader.taken = position;
@@ -817,9 +835,12 @@ export function machine(options) {
 
   // --- the store
 
-  /** Opens it if it is in this state. */
+  // 'left': what it keeps may still be read when it is open again; 'lost': it could not be opened.
+  const isLeft = () => storeState === 'left' || storeState === 'lost';
+
+  /** Opens it if it was not used, or was left. */
   function openStore(from) {
-    if (!store || storeState !== from) return;
+    if (!store || (from ? !isLeft() : storeState)) return;
     storeState = from ? 'again' : 'first';
     work({ open: true });
   }
@@ -835,7 +856,7 @@ export function machine(options) {
 
   function leaveStore(message) {
     opBy = undefined;
-    storeState = 'left';
+    storeState = storeState === 'ready' ? 'left' : 'lost';
     retryAt = t + timers.store_retry;
     storeError = failed('store', message);
     release();
@@ -850,8 +871,9 @@ export function machine(options) {
     if (user !== undefined && (isEnd || saveAt <= t)) {
       for (const channel of channels.values()) {
         const position = channel.isUnsaved && lowest(channel, 'taken');
+        if (!position) continue;
         channel.isUnsaved = false;
-        if (position) positions.push({ user, channel: channel.name, position });
+        positions.push({ user, channel: channel.name, position });
       }
     }
     if (positions.length) saveAt = t + timers.save;
@@ -1037,10 +1059,10 @@ export function machine(options) {
   function due(blocked) {
     if (!phase || phase === CLOSED) return;
     const waiting = outbox.filter(({ stage }) => stage === QUEUED).map((item) => t + left(item));
-    const isUnsaved = !opBy && user !== undefined && storeState === 'ready' && [...channels.values()].some((channel) => channel.isUnsaved);
+    const isUnsaved = !opBy && user !== undefined && storeState === 'ready' && [...channels.values()].some((channel) => channel.isUnsaved && lowest(channel, 'taken'));
     return max(t, min(...[
       t + 1e4, blocked, closing, phase === WAITING && until, phase === DIALING && connectBy, isLinked && isGreeted && heard + silence,
-      isLinked && probeBy, answerBy, askAt, opBy, storeState === 'left' && retryAt, isUnsaved && max(saveAt, t), ...waiting,
+      isLinked && probeBy, answerBy, askAt, opBy, isLeft() && retryAt, isUnsaved && max(saveAt, t), ...waiting,
       ...[...flights.values()].map(({ by }) => by), ...[...channels.values()].map(({ linger }) => linger),
     ].filter((when) => when !== undefined && when !== false)));
   }

@@ -1,5 +1,5 @@
 //! Copies a channel from one server to another, each publication once, also over restarts of this program:
-//! `cargo run -p ws-client --example bridge -- ws://one:8080/ws ws://two:8080/ws news:all`
+//! `cargo run -p ws-client --example bridge -- ws://one:8080/ws ws://two:8080/ws news`
 //!
 //! Where it is in the first server's channel is kept in `bridge-from.log`; what the second one has not acknowledged is in
 //! `bridge-to.log`. An id that says which publication it copies makes a copy that is made again no second one.

@@ -1,4 +1,4 @@
-//! A chat in the terminal: `cargo run -p ws-client --example chat -- ws://127.0.0.1:8080/ws chat:lobby ann`
+//! A chat in the terminal: `cargo run -p ws-client --example chat -- ws://127.0.0.1:8080/ws lobby ann`
 
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};

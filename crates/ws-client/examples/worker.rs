@@ -1,5 +1,5 @@
 //! A backend worker: takes jobs from one channel and publishes results in another, and loses neither when it is killed:
-//! `cargo run -p ws-client --example worker -- ws://127.0.0.1:8080/ws jobs:sum results:sum`
+//! `cargo run -p ws-client --example worker -- ws://127.0.0.1:8080/ws jobs results`
 
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};

@@ -159,7 +159,7 @@ impl Builder {
             entries,
             bytes,
             damage,
-            next_reader: AtomicU64::new(1),
+            next_id: AtomicU64::new(1),
         }))
     }
 }

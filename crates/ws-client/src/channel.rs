@@ -8,11 +8,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
-use ws_proto::action::{Action, GetHistory, GetPresence, HistoryData, PresenceData};
-use ws_proto::publication::HistoryEntry;
+use ws_proto::action::{GetPresence, PresenceData};
+use ws_proto::limits::HISTORY_LIMIT_MAX;
 
 use crate::client::Client;
 use crate::command::{ChannelStatus, Command, Start};
+use crate::history::History;
 use crate::machine::{ChannelState, Kind, Problem};
 use crate::position::Position;
 use crate::publish::{Publish, PublishError, Publishing};
@@ -65,20 +66,23 @@ impl Client {
     }
 }
 
-/// A publication in the history of a channel.
-pub type Recorded = HistoryEntry<'static, Value>;
-
 /// Who is in a channel.
 pub type Present = PresenceData<'static, Value>;
+
+impl<T> Channel<T> {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+}
 
 impl<T: Serialize + DeserializeOwned> Channel<T> {
     pub(crate) fn new(client: Client, name: String) -> Self {
         Channel { client, name: name.into(), payload: PhantomData }
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
     }
 
     /// Begins a subscription: say where it starts, then [`Subscribe::start`].
@@ -144,30 +148,27 @@ impl<T: Serialize + DeserializeOwned> Channel<T> {
         })
     }
 
-    /// A page of the history: after `since`, or from the oldest, at most `limit` (1 to 1,000) publications, and whether
-    /// there are more.
-    ///
-    /// # Errors
-    /// What the server said; `lost` if the connection was lost before it answered. Requests are never repeated.
+    /// What the channel keeps.
     ///
     /// ```no_run
-    /// # async fn run(chat: ws_client::Channel<String>) -> Result<(), ws_client::Problem> {
-    /// let (page, more) = chat.history(None, 100).await?;
-    /// println!("{} publications, more: {more}", page.len());
-    /// # Ok(())
+    /// # async fn run(chat: ws_client::Channel<String>) {
+    /// use futures_util::StreamExt;
+    ///
+    /// let mut history = chat.history();
+    /// while let Some(event) = history.next().await {
+    ///     println!("{event:?}");
+    /// }
     /// # }
     /// ```
-    pub async fn history(&self, since: Option<&Position>, limit: u32) -> Result<(Vec<Recorded>, bool), Problem> {
-        let since = since.map(|since| ws_proto::Position { epoch: (&*since.epoch).into(), offset: since.offset });
-        let payload = GetHistory { channel: (&*self.name).into(), limit: Some(limit), since, ..GetHistory::default() };
-        let page: HistoryData<'static, Recorded> = self.ask(&payload).await?;
-        Ok((page.publications, page.more))
+    pub fn history(&self) -> History<T> {
+        History::new(self.clone())
     }
 
-    /// Who is in the channel: counts, and the first 1,000 connections.
+    /// Who is in the channel: counts, and every connection, over as many pages as that takes. Who comes or goes meanwhile
+    /// may or may not be among them.
     ///
     /// # Errors
-    /// As [`history`](Channel::history).
+    /// As [`Client::request`].
     ///
     /// ```no_run
     /// # async fn run(chat: ws_client::Channel<String>) -> Result<(), ws_client::Problem> {
@@ -176,15 +177,39 @@ impl<T: Serialize + DeserializeOwned> Channel<T> {
     /// # }
     /// ```
     pub async fn presence(&self) -> Result<Present, Problem> {
-        let payload = GetPresence { channel: (&*self.name).into(), limit: Some(1_000), after: None };
-        self.ask(&payload).await
+        self.presence_up_to(usize::MAX).await
     }
 
-    async fn ask<A: Action + Serialize, R: DeserializeOwned>(&self, payload: &A) -> Result<R, Problem> {
-        let unreadable = |error: serde_json::Error| Problem::with_message(Kind::Lost, Some(error.to_string()));
-        let payload = serde_json::to_string(payload).map_err(unreadable)?;
-        let data = self.client.request(A::NAME, payload).await?;
-        serde_json::from_str(&data).map_err(unreadable)
+    /// The same with at most so many connections; the counts are those of the whole channel.
+    ///
+    /// # Errors
+    /// As [`Client::request`].
+    ///
+    /// ```no_run
+    /// # async fn run(chat: ws_client::Channel<String>) -> Result<(), ws_client::Problem> {
+    /// let some = chat.presence_up_to(10).await?;
+    /// println!("{} of {}", some.clients.len(), some.connections);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn presence_up_to(&self, clients_max: usize) -> Result<Present, Problem> {
+        let mut present: Option<Present> = None;
+        loop {
+            let before = present.as_ref().map_or(0, |present| present.clients.len());
+            let limit = u32::try_from(clients_max - before).unwrap_or(u32::MAX).clamp(1, HISTORY_LIMIT_MAX);
+            let after = present.as_ref().and_then(|present| present.next.clone());
+            let request = GetPresence { channel: (&*self.name).into(), limit: Some(limit), after };
+            let mut page = self.client.request(&request).await?;
+            if let Some(before) = present {
+                page.clients.splice(0..0, before.clients);
+            }
+            page.clients.truncate(clients_max);
+            if page.next.is_none() || page.clients.len() == clients_max {
+                page.next = None;
+                return Ok(page);
+            }
+            present = Some(page);
+        }
     }
 }
 
@@ -231,7 +256,7 @@ impl<T: DeserializeOwned> Subscribe<T> {
     pub fn start(self) -> Subscription<T> {
         let (events, receiver) = mpsc::unbounded_channel();
         let Channel { client, name, .. } = self.channel;
-        let reader = client.next_reader();
+        let reader = client.next_id();
         client.send(Command::Subscribe {
             reader,
             channel: name.to_string(),

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::command::{Command, Outgoing};
 use crate::entry::Entry;
 use crate::machine::{Kind, Problem, Status};
+use crate::notification::{Notifications, listen};
 use crate::publish::{Publish, PublishError, Publishing};
 use crate::waiting::Waiting;
 use crate::whole_ms::whole_ms;
@@ -52,7 +53,8 @@ pub(crate) struct Shared {
     pub(crate) entries: usize,
     pub(crate) bytes: usize,
     pub(crate) damage: Option<String>,
-    pub(crate) next_reader: AtomicU64,
+    /// Of readers and requests.
+    pub(crate) next_id: AtomicU64,
 }
 
 impl std::fmt::Debug for Client {
@@ -163,6 +165,30 @@ impl Client {
         }))
     }
 
+    /// What the server tells every connection, and what this client does not know: broadcasts first of all. Not what belongs
+    /// to a channel. What came before this call is not told. It does not connect: that is done by the first
+    /// [`wake`](Client::wake), subscription, publication or request.
+    ///
+    /// ```no_run
+    /// # async fn run(client: ws_client::Client) {
+    /// use futures_util::StreamExt;
+    /// use ws_client::Notification;
+    ///
+    /// let mut notifications = client.notifications();
+    /// client.wake();
+    /// while let Some(notification) = notifications.next().await {
+    ///     if let Notification::Broadcast { message, .. } = notification {
+    ///         println!("{message}");
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn notifications(&self) -> Notifications {
+        let (listener, notifications) = listen();
+        self.send(Command::Notifications { listener });
+        notifications
+    }
+
     /// Closes the client: waits up to `flush` for what was published, then says goodbye. Everything ends with it: streams,
     /// futures, clones of this handle.
     ///
@@ -193,8 +219,8 @@ impl Client {
         drop(self.shared.commands.send(command));
     }
 
-    pub(crate) fn next_reader(&self) -> u64 {
-        self.shared.next_reader.fetch_add(1, Ordering::Relaxed)
+    pub(crate) fn next_id(&self) -> u64 {
+        self.shared.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
     /// What the machine would refuse when it comes to it is refused here while the task is busy, so that nothing grows.
@@ -212,12 +238,5 @@ impl Client {
         let (end, ended) = oneshot::channel();
         self.send(Command::Publish { outgoing, end });
         Publish::waiting(ended)
-    }
-
-    /// A request of its own, for its answer's `data`.
-    pub(crate) async fn request(&self, action: &'static str, payload: String) -> Result<String, Problem> {
-        let (answer, answered) = oneshot::channel();
-        self.send(Command::Request { action, payload, answer });
-        answered.await.unwrap_or_else(|_| Err(Problem::new(Kind::Closed)))
     }
 }

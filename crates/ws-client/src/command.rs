@@ -4,6 +4,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::entry::Tags;
 use crate::machine::{Ack, ChannelState, Event, Problem};
+use crate::notification::Listener;
 use crate::position::Position;
 use crate::publish::PublishError;
 
@@ -67,9 +68,15 @@ pub(crate) enum Command {
         reader: u64,
     },
     Request {
-        action: &'static str,
+        /// As [`Client::next_id`](crate::client::Client::next_id) gave it.
+        request: u64,
+        action: String,
         payload: String,
         answer: oneshot::Sender<Result<String, Problem>>,
+    },
+    /// Its caller does not wait any more.
+    Forget {
+        request: u64,
     },
     Login {
         end: oneshot::Sender<Result<(), Problem>>,
@@ -78,6 +85,9 @@ pub(crate) enum Command {
     Watch {
         channel: String,
         answer: oneshot::Sender<watch::Receiver<ChannelStatus>>,
+    },
+    Notifications {
+        listener: Listener,
     },
     Lost {
         entries: mpsc::Sender<(crate::entry::Entry, PublishError)>,

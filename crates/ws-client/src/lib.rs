@@ -16,11 +16,12 @@
 //! ```
 //!
 //! * [`Client`]: the handle; [`Client::builder`] begins. [`Channel`], [`Subscription`], [`Publish`] come from it.
+//! * [`Client::request`], [`History`], [`Client::notifications`]: everything else that the server offers.
 //! * [`TokenProvider`]: where tokens come from. [`Outbox`], [`Store`]: where publications wait.
 //! * What it does when is written down in `docs/CLIENTS.md`; `machine/` does it, without I/O; `task.rs` is the one task
 //!   that owns the connection.
 //!
-//! Not here: actions that the server does not offer to every client, and the HTTP API.
+//! Not here: the HTTP API.
 
 mod builder;
 mod channel;
@@ -30,11 +31,14 @@ mod connector;
 mod dial;
 mod entry;
 mod event;
+mod history;
 mod machine;
+mod notification;
 mod outbox;
 mod outbox_file;
 mod position;
 mod publish;
+mod request;
 #[cfg(test)]
 mod simulation;
 mod store;
@@ -46,13 +50,15 @@ mod waiting;
 mod whole_ms;
 
 pub use builder::{Builder, StartError};
-pub use channel::{Channel, Present, Recorded, Subscribe};
+pub use channel::{Channel, Present, Subscribe};
 pub use client::{Client, Unsent};
 pub use command::ChannelStatus;
 pub use dial::UrlError;
 pub use entry::{Entry, Tags};
 pub use event::{Event, Publication};
+pub use history::History;
 pub use machine::{Ack, Cause, ChannelState, Gap, Kind, Problem, State, Status, Why};
+pub use notification::{Notification, Notifications};
 pub use outbox::Outbox;
 pub use outbox_file::OutboxError;
 pub use position::Position;
@@ -63,3 +69,11 @@ pub use timers::Timers;
 pub use token::{TokenError, TokenProvider};
 pub use ws_proto::ErrorCode;
 pub use ws_proto::action::Ack as AckLevel;
+
+/// Payloads for [`Client::request`], and the data of their responses.
+pub mod action {
+    pub use ws_proto::action::{
+        Action, Broadcast, BroadcastData, ConnectionsData, Echo, EchoData, GetConnections, GetHistory, GetPresence,
+        HistoryData, PresenceClient, PresenceData, Publish, PublishData,
+    };
+}

@@ -85,7 +85,9 @@ impl From<&Problem> for PublishError {
             Kind::Expired => PublishError::Expired,
             Kind::Unknown => PublishError::Unknown,
             Kind::Closed | Kind::Aborted | Kind::Lost => PublishError::Closed,
-            Kind::Rejected | Kind::Token | Kind::Denied | Kind::Store => PublishError::Rejected(problem.clone()),
+            Kind::Rejected | Kind::Token | Kind::Denied | Kind::Store | Kind::Gap | Kind::Encoding => {
+                PublishError::Rejected(problem.clone())
+            }
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::connector::Connect;
 use crate::dial::{DialError, Incoming, Socket};
 use crate::entry::Entry;
 use crate::machine::{Ack, Input, Machine, Output, Problem, Status};
+use crate::notification::Listener;
 use crate::publish::PublishError;
 use crate::store::Store;
 use crate::token::TokenProvider;
@@ -77,9 +78,10 @@ pub(crate) struct Task {
     ends: HashMap<String, Vec<oneshot::Sender<Result<Ack, PublishError>>>>,
     answers: BTreeMap<u64, oneshot::Sender<Result<String, Problem>>>,
     logins: BTreeMap<u64, oneshot::Sender<Result<(), Problem>>>,
-    next: u64,
+    next_login: u64,
     channels: HashMap<String, watch::Sender<ChannelStatus>>,
     lost: Vec<mpsc::Sender<(Entry, PublishError)>>,
+    listeners: Vec<Listener>,
     closes: Vec<oneshot::Sender<u64>>,
     unsent: Option<u64>,
 }
@@ -117,9 +119,10 @@ impl Task {
             ends: HashMap::new(),
             answers: BTreeMap::new(),
             logins: BTreeMap::new(),
-            next: 0,
+            next_login: 0,
             channels: HashMap::new(),
             lost: Vec::new(),
+            listeners: Vec::new(),
             closes: Vec::new(),
             unsent: None,
         };
@@ -219,15 +222,18 @@ impl Task {
                 self.step(Input::Unsubscribe { reader });
             }
             Command::Taken { reader } => self.step(Input::Taken { reader }),
-            Command::Request { action, payload, answer } => {
-                self.next += 1;
-                let request = self.next;
+            Command::Request { request, action, payload, answer } => {
                 self.answers.insert(request, answer);
-                self.step(Input::Request { request, action: action.to_owned(), payload });
+                self.step(Input::Request { request, action, payload });
+            }
+            Command::Forget { request } => {
+                if self.answers.remove(&request).is_some() {
+                    self.step(Input::Forget { request });
+                }
             }
             Command::Login { end } => {
-                self.next += 1;
-                let login = self.next;
+                self.next_login += 1;
+                let login = self.next_login;
                 self.logins.insert(login, end);
                 self.step(Input::Login { login });
             }
@@ -235,6 +241,7 @@ impl Task {
             // If nobody waits for the answer any more, that is its own affair.
             Command::Watch { channel, answer } => drop(answer.send(self.channel(&channel).subscribe())),
             Command::Lost { entries } => self.lost.push(entries),
+            Command::Notifications { listener } => self.listeners.push(listener),
             Command::Close { flush, end } => {
                 self.closes.push(end);
                 self.step(Input::Close { flush });
@@ -289,6 +296,7 @@ impl Task {
     async fn end(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         let unsent = self.unsent.unwrap_or_default();
         self.readers.clear();
+        self.listeners.clear();
         if let Some((_, socket)) = self.socket.take() {
             socket.close(1_000, "").await;
         }

@@ -98,6 +98,7 @@ impl Machine {
         (link.login, link.since) = (Login::Done, t);
         (self.phase, self.error) = (Phase::Connected, None);
         self.token.is_new = false;
+        self.spread.connected();
         self.use_as(user);
         self.succeed_logins();
     }
@@ -168,8 +169,7 @@ impl Machine {
             return;
         }
         let timers = &self.options.timers;
-        let backoff = self.random.backoff(self.n, timers.backoff_min, timers.backoff_max);
-        self.n += 1;
+        let backoff = self.spread.wait(&mut self.random, timers.backoff_min, timers.backoff_max);
         self.phase = Phase::Waiting { until: t + at_least + backoff };
     }
 
@@ -189,7 +189,8 @@ impl Machine {
             && self.phase == Phase::Connected
             && t - link.since >= self.options.timers.stable
         {
-            (self.n, self.was_expired, self.was_remade) = (0, false, false);
+            self.spread.lasted();
+            (self.was_expired, self.was_remade) = (false, false);
         }
         for flight in std::mem::take(&mut self.flights).into_values() {
             if let Kind::Request { request } = flight.kind {

@@ -30,6 +30,12 @@ pub(crate) enum Input {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         position: Option<Position>,
     },
+    PositionFailed {
+        channel: String,
+        user: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
     Subscribe {
         reader: u64,
         channel: String,
@@ -64,6 +70,9 @@ pub(crate) enum Input {
         request: u64,
         action: String,
         payload: String,
+    },
+    Forget {
+        request: u64,
     },
     Login {
         login: u64,

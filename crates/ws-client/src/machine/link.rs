@@ -139,5 +139,7 @@ pub(super) enum Store {
     Ready,
     Left {
         retry_at: u64,
+        /// It has served before: what it keeps may still be read when it is opened again.
+        has_served: bool,
     },
 }

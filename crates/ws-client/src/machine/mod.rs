@@ -4,7 +4,7 @@
 //! `impl Machine`.
 //!
 //! * What goes in and out: `input.rs`, `output.rs`, `event.rs`, `problem.rs`, `options.rs`, `random.rs`.
-//! * Parts that know nothing of each other: `clock.rs`, `pace.rs`, `link.rs` (a connection and its login), `channel.rs`,
+//! * Parts that know nothing of each other: `clock.rs`, `pace.rs`, `spread.rs` (waits between attempts), `link.rs` (a connection and its login), `channel.rs`,
 //!   `outbox.rs`. `state.rs` puts them together.
 //! * What happens: `step.rs` (one step, and what is told at its end), `connecting.rs`, `frames.rs`, `answers.rs`,
 //!   `subscribing.rs`, `stream.rs`, `publishing.rs`, `tokens.rs`, `storing.rs`, `pump.rs` (sending).
@@ -25,6 +25,7 @@ mod problem;
 mod publishing;
 mod pump;
 mod random;
+mod spread;
 mod state;
 mod step;
 mod storing;

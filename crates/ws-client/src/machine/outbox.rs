@@ -170,8 +170,9 @@ impl Outbox {
         self.items.iter().filter(belongs).count() as u64
     }
 
-    /// The first that may be sent: of this user, in a channel without one under way, and not waiting.
-    pub(super) fn next(&self, user: &Option<String>, t: u64) -> Option<usize> {
+    /// The first that may be sent: of this user, in a channel without one under way, and not waiting. In `held` channels
+    /// only what is worth nothing later.
+    pub(super) fn next(&self, user: &Option<String>, t: u64, held: &HashSet<&str>) -> Option<usize> {
         let under_way = |item: &&Item| matches!(item.stage, Stage::InFlight | Stage::Storing);
         let mut busy: HashSet<&str> =
             self.items.iter().filter(under_way).map(|item| item.entry.channel.as_str()).collect();
@@ -181,7 +182,8 @@ impl Outbox {
                 return false;
             }
             let waits = self.backoffs.get(&item.entry.channel).is_some_and(|(until, _)| *until > t);
-            let ready = matches!(item.stage, Stage::Waiting | Stage::Stored) && !waits;
+            let is_held = held.contains(item.entry.channel.as_str()) && item.entry.max_age > 0;
+            let ready = matches!(item.stage, Stage::Waiting | Stage::Stored) && !waits && !is_held;
             busy.insert(&item.entry.channel);
             ready
         })

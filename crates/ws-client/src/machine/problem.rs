@@ -32,6 +32,10 @@ pub enum Kind {
     Denied,
     /// The store failed.
     Store,
+    /// Publications between two pages of a history are gone.
+    Gap,
+    /// A value cannot be written as JSON, or JSON is no such value.
+    Encoding,
 }
 
 /// What the client itself found wrong with a connection.
@@ -114,6 +118,8 @@ impl fmt::Display for Problem {
             Kind::Token => "the token provider failed",
             Kind::Denied => "the token provider gives no token",
             Kind::Store => "the store of the outbox failed",
+            Kind::Gap => "publications in between are gone",
+            Kind::Encoding => "this is not what JSON says",
         })?;
         match self.cause {
             Some(Cause::Connect) => f.write_str(" (the attempt took too long)")?,

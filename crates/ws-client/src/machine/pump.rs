@@ -139,7 +139,9 @@ impl Machine {
         let backoffs = self.outbox.backoffs.values().map(|(at, _)| *at).filter(|at| *at > self.clock.t).min();
         until = [until, backoffs].into_iter().flatten().min();
         let Some(user) = self.user.clone().filter(|_| !self.store_blocks()) else { return Turn::Idle(until) };
-        let Some(at) = self.outbox.next(&user, self.clock.t) else { return Turn::Idle(until) };
+        let Some(at) = self.outbox.next(&user, self.clock.t, &self.channels_behind_store()) else {
+            return Turn::Idle(until);
+        };
         let stores = self.store_serves();
         let (now, wall) = (self.clock.now(), self.clock.wall);
         let item = &mut self.outbox.items[at];

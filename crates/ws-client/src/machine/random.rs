@@ -10,15 +10,24 @@ impl Random {
         Random(Box::new(draw))
     }
 
-    /// Evenly from 0 to below `bound`.
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        ((self.0)() * bound as f64).floor() as u64
+    /// The next number.
+    pub(super) fn draw(&mut self) -> f64 {
+        (self.0)()
     }
 
-    /// Full jitter: evenly from 0 to `least` · 2ⁿ, or `most` if that is less.
+    /// Evenly from 0 to below `bound`.
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        (self.draw() * bound as f64).floor() as u64
+    }
+
+    /// Full jitter: evenly from 0 to the bound of the n-th wait.
     pub(super) fn backoff(&mut self, n: u32, least: u64, most: u64) -> u64 {
-        let bound = least.saturating_mul(1 << n.min(20)).min(most);
-        self.below(bound)
+        self.below(Random::bound(n, least, most))
+    }
+
+    /// What the n-th wait in a row is at most: `least` · 2ⁿ, or `most` if that is less.
+    pub(super) fn bound(n: u32, least: u64, most: u64) -> u64 {
+        least.saturating_mul(1 << n.min(20)).min(most)
     }
 }
 

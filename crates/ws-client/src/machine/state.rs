@@ -11,6 +11,7 @@ use super::output::{Output, Status};
 use super::pace::Pace;
 use super::problem::Problem;
 use super::random::Random;
+use super::spread::Spread;
 
 /// The state machine of a client: `(input, now, random) → outputs`, see docs/CLIENTS.md. Call
 /// [`step`](Machine::step) for everything that happens, and carry out what it returns.
@@ -24,8 +25,7 @@ pub(crate) struct Machine {
     pub(super) phase: Phase,
     pub(super) link: Option<Link>,
     pub(super) attempt: u64,
-    /// Failures in a row, for back-off.
-    pub(super) n: u32,
+    pub(super) spread: Spread,
     /// When to come back after `draining`.
     pub(super) slot: Option<u64>,
     /// The last connection ended with 4002.
@@ -147,7 +147,7 @@ impl Machine {
             phase: Phase::Idle,
             link: None,
             attempt: 0,
-            n: 0,
+            spread: Spread::default(),
             slot: None,
             was_expired: false,
             was_remade: false,

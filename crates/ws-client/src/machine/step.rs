@@ -49,6 +49,7 @@ impl Machine {
             Input::Stored { op } => self.stored(op),
             Input::StoreFailed { op, message } => self.store_failed(op, message),
             Input::Position { channel, user, position } => self.position_read(&channel, &user, position),
+            Input::PositionFailed { channel, user, message } => self.position_failed(&channel, &user, message),
             Input::Subscribe { reader, channel, since, rewind, stored, token } => {
                 self.used();
                 self.subscribe(&channel, channel::Reader::new(reader, since, rewind, stored), token);
@@ -64,6 +65,7 @@ impl Machine {
                 self.used();
                 self.request(request, action, payload);
             }
+            Input::Forget { request } => self.requests.retain(|asked| asked.request != request),
             Input::Login { login } => self.login(login),
             Input::Wake {} => self.wake(true),
             Input::Probe {} => self.wake(false),

@@ -1,5 +1,8 @@
 //! The store of the outbox: one batch at a time, and on without it when it fails (docs/CLIENTS.md, "Stores").
 
+use std::collections::HashSet;
+
+use super::channel::Channel;
 use super::link::Store;
 use super::outbox::Stage;
 use super::output::{Output, StoreWork};
@@ -35,9 +38,35 @@ impl Machine {
         matches!(self.store, Store::Ready)
     }
 
-    /// Whether it is being opened, so that nobody knows yet what it has.
-    pub(super) fn store_opens(&self) -> bool {
-        matches!(self.store, Store::Opening { .. })
+    /// Whether nobody knows yet what it has: it is being opened, or will be opened again.
+    pub(super) fn store_may_serve(&self) -> bool {
+        matches!(self.store, Store::Opening { .. } | Store::Left { has_served: true, .. })
+    }
+
+    /// Whether it was left, and what it has cannot be read.
+    pub(super) fn store_is_lost(&self) -> bool {
+        matches!(self.store, Store::Left { has_served: false, .. })
+    }
+
+    /// Channels whose publications wait for the subscription, which waits for the store's answer.
+    pub(super) fn channels_behind_store(&self) -> HashSet<&str> {
+        if !matches!(self.store, Store::Opening { .. } | Store::Ready) {
+            return HashSet::new();
+        }
+        let waits = |channel: &&Channel| channel.readers.iter().any(|reader| reader.stored);
+        self.channels.by_seq.values().filter(waits).map(|channel| channel.name.as_str()).collect()
+    }
+
+    /// The store did not say where a channel was. That is not nothing: it is left, and asked again when it is back.
+    pub(super) fn position_failed(&mut self, name: &str, user: &Option<String>, message: Option<String>) {
+        if let Some(channel) =
+            self.channels.seq(name).filter(|_| self.user.as_ref() == Some(user)).and_then(|seq| self.channels.get(seq))
+        {
+            channel.is_read = false;
+        }
+        if self.store_serves() {
+            self.leave_store(message);
+        }
     }
 
     /// Whether publications have to wait until it has been opened for the first time.
@@ -93,7 +122,9 @@ impl Machine {
     }
 
     fn leave_store(&mut self, message: Option<String>) {
-        self.store = Store::Left { retry_at: self.t() + self.options.timers.store_retry };
+        let has_served = self.store_serves();
+        self.op = None;
+        self.store = Store::Left { retry_at: self.t() + self.options.timers.store_retry, has_served };
         self.store_error = Some(Problem::with_message(Kind::Store, message));
         self.release();
     }
@@ -108,7 +139,7 @@ impl Machine {
     pub(super) fn store_due(&self) -> Option<u64> {
         let answer = self.op.as_ref().map(|op| op.answer_by);
         let retry = match self.store {
-            Store::Left { retry_at } => Some(retry_at),
+            Store::Left { retry_at, .. } => Some(retry_at),
             _ => None,
         };
         let save = (self.store_serves() && self.has_unsaved_positions()).then_some(self.save_at.max(self.t()));
@@ -121,13 +152,13 @@ impl Machine {
             self.op = None;
             self.leave_store(None);
         }
-        if matches!(self.store, Store::Left { retry_at } if retry_at <= t) {
+        if matches!(self.store, Store::Left { retry_at, .. } if retry_at <= t) {
             self.open_store();
         }
     }
 
     fn has_unsaved_positions(&self) -> bool {
-        self.user.is_some() && self.channels.by_seq.values().any(|channel| channel.is_unsaved)
+        self.user.is_some() && self.channels.by_seq.values().any(is_to_save)
     }
 
     /// Writes what has changed.
@@ -149,7 +180,7 @@ impl Machine {
         let t = self.t();
         let Some(user) = self.user.clone().filter(|_| is_end || self.save_at <= t) else { return Vec::new() };
         let mut positions = Vec::new();
-        for channel in self.channels.by_seq.values_mut().filter(|channel| channel.is_unsaved) {
+        for channel in self.channels.by_seq.values_mut().filter(|channel| is_to_save(channel)) {
             channel.is_unsaved = false;
             if let Some(position) = channel.taken().cloned() {
                 positions.push(Saved { user: user.clone(), channel: channel.name.clone(), position });
@@ -160,6 +191,11 @@ impl Machine {
         }
         positions
     }
+}
+
+/// Before it is subscribed nobody knows where its readers begin.
+fn is_to_save(channel: &Channel) -> bool {
+    channel.is_unsaved && channel.taken().is_some()
 }
 
 /// The entry, if the store does not have it as it is.

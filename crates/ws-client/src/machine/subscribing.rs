@@ -314,8 +314,11 @@ impl Machine {
     /// The store has said where a channel was.
     pub(super) fn position_read(&mut self, name: &str, user: &Option<String>, position: Option<Position>) {
         let Some(seq) = self.channels.seq(name).filter(|_| self.user.as_ref() == Some(user)) else { return };
+        let is_first = position.is_none() && self.store_serves();
         let Some(channel) = self.channels.get(seq) else { return };
         channel.is_read = false;
+        // Where it begins is stored before anything was taken, or a crash before that would lose what comes meanwhile.
+        channel.is_unsaved |= is_first;
         let mut came = Vec::new();
         for reader in channel.readers.iter_mut().filter(|reader| reader.stored) {
             reader.stored = false;
@@ -323,6 +326,15 @@ impl Machine {
             came.push(reader.id);
         }
         came.into_iter().for_each(|id| self.join(seq, id));
+    }
+
+    /// Nobody knows where readers from `stored` were: they are told that they may have missed something.
+    fn tell_unknown_start(&mut self, seq: u64) {
+        for at in 0..self.readers(seq) {
+            if self.reader(seq, at).is_some_and(|reader| reader.stored) {
+                self.deliver(seq, at, Event::Gap(Gap::Missed { missed: None }));
+            }
+        }
     }
 
     /// Asks for what `stored` and subscription tokens need.
@@ -335,7 +347,10 @@ impl Machine {
             if store {
                 channel.is_read = true;
                 self.push(Output::ReadPosition { channel: name, user });
-            } else if !self.store_opens() {
+            } else if !self.store_may_serve() {
+                if self.store_is_lost() {
+                    self.tell_unknown_start(seq);
+                }
                 self.position_read(&name, &user, None);
             }
         }

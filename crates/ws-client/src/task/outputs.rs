@@ -14,6 +14,8 @@ use crate::publish::PublishError;
 use crate::token::{Claims, TokenError, TokenProvider};
 use crate::whole_ms::whole_ms;
 
+const STORE_ENDED: &str = "the task of the store has ended";
+
 impl Task {
     /// What a caller waited for and does not any more is dropped: nobody else cares.
     pub(super) fn carry_out(&mut self, output: Output) {
@@ -51,7 +53,7 @@ impl Task {
                     drop(waiting.send(error.map_or(Ok(()), Err)));
                 }
             }
-            Output::Notification { .. } => {}
+            Output::Notification { data } => self.listeners.retain_mut(|listener| listener.tell(&data)),
             Output::ReadPosition { channel, user } => self.read_position(channel, user),
             Output::Store { op, what } => self.store(Job::Work { op, what }),
             Output::Channel { channel, state, error } => {
@@ -161,7 +163,7 @@ impl Task {
 
     fn store(&mut self, job: Job) {
         if let Some(Err(Job::Work { op, .. })) = self.store.as_ref().map(|store| store.queue(job)) {
-            let message = Some("the task of the store has ended".to_owned());
+            let message = Some(STORE_ENDED.to_owned());
             drop(self.happened.send(Happened::Input(Input::StoreFailed { op, message })));
         }
     }
@@ -173,7 +175,8 @@ impl Task {
             None => Some(job),
         };
         if let Some(Job::Position { user, channel }) = unsent {
-            drop(self.happened.send(Happened::Input(Input::Position { channel, user, position: None })));
+            let message = Some(STORE_ENDED.to_owned());
+            drop(self.happened.send(Happened::Input(Input::PositionFailed { channel, user, message })));
         }
     }
 }

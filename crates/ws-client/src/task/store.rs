@@ -10,6 +10,8 @@ use super::happened::Happened;
 use crate::machine::{Input, StoreWork};
 use crate::store::{Batch, Store, StoreError};
 
+const LATE: &str = "it did not answer in time";
+
 pub(super) enum Job {
     Work { op: u64, what: StoreWork },
     Position { user: Option<String>, channel: String },
@@ -55,7 +57,7 @@ impl Worker {
 
 async fn done(store: &mut dyn Store, url: &str, within: Duration, job: Job) -> Input {
     let failed = |op: u64, error: Option<StoreError>| {
-        let message = error.map_or_else(|| "it did not answer in time".to_owned(), |error| error.0);
+        let message = error.map_or_else(|| LATE.to_owned(), |error| error.0);
         Input::StoreFailed { op, message: Some(message) }
     };
     match job {
@@ -71,9 +73,10 @@ async fn done(store: &mut dyn Store, url: &str, within: Duration, job: Job) -> I
                 Err(_) => failed(op, None),
             }
         }
-        Job::Position { user, channel } => {
-            let position = timeout(within, store.position(user.as_deref(), &channel)).await;
-            Input::Position { channel, user, position: position.ok().and_then(Result::ok).flatten() }
-        }
+        Job::Position { user, channel } => match timeout(within, store.position(user.as_deref(), &channel)).await {
+            Ok(Ok(position)) => Input::Position { channel, user, position },
+            Ok(Err(error)) => Input::PositionFailed { channel, user, message: Some(error.0) },
+            Err(_) => Input::PositionFailed { channel, user, message: Some(LATE.to_owned()) },
+        },
     }
 }

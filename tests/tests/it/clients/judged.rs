@@ -16,7 +16,7 @@ use super::stage::{CHANNELS, Epochs, PUBLISHERS, SUBSCRIBERS, Stage, Tops};
 const PENDING_MAX: usize = 6;
 
 /// A client that waits for milliseconds where others wait for seconds.
-fn client(url: &str, outbox: Outbox) -> ws_client::Client {
+pub(super) fn client(url: &str, outbox: Outbox) -> ws_client::Client {
     let ms = Duration::from_millis;
     let mut timers = Timers::default();
     (timers.connect, timers.request, timers.probe) = (ms(2_000), ms(1_000), ms(500));
@@ -26,7 +26,7 @@ fn client(url: &str, outbox: Outbox) -> ws_client::Client {
 }
 
 /// Publishes until it is told to stop, and waits for the ends of all publications.
-async fn publish(client: ws_client::Client, nth: usize, mut stop: watch::Receiver<bool>) -> Vec<Published> {
+pub(super) async fn publish(client: ws_client::Client, nth: usize, mut stop: watch::Receiver<bool>) -> Vec<Published> {
     let channels = CHANNELS.map(|channel| (channel, client.channel::<Value>(channel)));
     let (mut pending, mut told, mut n) = (FuturesUnordered::new(), BTreeMap::new(), 0);
     let mut pace = tokio::time::interval(Duration::from_millis(2));
@@ -54,7 +54,11 @@ async fn publish(client: ws_client::Client, nth: usize, mut stop: watch::Receive
 }
 
 /// Reads all channels from their beginning to these offsets.
-async fn subscribe(client: ws_client::Client, epochs: Epochs, mut tops: watch::Receiver<Option<Tops>>) -> Vec<Seen> {
+pub(super) async fn subscribe(
+    client: ws_client::Client,
+    epochs: Epochs,
+    mut tops: watch::Receiver<Option<Tops>>,
+) -> Vec<Seen> {
     let streams = epochs.iter().map(|(channel, epoch)| {
         let since = Position { epoch: epoch.clone(), offset: 0 };
         client.channel::<Value>(*channel).subscribe().since(since).start().map(move |event| (*channel, event))

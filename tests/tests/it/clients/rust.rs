@@ -65,8 +65,6 @@ async fn two_clients_talk() {
     let Event::Publication(publication) = next(&mut events).await else { panic!("no publication") };
     assert!(publication.own);
     within("an answer", own).await.expect("published");
-    let (page, more) = within("history", ann.channel::<Value>("chat").history(None, 1)).await.expect("an answer");
-    assert_eq!((page[0].data.clone(), more), (json!({"hello": "ann"}), true));
     within("closing", bob.close(Duration::ZERO)).await.expect("nothing is left");
 }
 

@@ -40,14 +40,21 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         }),
         story("backoff-grows", "Failed attempts wait longer and longer, up to 20 s", plain(), |s| {
             s.put(json!({"wake": {}}));
+            let mut waits: Vec<u64> = Vec::new();
             for attempt in 1..=9 {
                 s.pass(3).put(json!({"ended": {"attempt": attempt, "message": "refused"}}));
                 s.is("waiting");
                 assert!(s.timer.is_some_and(|timer| timer <= 10_000));
+                let begun = s.at;
                 while s.all("dial").is_empty() {
                     s.tick();
                 }
+                waits.push(s.at - begun);
             }
+            assert!(waits[0] <= 500, "the first one is drawn");
+            assert!((500..=1_000).contains(&waits[1]), "then one share of every bound: {waits:?}");
+            let doubles = |pair: &[u64]| pair[1] == 20_000 || (pair[0] * 2..=pair[0] * 2 + 1).contains(&pair[1]);
+            assert!(waits[1..].windows(2).all(doubles), "{waits:?}");
         }),
         story("backoff-resets", "Ten seconds of connection, and the first back-off is short again", plain(), |s| {
             s.put(json!({"wake": {}}));
@@ -240,6 +247,19 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             assert_eq!(s.one("answer")["error"]["code"], "unknown_action");
             s.put(ended(1, 1001));
             assert_eq!(s.one("answer"), &json!({"request": 3, "error": {"kind": "lost"}}));
+        }),
+        story("forgotten", "A request that its caller gave up before it was sent is not sent", plain(), |s| {
+            s.put(json!({"request": {"request": 1, "action": "echo", "payload": "{}"}}));
+            s.put(json!({"request": {"request": 2, "action": "get_connections", "payload": "{}"}}));
+            s.put(json!({"forget": {"request": 1}}));
+            s.says(&json!([]));
+            s.greet(1);
+            s.sends(&["get_connections"]);
+            // Too late: its answer goes to nobody, which is the shell's affair.
+            s.put(json!({"forget": {"request": 2}}));
+            s.says(&json!([]));
+            s.respond(1, 1, json!({"count": 1}));
+            assert_eq!(s.one("answer"), &json!({"request": 2, "data": {"count": 1}}));
         }),
         story("request-timeout", "A request without an answer ends the connection", plain(), |s| {
             connect(s);

@@ -165,7 +165,71 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             s.put(json!({"subscribe": {"reader": 1, "channel": "a", "stored": true}}));
             s.put(json!({"position": {"channel": "a", "user": null}}));
             assert_eq!(s.sent()[0].1, json!({"channel": "a"}));
+            // A crash before the first publication was taken must not lose it.
+            s.respond(1, 1, at("a", 4, 4));
+            let saved = json!([{"user": null, "channel": "a", "position": {"epoch": "e", "offset": 4}}]);
+            assert_eq!(s.one("store")["positions"], saved);
         }),
+        story(
+            "position-fails",
+            "A store that does not say where a channel was has not said `nothing`: it is left, and asked again",
+            with_store(),
+            |s| {
+                open(s, &json!([]));
+                s.put(json!({"subscribe": {"reader": 1, "channel": "a", "stored": true}}));
+                s.put(json!({"position_failed": {"channel": "a", "user": null, "message": "disk on fire"}}));
+                s.says(&json!([{"status": {"state": "connected", "user": null,
+                                           "store": {"kind": "store", "message": "disk on fire"}}}]));
+                // Who comes now waits too; publications go on.
+                s.put(json!({"subscribe": {"reader": 2, "channel": "b", "stored": true}}));
+                s.put(publish("m1", "a"));
+                s.sends(&["publish"]);
+                s.pass(1_000).put(json!({"wake": {}}));
+                s.put(json!({"loaded": {"op": 2, "entries": []}}));
+                assert_eq!(s.all("read_position").len(), 2);
+                s.put(json!({"position": {"channel": "a", "user": null, "position": {"epoch": "e", "offset": 3}}}));
+                assert_eq!(s.sent()[0].1, json!({"channel": "a", "since": {"epoch": "e", "offset": 3}}));
+            },
+        ),
+        story(
+            "position-lost",
+            "A store that cannot be opened again: the subscription begins, and its readers are told of a gap",
+            with_store(),
+            |s| {
+                open(s, &json!([]));
+                s.put(json!({"subscribe": {"reader": 1, "channel": "a", "stored": true}}));
+                s.put(json!({"position_failed": {"channel": "a", "user": null}}));
+                while s.all("store").is_empty() {
+                    s.frame(1, &json!({"type": "pong"}));
+                    s.tick();
+                }
+                s.put(json!({"store_failed": {"op": 2, "message": "no disk"}}));
+                assert_eq!(s.one("deliver"), &json!({"reader": 1, "event": {"type": "gap"}}));
+                assert_eq!(s.sent()[0].1, json!({"channel": "a"}));
+                s.put(json!({"subscribe": {"reader": 2, "channel": "b", "stored": true}}));
+                assert_eq!(s.one("deliver")["event"]["type"], "gap");
+                s.sends(&["subscribe"]);
+            },
+        ),
+        story(
+            "publish-behind-stored",
+            "What is published in a channel that waits for its stored position goes behind the subscription",
+            with_store(),
+            |s| {
+                open(s, &json!([]));
+                s.put(json!({"subscribe": {"reader": 1, "channel": "a", "stored": true}}));
+                s.put(publish("m1", "a"));
+                s.put(json!({"publish": {"msg_id": "m2", "channel": "b", "data": "1", "max_age": 60_000}}));
+                s.put(json!({"stored": {"op": 2}}));
+                s.put(json!({"stored": {"op": 3}}));
+                s.sends(&["publish"]);
+                assert_eq!(s.sent()[0].1["channel"], "b", "the other channel does not wait");
+                s.put(json!({"position": {"channel": "a", "user": null}}));
+                s.sends(&["subscribe"]);
+                s.put(json!({"stored": {"op": 4}}));
+                s.sends(&["publish"]);
+            },
+        ),
         story("closed-with-a-store", "A store keeps what is left for the next client", with_store(), |s| {
             s.put(json!({"wake": {}}));
             s.put(json!({"loaded": {"op": 1, "entries": []}}));
