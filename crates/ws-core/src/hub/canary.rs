@@ -126,6 +126,7 @@ impl Flight {
             data: &data,
             from: None,
             msg_id: None,
+            shows_id: true,
             repeat: None,
             tags: None,
             read_us: self.shared.clock.now_us(),

@@ -166,9 +166,14 @@ impl Hub {
         self.shared.is_draining()
     }
 
+    /// Admits no more connections: the first step of a drain.
+    pub fn close_admission(&self) {
+        self.shared.draining.store(true, Ordering::Release);
+    }
+
     /// Admits no more connections, and announces the drain to all, each with its own slot of `spread` to reconnect in.
     pub fn drain(&self, spread: Duration) {
-        self.shared.draining.store(true, Ordering::Release);
+        self.close_admission();
         let plan = Arc::new(DrainPlan::new(self.admitted(), spread));
         self.shared.notify_all(|| Notice::Drain(plan.clone()));
     }
