@@ -2,6 +2,7 @@
 //!
 //! * [`server`]: a server in this process; [`process`]: one in a separate process; each on a port that the system chooses.
 //! * [`client`]: a WebSocket client that reads with deadlines. [`raw`]: bytes on a socket, for what no client library would send.
+//! * [`fake_claude`]: the provider's Messages API, by script.
 //! * [`fault_proxy`]: a bad network between a client and a server. [`oracle`]: whether clients behind it were told the
 //!   truth.
 //! * [`http`]: requests, answers and metrics. [`api`]: the HTTP API. [`chromium`]: the test page in a browser.
@@ -15,6 +16,7 @@ pub mod api;
 pub mod chromium;
 pub mod client;
 mod devtools;
+pub mod fake_claude;
 pub mod fault_proxy;
 pub mod http;
 pub mod oracle;

@@ -1,6 +1,8 @@
 //! What comes back.
 
-use ws_proto::ErrorCode;
+use std::fmt;
+
+use serde::Serialize;
 
 /// A step of an answer. [`Progress::End`] is the last one and always comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +14,8 @@ pub enum Progress {
         /// What failed.
         failure: Failure,
     },
-    /// The model thinks. Empty where the text of it is omitted.
+    /// The model thinks. With [`Omitted`](super::Thinking::Omitted) exactly one, empty, says that it began; with
+    /// [`Summarized`](super::Thinking::Summarized) these are the pieces of the summary, never empty.
     Thinking(String),
     /// The next piece of the answer; never empty.
     Text(String),
@@ -51,8 +54,8 @@ pub enum End {
 /// Why an answer failed, as clients may see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// `upstream_failed`, `rate_limited`, `overloaded`, `timeout` or `internal`.
-    pub code: ErrorCode,
+    /// For programs.
+    pub code: FailureCode,
     /// For people. Without the provider's text for 401, 402 and 403, which goes to the log alone.
     pub message: String,
     /// The provider's name for the error, such as `overloaded_error`.
@@ -61,6 +64,56 @@ pub struct Failure {
     pub status: Option<u16>,
     /// When to try again, in milliseconds, where the provider said so.
     pub retry_after_ms: Option<u64>,
+}
+
+/// The `code` of a run's `error` (PROTOCOL section 8). These are no [`ErrorCode`](ws_proto::ErrorCode)s, which are answers
+/// to requests: there is no `timeout` among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureCode {
+    /// The provider refuses the request, breaks off, or cannot be reached.
+    UpstreamFailed,
+    /// The provider has had too many requests or tokens from this key.
+    RateLimited,
+    /// The provider has too much to do.
+    Overloaded,
+    /// It took too long.
+    Timeout,
+    /// A fault of the server itself.
+    Internal,
+}
+
+impl FailureCode {
+    /// Name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            FailureCode::UpstreamFailed => "upstream_failed",
+            FailureCode::RateLimited => "rate_limited",
+            FailureCode::Overloaded => "overloaded",
+            FailureCode::Timeout => "timeout",
+            FailureCode::Internal => "internal",
+        }
+    }
+}
+
+impl fmt::Display for FailureCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What the provider has told of an answer so far. For an answer that is cancelled, whose [`Answer`] never comes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The model that answers.
+    pub model: Option<String>,
+    /// The message's id at the provider.
+    pub message_id: Option<String>,
+    /// The request's id at the provider.
+    pub request_id: Option<String>,
+    /// What was counted; without `output_tokens`, which is not complete.
+    pub usage: Usage,
 }
 
 /// Tokens, of each field the last number that the provider told.
@@ -74,4 +127,15 @@ pub struct Usage {
     pub cache_creation_input_tokens: Option<u64>,
     /// Read from the provider's cache.
     pub cache_read_input_tokens: Option<u64>,
+}
+
+impl Usage {
+    /// A later count: what it does not tell stays as it was.
+    pub(super) fn merge(&mut self, later: Usage) {
+        let Usage { input_tokens, output_tokens, cache_creation_input_tokens, cache_read_input_tokens } = later;
+        self.input_tokens = input_tokens.or(self.input_tokens);
+        self.output_tokens = output_tokens.or(self.output_tokens);
+        self.cache_creation_input_tokens = cache_creation_input_tokens.or(self.cache_creation_input_tokens);
+        self.cache_read_input_tokens = cache_read_input_tokens.or(self.cache_read_input_tokens);
+    }
 }
