@@ -150,6 +150,11 @@ impl ChannelOptions {
         }
     }
 
+    /// The same for the last publication of a stream: it ends the hold.
+    pub(crate) fn last_retention(&self) -> Retention {
+        Retention { ttl: self.history_ttl, ..self.retention() }
+    }
+
     /// Whether publications are kept, and numbered.
     pub fn has_history(&self) -> bool {
         self.history_size > 0

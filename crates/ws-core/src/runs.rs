@@ -29,6 +29,9 @@ pub trait Runs: fmt::Debug + Send + Sync {
     /// The open runs of a channel, in the order in which they began.
     fn open_in(&self, channel: &str) -> Vec<RunInfo>;
 
+    /// How many runs are open.
+    fn open(&self) -> usize;
+
     /// What it counts.
     fn counts(&self) -> &RunCounts;
 }
@@ -65,8 +68,6 @@ pub enum AskerKey {
 /// What is counted of runs, since the start.
 #[derive(Debug)]
 pub struct RunCounts {
-    /// Runs that are open.
-    pub open: std::sync::atomic::AtomicUsize,
     /// From `started` to the first text, in microseconds.
     pub first_text_us: Histogram,
     /// Times that the provider was asked again.
@@ -162,7 +163,6 @@ impl RunCounts {
         names.dedup();
         names.push("other".into());
         RunCounts {
-            open: Default::default(),
             first_text_us: Histogram::default(),
             retries: Count::new(),
             ended: Default::default(),

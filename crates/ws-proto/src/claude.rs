@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::Message;
 use crate::borrowed;
-use crate::error::ErrorCode;
 
 /// The `service` in `from` of what a run publishes.
 pub const CLAUDE_SERVICE: &str = "claude";
@@ -234,14 +233,70 @@ impl RunStatus {
     }
 }
 
-impl From<ErrorCode> for RunErrorCode {
-    /// What a run tells of an error: one that runs have no code for is `internal`.
-    fn from(code: ErrorCode) -> Self {
-        match code {
-            ErrorCode::UpstreamFailed => RunErrorCode::UpstreamFailed,
-            ErrorCode::RateLimited => RunErrorCode::RateLimited,
-            ErrorCode::Overloaded => RunErrorCode::Overloaded,
-            _ => RunErrorCode::Internal,
+fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(text.into_owned())
+}
+
+impl RunEvent<'_> {
+    /// The same without borrowing from where it was read.
+    pub fn into_owned(self) -> RunEvent<'static> {
+        let piece = |piece: Piece<'_>| Piece { index: piece.index, text: owned(piece.text) };
+        match self {
+            RunEvent::Started(started) => RunEvent::Started(started.into_owned()),
+            RunEvent::Finished(finished) => RunEvent::Finished(finished.into_owned()),
+            RunEvent::Text(text) => RunEvent::Text(piece(text)),
+            RunEvent::Thinking(thinking) => RunEvent::Thinking(piece(thinking)),
+            RunEvent::Retrying(Retrying { after_ms, error }) => {
+                RunEvent::Retrying(Retrying { after_ms, error: error.into_owned() })
+            }
+        }
+    }
+}
+
+impl Started<'_> {
+    /// The same without borrowing from where it was read.
+    pub fn into_owned(self) -> Started<'static> {
+        let message = |Message { role, content }: Message<'_>| Message { role, content: owned(content) };
+        Started {
+            run_id: owned(self.run_id),
+            stream: owned(self.stream),
+            stream_epoch: owned(self.stream_epoch),
+            model: owned(self.model),
+            prompt: self.prompt.map(owned),
+            messages: self.messages.map(|messages| messages.into_iter().map(message).collect()),
+            context: self.context,
+            request_digest: self.request_digest.map(owned),
+        }
+    }
+}
+
+impl Finished<'_> {
+    /// The same without borrowing from where it was read.
+    pub fn into_owned(self) -> Finished<'static> {
+        Finished {
+            run_id: owned(self.run_id),
+            status: self.status,
+            text: self.text.map(owned),
+            stop_reason: self.stop_reason.map(owned),
+            model: self.model.map(owned),
+            usage: self.usage,
+            error: self.error.map(RunError::into_owned),
+            message_id: self.message_id.map(owned),
+            request_id: self.request_id.map(owned),
+        }
+    }
+}
+
+impl RunError<'_> {
+    /// The same without borrowing from where it was read.
+    pub fn into_owned(self) -> RunError<'static> {
+        let details =
+            |details: RunErrorDetails<'_>| RunErrorDetails { kind: details.kind.map(owned), status: details.status };
+        RunError {
+            code: self.code,
+            message: owned(self.message),
+            details: self.details.map(details),
+            retry_after_ms: self.retry_after_ms,
         }
     }
 }

@@ -127,6 +127,7 @@ impl Flight {
             from: None,
             msg_id: None,
             shows_id: true,
+            is_last: false,
             repeat: None,
             tags: None,
             read_us: self.shared.clock.now_us(),

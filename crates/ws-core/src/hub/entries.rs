@@ -29,6 +29,8 @@ pub struct Entry<'a> {
     pub from: &'a Sender,
     /// Makes it idempotent. Readers do not see it.
     pub id: Option<&'a str>,
+    /// Whether it is the last one of a stream that is held: from its age on the stream's age counts.
+    pub is_last: bool,
 }
 
 /// A publication that is stored.
@@ -63,6 +65,7 @@ impl Hub {
             from: Some(entry.from),
             msg_id: entry.id,
             shows_id: false,
+            is_last: entry.is_last,
             repeat: None,
             tags: None,
             read_us: self.shared.clock.now_us(),

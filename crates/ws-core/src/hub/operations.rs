@@ -45,6 +45,7 @@ impl Hub {
             from,
             msg_id: publish.msg_id.as_deref(),
             shows_id: true,
+            is_last: false,
             repeat,
             tags: publish.tags.as_ref(),
             read_us: self.shared.clock.now_us(),

@@ -109,6 +109,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) msg_id: Option<&'a str>,
     /// Whether readers see the `msg_id`.
     pub(crate) shows_id: bool,
+    /// Whether it is the last one of a stream.
+    pub(crate) is_last: bool,
     /// `None`: it is sent for the first time.
     pub(crate) repeat: Option<Repeat>,
     pub(crate) tags: Option<&'a Tags<'a>>,
@@ -241,7 +243,7 @@ impl Shared {
         };
         let append = Append {
             channel: draft.channel,
-            retention: draft.options.retention(),
+            retention: if draft.is_last { draft.options.last_retention() } else { draft.options.retention() },
             body,
             data: BODY_DATA_START..BODY_DATA_START + data,
             msg_id: draft.msg_id,

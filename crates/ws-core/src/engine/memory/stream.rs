@@ -113,7 +113,11 @@ impl Stream {
         now_ms: u64,
         totals: &Totals,
     ) -> Result<Outcome, EngineError> {
-        self.trim(append.retention, now_ms, totals);
+        match append.retention.expiry {
+            Expiry::Each => self.trim(append.retention, now_ms, totals),
+            // What this one makes the newest lives as long as it does, unless it is gone by now.
+            Expiry::Together => self.expire(now_ms, totals),
+        }
         if let Some(offset) = append.msg_id.and_then(|id| self.retained.as_ref()?.ids.get(id).copied()) {
             let first = &self.retained.as_ref().map(|retained| &retained.entries[retained.at(offset, self.top)]);
             let same = first.is_some_and(|first| first.body[first.data.clone()] == append.body[append.data.clone()]);
