@@ -159,7 +159,7 @@ impl Rejection {
         let named = kind.as_ref().map(|kind| format!(", {kind}")).unwrap_or_default();
         let failure = Failure {
             code,
-            message: format!("the provider answered {status}{aside}{named}{reason}"),
+            message: format!("the provider answered {status}{}{named}{reason}", secrets.mask(aside)),
             kind,
             status: Some(status),
             retry_after_ms: said.map(|said| said.as_millis().min(INTEGER_MAX) as u64),

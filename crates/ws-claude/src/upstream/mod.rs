@@ -21,6 +21,8 @@ mod reuse;
 mod secrets;
 mod settings;
 mod sse;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

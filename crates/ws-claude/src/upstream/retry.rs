@@ -21,8 +21,12 @@ pub(super) fn wait(said: Option<Duration>, nth: u32, chance: f64) -> Duration {
 }
 
 /// What the provider says in `retry-after`: seconds, also with a fraction, or a date, which counts from the response's own
-/// date. Nonsense counts as absent, and so does what is in the past.
+/// date; or in `retry-after-ms`, which is more exact. Nonsense counts as absent, and so does what is in the past.
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let exact = headers.get("retry-after-ms").and_then(|ms| ms.to_str().ok()?.trim().parse::<f64>().ok());
+    if let Some(exact) = exact.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok()) {
+        return Some(exact);
+    }
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).ok();
@@ -87,6 +91,11 @@ mod tests {
             check(nonsense, None, None);
         }
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
+        for (ms, expect_ms) in [("1500", 1_500), ("-1", 2_000), ("soon", 2_000)] {
+            let mut headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("2"))]);
+            headers.insert("retry-after-ms", HeaderValue::from_static(ms));
+            assert_eq!(retry_after(&headers, now), Some(Duration::from_millis(expect_ms)), "{ms}");
+        }
     }
 
     #[test]
