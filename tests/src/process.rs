@@ -57,6 +57,7 @@ impl Process {
         let mut child = command
             .args(["--log-format", "json"])
             .env_remove("WEBSOCKET_ADDR")
+            .env_remove("ANTHROPIC_BASE_URL")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

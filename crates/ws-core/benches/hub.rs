@@ -10,7 +10,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::{Builder, Runtime};
 use ws_core::{
     Access, Actions, Auth, ChannelOptions, Connection, Heartbeat, HeartbeatMode, Hub, HubOptions, Limits, MemoryEngine,
-    MemoryLimits, Namespaces, OnLag, Outlet, Session,
+    MemoryLimits, Namespaces, OnLag, Outlet, Session, StreamOptions,
 };
 
 /// A socket that accepts everything.
@@ -34,6 +34,7 @@ fn start() -> Hub {
         heartbeat: Heartbeat { interval_ms: 25_000, timeout_ms: 10_000 },
         namespaces: Namespaces { default: Arc::new(channel_options()), named: HashMap::new() },
         actions: Actions { broadcast: Access::ANYONE, get_connections: Access::ANYONE },
+        streams: StreamOptions { size: 20_000, ttl: Duration::from_secs(600) },
         auth: Auth::none(),
         shards: 1,
     };
@@ -53,6 +54,8 @@ fn channel_options() -> ChannelOptions {
         publish: Access::ANYONE,
         read_history: Access::ANYONE,
         read_presence: Access::ANYONE,
+        claude: true,
+        hold: None,
     }
 }
 

@@ -32,6 +32,8 @@ mod gate;
 // One connection, with its outlet and outbox; engines, which keep publications.
 mod connection;
 pub mod engine;
+// Claude's runs: what is asked of whoever runs them.
+mod runs;
 // What is counted.
 mod counters;
 // Rights, identities, quotas.
@@ -71,11 +73,12 @@ pub use engine::Engine;
 pub use engine::memory::{MemoryEngine, MemoryLimits};
 pub use heartbeat::{Heartbeat, HeartbeatMode};
 pub use histogram::{HISTOGRAM_BUCKETS, Histogram, HistogramValues};
-pub use hub::{FrameWatch, Hub};
+pub use hub::{Entry, FrameWatch, HeldStream, Hub, Stored};
 pub use limits::Limits;
 pub use log_limit::LogLimit;
 pub use modes::{Access, Mode};
-pub use options::{Actions, ChannelOptions, Namespaces, OnLag};
+pub use options::{Actions, ChannelOptions, Hold, Namespaces, OnLag, StreamOptions};
+pub use runs::{Ask, Asker, AskerKey, Reply, RunCounts, RunErrorKind, Runs, TokenKind};
 pub use session::{Flow, Session};
 pub use state::{CANARY_CHANNEL, CanaryStats, HubOptions, Membership, Permit, PresenceInfo};
 pub use supervisor::{Guard, Supervisor};

@@ -215,3 +215,6 @@ pub(crate) const MEMORY_ENTRY_BYTES: usize = 96;
 
 /// Time between two runs of the memory engine's expiry.
 pub(crate) const MEMORY_MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Names of streams that are remembered before those that nobody uses any more are forgotten.
+pub(crate) const STREAMS_PRUNED_FROM: usize = 1024;

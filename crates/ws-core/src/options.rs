@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::limits::CANARY_TTL;
 use crate::modes::Access;
-use crate::retention::Retention;
+use crate::retention::{Expiry, Retention};
 
 /// The options of the channels of one namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,42 @@ pub struct ChannelOptions {
     pub read_history: Access,
     /// Who may ask who is there.
     pub read_presence: Access,
+    /// Whether who may publish may ask Claude.
+    pub claude: bool,
+    /// Of the stream of a run: `history_ttl` counts from its newest publication, and not while it is held.
+    pub hold: Option<Arc<Hold>>,
 }
+
+/// The streams of Claude's runs (CONFIG `[claude]`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamOptions {
+    /// Publications kept of one stream.
+    pub size: usize,
+    /// How long after its end a stream is kept.
+    pub ttl: Duration,
+}
+
+/// Whether the run of a stream is open: nothing of it expires meanwhile.
+#[derive(Debug, Default)]
+pub struct Hold(AtomicBool);
+
+impl Hold {
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set(&self, is_on: bool) {
+        self.0.store(is_on, Ordering::Release);
+    }
+}
+
+impl PartialEq for Hold {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_on() == other.is_on()
+    }
+}
+
+impl Eq for Hold {}
 
 /// What happens to a subscriber whose next publication is no longer kept (PROTOCOL section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,12 +118,41 @@ impl ChannelOptions {
             publish: Access::NOBODY,
             read_history: Access::NOBODY,
             read_presence: Access::NOBODY,
+            claude: false,
+            hold: None,
+        }
+    }
+
+    /// The options of a stream that belongs to a channel with these: who may do what there may do it in the stream, but
+    /// for publishing. A text without a hole needs `gap`.
+    pub(crate) fn of_stream(&self, options: StreamOptions) -> Self {
+        ChannelOptions {
+            history_size: options.size,
+            history_ttl: options.ttl,
+            join_leave: false,
+            on_lag: OnLag::Gap,
+            publish: Access::NOBODY,
+            claude: false,
+            hold: Some(Arc::default()),
+            ..self.clone()
         }
     }
 
     /// What the engine has to retain.
     pub(crate) fn retention(&self) -> Retention {
-        Retention { size: self.history_size, ttl: self.history_ttl }
+        match &self.hold {
+            None => Retention::new(self.history_size, self.history_ttl),
+            Some(hold) => Retention {
+                size: self.history_size,
+                ttl: if hold.is_on() { Duration::ZERO } else { self.history_ttl },
+                expiry: Expiry::Together,
+            },
+        }
+    }
+
+    /// The same for the last publication of a stream: it ends the hold.
+    pub(crate) fn last_retention(&self) -> Retention {
+        Retention { ttl: self.history_ttl, ..self.retention() }
     }
 
     /// Whether publications are kept, and numbered.

@@ -9,4 +9,23 @@ pub struct Retention {
     pub size: usize,
     /// Their age; zero: any.
     pub ttl: Duration,
+    /// Whose age counts.
+    pub expiry: Expiry,
+}
+
+/// Whose age decides when a publication expires.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Expiry {
+    /// Its own.
+    #[default]
+    Each,
+    /// That of the newest one: they all expire together, as in the stream of a run, which is read from its beginning.
+    Together,
+}
+
+impl Retention {
+    /// Each publication expires by its own age.
+    pub const fn new(size: usize, ttl: Duration) -> Self {
+        Retention { size, ttl, expiry: Expiry::Each }
+    }
 }

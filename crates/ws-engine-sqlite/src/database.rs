@@ -16,10 +16,11 @@ use crate::{rows, session};
 const APPLICATION_ID: i64 = 0x7773_6462;
 
 /// The migrations, in order. Each leads to the next schema; none is ever changed.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration { sql: include_str!("schema/1.sql"), then: mark_as_ours },
     Migration { sql: include_str!("schema/2.sql"), then: |_| Ok(()) },
     Migration { sql: include_str!("schema/3.sql"), then: date_epochs },
+    Migration { sql: include_str!("schema/4.sql"), then: |_| Ok(()) },
 ];
 
 /// One step to the next schema, in one transaction.
@@ -231,10 +232,11 @@ fn unusable(file: &Path, error: rusqlite::Error) -> OpenError {
 mod tests {
     use super::*;
 
-    const STEPS: [Migration; 5] = [
+    const STEPS: [Migration; 6] = [
         MIGRATIONS[0],
         MIGRATIONS[1],
         MIGRATIONS[2],
+        MIGRATIONS[3],
         sql("ALTER TABLE channels ADD COLUMN color TEXT"),
         sql("UPDATE channels SET color = 'red'"),
     ];
@@ -258,9 +260,9 @@ mod tests {
         rows::tests::channel(&connection, "a");
         migrate(&mut connection, file, &STEPS).expect("forward");
         let color: String = connection.query_row("SELECT color FROM channels", [], |row| row.get(0)).expect("a row");
-        assert_eq!((version(&connection), color.as_str()), (5, "red"));
+        assert_eq!((version(&connection), color.as_str()), (6, "red"));
         migrate(&mut connection, file, &STEPS).expect("nothing to do");
-        assert_eq!(version(&connection), 5);
+        assert_eq!(version(&connection), 6);
     }
 
     #[test]
@@ -336,7 +338,7 @@ mod tests {
         let (mut connection, file) = (database(), Path::new("x.db"));
         migrate(&mut connection, file, &STEPS).expect("a new one");
         let error = migrate(&mut connection, file, &STEPS[..1]).expect_err("it is newer");
-        assert!(error.to_string().contains("schema 5, this one knows 1"), "{error}");
+        assert!(error.to_string().contains("schema 6, this one knows 1"), "{error}");
     }
 
     #[test]

@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use ws_core::Supervisor;
 use ws_core::engine::{
-    Append, Appended, Done, Engine, EngineError, EngineSink, EngineStats, Epoch, History, HistoryQuery, Publication,
+    Append, Appended, Done, Engine, EngineError, EngineSink, EngineStats, Epoch, FindQuery, Found, History,
+    HistoryQuery, Publication,
 };
 use ws_proto::action::Ack;
 
@@ -204,8 +205,16 @@ impl Engine for SqliteEngine {
         let stream = self.shared.streams.get(query.channel);
         match history::at_once(&stream, &query, self.shared.age.now_ms()) {
             Some(history) => done(Ok(history)),
-            None => self.queries.push(Query::new(stream, &query, Answer::new(done))),
+            None => self.queries.push(Query::history(stream, &query, Answer::new(done))),
         }
+    }
+
+    fn find(&self, query: FindQuery<'_>, done: Done<Option<Found>>) {
+        if query.retention.size == 0 {
+            return done(Ok(None));
+        }
+        let stream = self.shared.streams.get(query.channel);
+        self.queries.push(Query::find(stream, &query, Answer::new(done)));
     }
 
     fn remove(&self, channel: &str, done: Done<Epoch>) {

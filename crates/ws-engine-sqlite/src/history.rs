@@ -2,10 +2,10 @@
 //! from a snapshot of the database otherwise.
 
 use rusqlite::{Connection, TransactionBehavior};
-use ws_core::engine::{History, HistoryQuery, Retention};
+use ws_core::engine::{Found, History, HistoryQuery, Retention};
 
-use crate::rows::{self, ttl_ms};
-use crate::streams::{State, Stream, is_old};
+use crate::rows::{self, Known, Span};
+use crate::streams::{State, Stream};
 
 /// The answer, if it does not need the disk.
 pub(crate) fn at_once(stream: &Stream, query: &HistoryQuery<'_>, now_ms: u64) -> Option<History> {
@@ -45,6 +45,26 @@ pub(crate) fn read(
     Ok(history)
 }
 
+/// The retained publication with this id.
+pub(crate) fn find(
+    connection: &mut Connection,
+    stream: &Stream,
+    (retention, msg_id): (Retention, &str),
+    now_ms: u64,
+) -> rusqlite::Result<Option<Found>> {
+    stream.wait_until_told();
+    let state = stream.load(connection)?;
+    let snapshot = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+    let Some(row) = state.row else { return Ok(None) };
+    // What is not told yet may be in the snapshot.
+    let is_retained = |known: &Known| known.offset <= state.top && state.retains(known, retention, now_ms);
+    let Some(known) = rows::find(&snapshot, row, msg_id)?.filter(is_retained) else { return Ok(None) };
+    let span = Span { from: known.offset, to: known.offset + 1 };
+    let publication = rows::page(&snapshot, row, span, false, 1, 1)?.pop();
+    snapshot.finish()?;
+    Ok(publication.map(|publication| Found { epoch: state.epoch, publication }))
+}
+
 /// The oldest retained publication of a snapshot, and its offset with the time when it was stored; `top + 1` if there is
 /// none.
 pub(crate) fn find_oldest(
@@ -54,8 +74,7 @@ pub(crate) fn find_oldest(
     now_ms: u64,
 ) -> rusqlite::Result<(u64, Option<(u64, u64)>)> {
     let Some(row) = state.row else { return Ok((state.top + 1, None)) };
-    let ttl_ms = ttl_ms(retention);
-    let retained = |stored_ms: &u64| !is_old(*stored_ms, ttl_ms, now_ms);
+    let retained = |stored_ms: &u64| !state.has_expired(*stored_ms, retention, now_ms);
     // All before `low` have expired, none from `high` on. Usually the first look decides.
     let (mut low, mut high, mut alive) = (state.lowest(retention), state.top + 1, None);
     let mut middle = low;

@@ -193,7 +193,7 @@ mod tests {
 
     fn append(queue: &Queue, bytes: usize) -> mpsc::Receiver<Result<Appended, EngineError>> {
         let (answer, answered) = mpsc::channel();
-        let retention = Retention { size: 1, ttl: Duration::ZERO };
+        let retention = Retention::new(1, Duration::ZERO);
         let body = vec![0; bytes - QUEUED_BYTES].into();
         let append = Append { channel: "a", retention, body, data: 0..0, msg_id: None, age_ms: 0, read_us: None };
         let answer = Answer::new(Box::new(move |result| drop(answer.send(result))));

@@ -7,11 +7,11 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 use ws_core::LogLimit;
-use ws_core::engine::{EngineError, History, HistoryQuery};
+use ws_core::engine::{EngineError, FindQuery, Found, History, HistoryQuery, Retention};
 
 use crate::answer::Answer;
 use crate::health::{is_damage, reason};
-use crate::history::read;
+use crate::history::{find, read};
 use crate::limits::{LOGGED_FAILURES_PER_SECOND, QUERIES_MAX};
 use crate::shared::Shared;
 use crate::streams::Stream;
@@ -20,9 +20,15 @@ use crate::streams::Stream;
 #[derive(Debug)]
 pub(crate) struct Query {
     stream: Arc<Stream>,
+    what: What,
+}
+
+/// What is asked.
+#[derive(Debug)]
+enum What {
     /// Its channel is empty here; it is the stream's name.
-    query: HistoryQuery<'static>,
-    answer: Answer<History>,
+    History(HistoryQuery<'static>, Answer<History>),
+    Find(Retention, Box<str>, Answer<Option<Found>>),
 }
 
 /// The waiting queries.
@@ -39,8 +45,37 @@ struct Waiting {
 }
 
 impl Query {
-    pub(crate) fn new(stream: Arc<Stream>, query: &HistoryQuery<'_>, answer: Answer<History>) -> Self {
-        Query { stream, query: HistoryQuery { channel: "", ..*query }, answer }
+    pub(crate) fn history(stream: Arc<Stream>, query: &HistoryQuery<'_>, answer: Answer<History>) -> Self {
+        Query { stream, what: What::History(HistoryQuery { channel: "", ..*query }, answer) }
+    }
+
+    pub(crate) fn find(stream: Arc<Stream>, query: &FindQuery<'_>, answer: Answer<Option<Found>>) -> Self {
+        Query { stream, what: What::Find(query.retention, query.msg_id.into(), answer) }
+    }
+
+    fn refuse(self, error: EngineError) {
+        match self.what {
+            What::History(_, answer) => answer.give(Err(error)),
+            What::Find(_, _, answer) => answer.give(Err(error)),
+        }
+    }
+
+    fn run(self, connection: &mut Connection, shared: &Shared) {
+        let (stream, now_ms) = (self.stream, shared.age.now_ms());
+        match self.what {
+            What::History(query, answer) => {
+                let query = HistoryQuery { channel: stream.name(), ..query };
+                let result = read(connection, &stream, &query, now_ms).map_err(|error| failed(shared, &error));
+                // Before the answer, so that a caller that asks again at once does not find the stream in use here.
+                drop(stream);
+                answer.give(result);
+            }
+            What::Find(retention, msg_id, answer) => {
+                let result = find(connection, &stream, (retention, &msg_id), now_ms);
+                drop(stream);
+                answer.give(result.map_err(|error| failed(shared, &error)));
+            }
+        }
     }
 }
 
@@ -55,7 +90,7 @@ impl Queries {
         let closed = waiting.closed;
         drop(waiting);
         if !closed {
-            query.answer.give(Err(EngineError::Overloaded));
+            query.refuse(EngineError::Overloaded);
         }
     }
 
@@ -82,13 +117,8 @@ impl Queries {
 
 /// Answers queries until the queue is closed.
 pub(crate) fn run(queries: &Queries, mut connection: Connection, shared: &Shared) {
-    while let Some(Query { stream, query, answer }) = queries.take() {
-        let query = HistoryQuery { channel: stream.name(), ..query };
-        let result =
-            read(&mut connection, &stream, &query, shared.age.now_ms()).map_err(|error| failed(shared, &error));
-        // Before the answer, so that a caller that asks again at once does not find the stream in use here.
-        drop(stream);
-        answer.give(result);
+    while let Some(query) = queries.take() {
+        query.run(&mut connection, shared);
     }
 }
 

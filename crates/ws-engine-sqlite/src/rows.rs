@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, Row, named_params, params};
 use uuid::Uuid;
-use ws_core::engine::{Epoch, Publication, Retention, time};
+use ws_core::engine::{Epoch, Expiry, Publication, Retention, time};
 
 use crate::queue::Appending;
 use crate::state::State;
@@ -162,7 +162,7 @@ pub(crate) fn update_channel(
 ) -> Result<()> {
     let mut statement = connection.prepare_cached(
         "UPDATE channels SET top = :top, first = :first, newest_ms = :newest_ms, size = :size, ttl_ms = :ttl_ms,
-         due_ms = :due_ms, idle_ms = :idle_ms WHERE id = :id",
+         together = :together, due_ms = :due_ms, idle_ms = :idle_ms WHERE id = :id",
     )?;
     let changed = statement.execute(named_params! {
         ":id": row,
@@ -171,6 +171,7 @@ pub(crate) fn update_channel(
         ":newest_ms": signed(state.newest_ms),
         ":size": i64::try_from(retention.size).unwrap_or(i64::MAX),
         ":ttl_ms": signed(ttl_ms(retention)),
+        ":together": retention.expiry == Expiry::Together,
         ":due_ms": state.due_ms.map(signed),
         ":idle_ms": idle_ms.map(signed),
     });
@@ -222,6 +223,13 @@ pub(crate) fn find(connection: &Connection, row: i64, msg_id: &str) -> Result<Op
         Ok(Known { offset: unsigned(row, "offset")?, stored_ms: unsigned(row, "stored_ms")?, data: row.get("data")? })
     });
     known.optional()
+}
+
+impl State {
+    /// Whether a stored publication is still retained.
+    pub(crate) fn retains(&self, known: &Known, retention: Retention, now_ms: u64) -> bool {
+        known.offset >= self.lowest(retention) && !self.has_expired(known.stored_ms, retention, now_ms)
+    }
 }
 
 /// Frees the id of a publication that is no longer retained.
@@ -306,16 +314,17 @@ pub(crate) fn delete(connection: &Connection, row: i64, span: Span) -> Result<()
 
 /// Channels in which something is due to be deleted, the most urgent first.
 pub(crate) fn due(connection: &Connection, now_ms: u64, limit: u64) -> Result<Vec<Due>> {
-    let mut statement = connection
-        .prepare_cached("SELECT name, size, ttl_ms FROM channels WHERE due_ms <= ?1 ORDER BY due_ms LIMIT ?2")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT name, size, ttl_ms, together FROM channels WHERE due_ms <= ?1 ORDER BY due_ms LIMIT ?2",
+    )?;
     let due = |row: &Row<'_>| Ok(Due { name: row.get("name")?, retention: retention(row)? });
     statement.query_map(params![signed(now_ms), signed(limit)], due)?.collect()
 }
 
 /// Channels with numbers greater than `after`, and their last known retention.
 pub(crate) fn channels(connection: &Connection, after: i64, limit: u64) -> Result<Vec<(i64, Due)>> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, name, size, ttl_ms FROM channels WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+    let mut statement = connection
+        .prepare_cached("SELECT id, name, size, ttl_ms, together FROM channels WHERE id > ?1 ORDER BY id LIMIT ?2")?;
     let channel = |row: &Row<'_>| Ok((row.get("id")?, Due { name: row.get("name")?, retention: retention(row)? }));
     statement.query_map(params![after, signed(limit)], channel)?.collect()
 }
@@ -323,22 +332,26 @@ pub(crate) fn channels(connection: &Connection, after: i64, limit: u64) -> Resul
 /// Changes the retention of a channel, and makes it due for trimming.
 pub(crate) fn set_retention(connection: &Connection, row: i64, retention: Retention, now_ms: u64) -> Result<()> {
     let mut statement = connection.prepare_cached(
-        "UPDATE channels SET size = ?2, ttl_ms = ?3, due_ms = CASE WHEN first <= top THEN ?4 ELSE due_ms END
-         WHERE id = ?1",
+        "UPDATE channels SET size = ?2, ttl_ms = ?3, together = ?5,
+         due_ms = CASE WHEN first <= top THEN ?4 ELSE due_ms END WHERE id = ?1",
     )?;
     let size = i64::try_from(retention.size).unwrap_or(i64::MAX);
-    one(statement.execute(params![row, size, signed(ttl_ms(retention)), signed(now_ms)])?)
+    let together = retention.expiry == Expiry::Together;
+    one(statement.execute(params![row, size, signed(ttl_ms(retention)), signed(now_ms), together])?)
 }
 
 /// The retention of a row of `channels`.
 pub(crate) fn retention(row: &Row<'_>) -> Result<Retention> {
     let size = usize::try_from(row.get::<_, i64>("size")?).unwrap_or_default();
-    Ok(Retention { size, ttl: std::time::Duration::from_millis(unsigned(row, "ttl_ms")?) })
+    // A database that is only looked at may be of an earlier schema.
+    let together = row.get("together").unwrap_or(false);
+    let expiry = if together { Expiry::Together } else { Expiry::Each };
+    Ok(Retention { size, ttl: std::time::Duration::from_millis(unsigned(row, "ttl_ms")?), expiry })
 }
 
 /// The last known retention of a channel; `None`: nothing is known of it.
 pub(crate) fn stored_retention(connection: &Connection, name: &str) -> Result<Option<Retention>> {
-    let mut statement = connection.prepare_cached("SELECT size, ttl_ms FROM channels WHERE name = ?1")?;
+    let mut statement = connection.prepare_cached("SELECT * FROM channels WHERE name = ?1")?;
     statement.query_row([name], retention).optional()
 }
 
@@ -402,8 +415,9 @@ pub(crate) mod tests {
         let connection = Connection::open_in_memory().expect("memory");
         connection.execute_batch(include_str!("schema/1.sql")).expect("a schema");
         connection.execute_batch(include_str!("schema/3.sql")).expect("a schema");
+        connection.execute_batch(include_str!("schema/4.sql")).expect("a schema");
         let (row, state) = (channel(&connection, "a"), State::new(Epoch::random(), 0));
-        let retention = Retention { size: 1, ttl: std::time::Duration::ZERO };
+        let retention = Retention::new(1, std::time::Duration::ZERO);
         let store = |row| update_channel(&connection, row, &state, retention, None);
         assert_eq!(store(row), Ok(()));
         assert_eq!(store(row + 1), Err(rusqlite::Error::StatementChangedRows(0)));

@@ -1,7 +1,7 @@
 //! The state of a stream: its position, and what of it is retained. No database access: that is in `rows`. Who
 //! uses a stream is in `streams`.
 
-use ws_core::engine::{Epoch, History, HistoryQuery, Retention};
+use ws_core::engine::{Epoch, Expiry, History, HistoryQuery, Retention};
 
 /// The state of a stream. Everything in it has been given to the sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,10 +51,16 @@ impl State {
         let (lowest, ttl_ms) = (self.lowest(retention), ttl_ms(retention));
         match self.alive {
             _ if lowest > self.top || is_old(self.newest_ms, ttl_ms, now_ms) => Some(self.top + 1),
-            _ if ttl_ms == 0 => Some(lowest),
+            _ if ttl_ms == 0 || retention.expiry == Expiry::Together => Some(lowest),
             Some((offset, stored_ms)) if offset <= lowest && !is_old(stored_ms, ttl_ms, now_ms) => Some(lowest),
             _ => None,
         }
+    }
+
+    /// Whether a publication that was stored then has expired.
+    pub(crate) fn has_expired(&self, stored_ms: u64, retention: Retention, now_ms: u64) -> bool {
+        let counted_ms = if retention.expiry == Expiry::Together { self.newest_ms } else { stored_ms };
+        is_old(counted_ms, ttl_ms(retention), now_ms)
     }
 
     /// The answer to a query in a stream whose oldest retained publication is `oldest`, without the
@@ -75,7 +81,7 @@ pub(crate) fn ttl_ms(retention: Retention) -> u64 {
 }
 
 /// Whether a publication stored at `stored_ms` is too old to be kept.
-pub(crate) fn is_old(stored_ms: u64, ttl_ms: u64, now_ms: u64) -> bool {
+fn is_old(stored_ms: u64, ttl_ms: u64, now_ms: u64) -> bool {
     ttl_ms > 0 && stored_ms.saturating_add(ttl_ms) <= now_ms
 }
 
@@ -85,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    const SECOND: Retention = Retention { size: 10, ttl: Duration::from_secs(1) };
+    const SECOND: Retention = Retention::new(10, Duration::from_secs(1));
 
     fn state(top: u64, newest_ms: u64, alive: Option<(u64, u64)>) -> State {
         State { top, newest_ms, alive, ..State::new(Epoch::random(), 0) }
@@ -106,6 +112,9 @@ mod tests {
         oldest(state(30, 4000, None), SECOND, 5000, Some(31));
         oldest(State { first: 25, ..state(30, 5000, Some((25, 4500))) }, SECOND, 5000, Some(25));
         oldest(state(30, 0, None), Retention { ttl: Duration::ZERO, ..SECOND }, 5000, Some(21));
+        let together = Retention { expiry: Expiry::Together, ..SECOND };
+        oldest(state(30, 4001, Some((15, 100))), together, 5000, Some(21));
+        oldest(state(30, 4000, None), together, 5000, Some(31));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use crate::limits::{STREAMS_LOOKED_AT, STREAMS_MAX, STREAMS_PARTS};
 use crate::rows;
-pub(crate) use crate::state::{State, is_old};
+pub(crate) use crate::state::State;
 
 /// One channel's stream.
 #[derive(Debug)]

@@ -78,6 +78,7 @@ mod tests {
         let connection = Connection::open_in_memory().expect("memory");
         connection.execute_batch(include_str!("schema/1.sql")).expect("a schema");
         connection.execute_batch(include_str!("schema/3.sql")).expect("a schema");
+        connection.execute_batch(include_str!("schema/4.sql")).expect("a schema");
         let row = rows::tests::channel(&connection, "a");
         for (at, time_ms) in times.iter().enumerate() {
             let body = format!(r#""data":1,"time":{time_ms}}}"#);

@@ -38,6 +38,12 @@ pub(crate) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) ->
     Ok(Option::<Object<T>>::deserialize(from)?.map(|object| object.0))
 }
 
+/// A list of objects, or null. serde's derive would also accept arrays in it.
+pub(crate) fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<T>>, D::Error> {
+    let objects = Option::<Vec<Object<T>>>::deserialize(from)?;
+    Ok(objects.map(|objects| objects.into_iter().map(|object| object.0).collect()))
+}
+
 /// What only an object decodes to.
 struct Object<T>(T);
 

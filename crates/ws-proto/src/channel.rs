@@ -1,11 +1,13 @@
-//! Names of channels (PROTOCOL section 5).
+//! Names of channels (PROTOCOL section 5), and those of Claude's streams among them (section 8).
 //!
 //! Not here: which namespaces exist and what they allow. A valid name may still be refused for that.
 
 use crate::error::{ErrorBody, ErrorCode};
-use crate::limits::{CHANNEL_BYTES_MAX, QUOTE_BYTES_MAX};
+use crate::limits::{ASKING_CHANNEL_BYTES_MAX, CHANNEL_BYTES_MAX, QUOTE_BYTES_MAX};
+use crate::stream::{CLAUDE_NAMESPACE, StreamName};
 
-/// A valid channel name, borrowed: `name` or `namespace:name`, optionally followed by `#user,user`.
+/// A valid channel name, borrowed: `name` or `namespace:name`, optionally followed by `#user,user`; or the name of a
+/// stream of Claude, `claude:channel/run_id`.
 ///
 /// ```
 /// use ws_proto::ChannelName;
@@ -20,23 +22,67 @@ pub struct ChannelName<'a> {
     name: &'a str,
     /// Bytes before the first `:`.
     namespace: Option<usize>,
-    /// Bytes before the first `#`.
+    /// Bytes before the first `#`; of a stream: `None`.
     users: Option<usize>,
+    /// Bytes before the last `/` of a stream's name; `None`: it is no stream.
+    stream: Option<usize>,
 }
 
 impl<'a> ChannelName<'a> {
     /// Validates a name: 1 to 255 bytes without (Unicode) white space, control characters and `*`. The part before
     /// the first `:` is the namespace, the part after the first `#` is a list of users. Neither may be empty, nor
-    /// any user, nor the rest of the name. `.` and `..` are no names either.
+    /// any user, nor the rest of the name. `.` and `..` are no names either. What begins with `claude:` must be the
+    /// name of a stream.
     ///
     /// # Errors
     /// `invalid_channel` that says what is wrong.
     pub fn parse(name: &'a str) -> Result<Self, ErrorBody> {
-        let channel = ChannelName { name, namespace: name.find(':'), users: name.find('#') };
-        match channel.mistake() {
-            None => Ok(channel),
-            Some(mistake) => Err(invalid(name, &mistake)),
+        let channel = ChannelName { name, namespace: name.find(':'), users: name.find('#'), stream: None };
+        if let Some(mistake) = channel.mistake() {
+            return Err(invalid(name, &mistake));
         }
+        if channel.namespace() != Some(CLAUDE_NAMESPACE) {
+            return Ok(channel);
+        }
+        match StreamName::parts(name) {
+            Ok((of, _)) => {
+                let stream = Some(CLAUDE_NAMESPACE.len() + 1 + of.len());
+                Ok(ChannelName { users: None, stream, ..channel })
+            }
+            Err(mistake) => Err(invalid(name, &mistake)),
+        }
+    }
+
+    /// Validates the name of a channel in which Claude may be asked: at most 183 bytes, and not itself a stream, so that
+    /// the name of its streams is a channel's name (PROTOCOL section 8).
+    ///
+    /// # Errors
+    /// `invalid_channel` that says what is wrong.
+    pub fn parse_asking(name: &'a str) -> Result<Self, ErrorBody> {
+        let channel = ChannelName::parse(name)?;
+        if channel.stream.is_some() {
+            return Err(invalid(name, "is a stream of Claude: ask in the channel that it belongs to"));
+        }
+        if name.len() > ASKING_CHANNEL_BYTES_MAX {
+            let mistake =
+                format!("is {} bytes long, more than the {ASKING_CHANNEL_BYTES_MAX} for asking Claude", name.len());
+            return Err(invalid(name, &mistake));
+        }
+        Ok(channel)
+    }
+
+    /// The stream that it is, if it is one.
+    pub fn stream(self) -> Option<StreamName<'a>> {
+        let end = self.stream?;
+        let of = &self.name[CLAUDE_NAMESPACE.len() + 1..end];
+        let channel = ChannelName { name: of, namespace: of.find(':'), users: of.find('#'), stream: None };
+        Some(StreamName { channel, run_id: &self.name[end + 1..] })
+    }
+
+    /// The channel whose options and rights count: of a stream, the one in which Claude was asked; else itself.
+    #[must_use]
+    pub fn asking(self) -> Self {
+        self.stream().map_or(self, |stream| stream.channel)
     }
 
     /// The whole name.
@@ -49,15 +95,15 @@ impl<'a> ChannelName<'a> {
         self.namespace.map(|end| &self.name[..end])
     }
 
-    /// The users the channel is for; `None` if it is for everybody.
+    /// The users the channel is for; `None` if it is for everybody, or a stream (see [`asking`](Self::asking)).
     pub fn users(self) -> Option<impl Iterator<Item = &'a str>> {
         self.users.map(|end| self.name[end + 1..].split(','))
     }
 
     /// Whether the channel is for this user; `None` is an anonymous connection. A channel without a list of users is
-    /// for everybody.
+    /// for everybody; a stream is for whom the channel is for in which Claude was asked.
     pub fn is_for(self, user: Option<&str>) -> bool {
-        match self.users() {
+        match self.asking().users() {
             None => true,
             Some(mut users) => user.is_some_and(|user| users.any(|listed| listed == user)),
         }
@@ -177,6 +223,62 @@ mod tests {
         let quoted = "é".repeat(32);
         let long = "é".repeat(128);
         check(&long, &format!("channel name \"{quoted}\"… is 256 bytes long, more than 255"));
+    }
+
+    #[test]
+    fn streams_are_for_whom_their_channel_is_for() {
+        let check = |name: &str, of: &str, run_id: &str, user: Option<&str>, expect: bool| {
+            let channel = ChannelName::parse(name).expect("in order");
+            let stream = channel.stream().expect("a stream");
+            assert_eq!((stream.channel.as_str(), stream.run_id), (of, run_id), "{name}");
+            assert_eq!((channel.namespace(), channel.asking().as_str()), (Some("claude"), of));
+            assert_eq!((channel.is_for(user), stream.to_string().as_str()), (expect, name));
+            assert_eq!(stream.channel, ChannelName::parse(of).expect("in order"), "as if it had been parsed");
+        };
+        check("claude:a/1", "a", "1", None, true);
+        check("claude:chat:a/b/Z-_9", "chat:a/b", "Z-_9", None, true);
+        check("claude:pair#ann/1", "pair#ann", "1", Some("ann"), true);
+        check("claude:pair#ann/1", "pair#ann", "1", Some("ann/1"), false);
+        check("claude:pair#ann,a/b/1", "pair#ann,a/b", "1", Some("a/b"), true);
+        check("claude:pair#ann/1", "pair#ann", "1", None, false);
+        assert!(ChannelName::parse("claude#x:y").expect("in order").stream().is_none());
+        assert!(ChannelName::parse("claude").expect("in order").stream().is_none());
+    }
+
+    #[test]
+    fn names_in_claude_that_are_no_streams() {
+        let longest = "x".repeat(183);
+        assert!(ChannelName::parse(&format!("claude:{longest}/1")).is_ok());
+        assert!(ChannelName::parse(&format!("claude:{longest}/{}", "r".repeat(64))).is_ok());
+        let (too_long, long_run) = (format!("claude:{longest}x/1"), format!("claude:a/{}", "r".repeat(65)));
+        let wrong = [
+            "claude:a",
+            "claude:a/",
+            "claude:/1",
+            "claude:a/b c",
+            "claude:a/é",
+            "claude:a/b.c",
+            "claude:claude:a/1/2",
+            "claude:./1",
+            "claude:x#/1",
+            "claude::a/1",
+            "claude:#ann/1",
+            &*too_long,
+            &*long_run,
+        ];
+        for name in wrong {
+            assert_eq!(ChannelName::parse(name).expect_err(name).code, ErrorCode::InvalidChannel, "{name}");
+        }
+    }
+
+    #[test]
+    fn where_claude_may_be_asked() {
+        let longest = "x".repeat(183);
+        assert!(ChannelName::parse_asking(&longest).is_ok() && ChannelName::parse_asking("claude").is_ok());
+        for name in [&*format!("{longest}x"), "claude:a/1", "claude:a", "a b"] {
+            let refused = ChannelName::parse_asking(name).expect_err(name);
+            assert_eq!(refused.code, ErrorCode::InvalidChannel, "{name}");
+        }
     }
 
     #[test]

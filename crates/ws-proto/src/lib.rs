@@ -7,6 +7,7 @@
 //!   decodes them with [`ServerMessage::decode`], a server writes them with the `encode_*` functions.
 //! * [`ErrorCode`] and [`CloseCode`]: why a request failed, and why a connection was closed.
 //! * [`ChannelName`], [`Position`] and [`publication`]: channels on the wire.
+//! * [`claude`]: what Claude's runs publish.
 //! * [`api`]: bodies of the HTTP API.
 //! * [`limits`]: limits fixed by the protocol.
 //!
@@ -59,6 +60,7 @@ pub mod action;
 pub mod api;
 mod borrowed;
 mod channel;
+pub mod claude;
 mod client;
 mod close;
 mod error;
@@ -76,6 +78,7 @@ mod raw;
 pub mod schema;
 mod sender;
 mod server;
+mod stream;
 mod whole;
 
 pub use action::Action;
@@ -88,6 +91,7 @@ pub use owned::{OwnedRequest, OwnedRequestId};
 pub use payload::decode_body;
 pub use position::{Position, Positions};
 pub use server::{DecodeError, ServerMessage, encode_error, encode_notification, encode_response};
+pub use stream::{CLAUDE_NAMESPACE, StreamName, run_id_mistake};
 
 /// Version of the protocol that this crate implements (`protocol` in the `connected` event).
 pub const PROTOCOL_VERSION: u32 = 1;

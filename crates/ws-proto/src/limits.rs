@@ -40,3 +40,10 @@ pub const BATCH_REQUESTS_MAX: usize = 1_000;
 
 /// Longest part of a channel name that an error quotes, in bytes.
 pub const QUOTE_BYTES_MAX: usize = 64;
+
+/// Longest name of a channel in which Claude may be asked, in bytes: the name of its streams is a channel's name
+/// (PROTOCOL section 8).
+pub const ASKING_CHANNEL_BYTES_MAX: usize = 183;
+
+/// Longest id of a run, in bytes (PROTOCOL section 8).
+pub const RUN_ID_BYTES_MAX: usize = 64;

@@ -27,7 +27,7 @@ use close_codes::close_codes;
 
 /// JSON Schema (draft 2020-12) of every frame. Any frame matches the whole document; frames of one direction match
 /// `#/$defs/ClientMessage` or `#/$defs/ServerMessage`, and each kind of frame has its own definition. The annotation
-/// `x-close-codes` lists the close codes.
+/// `x-close-codes` lists the close codes, `x-run-event` says what Claude's runs publish.
 pub fn protocol() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -39,6 +39,7 @@ pub fn protocol() -> Value {
         "x-protocol-version": crate::PROTOCOL_VERSION,
         "x-subprotocol": crate::SUBPROTOCOL,
         "x-close-codes": close_codes(),
+        "x-run-event": { "$ref": "#/$defs/RunEvent" },
     })
 }
 

@@ -10,6 +10,9 @@ pub struct Sender {
     /// The connection it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_id: Option<Uuid>,
+    /// A participant within the server, such as `claude`; no client can produce it. `user` is then who asked it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// Its user, or null if it is anonymous.
     #[serde(default)]
     pub user: Option<String>,

@@ -361,7 +361,8 @@ mod tests {
         round(&connected, json, |event| assert!(matches!(event, Event::Connected(read) if *read == connected)));
 
         let raw: &RawValue = serde_json::from_str(r#"{ "a": 1.50 }"#).expect("raw");
-        let from = Sender { connection_id: Some(Uuid::from_u128(9)), user: Some("ann".to_owned()) };
+        let from =
+            Sender { connection_id: Some(Uuid::from_u128(9)), user: Some("ann".to_owned()), ..Sender::default() };
         let broadcast = BroadcastEvent { message: raw, from: Some(from.clone()) };
         let json =
             r#""message":{ "a": 1.50 },"from":{"connection_id":"00000000-0000-0000-0000-000000000009","user":"ann"}"#;

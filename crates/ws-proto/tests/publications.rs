@@ -26,8 +26,11 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn sender() -> impl Strategy<Value = Sender> {
-    (any::<Option<u128>>(), prop::option::of(text()))
-        .prop_map(|(id, user)| Sender { connection_id: id.map(Uuid::from_u128), user })
+    (any::<Option<u128>>(), prop::option::of(text())).prop_map(|(id, user)| Sender {
+        connection_id: id.map(Uuid::from_u128),
+        user,
+        ..Sender::default()
+    })
 }
 
 fn string(out: Vec<u8>) -> String {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use ws_auth::Verifier;
+use ws_claude::Claude;
 use ws_core::{Authenticator, Engine, Hub};
 use ws_transport::{
     ApiKey, DrainOptions, Drained, ListenAddr, ProxyOptions, Tls, TlsError, Transport, TransportOptions,
@@ -18,7 +19,7 @@ use crate::engine::{self, EngineError};
 use crate::hub_options::hub_options;
 use crate::key_set::KeySource;
 pub use crate::start_error::StartError;
-use crate::{api_keys, auth, logging};
+use crate::{api_keys, auth, claude, logging};
 
 /// Version of the product.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -31,6 +32,7 @@ const CLOSE_ENGINE_MIN: Duration = Duration::from_secs(2);
 pub struct App {
     transport: Transport,
     hub: Hub,
+    claude: Claude,
     grace: Duration,
     tls: Option<Tls>,
     /// They refresh the published keys and the certificate, and send the canary.
@@ -58,14 +60,17 @@ impl App {
         let verifier = auth::verifier(config, auth::keys(config).map_err(StartError::Keys)?);
         let key_set = key_set(config, verifier.as_ref()).await?;
         let api_keys = api_keys::keys(config).map_err(StartError::Keys)?;
+        let provider = claude::provider(config).map_err(StartError::Keys)?;
         let tls = tls(config)?;
         let for_engine = config.clone();
         // Opening may take long, and signals must be obeyed meanwhile.
         let engine = spawn_blocking(move || open(&for_engine)).await??;
         let hub = Hub::start(hub_options(config, authenticator(verifier, key_set.as_ref())), engine);
+        // Before anybody can read the streams of runs that were left open.
+        let claude = Claude::start(hub.clone(), provider, claude::run_options(config)).await?;
         let transport = Transport::bind(&config.addr, hub.clone(), transport_options(config, tls.clone(), api_keys))?;
         let background = background(&hub, key_set, tls.clone(), config.canary.interval);
-        Ok(App { transport, hub, grace: config.drain.grace, tls, _background: background })
+        Ok(App { transport, hub, claude, grace: config.drain.grace, tls, _background: background })
     }
 
     /// The addresses that are bound, with the ports that the system chose for 0.
@@ -95,7 +100,7 @@ impl App {
     /// closes the engine.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
         let (began, begins) = oneshot::channel();
-        let hub = self.hub.clone();
+        let (hub, claude, grace) = (self.hub.clone(), self.claude.clone(), self.grace);
         let shutdown = async {
             tokio::select! {
                 () = shutdown => {}
@@ -103,6 +108,9 @@ impl App {
             }
             // The receiver is below, and waits.
             let _ = began.send(Instant::now());
+            // Runs end before the connections are told, so that nobody misses how they did.
+            hub.close_admission();
+            claude.drain(grace / 2).await;
         };
         let drained = self.transport.serve(shutdown).await;
         let spent = begins.await.map_or(Duration::ZERO, |began| began.elapsed());

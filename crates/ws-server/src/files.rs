@@ -5,7 +5,7 @@ use ws_auth::Key;
 use ws_transport::{Tls, TlsFile};
 
 use crate::config::{AuthKey, Config, ConfigError, EngineType, Source, Warning};
-use crate::{api_keys, auth, file_limit};
+use crate::{api_keys, auth, claude, file_limit};
 
 /// All mistakes in what it refers to.
 #[must_use]
@@ -22,7 +22,8 @@ pub fn check(config: &Config) -> Vec<ConfigError> {
         let (source, allowed) = (Source::Key(key.to_owned()), allowed.to_owned());
         ConfigError { source, key: String::new(), found: error.to_string(), allowed, hint: None }
     });
-    keys.into_iter().chain(api).chain(tls).chain(data_dir(config)).chain(file_limit::check()).collect()
+    let claude = claude::provider(config).err().unwrap_or_default();
+    keys.into_iter().chain(api).chain(claude).chain(tls).chain(data_dir(config)).chain(file_limit::check()).collect()
 }
 
 /// The warning that the start would log about the certificate.

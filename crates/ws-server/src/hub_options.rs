@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use ws_core::{Actions, Auth, Authenticator, ChannelOptions, Heartbeat, HubOptions, Limits, Namespaces};
+use ws_core::{Actions, Auth, Authenticator, ChannelOptions, Heartbeat, HubOptions, Limits, Namespaces, StreamOptions};
 
 use crate::config::{Channels, Config};
 use crate::same_fields::same_fields;
@@ -15,6 +15,7 @@ pub(crate) fn hub_options(config: &Config, authenticator: Option<Arc<dyn Authent
         limits: limits(config),
         heartbeat: heartbeat(config),
         namespaces: namespaces(config),
+        streams: StreamOptions { size: config.claude.stream_size_max, ttl: config.claude.stream_ttl },
         actions: same_fields!(config.actions => Actions { broadcast, get_connections }),
         auth: same_fields!(config.auth => Auth {
             anonymous, authenticate_within, expiry_notice, expiry_grace;
@@ -53,7 +54,7 @@ fn namespaces(config: &Config) -> Namespaces {
 fn channel_options(channels: &Channels) -> Arc<ChannelOptions> {
     Arc::new(same_fields!(channels => ChannelOptions {
         history_size, history_ttl, presence, join_leave, join_leave_max, on_lag, subscribe, publish, read_history,
-        read_presence
+        read_presence, claude; hold: None
     }))
 }
 

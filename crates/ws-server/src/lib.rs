@@ -13,6 +13,7 @@ pub mod api_keys;
 pub mod app;
 pub mod auth;
 mod background;
+mod claude;
 pub mod cli;
 pub mod config;
 pub mod database;

@@ -11,7 +11,7 @@ use ws_transport::{ListenAddr, Tls};
 use crate::app::App;
 use crate::background::BackgroundTasks;
 use crate::config::Config;
-use crate::{api_keys, engine, logging};
+use crate::{api_keys, claude, engine, logging};
 
 /// SIGXFSZ of Linux: a write went over the limit of file sizes. Without a listener it ends the process; with one, the
 /// write fails as it does on a full disk.
@@ -36,6 +36,7 @@ pub async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     log_addresses(&app);
     engine::log(config);
     api_keys::log(config);
+    claude::log(config);
     let hub = app.hub().clone();
     let reload =
         hub.supervisor().clone().watch("the task that waits for SIGHUP", reload_on(hangup, app.tls().cloned()));

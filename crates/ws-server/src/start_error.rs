@@ -30,6 +30,9 @@ pub enum StartError {
     /// The task that opens the engine was cancelled or panicked.
     #[error("the engine was not opened: {0}")]
     EngineTask(#[from] JoinError),
+    /// The engine cannot say which runs of Claude were left open. No port was bound.
+    #[error("which runs of Claude were left open cannot be read: {0}")]
+    Claude(#[from] ws_proto::ErrorBody),
     /// An address cannot be bound; then none is.
     #[error(transparent)]
     Bind(#[from] BindError),

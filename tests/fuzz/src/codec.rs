@@ -2,7 +2,8 @@
 
 use serde_json::value::RawValue;
 use ws_proto::action::{
-    ActionName, Authenticate, Broadcast, Echo, GetConnections, GetHistory, GetPresence, Publish, Subscribe, Unsubscribe,
+    ActionName, AskClaude, Authenticate, Broadcast, CancelClaude, Echo, GetConnections, GetHistory, GetPresence,
+    Publish, Subscribe, Unsubscribe,
 };
 use ws_proto::{ChannelName, ClientMessage, ErrorBody, Request, ServerMessage, encode_error, encode_request};
 
@@ -55,6 +56,8 @@ fn payloads(request: &Request<'_>) {
             ActionName::Unsubscribe => again!(request, Unsubscribe<'_>),
             ActionName::GetHistory => again!(request, GetHistory<'_>),
             ActionName::GetPresence => again!(request, GetPresence<'_>),
+            ActionName::AskClaude => again!(request, AskClaude<'_>),
+            ActionName::CancelClaude => again!(request, CancelClaude<'_>),
             ActionName::Publish => publish(request),
         }
     }

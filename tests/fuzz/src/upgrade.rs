@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ws_core::{
     Access, Actions, Auth, ChannelOptions, Count, Counters, Heartbeat, Hub, HubOptions, Limits, MemoryEngine,
-    MemoryLimits, Namespaces, OnLag,
+    MemoryLimits, Namespaces, OnLag, StreamOptions,
 };
 use ws_transport::{DrainOptions, LogConnections, ProxyOptions, Transport, TransportOptions, TrustedNetwork};
 
@@ -80,12 +80,15 @@ fn hub() -> Hub {
         publish: Access::ANYONE,
         read_history: Access::ANYONE,
         read_presence: Access::ANYONE,
+        claude: true,
+        hold: None,
     };
     let options = HubOptions {
         limits,
         heartbeat: Heartbeat { interval_ms: 1000, timeout_ms: 1000 },
         namespaces: Namespaces { default: Arc::new(channels), named: Default::default() },
         actions: Actions { broadcast: Access::ANYONE, get_connections: Access::ANYONE },
+        streams: StreamOptions { size: 20_000, ttl: Duration::from_secs(600) },
         auth: Auth::none(),
         shards: 1,
     };

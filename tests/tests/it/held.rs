@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use ws_core::engine::{Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, History, HistoryQuery};
+use ws_core::engine::{
+    Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, FindQuery, Found, History, HistoryQuery,
+};
 use ws_core::{MemoryEngine, MemoryLimits};
 use ws_proto::action::Ack;
 
@@ -85,6 +87,10 @@ impl Engine for Held {
     fn history(&self, query: HistoryQuery<'_>, done: Done<History>) {
         assert!(query.limit == 0 || !self.panics.load(Ordering::Acquire), "on purpose");
         self.memory.history(query, done);
+    }
+
+    fn find(&self, query: FindQuery<'_>, done: Done<Option<Found>>) {
+        self.memory.find(query, done);
     }
 
     fn remove(&self, channel: &str, done: Done<Epoch>) {

@@ -69,6 +69,11 @@ impl BaseUrl {
         self.credentials.as_ref().map(|credentials| credentials.basic.as_str())
     }
 
+    /// Whether there is a name or a password in it.
+    pub fn has_credentials(&self) -> bool {
+        self.credentials.is_some()
+    }
+
     /// What must not be seen. The name where there is no password: then it is a token.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         let secrets = self.credentials.iter().flat_map(|credentials| {

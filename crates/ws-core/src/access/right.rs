@@ -7,6 +7,8 @@
 //!    token whose list covers the channel: the one that the connection logged in with, or the one that it subscribed
 //!    with; `subscriber` requires a subscription to the channel. `nobody` is a set without modes.
 //!
+//! In a stream of Claude all this is asked about the channel that the stream belongs to, and publishing there is nobody's.
+//!
 //! An anonymous connection that a token could help is `unauthenticated`; everybody else is `permission_denied`. If
 //! anonymous connections are not allowed, the session rejects unauthenticated requests before this.
 
@@ -99,7 +101,7 @@ impl Right {
             Right::Broadcast => "broadcast",
             Right::GetConnections => "get_connections",
             Right::Subscribe | Right::Publish | Right::ReadHistory | Right::ReadPresence => {
-                channel.map_or("", ChannelName::as_str)
+                channel.map_or("", |channel| channel.asking().as_str())
             }
         }
     }

@@ -20,7 +20,7 @@ use ws_proto::action::Ack;
 
 pub use self::repeat::Remembered;
 use crate::histogram::HistogramValues;
-pub use crate::retention::Retention;
+pub use crate::retention::{Expiry, Retention};
 use crate::supervisor::Supervisor;
 
 /// Takes the result of a call: within the call, or later, on any thread. It never blocks. A closed engine calls it too,
@@ -57,6 +57,9 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// Reads what is retained, and the channel's position; a channel without publications has one too, with a top of 0.
     /// The top is never one that the sink of this node has not been given yet.
     fn history(&self, query: HistoryQuery<'_>, done: Done<History>);
+
+    /// Finds the retained publication that has this `msg_id`, as [`append`](Self::append) would.
+    fn find(&self, query: FindQuery<'_>, done: Done<Option<Found>>);
 
     /// Removes all publications of a channel. A new epoch begins, whose first offset is 1; the sinks are notified
     /// before `done` is called.
@@ -201,6 +204,26 @@ pub struct History {
     pub publications: Vec<Publication>,
     /// There is more within the bounds.
     pub more: bool,
+}
+
+/// Which publication is to be found.
+#[derive(Debug, Clone, Copy)]
+pub struct FindQuery<'a> {
+    /// The channel.
+    pub channel: &'a str,
+    /// Of that channel; where nothing is retained, nothing is found.
+    pub retention: Retention,
+    /// The id it was published with.
+    pub msg_id: &'a str,
+}
+
+/// A publication that was found by its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The epoch of the stream.
+    pub epoch: Epoch,
+    /// The publication, with its offset.
+    pub publication: Publication,
 }
 
 /// How much an engine holds, and what it has done since its start.

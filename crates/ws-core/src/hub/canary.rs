@@ -130,6 +130,8 @@ impl Flight {
             data: &data,
             from: None,
             msg_id: None,
+            shows_id: true,
+            is_last: false,
             repeat: None,
             tags: None,
             read_us: self.shared.clock.now_us(),

@@ -166,10 +166,15 @@ impl Hub {
         self.shared.is_draining()
     }
 
+    /// Admits no more connections: the first step of a drain.
+    pub fn close_admission(&self) {
+        self.shared.draining.store(true, Ordering::Release);
+    }
+
     /// Admits no more connections, and announces the drain to all, each with its own slot to reconnect in. Slots divide
     /// at most `spread`, from the end of `notice` on: call [`close_all`](Self::close_all) then.
     pub fn drain(&self, notice: Duration, spread: Duration) {
-        self.shared.draining.store(true, Ordering::Release);
+        self.close_admission();
         let plan = Arc::new(DrainPlan::new(self.admitted(), notice, spread));
         self.shared.notify_all(|| Notice::Drain(plan.clone()));
     }

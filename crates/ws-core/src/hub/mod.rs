@@ -4,11 +4,15 @@
 mod canary;
 mod channels;
 mod connections;
+mod entries;
 mod frames;
 mod handle;
 mod operations;
+mod runs;
 mod runtime_lag;
 mod subscriptions;
 
+pub use self::entries::{Entry, Stored};
 pub use self::frames::FrameWatch;
 pub use self::handle::Hub;
+pub use self::runs::HeldStream;

@@ -9,7 +9,7 @@ use std::task::Poll;
 use serde_json::value::RawValue;
 use ws_proto::action::{BroadcastData, GetHistory, GetPresence, HistoryData, PresenceData, Publish, PublishData};
 use ws_proto::event::{BroadcastEvent, Sender};
-use ws_proto::{ChannelName, ErrorBody};
+use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 
 use super::handle::Hub;
 use crate::engine::Epoch;
@@ -23,14 +23,19 @@ impl Hub {
     /// with the same `msg_id`, and the time since as `age_ms`, is safe where the channel has history.
     ///
     /// # Errors
-    /// `invalid_payload`, `invalid_channel`, `unknown_namespace`, `conflict`, `unknown_outcome`, `overloaded` (nothing
-    /// was published), `engine_unavailable` (it may have been).
+    /// `invalid_payload`, `invalid_channel`, `unknown_namespace`, `permission_denied` (it is a stream of Claude),
+    /// `conflict`, `unknown_outcome`, `overloaded` (nothing was published), `engine_unavailable` (it may have been).
     pub async fn publish<'a>(
         &self,
         publish: &'a Publish<'_, &RawValue>,
         from: Option<&Sender>,
     ) -> Result<PublishData<'a>, ErrorBody> {
         check_msg_id(publish.msg_id.as_deref())?;
+        if ChannelName::parse(&publish.channel)?.stream().is_some() {
+            let message = "this is a stream of Claude, in which only its run publishes";
+            self.shared.channel_options(ChannelName::parse(&publish.channel)?)?;
+            return Err(ErrorBody::new(ErrorCode::PermissionDenied, message));
+        }
         let repeat = Repeat::of(publish, self.shared.clock.now_ms())?;
         let options = self.shared.channel_options(ChannelName::parse(&publish.channel)?)?;
         let draft = Draft {
@@ -39,6 +44,8 @@ impl Hub {
             data: publish.data,
             from,
             msg_id: publish.msg_id.as_deref(),
+            shows_id: true,
+            is_last: false,
             repeat,
             tags: publish.tags.as_ref(),
             read_us: self.shared.clock.now_us(),
@@ -83,10 +90,14 @@ impl Hub {
     /// Waits for the engine. If the future is dropped early, the history may or may not have been removed.
     ///
     /// # Errors
-    /// `invalid_channel`, `unknown_namespace`, `not_available` (no history), `overloaded` (nothing was removed),
-    /// `engine_unavailable` (it may have been).
+    /// `invalid_channel`, `unknown_namespace`, `not_available` (no history), `permission_denied` (it is the stream of an
+    /// open run), `overloaded` (nothing was removed), `engine_unavailable` (it may have been).
     pub async fn remove_history(&self, channel: &str) -> Result<Epoch, ErrorBody> {
         let options = self.shared.channel_options(ChannelName::parse(channel)?)?;
+        if self.shared.streams.is_held(channel) {
+            let message = "this is the stream of a run of Claude that is open; cancel the run first";
+            return Err(ErrorBody::new(ErrorCode::PermissionDenied, message));
+        }
         let pending = self.shared.remove_history(channel, &options)?;
         let result = poll_fn(|cx| pending.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await;
         result.map_err(|error| unavailable(&error))

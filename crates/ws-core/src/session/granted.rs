@@ -23,7 +23,9 @@ impl Session {
     pub(super) fn subscribe_listed(&mut self, channels: &[String], since: Option<Positions<'_>>, out: &mut Vec<u8>) {
         let mut since = since.unwrap_or_default();
         let mut failed = self.failed_listed();
-        for name in channels {
+        // Streams follow the channels they belong to; a token says nothing of them.
+        let is_stream = |name: &&String| ChannelName::parse(name).is_ok_and(|channel| channel.stream().is_some());
+        for name in channels.iter().filter(|name| !is_stream(name)) {
             let listed = match self.attach_listed(name) {
                 Ok(attached) => {
                     let start = start(since.remove(name.as_str()), &attached);
@@ -108,7 +110,7 @@ impl Session {
             let check = AccessCheck { right: Right::Subscribe, channel: Some(channel), access };
             let decision = check.decide(Some(identity), self.subscription_grants(name), || true);
             if let Err(denial) = decision
-                && !listed.iter().any(|listed| listed == name)
+                && !listed.iter().any(|listed| listed == channel.asking().as_str())
             {
                 tracing::debug!(connection = %self.connection().id(), channel = name, ?denial, "no longer granted");
                 let reason = "the token no longer grants this channel";

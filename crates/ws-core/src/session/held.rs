@@ -9,6 +9,7 @@
 //!                      ├─ no room, or too many unanswered ───► Publish
 //!                      ├─ no room ───────────────────────────► Broadcast
 //!                      ├─ waits for the engine ──────────────► Subscribe, History
+//!                      ├─ waits for who runs Claude ─────────► Run
 //!                      └─ error ─┬─ earlier answers pending ─► Refusal
 //!                                └─► answered with the error
 //! ```
@@ -25,12 +26,14 @@
 //! | `Keys` | the keys have been renewed | runs once more; an unknown key is an error now |
 //! | `Publish`, `Broadcast` | always | tries to take room, and is submitted to the engine, or to the log |
 //! | `Subscribe`, `History` | the engine has answered | is answered |
+//! | `Run` | who runs Claude has answered | is answered |
 //!
 //! A retry may end in another state of the first picture, such as `Refusal`, or leave the frame where it is.
 
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
+use ws_proto::action::{AskClaudeData, CancelClaudeData};
 use ws_proto::publication::Tags;
 use ws_proto::{OwnedRequest, OwnedRequestId};
 
@@ -39,7 +42,7 @@ use super::refused::Refused;
 use crate::engine::History;
 use crate::engine::pending::Pending;
 use crate::options::ChannelOptions;
-use crate::state::Repeat;
+use crate::state::{Asked, Repeat};
 use crate::subscription::StartAt;
 use crate::waiter::Waiter;
 
@@ -56,6 +59,7 @@ pub(super) enum Held {
     Broadcast(HeldBroadcast),
     Subscribe(HeldSubscribe),
     History(HeldHistory),
+    Run(HeldRun),
 }
 
 impl Held {
@@ -69,7 +73,12 @@ impl Held {
         match self {
             Held::Publish(held) => held.waiter.yield_turn(),
             Held::Broadcast(held) => held.waiter.yield_turn(),
-            Held::Queued(_) | Held::Refusal(..) | Held::Keys(..) | Held::Subscribe(_) | Held::History(_) => {}
+            Held::Queued(_)
+            | Held::Refusal(..)
+            | Held::Keys(..)
+            | Held::Subscribe(_)
+            | Held::History(_)
+            | Held::Run(_) => {}
         }
     }
 }
@@ -111,4 +120,11 @@ pub(super) struct HeldHistory {
     /// The epoch that the client expects.
     pub(super) epoch: Option<Box<str>>,
     pub(super) pending: Pending<History>,
+}
+
+/// A request about a run of Claude that is not answered yet.
+#[derive(Debug)]
+pub(super) enum HeldRun {
+    Ask(OwnedRequestId, Asked<AskClaudeData<'static>>),
+    Cancel(OwnedRequestId, Asked<CancelClaudeData<'static>>),
 }

@@ -9,6 +9,7 @@
 //! at most one answer when the outbox has no room for more, so its bound is exceeded by at most one answer.
 
 mod answer;
+mod ask_claude;
 mod attached;
 mod attaching;
 mod authenticate;
@@ -218,6 +219,8 @@ impl Session {
             Some(ActionName::GetHistory) => get_history::run(self, request, out),
             Some(ActionName::GetPresence) => get_presence::run(self, request, out),
             Some(ActionName::Authenticate) => authenticate::run(self, request, out),
+            Some(ActionName::AskClaude) => ask_claude::ask(self, request, out),
+            Some(ActionName::CancelClaude) => ask_claude::cancel(self, request, out),
             None => Err(unknown(&request.action).into()),
         }
     }

@@ -5,7 +5,7 @@ use ws_proto::action::ActionName;
 
 use super::held::Held;
 use super::state::{Ended, Session, Stop};
-use super::{broadcast, get_history, publish, subscribe};
+use super::{ask_claude, broadcast, get_history, publish, subscribe};
 
 /// Retries it.
 ///
@@ -28,6 +28,7 @@ pub(super) fn go_on(held: Held, session: &mut Session, out: &mut Vec<u8>) -> Res
         Held::Broadcast(held) => broadcast::go_on(held, session, out),
         Held::Subscribe(held) => subscribe::go_on(held, session, out),
         Held::History(held) => get_history::go_on(held, session, out),
+        Held::Run(held) => ask_claude::go_on(held, session, out),
     }
 }
 

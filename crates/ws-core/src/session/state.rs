@@ -163,7 +163,7 @@ impl Session {
     pub(super) fn sender(&self) -> Sender {
         let connection = self.connection();
         let user = connection.identity().map(|identity| identity.user().to_string());
-        Sender { connection_id: Some(connection.id()), user }
+        Sender { connection_id: Some(connection.id()), user, service: None }
     }
 
     /// Parses the name of a channel.
@@ -178,7 +178,8 @@ impl Session {
 
     /// Checks whether this connection may do what the request asks for.
     pub(super) fn check(&self, request: RequestId<'_>, check: AccessCheck<'_>) -> Result<(), ErrorBody> {
-        let grant = self.subscription_grants(check.channel.map_or("", |channel| channel.as_str()));
+        let granted = |channel: ChannelName<'_>| self.subscription_grants(channel.as_str());
+        let grant = check.channel.and_then(|channel| granted(channel).or_else(|| granted(channel.asking())));
         self.check_with(request, check, grant)
     }
 
@@ -190,11 +191,9 @@ impl Session {
         grant: Option<&Grants>,
     ) -> Result<(), ErrorBody> {
         let connection = self.connection();
-        let is_subscribed = || {
-            let subscriptions = self.membership.entry.subscriptions.lock();
-            let name = check.channel.map_or("", |channel| channel.as_str());
-            subscriptions.as_ref().is_some_and(|subscriptions| subscriptions.contains(name))
-        };
+        // Whoever is in the channel where Claude was asked is as good as in its streams.
+        let is_subscribed =
+            || check.channel.is_some_and(|channel| self.is_subscribed(channel) || self.is_subscribed(channel.asking()));
         let identity = connection.identity();
         check.decide(identity.as_deref(), grant, is_subscribed).map_err(|denial| {
             let channel = check.channel.map(|channel| channel.as_str());
@@ -203,6 +202,12 @@ impl Session {
             tracing::debug!(connection = %connection.id(), request, ?right, channel, ?denial, %access, "denied");
             check.denied(denial, identity.is_none())
         })
+    }
+
+    /// Whether this connection is subscribed to a channel.
+    pub(super) fn is_subscribed(&self, channel: ChannelName<'_>) -> bool {
+        let subscriptions = self.membership.entry.subscriptions.lock();
+        subscriptions.as_ref().is_some_and(|subscriptions| subscriptions.contains(channel.as_str()))
     }
 
     /// What wakes the connection's task.

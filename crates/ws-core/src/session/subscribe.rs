@@ -91,7 +91,10 @@ fn right(
     let options = session.options(channel)?;
     let grant = payload.token.as_deref().map(|token| grant(session, request, channel, token)).transpose()?;
     let check = AccessCheck { right: Right::Subscribe, channel: Some(channel), access: options.subscribe };
-    session.check_with(request.id, check, grant.as_deref().map(SubscriptionGrant::grants))?;
+    let is_in_its_channel = channel.stream().is_some_and(|stream| session.is_subscribed(stream.channel));
+    if !is_in_its_channel || grant.is_some() {
+        session.check_with(request.id, check, grant.as_deref().map(SubscriptionGrant::grants))?;
+    }
     Ok((options, grant))
 }
 
@@ -105,8 +108,10 @@ fn grant(
     let identity = session.connection().identity();
     let user = identity.as_ref().map(|identity| &**identity.user());
     let unix_ms = session.time_of_day();
-    let claims = session.claims(request, |auth| auth.subscribe(token, channel.as_str(), user, unix_ms))?;
-    Ok(Box::new(SubscriptionGrant::new(claims, channel.as_str())))
+    // A token for a channel opens its streams too.
+    let channel = channel.asking().as_str();
+    let claims = session.claims(request, |auth| auth.subscribe(token, channel, user, unix_ms))?;
+    Ok(Box::new(SubscriptionGrant::new(claims, channel)))
 }
 
 fn start<'a>(payload: &Subscribe<'a>) -> Result<StartAt<'a>, ErrorBody> {

@@ -1,6 +1,7 @@
 //! The state of the hub: what its handle, the sessions and the fan-out share.
 
 mod admission;
+mod asking;
 mod calls;
 mod canary;
 mod channels;
@@ -17,9 +18,11 @@ mod presence_page;
 mod publishing;
 mod shard;
 mod shared;
+mod streams;
 mod subscription;
 
 pub use self::admission::Permit;
+pub(crate) use self::asking::{Asked, check_ask, check_run_id};
 pub(crate) use self::calls::{Answer, Answered, Call, What};
 pub use self::canary::{CANARY_CHANNEL, CanaryStats};
 pub(crate) use self::canary::{Canary, Stage};

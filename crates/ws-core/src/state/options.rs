@@ -3,7 +3,7 @@
 use crate::access::Auth;
 use crate::heartbeat::Heartbeat;
 use crate::limits::Limits;
-use crate::options::{Actions, Namespaces};
+use crate::options::{Actions, Namespaces, StreamOptions};
 
 /// What a hub is started with.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct HubOptions {
     pub namespaces: Namespaces,
     /// Who may use the actions that do not belong to a channel.
     pub actions: Actions,
+    /// The streams of Claude's runs.
+    pub streams: StreamOptions,
     /// How connections authenticate.
     pub auth: Auth,
     /// Fan-out tasks, ideally one per core; 1 to 64.

@@ -133,7 +133,9 @@ impl EngineSink for Sink {
         if let Some(canary) = shared.canary_of(channel) {
             return Some(canary.channel().options().retention());
         }
-        let namespace = ChannelName::parse(channel).ok()?.namespace();
+        let channel = ChannelName::parse(channel).ok()?;
+        // What is kept of a stream depends on whether its run is open, which is not known at the start.
+        let namespace = if channel.stream().is_some() { return None } else { channel.namespace() };
         Some(shared.namespaces.get(namespace)?.retention())
     }
 }
@@ -146,6 +148,10 @@ pub(crate) struct Draft<'a> {
     pub(crate) data: &'a RawValue,
     pub(crate) from: Option<&'a Sender>,
     pub(crate) msg_id: Option<&'a str>,
+    /// Whether readers see the `msg_id`.
+    pub(crate) shows_id: bool,
+    /// Whether it is the last one of a stream.
+    pub(crate) is_last: bool,
     /// `None`: it is sent for the first time.
     pub(crate) repeat: Option<Repeat>,
     pub(crate) tags: Option<&'a Tags<'a>>,
@@ -261,7 +267,8 @@ impl Shared {
         let encode = |out: &mut Vec<u8>| {
             // Now, not when it began to wait: times in a channel must not go back.
             let time = Clock::unix_ms();
-            data = encode_publication_body(draft.data, time, draft.from, draft.msg_id, draft.tags, out);
+            let shown_id = draft.msg_id.filter(|_| draft.shows_id);
+            data = encode_publication_body(draft.data, time, draft.from, shown_id, draft.tags, out);
         };
         let entered = encoded(encode, |body| {
             let bytes = (body.len() + draft.channel.len() + PUBLICATION_ENVELOPE_BYTES) as u64;
@@ -277,7 +284,7 @@ impl Shared {
         };
         let append = Append {
             channel: draft.channel,
-            retention: draft.options.retention(),
+            retention: if draft.is_last { draft.options.last_retention() } else { draft.options.retention() },
             body,
             data: BODY_DATA_START..BODY_DATA_START + data,
             msg_id: draft.msg_id,

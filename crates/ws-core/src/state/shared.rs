@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use ws_proto::{ChannelName, ErrorBody};
@@ -13,6 +13,7 @@ use super::error::unknown_namespace;
 use super::logins::Logins;
 use super::options::HubOptions;
 use super::shard::{Notice, Shard};
+use super::streams::Streams;
 use crate::access::{AddressRate, Auth, Quota};
 use crate::channel::{Channel, Shards};
 use crate::clock::Clock;
@@ -25,6 +26,7 @@ use crate::limits::{Limits, SHARDS_MAX};
 use crate::options::{Actions, ChannelOptions, Namespaces};
 use crate::rate::Rate;
 use crate::registry::{Named, Registry};
+use crate::runs::Runs;
 use crate::supervisor::Supervisor;
 
 /// The state of a hub.
@@ -59,6 +61,10 @@ pub(crate) struct Shared {
     pub(crate) channels: Registry<Channel>,
     /// Watches whether what is published arrives, if it was started.
     pub(crate) canary: OnceLock<Arc<Canary>>,
+    /// The streams of Claude's runs.
+    pub(crate) streams: Streams,
+    /// Who runs Claude, if anybody does.
+    pub(crate) runs: OnceLock<Weak<dyn Runs>>,
     pub(crate) gate: Gate,
     pub(crate) engine_room: Arc<EngineRoom>,
     /// Channels whose subscribers are due to get presence counts; each once.
@@ -81,7 +87,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(clock: Clock, options: HubOptions, engine: Arc<dyn Engine>) -> Self {
-        let HubOptions { limits, heartbeat, namespaces, actions, auth, shards } = options;
+        let HubOptions { limits, heartbeat, namespaces, actions, streams, auth, shards } = options;
         let shards = shards.clamp(1, SHARDS_MAX);
         let gate = Gate::new(&limits);
         Shared {
@@ -106,6 +112,8 @@ impl Shared {
             logins: Arc::default(),
             channels: Registry::new(),
             canary: OnceLock::new(),
+            streams: Streams::new(streams),
+            runs: OnceLock::new(),
             gate,
             counts_due: Mutex::default(),
             shards: (0..shards).map(|_| Shard::default()).collect(),
@@ -166,7 +174,10 @@ impl Shared {
     /// # Errors
     /// `unknown_namespace`.
     pub(crate) fn channel_options(&self, channel: ChannelName<'_>) -> Result<Arc<ChannelOptions>, ErrorBody> {
-        let namespace = channel.namespace();
-        self.namespaces.get(namespace).cloned().ok_or_else(|| unknown_namespace(namespace.unwrap_or_default()))
+        let namespace = channel.asking().namespace();
+        let options = self.namespaces.get(namespace);
+        let options = options.ok_or_else(|| unknown_namespace(namespace.unwrap_or_default()))?;
+        let is_stream = channel.stream().is_some();
+        Ok(if is_stream { self.streams.options(channel.as_str(), options) } else { options.clone() })
     }
 }

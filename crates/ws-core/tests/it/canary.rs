@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::sleep;
 use ws_core::engine::{
-    Append, Appended, Done, Engine, EngineError, EngineSink, EngineStats, Epoch, History, HistoryQuery,
+    Append, Appended, Done, Engine, EngineError, EngineSink, EngineStats, Epoch, FindQuery, Found, History,
+    HistoryQuery,
 };
 use ws_core::{CANARY_CHANNEL, CanaryStats, Hub, Limits};
 use ws_proto::ErrorCode;
@@ -111,6 +112,10 @@ impl Engine for Faulty {
 
     fn history(&self, query: HistoryQuery<'_>, done: Done<History>) {
         self.memory.history(query, done);
+    }
+
+    fn find(&self, query: FindQuery<'_>, done: Done<Option<Found>>) {
+        self.memory.find(query, done);
     }
 
     fn remove(&self, channel: &str, done: Done<Epoch>) {

@@ -13,6 +13,7 @@ use serde_json::Value;
 use ws_core::{
     Access, Actions, Attention, Auth, ChannelOptions, Claims, Clock, Connection, Engine, Flow, Heartbeat,
     HeartbeatMode, Hub, HubOptions, Limits, MemoryEngine, MemoryLimits, Namespaces, OnLag, Outlet, Permit, Session,
+    StreamOptions,
 };
 use ws_proto::{CloseCode, ErrorBody};
 
@@ -60,6 +61,8 @@ pub(crate) fn options() -> ChannelOptions {
         publish: Access::ANYONE,
         read_history: Access::ANYONE,
         read_presence: Access::ANYONE,
+        claude: true,
+        hold: None,
     }
 }
 
@@ -92,6 +95,7 @@ pub(crate) fn hub_at(
         heartbeat: Heartbeat { interval_ms: 25_000, timeout_ms: 10_000 },
         namespaces: Namespaces { default, named },
         actions: Actions { broadcast: Access::ANYONE, get_connections: Access::ANYONE },
+        streams: StreamOptions { size: 20_000, ttl: Duration::from_secs(600) },
         auth,
         shards: 2,
     };

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use ws_core::engine::{
-    Append, Appended, Done, Engine, EngineError, EngineSink, EngineStats, Epoch, History, HistoryQuery, Publication,
-    Retention, conformance,
+    Append, Appended, Done, Engine, EngineError, EngineSink, EngineStats, Epoch, FindQuery, Found, History,
+    HistoryQuery, Publication, Retention, conformance,
 };
 use ws_core::{MemoryEngine, MemoryLimits};
 use ws_proto::action::Ack;
@@ -44,7 +44,7 @@ impl Memory {
 
     /// Appends a number of bytes; zero seconds: they do not expire.
     fn append(&self, channel: &str, bytes: usize, ttl_seconds: u64) -> u64 {
-        let retention = Retention { size: SIZE, ttl: Duration::from_secs(ttl_seconds) };
+        let retention = Retention::new(SIZE, Duration::from_secs(ttl_seconds));
         let body: Arc<[u8]> = vec![0; bytes].into();
         let append = Append { channel, retention, data: 0..body.len(), body, msg_id: None, age_ms: 0, read_us: None };
         let appended: Appended = answer(|done| self.0.append(append, done));
@@ -52,7 +52,7 @@ impl Memory {
     }
 
     fn history(&self, channel: &str) -> History {
-        let retention = Retention { size: SIZE, ttl: Duration::ZERO };
+        let retention = Retention::new(SIZE, Duration::ZERO);
         let (after, before, limit, bytes_max) = (0, None, SIZE, usize::MAX);
         let query = HistoryQuery { channel, retention, after, before, reverse: false, limit, bytes_max };
         answer(|done| self.0.history(query, done))
@@ -359,6 +359,13 @@ impl Engine for Faulty {
             more: history.more && self.fault != Fault::NeverHasMore,
             ..history
         }));
+    }
+
+    fn find(&self, query: FindQuery<'_>, done: Done<Option<Found>>) {
+        let (answer, answered) = mpsc::channel();
+        self.engine.find(query, Box::new(move |result| answer.send(result).expect("somebody waits")));
+        let found = answered.recv().expect("an answer");
+        done(found.map(|found| found.map(|found| Found { epoch: self.epoch(found.epoch), ..found })));
     }
 
     fn remove(&self, channel: &str, done: Done<Epoch>) {

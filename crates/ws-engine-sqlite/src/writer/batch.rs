@@ -9,9 +9,9 @@ use ws_core::engine::{Appended, EngineError, Epoch, Publication, Remembered, Ret
 use crate::history;
 use crate::limits::TRIM_ROWS;
 use crate::queue::{Appending, Command};
-use crate::rows::{self, Insert, Known, Span, ttl_ms};
+use crate::rows::{self, Insert, Span, ttl_ms};
 use crate::shared::Shared;
-use crate::streams::{State, Stream, is_old};
+use crate::streams::{State, Stream};
 use crate::times::{self, Budget};
 
 /// The results of the commands of a transaction.
@@ -152,11 +152,6 @@ impl Outcome {
 }
 
 impl State {
-    /// Whether a stored publication is still retained.
-    fn retains(&self, known: &Known, retention: Retention, now_ms: u64) -> bool {
-        known.offset >= self.lowest(retention) && !is_old(known.stored_ms, ttl_ms(retention), now_ms)
-    }
-
     /// What decides about a repeat whose id is not retained.
     fn remembered(&self, connection: &Connection, retention: Retention, now_ms: u64) -> Result<Remembered> {
         let (oldest, found) = history::find_oldest(connection, self, retention, now_ms)?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Result, TransactionBehavior};
 use uuid::Uuid;
 use ws_core::Clock;
-use ws_core::engine::Retention;
+use ws_core::engine::{Expiry, Retention};
 
 use super::retention::Retentions;
 use crate::limits::{
@@ -16,7 +16,7 @@ use crate::limits::{
 };
 use crate::rows::{self, Span, ttl_ms};
 use crate::shared::Shared;
-use crate::streams::{State, Stream, is_old};
+use crate::streams::{State, Stream};
 
 /// When the next step is due.
 #[derive(Debug)]
@@ -154,11 +154,12 @@ fn trim_stream(
     now_ms: u64,
     limit: u64,
 ) -> Result<State> {
-    let (lowest, ttl_ms) = (state.lowest(retention), ttl_ms(retention));
+    let (lowest, before, ttl_ms) = (state.lowest(retention), state, ttl_ms(retention));
     // One more, to know when the next is due.
     let times = rows::oldest_ms(connection, row, state.stored, limit + 1)?;
-    let is_gone =
-        |(at, stored_ms): &(usize, &u64)| state.stored + (*at as u64) < lowest || is_old(**stored_ms, ttl_ms, now_ms);
+    let is_gone = |(at, stored_ms): &(usize, &u64)| {
+        before.stored + (*at as u64) < lowest || before.has_expired(**stored_ms, retention, now_ms)
+    };
     let gone = (times.iter().enumerate().take_while(is_gone).count() as u64).min(limit);
     let span = Span { from: state.stored, to: state.stored + gone };
     // Before the rows are deleted: readers must not take them for retained.
@@ -167,6 +168,7 @@ fn trim_stream(
     state.stored = span.to;
     state.due_ms = match times.get(gone as usize) {
         _ if gone == limit => Some(now_ms),
+        Some(_) if ttl_ms > 0 && retention.expiry == Expiry::Together => Some(state.newest_ms + ttl_ms),
         Some(stored_ms) if ttl_ms > 0 => Some(stored_ms + ttl_ms),
         _ => None,
     };

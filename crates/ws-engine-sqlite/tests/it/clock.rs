@@ -9,7 +9,7 @@ use ws_proto::publication::BODY_DATA_START;
 
 use crate::fixture::{Database, Dir, until};
 
-const HOUR: Retention = Retention { size: 100, ttl: Duration::from_secs(3600) };
+const HOUR: Retention = Retention::new(100, Duration::from_secs(3600));
 const DAY_MS: u64 = 86_400_000;
 
 /// What is stored of a publication of the digit `data`, accepted at this time.
@@ -70,7 +70,7 @@ fn a_clock_that_was_ahead_at_the_last_run_is_noted() {
 
 #[test]
 fn what_was_stored_ahead_expires_in_its_time() {
-    let (dir, short) = (Dir::new(), Retention { size: 100, ttl: Duration::from_millis(300) });
+    let (dir, short) = (Dir::new(), Retention::new(100, Duration::from_millis(300)));
     let database = dir.open();
     append(&database, "a", short, 1, 1);
     database.close();
@@ -97,7 +97,7 @@ fn times_do_not_go_back_over_a_restart() {
 #[test]
 fn many_that_were_ahead_are_corrected_in_steps_and_no_time_goes_back() {
     const N: u64 = 5_000;
-    let (dir, keep) = (Dir::new(), Retention { size: 10_000, ttl: Duration::ZERO });
+    let (dir, keep) = (Dir::new(), Retention::new(10_000, Duration::ZERO));
     let database = dir.open();
     let now_ms = Clock::unix_ms();
     append(&database, "a", keep, 1, now_ms + DAY_MS);

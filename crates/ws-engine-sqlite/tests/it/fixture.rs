@@ -103,7 +103,7 @@ pub(crate) fn options(dir: &Path) -> SqliteOptions {
 
 /// Keeps so many, however old they are.
 pub(crate) fn keep(size: usize) -> Retention {
-    Retention { size, ttl: Duration::ZERO }
+    Retention::new(size, Duration::ZERO)
 }
 
 impl Database {

@@ -15,7 +15,7 @@ fn stored(dir: &Dir) -> (u64, u64) {
 
 #[test]
 fn what_has_expired_is_deleted_without_a_call() {
-    let (dir, short) = (Dir::new(), Retention { size: 100, ttl: Duration::from_millis(300) });
+    let (dir, short) = (Dir::new(), Retention::new(100, Duration::from_millis(300)));
     let database = dir.open();
     database.fill("a", short, 10);
     database.fill("b", keep(100), 10);
@@ -28,7 +28,7 @@ fn what_has_expired_is_deleted_without_a_call() {
 
 #[test]
 fn so_it_is_after_a_restart() {
-    let (dir, short) = (Dir::new(), Retention { size: 100, ttl: Duration::from_millis(50) });
+    let (dir, short) = (Dir::new(), Retention::new(100, Duration::from_millis(50)));
     let database = dir.open();
     database.append("a", short, "1");
     database.close();
@@ -67,7 +67,7 @@ fn rows(dir: &Dir) -> u64 {
 
 #[test]
 fn positions_of_idle_channels_are_forgotten_the_oldest_first() {
-    let (dir, short) = (Dir::new(), Retention { size: 100, ttl: Duration::from_millis(1) });
+    let (dir, short) = (Dir::new(), Retention::new(100, Duration::from_millis(1)));
     let database = dir.open();
     let epochs: Vec<_> = (0..5)
         .map(|i| {
@@ -91,7 +91,7 @@ fn positions_of_idle_channels_are_forgotten_the_oldest_first() {
 
 #[test]
 fn a_commit_that_fails_changes_no_epoch_that_a_subscriber_knows() {
-    let (dir, short) = (Dir::new(), Retention { size: 100, ttl: Duration::from_millis(1) });
+    let (dir, short) = (Dir::new(), Retention::new(100, Duration::from_millis(1)));
     let database = dir.open();
     let never = database.epoch("never");
     database.append("other", short, "x");
@@ -126,7 +126,7 @@ fn a_row_that_memory_does_not_know_is_found_after_a_commit_that_fails() {
 
 #[test]
 fn where_nothing_is_forgotten_nothing_is_another_stream() {
-    let (dir, short) = (Dir::new(), Retention { size: 100, ttl: Duration::from_millis(1) });
+    let (dir, short) = (Dir::new(), Retention::new(100, Duration::from_millis(1)));
     let database = dir.open();
     database.append("a", short, "x");
     database.append("b", short, "x");
@@ -148,7 +148,7 @@ fn idle_since(dir: &Dir) -> i64 {
 
 #[test]
 fn many_channels_that_are_used_once_expire_in_few_steps() {
-    let (dir, short) = (Dir::new(), Retention { size: 100, ttl: Duration::from_millis(1) });
+    let (dir, short) = (Dir::new(), Retention::new(100, Duration::from_millis(1)));
     let database = dir.open_with(|options| options.idle_channels_max = 1_000_000);
     let answers: Vec<_> = (0..5000).map(|i| database.flood(&i.to_string(), short, 1)).collect();
     assert!(answers.iter().all(|answer| answer.recv().is_ok_and(|result| result.is_ok())));
@@ -157,7 +157,7 @@ fn many_channels_that_are_used_once_expire_in_few_steps() {
 
 #[test]
 fn who_is_subscribed_to_is_not_forgotten() {
-    let (dir, short) = (Dir::new(), Retention { size: 100, ttl: Duration::from_millis(1) });
+    let (dir, short) = (Dir::new(), Retention::new(100, Duration::from_millis(1)));
     let database = dir.open();
     database.append("a", short, "x");
     database.append("b", short, "x");

@@ -9,7 +9,7 @@ use crate::fixture::{Database, Dir, keep};
 
 fn fill(database: &Database) {
     assert_eq!(database.flood("many", keep(2000), 2500).iter().filter(Result::is_ok).count(), 2500);
-    database.append("chat:a b", Retention { size: 5, ttl: Duration::from_secs(60) }, "x");
+    database.append("chat:a b", Retention::new(5, Duration::from_secs(60)), "x");
 }
 
 fn exported(dir: &Dir, channel: &str, after: u64) -> Option<Vec<u64>> {

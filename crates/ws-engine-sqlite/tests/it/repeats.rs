@@ -108,7 +108,7 @@ fn an_epoch_that_began_ahead_is_not_in_the_future() {
 #[test]
 fn what_may_have_expired_while_no_server_ran_is_unknown() {
     let (dir, database, sent) = begun();
-    let short = Retention { size: 10, ttl: Duration::from_millis(30) };
+    let short = Retention::new(10, Duration::from_millis(30));
     database.try_append("a", short, "x", Some("x")).expect("stored");
     database.close();
     thread::sleep(Duration::from_millis(35));
@@ -135,7 +135,7 @@ fn what_was_published_before_the_position_was_forgotten_is_unknown() {
     database.epoch("a");
     pause();
     let sent = Instant::now();
-    database.append("a", Retention { size: 10, ttl: Duration::from_millis(1) }, "x");
+    database.append("a", Retention::new(10, Duration::from_millis(1)), "x");
     let stored = || inspect(dir.path(), |_| {}).expect("it can be read");
     until("it is deleted", || stored().publications == 0);
     database.close();

@@ -107,7 +107,7 @@ fn a_shorter_history_holds_at_once() {
 fn publications_go_on_aging_while_no_server_runs() {
     let dir = Dir::new();
     let database = dir.open();
-    let short = Retention { size: 10, ttl: Duration::from_millis(50) };
+    let short = Retention::new(10, Duration::from_millis(50));
     database.append("a", short, "1");
     database.close();
     std::thread::sleep(Duration::from_millis(60));

@@ -27,7 +27,7 @@ fn check(before: Retention, after: Retention, left: u64) {
     assert_eq!(database.append("idle7", after, "5").1, 5, "the stream goes on");
 }
 
-const LONG: Retention = Retention { size: 10, ttl: Duration::from_secs(3600) };
+const LONG: Retention = Retention::new(10, Duration::from_secs(3600));
 
 #[test]
 fn a_shorter_age() {
@@ -42,7 +42,7 @@ fn fewer_publications() {
 
 #[test]
 fn a_longer_history_keeps_what_is_there() {
-    check(Retention { size: 10, ttl: Duration::from_secs(60) }, keep(100), 4);
+    check(Retention::new(10, Duration::from_secs(60)), keep(100), 4);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use ws_engine_sqlite::SqliteEngine;
 
 use crate::fixture::{Dir, options};
 
-const SHORT: Retention = Retention { size: 10, ttl: Duration::from_secs(1) };
+const SHORT: Retention = Retention::new(10, Duration::from_secs(1));
 
 /// Has the writer wait when `gate` is delivered, and asks for the position of `a` when `b` is.
 #[derive(Debug)]

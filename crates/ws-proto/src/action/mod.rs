@@ -10,8 +10,10 @@
 //! Not here: limits within a payload, such as the length of a name or the size of a page. The server checks those;
 //! [`crate::limits`] has the numbers.
 
+mod ask_claude;
 mod authenticate;
 mod broadcast;
+mod cancel_claude;
 mod echo;
 mod get_connections;
 mod get_history;
@@ -20,8 +22,10 @@ mod publish;
 mod subscribe;
 mod unsubscribe;
 
+pub use ask_claude::{AskClaude, AskClaudeData, Message, MessageRole, ThinkingMode};
 pub use authenticate::{Authenticate, AuthenticateData};
 pub use broadcast::{Broadcast, BroadcastData};
+pub use cancel_claude::{CancelClaude, CancelClaudeData};
 pub use echo::{Echo, EchoData};
 pub use get_connections::{ConnectionsData, GetConnections};
 pub use get_history::{GetHistory, HistoryData};
@@ -100,6 +104,8 @@ actions! {
     GetHistory<'a> = "get_history", response: HistoryData<'static, HistoryEntry<'static, M>>;
     GetPresence<'a> = "get_presence", response: PresenceData<'static, M>;
     Authenticate<'a> = "authenticate", response: AuthenticateData<'static>;
+    AskClaude<'a> = "ask_claude", response: AskClaudeData<'static>;
+    CancelClaude<'a> = "cancel_claude", response: CancelClaudeData<'static>;
 }
 
 #[cfg(test)]
@@ -120,6 +126,8 @@ mod tests {
         check(ActionName::GetHistory, "get_history");
         check(ActionName::GetPresence, "get_presence");
         check(ActionName::Authenticate, "authenticate");
+        check(ActionName::AskClaude, "ask_claude");
+        check(ActionName::CancelClaude, "cancel_claude");
         let names = ActionName::ALL.map(ActionName::as_str);
         assert_eq!(names, NAMES);
         assert_eq!(ActionName::from_name("Subscribe"), None);

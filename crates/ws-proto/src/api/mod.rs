@@ -9,6 +9,7 @@ mod connections;
 mod frames;
 mod node;
 mod publications;
+mod runs;
 
 pub use batch::{Batch, BatchData, BatchRequest, BatchResponse};
 pub use channels::{ChannelDetails, ChannelInfo, ChannelOptions, ChannelPage, OnLag};
@@ -18,3 +19,4 @@ pub use connections::{
 pub use frames::{FrameDirection, FrameKind, MASK, WatchEvent};
 pub use node::{NodeCounts, NodeData, NodeLimits, NodeStats};
 pub use publications::{Publication, Removed};
+pub use runs::{OpenRuns, RunInfo};

@@ -122,10 +122,10 @@ mod tests {
         let connection_id = Some(Uuid::nil());
         check(Sender::default(), r#"{"user":null}"#);
         check(
-            Sender { connection_id, user: None },
+            Sender { connection_id, ..Sender::default() },
             r#"{"connection_id":"00000000-0000-0000-0000-000000000000","user":null}"#,
         );
-        check(Sender { connection_id: None, user: Some("ann".to_owned()) }, r#"{"user":"ann"}"#);
+        check(Sender { user: Some("ann".to_owned()), ..Sender::default() }, r#"{"user":"ann"}"#);
     }
 
     #[test]

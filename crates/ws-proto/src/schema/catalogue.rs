@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::tidy::{absent_not_null, without_links};
 use crate::action::{Action, ActionVisitor, SubscribeData, visit_actions};
+use crate::claude::RunEvent;
 use crate::error::{ErrorBody, ErrorCode};
 use crate::event::{
     BroadcastEvent, BroadcastGap, ChannelGap, Connected, Draining, Join, Leave, Notify, Presence, PublicationEvent,
@@ -58,6 +59,8 @@ impl Catalogue {
         catalogue.notification::<Leave<'static, Value>>("Leave");
         catalogue.notification::<Presence<'static>>("Presence");
         catalogue.notification::<ChannelGap<'static>>("ChannelGap");
+        // The data of some publications: any value to the protocol, and so referred to by none of them.
+        catalogue.results.subschema_for::<RunEvent<'static>>();
         catalogue.finish();
         catalogue
     }
@@ -116,7 +119,10 @@ impl Catalogue {
         }
         for (name, mut schema) in self.results.take_definitions(true) {
             absent_not_null(&mut schema);
-            self.add(&name, schema);
+            // What is read and written is one type, where both say the same.
+            if self.schemas.get(&name) != Some(&schema) {
+                self.add(&name, schema);
+            }
         }
         let codes = error_codes(&self.schemas["ErrorCode"]);
         self.schemas.insert("ErrorCode".to_owned(), codes);

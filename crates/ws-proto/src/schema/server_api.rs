@@ -10,7 +10,7 @@ use super::tidy::{absent_not_null, bounded, without_links};
 use crate::action::{Broadcast, BroadcastData, HistoryData, PresenceData, PublishData};
 use crate::api::{
     Batch, BatchData, ChannelDetails, ChannelPage, ConnectionDetails, ConnectionPage, Disconnect, NodeData, NodeStats,
-    Publication, Removed, UserConnections, WatchEvent,
+    OpenRuns, Publication, Removed, UserConnections, WatchEvent,
 };
 use crate::publication::HistoryEntry;
 
@@ -94,6 +94,7 @@ impl ServerApi {
             links: json!({
                 "next": link("list_channels", "after", NEXT),
                 "channel": link("channel", "channel", "$response.body#/channels/0/channel"),
+                "runs": link("runs", "channel", "$response.body#/channels/0/channel"),
                 "presence": link("presence", "channel", "$response.body#/channels/0/channel"),
             }),
             ..operation("list_channels", "A page of the channels with subscribers.", page)
@@ -110,6 +111,9 @@ impl ServerApi {
         self.add("/channels", "get", list);
         self.add("/channels/{channel}", "get", one);
         self.add("/channels/{channel}/presence", "get", who);
+        let runs = self.answer::<OpenRuns>();
+        let open = Operation { refusals: &[404], ..operation("runs", "Claude's open runs in a channel.", runs) };
+        self.add("/channels/{channel}/runs", "get", open);
     }
 
     fn of_connections(&mut self) {

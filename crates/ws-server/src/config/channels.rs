@@ -39,5 +39,7 @@ section! {
         read_history: Access = "subscriber", modes();
         /// Who may ask who is subscribed: as `publish`.
         read_presence: Access = "subscriber", modes();
+        /// Whether those who may publish may ask Claude (`ask_claude`), where there is a key for it.
+        claude: bool = "true", ();
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! A namespace has the keys of `[channels]`, and inherits those that it does not set.
 
+use ws_proto::CLAUDE_NAMESPACE;
+
 use super::channels::Channels;
 use super::key::Facts;
 use super::name::{KeyName, SectionPath};
@@ -72,6 +74,10 @@ fn check_name(name: &str) -> Result<(), BadName> {
         "a name with white space".to_owned()
     } else if name.contains(char::is_control) {
         "a name with a control character".to_owned()
+    } else if name == CLAUDE_NAMESPACE {
+        // That of the streams of runs, whose options are in `[claude]`.
+        let found = "the name of a namespace that is built in".to_owned();
+        return Err(BadName { found, allowed: "another name; the streams of Claude are configured in [claude]" });
     } else if let Some(c) = name.chars().find(|c| [':', '*', '#'].contains(c)) {
         format!("a name with {c}")
     } else {
@@ -96,6 +102,8 @@ mod tests {
         check("聊天", "");
         check("a.b-c_d\"/", "");
         check(&"x".repeat(64), "");
+        check("claude", "the name of a namespace that is built in");
+        check("claudes", "");
         check("", "an empty name");
         check(&"x".repeat(65), "a name of 65 bytes");
         check(&"é".repeat(33), "a name of 66 bytes");

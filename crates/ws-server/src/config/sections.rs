@@ -13,6 +13,7 @@ use super::api_key::{API_KEY_BYTES_MAX, ApiKey};
 use super::auth_key::AuthKey;
 use super::canary::Canary;
 use super::channels::{Access, Channels};
+use super::claude::Claude;
 use super::key::section;
 use super::proxy::{Metrics, Proxy};
 use super::value::{
@@ -77,6 +78,8 @@ section! {
         namespaces: BTreeMap<String, Channels>;
         /// What stores publications.
         engine: Engine;
+        /// How Claude is asked.
+        claude: Claude;
         /// Encryption of the connections.
         tls: Tls;
     }

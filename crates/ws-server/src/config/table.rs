@@ -4,6 +4,7 @@ use super::api_key::ApiKey;
 use super::auth_key::AuthKey;
 use super::canary::Canary;
 use super::channels::Channels;
+use super::claude::Claude;
 use super::list::List;
 use super::namespaces::Namespaces;
 use super::proxy::{Metrics, Proxy};
@@ -39,6 +40,7 @@ pub(crate) static SECTIONS: &[&dyn Section] = &[
         part: |c| &c.engine.sqlite,
         part_mut: |c| &mut c.engine.sqlite,
     },
+    &Fixed { name: "claude", keys: Claude::KEYS, part: |c| &c.claude, part_mut: |c| &mut c.claude },
     &Fixed { name: "tls", keys: Tls::KEYS, part: |c| &c.tls, part_mut: |c| &mut c.tls },
 ];
 

@@ -115,7 +115,7 @@ struct Unused {
     why: &'static str,
 }
 
-const UNUSED: [Unused; 13] = [
+const UNUSED: [Unused; 14] = [
     Unused {
         section: "auth",
         keys: &["audience", "issuer", "leeway", "expiry_grace", "expiry_notice"],
@@ -175,6 +175,32 @@ const UNUSED: [Unused; 13] = [
         keys: &["history_ttl"],
         when: |config| config.channels.history_size == 0 && config.namespaces.values().all(|c| c.history_size == 0),
         why: "channels.history_size is 0",
+    },
+    Unused {
+        section: "claude",
+        // What is said of streams counts for those that a server before this one has left.
+        keys: &[
+            "auth",
+            "model",
+            "models_allowed",
+            "max_tokens",
+            "effort",
+            "thinking",
+            "system",
+            "client_options",
+            "context_bytes_max",
+            "runs_max",
+            "runs_per_user_max",
+            "runs_per_channel_max",
+            "run_timeout",
+            "first_token_timeout",
+            "idle_timeout",
+            "retries_max",
+            "cache",
+            "delta_interval",
+        ],
+        when: |config| config.claude.api_key.is_none() && config.claude.api_key_file.is_none(),
+        why: "there is no key for Claude (ANTHROPIC_API_KEY)",
     },
     Unused {
         section: "engine.sqlite",

@@ -24,6 +24,7 @@ use super::exposition::Format;
 use super::metric_text::{Scale, counter, gauge, head, histogram, histograms, info, known, labelled, single};
 use super::read_only::readable;
 use super::reply::Reply;
+use super::run_metrics;
 use crate::process_stats::ProcessStats;
 use crate::socket_slots::SocketSlots;
 
@@ -88,6 +89,9 @@ impl Collector for HubMetrics {
         self.counts(&mut encoder)?;
         self.families(&mut encoder)?;
         self.histograms(&mut encoder)?;
+        if let Some(runs) = self.hub.runs() {
+            run_metrics::encode(&mut encoder, &*runs)?;
+        }
         process(&mut encoder, &ProcessStats::read())
     }
 }

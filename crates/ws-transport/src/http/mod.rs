@@ -26,6 +26,7 @@ mod read_only;
 mod ready;
 mod reply;
 mod routes;
+mod run_metrics;
 mod token;
 mod upgrade_io;
 mod ws;

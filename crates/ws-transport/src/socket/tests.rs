@@ -10,11 +10,13 @@ use std::task::Waker;
 use parking_lot::Mutex;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpSocket, TcpStream};
-use ws_core::engine::{Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, History, HistoryQuery};
+use ws_core::engine::{
+    Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, FindQuery, Found, History, HistoryQuery,
+};
 use ws_core::frame::{self, Opcode};
 use ws_core::{
     Access, Actions, AddressShares, Auth, ChannelOptions, Heartbeat, Hub, HubOptions, Limits, MemoryEngine,
-    MemoryLimits, Namespaces, OnLag, Session,
+    MemoryLimits, Namespaces, OnLag, Session, StreamOptions,
 };
 use ws_proto::action::Ack;
 
@@ -93,6 +95,11 @@ impl Engine for Late {
         });
     }
 
+    fn find(&self, query: FindQuery<'_>, done: Done<Option<Found>>) {
+        let (channel, retention, msg_id) = (query.channel.to_owned(), query.retention, query.msg_id.to_owned());
+        self.call(move |memory| memory.find(FindQuery { channel: &channel, retention, msg_id: &msg_id }, done));
+    }
+
     fn remove(&self, channel: &str, done: Done<Epoch>) {
         self.0.0.remove(channel, done);
     }
@@ -146,12 +153,15 @@ fn start_with(engine: &Late, heartbeat: Heartbeat) -> Hub {
         publish: Access::ANYONE,
         read_history: Access::ANYONE,
         read_presence: Access::ANYONE,
+        claude: true,
+        hold: None,
     };
     let options = HubOptions {
         limits,
         heartbeat,
         namespaces: Namespaces { default: Arc::new(channel), named: HashMap::new() },
         actions: Actions { broadcast: Access::ANYONE, get_connections: Access::ANYONE },
+        streams: StreamOptions { size: 20_000, ttl: Duration::from_secs(600) },
         auth: Auth::none(),
         shards: 1,
     };
@@ -206,7 +216,7 @@ impl World {
         let engine = Late::new(is_late);
         let hub = start(&engine);
         let body: Arc<[u8]> = format!(r#""data":"{}","time":1}}"#, "x".repeat(PAGE_BYTES)).as_bytes().into();
-        let retention = ws_core::engine::Retention { size: 10, ttl: Duration::ZERO };
+        let retention = ws_core::engine::Retention::new(10, Duration::ZERO);
         let append =
             Append { channel: "a", retention, body, data: 7..9 + PAGE_BYTES, msg_id: None, age_ms: 0, read_us: None };
         engine.0.0.append(append, Box::new(|_| {}));

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use ws_core::{
     Access, Actions, Auth, ChannelOptions, Count, Heartbeat, Hub, HubOptions, Limits, MemoryEngine, MemoryLimits,
-    Namespaces, OnLag,
+    Namespaces, OnLag, StreamOptions,
 };
 use ws_transport::{DrainOptions, Drained, LogConnections, ProxyOptions, Transport, TransportOptions};
 
@@ -33,12 +33,15 @@ fn hub(write_timeout: Duration) -> Hub {
         publish: Access::ANYONE,
         read_history: Access::SUBSCRIBER,
         read_presence: Access::SUBSCRIBER,
+        claude: true,
+        hold: None,
     };
     let options = HubOptions {
         limits,
         heartbeat: Heartbeat { interval_ms: 0, timeout_ms: 0 },
         namespaces: Namespaces { default: Arc::new(channels), named: Default::default() },
         actions: Actions { broadcast: Access::ANYONE, get_connections: Access::ANYONE },
+        streams: StreamOptions { size: 20_000, ttl: Duration::from_secs(600) },
         auth: Auth::none(),
         shards: 2,
     };

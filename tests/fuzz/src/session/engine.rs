@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use ws_core::engine::{Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, History, HistoryQuery};
+use ws_core::engine::{
+    Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, FindQuery, Found, History, HistoryQuery,
+};
 use ws_core::{MemoryEngine, MemoryLimits};
 use ws_proto::action::Ack;
 
@@ -89,6 +91,11 @@ impl Engine for Late {
             let query = HistoryQuery { channel, retention, after, before, reverse, limit, bytes_max };
             memory.history(query, done);
         });
+    }
+
+    fn find(&self, query: FindQuery<'_>, done: Done<Option<Found>>) {
+        let (channel, retention, msg_id) = (query.channel.to_owned(), query.retention, query.msg_id.to_owned());
+        self.call(move |memory| memory.find(FindQuery { channel: &channel, retention, msg_id: &msg_id }, done));
     }
 
     fn remove(&self, channel: &str, done: Done<Epoch>) {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use ws_core::{
     Access, Actions, Auth, Authenticator, ChannelOptions, Claims, Grants, Heartbeat, Hub, HubOptions, Limits,
-    MemoryLimits, Namespaces, OnLag, TokenError,
+    MemoryLimits, Namespaces, OnLag, StreamOptions, TokenError,
 };
 
 use super::engine::Late;
@@ -55,6 +55,7 @@ pub(super) fn start(terms: Terms) -> (Hub, Late) {
         heartbeat: Heartbeat { interval_ms, timeout_ms: if terms.heartbeat { 10_000 } else { 0 } },
         namespaces: namespaces(),
         actions: Actions { broadcast: terms.broadcast, get_connections: Access::ANYONE },
+        streams: StreamOptions { size: 20_000, ttl: Duration::from_secs(600) },
         auth: Auth {
             authenticator: terms.has_keys.then(|| Arc::new(believer) as _),
             anonymous: terms.anonymous,
@@ -80,6 +81,8 @@ pub(super) fn namespaces() -> Namespaces {
         publish: Access::ANYONE,
         read_history: Access::ANYONE,
         read_presence: Access::ANYONE,
+        claude: true,
+        hold: None,
     };
     let mode = |access| ChannelOptions {
         subscribe: access,

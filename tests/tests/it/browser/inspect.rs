@@ -227,7 +227,8 @@ async fn a_watcher_that_is_too_slow_is_told_how_much_is_left_out() {
         }
     }
     shows(&page, "document.querySelector('#seen li[data-event=dropped]')").await;
-    let left_out = "Math.max(...[...document.querySelectorAll('#seen li[data-event=dropped]')].map((row) => row.dataset.frames))";
+    let left_out =
+        "Math.max(...[...document.querySelectorAll('#seen li[data-event=dropped]')].map((row) => row.dataset.frames))";
     assert!(page.eval(left_out).await.expect("a number").as_u64().is_some_and(|frames| frames > 0));
     shows(&page, "document.querySelectorAll('#seen li').length <= 500").await;
     // It goes on with what comes now.

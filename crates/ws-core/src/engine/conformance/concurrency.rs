@@ -28,7 +28,7 @@ const PUBLISHERS: u64 = 8;
 
 /// Keeps this many publications for so long that none expires during the case: having a maximum age must not matter.
 fn keep(size: usize) -> Retention {
-    Retention { size, ttl: if size == 0 { Duration::ZERO } else { Duration::from_secs(3600) } }
+    Retention::new(size, if size == 0 { Duration::ZERO } else { Duration::from_secs(3600) })
 }
 
 /// Runs `task` once for each publisher, all at once, and returns their results.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::message::Message;
 use super::recorder::{READ_US, Recorder, Seen};
 use crate::engine::{
-    Append, Appended, Done, Engine, EngineError, EngineStats, Epoch, History, HistoryQuery, Retention,
+    Append, Appended, Done, Engine, EngineError, EngineStats, Epoch, FindQuery, Found, History, HistoryQuery, Retention,
 };
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -106,6 +106,13 @@ impl<E: Engine> Fixture<E> {
         let told = then.top >= history.top || then.resets > before.resets || !self.sink.is_followed(query.channel);
         assert!(told, "history has a top of {} when the sink had been given {}", history.top, then.top);
         Ok(history)
+    }
+
+    pub(super) async fn find(&self, channel: &str, retention: Retention, msg_id: &str) -> Option<Found> {
+        let query = FindQuery { channel, retention, msg_id };
+        let found = self.call("find", channel, |engine, done| engine.find(query, done)).await.0;
+        let found = found.expect("it can be looked for");
+        found.inspect(|found| self.note(channel, found.epoch))
     }
 
     pub(super) async fn remove(&self, channel: &str) -> Epoch {

@@ -12,6 +12,8 @@ cases![
     a_msg_id_is_forgotten_with_its_publication,
     without_retention_a_msg_id_has_no_effect,
     msg_ids_are_compared_byte_for_byte,
+    a_publication_is_found_by_its_msg_id_while_it_is_retained,
+    ids_may_be_longer_than_those_of_clients,
 ];
 
 async fn a_msg_id_again_is_a_duplicate<E: Engine>(f: Fixture<E>) {
@@ -92,4 +94,32 @@ async fn msg_ids_are_compared_byte_for_byte<E: Engine>(f: Fixture<E>) {
         let offset = appended.position.map(|(_, offset)| offset);
         assert_eq!((offset, appended.duplicate), (Some(i as u64 + 1), true), "{id:?} is remembered");
     }
+}
+
+async fn a_publication_is_found_by_its_msg_id_while_it_is_retained<E: Engine>(f: Fixture<E>) {
+    assert_eq!(f.find("a", keep(2), "x").await, None, "of an unknown channel");
+    let x = Message::new(1).id("x");
+    let epoch = f.append("a", keep(2), &x).await.position.map(|(epoch, _)| epoch);
+    f.append("a", keep(2), &Message::new(2)).await;
+    let found = f.find("a", keep(2), "x").await.map(|found| (Some(found.epoch), found.publication));
+    assert_eq!(found, Some((epoch, x.at(1))));
+    for (retention, id) in [(keep(2), "y"), (keep(2), ""), (keep(1), "x"), (keep(0), "x")] {
+        assert_eq!(f.find("a", retention, id).await, None, "{id:?} with a size of {}", retention.size);
+    }
+    f.append("a", keep(2), &Message::new(3)).await;
+    assert_eq!(f.find("a", keep(2), "x").await, None, "it was given up");
+    f.append("a", keep(2), &Message::new(4).id("x")).await;
+    let found = f.find("a", keep(2), "x").await;
+    assert_eq!(found.map(|found| found.publication), Some(Message::new(4).at(4)), "the id has another publication");
+    f.remove("a").await;
+    assert_eq!(f.find("a", keep(2), "x").await, None, "the history was removed");
+}
+
+async fn ids_may_be_longer_than_those_of_clients<E: Engine>(f: Fixture<E>) {
+    let id = "x".repeat(256);
+    let message = Message::new(1).id(&id);
+    f.append("a", keep(2), &message).await;
+    assert!(f.append("a", keep(2), &message).await.duplicate);
+    assert_eq!(f.find("a", keep(2), &id).await.map(|found| found.publication), Some(message.at(1)));
+    assert_eq!(f.find("a", keep(2), &id[..255]).await, None);
 }

@@ -55,7 +55,7 @@ impl<'a> Message<'a> {
 
 /// Keeps `size` publications of any age.
 pub(super) fn keep(size: usize) -> Retention {
-    Retention { size, ttl: Duration::ZERO }
+    Retention::new(size, Duration::ZERO)
 }
 
 /// Queries everything retained in a channel that keeps 100 publications.

@@ -88,7 +88,7 @@ async fn a_repeat_younger_than_the_oldest_retained_is_published<E: Engine>(f: Fi
 }
 
 async fn a_repeat_after_everything_has_expired_is_unknown<E: Engine>(f: Fixture<E>) {
-    let short = Retention { size: 10, ttl: Duration::from_millis(2) };
+    let short = Retention::new(10, Duration::from_millis(2));
     begin(&f, "a").await;
     f.append("a", short, &Message::new(1).id("x")).await;
     pause().await;
@@ -155,7 +155,7 @@ async fn play<E: Engine>(f: &Fixture<E>, seed: u64) -> Counts {
     let channel = format!("run{seed}");
     let mut random = Random::new(seed);
     let (size, ttl) = (2 + random.below(30) as usize, [0, 0, 8][random.below(3) as usize]);
-    let retention = Retention { size, ttl: Duration::from_millis(ttl) };
+    let retention = Retention::new(size, Duration::from_millis(ttl));
     let mut model = Model { begun: Some(Instant::now()), ..Model::default() };
     begin(f, &channel).await;
     for _ in 0..80 {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::cases;
 use super::fixture::Fixture;
 use super::message::{Message, all, all_of, keep, offsets};
-use crate::engine::{Engine, EngineError, Retention};
+use crate::engine::{Engine, EngineError, Expiry, Retention};
 
 cases![
     no_more_than_the_size_is_retained,
@@ -14,6 +14,8 @@ cases![
     a_shorter_ttl_in_the_query_hides_the_older_ones,
     a_msg_id_expires_with_its_publication,
     without_retention_there_is_no_history,
+    publications_may_expire_together_with_the_newest,
+    what_expires_together_waits_for_as_long_as_it_is_held,
 ];
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -49,7 +51,7 @@ async fn a_smaller_size_in_the_query_hides_the_older_ones<E: Engine>(f: Fixture<
 }
 
 async fn publications_expire_and_the_top_stays<E: Engine>(f: Fixture<E>) {
-    let (short, long) = (Retention { size: 100, ttl: SHORT }, Retention { size: 100, ttl: LONG });
+    let (short, long) = (Retention::new(100, SHORT), Retention::new(100, LONG));
     f.follow("short");
     f.follow("long");
     f.fill("short", short, 3).await;
@@ -70,15 +72,15 @@ async fn a_shorter_ttl_in_the_query_hides_the_older_ones<E: Engine>(f: Fixture<E
     f.fill("a", keep(100), 3).await;
     short_has_passed().await;
     assert_eq!(offsets(&f.history(all("a")).await), [1, 2, 3], "a ttl of zero keeps them");
-    let history = f.history(all_of("a", Retention { size: 100, ttl: LONG })).await;
+    let history = f.history(all_of("a", Retention::new(100, LONG))).await;
     assert_eq!(offsets(&history), [1, 2, 3], "they are not so old");
-    let history = f.history(all_of("a", Retention { size: 100, ttl: SHORT })).await;
+    let history = f.history(all_of("a", Retention::new(100, SHORT))).await;
     assert_eq!((history.top, history.oldest, offsets(&history)), (3, 4, vec![]), "top, oldest, offsets");
 }
 
 async fn a_msg_id_expires_with_its_publication<E: Engine>(f: Fixture<E>) {
     f.follow("a");
-    let short = Retention { size: 100, ttl: SHORT };
+    let short = Retention::new(100, SHORT);
     f.append("a", short, &Message::new(1).id("x")).await;
     short_has_passed().await;
     let appended = f.append("a", short, &Message::new(2).id("x")).await;
@@ -93,4 +95,25 @@ async fn without_retention_there_is_no_history<E: Engine>(f: Fixture<E>) {
     assert_eq!(f.try_history(all_of("a", keep(0))).await, Err(EngineError::NoHistory), "after publications");
     let history = f.history(all("a")).await;
     assert_eq!((history.top, offsets(&history)), (0, vec![]), "what was not retained has left no trace");
+}
+
+async fn publications_may_expire_together_with_the_newest<E: Engine>(f: Fixture<E>) {
+    let together = Retention { expiry: Expiry::Together, ..Retention::new(100, 40 * SHORT) };
+    f.append("a", together, &Message::new(1)).await;
+    short_has_passed().await;
+    f.append("a", together, &Message::new(2)).await;
+    assert_eq!(offsets(&f.history(all_of("a", together)).await), [1, 2]);
+    let each = f.history(all_of("a", Retention::new(100, 2 * SHORT))).await;
+    assert!(each.oldest >= 2, "by its own age the first one is too old");
+}
+
+async fn what_expires_together_waits_for_as_long_as_it_is_held<E: Engine>(f: Fixture<E>) {
+    let together = |ttl| Retention { expiry: Expiry::Together, ..Retention::new(100, ttl) };
+    f.append("a", together(Duration::ZERO), &Message::new(1)).await;
+    short_has_passed().await;
+    assert_eq!(offsets(&f.history(all_of("a", together(Duration::ZERO))).await), [1], "it is held");
+    f.append("a", together(SHORT), &Message::new(2)).await;
+    short_has_passed().await;
+    let history = f.history(all_of("a", together(SHORT))).await;
+    assert_eq!((history.top, history.oldest, offsets(&history)), (2, 3, vec![]), "all are gone");
 }

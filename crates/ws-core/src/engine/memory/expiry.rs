@@ -145,7 +145,7 @@ mod tests {
     }
 
     fn append(engine: &MemoryEngine, channel: &str) {
-        let retention = Retention { size: 10, ttl: Duration::from_secs(5) };
+        let retention = Retention::new(10, Duration::from_secs(5));
         let append =
             Append { channel, retention, body: b"1"[..].into(), data: 0..1, msg_id: None, age_ms: 0, read_us: None };
         engine.append(append, Box::new(|appended| assert!(appended.is_ok())));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn ask(engine: &MemoryEngine, channel: &str) {
-        let retention = Retention { size: 10, ttl: Duration::from_secs(5) };
+        let retention = Retention::new(10, Duration::from_secs(5));
         let (after, before, limit, bytes_max) = (0, None, 0, 0);
         let query = HistoryQuery { channel, retention, after, before, reverse: false, limit, bytes_max };
         engine.history(query, Box::new(|history| assert!(history.is_ok())));

@@ -9,7 +9,9 @@ use super::cell::Cell;
 use super::maintenance::{self, Maintenance};
 use super::stream::{Outcome, Stream, Totals};
 use crate::clock::Clock;
-use crate::engine::{Append, Appended, EngineError, EngineSink, Epoch, History, HistoryQuery, Publication};
+use crate::engine::{
+    Append, Appended, EngineError, EngineSink, Epoch, FindQuery, Found, History, HistoryQuery, Publication,
+};
 use crate::registry::Registry;
 
 /// Limits that an operator sets.
@@ -91,6 +93,14 @@ impl Inner {
         });
         self.forget_idle();
         Ok(history)
+    }
+
+    pub(super) fn find(&self, query: &FindQuery<'_>) -> Option<Found> {
+        let cell = self.streams.get(query.channel).filter(|_| query.retention.size > 0)?;
+        let mut stream = cell.stream.lock();
+        let found = stream.find(query, self.clock.now_ms(), &self.totals);
+        self.emptied(&cell, &mut stream);
+        found
     }
 
     /// Calls `f` with the stream of a channel, which is created if there is none.

@@ -21,7 +21,7 @@ use self::inner::Inner;
 pub use self::inner::MemoryLimits;
 use self::maintenance::Maintenance;
 use self::stream::Totals;
-use super::{Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, History, HistoryQuery};
+use super::{Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, FindQuery, Found, History, HistoryQuery};
 use crate::clock::Clock;
 use crate::registry::Registry;
 use crate::supervisor::Supervisor;
@@ -73,6 +73,10 @@ impl Engine for MemoryEngine {
 
     fn history(&self, query: HistoryQuery<'_>, done: Done<History>) {
         done(self.inner.history(&query));
+    }
+
+    fn find(&self, query: FindQuery<'_>, done: Done<Option<Found>>) {
+        done(Ok(self.inner.find(&query)));
     }
 
     fn remove(&self, channel: &str, done: Done<Epoch>) {

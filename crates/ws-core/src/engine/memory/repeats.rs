@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::stream::{Outcome, Stream, Totals};
 use crate::engine::{Append, EngineError, Epoch, Retention};
 
-const RETENTION: Retention = Retention { size: 4, ttl: Duration::from_millis(30) };
+const RETENTION: Retention = Retention::new(4, Duration::from_millis(30));
 
 #[derive(Debug, Clone)]
 enum Op {

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::engine::{Append, EngineError, Epoch, History, HistoryQuery, Publication, Remembered, time};
+use crate::engine::{
+    Append, EngineError, Epoch, FindQuery, Found, History, HistoryQuery, Publication, Remembered, time,
+};
 use crate::limits::MEMORY_ENTRY_BYTES;
-use crate::retention::Retention;
+use crate::retention::{Expiry, Retention};
 
 /// The stream of a channel.
 #[derive(Debug)]
@@ -49,6 +51,8 @@ pub(super) enum Idle {
 struct Retained {
     entries: VecDeque<Entry>,
     ids: HashMap<Arc<str>, u64>,
+    /// When all of them expire together, on the engine's clock.
+    together_ms: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -98,8 +102,9 @@ impl Stream {
 
     /// When the oldest publication expires, if it does.
     pub(super) fn expires_ms(&self) -> Option<u64> {
-        let oldest = self.retained.as_ref()?.entries.front()?;
-        Some(oldest.expires_ms).filter(|at| *at != u64::MAX)
+        let retained = self.retained.as_ref()?;
+        let oldest_ms = Some(retained.entries.front()?.expires_ms).filter(|at| *at != u64::MAX);
+        [oldest_ms, retained.together_ms].into_iter().flatten().min()
     }
 
     pub(super) fn append(
@@ -108,7 +113,11 @@ impl Stream {
         now_ms: u64,
         totals: &Totals,
     ) -> Result<Outcome, EngineError> {
-        self.trim(append.retention, now_ms, totals);
+        match append.retention.expiry {
+            Expiry::Each => self.trim(append.retention, now_ms, totals),
+            // What this one makes the newest lives as long as it does, unless it is gone by now.
+            Expiry::Together => self.expire(now_ms, totals),
+        }
         if let Some(offset) = append.msg_id.and_then(|id| self.retained.as_ref()?.ids.get(id).copied()) {
             let first = &self.retained.as_ref().map(|retained| &retained.entries[retained.at(offset, self.top)]);
             let same = first.is_some_and(|first| first.body[first.data.clone()] == append.body[append.data.clone()]);
@@ -126,7 +135,11 @@ impl Stream {
             retained.ids.insert(id.clone(), self.top);
         }
         let at_ms = self.newest_ms;
-        let expires_ms = expiry(at_ms, append.retention.ttl);
+        let (expires_ms, together_ms) = match append.retention.expiry {
+            Expiry::Each => (expiry(at_ms, append.retention.ttl), u64::MAX),
+            Expiry::Together => (u64::MAX, expiry(at_ms, append.retention.ttl)),
+        };
+        retained.together_ms = Some(together_ms).filter(|at| *at != u64::MAX);
         let entry = Entry { body: append.body.clone(), data: append.data.clone(), id, at_ms, expires_ms };
         totals.add(&entry);
         retained.entries.push_back(entry);
@@ -168,6 +181,14 @@ impl Stream {
         history
     }
 
+    pub(super) fn find(&mut self, query: &FindQuery<'_>, now_ms: u64, totals: &Totals) -> Option<Found> {
+        self.trim(query.retention, now_ms, totals);
+        let retained = self.retained.as_ref()?;
+        let offset = *retained.ids.get(query.msg_id)?;
+        let body = retained.entries[retained.at(offset, self.top)].body.clone();
+        Some(Found { epoch: self.epoch, publication: Publication { offset: Some(offset), body } })
+    }
+
     /// Starts a new, empty stream.
     pub(super) fn reset(&mut self, epoch: Epoch, now_ms: u64, totals: &Totals) {
         self.drop_oldest(usize::MAX, totals);
@@ -176,6 +197,9 @@ impl Stream {
 
     /// Drops what has expired.
     pub(super) fn expire(&mut self, now_ms: u64, totals: &Totals) {
+        if self.retained.as_ref().and_then(|retained| retained.together_ms).is_some_and(|at| at <= now_ms) {
+            self.drop_oldest(usize::MAX, totals);
+        }
         while self.expires_ms().is_some_and(|at| at <= now_ms) {
             self.drop_oldest(1, totals);
         }
@@ -189,7 +213,11 @@ impl Stream {
     /// Drops what this retention does not keep; it may differ from the one that the publications were stored with.
     fn trim(&mut self, retention: Retention, now_ms: u64, totals: &Totals) {
         self.drop_oldest((self.len() as usize).saturating_sub(retention.size), totals);
-        let is_old = |entry: &Entry| expiry(entry.at_ms, retention.ttl).min(entry.expires_ms) <= now_ms;
+        let newest_ms = self.newest_ms;
+        let is_old = |entry: &Entry| {
+            let counted_ms = if retention.expiry == Expiry::Together { newest_ms } else { entry.at_ms };
+            expiry(counted_ms, retention.ttl).min(entry.expires_ms) <= now_ms
+        };
         while self.retained.as_ref().and_then(|retained| retained.entries.front()).is_some_and(is_old) {
             self.drop_oldest(1, totals);
         }
@@ -271,7 +299,7 @@ fn take<'a>(entries: impl Iterator<Item = (u64, &'a Entry)>, query: &HistoryQuer
 mod tests {
     use super::*;
 
-    const SECOND: Retention = Retention { size: 100, ttl: Duration::from_secs(1) };
+    const SECOND: Retention = Retention::new(100, Duration::from_secs(1));
 
     fn stream() -> (Stream, Totals) {
         (Stream::new(Epoch::random(), 0), Totals::default())
@@ -320,10 +348,30 @@ mod tests {
         for (ttl, until_ms) in [(half, 500), (none, 1000), (Duration::from_secs(2), 1000)] {
             let (mut stream, totals) = stream();
             append(&mut stream, &totals, b"1", None, 0);
-            let retention = Retention { size: 100, ttl };
+            let retention = Retention::new(100, ttl);
             assert_eq!(offsets(&mut stream, &totals, retention, until_ms - 1), [1], "{ttl:?}");
             assert_eq!(offsets(&mut stream, &totals, retention, until_ms), [0; 0], "{ttl:?}");
         }
+    }
+
+    #[test]
+    fn a_stream_that_expires_together_is_whole_or_gone() {
+        let (mut stream, totals) = stream();
+        let together =
+            |ttl_ms| Retention { expiry: Expiry::Together, ..Retention::new(100, Duration::from_millis(ttl_ms)) };
+        let mut append = |at_ms, ttl_ms| {
+            let (body, retention) = (Arc::from(&b"1"[..]), together(ttl_ms));
+            let mut append =
+                Append { channel: "a", retention, body, data: 0..1, msg_id: None, age_ms: 0, read_us: None };
+            stream.append(&mut append, at_ms, &totals).expect("no conflict");
+            stream.expires_ms()
+        };
+        assert_eq!([append(0, 0), append(5000, 0), append(9000, 1000)], [None, None, Some(10_000)]);
+        assert_eq!(offsets(&mut stream, &totals, together(1000), 9999), [1, 2, 3]);
+        stream.expire(9999, &totals);
+        assert_eq!(totals.publications(), 3);
+        stream.expire(10_000, &totals);
+        assert_eq!((totals.publications(), stream.expires_ms()), (0, None));
     }
 
     #[test]

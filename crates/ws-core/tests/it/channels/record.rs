@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use ws_core::engine::{
-    Append, Appended, Done, Engine, EngineError, EngineSink, EngineStats, Epoch, History, HistoryQuery, Retention,
+    Append, Appended, Done, Engine, EngineError, EngineSink, EngineStats, Epoch, FindQuery, Found, History,
+    HistoryQuery, Retention,
 };
 use ws_core::{MemoryEngine, MemoryLimits};
 use ws_proto::action::Ack;
@@ -166,6 +167,14 @@ impl Engine for Record {
                 inner.with(&channel, |stream| _ = stream.of(history.epoch));
             }
             done(result);
+        });
+    }
+
+    fn find(&self, query: FindQuery<'_>, done: Done<Option<Found>>) {
+        let (channel, retention, msg_id) = (query.channel.to_owned(), query.retention, query.msg_id.to_owned());
+        self.call(move |inner| {
+            let query = FindQuery { channel: &channel, retention, msg_id: &msg_id };
+            done(within(|done| inner.memory.find(query, done)));
         });
     }
 

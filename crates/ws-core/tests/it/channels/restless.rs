@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::json;
 use ws_core::Flow;
-use ws_core::engine::{Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, History, HistoryQuery};
+use ws_core::engine::{
+    Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, FindQuery, Found, History, HistoryQuery,
+};
 use ws_proto::action::Ack;
 
 use crate::client::{Client, hub_with, limits};
@@ -36,6 +38,10 @@ impl Engine for Restless {
         assert!(asked < 1000, "it spins");
         let epoch = Epoch::from_u64(if self.is_calm.load(Ordering::Relaxed) { 0 } else { asked });
         done(Ok(History { epoch, top: 0, oldest: 1, publications: Vec::new(), more: false }));
+    }
+
+    fn find(&self, _: FindQuery<'_>, done: Done<Option<Found>>) {
+        done(Ok(None));
     }
 
     fn remove(&self, _: &str, done: Done<Epoch>) {

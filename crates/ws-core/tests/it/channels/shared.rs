@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use serde_json::{Value, json};
 use ws_core::engine::{
-    Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, History, HistoryQuery, Publication,
+    Append, Appended, Done, Engine, EngineSink, EngineStats, Epoch, FindQuery, Found, History, HistoryQuery,
+    Publication,
 };
 use ws_core::{ChannelOptions, Hub, OnLag};
 use ws_proto::action::Ack;
@@ -92,6 +93,10 @@ impl Engine for Store {
         let all: Vec<_> = (oldest.max(query.after + 1)..end).map(publication).collect();
         let (more, publications) = (all.len() > query.limit, all.into_iter().take(query.limit).collect());
         done(Ok(History { epoch: Epoch::from_u64(epoch), top, oldest, publications, more }));
+    }
+
+    fn find(&self, _: FindQuery<'_>, done: Done<Option<Found>>) {
+        done(Ok(None));
     }
 
     fn remove(&self, _: &str, done: Done<Epoch>) {

@@ -3,6 +3,7 @@
 //! A kind of value implements [`Setting`]: read, show and describe it. Each has a file.
 
 mod address;
+mod base_url;
 mod choice;
 mod modes;
 mod network;
@@ -13,10 +14,12 @@ mod path;
 mod setting;
 mod switch;
 mod text;
+mod texts;
 mod time;
 mod url;
 
 pub(crate) use address::{Address, Addresses};
+pub(crate) use base_url::BaseUrls;
 pub(crate) use choice::{Choice, words};
 pub(crate) use modes::modes;
 pub(crate) use network::Networks;
@@ -24,7 +27,8 @@ pub(crate) use number::{GIB, KIB, MIB, bytes, count};
 pub(crate) use origin::Origins;
 pub(crate) use setting::{InvalidValue, Setting, Typed};
 pub use text::Secret;
-pub(crate) use text::text;
+pub(crate) use text::{lines, text};
+pub(crate) use texts::{Options, Texts};
 pub(crate) use time::{DAY, MINUTE, MS, time};
 pub use time::{duration, duration_meant};
 pub use url::SecureUrl;

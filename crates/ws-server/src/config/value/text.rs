@@ -6,10 +6,23 @@ use super::setting::{InvalidValue, Setting, Typed};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text {
     bytes_max: usize,
+    /// Whether it may have line breaks and tabs.
+    has_lines: bool,
 }
 
 pub(crate) const fn text(bytes_max: usize) -> Text {
-    Text { bytes_max }
+    Text { bytes_max, has_lines: false }
+}
+
+/// The same with several lines.
+pub(crate) const fn lines(bytes_max: usize) -> Text {
+    Text { bytes_max, has_lines: true }
+}
+
+impl Text {
+    fn forbids(self, c: char) -> bool {
+        c.is_control() && !(self.has_lines && matches!(c, '\n' | '\r' | '\t'))
+    }
 }
 
 impl Setting for String {
@@ -17,7 +30,7 @@ impl Setting for String {
 
     fn read(rule: &Text, typed: &Typed) -> Result<Self, InvalidValue> {
         let text = typed.text().filter(|text| !text.is_empty() && text.len() <= rule.bytes_max);
-        text.filter(|text| !text.contains(char::is_control)).map(str::to_owned).ok_or_else(|| typed.invalid())
+        text.filter(|text| !text.contains(|c| rule.forbids(c))).map(str::to_owned).ok_or_else(|| typed.invalid())
     }
 
     fn show(&self, _: &Text) -> String {
@@ -25,7 +38,8 @@ impl Setting for String {
     }
 
     fn allowed(rule: &Text) -> String {
-        format!("a text of 1 to {} bytes without control characters", rule.bytes_max)
+        let but = if rule.has_lines { " but line breaks and tabs" } else { "" };
+        format!("a text of 1 to {} bytes without control characters{but}", rule.bytes_max)
     }
 }
 
@@ -80,6 +94,8 @@ mod tests {
         assert_eq!(read(" a\" "), Some("a\"".to_owned()));
         assert_eq!([read(""), read("abcde"), read("a\u{0}"), read("éé")], [None, None, None, Some("éé".to_owned())]);
         assert!(String::read(&text_of(4), &Typed::Integer(1)).is_err());
+        let two_lines = Typed::Quoted("a\nb".to_owned());
+        assert!(String::read(&text_of(4), &two_lines).is_err() && String::read(&lines(4), &two_lines).is_ok());
         assert_eq!("a\"b".to_owned().show(&text_of(4)).parse::<toml::Value>().ok(), Some("a\"b".into()));
     }
 

@@ -18,6 +18,7 @@ mod publications;
 mod query;
 mod requests;
 mod resource;
+mod runs;
 mod subscriptions;
 
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use ws_proto::ErrorBody;
 use super::call::{Call, Outcome, Refused};
 use super::key::ApiKey;
 use super::resource::{Resource, Verb};
-use super::{broadcast, channels, connections, frames, node, presence, publications, subscriptions};
+use super::{broadcast, channels, connections, frames, node, presence, publications, runs, subscriptions};
 
 /// The resources of a hub.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ impl Resources {
             (Resource::Channels, Get) => channels::page(hub, query),
             (Resource::Channel(channel), Get) => channels::details(hub, channel).await,
             (Resource::Presence(channel), Get) => presence::page(hub, channel, query),
+            (Resource::Runs(channel), Get) => runs::open(hub, channel),
             (Resource::Connections, Get) => connections::page(hub, query),
             (Resource::Connection(id), Get) => connections::details(hub, id).await,
             (Resource::Connection(id), Delete) => connections::close(hub, id, call),

@@ -19,6 +19,8 @@ pub(super) enum Resource<'a> {
     Channel(Cow<'a, str>),
     /// `/channels/{channel}/presence`
     Presence(Cow<'a, str>),
+    /// `/channels/{channel}/runs`
+    Runs(Cow<'a, str>),
     /// `/connections`
     Connections,
     /// `/connections/{id}`
@@ -79,6 +81,7 @@ impl<'a> Resource<'a> {
             ["channels", channel] => Resource::Channel(channel_name(channel)?),
             ["channels", channel, "publications"] => Resource::Publications(channel_name(channel)?),
             ["channels", channel, "presence"] => Resource::Presence(channel_name(channel)?),
+            ["channels", channel, "runs"] => Resource::Runs(channel_name(channel)?),
             ["connections"] => Resource::Connections,
             ["connections", id] => Resource::Connection(decoded(id).unwrap_or_default()),
             ["connections", id, "frames"] => Resource::ConnectionFrames(decoded(id).unwrap_or_default()),
@@ -98,7 +101,7 @@ impl<'a> Resource<'a> {
     }
 
     /// The paths of all resources, with the names as in the documentation.
-    pub(super) const ROUTES: [&'static str; 14] = [
+    pub(super) const ROUTES: [&'static str; 15] = [
         "/channels/{channel}/publications",
         "/channels",
         "/channels/{channel}",
@@ -113,6 +116,7 @@ impl<'a> Resource<'a> {
         "/node",
         "/connections/{id}/frames",
         "/node/stats",
+        "/channels/{channel}/runs",
     ];
 
     /// Its path among [`ROUTES`](Self::ROUTES).
@@ -132,6 +136,7 @@ impl<'a> Resource<'a> {
             Resource::Node => 11,
             Resource::ConnectionFrames(_) => 12,
             Resource::NodeStats => 13,
+            Resource::Runs(_) => 14,
         };
         Self::ROUTES[number]
     }
@@ -144,6 +149,7 @@ impl<'a> Resource<'a> {
             Resource::Channels
             | Resource::Channel(_)
             | Resource::Presence(_)
+            | Resource::Runs(_)
             | Resource::Connections
             | Resource::ConnectionFrames(_)
             | Resource::Node
@@ -218,6 +224,7 @@ mod tests {
         check("/channels/a", "Channel(\"a\")");
         check("/channels/a%2Fb:%E8%81%8A/publications", "Publications(\"a/b:聊\")");
         check("/channels/publications/publications", "Publications(\"publications\")");
+        check("/channels/a/runs", "Runs(\"a\")");
         check("/channels//presence", "Presence(\"\")");
         check("/channels/a+b", "Channel(\"a+b\")");
         for broken in ["%ff", "50%", "%z1", "%1"] {

@@ -1,0 +1,15 @@
+//! Limits that no operator sets.
+
+use std::time::Duration;
+
+/// Most bytes of one answer. A run that goes on is `failed`; what it said by then stays.
+pub(crate) const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Publications that are read at a time.
+pub(crate) const PAGE: u32 = 500;
+
+/// The first wait before something is published again that the engine has not taken; each further one is twice as long.
+pub(crate) const REPEAT_AFTER: Duration = Duration::from_millis(50);
+
+/// The longest of these waits.
+pub(crate) const REPEAT_AFTER_MAX: Duration = Duration::from_secs(1);

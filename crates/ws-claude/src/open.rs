@@ -1,0 +1,366 @@
+//! The runs that are open: by their ids, and how many there are of each asker and in each channel.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use ws_core::{AskerKey, Reply};
+use ws_proto::action::AskClaudeData;
+use ws_proto::api::RunInfo;
+use ws_proto::claude::RunStatus;
+use ws_proto::{ErrorBody, ErrorCode};
+
+use crate::noted::Noted;
+use crate::options::RunOptions;
+
+/// Why a run is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Somebody has cancelled it.
+    Cancelled,
+    /// The server ends.
+    Interrupted,
+}
+
+/// An open run, as others see it.
+#[derive(Debug)]
+pub(crate) struct OpenRun {
+    channel: Arc<str>,
+    id: Arc<str>,
+    stream: Arc<str>,
+    key: AskerKey,
+    user: Option<Arc<str>>,
+    /// Tells requests apart.
+    digest: String,
+    model: String,
+    started_at: u64,
+    stop: watch::Sender<Option<Stop>>,
+    state: Mutex<State>,
+}
+
+/// How far a run is.
+enum State {
+    /// `started` is not published yet; those wait for it.
+    Starting(Vec<Reply<AskClaudeData<'static>>>),
+    /// Whether `started` is published is not known.
+    InDoubt,
+    /// It goes on.
+    Running(AskClaudeData<'static>),
+    /// It has ended so, and that is being published.
+    Ending(AskClaudeData<'static>, RunStatus),
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            State::Starting(_) => "Starting",
+            State::InDoubt => "InDoubt",
+            State::Running(_) => "Running",
+            State::Ending(..) => "Ending",
+        })
+    }
+}
+
+/// What a run is opened with.
+#[derive(Debug, Clone)]
+pub(crate) struct NewRun {
+    pub(crate) channel: Arc<str>,
+    pub(crate) id: Arc<str>,
+    pub(crate) key: AskerKey,
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) digest: String,
+    pub(crate) model: String,
+    pub(crate) started_at: u64,
+}
+
+/// What becomes of a request.
+pub(crate) enum Admitted {
+    /// Its run begins.
+    New(Arc<OpenRun>),
+    /// It has been answered, or will be.
+    Known,
+}
+
+/// All open runs.
+#[derive(Debug, Default)]
+pub(crate) struct OpenRuns {
+    runs: Mutex<Runs>,
+    /// How many there are, for whoever waits for none.
+    count: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Runs {
+    /// In the order in which they began.
+    all: Vec<Arc<OpenRun>>,
+    by_id: HashMap<(Arc<str>, Arc<str>), Arc<OpenRun>>,
+    by_asker: HashMap<AskerKey, usize>,
+    by_channel: HashMap<Arc<str>, usize>,
+    is_closed: bool,
+}
+
+impl OpenRun {
+    fn new(run: NewRun) -> Self {
+        let NewRun { channel, id, key, user, digest, model, started_at } = run;
+        let stream = format!("{}:{channel}/{id}", ws_proto::CLAUDE_NAMESPACE).into();
+        let (stop, state) = (watch::Sender::new(None), Mutex::new(State::Starting(Vec::new())));
+        OpenRun { channel, id, stream, key, user, digest, model, started_at, stop, state }
+    }
+
+    pub(crate) fn channel(&self) -> &Arc<str> {
+        &self.channel
+    }
+
+    pub(crate) fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    pub(crate) fn stream(&self) -> &Arc<str> {
+        &self.stream
+    }
+
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    pub(crate) fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// As it is kept for the next server.
+    pub(crate) fn noted(&self) -> Noted {
+        let (channel, run_id, user) = (self.channel.clone(), self.id.clone(), self.user.clone());
+        Noted { channel, run_id, user, model: self.model.clone(), started_at: self.started_at }
+    }
+
+    /// Answers a request for this run, now or when `started` is published.
+    pub(crate) fn answer(&self, digest: &str, reply: Reply<AskClaudeData<'static>>) {
+        if digest != self.digest {
+            return reply(Err(conflict()));
+        }
+        let mut state = self.state.lock();
+        let data = match &mut *state {
+            State::Starting(waiting) => return waiting.push(reply),
+            State::InDoubt => Err(in_doubt()),
+            State::Running(data) | State::Ending(data, _) => Ok(data.clone()),
+        };
+        drop(state);
+        reply(data);
+    }
+
+    /// `started` is published, or is not: answers all that wait.
+    pub(crate) fn begun(&self, result: Result<AskClaudeData<'static>, ErrorBody>) {
+        let next = result.as_ref().map_or(State::InDoubt, |data| State::Running(data.clone()));
+        let before = std::mem::replace(&mut *self.state.lock(), next);
+        if let State::Starting(waiting) = before {
+            waiting.into_iter().for_each(|reply| reply(result.clone()));
+        }
+    }
+
+    /// It has ended so; it is open until that is published.
+    pub(crate) fn set_outcome(&self, status: RunStatus) {
+        let mut state = self.state.lock();
+        if let State::Running(data) = &*state {
+            *state = State::Ending(data.clone(), status);
+        }
+    }
+
+    /// Waits until somebody stops it.
+    pub(crate) async fn stopped(&self) -> Stop {
+        let mut stop = self.stop.subscribe();
+        match stop.wait_for(Option::is_some).await.map(|stop| *stop) {
+            Ok(Some(stop)) => stop,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Stops it. The status that whoever asked for that is told.
+    pub(crate) fn cancel(&self) -> RunStatus {
+        if let State::Ending(_, status) = &*self.state.lock() {
+            return *status;
+        }
+        self.stop(Stop::Cancelled);
+        RunStatus::Cancelling
+    }
+
+    /// The first reason stays.
+    fn stop(&self, why: Stop) {
+        self.stop.send_if_modified(|stop| {
+            let is_first = stop.is_none();
+            stop.get_or_insert(why);
+            is_first
+        });
+    }
+
+    fn info(&self) -> Option<RunInfo> {
+        if !matches!(&*self.state.lock(), State::Running(_)) {
+            return None;
+        }
+        let status = if self.stop.borrow().is_some() { RunStatus::Cancelling } else { RunStatus::Running };
+        Some(RunInfo {
+            run_id: self.id.to_string(),
+            status,
+            model: self.model.clone(),
+            user: self.user.as_deref().map(str::to_owned),
+            started_at: self.started_at,
+            output_tokens: None,
+        })
+    }
+}
+
+impl OpenRuns {
+    /// Answers the request if its run is open; else the reply is given back.
+    pub(crate) fn find(
+        &self,
+        channel: &Arc<str>,
+        id: &Arc<str>,
+        digest: &str,
+        reply: Reply<AskClaudeData<'static>>,
+    ) -> Option<Reply<AskClaudeData<'static>>> {
+        let run = self.get(channel, id);
+        match run {
+            Some(run) => {
+                run.answer(digest, reply);
+                None
+            }
+            None => Some(reply),
+        }
+    }
+
+    /// The open run of this id.
+    pub(crate) fn get(&self, channel: &Arc<str>, id: &Arc<str>) -> Option<Arc<OpenRun>> {
+        self.runs.lock().by_id.get(&(channel.clone(), id.clone())).cloned()
+    }
+
+    /// Opens a run, unless one of this id is open or there are too many.
+    pub(crate) fn admit(&self, new: NewRun, options: &RunOptions, reply: Reply<AskClaudeData<'static>>) -> Admitted {
+        let mut runs = self.runs.lock();
+        if let Some(run) = runs.by_id.get(&(new.channel.clone(), new.id.clone())).cloned() {
+            drop(runs);
+            run.answer(&new.digest, reply);
+            return Admitted::Known;
+        }
+        if let Some(refused) = runs.refusal(&new, options) {
+            drop(runs);
+            reply(Err(ErrorBody::new(ErrorCode::Overloaded, refused)));
+            return Admitted::Known;
+        }
+        let run = runs.insert(new);
+        if let State::Starting(waiting) = &mut *run.state.lock() {
+            waiting.push(reply);
+        }
+        self.count.send_replace(runs.all.len());
+        Admitted::New(run)
+    }
+
+    /// Opens a run that a server before this one has left behind.
+    pub(crate) fn adopt(&self, new: NewRun) -> Arc<OpenRun> {
+        let mut runs = self.runs.lock();
+        let run = runs.insert(new);
+        *run.state.lock() = State::InDoubt;
+        self.count.send_replace(runs.all.len());
+        run
+    }
+
+    /// The run is over.
+    pub(crate) fn close(&self, run: &Arc<OpenRun>) {
+        let mut runs = self.runs.lock();
+        runs.remove(run);
+        self.count.send_replace(runs.all.len());
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        *self.count.borrow()
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Arc<OpenRun>> {
+        self.runs.lock().all.clone()
+    }
+
+    /// Those of a channel that have begun.
+    pub(crate) fn infos(&self, channel: &str) -> Vec<RunInfo> {
+        let runs = self.runs.lock();
+        runs.all.iter().filter(|run| *run.channel == *channel).filter_map(|run| run.info()).collect()
+    }
+
+    /// Opens no more, and stops all.
+    pub(crate) fn interrupt(&self) {
+        let mut runs = self.runs.lock();
+        runs.is_closed = true;
+        runs.all.iter().for_each(|run| run.stop(Stop::Interrupted));
+    }
+
+    /// Waits until there are none.
+    pub(crate) async fn none(&self) {
+        // It does not fail: the sender is here.
+        let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Runs {
+    /// Why a run is not opened.
+    fn refusal(&self, new: &NewRun, options: &RunOptions) -> Option<String> {
+        let full = |what: &str, max: usize, key: &str| {
+            Some(format!("{what} {max} open runs of Claude already (claude.{key}); try again when one has ended"))
+        };
+        let of = |count: Option<&usize>| count.copied().unwrap_or_default();
+        if self.is_closed {
+            Some("the server is shutting down".to_owned())
+        } else if self.all.len() >= options.runs_max {
+            full("the server has", options.runs_max, "runs_max")
+        } else if of(self.by_asker.get(&new.key)) >= options.runs_per_user_max {
+            full("you have", options.runs_per_user_max, "runs_per_user_max")
+        } else if of(self.by_channel.get(&new.channel)) >= options.runs_per_channel_max {
+            full("the channel has", options.runs_per_channel_max, "runs_per_channel_max")
+        } else {
+            None
+        }
+    }
+
+    fn insert(&mut self, new: NewRun) -> Arc<OpenRun> {
+        let run = Arc::new(OpenRun::new(new));
+        self.all.push(run.clone());
+        self.by_id.insert((run.channel.clone(), run.id.clone()), run.clone());
+        *self.by_asker.entry(run.key.clone()).or_default() += 1;
+        *self.by_channel.entry(run.channel.clone()).or_default() += 1;
+        run
+    }
+
+    fn remove(&mut self, run: &Arc<OpenRun>) {
+        let before = self.all.len();
+        self.all.retain(|other| !Arc::ptr_eq(run, other));
+        if self.all.len() == before {
+            return;
+        }
+        self.by_id.remove(&(run.channel.clone(), run.id.clone()));
+        less(&mut self.by_asker, &run.key);
+        less(&mut self.by_channel, &run.channel);
+    }
+}
+
+fn less<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
+}
+
+/// The id has another request.
+pub(crate) fn conflict() -> ErrorBody {
+    let message = "`payload.run_id` was used for another request in this channel; choose another one";
+    ErrorBody::new(ErrorCode::Conflict, message)
+}
+
+fn in_doubt() -> ErrorBody {
+    let message = "whether this run has begun is not known yet; try again";
+    ErrorBody::new(ErrorCode::EngineUnavailable, message)
+}

@@ -1,0 +1,157 @@
+//! Asking Claude: what is checked before whoever runs it is asked. The caller has checked the rights.
+
+use std::sync::{Arc, Weak};
+
+use ws_proto::action::{AskClaude, AskClaudeData, CancelClaude, CancelClaudeData, MessageRole};
+use ws_proto::api::OpenRuns;
+use ws_proto::{ErrorBody, ErrorCode, run_id_mistake};
+
+use super::shared::Shared;
+use crate::engine::pending::Pending;
+use crate::options::ChannelOptions;
+use crate::runs::{Ask, Asker, Runs};
+
+/// The answer to a request about a run.
+pub(crate) type Asked<T> = Pending<Result<T, ErrorBody>>;
+
+impl Shared {
+    /// Asks. The fields of the request are [checked](check_ask).
+    ///
+    /// # Errors
+    /// `not_available`.
+    pub(crate) fn ask_claude(
+        &self,
+        request: AskClaude<'static>,
+        options: &Arc<ChannelOptions>,
+        asker: Asker,
+    ) -> Result<Asked<AskClaudeData<'static>>, ErrorBody> {
+        let runs = self.runs_in(options)?;
+        let ask = Ask { request, options: options.clone(), asker };
+        Ok(Pending::call(|done| runs.ask(ask, Box::new(move |result| done(Ok(result))))))
+    }
+
+    /// Cancels. The fields of the request are [checked](check_cancel).
+    ///
+    /// # Errors
+    /// `not_available`.
+    pub(crate) fn cancel_claude(
+        &self,
+        request: &CancelClaude<'_>,
+        options: &ChannelOptions,
+    ) -> Result<Asked<CancelClaudeData<'static>>, ErrorBody> {
+        let runs = self.runs_in(options)?;
+        let cancel = |reply| runs.cancel(&request.channel, &request.run_id, reply);
+        Ok(Pending::call(|done| cancel(Box::new(move |result| done(Ok(result))))))
+    }
+
+    /// The open runs of a channel.
+    pub(crate) fn open_runs(&self, channel: &str) -> OpenRuns {
+        OpenRuns { runs: self.runs().map(|runs| runs.open_in(channel)).unwrap_or_default() }
+    }
+
+    /// Who runs Claude.
+    pub(crate) fn runs(&self) -> Option<Arc<dyn Runs>> {
+        self.runs.get().and_then(Weak::upgrade)
+    }
+
+    fn runs_in(&self, options: &ChannelOptions) -> Result<Arc<dyn Runs>, ErrorBody> {
+        let off = |message: &'static str| ErrorBody::new(ErrorCode::NotAvailable, message);
+        if !options.claude {
+            return Err(off("Claude cannot be asked in this channel (`claude = false` in its namespace)"));
+        }
+        self.runs().ok_or_else(|| off("this server does not run Claude"))
+    }
+}
+
+/// Checks the fields of a request but for the channel's name (PROTOCOL section 8).
+///
+/// # Errors
+/// `invalid_payload`.
+pub(crate) fn check_ask(ask: &AskClaude<'_>) -> Result<(), ErrorBody> {
+    check_run_id(ask.run_id.as_deref())?;
+    match (&ask.prompt, &ask.messages) {
+        (None, None) => return Err(invalid("prompt", "is missing: send it, or `payload.messages`")),
+        (Some(_), Some(_)) => return Err(invalid("prompt", "and `payload.messages` exclude each other")),
+        (Some(prompt), None) => check_text("prompt", prompt)?,
+        (None, Some(messages)) => {
+            let roles = messages.iter().map(|message| message.role);
+            let turns = [MessageRole::User, MessageRole::Assistant].into_iter().cycle();
+            if messages.len() % 2 == 0 || !roles.eq(turns.take(messages.len())) {
+                return Err(invalid("messages", "must begin and end with `user`, and alternate"));
+            }
+            for (at, message) in messages.iter().enumerate() {
+                check_text(&format!("messages[{at}].content"), &message.content)?;
+            }
+            if ask.context.is_some_and(|context| context > 0) {
+                return Err(invalid("context", "and `payload.messages` exclude each other"));
+            }
+        }
+    }
+    ask.system.as_deref().map_or(Ok(()), |system| check_text("system", system))?;
+    for (field, text) in [("model", &ask.model), ("effort", &ask.effort)] {
+        text.as_deref().map_or(Ok(()), |text| check_text(field, text))?;
+    }
+    if ask.max_tokens == Some(0) {
+        return Err(invalid("max_tokens", "must be at least 1"));
+    }
+    Ok(())
+}
+
+/// Checks the id of a run.
+///
+/// # Errors
+/// `invalid_payload`.
+pub(crate) fn check_run_id(run_id: Option<&str>) -> Result<(), ErrorBody> {
+    run_id.and_then(run_id_mistake).map_or(Ok(()), |mistake| Err(invalid("run_id", &mistake)))
+}
+
+fn check_text(field: &str, text: &str) -> Result<(), ErrorBody> {
+    if text.chars().all(char::is_whitespace) { Err(invalid(field, "is empty, or white space alone")) } else { Ok(()) }
+}
+
+fn invalid(field: &str, mistake: &str) -> ErrorBody {
+    ErrorBody::new(ErrorCode::InvalidPayload, format!("`payload.{field}` {mistake}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(payload: &str, expect: Option<&str>) {
+        let ask: AskClaude<'_> = serde_json::from_str(payload).expect("it decodes");
+        let found = check_ask(&ask).err();
+        assert!(found.iter().all(|error| error.code == ErrorCode::InvalidPayload));
+        let field = |error: ErrorBody| error.message.split('`').nth(1).unwrap_or_default().to_owned();
+        assert_eq!(found.map(field).as_deref(), expect.map(|field| format!("payload.{field}")).as_deref(), "{payload}");
+    }
+
+    #[test]
+    fn what_may_be_asked() {
+        let of = |fields: &str| format!(r#"{{"channel":"a",{fields}}}"#);
+        check(&of(r#""prompt":"hi""#), None);
+        check(&of(r#""prompt":" hi ","run_id":"a-B_9","context":3,"max_tokens":1"#), None);
+        check(&of(r#""messages":[{"role":"user","content":"hi"}],"context":0"#), None);
+        let three = r#"{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}"#;
+        check(&of(&format!(r#""messages":[{three}]"#)), None);
+        check(r#"{"channel":"a"}"#, Some("prompt"));
+        check(&of(r#""prompt":"hi","messages":[{"role":"user","content":"hi"}]"#), Some("prompt"));
+        for blank in ["", " ", r"\n\t", r"\u3000\u00a0"] {
+            check(&of(&format!(r#""prompt":"{blank}""#)), Some("prompt"));
+            check(&of(&format!(r#""prompt":"hi","system":"{blank}""#)), Some("system"));
+            let messages = format!(r#""messages":[{{"role":"user","content":"{blank}"}}]"#);
+            check(&of(&messages), Some("messages[0].content"));
+        }
+        check(&of(r#""messages":[]"#), Some("messages"));
+        check(&of(r#""messages":[{"role":"assistant","content":"a"}]"#), Some("messages"));
+        let (user, model) = (r#"{"role":"user","content":"a"}"#, r#"{"role":"assistant","content":"b"}"#);
+        for turns in [format!("{user},{model}"), format!("{user},{user}"), format!("{user},{user},{user}")] {
+            check(&of(&format!(r#""messages":[{turns}]"#)), Some("messages"));
+        }
+        check(&of(&format!(r#""messages":[{user}],"context":1"#)), Some("context"));
+        check(&of(r#""prompt":"hi","run_id":"""#), Some("run_id"));
+        check(&of(r#""prompt":"hi","run_id":"a/b""#), Some("run_id"));
+        check(&of(r#""prompt":"hi","max_tokens":0"#), Some("max_tokens"));
+        check(&of(r#""prompt":"hi","effort":"""#), Some("effort"));
+    }
+}
