@@ -8,6 +8,9 @@ mod require;
 use std::env;
 use std::path::Path;
 
+/// A key for the real API of Claude: with it, one test asks there.
+const REAL_CLAUDE: &str = "WS_TEST_ANTHROPIC_API_KEY";
+
 fn main() {
     let names: Vec<_> = require::PROGRAMS.iter().map(|(name, _)| format!("\"{name}\"")).collect();
     println!("cargo::rustc-check-cfg=cfg(found, values({}))", names.join(", "));
@@ -15,7 +18,11 @@ fn main() {
     for (name, _) in require::PROGRAMS.iter().filter(|(_, find)| all || find().is_some()) {
         println!("cargo::rustc-cfg=found=\"{name}\"");
     }
-    for variable in ["PATH", "WS_TEST_PYTHON", "WS_TEST_REQUIRE"] {
+    println!("cargo::rustc-check-cfg=cfg(real_claude)");
+    if env::var_os(REAL_CLAUDE).is_some_and(|key| !key.is_empty()) {
+        println!("cargo::rustc-cfg=real_claude");
+    }
+    for variable in ["PATH", "WS_TEST_PYTHON", "WS_TEST_REQUIRE", REAL_CLAUDE] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
     let path = env::var_os("PATH").unwrap_or_default();

@@ -11,7 +11,9 @@ use std::process::Command;
 pub type Find = fn() -> Option<PathBuf>;
 
 /// All programs: the name in `cfg(found = "…")`, and the function that finds it.
-pub const PROGRAMS: [(&str, Find); 17] = [
+pub const PROGRAMS: [(&str, Find); 19] = [
+    ("anthropic_js", || node_with("@anthropic-ai/sdk")),
+    ("anthropic_py", || python_with("import anthropic")),
     ("asyncapi", || node_with("@asyncapi/parser")),
     ("caddy", || program(&["caddy"], &["version"])),
     ("chromium", chromium),

@@ -3,6 +3,7 @@
 //!
 //! Each target is a function of bytes that panics when something does not hold.
 
+pub mod claude;
 pub mod codec;
 pub mod frames;
 pub mod proxy;

@@ -11,11 +11,11 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::ReadHalf;
 use tokio::time::{Instant, sleep};
 
-use super::Shared;
 use super::gate::Gate;
 use super::judge::{BODY_BYTES_MAX, judge};
 use super::request::Request;
 use super::script::{Ending, Script, Step};
+use super::shared::Shared;
 use super::split::Split;
 
 const HEAD_BYTES_MAX: usize = 64 * 1024;

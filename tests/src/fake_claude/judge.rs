@@ -7,8 +7,10 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::KEY;
 use super::script::Script;
+
+/// The only key that the fake knows. Looks like a real one, so that whatever masks keys has something to find.
+pub const KEY: &str = "sk-ant-api03-fake-0nKq7Zt2LwXv9RbY4cHd8mEs";
 
 /// Largest body, in bytes.
 pub(super) const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -29,6 +31,10 @@ const FIELDS: [&str; 13] = [
     "tools",
     "tool_choice",
 ];
+
+/// The version of the API that everybody speaks, and the one that knows no `temperature` any more.
+const VERSION: &str = "2023-06-01";
+const LATEST_VERSION: &str = "2026-10-21";
 
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,8 +87,9 @@ pub(super) fn judge(
         None => return Err(Refusal::new(401, "authentication_error", "x-api-key header is required")),
     }
     let wrong = |message: String| Refusal::new(400, "invalid_request_error", message);
-    match header("anthropic-version") {
-        Some("2023-06-01") => {}
+    let version = header("anthropic-version");
+    match version {
+        Some(VERSION | LATEST_VERSION) => {}
         Some(other) => return Err(wrong(format!("anthropic-version: \"{other}\" is not a valid version"))),
         None => return Err(wrong("anthropic-version: header is required".to_owned())),
     }
@@ -92,6 +99,9 @@ pub(super) fn judge(
     let body = body.ok_or_else(|| wrong("The request body is not valid JSON".to_owned()))?;
     if let Some(model) = body["model"].as_str().filter(|model| !model.starts_with("claude-")) {
         return Err(Refusal::new(404, "not_found_error", format!("model: {model}")));
+    }
+    if version == Some(LATEST_VERSION) && body.get("temperature").is_some() {
+        return Err(wrong("temperature: Extra inputs are not permitted".to_owned()));
     }
     content(body).map_err(wrong)
 }

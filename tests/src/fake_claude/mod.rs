@@ -23,47 +23,33 @@ mod gate;
 mod judge;
 mod request;
 mod script;
+mod shared;
 mod split;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 pub use self::gate::Gate;
+pub use self::judge::{KEY, Refusal};
 pub use self::request::Request;
 pub use self::script::{Script, TEXT};
 pub use self::split::Split;
 
+use self::shared::Shared;
 use crate::wait::until;
-
-/// The only key that the fake knows. Looks like a real one, so that whatever masks keys has something to find.
-pub const KEY: &str = "sk-ant-api03-fake-0nKq7Zt2LwXv9RbY4cHd8mEs";
 
 /// A running fake. Dropping it closes its port and its connections.
 pub struct FakeClaude {
     addr: SocketAddr,
     shared: Arc<Shared>,
     task: AbortHandle,
-}
-
-/// What the connections and the test share.
-#[derive(Default)]
-struct Shared(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    answers: VecDeque<Script>,
-    otherwise: Option<Script>,
-    requests: Vec<Request>,
-    accepted: u64,
-    open: u64,
 }
 
 impl FakeClaude {
@@ -136,26 +122,6 @@ impl FakeClaude {
     /// Waits until so many answers have ended as their scripts say.
     pub async fn until_ended(&self, count: usize) {
         until(&format!("{count} answers to end"), async || (self.ended() >= count).then_some(())).await;
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Records a request, and finds its script. Returns its number.
-    fn take(&self, request: Request) -> (usize, Script) {
-        let mut state = self.lock();
-        let script = match &request.refused {
-            Some(refusal) => refusal.script(),
-            None => {
-                let next = state.answers.pop_front().or_else(|| state.otherwise.clone());
-                next.unwrap_or_else(|| Script::answer(&[TEXT]))
-            }
-        };
-        state.requests.push(request);
-        (state.requests.len() - 1, script)
     }
 }
 

@@ -144,6 +144,7 @@ async fn keys_and_headers_are_judged() {
         (headers().replace("x-api-key", "x-other"), 401, "required"),
         (headers().replace("x-api-key: ", "authorization: Bearer "), 200, "message_stop"),
         (headers().replace("2023-06-01", "2026-01-01"), 400, "not a valid version"),
+        (headers().replace("2023-06-01", "2026-10-21"), 200, "message_stop"),
         (headers().replace("anthropic-version", "version"), 400, "header is required"),
         (headers().replace("application/json", "text/plain"), 400, "content-type"),
     ] {

@@ -24,6 +24,11 @@ fn seeds(target: &str, run: fn(&[u8])) {
 }
 
 #[test]
+fn claude_seeds() {
+    seeds("claude", targets::claude::run);
+}
+
+#[test]
 fn codec_seeds() {
     seeds("codec", targets::codec::run);
 }

@@ -10,10 +10,10 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use tokio::time::timeout;
 
-use super::Parts;
 use super::failure::Rejection;
-use super::http::{PostError, ReplyBody};
+use super::http::{PostError, ReplyBody, request_id};
 use super::limits::{ERROR_BODY_BYTES_MAX, ERROR_BODY_TIMEOUT};
+use super::parts::Parts;
 
 /// A request under way. Dropping it closes its connection.
 pub(super) type Asking = Pin<Box<dyn Future<Output = Result<Reply, Rejection>> + Send>>;
@@ -40,11 +40,6 @@ impl Parts {
             Err(Rejection::response(reply.status, &reply.headers, &body, &parts.secrets))
         })
     }
-}
-
-/// The request's id at the provider.
-pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
-    headers.get("request-id")?.to_str().ok().map(str::to_owned)
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

@@ -11,17 +11,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body;
+use http_body_util::BodyExt;
 use tokio::task::coop::poll_proceed;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
-use super::Parts;
 use super::asking::{Asking, Reply};
 use super::body::body;
 use super::decoder::Decoder;
 use super::event::Event;
 use super::failure::{Rejection, short};
 use super::http::ReplyBody;
-use super::limits::{NAME_BYTES_MAX, WAIT_MAX};
+use super::limits::{DRAIN_BYTES_MAX, DRAIN_TIMEOUT, NAME_BYTES_MAX, WAIT_MAX};
+use super::parts::Parts;
 use super::progress::{Answer, End, Failure, Known, Progress};
 use super::question::{Question, Thinking};
 use super::retry;
@@ -56,6 +57,8 @@ enum Phase {
     Waiting,
     /// The answer comes in.
     Reading(ReplyBody, Decoder),
+    /// The message is complete.
+    Stopped,
     /// [`Progress::End`] is among the steps.
     Ended,
 }
@@ -142,7 +145,7 @@ impl Call {
                         self.too_late();
                     }
                 },
-                Phase::Ended => return Poll::Pending,
+                Phase::Stopped | Phase::Ended => return Poll::Pending,
             }
             coop.made_progress();
         }
@@ -196,7 +199,7 @@ impl Call {
                 }
                 Event::OtherContent => self.has_content = true,
                 Event::StopReason(reason) => self.stop_reason = self.name(Some(reason)),
-                Event::Stop => self.ended_by(Failure::no_stop_reason()),
+                Event::Stop => self.stop(),
                 Event::Error(error) => {
                     let rejection = Rejection::event(error, &self.parts.secrets);
                     if self.has_content || self.stop_reason.is_some() {
@@ -207,6 +210,14 @@ impl Call {
                 }
             }
         }
+    }
+
+    /// The message is complete, and with it the answer, whether or not the body ends as well.
+    fn stop(&mut self) {
+        if let Phase::Reading(body, _) = mem::replace(&mut self.phase, Phase::Stopped) {
+            tokio::spawn(drain(body));
+        }
+        self.ended_by(Failure::no_stop_reason());
     }
 
     fn think(&mut self, text: String) {
@@ -267,6 +278,19 @@ impl Call {
     fn name(&self, name: Option<String>) -> Option<String> {
         name.map(|name| short(&self.parts.secrets.mask(&name), NAME_BYTES_MAX).to_owned())
     }
+}
+
+/// Reads the end of a body, so that its connection can be used again. One whose end does not come soon is closed.
+async fn drain(mut body: ReplyBody) {
+    let whole = async {
+        let mut left = DRAIN_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await
+            && let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len))
+        {
+            left = rest;
+        }
+    };
+    let _ = timeout(DRAIN_TIMEOUT, whole).await;
 }
 
 /// Without what is said in it.

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 
-use super::asking::request_id;
 use super::event::{ProviderError, json};
+use super::http::request_id;
 use super::limits::{EVENT_BYTES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
 use super::progress::{Failure, FailureCode};
 use super::retry;

@@ -47,6 +47,11 @@ pub(super) struct Reply {
     pub(super) body: ReplyBody,
 }
 
+/// The request's id at the provider.
+pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
+    headers.get("request-id")?.to_str().ok().map(str::to_owned)
+}
+
 /// Why there is no head. With the cause, for the log.
 #[derive(Debug)]
 pub(super) enum PostError {

@@ -11,6 +11,12 @@ pub(super) const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long an error's body is waited for once its head is there.
 pub(super) const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How much may come behind the end of a message before its connection is closed, in bytes.
+pub(super) const DRAIN_BYTES_MAX: usize = 16 * 1024;
+
+/// How long the end of the body is waited for behind the end of a message.
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How much of the provider's words about an error is passed on, in bytes.
 pub(super) const MESSAGE_BYTES_MAX: usize = 1024;
 

@@ -145,9 +145,9 @@ async fn what_is_known_is_told_before_the_end() {
     let memory = Memory::default();
     let parts = vec![bytes(&[begin(), text("Nor")]), Part::Wait(Duration::from_secs(5))];
     memory.0.lock().expect("no panic").answers.push_back(streaming(parts));
-    let (settings, http) = (settings(), Box::new(memory));
+    let (settings, http) = (settings(), Arc::new(memory));
     let secrets = Secrets::of(&settings);
-    let upstream = Upstream(Arc::new(Parts { http, settings, secrets, chance }));
+    let upstream = Upstream::with(Parts { http, settings, secrets, chance });
     let mut call = upstream.ask(question());
     assert_eq!(call.known(), Known::default());
     assert_eq!(call.next().await, Progress::Text("Nor".to_owned()));

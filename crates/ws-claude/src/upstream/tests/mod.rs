@@ -20,7 +20,10 @@ use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use super::client::chance;
 use super::http::{BodyError, Http, PostError, Posting, Reply};
+use super::parts::Parts;
+use super::secrets::Secrets;
 use super::*;
 
 /// The key of these tests.
@@ -150,8 +153,8 @@ impl Outcome {
 async fn ask_with(settings: Settings, question: Question, answers: Vec<Canned>) -> Outcome {
     let memory = Memory::default();
     memory.0.lock().expect("no panic").answers = answers.into();
-    let (http, secrets, start) = (Box::new(memory.clone()), Secrets::of(&settings), Instant::now());
-    let upstream = Upstream(Arc::new(Parts { http, settings, secrets, chance: || 0.5 }));
+    let (http, secrets, start) = (Arc::new(memory.clone()), Secrets::of(&settings), Instant::now());
+    let upstream = Upstream::with(Parts { http, settings, secrets, chance: || 0.5 });
     let mut call = upstream.ask(question);
     let mut steps = Vec::new();
     let answer = loop {

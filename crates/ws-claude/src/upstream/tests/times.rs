@@ -96,9 +96,9 @@ async fn a_step_that_nobody_fetched_is_not_lost() {
         vec![bytes(&[begin(), text("a"), text("b")]), wait(60), bytes(&[text("c"), stop_reason("end_turn"), stop()])];
     let memory = Memory::default();
     memory.0.lock().expect("no panic").answers.push_back(streaming(parts));
-    let (settings, http) = (settings(), Box::new(memory.clone()));
+    let (settings, http) = (settings(), Arc::new(memory.clone()));
     let secrets = Secrets::of(&settings);
-    let mut call = Upstream(Arc::new(Parts { http, settings, secrets, chance })).ask(question());
+    let mut call = Upstream::with(Parts { http, settings, secrets, chance }).ask(question());
     let mut text = String::new();
     loop {
         // Drops most of the futures while they wait.
