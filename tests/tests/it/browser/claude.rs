@@ -85,7 +85,11 @@ async fn an_answer_is_read_while_it_is_written_over_a_reconnect_and_stopped() {
     fill(&page, "#drop-delay", "3600").await;
     page.click("#drop-now").await.expect("a button");
     has(&page, "#state", json!({"acts": "reconnect"})).await;
-    run(&page, "sent.length = 1, sent[0] = ['ask_claude', { run_id: document.querySelector('#claude-list li').dataset.run }]").await;
+    run(
+        &page,
+        "sent.length = 1, sent[0] = ['ask_claude', { run_id: document.querySelector('#claude-list li').dataset.run }]",
+    )
+    .await;
     page.click("#act-now").await.expect("a button");
     has(&page, "#state", json!({"state": "connected"})).await;
     shows(&page, "sent.some(([action, { since }]) => action === 'subscribe' && since.offset === 2)").await;
@@ -94,7 +98,11 @@ async fn an_answer_is_read_while_it_is_written_over_a_reconnect_and_stopped() {
 
     page.click(".run .stop").await.expect("a button");
     shows(&page, "sent.some(([action]) => action === 'cancel_claude')").await;
-    run(&page, "ended({ status: 'cancelled', text: 'It <i>is</i> so.', usage: { input_tokens: 12, output_tokens: 3 } })").await;
+    run(
+        &page,
+        "ended({ status: 'cancelled', text: 'It <i>is</i> so.', usage: { input_tokens: 12, output_tokens: 3 } })",
+    )
+    .await;
     has(&page, row, json!({"status": "cancelled"})).await;
     reads("It <i>is</i> so.").await;
     assert_eq!(text_of(&page, ".run-state").await, "stopped · 12 tokens in, 3 out");

@@ -6,7 +6,7 @@ use ws_tests::prelude::*;
 /// Makes a client on the page, over the store that all pages of this origin share, and waits until it reads.
 const CLIENT: &str = "Promise.all([import('/client/ws-client.js'), import('/client/indexeddb.js')]).then(([{ connect }, { indexedDb }]) => {
     window.lost = [];
-    window.client = connect(new URL('/ws', location.href), { store: indexedDb('test') });
+    window.client = connect(new URL('/ws', location.href), { store: indexedDb('test'), timers: { store: 60_000 } });
     client.lost((entry, error) => lost.push([entry.data, error.kind]));
     const room = client.channel('room');
     room.subscribe(() => {}); // who reads may read the history
