@@ -2,7 +2,10 @@ import type { Client, Gap, Position } from './ws-client.js';
 
 /** A question: `prompt`, or `messages` that begin and end with `user`. */
 export type Question = ({ prompt: string; messages?: undefined } | { messages: Message[]; prompt?: undefined }) & {
-  /** 1–64 of `A–Z a–z 0–9 - _`. The same one with the same question is the same run; default: a new one. */
+  /**
+   * 1–64 of `A–Z a–z 0–9 - _`. The same one with the same question is the same run: with one of yours, a question can be
+   * asked again after any error. Default: a new one.
+   */
   run_id?: string;
   /** So many complete runs of the channel go before the prompt. */
   context?: number;

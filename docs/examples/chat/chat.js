@@ -4,7 +4,8 @@ import { indexedDb } from '/client/indexeddb.js';
 import { connect } from '/client/ws-client.js';
 
 const ROWS_MAX = 500, TYPING_MS = 3000, ROOMS = ['lobby', 'music', 'support'];
-const client = connect(new URL('/ws', location.href), { store: indexedDb('chat') });
+const options = { store: indexedDb('chat'), timers: { store: 10_000 } }; // a disk can be slow
+const client = connect(new URL('/ws', location.href), options);
 const $ = (id) => document.getElementById(id);
 const make = (tag, text, className = '') => Object.assign(document.createElement(tag), { textContent: text, className });
 const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
@@ -88,8 +89,13 @@ $('send').addEventListener('submit', (event) => {
   messages.publish(data, { id });
   $('text').value = '';
 });
-$('open').addEventListener('submit', (event) => { event.preventDefault(); location.hash = new URLSearchParams({ room: $('room').value.trim() }); });
-client.lost(({ msg_id, channel, data }, error) => channel === messages.name && show(msg_id, data, 'failed', `not sent: ${error.message}`));
+$('open').addEventListener('submit', (event) => {
+  event.preventDefault();
+  location.hash = new URLSearchParams({ room: $('room').value.trim() });
+});
+client.lost(({ msg_id, channel, data }, error) => {
+  if (channel === messages.name) show(msg_id, data, 'failed', `not sent: ${error.message}`);
+});
 for (const value of [client.status, client.pending]) value.subscribe(renderStatus);
 setInterval(renderStatus, 1000);
 addEventListener('hashchange', enter);

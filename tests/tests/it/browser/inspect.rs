@@ -117,22 +117,22 @@ async fn it_goes_on_through_a_drain_and_says_when_the_server_is_gone() {
     let browser = browser().await;
     let mut server = Server::with(|config| {
         with_key(config);
-        config.drain.reconnect_spread = Duration::from_secs(1000);
-        config.drain.grace = Duration::from_secs(2000);
+        config.drain.grace = DEADLINE;
     })
     .await;
     let mut client = server.connect().await;
     let page = open(&browser, &server, &PageOptions::default()).await;
     log_in(&page, KEY).await;
     has(&page, "#state", json!({"state": "live"})).await;
+    open_connection(&page, &client).await;
     server.begin_drain();
     client.event("draining").await;
     has(&page, "#state", json!({"state": "draining"})).await;
-    open_connection(&page, &client).await;
-    has(&page, "#gauge-connections", json!({"value": "1"})).await;
-    drop(client);
+    assert_eq!(client.closed().await.0, 1001);
     shows(&page, "document.querySelector('#seen li[data-event=closed]')").await;
-    assert_eq!(server.stop().await.1, 0, "nobody was left");
+    assert!(text_of(&page, "#seen li[data-event=closed]").await.contains("closed with 1001"));
+    drop(client);
+    assert_eq!(server.stop().await, (1, 0));
     has(&page, "#state", json!({"state": "trouble"})).await;
     assert_eq!(text_of(&page, "#state").await, "The server does not answer.");
 }
