@@ -17,6 +17,7 @@
 //!
 //! * [`Client`]: the handle; [`Client::builder`] begins. [`Channel`], [`Subscription`], [`Publish`] come from it.
 //! * [`Client::request`], [`History`], [`Client::notifications`]: everything else that the server offers.
+//! * [`Claude`]: asking it, and following what it says.
 //! * [`TokenProvider`]: where tokens come from. [`Outbox`], [`Store`]: where publications wait.
 //! * What it does when is written down in `docs/CLIENTS.md`; `machine/` does it, without I/O; `task.rs` is the one task
 //!   that owns the connection.
@@ -25,6 +26,7 @@
 
 mod builder;
 mod channel;
+mod claude;
 mod client;
 mod command;
 mod connector;
@@ -51,6 +53,7 @@ mod whole_ms;
 
 pub use builder::{Builder, StartError};
 pub use channel::{Channel, Present, Subscribe};
+pub use claude::{Ask, Claude, Finished, Role, Run, RunError, RunEvent, RunEvents, RunStatus, Thinking, Usage};
 pub use client::{Client, Unsent};
 pub use command::ChannelStatus;
 pub use dial::UrlError;

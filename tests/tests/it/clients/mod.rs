@@ -9,3 +9,4 @@ mod requests;
 mod restarted;
 mod rust;
 mod stage;
+mod stores;
