@@ -17,7 +17,7 @@ const packed = mkdtempSync(join(tmpdir(), 'ws-client-package-'));
 after(() => rmSync(packed, { recursive: true }));
 
 // What the main module takes in a bundle. docs/DECISIONS.md says why it is what it is.
-const MINIFIED_MAX = 26_600, GZIP_MAX = 10_850;
+const MINIFIED_MAX = 26_700, GZIP_MAX = 10_850;
 
 test('the main module is small', async () => {
   const source = readFileSync(join(folder, 'ws-client.js'), 'utf8');
