@@ -6,6 +6,7 @@ use ws_server::config::ApiRights;
 use ws_tests::api::{KEY, key, with_key};
 use ws_tests::chromium::{Browser, Page, PageOptions};
 use ws_tests::prelude::*;
+use ws_tests::process::Signal;
 
 use super::{browser, fill, has, press, quiet, shows, text_of};
 use crate::SERVER;
