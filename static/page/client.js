@@ -149,6 +149,14 @@ export class Client extends Emitter {
 
   #changed({ state, retryAt, user, error }) {
     if (state === 'connecting') {
+      // Where nothing has to be waited for, a lost connection is followed by the next one at once.
+      const wasLost = this.hello && error;
+      if (wasLost) this.#ended(true, error);
+      if (wasLost && !this.autoReconnect) {
+        this.#leave(null);
+        this.#setState('disconnected');
+        return;
+      }
       this.retry = null;
       this.#socket = {};
       this.#setState('connecting');

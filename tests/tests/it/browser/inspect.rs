@@ -1,14 +1,22 @@
 //! The inspector: an operator sees what goes on, and acts on it.
 
+use std::net::SocketAddr;
+
 use ws_server::config::ApiRights;
 use ws_tests::api::{KEY, key, with_key};
 use ws_tests::chromium::{Browser, Page, PageOptions};
 use ws_tests::prelude::*;
+use ws_tests::process::Signal;
 
 use super::{browser, fill, has, press, quiet, shows, text_of};
+use crate::SERVER;
 
 async fn open(browser: &Browser, server: &Server, options: &PageOptions) -> Page {
-    let page = browser.open(&format!("http://{}/inspect", server.addr()), options).await.expect("the page opens");
+    open_at(browser, server.addr(), options).await
+}
+
+async fn open_at(browser: &Browser, addr: SocketAddr, options: &PageOptions) -> Page {
+    let page = browser.open(&format!("http://{addr}/inspect"), options).await.expect("the page opens");
     shows(&page, "!document.querySelector('#login').hidden").await;
     page
 }
@@ -115,24 +123,19 @@ async fn opening_it_asks_for_nothing_without_a_key() {
 #[cfg_attr(not(found = "chromium"), ignore = "Chromium is missing")]
 async fn it_goes_on_through_a_drain_and_says_when_the_server_is_gone() {
     let browser = browser().await;
-    let mut server = Server::with(|config| {
-        with_key(config);
-        config.drain.grace = DEADLINE;
-    })
-    .await;
-    let mut client = server.connect().await;
-    let page = open(&browser, &server, &PageOptions::default()).await;
+    let server = Process::start(SERVER, &[("WS_SERVER_API_KEY", KEY), ("WS_SERVER__DRAIN__GRACE", "30s")]).await;
+    let mut client = Client::connect(server.addr(), "/ws").await;
+    let page = open_at(&browser, server.addr(), &PageOptions::default()).await;
     log_in(&page, KEY).await;
     has(&page, "#state", json!({"state": "live"})).await;
     open_connection(&page, &client).await;
-    server.begin_drain();
+    server.signal(Signal::Term).await;
     client.event("draining").await;
     has(&page, "#state", json!({"state": "draining"})).await;
     assert_eq!(client.closed().await.0, 1001);
     shows(&page, "document.querySelector('#seen li[data-event=closed]')").await;
     assert!(text_of(&page, "#seen li[data-event=closed]").await.contains("closed with 1001"));
     drop(client);
-    assert_eq!(server.stop().await, (1, 0));
     has(&page, "#state", json!({"state": "trouble"})).await;
     assert_eq!(text_of(&page, "#state").await, "The server does not answer.");
 }
