@@ -13,7 +13,6 @@ use ws_proto::limits::HISTORY_LIMIT_MAX;
 
 use crate::client::Client;
 use crate::command::{ChannelStatus, Command, Start};
-use crate::history::History;
 use crate::machine::{ChannelState, Kind, Problem};
 use crate::position::Position;
 use crate::publish::{Publish, PublishError, Publishing};
@@ -146,22 +145,6 @@ impl<T: Serialize + DeserializeOwned> Channel<T> {
             let off = ChannelStatus { state: ChannelState::Off, error: Some(Problem::new(Kind::Closed)) };
             watch::Sender::new(off).subscribe()
         })
-    }
-
-    /// What the channel keeps.
-    ///
-    /// ```no_run
-    /// # async fn run(chat: ws_client::Channel<String>) {
-    /// use futures_util::StreamExt;
-    ///
-    /// let mut history = chat.history();
-    /// while let Some(event) = history.next().await {
-    ///     println!("{event:?}");
-    /// }
-    /// # }
-    /// ```
-    pub fn history(&self) -> History<T> {
-        History::new(self.clone())
     }
 
     /// Who is in the channel: counts, and every connection, over as many pages as that takes. Who comes or goes meanwhile

@@ -4,6 +4,7 @@
 
 mod ask;
 mod events;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 pub use self::ask::{Ask, Role, Thinking};
 pub use self::events::{Finished, RunError, RunEvent, RunEvents, Usage};
+pub use self::status::RunStatus;
 use crate::channel::Channel;
 use crate::client::Client;
 use crate::machine::{Kind, Problem};
@@ -28,30 +30,6 @@ pub struct Run {
     pub stream: String,
     /// Epoch of that channel.
     pub stream_epoch: String,
-}
-
-/// What a run does, or how it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum RunStatus {
-    /// It goes on.
-    Running,
-    /// It is about to end as `Cancelled`.
-    Cancelling,
-    /// The model came to its end.
-    Complete,
-    /// Somebody stopped it.
-    Cancelled,
-    /// It broke off, or never began.
-    Failed,
-    /// The model declined: what had streamed is not part of the conversation.
-    Refused,
-    /// The server ended, or died.
-    Interrupted,
-    /// One that this crate does not know.
-    #[serde(other)]
-    Unknown,
 }
 
 /// Claude in a channel.

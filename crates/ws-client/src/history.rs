@@ -62,8 +62,26 @@ impl<T> fmt::Debug for History<T> {
     }
 }
 
+impl<T: Serialize + DeserializeOwned> Channel<T> {
+    /// What the channel keeps.
+    ///
+    /// ```no_run
+    /// # async fn run(chat: ws_client::Channel<String>) {
+    /// use futures_util::StreamExt;
+    ///
+    /// let mut history = chat.history();
+    /// while let Some(event) = history.next().await {
+    ///     println!("{event:?}");
+    /// }
+    /// # }
+    /// ```
+    pub fn history(&self) -> History<T> {
+        History::new(self.clone())
+    }
+}
+
 impl<T> History<T> {
-    pub(crate) fn new(channel: Channel<T>) -> Self {
+    fn new(channel: Channel<T>) -> Self {
         let (since, before, pages) = (None, None, Pages::default());
         History { channel, since, before, is_reverse: false, left: u64::MAX, pages, asked: None }
     }

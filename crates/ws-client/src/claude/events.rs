@@ -7,7 +7,7 @@ use futures_util::Stream;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::RunStatus;
+use super::status::RunStatus;
 use crate::event::Event;
 use crate::machine::{Gap, Kind, Problem};
 use crate::subscription::Subscription;
