@@ -17,7 +17,7 @@ const packed = mkdtempSync(join(tmpdir(), 'ws-client-package-'));
 after(() => rmSync(packed, { recursive: true }));
 
 // What the main module takes in a bundle. docs/DECISIONS.md says why it is what it is.
-const MINIFIED_MAX = 27_000, GZIP_MAX = 10_950;
+const MINIFIED_MAX = 28_050, GZIP_MAX = 11_350;
 
 test('the main module is small', async () => {
   const source = readFileSync(join(folder, 'ws-client.js'), 'utf8');
