@@ -1175,7 +1175,7 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
   const tokenMs = timers?.token ?? TIMERS.token, storeMs = timers?.store ?? TIMERS.store;
   const step = machine({ provider: !!provider, store: !!store, max_age: maxAge, ...bounds, timers });
   const status = readable({ state: 'idle' }), pending = readable(0), lost = listeners(), notifications = listeners();
-  const channels = new Map(), readers = new Map(), promises = new Map();
+  const channels = new Map(), tokens = new Map(), readers = new Map(), promises = new Map();
   const queue = [], ends = [], asking = new Set();
   let socket, timer, controller, closed, isRunning, isClosed, ids = 0, work;
 
@@ -1297,7 +1297,6 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
     },
     abort_ask() { controller.abort(); },
     ask_channel({ channel, generation }) {
-      const { token } = [...readers.values()].find((reader) => reader.name === channel && reader.token) ?? {};
       const own = new AbortController();
       const late = setTimeout(() => own.abort(), tokenMs);
       asking.add(own);
@@ -1306,7 +1305,7 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
         asking.delete(own);
         feed(name, { channel, generation, ...(typeof fields === 'string' ? { token: fields } : fields) });
       };
-      ask(token ?? ignore, 'connect', own.signal, end('channel_token'), end('channel_token_failed'));
+      ask(tokens.get(channel) ?? ignore, 'connect', own.signal, end('channel_token'), end('channel_token_failed'));
     },
     deliver({ reader, event }) { readers.get(reader)?.push(withError(event)); },
     settle({ msg_id, ack, error, entry, kept }) {
@@ -1392,13 +1391,16 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
             } else taken();
           }
         };
-        readers.set(id, { name, token, push(event) { events.push(event); if (events.length === 1) next(); } });
+        // The channel has it as long as it has readers.
+        if (token) tokens.set(name, token);
+        readers.set(id, { name, push(event) { events.push(event); if (events.length === 1) next(); } });
         const isStored = since === 'stored';
         feed('subscribe', { reader: id, channel: name, since: isStored ? undefined : since, rewind, stored: isStored && !!store, token: !!token });
         return () => {
           if (isOver) return;
           isOver = true;
           readers.delete(id);
+          if (![...readers.values()].some((reader) => reader.name === name)) tokens.delete(name);
           feed('unsubscribe', { reader: id });
         };
       },
