@@ -1242,13 +1242,14 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
   }
 
   /** Asks a provider; one that throws, or takes too long, has failed. */
-  function ask(run, why, signal, done, failed) {
+  function ask(run, why, signal, done, failed, isChannel) {
     const aborted = new Promise((_, reject) => {
       signal.addEventListener('abort', () => reject(new Error('no answer in time')));
     });
     const asked = (async () => run(why, signal))().then((token) => {
       // Nobody is a user too, but not for a channel.
-      if (typeof token !== 'string' && (token !== null || run !== provider)) throw new TypeError('no token');
+      if (token === null && isChannel) throw new TokenDenied('no token for the channel');
+      if (typeof token !== 'string' && token !== null) throw new TypeError('no token');
       return token;
     });
     Promise.race([asked, aborted]).then(done, (error) => {
@@ -1305,7 +1306,7 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
         asking.delete(own);
         feed(name, { channel, generation, ...(typeof fields === 'string' ? { token: fields } : fields) });
       };
-      ask(tokens.get(channel) ?? ignore, 'connect', own.signal, end('channel_token'), end('channel_token_failed'));
+      ask(tokens.get(channel) ?? ignore, 'connect', own.signal, end('channel_token'), end('channel_token_failed'), true);
     },
     deliver({ reader, event }) { readers.get(reader)?.push(withError(event)); },
     settle({ msg_id, ack, error, entry, kept }) {

@@ -29,3 +29,11 @@ test('a provider of a channel is asked until its last reader leaves', async () =
   assert.equal(channel.status.get().state, 'live');
   assert.equal(asked, 2);
 });
+
+test('a provider of a channel that gives nobody denies it', async () => {
+  let asked = 0;
+  const channel = client.channel('a');
+  channel.subscribe(ignore, { token: async () => { asked += 1; return null; } });
+  await time.pass(60_000);
+  assert.deepEqual([channel.status.get().state, channel.status.get().error.kind, asked], ['refused', 'denied', 1]);
+});
