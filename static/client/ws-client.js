@@ -1420,8 +1420,8 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
         return ended;
       },
       async *history({ limit = Infinity, since, before, reverse, signal } = {}) {
-        let last = reverse ? before : since?.offset, epoch = since?.epoch;
-        for (let left = limit; ;) {
+        let { epoch, offset: last } = (!reverse && since) || {};
+        for (let left = limit; left > 0;) {
           const page = await request('get_history', { channel: name, limit: Math.min(left, 1e3), since, before, reverse }, signal);
           if (epoch !== undefined && page.epoch !== epoch) throw new WsError({ kind: 'gap' });
           epoch = page.epoch;
@@ -1432,7 +1432,11 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
             yield publication;
             left -= 1;
           }
-          if (!page.more || left <= 0) return;
+          if (!page.more) {
+            // The newest one within the bounds is the last one to be dropped: if it does not come, it is gone.
+            if (!reverse && left > 0 && last < min(page.offset, (before ?? Infinity) - 1)) throw new WsError({ kind: 'gap' });
+            return;
+          }
           if (reverse) before = last;
           else since = { epoch, offset: last };
         }
