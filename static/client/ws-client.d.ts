@@ -110,7 +110,10 @@ export interface Client {
   readonly pending: Readable<number>;
   /** The same object each time. */
   channel<T = unknown>(name: string): Channel<T>;
-  /** Any action of the protocol. It is never sent twice. `payload`: an object, or the JSON text of one, sent as it is. */
+  /**
+   * Any action of the protocol. It is never sent twice. `payload`: an object, or the JSON text of one, sent as it is.
+   * Rejects with a `WsError`: `too_large` for what no frame can hold; or a `TypeError` for what is no JSON.
+   */
   request<R = unknown>(action: string, payload?: object | string, signal?: AbortSignal): Promise<R>;
   /** Sends a frame as it is, past limits, pace and outbox; its answer is seen by `onFrame` alone. Whether it was sent. */
   send(text: string): boolean;

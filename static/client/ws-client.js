@@ -1351,20 +1351,29 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
   };
   const whenClosed = new Promise((resolve) => { closed = { resolve }; });
 
-  function aborted() {
-    const made = Promise.reject(new WsError({ kind: 'aborted' }));
+  function failing(error) {
+    const made = Promise.reject(error);
     made.catch(ignore);
     return made;
   }
+  const aborted = () => failing(new WsError({ kind: 'aborted' }));
+  const noJson = () => failing(new TypeError('this is no JSON'));
 
   function request(action, payload = {}, signal) {
     const key = ++ids;
+    let text = payload;
+    try {
+      if (typeof payload === 'string') JSON.parse(payload);
+      else text = stringify(payload);
+    } catch {
+      return noJson();
+    }
     if (signal?.aborted) return aborted();
     const made = promise(key, signal, () => {
       settle(key, { kind: 'aborted' });
       feed('forget', { request: key });
     });
-    feed('request', { request: key, action, payload: typeof payload === 'string' ? payload : stringify(payload) });
+    feed('request', { request: key, action, payload: text });
     return made;
   }
 
@@ -1410,7 +1419,7 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
         try {
           text = stringify(data);
         } catch {} // a circle, a BigInt
-        if (text === undefined) return Promise.reject(new TypeError('this is no JSON'));
+        if (text === undefined) return noJson();
         if (signal?.aborted) return aborted();
         // Under way already: the same publication.
         const other = promises.get(id);
