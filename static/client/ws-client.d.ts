@@ -115,7 +115,10 @@ export interface Client {
    * Rejects with a `WsError`: `too_large` for what no frame can hold; or a `TypeError` for what is no JSON.
    */
   request<R = unknown>(action: string, payload?: object | string, signal?: AbortSignal): Promise<R>;
-  /** Sends a frame as it is, past limits, pace and outbox; its answer is seen by `onFrame` alone. Whether it was sent. */
+  /**
+   * Sends a frame as it is, past limits, pace and outbox; its answer is seen by `onFrame` alone. Whether it was sent.
+   * Ids that are numbers are the client's: an answer to one settles its own request, so give yours a prefix.
+   */
   send(text: string): boolean;
   /** Asks the token provider now: logged in, out, or as someone else. */
   login(): Promise<void>;
