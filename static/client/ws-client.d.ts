@@ -96,7 +96,7 @@ export interface Options {
 }
 
 /**
- * `text`: the frame, or the reason of a close; a frame that is no text comes as the WebSocket gives it. `code`: of a
+ * `text`: the frame, or the reason of a close; empty for a frame that is no text. `code`: of a
  * close, absent where the client took the connection for dead.
  */
 export type FrameListener = (what: 'open' | 'in' | 'out' | 'close', text: string, code?: number) => void;

@@ -1270,8 +1270,9 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
         feed('opened', { attempt });
       };
       socket.onmessage = ({ data }) => {
-        trace('in', data);
-        feed('frame', { attempt, text: typeof data === 'string' ? data : '' });
+        const text = typeof data === 'string' ? data : '';
+        trace('in', text);
+        feed('frame', { attempt, text });
       };
       socket.onerror = (event) => { message = event.message; };
       socket.onclose = ({ code, reason }) => {
