@@ -108,7 +108,7 @@ export interface Client {
   readonly status: Readable<Status>;
   /** Publications of the current user that have not ended. */
   readonly pending: Readable<number>;
-  /** The same object each time. */
+  /** The same object each time, as long as the channel is in use. */
   channel<T = unknown>(name: string): Channel<T>;
   /**
    * Any action of the protocol. It is never sent twice. `payload`: an object, or the JSON text of one, sent as it is.

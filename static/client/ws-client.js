@@ -1133,13 +1133,15 @@ function listeners() {
       all.add(one);
       return () => void all.delete(one);
     },
+    isEmpty: () => !all.size,
     tell: (value) => [...all].forEach(({ run }) => guarded(run, value)),
   };
 }
 
 function readable(value) {
-  const { add, tell } = listeners();
+  const { add, tell, isEmpty } = listeners();
   return {
+    isEmpty,
     set(next) { tell(value = next); },
     view: { get: () => value, subscribe(run) { const end = add(run); guarded(run, value); return end; } },
   };
@@ -1170,12 +1172,16 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
   const target = new URL(url, globalThis.location?.href);
   target.protocol = target.protocol.replace('http', 'ws');
   if (!/^wss?:$/.test(target.protocol)) throw new TypeError(`not the URL of a WebSocket: ${url}`);
+  // The store is for all who come to this server, and a token is not to be kept.
+  const given = target.searchParams.get('token');
+  if (given !== null) target.searchParams.delete('token');
   const base = target.href;
+  if (given !== null) target.searchParams.set('token', given);
   target.searchParams.set('heartbeat', 'app');
   const tokenMs = timers?.token ?? TIMERS.token, storeMs = timers?.store ?? TIMERS.store;
   const step = machine({ provider: !!provider, store: !!store, max_age: maxAge, ...bounds, timers });
   const status = readable({ state: 'idle' }), pending = readable(0), lost = listeners(), notifications = listeners();
-  const channels = new Map(), tokens = new Map(), readers = new Map(), promises = new Map();
+  const channels = new Map(), states = new Map(), tokens = new Map(), readers = new Map(), promises = new Map();
   const queue = [], ends = [], asking = new Set();
   let socket, timer, controller, closed, isRunning, isClosed, ids = 0, work;
 
@@ -1332,7 +1338,7 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
         feed('store_failed', { op, message: String(error?.message ?? error) });
       });
     },
-    channel({ channel, ...rest }) { channels.get(channel)?.set(withError(rest)); },
+    channel({ channel, ...rest }) { states.get(channel)?.set(withError(rest)); },
     pending({ count }) { pending.set(count); },
     status({ store: failure, retry_at: retryAt, ...rest }) {
       status.set({ ...withError(rest), ...(retryAt !== undefined && { retryAt }), ...(failure && { store: { error: new WsError(failure) } }) });
@@ -1378,12 +1384,23 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
     return made;
   }
 
+  /** The state of a channel. Those that are off, and that nobody looks at, are forgotten. */
+  function stateOf(name) {
+    if (!states.has(name)) {
+      for (const [other, { view, isEmpty }] of states) {
+        if (view.get().state === 'off' && isEmpty()) for (const all of [states, channels]) all.delete(other);
+      }
+      states.set(name, readable({ state: 'off' }));
+    }
+    return states.get(name).view;
+  }
+
   function channel(name) {
-    if (channels.has(name)) return channels.get(name).channel;
-    const { view, set } = readable({ state: 'off' });
+    if (channels.has(name)) return channels.get(name);
+    stateOf(name);
     const made = {
       name,
-      status: view,
+      status: { get: () => stateOf(name).get(), subscribe: (run) => stateOf(name).subscribe(run) },
       subscribe(run, { since, rewind, token } = {}) {
         const id = ++ids;
         const events = [];
@@ -1406,6 +1423,7 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
         if (token) tokens.set(name, token);
         readers.set(id, { name, push(event) { events.push(event); if (events.length === 1) next(); } });
         const isStored = since === 'stored';
+        stateOf(name);
         feed('subscribe', { reader: id, channel: name, since: isStored ? undefined : since, rewind, stored: isStored && !!store, token: !!token });
         return () => {
           if (isOver) return;
@@ -1461,7 +1479,7 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
         }
       },
     };
-    channels.set(name, { channel: made, set });
+    channels.set(name, made);
     return made;
   }
 
