@@ -470,9 +470,7 @@ export function machine(options) {
         channel.isRead = true;
         emit('read_position', { channel: name, user });
       } else if (storeState === 'lost' || !storeState) {
-        // Nobody knows where these were.
-        if (storeState) for (const reader of readers) if (reader.stored) deliver(channel, reader, { type: 'gap' });
-        readFrom(channel);
+        readFrom(channel, undefined, storeState);
       }
     }
     if (channel.needsToken && channel.token === undefined && !channel.isAsked && channel.phase === WANTED && t >= channel.at) {
@@ -481,8 +479,10 @@ export function machine(options) {
     }
   }
 
-  function readFrom(channel, position) {
-    channel.isRead = false;
+  /** `isLost`: nobody knows where its readers were. */
+  function readFrom(channel, position, isLost) {
+    if (isLost) for (const reader of channel.readers) if (reader.stored) deliver(channel, reader, { type: 'gap' });
+    channel.isRead = channel.hasFailed = false;
     channel.isUnsaved ||= !position && storeState === 'ready';
     for (const reader of channel.readers.filter(({ stored }) => stored)) {
       reader.stored = false;
@@ -916,7 +916,11 @@ export function machine(options) {
     },
     position_failed({ channel: name, user: of, message }) {
       const channel = channels.get(name);
-      if (channel && of === user) channel.isRead = false;
+      if (channel && of === user) {
+        channel.isRead = false;
+        if (channel.hasFailed) return readFrom(channel, undefined, true);
+        channel.hasFailed = true;
+      }
       if (storeState === 'ready') leaveStore(message);
     },
     subscribe({ reader: id, channel: name, since: cursor, rewind, stored, token }) {
@@ -937,7 +941,7 @@ export function machine(options) {
       readers.delete(id);
       channel.readers = channel.readers.filter((other) => other !== reader);
       if (channel.readers.length) return;
-      channel.needsToken = channel.token = channel.isAsked = channel.hasExpired = undefined;
+      channel.needsToken = channel.token = channel.isAsked = channel.hasExpired = channel.hasFailed = undefined;
       if (channel.phase === WANTED || channel.phase === REFUSED) channel.phase = OFF;
       else channel.linger = t + timers.linger;
     },

@@ -48,6 +48,8 @@ pub(super) struct Channel {
     pub(super) is_unsaved: bool,
     /// For `stored`: the question is under way.
     pub(super) is_read: bool,
+    /// The store has failed to answer it before.
+    pub(super) read_failed: bool,
 }
 
 /// The subscription token of a channel.
@@ -97,6 +99,7 @@ impl Channel {
             token: Token::default(),
             is_unsaved: false,
             is_read: false,
+            read_failed: false,
         }
     }
 

@@ -57,12 +57,16 @@ impl Machine {
         self.channels.by_seq.values().filter(waits).map(|channel| channel.name.as_str()).collect()
     }
 
-    /// The store did not say where a channel was. That is not nothing: it is left, and asked again when it is back.
+    /// The store did not say where a channel was. That is not nothing: it is left, and asked once more when it is back.
     pub(super) fn position_failed(&mut self, name: &str, user: &Option<String>, message: Option<String>) {
-        if let Some(channel) =
-            self.channels.seq(name).filter(|_| self.user.as_ref() == Some(user)).and_then(|seq| self.channels.get(seq))
+        if let Some(seq) = self.channels.seq(name).filter(|_| self.user.as_ref() == Some(user))
+            && let Some(channel) = self.channels.get(seq)
         {
             channel.is_read = false;
+            if std::mem::replace(&mut channel.read_failed, true) {
+                self.tell_unknown_start(seq);
+                return self.position_read(name, user, None);
+            }
         }
         if self.store_serves() {
             self.leave_store(message);

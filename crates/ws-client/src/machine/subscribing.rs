@@ -69,6 +69,7 @@ impl Machine {
         let Some(channel) = self.channels.get(seq) else { return };
         channel.readers.retain(|reader| reader.id != id);
         if channel.readers.is_empty() {
+            channel.read_failed = false;
             channel.token = super::channel::Token { generation: channel.token.generation, ..Default::default() };
             match channel.phase {
                 Phase::Wanted | Phase::Refused(_) => channel.phase = Phase::Off,
@@ -316,7 +317,7 @@ impl Machine {
         let Some(seq) = self.channels.seq(name).filter(|_| self.user.as_ref() == Some(user)) else { return };
         let is_first = position.is_none() && self.store_serves();
         let Some(channel) = self.channels.get(seq) else { return };
-        channel.is_read = false;
+        (channel.is_read, channel.read_failed) = (false, false);
         // Where it begins is stored before anything was taken, or a crash before that would lose what comes meanwhile.
         channel.is_unsaved |= is_first;
         let mut came = Vec::new();
@@ -329,7 +330,7 @@ impl Machine {
     }
 
     /// Nobody knows where readers from `stored` were: they are told that they may have missed something.
-    fn tell_unknown_start(&mut self, seq: u64) {
+    pub(super) fn tell_unknown_start(&mut self, seq: u64) {
         for at in 0..self.readers(seq) {
             if self.reader(seq, at).is_some_and(|reader| reader.stored) {
                 self.deliver(seq, at, Event::Gap(Gap::Missed { missed: None }));

@@ -212,6 +212,24 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             },
         ),
         story(
+            "position-fails-again",
+            "A store that is open and fails to say a position for the second time: the subscription begins, with a gap",
+            with_store(),
+            |s| {
+                open(s, &json!([]));
+                s.put(json!({"subscribe": {"reader": 1, "channel": "a", "stored": true}}));
+                s.put(json!({"subscribe": {"reader": 2, "channel": "a"}}));
+                s.put(json!({"position_failed": {"channel": "a", "user": null}}));
+                s.pass(1_000).put(json!({"wake": {}}));
+                s.put(json!({"loaded": {"op": 2, "entries": []}}));
+                assert_eq!(s.one("read_position"), &json!({"channel": "a", "user": null}));
+                s.put(json!({"position_failed": {"channel": "a", "user": null}}));
+                assert_eq!(s.one("deliver"), &json!({"reader": 1, "event": {"type": "gap"}}));
+                assert_eq!(s.sent()[0].1, json!({"channel": "a"}));
+                assert!(s.all("status").is_empty(), "the store stays");
+            },
+        ),
+        story(
             "publish-behind-stored",
             "What is published in a channel that waits for its stored position goes behind the subscription",
             with_store(),
