@@ -3,13 +3,13 @@ import { WsError } from './ws-client.js';
 
 /** What Claude can be told in the channel of this name. */
 export function claude(client, channel) {
-  /** Repeats what was lost with its connection: the run's id makes that safe. */
+  /** Repeats what was lost with its connection, unless it may be why: the run's id makes that safe. */
   async function request(action, payload, signal) {
-    for (;;) {
+    for (let asked = 1; ; asked += 1) {
       try {
         return await client.request(action, { channel, ...payload }, signal);
       } catch (error) {
-        if (error.kind !== 'lost') throw error;
+        if (error.kind !== 'lost' || asked === 10) throw error;
       }
     }
   }

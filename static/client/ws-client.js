@@ -114,9 +114,10 @@ export function machine(options) {
   function ended({ code, status, retry_after, message }) {
     error = { kind: 'lost', message, close: code ?? 1006, status, cause: code ? undefined : 'socket' };
     if (code === 1009) {
-      const flying = outbox.filter(({ stage }) => stage === FLYING);
-      const largest = max(...flying.map((item) => item.size));
-      flying.filter(({ size }) => size === largest).slice(0, 1).forEach((item) => fail(item, failed('too_large')));
+      // The largest frame, whatever it was.
+      const [largest] = [...flights.values()].sort((a, b) => b.size - a.size);
+      largest?.tooLarge?.();
+      if (largest) largest.request = 0;
     }
     unlink();
     if ([1002, 1003, 1007, 1010].includes(code) || code >= 4500) return finish();
@@ -334,9 +335,12 @@ export function machine(options) {
 
   // --- requests
 
-  function send(action, payload, ok, no, request) {
-    const text = `{"id":"${++ids}","type":"request","action":${stringify(action)},"payload":${payload}}`;
-    flights.set(`${ids}`, { ok, no, request, sent: t, by: t + timers.request });
+  /** `tooLarge` ends what no frame can hold, before it is sent or after 1009. */
+  function send(action, payload, ok, no, tooLarge, request) {
+    const text = `{"id":"${ids + 1}","type":"request","action":${stringify(action)},"payload":${payload}}`;
+    const size = byteLength(text);
+    if (tooLarge && size > frameMax) return tooLarge();
+    flights.set(`${++ids}`, { ok, no, tooLarge, request, size, sent: t, by: t + timers.request });
     lastSent = t;
     emit('send', { text });
   }
@@ -412,7 +416,8 @@ export function machine(options) {
     if (requests.length) {
       const { request, action, payload } = requests.shift();
       const answer = (data) => emit('answer', { request, data });
-      send(action, payload, answer, (why) => emit('answer', { request, error: rejected(why) }), request);
+      const fails = (error) => emit('answer', { request, error });
+      send(action, payload, answer, (why) => fails(rejected(why)), () => fails(failed('too_large')), request);
       return true;
     }
     for (const { at } of waits.values()) if (at > t) next = min(next ?? at, at);
@@ -799,15 +804,14 @@ export function machine(options) {
         : timers.request + (item.sent ? since(item.sent) : wall - entry.first_sent);
       const rest = stringify({ msg_id, age_ms: age, tags }).slice(1);
       const text = `{"channel":${stringify(channel)},"data":${data},${rest}`;
-      if (byteLength(text) + `${ids + 1}`.length + 54 > frameMax) {
-        fail(item, failed('too_large'));
-        return true;
-      }
       item.stage = FLYING;
       item.wasSent = true;
       send('publish', text, ({ epoch, offset, ack: level, duplicate }) => {
         if (outbox.includes(item)) acknowledge(item, { position: epoch && { epoch, offset }, level, duplicate });
-      }, (why) => outbox.includes(item) && notPublished(item, why));
+      }, (why) => outbox.includes(item) && notPublished(item, why), () => {
+        // What became of an earlier sending nobody knows.
+        if (!item.seen) fail(item, failed(item.isInDoubt ? 'unknown' : 'too_large'));
+      });
       return true;
     }
   }

@@ -20,6 +20,9 @@ use crate::client::Client;
 use crate::machine::{Kind, Problem};
 use crate::position::Position;
 
+/// A question whose connection is lost so often is not asked again: it may be why.
+const ASKED_MAX: u32 = 10;
+
 /// One answer of Claude, as the server names it. The data of a `started` publication in the channel is one as well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -67,11 +70,12 @@ impl<T> Channel<T> {
 
 impl Claude {
     /// Asks, and returns as soon as the run has started. If the connection is lost before the answer, it is asked again
-    /// with the same [`run_id`](Ask::run_id): there is one run all the same.
+    /// with the same [`run_id`](Ask::run_id), up to 10 times: there is one run all the same.
     ///
     /// # Errors
     /// What the server said: `permission_denied` where publishing is, or for options that it keeps to itself;
-    /// `overloaded` over its limits; `not_available` without a key.
+    /// `overloaded` over its limits; `not_available` without a key. `TooLarge` for what no frame can hold, `Lost` after the
+    /// tenth lost connection.
     ///
     /// ```no_run
     /// # async fn run(chat: ws_client::Channel<String>) -> Result<(), ws_client::Problem> {
@@ -87,10 +91,11 @@ impl Claude {
         payload.insert("channel".to_owned(), self.channel.clone().into());
         payload.entry("run_id").or_insert_with(|| Uuid::new_v4().to_string().into());
         let payload = Value::Object(payload);
+        let mut asked = 1;
         loop {
             match self.client.request_by_name("ask_claude", &payload).await {
                 // The next one waits for the connection.
-                Err(problem) if problem.kind == Kind::Lost => {}
+                Err(problem) if problem.kind == Kind::Lost && asked < ASKED_MAX => asked += 1,
                 answer => return answer,
             }
         }

@@ -78,6 +78,8 @@ impl Link {
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) kind: Kind,
+    /// Of its frame, in bytes.
+    pub(super) size: usize,
     pub(super) sent: u64,
     pub(super) answer_by: u64,
     /// Its refusal says nothing: it went out behind an `authenticate` that was refused.

@@ -155,19 +155,22 @@ impl Machine {
         self.outbox.backoffs.clear();
     }
 
-    /// 1009: the largest publication under way was too large.
+    /// 1009: the largest frame under way was too large, whatever it was.
     pub(super) fn fail_largest(&mut self) {
-        let in_flight = self.flights.values().filter_map(|flight| match &flight.kind {
-            Kind::Publish { msg_id } => self.outbox.find(msg_id),
-            _ => None,
-        });
         // The first of the largest.
-        let largest = in_flight.reduce(|largest, at| {
-            let len = |at: usize| self.outbox.items[at].entry.bytes();
-            if len(at) > len(largest) { at } else { largest }
-        });
-        if let Some(at) = largest {
-            self.fail(at, Problem::new(ProblemKind::TooLarge));
+        let largest = self.flights.iter().rev().max_by_key(|(_, flight)| flight.size).map(|(id, _)| *id);
+        match largest.and_then(|id| self.flights.get(&id)).map(|flight| &flight.kind) {
+            Some(Kind::Publish { msg_id }) => {
+                let found = self.outbox.find(msg_id).filter(|at| self.outbox.items[*at].seen.is_none());
+                if let Some(at) = found {
+                    self.too_large(at);
+                }
+            }
+            Some(&Kind::Request { request }) => {
+                self.flights.retain(|id, _| Some(*id) != largest);
+                self.request_too_large(request);
+            }
+            _ => {}
         }
     }
 
@@ -198,8 +201,15 @@ impl Machine {
         ws_proto::encode_request(id, &payload).ok()
     }
 
+    /// Its frame is too large. What became of an earlier sending nobody knows.
     pub(super) fn too_large(&mut self, at: usize) {
-        self.fail(at, Problem::new(ProblemKind::TooLarge));
+        let is_in_doubt = self.outbox.items[at].is_in_doubt;
+        self.fail(at, Problem::new(if is_in_doubt { ProblemKind::Unknown } else { ProblemKind::TooLarge }));
+    }
+
+    pub(super) fn request_too_large(&mut self, request: u64) {
+        let answer = Answer::Error(Problem::new(ProblemKind::TooLarge));
+        self.push(Output::Answer { request, answer });
     }
 
     /// `max_age: 0`: now or not at all.

@@ -64,13 +64,22 @@ impl Machine {
         if let Some(asked) = self.requests.pop_front() {
             let raw: Result<&RawValue, _> = serde_json::from_str(&asked.payload);
             let payload = raw.map_or("{}", RawValue::get);
-            let id = self.next_id();
+            let id = self.next_id + 1;
             let action = serde_json::Value::from(asked.action);
             let text = format!(r#"{{"id":"{id}","type":"request","action":{action},"payload":{payload}}}"#);
+            if text.len() as u64 > self.message_bytes_max() {
+                self.request_too_large(asked.request);
+                return Turn::Again;
+            }
+            self.next_id = id;
             self.send(id, text, Kind::Request { request: asked.request });
             return Turn::Sent;
         }
         self.send_publication(until)
+    }
+
+    fn message_bytes_max(&self) -> u64 {
+        self.link.as_ref().map_or(u64::MAX, |link| link.message_bytes_max)
     }
 
     fn next_id(&mut self) -> u64 {
@@ -80,7 +89,8 @@ impl Machine {
 
     fn send(&mut self, id: u64, text: String, kind: Kind) {
         let t = self.clock.t;
-        let flight = Flight { kind, sent: t, answer_by: t + self.options.timers.request, is_void: false };
+        let flight =
+            Flight { kind, size: text.len(), sent: t, answer_by: t + self.options.timers.request, is_void: false };
         self.flights.insert(id, flight);
         self.pace.sent(t);
         self.push(Output::Send { text });
@@ -153,7 +163,7 @@ impl Machine {
             }
         }
         let id = self.next_id + 1;
-        let limit = self.link.as_ref().map_or(u64::MAX, |link| link.message_bytes_max);
+        let limit = self.message_bytes_max();
         match self.publish_frame(at, &id.to_string()) {
             Some(text) if text.len() as u64 <= limit => {
                 self.next_id = id;

@@ -238,6 +238,41 @@ fn ends() -> Vec<Scenario> {
             settles(s, &[("m2", "too_large")]);
         }),
         story(
+            "close-1009-fails-a-request",
+            "1009 fails the largest request, and no publication behind it",
+            plain(),
+            |s| {
+                connect(s);
+                s.put(publish("m1", "a"));
+                s.put(json!({"request": {"request": 1, "action": "echo", "payload": "{\"message\":\"it is longer than the publication by a good deal\"}"}}));
+                s.put(ended(1, 1009));
+                assert_eq!(s.one("answer"), &json!({"request": 1, "error": {"kind": "too_large"}}));
+                settles(s, &[]);
+                reconnect(s, 2);
+                assert_eq!(s.sent()[0].1["msg_id"], "m1");
+            },
+        ),
+        story("close-1009-in-doubt", "1009 does not say what became of an earlier sending", plain(), |s| {
+            connect(s);
+            s.put(publish("m1", "a"));
+            s.put(ended(1, 4000));
+            reconnect(s, 2);
+            s.put(ended(2, 1009));
+            settles(s, &[("m1", "unknown")]);
+        }),
+        story("request-too-large", "A request over the server's limit is not sent", plain(), |s| {
+            connect(s);
+            let payload = json!({"message": "x".repeat(65_536)}).to_string();
+            s.put(json!({"request": {"request": 1, "action": "echo", "payload": payload}}));
+            s.says(&json!([{"answer": {"request": 1, "error": {"kind": "too_large"}}}]));
+            s.put(json!({"request": {"request": 2, "action": "echo", "payload": "{}"}}));
+            s.says(
+                &json!([{"send": {"text": "{\"id\":\"1\",\"type\":\"request\",\"action\":\"echo\",\"payload\":{}}"}}]),
+            );
+            s.trace.steps.clear();
+            s.trace.about = "Left out: it is large".to_owned();
+        }),
+        story(
             "expired",
             "Too old before it could be sent",
             json!({"provider": false, "store": false, "max_age": 5_000}),
