@@ -181,7 +181,10 @@ export interface SubscribeOptions {
 }
 
 export interface PublishOptions {
-  /** The publication's `msg_id`, at most 128 bytes; default: a UUID. */
+  /**
+   * The publication's `msg_id`, at most 128 bytes; default: a UUID. One that is under way with another channel or other
+   * data rejects (code `conflict`).
+   */
   id?: string;
   tags?: Tags;
   /** After so many ms it is not sent any more; 0: now or not at all. */

@@ -1213,8 +1213,8 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
   }
 
   /** A promise that `settle` ends; nobody has to look at it. */
-  function promise(key, signal, abort, text) {
-    const own = { text };
+  function promise(key, signal, abort, what) {
+    const own = { what };
     const made = own.made = new Promise((resolve, reject) => { Object.assign(own, { resolve, reject }); });
     promises.set(key, own);
     if (signal) {
@@ -1450,8 +1450,9 @@ export function connect(url, { token: provider, store, WebSocket: Socket, outbox
         if (signal?.aborted) return aborted();
         // Under way already: the same publication.
         const other = promises.get(id);
-        if (other) return other.text === text ? other.made : Promise.reject(new TypeError('another publication has this id'));
-        const ended = promise(id, signal, () => feed('abort', { msg_id: id }), text);
+        const what = `${text} ${name}`;
+        if (other) return other.what === what ? other.made : failing(new WsError({ kind: 'rejected', code: 'conflict', message: 'another publication with this id is under way', retryable: false }));
+        const ended = promise(id, signal, () => feed('abort', { msg_id: id }), what);
         feed('publish', { msg_id: id, channel: name, data: text, tags, max_age });
         return ended;
       },

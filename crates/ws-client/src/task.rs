@@ -253,7 +253,7 @@ impl Task {
         self.waiting.remove(outgoing.bytes());
         let Outgoing { msg_id, channel, data, tags, max_age } = outgoing;
         let is_under_way = match self.machine.queued(&msg_id) {
-            Some(queued) if queued != data => {
+            Some(queued) if queued.channel != channel || queued.data != data => {
                 let error = ErrorBody::new(ErrorCode::Conflict, "another publication with this id is under way");
                 drop(end.send(Err(PublishError::Rejected(Problem::from(&error)))));
                 return;

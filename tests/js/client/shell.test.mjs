@@ -17,6 +17,17 @@ afterEach(() => {
 });
 const ignore = () => {};
 
+test('an id that is under way is another publication in another channel, or with other data', async () => {
+  const first = client.channel('a').publish(1, { id: 'x' });
+  assert.equal(client.channel('a').publish(1, { id: 'x' }), first);
+  const conflict = { kind: 'rejected', code: 'conflict', retryable: false };
+  const others = [client.channel('b').publish(1, { id: 'x' }), client.channel('a').publish(2, { id: 'x' })];
+  for (const other of others) await assert.rejects(other, conflict);
+  await time.pass(100);
+  assert.equal((await first).position.offset, 1);
+  assert.equal((await client.channel('b').publish(1, { id: 'x' })).position.offset, 1, 'ids are of one channel');
+});
+
 test('a provider of a channel is asked until its last reader leaves', async () => {
   let asked = 0;
   const channel = client.channel('a');

@@ -84,9 +84,9 @@ impl Machine {
         self.push(Output::Settle(Box::new(Settled { msg_id, end })));
     }
 
-    /// The data of a publication that has not ended, as it is sent.
-    pub(crate) fn queued(&self, msg_id: &str) -> Option<&str> {
-        self.outbox.find(msg_id).map(|at| &*self.outbox.items[at].entry.data)
+    /// A publication that has not ended.
+    pub(crate) fn queued(&self, msg_id: &str) -> Option<&Entry> {
+        self.outbox.find(msg_id).map(|at| &self.outbox.items[at].entry)
     }
 
     fn acknowledge(&mut self, at: usize, ack: Ack) {
