@@ -92,9 +92,11 @@ export function machine(options) {
     isNew = hasWaited = false;
     error = share = undefined;
     if (user !== undefined && user !== as) {
+      dismiss();
       for (const channel of channels.values()) {
-        channel.token = undefined;
-        channel.isUnsaved = channel.isRead = false;
+        // A token that is asked for is that of the user before.
+        channel.token = channel.isAsked = undefined;
+        channel.isUnsaved = channel.isRead = channel.hasFailed = false;
         if (channel.phase === REFUSED) close(channel);
         for (const reader of channel.readers) {
           reader.cursor = reader.taken = undefined;
@@ -304,9 +306,11 @@ export function machine(options) {
     if (!answerBy) ask('expired');
   }
 
+  /** What is under way was asked for as somebody else: a refusal says nothing. */
+  const dismiss = () => flights.forEach((flight) => { flight.isVoid = true; });
+
   function refused(why, of) {
     const { code } = why;
-    const isVoid = () => flights.forEach((flight) => { flight.isVoid = true; });
     const later = why.retryable && t + (why.retry_after_ms ?? backoff(0));
     if (phase === CONNECTED) {
       if (code === 'token_expired' && !isForced) {
@@ -324,10 +328,10 @@ export function machine(options) {
     } else if (provider && !isForced && (code === 'token_expired' || (code === 'invalid_token' && !isFresh))) {
       isForced = true;
       login = OTHER;
-      isVoid();
+      dismiss();
       askAgain();
     } else if (later) {
-      isVoid();
+      dismiss();
       login = NEEDED;
       loginAt = later;
     } else finish(rejected(why));

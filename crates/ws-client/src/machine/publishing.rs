@@ -178,6 +178,8 @@ impl Machine {
     pub(super) fn use_as(&mut self, user: Option<String>) {
         if self.user.as_ref().is_some_and(|before| *before != user) {
             self.channels_change_hands();
+            // Subscriptions were asked for with what belonged to the user before.
+            self.flights.values_mut().for_each(|flight| flight.is_void = true);
         }
         for item in self.outbox.items.iter_mut().filter(|item| item.entry.user.is_none()) {
             (item.entry.user, item.is_unsaved) = (Some(user.clone()), true);

@@ -305,7 +305,9 @@ impl Machine {
         for seq in self.channels.seqs() {
             let Some(channel) = self.channels.get(seq) else { continue };
             channel.readers.iter_mut().for_each(Reader::forget);
-            (channel.token.value, channel.is_unsaved, channel.is_read) = (None, false, false);
+            // A token that is asked for is that of the user before.
+            (channel.token.value, channel.token.is_asked) = (None, false);
+            (channel.is_unsaved, channel.is_read, channel.read_failed) = (false, false, false);
             if matches!(channel.phase, Phase::Refused(_)) {
                 close(channel);
             }

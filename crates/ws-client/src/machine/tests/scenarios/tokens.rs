@@ -186,6 +186,45 @@ fn answers() -> Vec<Scenario> {
 
 fn changes() -> Vec<Scenario> {
     vec![
+        story(
+            "channel-token-of-another",
+            "A subscription token that was asked for before another user logged in is not used for them",
+            with_provider(),
+            |s| {
+                log_in(s);
+                s.put(json!({"subscribe": {"reader": 1, "channel": "a", "token": true}}));
+                assert_eq!(s.one("ask_channel"), &json!({"channel": "a", "generation": 1}));
+                s.put(json!({"login": {"login": 1}}));
+                s.put(token(2, "t2", "bob"));
+                s.pass(5).greet(2);
+                s.pass(5).respond(2, 2, json!({"user": "bob"}));
+                assert_eq!(s.one("ask_channel"), &json!({"channel": "a", "generation": 2}));
+                s.put(json!({"channel_token": {"channel": "a", "generation": 1, "token": "of ann"}}));
+                s.says(&json!([]));
+                s.put(json!({"channel_token": {"channel": "a", "generation": 2, "token": "of bob"}}));
+                assert_eq!(s.sent()[0].1, json!({"channel": "a", "token": "of bob"}));
+            },
+        ),
+        story(
+            "subscribed-as-another",
+            "What was asked for with the token of the user before, and is refused, is asked for again",
+            with_provider(),
+            |s| {
+                log_in(s);
+                s.put(json!({"subscribe": {"reader": 1, "channel": "a", "token": true}}));
+                s.put(json!({"channel_token": {"channel": "a", "generation": 1, "token": "of ann"}}));
+                s.respond(1, 2, at("a", 4, 4));
+                s.put(json!({"login": {"login": 1}}));
+                s.put(token(2, "t2", "bob"));
+                s.pass(5).greet(2);
+                s.sends(&["authenticate", "subscribe"]);
+                s.pass(5).respond(2, 3, json!({"user": "bob"}));
+                s.refuse(2, 4, error("permission_denied", false));
+                assert_eq!(s.one("ask_channel"), &json!({"channel": "a", "generation": 2}));
+                s.put(json!({"channel_token": {"channel": "a", "generation": 2, "token": "of bob"}}));
+                assert_eq!(s.sent()[0].1, json!({"channel": "a", "token": "of bob"}));
+            },
+        ),
         story("login", "`login` with the same user refreshes", with_provider(), |s| {
             log_in(s);
             s.put(json!({"login": {"login": 1}}));
