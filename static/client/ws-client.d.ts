@@ -124,9 +124,15 @@ export interface Client {
   login(): Promise<void>;
   /** Connects now, or asks a connection whether it lives. Pages do so by themselves. */
   wake(): void;
-  /** Ends the client; waits up to `flushMs` for the outbox. Resolves with the number of publications left. */
+  /**
+   * Ends the client; waits up to `flushMs` for the outbox, and with 0 for the store alone. Resolves with the number of
+   * publications left.
+   */
   close(flushMs?: number): Promise<number>;
-  /** Every publication that ends badly, above all those of an earlier page, and not those that the store keeps. */
+  /**
+   * Every publication that ends badly, above all those of an earlier page, and not those that the store keeps or is just
+   * being given.
+   */
   lost(run: (entry: Entry, error: WsError) => void): () => void;
   /** Notifications that belong to no channel: broadcasts. */
   notifications(run: (data: { event: string; [field: string]: unknown }) => void): () => void;

@@ -232,10 +232,19 @@ export function machine(options) {
     for (const { request } of requests) emit('answer', { request, error: failed('closed') });
     endLogins(failed('closed'));
     unsent = pending();
-    for (const { entry, wasSent } of outbox) {
+    for (const { entry, wasSent, isKept } of outbox) {
       const end = failed(wasSent ? 'unknown' : 'closed');
-      emit('settle', { msg_id: entry.msg_id, error: end, entry, kept: storeState === 'ready' || undefined });
+      emit('settle', { msg_id: entry.msg_id, error: end, entry, kept: isKept || storeState === 'ready' || undefined });
     }
+  }
+
+  /** Waits no more for the network, but for a store that is about to take what is left. */
+  function closeNow() {
+    if (storeState !== 'first' || !outbox.length) return finish();
+    closing = opBy;
+    abortAsk();
+    drop(1e3);
+    phase = IDLE;
   }
 
   // --- the token
@@ -749,7 +758,7 @@ export function machine(options) {
         const item = itemOf(entry);
         item.created.wall = min(wall, entry.created);
         item.wasSent = item.isInDoubt = entry.first_sent !== undefined;
-        item.isAdopted = true;
+        item.isAdopted = item.isPut = item.isKept = true;
         item.isUnsaved = false;
         bytes += item.size;
         adopted.push(item);
@@ -874,7 +883,10 @@ export function machine(options) {
     const isEnd = phase === CLOSED;
     if (storeState !== 'ready' || (opBy && !isEnd)) return;
     const puts = outbox.filter(({ isUnsaved }) => isUnsaved);
-    for (const item of puts) item.isUnsaved = false;
+    for (const item of puts) {
+      item.isUnsaved = false;
+      item.isPut = true;
+    }
     const positions = [];
     if (user !== undefined && (isEnd || saveAt <= t)) {
       for (const channel of channels.values()) {
@@ -916,7 +928,10 @@ export function machine(options) {
       if (hasOwn) for (const item of outbox) item.isUnsaved = true;
     }),
     adopted: ({ entries }) => adopt(entries),
-    stored: ofOp(release),
+    stored: ofOp(() => {
+      for (const item of outbox) item.isKept ||= item.isPut;
+      release();
+    }),
     store_failed: ofOp(({ message }) => leaveStore(message)),
     position({ channel: name, user: of, position }) {
       const channel = channels.get(name);
@@ -992,7 +1007,7 @@ export function machine(options) {
     },
     close({ flush }) {
       closing = min(closing ?? Infinity, t + flush);
-      if (!flush || !phase) finish();
+      if (!flush || !phase) closeNow();
     },
     opened: ofAttempt(hear),
     alive: ofAttempt(hear),
@@ -1040,7 +1055,7 @@ export function machine(options) {
       expire(() => true);
       if (opBy <= t) leaveStore();
       if (retryAt <= t) openStore('left');
-      if (closing <= t) finish();
+      if (closing <= t) closeNow();
     },
   };
 
@@ -1069,7 +1084,7 @@ export function machine(options) {
   }
 
   function due(blocked) {
-    if (!phase || phase === CLOSED) return;
+    if ((!phase && closing === undefined) || phase === CLOSED) return;
     const waiting = outbox.filter(({ stage }) => stage === QUEUED).map((item) => t + left(item));
     const isUnsaved = !opBy && user !== undefined && storeState === 'ready' && [...channels.values()].some((channel) => channel.isUnsaved && lowest(channel, 'taken'));
     return max(t, min(...[
@@ -1090,7 +1105,7 @@ export function machine(options) {
     if (passed > ticked + 4e3 || t > tickBy + 4e3) slept();
     inputs[input](fields);
     const blocked = pump();
-    if (closing !== undefined && !pending()) finish();
+    if (closing !== undefined && (!pending() || (!phase && storeState !== 'first'))) finish();
     expire(({ entry }) => !entry.max_age);
     tell();
     write();

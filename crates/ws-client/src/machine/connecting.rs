@@ -319,7 +319,20 @@ impl Machine {
         let until = self.t() + flush;
         self.closing = Some(self.closing.map_or(until, |before| before.min(until)));
         if flush == 0 || self.phase == Phase::Idle {
-            self.finish(None);
+            self.close_now();
+        }
+    }
+
+    /// Does not wait for the network any more; for a store that is about to take what is left, it does.
+    pub(super) fn close_now(&mut self) {
+        match &self.op {
+            Some(op) if self.store_blocks() && !self.outbox.items.is_empty() => {
+                self.closing = Some(op.answer_by);
+                self.abort_question();
+                self.drop_link(Some(1_000));
+                self.phase = Phase::Idle;
+            }
+            _ => self.finish(None),
         }
     }
 }

@@ -25,6 +25,10 @@ pub(super) struct Item {
     pub(super) is_adopted: bool,
     /// The store does not have it as it is.
     pub(super) is_unsaved: bool,
+    /// The store was given it.
+    pub(super) is_put: bool,
+    /// The store has it, perhaps as it was before.
+    pub(super) is_kept: bool,
     /// It was seen as a publication.
     pub(super) seen: Option<Option<Position>>,
 }
@@ -101,6 +105,8 @@ impl Outbox {
             stage: Stage::Waiting,
             is_adopted: false,
             is_unsaved: true,
+            is_put: false,
+            is_kept: false,
             seen: None,
         });
     }
@@ -127,6 +133,8 @@ impl Outbox {
                 stage: Stage::Waiting,
                 is_adopted: true,
                 is_unsaved: false,
+                is_put: true,
+                is_kept: true,
                 seen: None,
                 entry,
             });

@@ -249,12 +249,12 @@ impl Machine {
 
     /// The client ends: what is left is unknown if it was sent, and kept where there is a store.
     pub(super) fn close_outbox(&mut self) {
-        let kept = self.store_serves();
+        let serves = self.store_serves();
         self.told.unsent = self.outbox.pending(self.user.as_ref());
         for at in 0..self.outbox.items.len() {
             let item = &self.outbox.items[at];
             let kind = if item.was_sent { ProblemKind::Unknown } else { ProblemKind::Closed };
-            let (msg_id, entry) = (item.entry.msg_id.clone(), item.entry.clone());
+            let (msg_id, entry, kept) = (item.entry.msg_id.clone(), item.entry.clone(), serves || item.is_kept);
             let end = End::Failed { error: Problem::new(kind), entry, kept };
             self.push(Output::Settle(Box::new(Settled { msg_id, end })));
         }

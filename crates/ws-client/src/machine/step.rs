@@ -178,7 +178,7 @@ impl Machine {
 
     /// When `tick` is due. `blocked`: when the pump may go on.
     fn due(&self, blocked: Option<u64>) -> Option<u64> {
-        if matches!(self.phase, Phase::Idle | Phase::Closed) {
+        if self.phase == Phase::Closed || (self.phase == Phase::Idle && self.closing.is_none()) {
             return None;
         }
         let mut due = self.t() + TIMER_MAX;
@@ -210,12 +210,14 @@ impl Machine {
         self.outbox_tick();
         self.store_tick();
         if self.closing.is_some_and(|until| until <= self.t()) {
-            self.finish(None);
+            self.close_now();
         }
     }
 
     fn end_if_flushed(&mut self) {
-        if self.closing.is_some() && self.phase != Phase::Closed && self.outbox.pending(self.user.as_ref()) == 0 {
+        let is_over =
+            self.outbox.pending(self.user.as_ref()) == 0 || (self.phase == Phase::Idle && !self.store_blocks());
+        if self.closing.is_some() && self.phase != Phase::Closed && is_over {
             self.finish(None);
         }
     }

@@ -105,6 +105,7 @@ impl Machine {
 
     pub(super) fn stored(&mut self, op: u64) {
         if self.answers(op) {
+            self.outbox.items.iter_mut().for_each(|item| item.is_kept |= item.is_put);
             self.release();
         }
     }
@@ -204,5 +205,6 @@ fn is_to_save(channel: &Channel) -> bool {
 
 /// The entry, if the store does not have it as it is.
 fn unsaved(item: &mut super::outbox::Item) -> Option<Entry> {
+    item.is_put |= item.is_unsaved;
     std::mem::take(&mut item.is_unsaved).then(|| item.entry.clone())
 }

@@ -367,6 +367,11 @@ impl World {
     /// The client ends: everything else has ended too.
     fn end(&mut self) {
         self.put(json!({"close": {"flush": 0}}));
+        if !self.is_closed {
+            // It waits for a store that is being opened, as long as that may take.
+            self.client.pass(2_000);
+            self.put(json!({"tick": {}}));
+        }
         assert!(self.is_closed);
         assert!(self.pending.is_empty(), "without an end: {:?}", self.pending);
         assert!(self.logins.is_empty(), "without an end: {:?}", self.logins);

@@ -257,5 +257,48 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             assert_eq!(s.one("settle")["kept"], true);
             assert_eq!(s.one("closed"), &json!({"unsent": 1}));
         }),
+        story(
+            "closed-after-the-store-was-left",
+            "What the store took before it was left is kept, what it failed to take is not",
+            with_store(),
+            |s| {
+                s.put(json!({"wake": {}}));
+                s.put(json!({"loaded": {"op": 1, "entries": [entry("old", None)]}}));
+                s.put(publish("m1", "a"));
+                s.put(json!({"stored": {"op": 2}}));
+                s.put(publish("m2", "a"));
+                s.put(json!({"store_failed": {"op": 3}}));
+                s.put(json!({"close": {"flush": 0}}));
+                let kept: Vec<_> = s.all("settle").into_iter().map(|settle| settle.get("kept").is_some()).collect();
+                assert_eq!(kept, [true, true, false]);
+            },
+        ),
+        story(
+            "closed-while-opening",
+            "A client that is closed while its store is opened waits for that, not for the network",
+            with_store(),
+            |s| {
+                s.put(publish("m1", "a"));
+                s.put(json!({"close": {"flush": 0}}));
+                assert_eq!(s.one("drop"), &json!({"attempt": 1, "code": 1_000}));
+                assert!(s.all("closed").is_empty());
+                s.put(publish("m2", "a"));
+                assert_eq!(s.one("settle")["error"]["kind"], "closed");
+                s.put(json!({"wake": {}}));
+                s.says(&json!([]));
+                s.pass(20).put(json!({"loaded": {"op": 1, "entries": []}}));
+                assert_eq!(s.one("settle")["kept"], true);
+                assert_eq!(s.one("store")["put"][0]["msg_id"], "m1");
+                assert_eq!(s.one("closed"), &json!({"unsent": 1}));
+            },
+        ),
+        story("closed-while-opening-hangs", "It waits no longer than a store may take", with_store(), |s| {
+            s.put(publish("m1", "a"));
+            s.pass(500).put(json!({"close": {"flush": 0}}));
+            s.tick();
+            assert_eq!(s.at, 3_000, "two seconds after it was opened");
+            assert!(s.one("settle").get("kept").is_none());
+            assert_eq!(s.one("closed"), &json!({"unsent": 1}));
+        }),
     ]
 }
