@@ -214,12 +214,14 @@ export function machine(options) {
 
   /** Nobody was awake: a connection is not judged by that time. */
   function slept() {
+    if (opBy) opBy = max(opBy, t + timers.store);
+    if (answerBy) answerBy = max(answerBy, t + timers.probe);
     if (phase === CONNECTED) {
       heard = t;
       probeBy = undefined;
       for (const flight of flights.values()) flight.by = max(flight.by, t + timers.probe);
     }
-    wake(true);
+    if (phase) wake(true);
     if (phase === CONNECTED) probe();
   }
 

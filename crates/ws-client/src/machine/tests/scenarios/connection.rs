@@ -211,6 +211,27 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             s.pass(4_000).put(json!({"tick": {}}));
             assert_eq!(s.one("dial"), &json!({"attempt": 2}));
         }),
+        story(
+            "sleep-over-questions",
+            "What was asked for before a sleep gets time to answer after it",
+            json!({"provider": true, "store": true}),
+            |s| {
+                s.put(json!({"wake": {}}));
+                s.at += 10;
+                s.wall += 3_600_000;
+                s.put(json!({"tick": {}}));
+                s.says(&json!([]));
+                s.put(json!({"loaded": {"op": 1, "entries": []}}));
+                s.put(json!({"token": {"generation": 1, "token": "t1", "user": "ann"}}));
+                assert_eq!(s.one("dial"), &json!({"attempt": 1}));
+            },
+        ),
+        story("sleep-while-idle", "A sleep is no use: a client that nobody used stays idle", plain(), |s| {
+            s.put(json!({"probe": {}}));
+            s.pass(3_600_000).wall += 10_000;
+            s.put(json!({"probe": {}}));
+            s.says(&json!([]));
+        }),
         story("late-timer", "A tick that comes late is a sleep", plain(), |s| {
             connect(s);
             s.pass(14_001).put(json!({"tick": {}}));
