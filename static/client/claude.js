@@ -29,9 +29,10 @@ export function claude(client, channel) {
       let wake = () => {}, next, place = since;
       // The reader's promise holds the next event back until this one was taken.
       const read = (event) => new Promise((taken) => { next = { event, taken }; wake(); });
-      const end = client.channel(stream).subscribe(read, { since });
+      const subscribe = () => client.channel(stream).subscribe(read, { since: place });
+      let end = subscribe();
       const isOver = () => signal?.aborted || client.status.get().state === 'closed';
-      const ends = [end, client.status.subscribe(() => wake())];
+      const ends = [() => end(), client.status.subscribe(() => wake())];
       const abort = () => wake();
       signal?.addEventListener('abort', abort);
       try {
@@ -40,6 +41,15 @@ export function claude(client, channel) {
           if (isOver()) throw new WsError({ kind: signal?.aborted ? 'aborted' : 'closed' });
           const { event: { type, data, offset, error, ...rest }, taken } = next;
           if (type === 'refused') throw error;
+          const { position, recovered } = rest;
+          if (recovered === false && position && (position.epoch !== place.epoch || position.offset !== place.offset)) {
+            // Its place was forgotten, as another user has logged in: what it missed is asked for.
+            next = undefined;
+            const before = end;
+            end = subscribe();
+            before();
+            continue;
+          }
           if (type === 'gap') {
             place = { epoch: rest.epoch ?? place.epoch, offset: rest.to ?? rest.after ?? place.offset };
             yield { type, ...rest, position: place };

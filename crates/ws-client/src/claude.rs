@@ -113,8 +113,7 @@ impl Claude {
     /// ```
     pub fn follow(&self, run: &Run) -> RunEvents {
         let beginning = Position { epoch: run.stream_epoch.clone(), offset: 0 };
-        let stream = self.client.channel::<Value>(&run.stream);
-        RunEvents::new(stream.subscribe().since(beginning).start())
+        RunEvents::new(self.client.channel(&run.stream), beginning)
     }
 
     /// Stops a run. Everybody who may publish in the channel may do that; what it has said stays.

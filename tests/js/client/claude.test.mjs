@@ -63,6 +63,37 @@ test('what is refused is told, and what is given up is not asked again', async (
   assert.equal(server.sent('ask_claude').length, 1);
 });
 
+test('a question that costs every connection is given up, and so is one that is too long', async () => {
+  server.refuse = ({ action }, socket) => { if (action === 'ask_claude') socket.end(); };
+  const lost = assert.rejects(claude(client, 'room').ask({ prompt: 'Why?' }), { kind: 'lost' });
+  await time.pass(300_000);
+  await lost;
+  assert.equal(server.sent('ask_claude').length, 10);
+  await assert.rejects(claude(client, 'room').ask({ prompt: 'x'.repeat(70_000) }), { kind: 'too_large' });
+});
+
+test('what was written while another user logged in is followed too', async () => {
+  server.user = (token) => token;
+  let name = 'ann';
+  client.close();
+  client = connect('ws://server/ws', { WebSocket: server.WebSocket, token: async () => name });
+  write(text(0, 'It '));
+  const all = followed();
+  await time.pass(100);
+  name = 'bob';
+  server.isDown = true;
+  server.live[0].end();
+  write(text(1, 'is '), text(2, 'so.'));
+  const login = client.login();
+  server.isDown = false;
+  await time.pass(30_000);
+  await login;
+  assert.equal(client.status.get().user, 'bob');
+  write(finished);
+  await time.pass(100);
+  assert.deepEqual(all.events.map(({ type, position }) => [type, position.offset]), [['text', 1], ['text', 2], ['text', 3], ['finished', 4]]);
+});
+
 test('an answer is followed from its beginning to its end, over a lost connection', async () => {
   write(text(0, 'It '), text(1, 'is '));
   const all = followed();

@@ -8,8 +8,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::status::RunStatus;
+use crate::channel::Channel;
 use crate::event::Event;
 use crate::machine::{Gap, Kind, Problem};
+use crate::position::Position;
 use crate::subscription::Subscription;
 
 /// What a run says, in order.
@@ -122,13 +124,17 @@ impl From<Value> for RunEvent {
 /// what the server refuses; `Gap` where this run's stream is no longer kept; `Closed` with the client.
 #[derive(Debug)]
 pub struct RunEvents {
+    stream: Channel<Value>,
     /// `None`: it has ended.
     events: Option<Subscription<Value>>,
+    /// What was yielded goes so far.
+    place: Position,
 }
 
 impl RunEvents {
-    pub(super) fn new(events: Subscription<Value>) -> Self {
-        RunEvents { events: Some(events) }
+    pub(super) fn new(stream: Channel<Value>, place: Position) -> Self {
+        let events = stream.subscribe().since(place.clone()).start();
+        RunEvents { stream, events: Some(events), place }
     }
 }
 
@@ -139,9 +145,24 @@ impl Stream for RunEvents {
         loop {
             let Some(events) = &mut self.events else { return Poll::Ready(None) };
             let item = match ready!(Pin::new(events).poll_next(cx)) {
-                Some(Event::Publication(publication)) => Ok(RunEvent::from(publication.data)),
+                // Its place was forgotten, as another user has logged in: what it missed is asked for.
+                Some(Event::Live { position: Some(position), recovered: Some(false) }) if position != self.place => {
+                    self.events = Some(self.stream.subscribe().since(self.place.clone()).start());
+                    continue;
+                }
+                Some(Event::Publication(publication)) => {
+                    if let Some(position) = publication.position {
+                        self.place = position;
+                    }
+                    Ok(RunEvent::from(publication.data))
+                }
                 Some(Event::Gap(Gap::Epoch { .. })) => Err(Problem::new(Kind::Gap)),
-                Some(Event::Gap(gap)) => Ok(RunEvent::Gap(gap)),
+                Some(Event::Gap(gap)) => {
+                    if let Gap::Offsets { to, .. } = gap {
+                        self.place.offset = to;
+                    }
+                    Ok(RunEvent::Gap(gap))
+                }
                 Some(Event::Refused(problem)) => Err(problem),
                 None => Err(Problem::new(Kind::Closed)),
                 Some(_) => continue,

@@ -1,6 +1,7 @@
 //! Against a server of the test's own, which says what a real one does.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use tokio_tungstenite::{WebSocketStream, accept_async};
 
 use super::*;
 use crate::machine::Gap;
+use crate::timers::Timers;
 
 const STREAM: &str = "claude:room/r1";
 
@@ -17,12 +19,16 @@ struct Server(WebSocketStream<TcpStream>);
 
 impl Server {
     async fn accept(listener: &TcpListener) -> Self {
+        Server::accept_as(listener, Value::Null).await
+    }
+
+    async fn accept_as(listener: &TcpListener, user: Value) -> Self {
         let (stream, _) = listener.accept().await.expect("a client");
         let mut server = Server(accept_async(stream).await.expect("a WebSocket"));
         server
             .say(json!({"type": "notification", "data": {
                 "event": "connected", "connection_id": "7f1c2d3e-0000-4000-8000-000000000001", "protocol": 1,
-                "server": "test", "time": 1, "user": null, "heartbeat": {"interval_ms": 25_000, "timeout_ms": 10_000},
+                "server": "test", "time": 1, "user": user, "heartbeat": {"interval_ms": 25_000, "timeout_ms": 10_000},
                 "limits": {"message_bytes_max": 65_536, "channels_max": 128}}}))
             .await;
         server
@@ -102,6 +108,50 @@ async fn a_question_is_asked_again_when_the_connection_is_lost() {
     let run = claude.ask(Ask::prompt("Why?").context(2)).await.expect("a run");
     assert_eq!((&*run.stream, &*run.stream_epoch), (STREAM, "s"));
     assert_eq!(claude.cancel(&run).await.expect("an answer"), RunStatus::Cancelling);
+    drop(server.await.expect("the server saw what it should"));
+}
+
+#[tokio::test]
+async fn a_question_that_costs_every_connection_is_given_up() {
+    let (listener, addr) = listen().await;
+    let server = tokio::spawn(async move {
+        for _ in 0..ASKED_MAX {
+            let (_, action, _) = Server::accept(&listener).await.request().await;
+            assert_eq!(action, "ask_claude");
+        }
+    });
+    let (backoff_min, backoff_max) = (Duration::from_millis(1), Duration::from_millis(2));
+    let timers = Timers { backoff_min, backoff_max, ..Timers::default() };
+    let client = Client::builder(format!("ws://{addr}/ws")).timers(timers).start().expect("it starts");
+    let claude = client.channel::<Value>("room").claude();
+    let error = claude.ask(Ask::prompt("Why?")).await.expect_err("no answer");
+    assert_eq!(error.kind, Kind::Lost);
+    server.await.expect("the server was asked so often");
+}
+
+#[tokio::test]
+async fn what_another_user_missed_is_asked_for() {
+    let (listener, addr) = listen().await;
+    let server = tokio::spawn(async move {
+        let mut first = Server::accept(&listener).await;
+        first.subscribed(0, 1).await;
+        first.publish(1, json!({"claude": "text", "index": 0, "text": "Because"})).await;
+        first.0.close(None).await.expect("it is open");
+        // As if nobody knew any more where the reader was.
+        let mut second = Server::accept_as(&listener, json!("bob")).await;
+        let (id, ..) = second.request().await;
+        second.respond(id, json!({"channel": STREAM, "epoch": "s", "offset": 3, "after": 3})).await;
+        let (id, action, _) = second.request().await;
+        assert_eq!(action, "unsubscribe");
+        second.respond(id, json!({"channel": STREAM})).await;
+        second.subscribed(1, 3).await;
+        second.publish(2, json!({"claude": "text", "index": 1, "text": " of air"})).await;
+        second.publish(3, json!({"claude": "finished", "run_id": "r1", "status": "complete"})).await;
+        second
+    });
+    let events: Vec<_> = claude(addr).follow(&run()).map(|event| event.expect("no error")).collect().await;
+    assert_eq!(events[..2], [text("Because"), text(" of air")]);
+    assert!(matches!(events[2], RunEvent::Finished(_)));
     drop(server.await.expect("the server saw what it should"));
 }
 
