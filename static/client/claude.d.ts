@@ -46,7 +46,10 @@ export type RunEvent = { position: Position } & (
 );
 
 export interface Claude {
-  /** Resolves when the run has begun; it goes on without its asker. A connection that is lost meanwhile asks no second time. */
+  /**
+   * Resolves when the run has begun; it goes on without its asker. A connection that is lost meanwhile asks no second time.
+   * Rejects with a `WsError`: `too_large` for what no frame can hold, `lost` after the tenth lost connection.
+   */
   ask(question: Question): Promise<Run>;
   /**
    * The text while it is written, from its beginning or a position, over reconnects too; ends with `finished`. Leaving

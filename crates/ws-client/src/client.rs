@@ -189,8 +189,8 @@ impl Client {
         notifications
     }
 
-    /// Closes the client: waits up to `flush` for what was published, then says goodbye. Everything ends with it: streams,
-    /// futures, clones of this handle.
+    /// Closes the client: waits up to `flush` for what was published, then says goodbye; with zero only for a store that
+    /// is to take it. Everything ends with it: streams, futures, clones of this handle.
     ///
     /// # Errors
     /// How many publications were not acknowledged. Their futures say which were never sent (`Closed`) and of which

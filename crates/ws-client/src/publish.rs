@@ -14,7 +14,8 @@ use crate::machine::{Ack, Kind, Problem};
 /// Options of a publication.
 #[derive(Debug, Clone, Default)]
 pub struct Publishing {
-    /// Its id, if it is to be the same over several calls or runs; otherwise a new UUID. At most 128 bytes.
+    /// Its id, if it is to be the same over several calls or runs; otherwise a new UUID. At most 128 bytes. One that is
+    /// under way with another channel or other data is `Rejected` with the code `conflict`.
     pub id: Option<String>,
     /// Its tags.
     pub tags: Option<Tags>,

@@ -114,7 +114,7 @@ test('what a caller gives up is not done, and an id is one publication', async (
   await assert.rejects(channel.publish('no', { signal: AbortSignal.abort() }), aborted);
   await assert.rejects(client.request('publish', { channel: 'given-up', data: 'no' }, AbortSignal.abort()), aborted);
   const twice = ['a', 'a'].map((data) => channel.publish(data, { id: 'one' }));
-  await assert.rejects(channel.publish('b', { id: 'one' }), TypeError);
+  await assert.rejects(channel.publish('b', { id: 'one' }), { kind: 'rejected', code: 'conflict' });
   const [first, second] = await Promise.all(twice);
   assert.deepEqual(first, second);
   const circle = {};
