@@ -7,6 +7,7 @@ mod api;
 mod browser;
 mod canary;
 mod channels;
+mod claude;
 mod claude_api;
 mod clients;
 mod doctor;
