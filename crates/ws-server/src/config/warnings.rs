@@ -115,7 +115,7 @@ struct Unused {
     why: &'static str,
 }
 
-const UNUSED: [Unused; 13] = [
+const UNUSED: [Unused; 14] = [
     Unused {
         section: "auth",
         keys: &["audience", "issuer", "leeway", "expiry_grace", "expiry_notice"],
@@ -186,6 +186,12 @@ const UNUSED: [Unused; 13] = [
         section: "engine.sqlite",
         keys: &[],
         when: |config| config.engine.r#type != EngineType::Sqlite,
+        why: "another engine is configured",
+    },
+    Unused {
+        section: "engine.redis",
+        keys: &[],
+        when: |config| config.engine.r#type != EngineType::Redis,
         why: "another engine is configured",
     },
     Unused {

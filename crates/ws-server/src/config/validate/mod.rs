@@ -2,10 +2,12 @@
 
 mod api;
 mod auth;
+mod redis;
 mod requirements;
 
 use self::api::validate_api;
 use self::auth::validate_auth;
+use self::redis::validate_redis;
 use self::requirements::validate_requirements;
 use crate::config::channels::Channels;
 use crate::config::error::{ConfigError, any_invalid};
@@ -25,6 +27,8 @@ pub(crate) fn validate(loaded: &mut Loaded, mistakes: &mut Vec<ConfigError>) {
     let found = validate_auth(loaded, mistakes);
     mistakes.extend(found);
     let found = validate_api(loaded, mistakes);
+    mistakes.extend(found);
+    let found = validate_redis(loaded, mistakes);
     mistakes.extend(found);
     let found = validate_requirements(loaded, mistakes);
     mistakes.extend(found);
