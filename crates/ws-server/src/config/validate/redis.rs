@@ -15,6 +15,7 @@ pub(super) fn validate_redis(loaded: &Loaded, mistakes: &[ConfigError]) -> Vec<C
     found.extend(prefix(loaded, mistakes));
     if loaded.config.engine.r#type == EngineType::Redis && !any_invalid(mistakes, &[KeyName::new("engine", "type")]) {
         found.extend(user_limit(loaded, mistakes));
+        found.extend(claude(loaded));
         for (section, options) in sections(loaded) {
             found.extend(join_leave(loaded, mistakes, &section, options));
             found.extend(position_ttl(loaded, mistakes, &section, options));
@@ -78,6 +79,15 @@ fn user_limit(loaded: &Loaded, mistakes: &[ConfigError]) -> Option<ConfigError> 
     Some(mistake(loaded, key, max.to_string(), "0", hint))
 }
 
+/// A run is stopped, and ended after a crash, by the server that has it: others would not find it.
+fn claude(loaded: &Loaded) -> Option<ConfigError> {
+    let claude = &loaded.config.claude;
+    let set = [("api_key", claude.api_key.is_some()), ("api_key_file", claude.api_key_file.is_some())];
+    let (key, _) = set.into_iter().find(|(_, is_set)| *is_set)?;
+    let hint = "with engine.type = \"redis\", other servers would not know of a run: not supported yet";
+    Some(mistake(loaded, KeyName::new("claude", key), "a key, which is not shown".to_owned(), "nothing", hint))
+}
+
 /// Who comes and goes on other servers would not be told.
 fn join_leave(loaded: &Loaded, mistakes: &[ConfigError], section: &str, options: &Channels) -> Option<ConfigError> {
     let key = KeyName::new(section, "join_leave");
@@ -132,6 +142,13 @@ mod tests {
         check(&[REDIS, ("CHANNELS__JOIN_LEAVE", "true")], &[&channels]);
         let chat = key("namespaces.chat.join_leave", "true", "false", hint);
         check(&[REDIS, ("NAMESPACES__CHAT__JOIN_LEAVE", "true")], &[&chat]);
+    }
+
+    #[test]
+    fn claude_is_refused() {
+        let hint = "with engine.type = \"redis\", other servers would not know of a run: not supported yet";
+        let refused = key("claude.api_key_file", "a key, which is not shown", "nothing", hint);
+        check(&[REDIS, ("CLAUDE__API_KEY_FILE", "/k")], &[&refused]);
     }
 
     #[test]
