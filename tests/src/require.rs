@@ -11,7 +11,7 @@ use std::process::Command;
 pub type Find = fn() -> Option<PathBuf>;
 
 /// All programs: the name in `cfg(found = "…")`, and the function that finds it.
-pub const PROGRAMS: [(&str, Find); 17] = [
+pub const PROGRAMS: [(&str, Find); 18] = [
     ("asyncapi", || node_with("@asyncapi/parser")),
     ("caddy", || program(&["caddy"], &["version"])),
     ("chromium", chromium),
@@ -27,6 +27,7 @@ pub const PROGRAMS: [(&str, Find); 17] = [
     ("prometheus", || program(&["prometheus"], &["--version"])),
     ("promtool", || program(&["promtool"], &["--version"])),
     ("python", python),
+    ("redis-server", || program(&["redis-server"], &["--version"])),
     ("schemathesis", || python_with("import jsonschema, jwt, openapi_spec_validator, schemathesis, websockets")),
     ("sqlite3", || program(&["python3"], &["-c", "import sqlite3"])),
 ];

@@ -8,6 +8,7 @@ mod browser;
 mod canary;
 mod channels;
 mod clients;
+mod cluster;
 mod doctor;
 mod documents;
 mod drain;
