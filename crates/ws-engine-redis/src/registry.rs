@@ -8,10 +8,13 @@ use parking_lot::Mutex;
 
 use crate::channel::Channel;
 
+/// The channels of a partition, by name.
+type Channels = HashMap<Box<str>, Arc<Channel>>;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    pub(crate) partitions: Box<[Mutex<HashMap<Box<str>, Arc<Channel>>>]>,
+    pub(crate) partitions: Box<[Mutex<Channels>]>,
     pub(crate) channels: AtomicUsize,
     pub(crate) to_follow: Mutex<ToFollow>,
     /// Channels whose positions have to be asked for again, and those in which somebody waits, or that nobody needs.

@@ -10,6 +10,7 @@ mod channels;
 mod claude;
 mod claude_api;
 mod clients;
+mod cluster;
 mod doctor;
 mod documents;
 mod drain;

@@ -72,7 +72,7 @@ fn prefix(loaded: &Loaded, mistakes: &[ConfigError]) -> Option<ConfigError> {
 fn user_limit(loaded: &Loaded, mistakes: &[ConfigError]) -> Option<ConfigError> {
     let (key, max) =
         (KeyName::new("limits", "connections_per_user_max"), loaded.config.limits.connections_per_user_max);
-    if max == 0 || any_invalid(mistakes, &[key.clone()]) {
+    if max == 0 || any_invalid(mistakes, std::slice::from_ref(&key)) {
         return None;
     }
     let hint = "with engine.type = \"redis\", each server would count for itself: not supported yet";
@@ -91,7 +91,7 @@ fn claude(loaded: &Loaded) -> Option<ConfigError> {
 /// Who comes and goes on other servers would not be told.
 fn join_leave(loaded: &Loaded, mistakes: &[ConfigError], section: &str, options: &Channels) -> Option<ConfigError> {
     let key = KeyName::new(section, "join_leave");
-    if !options.join_leave || !loaded.origins.contains_key(&key) || any_invalid(mistakes, &[key.clone()]) {
+    if !options.join_leave || !loaded.origins.contains_key(&key) || any_invalid(mistakes, std::slice::from_ref(&key)) {
         return None;
     }
     let hint = "with engine.type = \"redis\", those on other servers would be missing: not supported yet";
