@@ -60,6 +60,12 @@ async fn size_types_and_package() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg_attr(not(found = "node"), ignore = "Node.js is missing, or npm ci in tests/js")]
+async fn connection_and_channels_of_the_test_page() {
+    node("page").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "node"), ignore = "Node.js is missing, or npm ci in tests/js")]
 async fn a_server_that_is_killed_again_and_again() {
     node("server").await;
 }
