@@ -73,13 +73,11 @@ function enter() {
   leave = () => { hasLeft = true; clearTimeout(meeting); ends.forEach((end) => end()); };
 }
 
-function hello(more) {
-  if (client.status.get().state !== 'connected') return; // who comes back says it anyway
-  live.publish({ name: $('name').value, ...more }, { maxAge: TYPING_MS }); // soon or not at all
-}
+const isUp = () => client.status.get().state === 'connected';
+const hello = (more) => isUp() && live.publish({ name: $('name').value, ...more }, { maxAge: TYPING_MS }); // now or never
 
 function renderStatus() {
-  const { state, retryAt, store } = client.status.get(), left = state !== 'connected' && client.pending.get();
+  const { state, retryAt, store } = client.status.get(), left = !isUp() && client.pending.get();
   const words = { connected: 'Connected', waiting: 'Offline' }[state] ?? 'Connecting';
   const parts = [words, left && `${left} to be sent`, store && 'not kept over a reload'].filter(Boolean).join(' · ');
   if ($('status').textContent !== parts) $('status').textContent = parts; // each time it would be read aloud

@@ -1,4 +1,5 @@
-//! The JavaScript client: its own tests (`tests/js/client`), run by Node.js, and what only a browser shows.
+//! The JavaScript client: its own tests (`tests/js/client`), run by Node.js, those of what the test page makes of it, and
+//! what only a browser shows.
 
 mod pages;
 
