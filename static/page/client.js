@@ -178,7 +178,8 @@ export class Client extends Emitter {
     clearTimeout(this.#timer);
     this.#slotAt = null;
     this.hello = this.expiry = null;
-    this.notice = { code: error?.close ?? code, reason, opened, comesBack, error, ...this.#ending };
+    const byPage = !error; // it logs in as another user
+    this.notice = { code: error?.close ?? code, reason, opened, comesBack, error, byPage, ...this.#ending };
     this.#requests.loseAll();
   }
 

@@ -72,11 +72,14 @@ test('a login that makes the connection anew ends what was under way', async () 
   server.live[0].isDead = true;
   const lost = outcome(client.send('{"id":"raw-1","type":"request","action":"echo","payload":{"message":1}}'));
   server.live[0].isDead = false;
+  const ends = [];
+  client.on('change', () => { if (client.notice?.code) ends.push([client.state, client.notice.code, client.notice.byPage]); });
   const named = outcome(client.authenticate('ann'));
   await time.pass(1_000);
   assert.equal(named.value.data.user, 'ann');
   assert.deepEqual([client.hello.user, server.sockets.length], ['ann', 2]);
   assert.deepEqual(lost.value, { lost: true });
+  assert.deepEqual(ends[0], ['connecting', 1000, true]);
   await time.pass(60_000);
   assert.equal(server.sockets.length, 2);
 });
