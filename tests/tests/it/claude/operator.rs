@@ -13,6 +13,9 @@ async fn the_api_lists_runs_and_reads_streams() {
     claude.answer(Script::new().begin().text("Half").until(&gate).stop("end_turn"));
     let mut client = member(&server).await;
     let run = ask(&mut client, "Hi").await;
+    follow(&mut client, &run).await;
+    assert_eq!(next_in(&mut client, &stream_of(&run)).await["data"]["text"], "Half");
+    client.ask("unsubscribe", json!({"channel": run["stream"]})).await;
     let stream = stream_of(&run).replace('/', "%2F");
     let mut api = Api::connect(server.addr()).await;
     let open = api.ok("GET", "/channels/room/runs", Value::Null).await;
@@ -93,7 +96,7 @@ async fn neither_the_key_nor_what_is_said_is_in_the_log() {
     let claude = FakeClaude::start().await;
     claude.answer(Script::error(401, "authentication_error", &format!("invalid x-api-key {KEY}")));
     claude.answer(Script::answer(&["the-answer"]));
-    let variables = [("ANTHROPIC_API_KEY", KEY), ("WS_SERVER__CLAUDE__BASE_URL", &claude.url()), ("RUST_LOG", "trace")];
+    let variables = [("ANTHROPIC_API_KEY", KEY), ("WS_SERVER__CLAUDE__BASE_URL", &claude.url()), ("RUST_LOG", "debug")];
     let mut server = Process::start(SERVER, &variables).await;
     let log = server.follow_log();
     let mut client = Client::connect(server.addr(), "/ws").await;

@@ -77,7 +77,7 @@ async fn channels_for_some_users_have_streams_for_them() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_and_namespaces() {
-    let (_, server) = granted().await;
+    let (_claude, server) = granted().await;
     let mut client = server.connect().await;
     for name in ["claude:a", "claude:a/", "claude:/1", "claude:a/b.c", "claude:claude:a/1/2"] {
         assert_eq!(client.refusal("subscribe", json!({"channel": name})).await, "invalid_channel", "{name}");
@@ -92,7 +92,7 @@ async fn names_and_namespaces() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_in_the_channel_reads_the_history_of_its_streams() {
-    let (_, server) = start().await;
+    let (_claude, server) = start().await;
     let mut client = member(&server).await;
     let run = ask(&mut client, "Hi").await;
     finished(&mut client).await;
