@@ -8,6 +8,7 @@ const RECOVERIES_KEPT_MAX = 50;
 const POSITIONS_KEPT_MAX = 1000;
 // What the client of ws-client.js deals with by itself.
 const PASSING = new Set(['rate_limited', 'already_subscribed']);
+const SERVED = new Set(['live', 'catching-up', 'gap']); // states in which the server has it subscribed
 
 /**
  * Drive it with `subscribe` and `unsubscribe`, while the client is open. Events: `change` (a subscription has come,
@@ -48,14 +49,24 @@ export class Channels extends Emitter {
     });
   }
 
-  /** Returns the promise of the answer. When the connection ends first, it is not subscribed again either. */
+  /**
+   * Returns the promise of the answer. When the connection ends first, it is not subscribed again either. While the
+   * client waits to subscribe, maybe no frame goes out: it is forgotten at once.
+   */
   async unsubscribe(channel) {
     const end = this.#readers.get(channel);
+    if (end && !SERVED.has(this.subscriptions.get(channel)?.state)) {
+      this.#asked.get(channel)?.answer({ lost: true });
+      this.#asked.delete(channel);
+      this.forget(channel);
+      return { data: { channel } };
+    }
     const answered = new Promise((answer) => this.#leaving.set(channel, answer));
     if (end) end();
     else this.#client.request('unsubscribe', JSON.stringify({ channel }));
     const answer = await answered;
-    if (!answer.error || answer.error.code === 'not_subscribed') this.forget(channel);
+    // What the client has ended, it does not read again, whatever the answer.
+    if (end || !answer.error || answer.error.code === 'not_subscribed') this.forget(channel);
     return answer;
   }
 
@@ -139,10 +150,12 @@ export class Channels extends Emitter {
 
   #answered({ action, payload }, answer) {
     const name = payload?.channel;
+    // The client asks again; but not for what it does not read.
+    if (PASSING.has(answer.error?.code) && (action === 'subscribe' || this.#readers.has(name))) return;
     if (action === 'unsubscribe') {
       this.#leaving.get(name)?.(answer);
       this.#leaving.delete(name);
-    } else if (action === 'subscribe' && !PASSING.has(answer.error?.code)) this.#subscribed(name, payload, answer);
+    } else if (action === 'subscribe') this.#subscribed(name, payload, answer);
   }
 
   #subscribed(name, payload, answer) {

@@ -3,7 +3,7 @@
 
 import { create, element, keepRows, oncePerPaint, setText } from './dom.js';
 import { forgetStale, sendOnKeys, showOffline, showResult } from './results.js';
-import { clock, number, onLanguage, t } from './text.js';
+import { clock, number, onLanguage, t, wordsOr } from './text.js';
 
 const RUNS_SHOWN_MAX = 20;
 const TEXT_CHARS_MAX = 1024 * 1024;
@@ -17,32 +17,48 @@ export function mountClaude(client, channels) {
     element('claude-empty').hidden = runs.size > 0;
     keepRows(element('claude-list'), rows, [...runs.values()].reverse(), { make: (run) => runRow(run, stop), update });
   };
-  const renderSoon = oncePerPaint(render, UPDATE_EVERY_MS);
-  const stop = (run) => client.claude(run.channel).cancel(run).catch((error) => fail(run, error));
-  const fail = (run, error) => {
-    run.error = error;
+  const renderSoon = oncePerPaint(() => {
+    // Not before: of what a rewind brings, most has ended by then.
+    for (const run of runs.values()) follow(run);
+    render();
+  }, UPDATE_EVERY_MS);
+  /** `words` says what went wrong. */
+  const fail = (run, words) => {
+    run.trouble = words;
     renderSoon();
   };
-  /** Reads on from where it was; a later client does where this one ends. */
+  const stop = (run) => {
+    if (!client.isOpen) return fail(run, () => (client.isOpen ? '' : t('notConnected'))); // no longer than it holds
+    return client.claude(run.channel).cancel(run).catch(({ message }) => fail(run, () => message));
+  };
+  /** Reads on from where it was; a later client does where this one ends. What was refused, another user may read. */
   const follow = async (run) => {
-    if (run.isFollowed || run.status !== 'running' || !client.isOpen) return;
-    run.isFollowed = true;
+    if (run.following || run.status !== 'running' || !client.isOpen || run.refusedTo === client.hello) return;
+    const { signal } = run.following = new AbortController();
+    run.trouble = null;
     try {
-      for await (const event of client.claude(run.channel).follow(run, { since: run.position })) {
+      for await (const event of client.claude(run.channel).follow(run, { since: run.position, signal })) {
         take(run, event);
         renderSoon();
       }
-    } catch (error) {
-      if (error.kind !== 'closed') fail(run, error);
+    } catch ({ kind, message }) {
+      if (kind === 'closed' || kind === 'aborted') return;
+      run.refusedTo = client.hello;
+      fail(run, () => message);
+    } finally {
+      run.following = null;
     }
-    run.isFollowed = false;
   };
   const add = (run) => {
     if (runs.has(run.stream)) return;
     runs.set(run.stream, { at: Date.now(), text: '', status: 'running', ...run });
-    if (runs.size > RUNS_SHOWN_MAX) runs.delete(runs.keys().next().value);
-    follow(runs.get(run.stream));
+    if (runs.size > RUNS_SHOWN_MAX) forgetOldest();
     renderSoon();
+  };
+  const forgetOldest = () => {
+    const [stream, run] = runs.entries().next().value;
+    run.following?.abort();
+    runs.delete(stream);
   };
   const send = async () => {
     if (!client.isOpen) return showOffline(result);
@@ -60,7 +76,7 @@ export function mountClaude(client, channels) {
     send();
   });
   sendOnKeys(prompt, send);
-  client.on('change', () => { for (const run of runs.values()) follow(run); });
+  client.on('change', () => { if (runs.size > 0) renderSoon(); });
   client.on('notification', ({ event, channel: name, data, from }) => {
     if (event !== 'publication' || from?.service !== 'claude') return;
     if (data.claude === 'started') add({ ...data, channel: name, prompt: data.prompt ?? data.messages.at(-1).content });
@@ -73,11 +89,14 @@ export function mountClaude(client, channels) {
   onLanguage(render);
 }
 
+/** What has ended is not followed any more. */
 function take(run, { type, text, position, ...event }) {
   run.position = position ?? run.position;
   if (type === 'text') run.text = (run.text + text).slice(0, TEXT_CHARS_MAX);
-  else if (type === 'finished') Object.assign(run, event, { isThinking: false }, text !== undefined && { text });
-  else if (type === 'gap') run.hasGap = true;
+  else if (type === 'finished') {
+    Object.assign(run, event, text !== undefined && { text });
+    run.following?.abort();
+  } else if (type === 'gap') run.hasGap = true;
   run.isThinking = type === 'thinking';
   run.retryAfter = type === 'retrying' ? event.after_ms : undefined;
 }
@@ -105,12 +124,13 @@ function update(row, run) {
   setText(row.querySelector('.run-state'), stateWords(run));
 }
 
-function stateWords({ status, model, usage, error, isThinking, retryAfter, hasGap }) {
-  const parts = [t(isThinking ? 'claudeThinks' : `run-${status}`)];
+function stateWords({ status, model, usage, error, isThinking, retryAfter, hasGap, trouble }) {
+  const parts = [isThinking ? t('claudeThinks') : wordsOr(`run-${status}`, status)];
   if (retryAfter !== undefined) parts.push(t('claudeRetries', { s: number(retryAfter / 1000) }));
   if (model) parts.push(model);
   if (usage) parts.push(t('claudeUsage', { input: number(usage.input_tokens ?? 0), output: number(usage.output_tokens ?? 0) }));
   if (hasGap && status === 'running') parts.push(t('state-gap'));
   if (error) parts.push(error.message);
-  return parts.join(' · ');
+  if (trouble) parts.push(trouble());
+  return parts.filter(Boolean).join(' · ');
 }

@@ -148,28 +148,29 @@ export class Client extends Emitter {
   }
 
   #changed({ state, retryAt, user, error }) {
-    if (state === 'connecting') {
-      // Where nothing has to be waited for, a lost connection is followed by the next one at once.
-      const wasLost = this.hello && error;
-      if (wasLost) this.#ended(true, error);
-      if (wasLost && !this.autoReconnect) {
-        this.#leave(null);
-        this.#setState('disconnected');
-        return;
-      }
-      this.retry = null;
-      this.#socket = {};
-      this.#setState('connecting');
-    } else if (state === 'connected') {
+    if (state === 'connected') {
       Object.assign(this, { retry: null, notice: null, hello: { ...this.hello, user } });
       this.#attempts = 0;
       this.#setState('connected');
+    } else if (state === 'connecting') {
+      // The client did not wait: a token has expired, a probe was not answered, another user logs in.
+      if (this.hello) this.#ended(true, error);
+      if (error && !this.autoReconnect) return this.#stay();
+      this.retry = null;
+      this.#socket = {};
+      this.#setState('connecting');
     } else if (state !== 'idle') {
       this.#ended(state === 'waiting', error);
-      if (state === 'waiting' && this.autoReconnect) this.#retryAt(retryAt);
-      else this.#leave(null);
+      if (state !== 'waiting' || !this.autoReconnect) return this.#stay();
+      this.#retryAt(retryAt);
       this.#setState('disconnected');
     }
+  }
+
+  /** The end has been told, and nothing comes back by itself. */
+  #stay() {
+    this.#leave(null);
+    this.#setState('disconnected');
   }
 
   #ended(comesBack, error) {
@@ -177,7 +178,8 @@ export class Client extends Emitter {
     clearTimeout(this.#timer);
     this.#slotAt = null;
     this.hello = this.expiry = null;
-    this.notice = { code: error?.close ?? code, reason, opened, comesBack, error, ...this.#ending };
+    const byPage = !error; // it logs in as another user
+    this.notice = { code: error?.close ?? code, reason, opened, comesBack, error, byPage, ...this.#ending };
     this.#requests.loseAll();
   }
 

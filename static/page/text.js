@@ -18,8 +18,11 @@ export function t(key, values = {}) {
   return WORDS[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
+/** The words for `key`, or `others` where there are none: a newer server may say what this page does not know. */
+export const wordsOr = (key, others) => (Object.hasOwn(WORDS.en, key) ? t(key) : others);
+
 /** What a close code means, in words. */
-export const closeMeaning = (code) => t(Object.hasOwn(WORDS.en, `close${code}`) ? `close${code}` : 'closeOther');
+export const closeMeaning = (code) => wordsOr(`close${code}`, t('closeOther'));
 
 const spoken = new Map(); // element → function
 const listeners = [];

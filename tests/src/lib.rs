@@ -6,6 +6,7 @@
 //! * [`fault_proxy`]: a bad network between a client and a server. [`oracle`]: whether clients behind it were told the
 //!   truth.
 //! * [`http`]: requests, answers and metrics. [`api`]: the HTTP API. [`chromium`]: the test page in a browser.
+//! * [`redis`]: a Redis that servers share.
 //! * [`tls`]: certificates, and clients that trust them.
 //! * [`token`]: tokens, and servers that accept them.
 //! * [`wait`]: every wait has a deadline and a name. [`require`]: programs that may be missing.
@@ -22,6 +23,7 @@ pub mod http;
 pub mod oracle;
 pub mod process;
 pub mod raw;
+pub mod redis;
 pub mod require;
 mod response;
 pub mod server;

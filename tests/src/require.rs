@@ -11,7 +11,7 @@ use std::process::Command;
 pub type Find = fn() -> Option<PathBuf>;
 
 /// All programs: the name in `cfg(found = "…")`, and the function that finds it.
-pub const PROGRAMS: [(&str, Find); 19] = [
+pub const PROGRAMS: [(&str, Find); 20] = [
     ("anthropic_js", || node_with("@anthropic-ai/sdk")),
     ("anthropic_py", || python_with("import anthropic")),
     ("asyncapi", || node_with("@asyncapi/parser")),
@@ -29,6 +29,7 @@ pub const PROGRAMS: [(&str, Find); 19] = [
     ("prometheus", || program(&["prometheus"], &["--version"])),
     ("promtool", || program(&["promtool"], &["--version"])),
     ("python", python),
+    ("redis-server", || program(&["redis-server"], &["--version"])),
     ("schemathesis", || python_with("import jsonschema, jwt, openapi_spec_validator, schemathesis, websockets")),
     ("sqlite3", || program(&["python3"], &["-c", "import sqlite3"])),
 ];

@@ -140,6 +140,9 @@ impl OpenRun {
 
     /// Answers a request for this run, now or when `started` is published.
     pub(crate) fn answer(&self, digest: &str, reply: Reply<AskClaudeData<'static>>) {
+        if self.is_adopted() {
+            return reply(Err(in_doubt()));
+        }
         if digest != self.digest {
             return reply(Err(conflict()));
         }
@@ -151,6 +154,11 @@ impl OpenRun {
         };
         drop(state);
         reply(data);
+    }
+
+    /// Whether a server before this one began it: its request is known from its `started` alone.
+    fn is_adopted(&self) -> bool {
+        self.digest.is_empty()
     }
 
     /// `started` is published, or is not: answers all that wait.
@@ -222,8 +230,7 @@ impl OpenRuns {
         digest: &str,
         reply: Reply<AskClaudeData<'static>>,
     ) -> Option<Reply<AskClaudeData<'static>>> {
-        let run = self.get(channel, id);
-        match run {
+        match self.get(channel, id).filter(|run| !run.is_adopted()) {
             Some(run) => {
                 run.answer(digest, reply);
                 None

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use rusqlite::{Connection, Row};
-use ws_core::CANARY_CHANNEL;
 use ws_core::engine::{Epoch, Retention};
 
 use crate::database::open_to_inspect;
@@ -53,7 +52,7 @@ pub(crate) fn open(dir: &Path) -> Result<Connection, OpenError> {
     }
 }
 
-/// Calls `each` with every channel but that of the canary, by name, and returns the totals.
+/// Calls `each` with every channel but those of the server itself, by name, and returns the totals.
 ///
 /// # Errors
 /// If there is no database, or it cannot be read.
@@ -63,9 +62,9 @@ pub fn inspect(dir: &Path, mut each: impl FnMut(&StoredChannel)) -> Result<Inspe
         let mut statement = connection.prepare(
             "SELECT c.*, COALESCE(p.n, 0) AS n, COALESCE(p.bytes, 0) AS bytes FROM channels c
              LEFT JOIN (SELECT channel, COUNT(*) AS n, SUM(LENGTH(body)) AS bytes FROM publications GROUP BY channel) p
-             ON p.channel = c.id WHERE c.name <> ?1 ORDER BY c.name",
+             ON p.channel = c.id WHERE c.name NOT GLOB '[*]*' ORDER BY c.name",
         )?;
-        let mut found = statement.query([CANARY_CHANNEL])?;
+        let mut found = statement.query([])?;
         let (mut inspected, ahead_ms) = (Inspected::default(), rows::ahead_ms(&connection)?);
         while let Some(row) = found.next()? {
             let channel = stored(row, ahead_ms)?;

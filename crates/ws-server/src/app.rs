@@ -27,6 +27,9 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Least time for closing the engine, even when the drain has used up the grace period.
 const CLOSE_ENGINE_MIN: Duration = Duration::from_secs(2);
 
+/// Least time for publishing the ends of runs, even without a grace period.
+const END_RUNS_MIN: Duration = Duration::from_millis(250);
+
 /// A server whose engine is open and whose addresses are bound.
 #[derive(Debug)]
 pub struct App {
@@ -110,7 +113,8 @@ impl App {
             let _ = began.send(Instant::now());
             // Runs end before the connections are told, so that nobody misses how they did.
             hub.close_admission();
-            claude.drain(grace / 2).await;
+            let within = if hub.failure().is_some() { Duration::ZERO } else { (grace / 2).max(END_RUNS_MIN) };
+            claude.drain(within).await;
         };
         let drained = self.transport.serve(shutdown).await;
         let spent = begins.await.map_or(Duration::ZERO, |began| began.elapsed());

@@ -3,10 +3,12 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use ws_core::{Engine, MemoryEngine, MemoryLimits};
+use ws_engine_redis::{Address, RedisEngine, RedisOptions};
 use ws_engine_sqlite::{SqliteEngine, SqliteOptions};
 
-use crate::config::{Config, EngineType, Fsync};
+use crate::config::{Config, EngineType, Fsync, RedisUrl};
 use crate::same_fields::same_fields;
 
 /// Why an engine cannot be opened, in the words of that engine.
@@ -21,7 +23,8 @@ impl EngineError {
     }
 }
 
-/// Opens the configured engine. Blocks for as long as that takes.
+/// Opens the configured engine. Blocks for as long as that takes. Call it within a tokio runtime, on a thread that may
+/// block.
 ///
 /// # Errors
 /// Those of the engine.
@@ -29,6 +32,10 @@ pub fn open(config: &Config) -> Result<Arc<dyn Engine>, EngineError> {
     Ok(match config.engine.r#type {
         EngineType::Memory => Arc::new(MemoryEngine::new(memory_limits(config))),
         EngineType::Sqlite => Arc::new(SqliteEngine::open(sqlite_options(config)).map_err(EngineError::new)?),
+        EngineType::Redis => {
+            let opened = Handle::current().block_on(RedisEngine::open(redis_options(config)));
+            Arc::new(opened.map_err(EngineError::new)?)
+        }
     })
 }
 
@@ -43,6 +50,14 @@ pub(crate) fn log(config: &Config) {
         }
         (EngineType::Sqlite, Fsync::Interval) => {
             tracing::info!(%dir, "engine: sqlite; publications are synced to the disk at intervals")
+        }
+        (EngineType::Redis, _) => {
+            let redis = &config.engine.redis;
+            tracing::info!(
+                url = %redis.url,
+                prefix = redis.prefix,
+                "engine: redis; servers with this Redis and this prefix are one cluster"
+            )
         }
     }
 }
@@ -60,6 +75,20 @@ fn sqlite_options(config: &Config) -> SqliteOptions {
     same_fields!(sqlite => SqliteOptions {
         batch_publications_max, queue_bytes_max, idle_channels_max;
         dir: sqlite.dir.clone(); fsync: fsync
+    })
+}
+
+fn redis_options(config: &Config) -> RedisOptions {
+    let redis = &config.engine.redis;
+    let address = match redis.url.clone() {
+        RedisUrl::Tcp(host, port) => Address::Tcp(host, port),
+        RedisUrl::Unix(path) => Address::Unix(path),
+    };
+    same_fields!(redis => RedisOptions {
+        partitions, position_ttl, lease, command_timeout, start_timeout, queue_bytes_max, batch_publications_max,
+        allow_eviction;
+        address: address; prefix: redis.prefix.clone(); username: redis.username.clone().unwrap_or_default();
+        password_file: redis.password_file.clone()
     })
 }
 

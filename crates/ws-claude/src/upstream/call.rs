@@ -19,7 +19,7 @@ use super::asking::{Asking, Reply};
 use super::body::body;
 use super::decoder::Decoder;
 use super::event::Event;
-use super::failure::{Rejection, short};
+use super::failure::Rejection;
 use super::http::ReplyBody;
 use super::limits::{DRAIN_BYTES_MAX, DRAIN_TIMEOUT, NAME_BYTES_MAX, WAIT_MAX};
 use super::parts::Parts;
@@ -44,7 +44,7 @@ pub struct Call {
     known: Known,
     stop_reason: Option<String>,
     retries: u32,
-    /// Whether the answer has begun. Nothing is sent again from then on.
+    /// Whether the answer has begun, if only with the reason why it ends. Nothing is sent again from then on.
     has_content: bool,
     has_thought: bool,
 }
@@ -198,11 +198,15 @@ impl Call {
                     self.steps.push_back(Progress::Text(text));
                 }
                 Event::OtherContent => self.has_content = true,
-                Event::StopReason(reason) => self.stop_reason = self.name(Some(reason)),
+                Event::StopReason(reason) => {
+                    self.has_content = true;
+                    self.stop_reason = self.name(Some(reason));
+                }
                 Event::Stop => self.stop(),
                 Event::Error(error) => {
                     let rejection = Rejection::event(error, &self.parts.secrets);
-                    if self.has_content || self.stop_reason.is_some() {
+                    if self.has_content {
+                        self.known.request_id = self.known.request_id.take().or(rejection.request_id);
                         self.ended_by(rejection.failure);
                     } else {
                         self.rejected(rejection);
@@ -276,7 +280,7 @@ impl Call {
 
     /// A name that the provider gave, as it may be shown.
     fn name(&self, name: Option<String>) -> Option<String> {
-        name.map(|name| short(&self.parts.secrets.mask(&name), NAME_BYTES_MAX).to_owned())
+        name.map(|name| self.parts.secrets.shown(&name, NAME_BYTES_MAX))
     }
 }
 

@@ -33,7 +33,10 @@ impl Decoder {
         }
         let Decoder { lines, is_stopped } = self;
         let fed = lines.feed(bytes, |data| decode(is_stopped, data, &mut take));
-        fed.or_else(|TooLong| if self.is_stopped { Ok(()) } else { Err(EventTooLong) })
+        match fed {
+            Err(TooLong) if !self.is_stopped => Err(EventTooLong),
+            Ok(()) | Err(TooLong) => Ok(()),
+        }
     }
 
     /// The bytes have ended: what stands there without an empty line behind it counts as well.

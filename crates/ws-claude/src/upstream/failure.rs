@@ -105,7 +105,7 @@ impl Rejection {
         let aside = match status.as_u16() {
             200 => {
                 let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("nothing");
-                format!(" and {} in place of text/event-stream", short(kind, NAME_BYTES_MAX))
+                format!(" and {} in place of text/event-stream", secrets.shown(kind, NAME_BYTES_MAX))
             }
             300..400 => ", a redirect, which is not followed: see `claude.base_url`".to_owned(),
             _ => String::new(),
@@ -139,8 +139,7 @@ impl Rejection {
         said: Option<Duration>,
         secrets: &Secrets,
     ) -> Self {
-        let shown =
-            |text: Option<String>, bytes_max| text.map(|text| short(&secrets.mask(&text), bytes_max).to_owned());
+        let shown = |text: Option<String>, bytes_max| text.map(|text| secrets.shown(&text, bytes_max));
         let kind = shown(error.kind, NAME_BYTES_MAX);
         let words = shown(error.message, MESSAGE_BYTES_MAX).filter(|words| !words.trim().is_empty());
         let request_id = shown(request_id.or(error.request_id), NAME_BYTES_MAX);
@@ -159,16 +158,11 @@ impl Rejection {
         let named = kind.as_ref().map(|kind| format!(", {kind}")).unwrap_or_default();
         let failure = Failure {
             code,
-            message: format!("the provider answered {status}{}{named}{reason}", secrets.mask(aside)),
+            message: format!("the provider answered {status}{aside}{named}{reason}"),
             kind,
             status: Some(status),
             retry_after_ms: said.map(|said| said.as_millis().min(INTEGER_MAX) as u64),
         };
         Rejection { failure, is_passing: false, request_id }
     }
-}
-
-/// The beginning of a text, of at most so many bytes.
-pub(super) fn short(text: &str, bytes_max: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes_max)]
 }

@@ -20,6 +20,14 @@ impl Secrets {
         Secrets([key].into_iter().chain(settings.base_url.secrets().map(str::to_owned)).collect())
     }
 
+    /// What others say, as it may be shown: masked, and of at most so many bytes.
+    pub(super) fn shown(&self, text: &str, bytes_max: usize) -> String {
+        // Cut first, for a text may be long. What the cut leaves of a secret is a piece like others.
+        let mut masked = self.mask(short(text, bytes_max));
+        masked.truncate(masked.floor_char_boundary(bytes_max));
+        masked
+    }
+
     /// The text with a mask in place of each secret, and of each longer piece of one.
     pub(super) fn mask(&self, text: &str) -> String {
         let (mut out, mut rest) = (String::with_capacity(text.len()), text);
@@ -43,6 +51,11 @@ impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secrets(…)")
     }
+}
+
+/// The beginning of a text, of at most so many bytes.
+fn short(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 /// How many bytes at the beginning of `text` are a piece of the secret that is long enough.
@@ -69,5 +82,17 @@ mod tests {
         check("sk-ant-api03-swordfishsk-ant-api03-swordfish", "……");
         check("übersk-ant-api03-swordfishü", "über…ü");
         check("user ann", "user …");
+    }
+
+    #[test]
+    fn what_is_shown_is_short() {
+        let secrets = Secrets(vec!["sk-ant-api03-swordfish".to_owned(), "x".to_owned()]);
+        let check = |text: &str, expect: &str| assert_eq!(secrets.shown(text, 10), expect, "{text}");
+        check("0123456789a", "0123456789");
+        check("012345678ü", "012345678");
+        check("sk-ant-api03-swordfish", "…");
+        check("0sk-ant-api03-swordfish", "0…");
+        check("0123sk-ant-api03-swordfish", "0123sk-ant");
+        check("xxxxxxxxxx", "………");
     }
 }

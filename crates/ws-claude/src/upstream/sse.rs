@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(read(&[b"data: 1234\n\n"], 10), Ok(vec!["1234".to_owned()]));
         assert_eq!(read(&[b"data: 12345"], 10), Err(TooLong));
         assert_eq!(read(&[b"data: 12\ndata: 12"], 10), Err(TooLong));
-        assert_eq!(read(&[b"data:1\n\n".as_slice(); 100].as_slice(), 10).map(|events| events.len()), Ok(100));
+        assert_eq!(read([b"data:1\n\n".as_slice(); 100].as_slice(), 10).map(|events| events.len()), Ok(100));
         assert_eq!(read(&[b": long enough without an end".as_slice()], 10), Err(TooLong));
     }
 

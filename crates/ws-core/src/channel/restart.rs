@@ -13,7 +13,7 @@ pub(crate) enum Restart {
 
 /// How the newest streams of a channel began, the oldest first. Those that are not in it began empty, as nearly all do.
 #[derive(Debug, Default)]
-pub(super) struct Restarts(Option<Box<Vec<(u32, Restart)>>>);
+pub(super) struct Restarts(Box<[(u32, Restart)]>);
 
 impl Restart {
     /// The offset at which the stream goes on.
@@ -38,23 +38,19 @@ impl Restarts {
     pub(super) fn add(&mut self, generation: u32, restart: Restart) {
         if restart == (Restart::New { after: 0 }) {
             // Whatever was before it no longer matters.
-            self.0 = None;
+            self.0 = Box::default();
             return;
         }
-        let restarts = self.0.get_or_insert_default();
-        if restarts.len() == RESTARTS_MAX {
-            restarts.remove(0);
-        }
-        restarts.push((generation, restart));
+        let forgotten = (self.0.len() + 1).saturating_sub(RESTARTS_MAX);
+        self.0 = self.0.iter().skip(forgotten).copied().chain([(generation, restart)]).collect();
     }
 
     /// Where a reader goes on that was at this offset in this generation, which is not the current one.
     pub(super) fn carry_over(&self, generation: u32, offset: u64) -> u64 {
-        let Some(restarts) = &self.0 else { return 0 };
         // Before the oldest that is known, a stream began of which nothing is known: it reads the rest from its beginning.
-        let is_known = restarts.first().is_some_and(|(first, _)| first.wrapping_sub(generation) <= 1)
-            || restarts.iter().any(|(known, _)| *known == generation);
-        let later = restarts.iter().filter(|(known, _)| known.wrapping_sub(generation) as i32 > 0);
+        let is_known = self.0.first().is_some_and(|(first, _)| first.wrapping_sub(generation) <= 1)
+            || self.0.iter().any(|(known, _)| *known == generation);
+        let later = self.0.iter().filter(|(known, _)| known.wrapping_sub(generation) as i32 > 0);
         later.fold(if is_known { offset } else { 0 }, |offset, (_, restart)| restart.carry_over(offset))
     }
 }

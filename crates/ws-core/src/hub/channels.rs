@@ -27,6 +27,7 @@ impl Hub {
         limit: Option<u32>,
         after: Option<&str>,
     ) -> Result<ChannelPage, ErrorBody> {
+        self.shared.knows_all("a list of the channels")?;
         let (max, after) = (page_limit(limit)?, after.map(name_of).transpose()?);
         let found = self.shared.channels.page(after.as_deref(), max + 1, |channel| channel.name().starts_with(prefix));
         let channels = found.iter().take(max).map(|channel| info(channel)).collect();
@@ -38,6 +39,7 @@ impl Hub {
     /// # Errors
     /// `invalid_channel`, `unknown_namespace`, `overloaded`, `engine_unavailable`.
     pub async fn channel(&self, name: &str) -> Result<ChannelInfo, ErrorBody> {
+        self.shared.knows_all("the subscribers of a channel")?;
         let options = self.channel_options(name)?;
         let none = || ChannelInfo { channel: name.to_owned(), subscribers: 0, epoch: None, offset: None };
         let mut found = self.shared.channels.get(name).map_or_else(none, |channel| info(&channel));

@@ -27,6 +27,7 @@ impl Hub {
         limit: Option<u32>,
         after: Option<&str>,
     ) -> Result<ConnectionPage, ErrorBody> {
+        self.shared.knows_all("a list of the connections")?;
         let (max, after) = (page_limit(limit)?, after.map(cursor).transpose()?);
         let entries = match user {
             Some(user) => self.shared.directory.page_of(user, after, max + 1),
@@ -42,6 +43,7 @@ impl Hub {
     /// # Errors
     /// `not_found`.
     pub async fn connection(&self, id: Uuid) -> Result<ConnectionDetails, ErrorBody> {
+        self.shared.knows_all("to find a connection")?;
         let entry = self.entry(id)?;
         let mut subscriptions: Vec<Arc<Subscription>> =
             entry.subscriptions.lock().iter().flat_map(|all| all.iter().cloned()).collect();
@@ -59,6 +61,7 @@ impl Hub {
     /// # Errors
     /// `not_found`, `invalid_payload`.
     pub fn close_connection(&self, id: Uuid, code: Option<u16>, reason: Option<&str>) -> Result<(), ErrorBody> {
+        self.shared.knows_all("to find a connection")?;
         let (code, reason) = close_frame(code, reason)?;
         self.entry(id)?.close_with(code, reason);
         Ok(())
@@ -70,6 +73,7 @@ impl Hub {
     /// # Errors
     /// `invalid_payload`; `overloaded` (nothing was closed).
     pub fn close_user(&self, user: &str, code: Option<u16>, reason: Option<&str>) -> Result<usize, ErrorBody> {
+        self.shared.knows_all("to find the connections of a user")?;
         let (code, reason) = close_frame(code, reason)?;
         self.shared.logins.record(user, Operation::Close(code, reason.into()))?;
         let entries = self.entries_of(user);

@@ -37,6 +37,7 @@ impl Hub {
     /// # Errors
     /// `not_found`: no connection has this id, or it has ended. `overloaded`: it, or the server, is watched as often as it may be.
     pub fn watch_frames(&self, id: Uuid) -> Result<FrameWatch, ErrorBody> {
+        self.shared.knows_all("to find a connection")?;
         let connection = self.entry(id)?.connection.clone();
         let place = Place::take(&self.shared).ok_or_else(|| overloaded("the server", TAPS_MAX))?;
         let tap = connection.watch().map_err(|Gone| no_connection())?;

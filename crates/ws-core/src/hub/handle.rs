@@ -115,6 +115,14 @@ impl Hub {
         self.shared.gate.bytes()
     }
 
+    /// Whether this server knows about `what`, or only about its own part of it.
+    ///
+    /// # Errors
+    /// `not_available`: other servers use the same store, and what they have is not asked for.
+    pub fn knows_all(&self, what: &str) -> Result<(), ErrorBody> {
+        self.shared.knows_all(what)
+    }
+
     /// The engine that keeps the publications.
     pub fn engine(&self) -> &Arc<dyn Engine> {
         &self.shared.engine

@@ -25,6 +25,7 @@ impl Hub {
     /// connection), `engine_unavailable` (it fails, or does not answer within 5 s); `overloaded` if the connection does not get to it within 5 s, because its
     /// client does not read its answers.
     pub async fn subscribe(&self, id: Uuid, channel: &str) -> Result<(), ErrorBody> {
+        self.shared.knows_all("to find a connection")?;
         let what = self.subscribing(channel, false)?;
         let entry = self.entry(id)?;
         one(&entry, what, channel).await
@@ -36,6 +37,7 @@ impl Hub {
     /// # Errors
     /// `invalid_channel`, `unknown_namespace`, `not_found`, `not_subscribed`, `overloaded`.
     pub async fn unsubscribe(&self, id: Uuid, channel: &str) -> Result<(), ErrorBody> {
+        self.shared.knows_all("to find a connection")?;
         self.check_channel(channel)?;
         let entry = self.entry(id)?;
         one(&entry, What::Unsubscribe, channel).await
@@ -48,6 +50,7 @@ impl Hub {
     /// # Errors
     /// As [`subscribe`](Self::subscribe), but for `not_found`, `already_subscribed` and `not_subscribed`.
     pub async fn subscribe_user(&self, user: &str, channel: &str) -> Result<usize, ErrorBody> {
+        self.shared.knows_all("to find the connections of a user")?;
         let what = self.subscribing(channel, true)?;
         self.all(user, what, channel).await
     }
@@ -58,6 +61,7 @@ impl Hub {
     /// # Errors
     /// `invalid_channel`, `unknown_namespace`, `overloaded`.
     pub async fn unsubscribe_user(&self, user: &str, channel: &str) -> Result<usize, ErrorBody> {
+        self.shared.knows_all("to find the connections of a user")?;
         self.check_channel(channel)?;
         self.all(user, What::Unsubscribe, channel).await
     }

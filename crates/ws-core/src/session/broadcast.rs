@@ -16,6 +16,7 @@ pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -
     let Broadcast { message } = request.payload::<Broadcast<&RawValue>>()?;
     let access = session.membership.shared().actions.broadcast;
     session.check(request.id, AccessCheck { right: Right::Broadcast, channel: None, access })?;
+    session.membership.shared().knows_all("`broadcast` to the connections")?;
     let mut waiter = Waiter::default();
     if submit(session, request.id, message, &mut waiter, out) {
         return Ok(());

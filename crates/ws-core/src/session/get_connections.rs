@@ -11,6 +11,7 @@ pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -
     let GetConnections {} = request.payload()?;
     let access = session.membership.shared().actions.get_connections;
     session.check(request.id, AccessCheck { right: Right::GetConnections, channel: None, access })?;
+    session.membership.shared().knows_all("the number of connections")?;
     let count = session.membership.shared().connections() as u64;
     respond(request.id, &ConnectionsData { count }, out);
     Ok(())

@@ -39,6 +39,7 @@ impl Shared {
             let message = "presence is off in this channel (`presence = false`)";
             return Err(ErrorBody::new(ErrorCode::NotAvailable, message));
         }
+        self.knows_all("the presence")?;
         let channel = query.channel.into();
         let Some(present) = self.channels.get(query.channel) else {
             return Ok(PresenceData { channel, connections: 0, users: 0, clients: Vec::new(), next: None });

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
-use ws_proto::{ChannelName, ErrorBody};
+use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 
 use super::canary::{Canary, is_canary};
 use super::directory::Directory;
@@ -130,6 +130,19 @@ impl Shared {
 
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Acquire)
+    }
+
+    /// Whether this server knows about `what`, or only about its own part of it.
+    ///
+    /// # Errors
+    /// `not_available`: other servers use the same store, and what they have is not asked for.
+    pub(crate) fn knows_all(&self, what: &str) -> Result<(), ErrorBody> {
+        if !self.engine.is_shared() {
+            return Ok(());
+        }
+        let engine = self.engine.name();
+        let message = format!("{what} among several servers is not supported yet (engine.type = \"{engine}\")");
+        Err(ErrorBody::new(ErrorCode::NotAvailable, message))
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -24,6 +24,7 @@ mod name;
 mod namespaces;
 mod nearest;
 mod proxy;
+mod redis;
 mod resolve;
 mod section;
 mod sections;
@@ -44,6 +45,7 @@ pub use error::{ConfigError, report};
 pub use loaded::Loaded;
 pub(crate) use nearest::nearest;
 pub use proxy::{Metrics, Proxy};
+pub use redis::RedisEngine;
 pub(crate) use resolve::key_called;
 pub use sections::{
     Actions, Api, Auth, Config, Drain, Engine, EngineType, Fsync, Heartbeat, Limits, LogFormat, MemoryEngine,
@@ -52,7 +54,7 @@ pub use sections::{
 pub use show::reference;
 pub use source::{Source, Sources};
 pub use template::template;
-pub use value::{Secret, SecureUrl, duration, duration_meant};
+pub use value::{RedisUrl, Secret, SecureUrl, duration, duration_meant};
 pub use warnings::Warning;
 pub use ws_transport::ApiRights;
 

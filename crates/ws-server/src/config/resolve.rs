@@ -207,7 +207,7 @@ pub(crate) mod tests {
     #[test]
     fn namespaces_in_the_environment() {
         let allowed = "history_size, history_ttl, presence, join_leave, join_leave_max, on_lag, subscribe, publish, \
-                       read_history, read_presence";
+                       read_history, read_presence, claude";
         check(&[("NAMESPACES__CHAT__HISTORY_SIZE", "7"), ("NAMESPACES__聊天__PRESENCE", "true")], &[]);
         let unknown = |name: &str, key: &str, hint: &str| {
             format!(

@@ -16,6 +16,7 @@ use super::channels::{Access, Channels};
 use super::claude::Claude;
 use super::key::section;
 use super::proxy::{Metrics, Proxy};
+use super::redis::RedisEngine;
 use super::value::{
     Addresses, Choice, DAY, GIB, KIB, MIB, MINUTE, MS, Origins, Secret, SecureUrl, bytes, count, modes, text, time,
     words,
@@ -238,10 +239,13 @@ pub enum EngineType {
     Memory,
     /// In a database in a directory.
     Sqlite,
+    /// In a Redis that servers share.
+    Redis,
 }
 
 impl Choice for EngineType {
-    const ALL: &'static [(&'static str, Self)] = &[("memory", Self::Memory), ("sqlite", Self::Sqlite)];
+    const ALL: &'static [(&'static str, Self)] =
+        &[("memory", Self::Memory), ("sqlite", Self::Sqlite), ("redis", Self::Redis)];
 }
 
 /// When commits are synced to the disk.
@@ -261,7 +265,7 @@ section! {
     /// Where publications are stored.
     pub struct Engine {
         /// Where publications are stored. `memory`: in this process; they end with it. `sqlite`: in a database in
-        /// `engine.sqlite.dir`; they survive restarts and crashes.
+        /// `engine.sqlite.dir`; they survive restarts and crashes. `redis`: in a Redis that several servers share.
         r#type: EngineType = "memory", words();
     }
     parts {
@@ -269,6 +273,8 @@ section! {
         memory: MemoryEngine;
         /// The SQLite engine.
         sqlite: SqliteEngine;
+        /// The Redis engine.
+        redis: RedisEngine;
     }
 }
 

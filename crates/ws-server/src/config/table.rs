@@ -8,6 +8,7 @@ use super::claude::Claude;
 use super::list::List;
 use super::namespaces::Namespaces;
 use super::proxy::{Metrics, Proxy};
+use super::redis::RedisEngine;
 use super::section::{Fixed, Section};
 use super::sections::{Actions, Api, Auth, Config, Drain, Engine, Heartbeat, Limits, MemoryEngine, SqliteEngine, Tls};
 
@@ -39,6 +40,12 @@ pub(crate) static SECTIONS: &[&dyn Section] = &[
         keys: SqliteEngine::KEYS,
         part: |c| &c.engine.sqlite,
         part_mut: |c| &mut c.engine.sqlite,
+    },
+    &Fixed {
+        name: "engine.redis",
+        keys: RedisEngine::KEYS,
+        part: |c| &c.engine.redis,
+        part_mut: |c| &mut c.engine.redis,
     },
     &Fixed { name: "claude", keys: Claude::KEYS, part: |c| &c.claude, part_mut: |c| &mut c.claude },
     &Fixed { name: "tls", keys: Tls::KEYS, part: |c| &c.tls, part_mut: |c| &mut c.tls },

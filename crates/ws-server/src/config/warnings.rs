@@ -115,7 +115,7 @@ struct Unused {
     why: &'static str,
 }
 
-const UNUSED: [Unused; 14] = [
+const UNUSED: [Unused; 15] = [
     Unused {
         section: "auth",
         keys: &["audience", "issuer", "leeway", "expiry_grace", "expiry_notice"],
@@ -212,6 +212,12 @@ const UNUSED: [Unused; 14] = [
         section: "engine.sqlite",
         keys: &[],
         when: |config| config.engine.r#type != EngineType::Sqlite,
+        why: "another engine is configured",
+    },
+    Unused {
+        section: "engine.redis",
+        keys: &[],
+        when: |config| config.engine.r#type != EngineType::Redis,
         why: "another engine is configured",
     },
     Unused {

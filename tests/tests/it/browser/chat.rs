@@ -68,6 +68,14 @@ async fn two_people_talk_and_see_each_other() {
         shows(page, "!document.querySelector('#messages img') && document.title === 'Chat'").await;
         shows(page, "document.querySelector('#typing').textContent === ''").await;
     }
+    // There and back at once: everybody is here as before, and has a name.
+    for room in ["music", "lobby"] {
+        bob.eval(&format!("location.hash = 'room={room}', 0")).await.expect("a page");
+    }
+    reads(&bob, &all).await;
+    for page in [&ann, &bob] {
+        here(page, &["Ann", "Bob"]).await;
+    }
     // Another room has its own people and messages.
     bob.click("#rooms li:nth-child(2) a").await.expect("a link");
     here(&bob, &["Bob"]).await;
@@ -94,7 +102,8 @@ async fn what_is_written_offline_survives_a_reload() {
     let connections = api.ok("GET", "/connections", Value::Null).await;
     let id = connections["connections"][0]["connection_id"].as_str().expect("an id").to_owned();
     api.ok("DELETE", &format!("/connections/{id}"), json!({"code": 4003})).await;
-    shows(&ann, "document.querySelector('#status').textContent.startsWith('Offline')").await;
+    shows(&ann, "document.querySelector('#status').textContent === 'Offline'").await;
+    shows(&ann, "/^again in \\d+ s$/.test(document.querySelector('#again').textContent)").await;
     let bob = enter(&browser, &server, "Bob", &PageOptions::default()).await;
     say(&bob, "two").await;
     reads(&bob, &["one", "two"]).await;

@@ -1,4 +1,5 @@
-//! The JavaScript client: its own tests (`tests/js/client`), run by Node.js, and what only a browser shows.
+//! The JavaScript client: its own tests (`tests/js/client`), run by Node.js, those of what the test page makes of it, and
+//! what only a browser shows.
 
 mod pages;
 
@@ -56,6 +57,12 @@ async fn hooks_of_react_and_vue() {
 #[cfg_attr(not(found = "node"), ignore = "Node.js is missing, or npm ci in tests/js")]
 async fn size_types_and_package() {
     node("package").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "node"), ignore = "Node.js is missing, or npm ci in tests/js")]
+async fn connection_and_channels_of_the_test_page() {
+    node("page").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -45,6 +45,12 @@ async fn then_no_byte_may_be_missing_for_too_long() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_reason_is_not_waited_behind_for_longer() {
+    let outcome = ask(vec![streaming(vec![bytes(&[begin(), stop_reason("end_turn")]), wait(3600)])]).await;
+    assert_eq!((outcome.answer.end, outcome.took), (End::Complete, Duration::from_secs(90)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn any_byte_is_one() {
     let mut parts = vec![bytes(&[begin(), text("a")])];
     for part in [bytes(&[ping()]), Part::Bytes(":".to_owned()), Part::Bytes(" still here\n".to_owned())] {

@@ -46,7 +46,7 @@ async fn channels_do_not_see_each_other<E: Engine>(f: Fixture<E>) {
     let names = names();
     let mut messages = Vec::new();
     for (i, name) in names.iter().enumerate() {
-        f.follow(name);
+        f.follow(name).await;
         let message = Message::new(i).id("same");
         let appended = f.append(name, keep(100), &message).await;
         let (_, offset) = appended.position.expect("a position");
@@ -67,7 +67,7 @@ async fn channels_do_not_see_each_other<E: Engine>(f: Fixture<E>) {
 }
 
 async fn an_unknown_channel_has_a_position<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let history = f.history(all("a")).await;
     assert_eq!((history.top, history.oldest, history.more), (0, 1, false), "top, oldest, more");
     assert_eq!(history.publications, [], "nothing was published");

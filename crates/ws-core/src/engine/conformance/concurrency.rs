@@ -54,7 +54,7 @@ fn data(publisher: u64, n: u64) -> String {
 
 async fn concurrent_appends_have_one_order<E: Engine>(f: Fixture<E>) {
     const EACH: u64 = 200;
-    f.follow("a");
+    f.follow("a").await;
     let by_publisher = at_once(&f, |f, publisher| async move {
         let mut appended = Vec::new();
         for n in 0..EACH {
@@ -82,7 +82,7 @@ async fn concurrent_appends_have_one_order<E: Engine>(f: Fixture<E>) {
 
 async fn concurrent_publishers_without_retention_keep_their_own_orders<E: Engine>(f: Fixture<E>) {
     const EACH: u64 = 100;
-    f.follow("a");
+    f.follow("a").await;
     let by_publisher = at_once(&f, |f, publisher| async move {
         let messages: Vec<_> = (0..EACH).map(|n| Message::new(data(publisher, n))).collect();
         for message in &messages {
@@ -100,7 +100,7 @@ async fn concurrent_publishers_without_retention_keep_their_own_orders<E: Engine
 }
 
 async fn concurrent_duplicates_are_one_publication<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     for round in 1..=20 {
         let answers = at_once(&f, |f, publisher| async move {
             let id = format!("id{round}");
@@ -116,7 +116,7 @@ async fn concurrent_duplicates_are_one_publication<E: Engine>(f: Fixture<E>) {
 }
 
 async fn of_concurrent_conflicts_one_is_published<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     for round in 1..=20 {
         let answers = at_once(&f, |f, publisher| async move {
             let id = format!("id{round}");
@@ -132,7 +132,7 @@ async fn of_concurrent_conflicts_one_is_published<E: Engine>(f: Fixture<E>) {
 
 /// [`Fixture`] compares each answer with the sink.
 async fn history_is_never_ahead_of_the_sink<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let done = Arc::new(AtomicBool::new(false));
     at_once(&f, |f, i| {
         let done = done.clone();
@@ -161,7 +161,7 @@ async fn history_is_never_ahead_of_the_sink<E: Engine>(f: Fixture<E>) {
 }
 
 async fn removal_among_appends_cuts_the_stream<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let mut epoch = f.history(all_of("a", keep(100))).await.epoch;
     let answers = at_once(&f, |f, i| async move {
         let mut positions = Vec::new();
@@ -192,7 +192,7 @@ async fn removal_among_appends_cuts_the_stream<E: Engine>(f: Fixture<E>) {
 }
 
 async fn interest_that_comes_and_goes_loses_nothing_for_who_stays<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let epoch = f.history(all_of("a", keep(100))).await.epoch;
     at_once(&f, |f, i| async move {
         for n in 0..50 {

@@ -32,7 +32,7 @@ async fn offsets_count_from_one_within_an_epoch<E: Engine>(f: Fixture<E>) {
 }
 
 async fn the_sink_gets_each_publication_once_and_in_order<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let mut expected = Vec::new();
     for i in 1..=20 {
         let message = Message::new(i);
@@ -45,7 +45,7 @@ async fn the_sink_gets_each_publication_once_and_in_order<E: Engine>(f: Fixture<
 }
 
 async fn without_retention_publications_are_passed_on_without_an_offset<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let mut expected = Vec::new();
     for i in 1..=5 {
         let message = Message::new(i);
@@ -57,7 +57,7 @@ async fn without_retention_publications_are_passed_on_without_an_offset<E: Engin
 }
 
 async fn several_subscribers_get_a_publication_once<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     f.interest("a", true);
     f.interest("a", true);
     f.fill("a", keep(100), 3).await;
@@ -67,7 +67,7 @@ async fn several_subscribers_get_a_publication_once<E: Engine>(f: Fixture<E>) {
 }
 
 async fn interest_ends_with_the_last_subscriber<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     f.interest("a", true);
     f.interest("a", false);
     f.fill("a", keep(100), 2).await;
@@ -96,7 +96,7 @@ async fn interest_that_comes_late_gets_what_comes_then<E: Engine>(f: Fixture<E>)
 }
 
 async fn bodies_come_back_byte_for_byte<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let mut expected = Vec::new();
     for (i, bytes) in [0, 1, 2, 255, 256, 4095, 4096, 16_384, 65_535, 65_536].into_iter().enumerate() {
         let message = Message::raw((0..bytes).map(|at: usize| (at * 31 + bytes) as u8).collect());

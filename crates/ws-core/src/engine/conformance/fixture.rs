@@ -38,10 +38,14 @@ impl<E: Engine> Fixture<E> {
         Fixture { engine: Arc::new(engine), sink, epochs: Arc::default() }
     }
 
-    /// Registers interest before the first publication, for good.
-    pub(super) fn follow(&self, channel: &str) {
+    /// Registers interest before the first publication, for good, and waits until it has taken effect.
+    pub(super) async fn follow(&self, channel: &str) {
         self.sink.follow(channel);
         self.interest(channel, true);
+        self.call("following", channel, |engine, done| engine.following(channel, done))
+            .await
+            .0
+            .expect("it is followed");
     }
 
     pub(super) fn interest(&self, channel: &str, interested: bool) {

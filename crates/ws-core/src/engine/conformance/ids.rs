@@ -17,7 +17,7 @@ cases![
 ];
 
 async fn a_msg_id_again_is_a_duplicate<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let message = Message::new(1).id("x");
     let first = f.append("a", keep(100), &message).await;
     let again = Appended { duplicate: true, ..first };
@@ -31,7 +31,7 @@ async fn a_msg_id_again_is_a_duplicate<E: Engine>(f: Fixture<E>) {
 }
 
 async fn the_same_data_in_another_body_is_a_duplicate<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let (first, later) = (Message::sent("[1.50]", 1).id("x"), Message::sent("[1.50]", 123_456_789).id("x"));
     let appended = f.append("a", keep(100), &first).await;
     let again = f.append("a", keep(100), &later).await;
@@ -41,7 +41,7 @@ async fn the_same_data_in_another_body_is_a_duplicate<E: Engine>(f: Fixture<E>) 
 }
 
 async fn other_data_under_a_msg_id_is_a_conflict<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let first = Message::new("[1.50]").id("x");
     let appended = f.append("a", keep(100), &first).await;
     for other in ["[1.5]", "[1.51]", "[1.50,0]", "1.50", "null"] {
@@ -55,7 +55,7 @@ async fn other_data_under_a_msg_id_is_a_conflict<E: Engine>(f: Fixture<E>) {
 }
 
 async fn a_msg_id_is_forgotten_with_its_publication<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let x = Message::new(1).id("x");
     f.append("a", keep(2), &x).await;
     f.append("a", keep(2), &Message::new(2).id("y")).await;
@@ -71,7 +71,7 @@ async fn a_msg_id_is_forgotten_with_its_publication<E: Engine>(f: Fixture<E>) {
 }
 
 async fn without_retention_a_msg_id_has_no_effect<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let messages = [1, 1, 2].map(|i| Message::new(i).id("x"));
     for message in &messages {
         let appended = f.append("a", keep(0), message).await;

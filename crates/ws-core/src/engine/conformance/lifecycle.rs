@@ -13,7 +13,7 @@ async fn statistics_follow_what_is_held<E: Engine>(f: Fixture<E>) {
     assert_eq!((channels, publications, bytes), (0, 0, 0), "a new engine holds nothing");
     let channels = ["a", "b", "c"];
     for channel in channels {
-        f.follow(channel);
+        f.follow(channel).await;
         f.fill(channel, keep(4), 10).await;
     }
     let (stats, body) = (f.stats(), Message::new(1).body.len() as u64);
@@ -29,7 +29,7 @@ async fn statistics_follow_what_is_held<E: Engine>(f: Fixture<E>) {
 }
 
 async fn a_closed_engine_answers<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     f.append("a", keep(100), &Message::new(1)).await;
     f.close().await;
     let fits = |error: Option<EngineError>| matches!(error, None | Some(EngineError::Unavailable(_)));

@@ -45,7 +45,7 @@ async fn compare<E: Engine>(f: &Fixture<E>, seed: u64) {
     let channel = format!("run{seed}");
     let (mut random, mut model) = (Random::new(seed), Model::default());
     let size = 1 + random.below(6) as usize;
-    f.follow(&channel);
+    f.follow(&channel).await;
     for step in 0..STEPS {
         let context = format!("seed {seed}, step {step}, size {size}");
         match random.below(20) {

@@ -14,7 +14,7 @@ cases![
 ];
 
 async fn removal_begins_a_new_epoch<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let (first, second) = (Message::new(1), Message::new(2));
     let old = f.append("a", keep(100), &first).await.position.map(|(epoch, _)| epoch);
     let epoch = f.remove("a").await;
@@ -32,7 +32,7 @@ async fn removal_begins_a_new_epoch<E: Engine>(f: Fixture<E>) {
 }
 
 async fn removal_forgets_msg_ids<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     f.append("a", keep(100), &Message::new(1).id("x")).await;
     f.append("a", keep(100), &Message::new(2).id("y")).await;
     let epoch = f.remove("a").await;
@@ -45,7 +45,7 @@ async fn removal_forgets_msg_ids<E: Engine>(f: Fixture<E>) {
 }
 
 async fn a_channel_without_publications_can_be_removed<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let before = f.history(all("a")).await.epoch;
     let first = f.remove("a").await;
     let second = f.remove("a").await;

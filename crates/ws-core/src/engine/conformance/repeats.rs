@@ -37,14 +37,14 @@ async fn pause() {
 
 /// A channel whose epoch began before now.
 async fn begin<E: Engine>(f: &Fixture<E>, channel: &str) -> Instant {
-    f.follow(channel);
+    f.follow(channel).await;
     f.history(super::message::all(channel)).await;
     pause().await;
     Instant::now()
 }
 
 async fn a_repeat_of_what_is_retained_is_a_duplicate<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let message = Message::new(1).id("x");
     let first = f.append("a", keep(10), &message).await;
     for age in [Duration::ZERO, Duration::from_secs(1), LONG_AGO] {
@@ -100,7 +100,7 @@ async fn a_repeat_after_everything_has_expired_is_unknown<E: Engine>(f: Fixture<
 
 async fn a_repeat_older_than_the_epoch_is_unknown<E: Engine>(f: Fixture<E>) {
     let old = Message::new(1).id("x").repeated(LONG_AGO);
-    f.follow("new");
+    f.follow("new").await;
     assert_eq!(f.try_append("new", keep(10), &old).await, Err(EngineError::UnknownOutcome), "of an unknown channel");
     let sent = begin(&f, "a").await;
     f.append("a", keep(10), &Message::new(1).id("x")).await;
@@ -113,7 +113,7 @@ async fn a_repeat_older_than_the_epoch_is_unknown<E: Engine>(f: Fixture<E>) {
 }
 
 async fn without_retention_a_repeat_is_unknown<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let repeat = Message::new(1).id("x").repeated(Duration::ZERO);
     assert_eq!(f.try_append("a", keep(0), &repeat).await, Err(EngineError::UnknownOutcome));
     assert_eq!(f.sink.delivered("a"), [], "nothing was published");

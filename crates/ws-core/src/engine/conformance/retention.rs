@@ -32,7 +32,7 @@ async fn short_has_passed() {
 async fn no_more_than_the_size_is_retained<E: Engine>(f: Fixture<E>) {
     for size in [1, 2, 7] {
         let channel = format!("a{size}");
-        f.follow(&channel);
+        f.follow(&channel).await;
         for i in 1..=10_u64 {
             f.append(&channel, keep(size), &Message::new(i)).await;
             let history = f.history(all_of(&channel, keep(size))).await;
@@ -52,8 +52,8 @@ async fn a_smaller_size_in_the_query_hides_the_older_ones<E: Engine>(f: Fixture<
 
 async fn publications_expire_and_the_top_stays<E: Engine>(f: Fixture<E>) {
     let (short, long) = (Retention::new(100, SHORT), Retention::new(100, LONG));
-    f.follow("short");
-    f.follow("long");
+    f.follow("short").await;
+    f.follow("long").await;
     f.fill("short", short, 3).await;
     f.fill("long", long, 3).await;
     let epoch = f.history(all_of("short", short)).await.epoch;
@@ -79,7 +79,7 @@ async fn a_shorter_ttl_in_the_query_hides_the_older_ones<E: Engine>(f: Fixture<E
 }
 
 async fn a_msg_id_expires_with_its_publication<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let short = Retention::new(100, SHORT);
     f.append("a", short, &Message::new(1).id("x")).await;
     short_has_passed().await;
@@ -89,7 +89,7 @@ async fn a_msg_id_expires_with_its_publication<E: Engine>(f: Fixture<E>) {
 }
 
 async fn without_retention_there_is_no_history<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     assert_eq!(f.try_history(all_of("a", keep(0))).await, Err(EngineError::NoHistory), "of an unknown channel");
     f.fill("a", keep(0), 2).await;
     assert_eq!(f.try_history(all_of("a", keep(0))).await, Err(EngineError::NoHistory), "after publications");

@@ -25,7 +25,7 @@ fn shown_by(publications: &[Publication]) -> Vec<u64> {
 }
 
 async fn times_do_not_go_back_within_a_channel<E: Engine>(f: Fixture<E>) {
-    f.follow("a");
+    f.follow("a").await;
     let times = publish(&f, &[NOON, NOON - 1, NOON + 5, NOON + 5 - AHEAD_MAX_MS, NOON + 6]).await;
     assert_eq!(times, [NOON, NOON, NOON + 5, NOON + 5, NOON + 6]);
     assert_eq!(shown_by(&f.sink.delivered("a")), times, "what is delivered is what is kept");

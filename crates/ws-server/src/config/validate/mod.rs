@@ -3,11 +3,13 @@
 mod api;
 mod auth;
 mod claude;
+mod redis;
 mod requirements;
 
 use self::api::validate_api;
 use self::auth::validate_auth;
 use self::claude::validate_claude;
+use self::redis::validate_redis;
 use self::requirements::validate_requirements;
 use crate::config::channels::Channels;
 use crate::config::error::{ConfigError, any_invalid};
@@ -29,6 +31,8 @@ pub(crate) fn validate(loaded: &mut Loaded, mistakes: &mut Vec<ConfigError>) {
     let found = validate_api(loaded, mistakes);
     mistakes.extend(found);
     let found = validate_claude(loaded, mistakes);
+    mistakes.extend(found);
+    let found = validate_redis(loaded, mistakes);
     mistakes.extend(found);
     let found = validate_requirements(loaded, mistakes);
     mistakes.extend(found);

@@ -1,0 +1,4 @@
+//! Runs over a hub with a scripted provider and an engine that may be away, in paused time.
+
+mod away;
+mod stage;

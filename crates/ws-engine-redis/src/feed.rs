@@ -1,0 +1,257 @@
+//! The feed: what Redis tells about the channels that this server follows, and who waits for it. Everything is dealt with
+//! on the task that reads the connection, in its order.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use ws_core::engine::{Done, EngineError, Epoch, Publication};
+
+use crate::channel::{Channel, Phase, Then, Wait};
+use crate::follow::{self, Next};
+use crate::limits::{CHECK_AFTER, LINGER};
+use crate::message::Message;
+use crate::resp::Value;
+use crate::shared::Shared;
+
+impl Shared {
+    /// The channel of this name, if it is followed.
+    pub(crate) fn followed(&self, name: &str) -> Option<Arc<Channel>> {
+        self.feed.partitions[self.keys.partition(name)].lock().get(name).cloned()
+    }
+
+    /// Whether a channel has a history.
+    pub(crate) fn is_kept(&self, name: &str) -> bool {
+        self.sink().retention(name).is_none_or(|retention| retention.size > 0)
+    }
+
+    /// One subscriber more, or one less.
+    pub(crate) fn interest(self: &Arc<Self>, name: &str, interested: bool) {
+        let partition = self.keys.partition(name);
+        let mut channels = self.feed.partitions[partition].lock();
+        if !interested {
+            let Some(channel) = channels.get(name).cloned() else { return };
+            drop(channels);
+            let mut state = channel.state.lock();
+            state.subscribers = state.subscribers.saturating_sub(1);
+            if state.subscribers == 0 && state.left.replace(Instant::now()).is_none() {
+                drop(state);
+                self.feed.leaving.lock().push(channel);
+            }
+            return;
+        }
+        let channel = channels.entry(name.into()).or_insert_with(|| {
+            self.feed.channels.fetch_add(1, Ordering::Relaxed);
+            Channel::new(name, partition)
+        });
+        let channel = channel.clone();
+        // Under the lock of the partition, so that it is not removed meanwhile.
+        let mut state = channel.state.lock();
+        state.subscribers += 1;
+        drop(channels);
+        let is_new = state.phase == Phase::Idle;
+        if is_new {
+            state.phase = Phase::Asked;
+        }
+        drop(state);
+        if is_new {
+            self.follow([channel]);
+        }
+    }
+
+    /// Calls `done` once what is published in a channel arrives.
+    pub(crate) fn following(self: &Arc<Self>, name: &str, done: Done<()>) {
+        let Some(channel) = self.followed(name) else { return done(Ok(())) };
+        let is_kept = self.is_kept(name);
+        let mut state = channel.state.lock();
+        if state.phase == Phase::Following && (!is_kept || state.known.is_some()) {
+            drop(state);
+            return done(Ok(()));
+        }
+        if self.is_closed() {
+            drop(state);
+            return done(Err(self.unavailable()));
+        }
+        let (shared, since) = (self.clone(), Instant::now());
+        let (until, settled_by) = ((Epoch::from_u64(0), 0), None);
+        let done = Arc::new(Mutex::new(Some(done)));
+        let late = done.clone();
+        state.followers.push(Box::new(move |result| {
+            if let Some(done) = done.lock().take() {
+                done(result);
+            }
+        }));
+        let then: Then = Box::new(move |has_come| {
+            let done = if has_come { None } else { late.lock().take() };
+            if let Some(done) = done {
+                done(Err(shared.unavailable()));
+            }
+        });
+        state.waits.push(Wait { until, since, settled_by, then });
+        drop(state);
+        self.feed.waiting.lock().push(channel);
+    }
+
+    /// Calls `then` when this server's sink has been given an offset of an epoch, or follows the channel no more.
+    pub(crate) fn when_delivered(self: &Arc<Self>, name: &str, until: (Epoch, u64), then: Then) {
+        let Some(channel) = self.followed(name) else { return then(true) };
+        let mut state = channel.state.lock();
+        if state.subscribers == 0 || state.has_delivered(until) == Some(true) {
+            drop(state);
+            return then(true);
+        }
+        if self.is_closed() {
+            drop(state);
+            return then(false);
+        }
+        let is_other = state.has_delivered(until).is_none();
+        let settled_by = is_other.then_some(state.asked + 1);
+        state.waits.push(Wait { until, since: Instant::now(), settled_by, then });
+        if is_other {
+            self.ask(&channel, &mut state, true);
+        }
+        drop(state);
+        self.feed.waiting.lock().push(channel);
+    }
+
+    /// Calls `then` when an own publication without retention has come back.
+    pub(crate) fn when_echoed(self: &Arc<Self>, name: &str, sequence: u64, then: Then) -> bool {
+        let Some(channel) = self.followed(name) else { return false };
+        let mut state = channel.state.lock();
+        if state.subscribers == 0 || state.phase != Phase::Following {
+            return false;
+        }
+        state.echoes.insert(sequence, then);
+        true
+    }
+
+    /// The outcome of a publication is unknown: whether it was stored is found out.
+    pub(crate) fn check(self: &Arc<Self>, name: &str) {
+        if let Some(channel) = self.followed(name) {
+            self.ask(&channel, &mut channel.state.lock(), true);
+        }
+    }
+
+    /// A partition has another generation: all of its channels have other epochs.
+    pub(crate) fn check_partition(self: &Arc<Self>, partition: usize) {
+        let channels: Vec<_> = self.feed.partitions[partition].lock().values().cloned().collect();
+        channels.iter().for_each(|channel| self.ask(channel, &mut channel.state.lock(), true));
+    }
+
+    /// Redis has pushed something.
+    pub(crate) fn pushed(self: &Arc<Self>, parts: &[Value]) {
+        let [kind, topic, payload] = parts else { return };
+        let (Some(b"smessage"), Some(topic), Some(payload)) = (kind.as_bytes(), topic.as_bytes(), payload.as_bytes())
+        else {
+            return;
+        };
+        let Some(name) = self.keys.channel_of(topic) else {
+            let number = payload.try_into().map_or(0, u64::from_be_bytes);
+            self.echoed.store(number, Ordering::Release);
+            return;
+        };
+        let Some(channel) = self.followed(name) else { return };
+        match Message::parse(payload) {
+            Some(message) => self.told(&channel, message),
+            None => tracing::error!(channel = name, "a server of another version publishes what this one cannot read"),
+        }
+    }
+
+    fn told(self: &Arc<Self>, channel: &Arc<Channel>, message: Message) {
+        let mut state = channel.state.lock();
+        let mut echo = None;
+        match message {
+            Message::Published(published) => {
+                let next = follow::published(&mut state.known, &published, &channel.name, &self.node, self.sink());
+                if next == Next::Ask {
+                    // A position that is on its way was executed after this.
+                    self.ask(channel, &mut state, false);
+                }
+            }
+            Message::Removed { e, g } => follow::removed(&mut state.known, (e, g), &channel.name, self.sink()),
+            Message::Passed { node, sequence, tag, body } => {
+                let is_own = node == self.node;
+                let read_us = is_own.then_some(tag).and_then(|tag| tag.checked_sub(1));
+                let publication = Publication { offset: None, body };
+                self.sink().deliver(&channel.name, &publication, read_us);
+                echo = if is_own { state.echoes.remove(&sequence) } else { None };
+            }
+        }
+        let mut ready = Vec::new();
+        if !state.waits.is_empty() && state.settle(0, &mut ready) {
+            self.ask(channel, &mut state, true);
+        }
+        drop(state);
+        ready.into_iter().chain(echo).for_each(|then| then(true));
+    }
+
+    /// Looks after what waits: asks again, gives up, and follows no more what nobody needs.
+    pub(crate) fn tick_feed(self: &Arc<Self>) {
+        let to_ask = std::mem::take(&mut *self.feed.to_ask.lock());
+        to_ask.iter().for_each(|channel| self.ask(channel, &mut channel.state.lock(), false));
+        let waiting = std::mem::take(&mut *self.feed.waiting.lock());
+        let waiting: Vec<_> = waiting.into_iter().filter(|channel| self.look_after(channel)).collect();
+        self.feed.waiting.lock().extend(waiting);
+        let leaving = std::mem::take(&mut *self.feed.leaving.lock());
+        let leaving: Vec<_> = leaving.into_iter().filter(|channel| !self.leave(channel)).collect();
+        self.feed.leaving.lock().extend(leaving);
+    }
+
+    /// Whether somebody still waits in the channel.
+    fn look_after(self: &Arc<Self>, channel: &Arc<Channel>) -> bool {
+        let mut state = channel.state.lock();
+        let within = self.options.command_timeout;
+        let (late, waits): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut state.waits).into_iter().partition(|wait| wait.since.elapsed() > within);
+        state.waits = waits;
+        let next = state.asked + 1;
+        let overdue = state.waits.iter_mut().filter(|wait| wait.settled_by.is_none());
+        let overdue = overdue.filter(|wait| wait.since.elapsed() > CHECK_AFTER);
+        let is_overdue = overdue.map(|wait| wait.settled_by = Some(next)).count() > 0;
+        if is_overdue {
+            self.ask(channel, &mut state, true);
+        }
+        let is_waiting = !state.waits.is_empty();
+        drop(state);
+        late.into_iter().for_each(|wait| (wait.then)(false));
+        is_waiting
+    }
+
+    /// Whether the channel need not be looked at again: it has left, or somebody has come back.
+    fn leave(self: &Arc<Self>, channel: &Arc<Channel>) -> bool {
+        let mut channels = self.feed.partitions[channel.partition].lock();
+        let mut state = channel.state.lock();
+        if state.subscribers > 0 {
+            state.left = None;
+            return true;
+        }
+        if state.left.is_some_and(|left| left.elapsed() < LINGER) {
+            return false;
+        }
+        channels.remove(&channel.name);
+        self.feed.channels.fetch_sub(1, Ordering::Relaxed);
+        if state.phase != Phase::Idle
+            && let Some(link) = &*self.subscriber.read()
+        {
+            let topic = self.keys.topic(channel.partition, &channel.name);
+            // A connection that has ended follows nothing.
+            let _ = link.send(|batch| batch.subscription(["SUNSUBSCRIBE", &topic], 1, |_| {}));
+        }
+        true
+    }
+
+    /// Tells everybody who waits that it is in vain.
+    pub(crate) fn end_feed(&self) {
+        for channel in self.feed.all() {
+            let mut state = channel.state.lock();
+            let (waits, followers) = (std::mem::take(&mut state.waits), std::mem::take(&mut state.followers));
+            let echoes = std::mem::take(&mut state.echoes);
+            drop(state);
+            waits.into_iter().for_each(|wait| (wait.then)(false));
+            echoes.into_values().for_each(|then| then(true));
+            let closed = || EngineError::Unavailable("it is closed".to_owned());
+            followers.into_iter().for_each(|done| done(Err(closed())));
+        }
+    }
+}

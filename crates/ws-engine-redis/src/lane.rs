@@ -1,0 +1,347 @@
+//! Writing. Every partition has a lane: one pipeline is in flight, and what comes meanwhile goes with the next one. So
+//! nothing overtakes anything, whatever has to be repeated, and under load many publications share a round trip.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use ws_core::engine::{Appended, Done, EngineError};
+
+use crate::job::{Appending, Group, Job, Removing, take};
+use crate::limits::APPEND_WAIT;
+use crate::link::{Batch, Failure};
+use crate::message::{Node, epoch, passed};
+use crate::refusal::Refusal;
+use crate::resp::Value;
+use crate::scripts::{Script, ttl_ms};
+use crate::shared::{Shared, random};
+
+/// A pipeline in flight.
+#[derive(Debug)]
+struct Round {
+    partition: usize,
+    left: AtomicUsize,
+    /// What has to go again, with its place.
+    again: Mutex<Vec<(usize, Vec<Job>)>>,
+    is_refused: AtomicBool,
+}
+
+impl Shared {
+    /// Puts something into the lane of its channel.
+    pub(crate) fn submit(self: &Arc<Self>, channel: &str, job: Job) {
+        let partition = self.keys.partition(channel);
+        let mut state = self.lanes[partition].0.lock();
+        if self.is_closed() {
+            drop(state);
+            return self.give_up(job, self.unavailable());
+        }
+        state.queue.push_back(job);
+        drop(state);
+        self.flush(partition);
+    }
+
+    /// Sends the next pipeline, if it may go.
+    pub(crate) fn flush(self: &Arc<Self>, partition: usize) {
+        let Some(link) = self.writer.read().clone() else { return };
+        let generation = self.generation(partition);
+        let mut state = self.lanes[partition].0.lock();
+        let is_paused = state.paused_until.is_some_and(|until| until > Instant::now());
+        if generation == 0 || state.in_flight || is_paused {
+            return;
+        }
+        let groups = take(&mut state.queue, self.options.batch_publications_max);
+        if groups.is_empty() {
+            return;
+        }
+        state.in_flight = true;
+        drop(state);
+        let (left, again) = (AtomicUsize::new(groups.len()), Mutex::default());
+        let round = Arc::new(Round { partition, left, again, is_refused: AtomicBool::new(false) });
+        let mut groups = Some(groups);
+        let send = |batch: &mut Batch<'_>| {
+            for (at, group) in groups.take().into_iter().flatten().enumerate() {
+                self.command(batch, generation, &round, at, group);
+            }
+        };
+        if link.send(send).is_err() {
+            let jobs = groups.into_iter().flatten().flat_map(Group::into_jobs).collect::<Vec<_>>();
+            let mut state = self.lanes[partition].0.lock();
+            jobs.into_iter().rev().for_each(|job| state.queue.push_front(job));
+            state.in_flight = false;
+        }
+    }
+
+    fn command(self: &Arc<Self>, batch: &mut Batch<'_>, g: u64, round: &Arc<Round>, at: usize, group: Group) {
+        let (shared, round, partition) = (self.clone(), round.clone(), round.partition);
+        match group {
+            Group::Append(jobs) => {
+                let args = self.append_args(partition, g, &jobs);
+                batch.command(args, move |result| {
+                    shared.appended(&round, at, jobs, result);
+                    shared.command_done(&round);
+                });
+            }
+            Group::Pass(append) => {
+                let sequence = self.queue.passed.fetch_add(1, Ordering::Relaxed);
+                let topic = self.keys.topic(partition, &append.channel).into_bytes();
+                let message = passed(&self.node, sequence, append.tag, &append.bytes);
+                let append = self.expect_echo(sequence, append);
+                batch.command([b"SPUBLISH".to_vec(), topic, message], move |result| {
+                    shared.passed_on(&round, at, append, result);
+                    shared.command_done(&round);
+                });
+            }
+            Group::Remove(remove) => {
+                let args = self.remove_args(partition, g, &remove.channel);
+                batch.command(args, move |result| {
+                    shared.removed(&round, at, remove, result);
+                    shared.command_done(&round);
+                });
+            }
+        }
+    }
+
+    pub(crate) fn script_keys(&self, partition: usize, channel: &str) -> Vec<Vec<u8>> {
+        let keys = &self.keys;
+        let of = [keys.meta(partition, channel), keys.stream(partition, channel), keys.ids(partition, channel)];
+        std::iter::once(keys.generation(partition)).chain(of).map(String::into_bytes).collect()
+    }
+
+    fn append_args(&self, partition: usize, g: u64, jobs: &[Appending]) -> Vec<Vec<u8>> {
+        let Some(Appending { channel, retention, .. }) = jobs.first() else { return Vec::new() };
+        let mut args = self.eval(Script::Append, self.script_keys(partition, channel));
+        let number = |n: u128| n.to_string().into_bytes();
+        args.extend([g.to_be_bytes().to_vec(), random().to_vec(), number(retention.size as u128)]);
+        args.extend([ttl_ms(*retention).to_string().into_bytes(), number(self.options.position_ttl.as_millis())]);
+        args.extend([self.keys.topic(partition, channel).into_bytes(), self.node.to_vec()]);
+        for job in jobs {
+            let id = job.id.as_ref().map_or_else(Vec::new, |id| [b"+", id.as_bytes()].concat());
+            args.extend([job.bytes.clone(), id, number(u128::from(job.age_ms())), job.tag.to_be_bytes().to_vec()]);
+        }
+        args
+    }
+
+    fn remove_args(&self, partition: usize, g: u64, channel: &str) -> Vec<Vec<u8>> {
+        let mut args = self.eval(Script::Remove, self.script_keys(partition, channel));
+        let position_ttl = self.options.position_ttl.as_millis().to_string().into_bytes();
+        let topic = self.keys.topic(partition, channel).into_bytes();
+        args.extend([g.to_be_bytes().to_vec(), random().to_vec(), position_ttl, topic, self.node.to_vec()]);
+        args
+    }
+
+    fn appended(self: &Arc<Self>, round: &Round, at: usize, jobs: Vec<Appending>, result: Result<Value, Failure>) {
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(failure) => return self.not_appended(round, at, jobs, &failure),
+        };
+        let parts = answer.as_array().unwrap_or_default();
+        let number = |at: usize| parts.get(at).and_then(Value::as_bytes).and_then(|bytes| bytes.try_into().ok());
+        match (number(0).map(u64::from_be_bytes), number(1).map(u64::from_be_bytes)) {
+            (Some(g), Some(e)) if parts.len() == jobs.len() + 2 => {
+                self.lanes[round.partition].0.lock().backoff.reset();
+                for (job, outcome) in jobs.into_iter().zip(&parts[2..]) {
+                    self.finish(job, (e, g), outcome);
+                }
+            }
+            _ => {
+                // The generation is another one: nothing was written.
+                round.refuse(at, jobs.into_iter().map(Job::Append).collect());
+                self.renew();
+            }
+        }
+    }
+
+    fn finish(self: &Arc<Self>, job: Appending, (e, g): (u64, u64), outcome: &Value) {
+        let Appending { channel, bytes, done, .. } = job;
+        self.queue.release(bytes.len(), self.sink());
+        let Value::Int(outcome) = outcome else { return done(Err(EngineError::UnknownOutcome)) };
+        let (epoch, offset, duplicate) = (epoch(e, g), outcome.unsigned_abs(), *outcome < 0);
+        if offset == 0 {
+            return done(Err(EngineError::Conflict));
+        }
+        let answer = Appended { position: Some((epoch, offset)), duplicate };
+        // It is stored, whether it has come back yet or not.
+        self.when_delivered(&channel, (epoch, offset), Box::new(move |_| done(Ok(answer))));
+    }
+
+    fn not_appended(self: &Arc<Self>, round: &Round, at: usize, jobs: Vec<Appending>, failure: &Failure) {
+        let refusal = match failure {
+            Failure::Refused(error) => Refusal::of(error),
+            Failure::Lost { sent: false, .. } => Refusal::Later,
+            Failure::Lost { sent: true, .. } => Refusal::Unknown,
+        };
+        match refusal {
+            Refusal::NoScript => self.renew(),
+            Refusal::Elsewhere => self.end_pair("this Redis is a replica now"),
+            Refusal::Later | Refusal::Unknown => {}
+        }
+        if refusal != Refusal::Unknown {
+            return round.refuse(at, jobs.into_iter().map(Job::Append).collect());
+        }
+        let is_lost = matches!(failure, Failure::Lost { .. });
+        let mut again = Vec::new();
+        for mut job in jobs {
+            if is_lost && job.id.is_some() {
+                job.is_repeated = true;
+                again.push(Job::Append(job));
+                continue;
+            }
+            let unknown = format!("{failure}; whether it was published is not known");
+            self.check(&job.channel);
+            self.give_up(Job::Append(job), EngineError::Unavailable(unknown));
+        }
+        round.refuse(at, again);
+    }
+
+    /// The publication is answered when it has come back as well, if this server follows the channel.
+    fn expect_echo(self: &Arc<Self>, sequence: u64, append: Appending) -> Appending {
+        let Appending { channel, retention, bytes, id, age_ms, came, tag, is_repeated, done } = append;
+        let both = Arc::new(Both { left: AtomicUsize::new(2), done: Mutex::new(Some(done)) });
+        let echoed = both.clone();
+        let then = move |_| echoed.half(Ok(Appended { position: None, duplicate: false }));
+        if !self.when_echoed(&channel, sequence, Box::new(then)) {
+            both.left.store(1, Ordering::Release);
+        }
+        let done = Box::new(move |result| both.half(result));
+        Appending { channel, retention, bytes, id, age_ms, came, tag, is_repeated, done }
+    }
+
+    fn passed_on(self: &Arc<Self>, round: &Round, at: usize, append: Appending, result: Result<Value, Failure>) {
+        match result {
+            Ok(_) => (append.done)(Ok(Appended { position: None, duplicate: false })),
+            Err(Failure::Refused(error)) if Refusal::of(&error) != Refusal::Unknown => {
+                round.refuse(at, vec![Job::Append(append)]);
+            }
+            Err(Failure::Lost { sent: false, .. }) => round.refuse(at, vec![Job::Append(append)]),
+            Err(failure) => {
+                let unknown = format!("{failure}; whether it was published is not known");
+                (append.done)(Err(EngineError::Unavailable(unknown)));
+            }
+        }
+    }
+
+    fn removed(self: &Arc<Self>, round: &Round, at: usize, remove: Removing, result: Result<Value, Failure>) {
+        let answer = match result {
+            Ok(answer) => answer,
+            // To remove it once more does no harm.
+            Err(failure) => {
+                if matches!(&failure, Failure::Refused(error) if Refusal::of(error) == Refusal::NoScript) {
+                    self.renew();
+                }
+                return match &failure {
+                    Failure::Refused(error) if Refusal::of(error) == Refusal::Unknown => {
+                        (remove.done)(Err(EngineError::Unavailable(failure.to_string())));
+                    }
+                    _ => round.refuse(at, vec![Job::Remove(remove)]),
+                };
+            }
+        };
+        let parts = answer.as_array().unwrap_or_default();
+        let mut numbers = parts.iter().map(|part| part.as_bytes().and_then(|bytes| Node::try_from(bytes).ok()));
+        let (Some(Some(g)), Some(Some(e))) = (numbers.next(), numbers.next()) else {
+            self.renew();
+            return round.refuse(at, vec![Job::Remove(remove)]);
+        };
+        let epoch = epoch(u64::from_be_bytes(e), u64::from_be_bytes(g));
+        let Removing { channel, done, .. } = remove;
+        self.when_delivered(&channel, (epoch, 0), Box::new(move |_| done(Ok(epoch))));
+    }
+
+    /// A command of a pipeline has been dealt with. After the last one, the next pipeline goes.
+    fn command_done(self: &Arc<Self>, round: &Round) {
+        if round.left.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
+        let mut again = std::mem::take(&mut *round.again.lock());
+        again.sort_by_key(|(at, _)| *at);
+        let mut state = self.lanes[round.partition].0.lock();
+        for job in again.into_iter().flat_map(|(_, jobs)| jobs).collect::<Vec<_>>().into_iter().rev() {
+            state.queue.push_front(job);
+        }
+        state.in_flight = false;
+        if round.is_refused.load(Ordering::Acquire) {
+            let pause = state.backoff.pause();
+            state.paused_until = Some(Instant::now() + pause);
+        }
+        drop(state);
+        if self.is_closed() {
+            return self.fail_lanes();
+        }
+        self.flush(round.partition);
+    }
+
+    fn give_up(&self, job: Job, error: EngineError) {
+        if let Job::Append(append) = &job
+            && append.retention.size > 0
+        {
+            self.queue.release(append.bytes.len(), self.sink());
+        }
+        job.fail(error);
+    }
+
+    /// Sends what has waited long enough, and gives up what has waited for too long.
+    pub(crate) fn tick_lanes(self: &Arc<Self>) {
+        for partition in 0..self.lanes.len() {
+            let mut state = self.lanes[partition].0.lock();
+            if state.queue.is_empty() {
+                continue;
+            }
+            let is_late = |job: &Job| job.came().elapsed() > APPEND_WAIT;
+            let (late, queue): (Vec<_>, Vec<_>) = state.queue.drain(..).partition(is_late);
+            state.queue = queue.into();
+            drop(state);
+            late.into_iter().for_each(|job| self.give_up(job, self.unavailable()));
+            self.flush(partition);
+        }
+    }
+
+    /// The connection is there: all lanes go on at once.
+    pub(crate) fn flush_all(self: &Arc<Self>) {
+        for partition in 0..self.lanes.len() {
+            self.lanes[partition].0.lock().paused_until = None;
+            self.flush(partition);
+        }
+    }
+
+    /// Whether nothing waits to be written.
+    pub(crate) fn are_lanes_idle(&self) -> bool {
+        self.lanes.iter().all(|lane| {
+            let state = lane.0.lock();
+            state.queue.is_empty() && !state.in_flight
+        })
+    }
+
+    /// Gives up everything that waits.
+    pub(crate) fn fail_lanes(&self) {
+        for lane in &self.lanes {
+            let jobs = std::mem::take(&mut lane.0.lock().queue);
+            jobs.into_iter().for_each(|job| self.give_up(job, self.unavailable()));
+        }
+    }
+}
+
+/// A publication without retention: Redis has taken it, and it has come back.
+struct Both {
+    left: AtomicUsize,
+    done: Mutex<Option<Done<Appended>>>,
+}
+
+impl Both {
+    /// One of the two has come about, or it has failed.
+    fn half(&self, result: Result<Appended, EngineError>) {
+        let is_last = self.left.fetch_sub(1, Ordering::AcqRel) == 1;
+        let done = if is_last || result.is_err() { self.done.lock().take() } else { None };
+        if let Some(done) = done {
+            done(result);
+        }
+    }
+}
+
+impl Round {
+    /// These go again, in their places.
+    fn refuse(&self, at: usize, jobs: Vec<Job>) {
+        self.is_refused.store(true, Ordering::Release);
+        self.again.lock().push((at, jobs));
+    }
+}

@@ -1,0 +1,49 @@
+//! The cluster engine of ws-server: publications, positions and message ids in one Redis or Valkey, which any number of
+//! servers share.
+//!
+//! ```text
+//! append, remove ──► lane of the partition ──► writer ──► a script ─┬─► answer
+//!                    one pipeline in flight                         │ SPUBLISH, in the script
+//! sink (the hub) ◄── feed: in Redis's order ◄── subscriber ◄────────┘
+//! history ──► pages ──► reader ──► a script ──► answer, once the feed has got so far
+//! ```
+//!
+//! - A channel belongs to a **partition**, whose keys are in one slot. Each script does one thing to one partition, at once.
+//! - A partition has a **generation**, a random number that changes with the identity of the Redis server. An epoch is a
+//!   number of the channel XOR the generation, so whatever a failover or a restart may have lost becomes another epoch.
+//! - To **follow** a channel is to subscribe and to ask for its position in one pipeline, over the connection on which its
+//!   publications come: so a position covers exactly what was told before it.
+//! - An **answer** waits until the sink of this server has been given what the answer includes.
+//!
+//! Deliberately absent: frames, subscribers, rights, what other servers do. Not yet: Sentinel, Redis Cluster, several
+//! servers of Redis side by side, TLS, `WAIT`.
+
+mod channel;
+mod check;
+mod connect;
+mod dial;
+mod engine;
+mod feed;
+mod find;
+mod follow;
+mod job;
+mod keys;
+mod lane;
+mod limits;
+mod link;
+mod message;
+mod options;
+mod pages;
+mod positions;
+mod prepare;
+mod queue;
+mod refusal;
+mod registry;
+mod resp;
+mod scripts;
+mod shared;
+mod subscribe;
+
+pub use check::StartError;
+pub use engine::RedisEngine;
+pub use options::{Address, RedisOptions};

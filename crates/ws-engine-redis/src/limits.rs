@@ -1,0 +1,54 @@
+//! Every fixed limit of this crate.
+
+use std::time::Duration;
+
+/// Offsets and times are numbers of Lua, which are exact up to here.
+pub(crate) const NUMBER_MAX: u64 = (1 << 53) - 1;
+
+/// Largest reply of Redis, or part of one, in bytes.
+pub(crate) const REPLY_BYTES_MAX: usize = 512 << 20;
+
+/// Nesting of replies.
+pub(crate) const REPLY_DEPTH_MAX: usize = 8;
+
+/// What is read from a socket at a time, in bytes.
+pub(crate) const READ_BYTES: usize = 64 << 10;
+
+/// Bytes of publications in one pipeline of a lane, about.
+pub(crate) const PIPELINE_BYTES_MAX: usize = 4 << 20;
+
+/// Channels that are subscribed to, or whose positions are asked for, with one command.
+pub(crate) const FOLLOW_BATCH_MAX: usize = 512;
+
+/// Batches of channels that are being subscribed to.
+pub(crate) const FOLLOW_BATCHES_MAX: usize = 4;
+
+/// How long a channel is followed after its last subscriber has left.
+pub(crate) const LINGER: Duration = Duration::from_secs(10);
+
+/// How long an answer waits for its delivery before the position is checked.
+pub(crate) const CHECK_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a publication waits for a connection before it is refused.
+pub(crate) const APPEND_WAIT: Duration = Duration::from_secs(5);
+
+/// The first and the longest pause between two dials, and between two tries of what Redis refuses for the moment.
+pub(crate) const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// How often what waits is looked at.
+pub(crate) const TICK: Duration = Duration::from_millis(100);
+
+/// A connection that has been silent for so long is pinged.
+pub(crate) const PING_AFTER: Duration = Duration::from_secs(10);
+
+/// How soon what a server sends to itself must arrive on its feed.
+pub(crate) const ECHO_WITHIN: Duration = Duration::from_secs(3);
+
+/// How often the positions of all channels that are followed are checked.
+pub(crate) const CHECK_ALL_EVERY: Duration = Duration::from_secs(300);
+
+/// How long a question waits for a connection before it is refused.
+pub(crate) const READ_WAIT: Duration = Duration::from_secs(1);
+
+/// How long a page waits before Redis is asked again, after its data has just gone.
+pub(crate) const PAGE_AGAIN: Duration = Duration::from_millis(20);

@@ -1,0 +1,403 @@
+//! One connection to Redis. Commands are written in the order in which they are sent, and everything that Redis says is
+//! dealt with in the order in which it says it, replies and pushed messages alike, on one task.
+//!
+//! A link never comes back: when it ends, everything that waits is told, and whether its command may have reached Redis.
+//! Whoever needs a connection [dials](crate::dial) another one.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::limits::{PING_AFTER, READ_BYTES, TICK};
+use crate::resp::{self, Parsed, Value};
+
+/// Takes a reply. Called on the task that reads, or on that of whoever ends the link; it never blocks.
+pub(crate) type Reply = Box<dyn FnOnce(Result<Value, Failure>) + Send>;
+
+/// Takes what Redis pushes.
+pub(crate) type OnPush = Box<dyn Fn(&[Value]) + Send>;
+
+/// Why there is no reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Redis refused the command, in its words.
+    Refused(String),
+    /// The link ended; `sent`: the command may have reached Redis.
+    Lost { sent: bool, reason: String },
+}
+
+/// When a link gives up waiting for a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// So long after the command.
+    Command(Duration),
+    /// When nothing at all has come for so long: behind a backlog a reply is late, and the link is not dead.
+    Silence(Duration),
+}
+
+/// A handle. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Link(Arc<Inner>);
+
+struct Inner {
+    state: Mutex<State>,
+    to_write: Notify,
+    ended: Notify,
+    patience: Patience,
+}
+
+struct State {
+    out: Vec<u8>,
+    /// Bytes that were ever put into `out`, and those of them that were handed to the socket.
+    appended: u64,
+    handed: u64,
+    waiting: VecDeque<Waiting>,
+    read: Instant,
+    /// Why it ended.
+    ended: Option<String>,
+}
+
+struct Waiting {
+    /// Bytes before its command.
+    at: u64,
+    since: Instant,
+    /// Confirmations that Redis pushes in place of a reply; 0: there is a reply.
+    pushes: usize,
+    reply: Reply,
+}
+
+/// Commands that are sent together.
+pub(crate) struct Batch<'a>(&'a mut State);
+
+impl Batch<'_> {
+    /// Adds a command.
+    pub(crate) fn command<A: AsRef<[u8]>>(
+        &mut self,
+        args: impl IntoIterator<Item = A, IntoIter: ExactSizeIterator>,
+        reply: impl FnOnce(Result<Value, Failure>) + Send + 'static,
+    ) {
+        self.push(args.into_iter(), 0, Box::new(reply));
+    }
+
+    /// Adds a command that is confirmed by this many pushed messages, or refused by a reply.
+    pub(crate) fn subscription<A: AsRef<[u8]>>(
+        &mut self,
+        args: impl IntoIterator<Item = A, IntoIter: ExactSizeIterator>,
+        pushes: usize,
+        reply: impl FnOnce(Result<Value, Failure>) + Send + 'static,
+    ) {
+        self.push(args.into_iter(), pushes, Box::new(reply));
+    }
+
+    fn push<A: AsRef<[u8]>>(&mut self, args: impl ExactSizeIterator<Item = A>, pushes: usize, reply: Reply) {
+        let state = &mut *self.0;
+        let before = state.out.len();
+        resp::command(args, &mut state.out);
+        state.waiting.push_back(Waiting { at: state.appended, since: Instant::now(), pushes, reply });
+        state.appended += (state.out.len() - before) as u64;
+    }
+}
+
+impl Link {
+    /// Begins to use a connected socket. Call it within a runtime.
+    pub(crate) fn begin(
+        read: impl AsyncRead + Send + Unpin + 'static,
+        write: impl AsyncWrite + Send + Unpin + 'static,
+        patience: Patience,
+        on_push: OnPush,
+    ) -> Self {
+        let state = State {
+            out: Vec::new(),
+            appended: 0,
+            handed: 0,
+            waiting: VecDeque::new(),
+            read: Instant::now(),
+            ended: None,
+        };
+        let inner = Inner { state: Mutex::new(state), to_write: Notify::new(), ended: Notify::new(), patience };
+        let link = Link(Arc::new(inner));
+        tokio::spawn(link.clone().read(read, on_push));
+        tokio::spawn(link.clone().write(write));
+        link
+    }
+
+    /// Sends commands together. If the link has ended, `commands` is not called and gets back what it would have taken.
+    ///
+    /// # Errors
+    /// Why the link has ended.
+    pub(crate) fn send(&self, commands: impl FnOnce(&mut Batch<'_>)) -> Result<(), String> {
+        let mut state = self.0.state.lock();
+        if let Some(reason) = &state.ended {
+            return Err(reason.clone());
+        }
+        commands(&mut Batch(&mut state));
+        drop(state);
+        self.0.to_write.notify_one();
+        Ok(())
+    }
+
+    /// Sends one command and waits for its reply.
+    ///
+    /// # Errors
+    /// Redis refused it, or the link has ended.
+    pub(crate) async fn call<A: AsRef<[u8]>>(
+        &self,
+        args: impl IntoIterator<Item = A, IntoIter: ExactSizeIterator>,
+    ) -> Result<Value, Failure> {
+        let (answer, answered) = oneshot::channel();
+        // The receiver is below, or its caller is gone.
+        let lost = |reason| Failure::Lost { sent: false, reason };
+        self.send(|batch| batch.command(args, move |result| drop(answer.send(result)))).map_err(lost)?;
+        answered.await.unwrap_or_else(|_| Err(Failure::Lost { sent: true, reason: "it was dropped".to_owned() }))
+    }
+
+    /// Waits until the link has ended. Why.
+    pub(crate) async fn ended(&self) -> String {
+        loop {
+            let ended = self.0.ended.notified();
+            if let Some(reason) = &self.0.state.lock().ended {
+                return reason.clone();
+            }
+            ended.await;
+        }
+    }
+
+    /// Ends it, unless it has ended.
+    pub(crate) fn end(&self, reason: impl Into<String>) {
+        let mut state = self.0.state.lock();
+        if state.ended.is_some() {
+            return;
+        }
+        let reason = reason.into();
+        state.ended = Some(reason.clone());
+        let (waiting, handed) = (std::mem::take(&mut state.waiting), state.handed);
+        state.out = Vec::new();
+        drop(state);
+        for waiting in waiting {
+            (waiting.reply)(Err(Failure::Lost { sent: waiting.at < handed, reason: reason.clone() }));
+        }
+        self.0.ended.notify_waiters();
+        self.0.to_write.notify_one();
+    }
+
+    /// How long nothing has been read.
+    pub(crate) fn silence(&self) -> Duration {
+        self.0.state.lock().read.elapsed()
+    }
+
+    fn has_ended(&self) -> bool {
+        self.0.state.lock().ended.is_some()
+    }
+
+    async fn read(self, mut socket: impl AsyncRead + Unpin, on_push: OnPush) {
+        let (mut buffer, mut parsed, mut needs) = (Vec::<u8>::new(), 0, 1);
+        let reason = loop {
+            buffer.reserve(READ_BYTES);
+            let read = tokio::select! {
+                read = socket.read_buf(&mut buffer) => read,
+                reason = self.ended() => break reason,
+            };
+            match read {
+                Ok(0) => break "Redis has closed the connection".to_owned(),
+                Ok(_) => self.0.state.lock().read = Instant::now(),
+                Err(error) => break error.to_string(),
+            }
+            while buffer.len() - parsed >= needs {
+                match resp::parse(&buffer[parsed..]) {
+                    Ok(Parsed::Whole(value, bytes)) => {
+                        (parsed, needs) = (parsed + bytes, 1);
+                        self.dispatch(value, &on_push);
+                    }
+                    Ok(Parsed::Needs(bytes)) => needs = bytes,
+                    Err(resp::Malformed) => return self.end("what answers is not Redis: its reply is malformed"),
+                }
+            }
+            buffer.drain(..std::mem::take(&mut parsed));
+            if buffer.is_empty() && buffer.capacity() > 4 * READ_BYTES {
+                buffer = Vec::new();
+            }
+        };
+        self.end(reason);
+    }
+
+    fn dispatch(&self, value: Value, on_push: &OnPush) {
+        let reply = match &value {
+            Value::Push(parts) => {
+                on_push(parts);
+                let kind = parts.first().and_then(Value::as_bytes).unwrap_or_default();
+                if !matches!(kind, b"ssubscribe" | b"sunsubscribe") {
+                    return;
+                }
+                let mut state = self.0.state.lock();
+                match state.waiting.front_mut() {
+                    Some(waiting) if waiting.pushes > 1 => {
+                        waiting.pushes -= 1;
+                        return;
+                    }
+                    Some(waiting) if waiting.pushes == 1 => state.waiting.pop_front(),
+                    _ => return,
+                }
+            }
+            _ => self.0.state.lock().waiting.pop_front(),
+        };
+        let Some(waiting) = reply else { return self.end("Redis has answered what was not asked") };
+        (waiting.reply)(match value {
+            Value::Error(error) => Err(Failure::Refused(error)),
+            value => Ok(value),
+        });
+    }
+
+    async fn write(self, mut socket: impl AsyncWrite + Unpin) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !self.has_ended() {
+            tokio::select! {
+                () = self.0.to_write.notified() => {}
+                _ = ticks.tick() => self.check(),
+            }
+            let bytes = {
+                let mut state = self.0.state.lock();
+                state.handed = state.appended;
+                std::mem::take(&mut state.out)
+            };
+            let written = tokio::select! {
+                written = socket.write_all(&bytes) => written,
+                _ = self.ended() => break,
+                reason = self.given_up() => {
+                    self.end(reason);
+                    break;
+                }
+            };
+            if let Err(error) = written {
+                self.end(error.to_string());
+            }
+        }
+        // The peer may be gone already.
+        let _ = socket.shutdown().await;
+    }
+
+    /// Ends a link that waits for too long, and pings one that has been silent.
+    fn check(&self) {
+        if let Some(reason) = self.overdue() {
+            return self.end(reason);
+        }
+        if self.silence() > PING_AFTER && self.0.state.lock().waiting.is_empty() {
+            // An error is an answer too. If the link has ended, nobody needs it.
+            let _ = self.send(|batch| batch.command(["PING"], |_| {}));
+        }
+    }
+
+    /// Waits until it waits for too long.
+    async fn given_up(&self) -> String {
+        loop {
+            tokio::time::sleep(TICK).await;
+            if let Some(reason) = self.overdue() {
+                return reason;
+            }
+        }
+    }
+
+    fn overdue(&self) -> Option<String> {
+        let state = self.0.state.lock();
+        let waiting = state.waiting.front()?;
+        let (since, within) = match self.0.patience {
+            Patience::Command(within) => (waiting.since, within),
+            Patience::Silence(within) => (waiting.since.max(state.read), within),
+        };
+        (since.elapsed() > within).then(|| format!("Redis has not answered within {within:?}"))
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("ended", &self.0.state.lock().ended).finish()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Refused(error) => write!(f, "Redis says: {error}"),
+            Failure::Lost { reason, .. } => write!(f, "the connection to Redis is lost: {reason}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    fn link(patience: Patience) -> (Link, tokio::io::DuplexStream) {
+        let (ours, theirs) = duplex(1 << 16);
+        let (read, write) = tokio::io::split(ours);
+        (Link::begin(read, write, patience, Box::new(|_| {})), theirs)
+    }
+
+    const LONG: Patience = Patience::Command(Duration::from_secs(5));
+
+    #[tokio::test(start_paused = true)]
+    async fn replies_belong_to_commands_in_their_order() {
+        let (link, mut redis) = link(LONG);
+        let answers = async { tokio::join!(link.call(["A"]), link.call(["B"])) };
+        let serve = async {
+            let mut asked = vec![0; 22];
+            redis.read_exact(&mut asked).await.expect("two commands");
+            redis.write_all(b">2\r\n+message\r\n+x\r\n:1\r\n-ERR no\r\n").await.expect("it reads");
+        };
+        let ((a, b), ()) = tokio::join!(answers, serve);
+        assert_eq!((a, b), (Ok(Value::Int(1)), Err(Failure::Refused("ERR no".to_owned()))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_subscription_is_confirmed_by_as_many_messages_as_it_has_topics() {
+        let (link, mut redis) = link(LONG);
+        let (done, mut confirmed) = oneshot::channel();
+        let subscribe = |batch: &mut Batch<'_>| {
+            batch.subscription(["SSUBSCRIBE", "a", "b"], 2, move |result| {
+                done.send(result.is_ok()).expect("somebody waits")
+            });
+        };
+        link.send(subscribe).expect("it is there");
+        redis.write_all(b">3\r\n+ssubscribe\r\n+a\r\n:1\r\n").await.expect("it reads");
+        tokio::task::yield_now().await;
+        assert!(confirmed.try_recv().is_err(), "one of two");
+        redis.write_all(b">3\r\n+ssubscribe\r\n+b\r\n:2\r\n").await.expect("it reads");
+        assert_eq!(confirmed.await, Ok(true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_that_does_not_come_ends_the_link() {
+        let (link, _redis) = link(LONG);
+        let lost = link.call(["A"]).await;
+        assert!(matches!(lost, Err(Failure::Lost { sent: true, .. })), "{lost:?}");
+        assert_eq!(link.ended().await, "Redis has not answered within 5s");
+        let lost = link.call(["A"]).await;
+        assert!(matches!(lost, Err(Failure::Lost { sent: false, .. })), "{lost:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_that_was_not_written_is_known_not_to_be() {
+        let (link, redis) = link(Patience::Silence(Duration::from_secs(5)));
+        let large = vec![b'x'; 1 << 17];
+        let first = link.call([&large]);
+        let second = async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            link.call(["B"]).await
+        };
+        let end = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            drop(redis);
+        };
+        let (first, second, ()) = tokio::join!(first, second, end);
+        assert!(matches!(first, Err(Failure::Lost { sent: true, .. })), "{first:?}");
+        assert!(matches!(second, Err(Failure::Lost { sent: false, .. })), "{second:?}");
+    }
+}

@@ -1,0 +1,221 @@
+//! Reading: pages of histories, and positions. Who asks for a position that is already being asked for waits for the next
+//! answer together with everybody else, so a storm of subscribers is two questions.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, sleep};
+use ws_core::engine::{Done, EngineError, History, HistoryQuery, Publication, Retention};
+
+use crate::limits::{NUMBER_MAX, PAGE_AGAIN, READ_WAIT};
+use crate::link::Failure;
+use crate::message::{Position, body};
+use crate::positions::key;
+use crate::resp::Value;
+use crate::scripts::{Script, ttl_ms};
+use crate::shared::{Shared, random};
+
+/// A query, and who asks.
+struct Page {
+    channel: Box<str>,
+    retention: Retention,
+    after: u64,
+    before: u64,
+    reverse: bool,
+    limit: usize,
+    bytes_max: usize,
+    since: Instant,
+    asks: Asks,
+}
+
+enum Asks {
+    One(Done<History>),
+    /// Of a position.
+    Many(Vec<Done<History>>),
+}
+
+impl Shared {
+    pub(crate) fn page(self: &Arc<Self>, query: &HistoryQuery<'_>, done: Done<History>) {
+        if self.is_closed() {
+            return done(Err(self.unavailable()));
+        }
+        let is_position = query.limit == 0 && query.after == 0 && query.before.is_none();
+        let asks = if is_position {
+            let key = key(query.channel, query.retention);
+            let mut pages = self.positions.0.lock();
+            if let Some(next) = pages.get_mut(&key) {
+                next.push(done);
+                return;
+            }
+            pages.insert(key, Vec::new());
+            Asks::Many(vec![done])
+        } else {
+            Asks::One(done)
+        };
+        self.read(Page {
+            channel: query.channel.into(),
+            retention: query.retention,
+            after: query.after.min(NUMBER_MAX - 1),
+            before: query.before.unwrap_or(NUMBER_MAX).min(NUMBER_MAX),
+            reverse: query.reverse,
+            limit: query.limit.min(NUMBER_MAX as usize),
+            bytes_max: query.bytes_max.min(NUMBER_MAX as usize),
+            since: Instant::now(),
+            asks,
+        });
+    }
+
+    fn read(self: &Arc<Self>, page: Page) {
+        let link = self.reader.read().clone();
+        let Some(link) = link else {
+            // It may be back in a moment.
+            let trouble = self.unavailable();
+            let may_wait = page.since.elapsed() < READ_WAIT && !self.is_closed();
+            return if may_wait { self.read_again(page) } else { self.answer(page, Err(trouble)) };
+        };
+        let partition = self.keys.partition(&page.channel);
+        let keys = [
+            self.keys.generation(partition),
+            self.keys.meta(partition, &page.channel),
+            self.keys.stream(partition, &page.channel),
+        ];
+        let mut args = self.eval(Script::Page, keys.map(String::into_bytes).to_vec());
+        args.extend([page.retention.size.to_string(), ttl_ms(page.retention).to_string()].map(String::into_bytes));
+        let numbers = [page.after, page.before, u64::from(page.reverse)];
+        args.extend(numbers.map(|number| number.to_string().into_bytes()));
+        args.extend([page.limit, page.bytes_max].map(|number| number.to_string().into_bytes()));
+        let (shared, mut page) = (self.clone(), Some(page));
+        let sent = link.send(|batch| {
+            if let Some(page) = page.take() {
+                batch.command(args, move |result| shared.paged(page, result));
+            }
+        });
+        if let (Err(reason), Some(page)) = (sent, page) {
+            if page.since.elapsed() < READ_WAIT {
+                return self.read_again(page);
+            }
+            self.answer(page, Err(EngineError::Unavailable(reason)));
+        }
+    }
+
+    fn paged(self: &Arc<Self>, page: Page, result: Result<Value, Failure>) {
+        match result {
+            Ok(Value::Array(parts)) => match history(&parts, &page) {
+                Some(history) => self.answer(page, Ok(history)),
+                None => {
+                    let other = "a script has answered what this version does not understand".to_owned();
+                    self.answer(page, Err(EngineError::Unavailable(other)));
+                }
+            },
+            Ok(Value::Bytes(answer)) if answer == b"NONE" => self.begin(page),
+            Ok(_) => self.read_again(page),
+            Err(Failure::Refused(error)) if error.starts_with("NOSCRIPT") => self.read_again(page),
+            // To read twice does no harm.
+            Err(Failure::Lost { .. }) if !self.is_closed() => self.read_again(page),
+            Err(failure) => self.answer(page, Err(EngineError::Unavailable(failure.to_string()))),
+        }
+    }
+
+    /// Nothing is known of the channel: its position begins.
+    fn begin(self: &Arc<Self>, page: Page) {
+        let partition = self.keys.partition(&page.channel);
+        let keys = [
+            self.keys.generation(partition),
+            self.keys.meta(partition, &page.channel),
+            self.keys.stream(partition, &page.channel),
+        ];
+        let mut args = self.eval(Script::Position, keys.map(String::into_bytes).to_vec());
+        let position_ttl = self.options.position_ttl.as_millis().to_string().into_bytes();
+        args.extend([position_ttl, random().to_vec(), b"1".to_vec(), b"0".to_vec()]);
+        let Some(link) = self.reader.read().clone() else { return self.read(page) };
+        let (shared, mut page) = (self.clone(), Some(page));
+        let sent = link.send(|batch| {
+            let Some(page) = page.take() else { return };
+            batch.command(args, move |result| match result {
+                Ok(Value::Array(_)) => shared.read(page),
+                Ok(_) => shared.read_again(page),
+                Err(failure) => shared.answer(page, Err(EngineError::Unavailable(failure.to_string()))),
+            });
+        });
+        if let (Err(_), Some(page)) = (sent, page) {
+            self.read(page);
+        }
+    }
+
+    /// The data, or the scripts, have just gone: they are about to be renewed.
+    fn read_again(self: &Arc<Self>, page: Page) {
+        if page.since.elapsed() > self.options.command_timeout {
+            let trouble = self.unavailable();
+            return self.answer(page, Err(trouble));
+        }
+        self.renew();
+        let shared = self.clone();
+        self.runtime.spawn(async move {
+            sleep(PAGE_AGAIN).await;
+            shared.read(page);
+        });
+    }
+
+    /// Answers when the sink has been given what the answer includes.
+    fn answer(self: &Arc<Self>, page: Page, result: Result<History, EngineError>) {
+        let Page { channel, retention, asks, .. } = page;
+        let all = match asks {
+            Asks::One(done) => vec![done],
+            Asks::Many(all) => {
+                let key = key(&channel, retention);
+                let mut pages = self.positions.0.lock();
+                let next = pages.remove(&key).unwrap_or_default();
+                let again = !next.is_empty() && !self.is_closed();
+                if again {
+                    pages.insert(key, Vec::new());
+                }
+                drop(pages);
+                match again {
+                    true => self.read(Page {
+                        channel: channel.clone(),
+                        retention,
+                        after: 0,
+                        before: NUMBER_MAX,
+                        reverse: false,
+                        limit: 0,
+                        bytes_max: 0,
+                        since: Instant::now(),
+                        asks: Asks::Many(next),
+                    }),
+                    false => next.into_iter().for_each(|done| done(Err(self.unavailable()))),
+                }
+                all
+            }
+        };
+        let history = match result {
+            Ok(history) => history,
+            Err(error) => return all.into_iter().for_each(|done| done(Err(error.clone()))),
+        };
+        let (shared, until) = (self.clone(), (history.epoch, history.top));
+        let then = move |has_come: bool| {
+            for done in all {
+                done(if has_come { Ok(history.clone()) } else { Err(shared.unavailable()) });
+            }
+        };
+        self.when_delivered(&channel, until, Box::new(then));
+    }
+
+    /// Gives up everything that waits for a position.
+    pub(crate) fn fail_pages(&self) {
+        let pages = std::mem::take(&mut *self.positions.0.lock());
+        pages.into_values().flatten().for_each(|done| done(Err(self.unavailable())));
+    }
+}
+
+/// An answer of the script.
+fn history(parts: &[Value], page: &Page) -> Option<History> {
+    let [meta, oldest, more, records @ ..] = parts else { return None };
+    let position = Position::of(meta.as_bytes()?, oldest.as_bytes()?)?;
+    let (top, oldest, more) = (position.top, position.oldest, more.as_int()? != 0);
+    let (first, last) = (oldest.max(page.after + 1), page.before.min(top + 1).saturating_sub(1));
+    let mut publications = Vec::with_capacity(records.len());
+    for (n, record) in (0..).zip(records) {
+        let offset = if page.reverse { last.checked_sub(n)? } else { first + n };
+        publications.push(Publication { offset: Some(offset), body: body(record.as_bytes()?)? });
+    }
+    Some(History { epoch: position.epoch(), top, oldest, publications, more })
+}

@@ -1,0 +1,37 @@
+//! What every new connection begins with: the scripts are loaded, and the data is one that this server understands.
+
+use crate::link::Link;
+use crate::scripts::Script;
+use crate::shared::Shared;
+
+/// Loads the scripts. Their hashes.
+///
+/// # Errors
+/// In words.
+pub(crate) async fn load_scripts(link: &Link) -> Result<Vec<Vec<u8>>, String> {
+    let mut hashes = Vec::new();
+    for script in Script::ALL {
+        let loaded = link.call(["SCRIPT", "LOAD", &script.text()]).await;
+        let loaded = loaded.map_err(|failure| format!("the script {} cannot be loaded: {failure}", script.name()))?;
+        hashes.push(loaded.as_bytes().unwrap_or_default().to_vec());
+    }
+    Ok(hashes)
+}
+
+/// Compares what the data was set up with; the first server of a cluster sets it up.
+///
+/// # Errors
+/// In words.
+pub(crate) async fn setup(link: &Link, shared: &Shared) -> Result<(), String> {
+    let (key, own) = (shared.keys.setup(), format!("partitions={}", shared.keys.partitions()));
+    let set = link.call(["SET", &key, &own, "NX", "GET"]).await.map_err(|failure| failure.to_string())?;
+    match set.as_bytes() {
+        Some(found) if found != own.as_bytes() => {
+            let found = String::from_utf8_lossy(found).into_owned();
+            Err(format!(
+                "its data was set up with {found}, and engine.redis says {own}; take the same number, or another prefix"
+            ))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,177 @@
+-- Appends publications to one channel.
+-- KEYS generation meta stream ids; ARGV g, e of a new epoch, size, ttl, ttl of positions, topic, node,
+-- then for each publication: record, '+' and its id or '', its age, a tag for the node.
+-- Answers g, e and for each: offset > 0; -offset: it was there; 0: other data under the id; 'U': nobody can tell.
+local AHEAD_MAX = 2 * 60 * 60 * 1000
+local CLOCK_BACK_MAX = 60000
+
+local generation = redis.call('GET', KEYS[1])
+local g, size, ttl, position_ttl = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+if not generation or string.sub(generation, 1, 8) ~= g then return 'FENCED' end
+local stream, ids = KEYS[3], KEYS[4]
+local clock = now_ms()
+
+local raw = redis.call('GET', KEYS[2])
+local m = raw and read_meta(raw)
+if not m or m.newest > clock + CLOCK_BACK_MAX then
+  redis.call('DEL', stream, ids)
+  m = { e = ARGV[2], g = g, h = g, top = 0, base = 0, newest = 0, ttl = ttl, begun = clock, shown = 0, meta_until = 0,
+    stream_until = 0, ids_until = 0, used = 0 }
+end
+in_generation(m, g, struct.unpack('>I8', generation, 49))
+local now = math.max(clock, m.newest)
+
+if m.ttl ~= ttl then
+  -- What has expired stays expired.
+  local length = redis.call('LLEN', stream)
+  local alive = first_alive(stream, length, m.ttl, now)
+  if alive == length then
+    redis.call('DEL', stream, ids)
+    m.stream_until, m.ids_until = 0, 0
+  elseif alive > 0 then
+    redis.call('LTRIM', stream, alive, -1)
+  end
+  m.ttl = ttl
+end
+
+local stored, fresh = m.top, {}
+
+local function record_at(offset)
+  if offset > stored then return fresh[offset - stored] end
+  return redis.call('LINDEX', stream, offset - stored - 1)
+end
+
+local function is_retained(offset, record)
+  if not record or offset <= m.top - size then return false end
+  if ttl < 0 then return #fresh > 0 or m.newest - ttl > now end
+  return ttl == 0 or struct.unpack('>I8', record) + ttl > now
+end
+
+local function data_of(record)
+  local start, length = struct.unpack('>I4I4', record, 9)
+  return string.sub(record, 17 + start, 16 + start + length)
+end
+
+-- Where the time that a record shows begins and ends, and the time; nil: it shows none.
+local function shown_in(record)
+  local start, length = struct.unpack('>I4I4', record, 9)
+  local from, to, digits = string.find(record, '^,"time":(%d+)[^%d]', 17 + start + length)
+  if not from then return nil end
+  return to - #digits, to - 1, tonumber(digits)
+end
+
+local function showing(record, from, to, time)
+  return string.sub(record, 1, from - 1) .. string.format('%.0f', time) .. string.sub(record, to + 1)
+end
+
+local function limited(record, latest)
+  local from, to, time = shown_in(record)
+  if from and time > latest then return showing(record, from, to, latest), true end
+  return record, not from
+end
+
+-- The clock that gave earlier times was far ahead: they are lowered.
+local function lower(latest)
+  for i, record in ipairs(fresh) do fresh[i] = limited(record, latest) end
+  local length, n = redis.call('LLEN', stream), 0
+  while n < length do
+    local _, goes_on = limited(redis.call('LINDEX', stream, -n - 1), latest)
+    if not goes_on then break end
+    n = n + 1
+  end
+  if n == 0 then return end
+  local tail = redis.call('LRANGE', stream, -n, -1)
+  redis.call('LTRIM', stream, 0, -n - 1)
+  if n == length then m.stream_until = 0 end
+  for _, record in ipairs(tail) do redis.call('RPUSH', stream, (limited(record, latest))) end
+end
+
+local function show(record)
+  local from, to, time = shown_in(record)
+  if not from then return record end
+  if time >= m.shown then
+    m.shown = time
+  elseif m.shown - time > AHEAD_MAX then
+    m.shown = time
+    lower(time)
+  else
+    record = showing(record, from, to, m.shown)
+  end
+  return record
+end
+
+-- Whether what was sent so long ago may have been published and given up.
+local function may_have_lost(age)
+  local sent = now - age
+  if m.begun >= sent then return true end
+  local n = #fresh
+  local length = redis.call('LLEN', stream)
+  local kept = math.min(length - first_alive(stream, length, ttl, now) + n, size)
+  if kept == m.top then return false end
+  if kept == 0 then return true end
+  return struct.unpack('>I8', record_at(m.top - kept + 1)) >= sent
+end
+
+local answer, tags = { g, m.e }, {}
+for i = 8, #ARGV, 4 do
+  local record, id, age, result = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), nil
+  local has_id = id ~= ''
+  if has_id then
+    id = string.sub(id, 2)
+    local at = tonumber(redis.call('ZSCORE', ids, id) or 0)
+    local earlier = at > 0 and record_at(at)
+    if earlier and is_retained(at, earlier) then
+      result = data_of(earlier) == data_of(record) and -at or 0
+    end
+  end
+  if not result and age > 0 and may_have_lost(age) then result = 'U' end
+  if not result then
+    record = show(number(now) .. string.sub(record, 9))
+    m.top = m.top + 1
+    fresh[m.top - stored] = record
+    if has_id then redis.call('ZADD', ids, m.top, id) end
+    tags[m.top - stored] = ARGV[i + 3]
+    result = m.top
+  end
+  answer[#answer + 1] = result
+end
+
+local n = m.top - stored
+if n > 0 then
+  m.newest, m.used = now, 1
+  for i = 1, n do redis.call('RPUSH', stream, fresh[i]) end
+  redis.call('LTRIM', stream, -size, -1)
+  if math.floor(m.top / 16) ~= math.floor(stored / 16) then
+    redis.call('ZREMRANGEBYSCORE', ids, '-inf', m.top - size)
+  end
+  if ttl == 0 then
+    if m.stream_until ~= 0 then redis.call('PERSIST', stream) end
+    if m.ids_until ~= 0 then redis.call('PERSIST', ids) end
+    m.stream_until, m.ids_until = 0, 0
+  else
+    local lives = math.abs(ttl)
+    local expires = now + math.ceil(lives * 1.25)
+    if m.stream_until < now + lives then
+      redis.call('PEXPIREAT', stream, expires)
+      m.stream_until = expires
+    end
+    if m.ids_until < now + lives and redis.call('PEXPIREAT', ids, expires) == 1 then m.ids_until = expires end
+  end
+end
+
+if ttl == 0 then
+  m.meta_until = 0
+  redis.call('SET', KEYS[2], write_meta(m))
+elseif m.meta_until < now + position_ttl * 0.75 then
+  m.meta_until = now + position_ttl
+  redis.call('SET', KEYS[2], write_meta(m), 'PXAT', m.meta_until)
+else
+  redis.call('SET', KEYS[2], write_meta(m), 'KEEPTTL')
+end
+
+if n > 0 then
+  local message = { 'P', m.e, g, ARGV[7], number(stored + 1), struct.pack('>I2', n) }
+  for i = 1, n do message[#message + 1] = struct.pack('>I4', #fresh[i]) .. tags[i] .. fresh[i] end
+  redis.call('SPUBLISH', ARGV[6], table.concat(message))
+end
+return answer

@@ -1,0 +1,3 @@
+-- Has keys of a self-test expire.
+for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, 60000) end
+return #KEYS

@@ -1,0 +1,30 @@
+-- Positions of channels; those that are missing begin. ARGV ttl of positions, then for each: e of a new epoch, size, ttl.
+-- KEYS generation, then for each: meta, stream. Answers for each the meta and the oldest retained offset in one string.
+local UNUSED_TTL = 600000
+local generation = redis.call('GET', KEYS[1])
+if not generation then return 'FENCED' end
+local g, since = string.sub(generation, 1, 8), struct.unpack('>I8', generation, 49)
+local position_ttl, clock, answer = tonumber(ARGV[1]), now_ms(), {}
+for i = 1, (#KEYS - 1) / 2 do
+  local key, stream = KEYS[2 * i], KEYS[2 * i + 1]
+  local raw = redis.call('GET', key)
+  local m
+  if raw then
+    m = read_meta(raw)
+    if m.used == 0 then
+      redis.call('PEXPIRE', key, UNUSED_TTL)
+    elseif m.meta_until ~= 0 and m.meta_until < clock + position_ttl * 0.75 then
+      m.meta_until = clock + position_ttl
+      redis.call('SET', key, write_meta(m), 'PXAT', m.meta_until)
+    end
+    in_generation(m, g, since)
+  else
+    m = { e = ARGV[3 * i - 1], g = g, h = g, top = 0, base = 0, newest = 0, ttl = 0, begun = clock, shown = 0,
+      meta_until = 0, stream_until = 0, ids_until = 0, used = 0 }
+    redis.call('SET', key, write_meta(m), 'PX', UNUSED_TTL)
+  end
+  local now = math.max(clock, m.newest)
+  local oldest = oldest_retained(stream, m, tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1]), now)
+  answer[i] = write_meta(m) .. number(oldest)
+end
+return answer

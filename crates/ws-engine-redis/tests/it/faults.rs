@@ -1,0 +1,221 @@
+//! What may happen to a Redis: it restarts empty, it loses its data, connections or scripts, it is full. Whatever it is,
+//! nothing is lost in silence, and everything goes on by itself.
+
+use ws_core::engine::{Engine, EngineError};
+
+use crate::fixture::{Redis, options, until};
+use crate::node::{Node, Told, delivered};
+
+async fn two(redis: &Redis) -> (Node, Node) {
+    (Node::start(options(redis)).await, Node::start(options(redis)).await)
+}
+
+/// Two servers that follow a channel in which one has published 1 to 3.
+async fn at_three(redis: &Redis) -> (Node, Node, Vec<Told>) {
+    let (a, b) = two(redis).await;
+    a.follow("c").await;
+    b.follow("c").await;
+    let expect: Vec<_> = (1..=3).map(|n| delivered(n, n)).collect();
+    for n in 1..=3 {
+        a.publish("c", n, None).await.expect("it is published");
+    }
+    b.is_told("c", &expect).await;
+    (a, b, expect)
+}
+
+/// After everything was lost: a new epoch in which nothing is left.
+async fn begins_anew(a: &Node, b: &Node, before: &[Told]) {
+    let (epoch, offset) = a.publish_at_last("c", 4, "x").await;
+    assert_eq!(offset, 1, "a new stream");
+    for node in [a, b] {
+        let told = until("the publication", async || {
+            let told = node.sink.told("c");
+            let has_come = told.iter().any(|told| matches!(told, Told::Skipped(1) | Told::Delivered(Some(1), _)));
+            (told.len() > before.len() + 1 && has_come).then_some(told)
+        })
+        .await;
+        assert_eq!(told[..before.len()], *before);
+        assert_eq!(told[before.len()], Told::Reset(epoch, 0), "{told:?}");
+        let last = &told[before.len() + 1..];
+        assert!(last == [delivered(1, 4)] || last == [Told::Skipped(1)], "{told:?}");
+        let history = node.history("c").await.expect("a history");
+        assert_eq!((history.epoch, history.top), (epoch, 1));
+    }
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_comes_back_empty_begins_new_epochs() {
+    let mut redis = Redis::start().await;
+    let (a, b, before) = at_three(&redis).await;
+    redis.kill().await;
+    until("the trouble to be noticed", async || a.engine.health().err()).await;
+    let refused = a.history("c").await;
+    assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{refused:?}");
+    redis.restart().await;
+    begins_anew(&a, &b, &before).await;
+    a.is_well().await;
+    b.is_well().await;
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn data_that_was_deleted_begins_new_epochs() {
+    let redis = Redis::start().await;
+    let (a, b, before) = at_three(&redis).await;
+    redis.ask(&["FLUSHALL"]).await;
+    begins_anew(&a, &b, &before).await;
+    assert_eq!(a.engine.health(), Ok(()));
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publication_waits_while_redis_is_away() {
+    let mut redis = Redis::start().await;
+    let a = Node::start(options(&redis)).await;
+    redis.kill().await;
+    until("the trouble to be noticed", async || a.engine.health().err()).await;
+    let publish = a.publish("c", 1, None);
+    let restart = redis.restart();
+    let (published, ()) = tokio::join!(publish, restart);
+    assert_eq!(published.expect("it waited").position.map(|(_, offset)| offset), Some(1));
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_missed_without_a_feed_is_read_from_the_history() {
+    let redis = Redis::start().await;
+    let (a, b, before) = at_three(&redis).await;
+    for round in 0..20 {
+        let n = 4 + 2 * round;
+        // The feeds of both, at any moment of what is under way.
+        let kill = redis.ask(&["CLIENT", "KILL", "TYPE", "PUBSUB"]);
+        let (one, other) = (format!("a{round}"), format!("b{round}"));
+        let publish = async { (a.publish_at_last("c", n, &one).await, b.publish_at_last("c", n + 1, &other).await) };
+        let (_, (first, second)) = tokio::join!(kill, publish);
+        assert_eq!((first.1, second.1), (n, n + 1), "each is stored once");
+    }
+    for node in [&a, &b] {
+        let told = until("everything", async || {
+            let told = node.sink.told("c");
+            (reached(&told) == 43).then_some(told)
+        })
+        .await;
+        assert_eq!(told[..3], before);
+        is_without_hole(&told);
+    }
+}
+
+/// Up to where the sink was told.
+fn reached(told: &[Told]) -> u64 {
+    told.iter().fold(0, |reached, told| match told {
+        Told::Delivered(Some(offset), _) => *offset,
+        Told::Skipped(to) => *to,
+        _ => reached,
+    })
+}
+
+/// Every offset is delivered once, in order, or skipped, and there is one epoch.
+#[track_caller]
+fn is_without_hole(told: &[Told]) {
+    let mut reached = 0;
+    for (at, one) in told.iter().enumerate() {
+        match one {
+            Told::Delivered(Some(offset), body) => {
+                assert_eq!(*offset, reached + 1, "{at} of {told:?}");
+                assert_eq!(*body, crate::node::body(offset), "{at} of {told:?}");
+                reached = *offset;
+            }
+            Told::Skipped(to) => {
+                assert!(*to > reached, "{at} of {told:?}");
+                reached = *to;
+            }
+            other => panic!("{other:?} at {at} of {told:?}"),
+        }
+    }
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_are_cut_are_replaced_and_nothing_is_stored_twice() {
+    let redis = Redis::start().await;
+    let a = Node::start(options(&redis)).await;
+    a.follow("c").await;
+    for n in 1..=30 {
+        let id = n.to_string();
+        let (_, (_, offset)) = tokio::join!(
+            redis.ask(&["CLIENT", "KILL", "TYPE", "NORMAL", "SKIPME", "YES"]),
+            a.publish_at_last("c", n, &id)
+        );
+        assert_eq!(offset, n, "stored once");
+    }
+    until("everything", async || (reached(&a.sink.told("c")) == 30).then_some(())).await;
+    is_without_hole(&a.sink.told("c"));
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_follows_what_is_not_retained_is_told_that_something_may_be_lost() {
+    let redis = Redis::start().await;
+    let a = Node::start(options(&redis)).await;
+    a.follow("pass").await;
+    redis.ask(&["CLIENT", "KILL", "TYPE", "PUBSUB"]).await;
+    a.is_told("pass", &[Told::Lost]).await;
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scripts_that_were_forgotten_are_loaded_again() {
+    let redis = Redis::start().await;
+    let (a, b, _) = at_three(&redis).await;
+    for n in 4..10 {
+        redis.ask(&["SCRIPT", "FLUSH"]).await;
+        let node = if n % 2 == 0 { &a } else { &b };
+        let published = node.publish("c", n, None).await.expect("it is published");
+        assert_eq!(published.position.map(|(_, offset)| offset), Some(n));
+        redis.ask(&["SCRIPT", "FLUSH"]).await;
+        assert_eq!(node.history("c").await.expect("a history").top, n);
+    }
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_redis_refuses_publications_and_loses_nothing() {
+    let redis = Redis::start().await;
+    let (a, _b, before) = at_three(&redis).await;
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    let (refused, read, removed) = tokio::join!(a.publish("c", 4, None), a.history("c"), a.remove("other"));
+    assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{refused:?}");
+    assert_eq!(read.expect("it can be read").top, 3);
+    removed.expect("to remove needs no memory");
+    assert_eq!(a.engine.health(), Ok(()), "it can be read");
+    redis.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    let published = a.publish("c", 4, None).await.expect("there is room again");
+    assert_eq!(published.position.map(|(_, offset)| offset), Some(4));
+    a.is_told("c", &[before, vec![delivered(4, 4)]].concat()).await;
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_survived_another_identity_goes_on() {
+    let redis = Redis::start().await;
+    let (a, b, before) = at_three(&redis).await;
+    // It becomes a replica of nobody, and a primary again: another identity with the same data.
+    redis.ask(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    redis.ask(&["REPLICAOF", "NO", "ONE"]).await;
+    let (epoch, offset) = until("the new epoch", async || {
+        let told = a.sink.told("c");
+        told.iter().find_map(|told| if let Told::Renewed(epoch, at) = told { Some((*epoch, *at)) } else { None })
+    })
+    .await;
+    assert_eq!(offset, 3, "all of it survived");
+    let (at, offset) = a.publish_at_last("c", 4, "x").await;
+    assert_eq!((at, offset), (epoch, 4));
+    for node in [&a, &b] {
+        until("the publication", async || (reached(&node.sink.told("c")) == 4).then_some(())).await;
+        let told = node.sink.told("c");
+        assert_eq!(told[..3], before);
+        assert_eq!(told[3], Told::Renewed(epoch, 3), "{told:?}");
+        assert_eq!(told.len(), 5, "nothing comes twice: {told:?}");
+    }
+}
