@@ -2,9 +2,11 @@
 //!
 //! Not here: which namespaces exist and what they allow. A valid name may still be refused for that.
 
+use std::fmt;
+
 use crate::error::{ErrorBody, ErrorCode};
 use crate::limits::{ASKING_CHANNEL_BYTES_MAX, CHANNEL_BYTES_MAX, QUOTE_BYTES_MAX};
-use crate::stream::{CLAUDE_NAMESPACE, StreamName};
+use crate::stream::{CLAUDE_NAMESPACE, stream_parts};
 
 /// A valid channel name, borrowed: `name` or `namespace:name`, optionally followed by `#user,user`; or the name of a
 /// stream of Claude, `claude:channel/run_id`.
@@ -28,6 +30,21 @@ pub struct ChannelName<'a> {
     stream: Option<usize>,
 }
 
+/// The stream of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StreamName<'a> {
+    /// Where Claude was asked.
+    pub channel: ChannelName<'a>,
+    /// The run's id.
+    pub run_id: &'a str,
+}
+
+impl fmt::Display for StreamName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{CLAUDE_NAMESPACE}:{}/{}", self.channel.as_str(), self.run_id)
+    }
+}
+
 impl<'a> ChannelName<'a> {
     /// Validates a name: 1 to 255 bytes without (Unicode) white space, control characters and `*`. The part before
     /// the first `:` is the namespace, the part after the first `#` is a list of users. Neither may be empty, nor
@@ -44,13 +61,12 @@ impl<'a> ChannelName<'a> {
         if channel.namespace() != Some(CLAUDE_NAMESPACE) {
             return Ok(channel);
         }
-        match StreamName::parts(name) {
-            Ok((of, _)) => {
-                let stream = Some(CLAUDE_NAMESPACE.len() + 1 + of.len());
-                Ok(ChannelName { users: None, stream, ..channel })
-            }
-            Err(mistake) => Err(invalid(name, &mistake)),
+        let (of, _) = stream_parts(name).map_err(|mistake| invalid(name, &mistake))?;
+        if ChannelName::parse(of).is_err() {
+            return Err(invalid(name, "is no stream of Claude: it belongs to no valid channel"));
         }
+        let stream = Some(CLAUDE_NAMESPACE.len() + 1 + of.len());
+        Ok(ChannelName { users: None, stream, ..channel })
     }
 
     /// Validates the name of a channel in which Claude may be asked: at most 183 bytes, and not itself a stream, so that

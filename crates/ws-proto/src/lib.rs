@@ -74,6 +74,7 @@ mod payload_reason;
 mod position;
 pub mod publication;
 mod raw;
+mod run_status;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod sender;
@@ -82,7 +83,7 @@ mod stream;
 mod whole;
 
 pub use action::Action;
-pub use channel::ChannelName;
+pub use channel::{ChannelName, StreamName};
 pub use client::{ClientMessage, Rejection, Request, RequestId, encode_ping, encode_pong, encode_request};
 pub use close::CloseCode;
 pub use error::{ErrorBody, ErrorCode};
@@ -91,7 +92,7 @@ pub use owned::{OwnedRequest, OwnedRequestId};
 pub use payload::decode_body;
 pub use position::{Position, Positions};
 pub use server::{DecodeError, ServerMessage, encode_error, encode_notification, encode_response};
-pub use stream::{CLAUDE_NAMESPACE, StreamName, run_id_mistake};
+pub use stream::{CLAUDE_NAMESPACE, run_id_mistake};
 
 /// Version of the protocol that this crate implements (`protocol` in the `connected` event).
 pub const PROTOCOL_VERSION: u32 = 1;

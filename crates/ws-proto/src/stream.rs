@@ -1,53 +1,32 @@
 //! Names of the streams of Claude's runs (PROTOCOL section 8): `claude:` + channel + `/` + run id.
 
-use std::fmt;
-
-use crate::channel::ChannelName;
 use crate::limits::{ASKING_CHANNEL_BYTES_MAX, RUN_ID_BYTES_MAX};
 
 /// The namespace of all streams. It is built in.
 pub const CLAUDE_NAMESPACE: &str = "claude";
 
-/// The stream of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct StreamName<'a> {
-    /// Where Claude was asked.
-    pub channel: ChannelName<'a>,
-    /// The run's id.
-    pub run_id: &'a str,
-}
-
-impl<'a> StreamName<'a> {
-    /// What the name of a stream consists of: the channel, and the run id.
-    ///
-    /// # Errors
-    /// Why it is no stream's name.
-    pub(crate) fn parts(name: &'a str) -> Result<(&'a str, &'a str), String> {
-        let rest = name.strip_prefix(CLAUDE_NAMESPACE).and_then(|rest| rest.strip_prefix(':')).unwrap_or_default();
-        let Some((of, run_id)) = rest.rsplit_once('/') else {
-            return Err("is no stream of Claude: `claude:` is followed by a channel, `/` and a run id".to_owned());
-        };
-        if let Some(mistake) = run_id_mistake(run_id) {
-            return Err(format!("is no stream of Claude: the run id after its last `/` {mistake}"));
-        }
-        if of.len() > ASKING_CHANNEL_BYTES_MAX {
-            let bytes = of.len();
-            return Err(format!(
-                "is no stream of Claude: its channel is {bytes} bytes long, more than {ASKING_CHANNEL_BYTES_MAX}"
-            ));
-        }
-        if of.split_once(':').is_some_and(|(namespace, _)| namespace == CLAUDE_NAMESPACE) {
-            return Err("is no stream of Claude: nobody can ask in a stream".to_owned());
-        }
-        ChannelName::parse(of).map_err(|_| "is no stream of Claude: it belongs to no valid channel".to_owned())?;
-        Ok((of, run_id))
+/// What the name of a stream consists of: the channel, whose name may still be none, and the run id.
+///
+/// # Errors
+/// Why it is no stream's name.
+pub(crate) fn stream_parts(name: &str) -> Result<(&str, &str), String> {
+    let rest = name.strip_prefix(CLAUDE_NAMESPACE).and_then(|rest| rest.strip_prefix(':')).unwrap_or_default();
+    let Some((of, run_id)) = rest.rsplit_once('/') else {
+        return Err("is no stream of Claude: `claude:` is followed by a channel, `/` and a run id".to_owned());
+    };
+    if let Some(mistake) = run_id_mistake(run_id) {
+        return Err(format!("is no stream of Claude: the run id after its last `/` {mistake}"));
     }
-}
-
-impl fmt::Display for StreamName<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{CLAUDE_NAMESPACE}:{}/{}", self.channel.as_str(), self.run_id)
+    if of.len() > ASKING_CHANNEL_BYTES_MAX {
+        let bytes = of.len();
+        return Err(format!(
+            "is no stream of Claude: its channel is {bytes} bytes long, more than {ASKING_CHANNEL_BYTES_MAX}"
+        ));
     }
+    if of.split_once(':').is_some_and(|(namespace, _)| namespace == CLAUDE_NAMESPACE) {
+        return Err("is no stream of Claude: nobody can ask in a stream".to_owned());
+    }
+    Ok((of, run_id))
 }
 
 /// What is wrong with a run id, if anything is: it has 1 to 64 bytes of `A–Z a–z 0–9 - _`.

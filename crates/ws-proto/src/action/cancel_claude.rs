@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::claude::RunStatus;
+use crate::run_status::RunStatus;
 
 /// `cancel_claude`: ends a run. Who may publish in its channel may do that. What it had said stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

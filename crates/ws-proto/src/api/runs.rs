@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::claude::RunStatus;
+use crate::run_status::RunStatus;
 
 /// Answer to `GET /channels/{channel}/runs`: Claude's open runs in a channel, in the order in which they began.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

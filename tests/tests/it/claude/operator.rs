@@ -42,6 +42,7 @@ async fn the_api_lists_runs_and_reads_streams() {
     assert_eq!(api.ok("GET", &format!("/channels/{stream}"), Value::Null).await["namespace"], "claude");
     let subscription = format!("/connections/{}/subscriptions/{stream}", client.id());
     api.ok("PUT", &subscription, Value::Null).await;
+    assert_eq!(client.event("subscribed").await["channel"], run["stream"]);
     gate.open();
     finished(&mut client).await;
     server.wait_for_metric("ws_claude_runs_open", 0.0).await;
