@@ -39,10 +39,13 @@ struct World {
     requests: BTreeSet<u64>,
     next_request: u64,
     logins: BTreeSet<u64>,
-    /// Publications of each channel in the order of their calls, and which were sent first.
+    /// Publications of each channel in the order of their calls, and which each user has sent first: another user's wait
+    /// until that one is back.
     called: BTreeMap<&'static str, Vec<String>>,
-    sent: BTreeMap<String, Vec<String>>,
+    sent: BTreeMap<(String, String), Vec<String>>,
     state: String,
+    /// Who is connected, as the server has said.
+    user: Value,
     is_closed: bool,
     idle_ticks: u32,
 }
@@ -67,6 +70,7 @@ impl World {
             called: BTreeMap::new(),
             sent: BTreeMap::new(),
             state: "idle".to_owned(),
+            user: Value::Null,
             is_closed: false,
             idle_ticks: 0,
         }
@@ -80,6 +84,11 @@ impl World {
         let is_idle = is_tick && out.is_empty() && self.client.timer == Some(0);
         self.idle_ticks = if is_idle { self.idle_ticks + 1 } else { 0 };
         assert!(self.idle_ticks < 2, "a storm of timers");
+        // It is told after what was sent as that user.
+        let states = out.iter().filter_map(|output| output.get("status"));
+        if let Some(status) = states.filter(|status| status["state"] == "connected").last() {
+            self.user = status["user"].clone();
+        }
         out.iter().for_each(|output| self.carry_out(output));
         assert!(self.flights.len() <= 16, "{:?}", self.flights);
     }
@@ -124,7 +133,7 @@ impl World {
             assert!(!self.flights.values().any(under_way), "two publications of {channel:?} are unanswered");
             let (id, channel) = (payload["msg_id"].as_str().expect("an id"), channel.clone().expect("a channel"));
             assert!(!self.ended.contains(id), "{id} is sent after its end");
-            let sent = self.sent.entry(channel).or_default();
+            let sent = self.sent.entry((channel, self.user.to_string())).or_default();
             if !sent.iter().any(|before| before == id) {
                 sent.push(id.to_owned());
             }
@@ -375,10 +384,10 @@ impl World {
         assert!(self.is_closed);
         assert!(self.pending.is_empty(), "without an end: {:?}", self.pending);
         assert!(self.logins.is_empty(), "without an end: {:?}", self.logins);
-        for (channel, sent) in &self.sent {
+        for ((channel, user), sent) in &self.sent {
             let called = self.called.get(channel.as_str()).map(Vec::as_slice).unwrap_or_default();
             let order: Vec<_> = sent.iter().filter_map(|id| called.iter().position(|other| other == id)).collect();
-            assert!(order.is_sorted(), "{channel} was sent in another order: {sent:?}");
+            assert!(order.is_sorted(), "{user} sent {channel} in another order: {sent:?}");
         }
     }
 }
