@@ -4,6 +4,8 @@
 //! hands each to the sink, on every node with interest in the channel. It knows nothing of frames, subscribers and
 //! rights. The trait is defined by the test suite in `conformance` (feature `conformance`), which every engine runs.
 
+mod answer;
+pub mod cluster;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub(crate) mod memory;
@@ -18,14 +20,12 @@ use std::sync::Arc;
 use uuid::Uuid;
 use ws_proto::action::Ack;
 
+pub use self::answer::{Done, EngineError};
+use self::cluster::Cluster;
 pub use self::repeat::Remembered;
 use crate::histogram::HistogramValues;
 pub use crate::retention::{Expiry, Retention};
 use crate::supervisor::Supervisor;
-
-/// Takes the result of a call: within the call, or later, on any thread. It never blocks. A closed engine calls it too,
-/// with [`EngineError::Unavailable`].
-pub type Done<T> = Box<dyn FnOnce(Result<T, EngineError>) + Send>;
 
 /// Keeps the publications of channels. Shared by all threads; no call blocks.
 pub trait Engine: fmt::Debug + Send + Sync + 'static {
@@ -40,6 +40,11 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// not all that there is.
     fn is_shared(&self) -> bool {
         false
+    }
+
+    /// The other servers that use the same store, if it [is shared](Self::is_shared) and knows them.
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        None
     }
 
     /// Called once, before anything else. The engine may keep the sink.
@@ -257,26 +262,6 @@ pub struct StoreStats {
 /// Identifies a stream: offsets of one epoch mean nothing in another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Epoch(NonZeroU64);
-
-/// Why an engine call failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EngineError {
-    /// The `msg_id` belongs to a publication with other data.
-    #[error("the msg_id was used for other data")]
-    Conflict,
-    /// A repeat that may have been published before; it was not published now.
-    #[error("it may have been published before, and nobody can tell any more")]
-    UnknownOutcome,
-    /// Nothing is retained in the channel.
-    #[error("the channel keeps no history")]
-    NoHistory,
-    /// The engine cannot store or read, or is closed. Trying again may help.
-    #[error("the engine is not available: {0}")]
-    Unavailable(String),
-    /// The engine has more requests than it can take. Trying again later helps.
-    #[error("the engine has more requests than it can take at a time")]
-    Overloaded,
-}
 
 impl Epoch {
     /// A new random epoch.

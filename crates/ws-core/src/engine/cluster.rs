@@ -1,0 +1,126 @@
+//! Servers that use the same store know each other by it: the [`Cluster`], and what it tells the hub through its
+//! [`ClusterSink`].
+//!
+//! Every server is a node. It lives as long as it renews its lease in the store; one that does not is dead to the
+//! others, and what it held (members, users) is gone with it. The hub is right about its own connections: what the
+//! store has of this node is a copy, which the cluster mends by itself after an outage.
+
+use std::fmt;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::answer::Done;
+
+/// The servers that use the same store. Shared by all threads; no call blocks.
+pub trait Cluster: fmt::Debug + Send + Sync {
+    /// Called once, after the engine was started and before anything else.
+    fn start(&self, sink: Arc<dyn ClusterSink>);
+
+    /// This node. It has another id after its lease has lapsed.
+    fn node(&self) -> Uuid;
+
+    /// The living nodes, this one included. [`Unavailable`](super::EngineError::Unavailable) while the own lease is not
+    /// known to be valid.
+    fn nodes(&self, done: Done<Vec<Uuid>>);
+
+    /// Sends a message to one node, or to all others. `done` says that the store has passed it on; whether it arrived
+    /// only an answer can tell.
+    fn send(&self, to: Option<Uuid>, message: Vec<u8>, done: Done<()>);
+
+    /// Adds a connection to the presence of a channel, or changes its user. All nodes with interest in the channel get
+    /// [`changed`](ClusterSink::changed) if `is_announced`. What cannot be stored now is stored when the store is back.
+    fn enter(&self, channel: &str, member: Member, is_announced: bool);
+
+    /// Removes a connection from the presence of a channel; otherwise as [`enter`](Self::enter).
+    fn leave(&self, channel: &str, connection: Uuid, is_announced: bool);
+
+    /// A page of the members of a channel whose nodes live.
+    fn members(&self, query: MembersQuery<'_>, done: Done<Members>);
+
+    /// Counts a connection of this user, unless the user has `max` in the whole cluster (0: no limit); the answer is
+    /// whether it was counted.
+    fn admit(&self, user: &str, max: u64, done: Done<bool>);
+
+    /// A connection that was counted has ended.
+    fn dismiss(&self, user: &str);
+
+    /// How many connections the other living nodes have, as they last reported: at most a second ago.
+    fn connections_elsewhere(&self, done: Done<u64>);
+}
+
+/// Takes what the cluster tells. Calls for one channel come one after the other, in the order of its publications.
+pub trait ClusterSink: fmt::Debug + Send + Sync {
+    /// How many connections this node has, for the others.
+    fn connections(&self) -> u64;
+
+    /// Calls `enter` with each member of this node: its channel, itself, and whether it is announced. After an outage,
+    /// for what the store has lost.
+    fn members(&self, enter: &mut dyn FnMut(&str, Member, bool));
+
+    /// Calls `count` with each user of this node and how many connections it has; as [`members`](Self::members).
+    fn users(&self, count: &mut dyn FnMut(&str, u64));
+
+    /// Somebody, of this node or another, has come or gone in a channel that this node has interest in.
+    fn changed(&self, channel: &str, change: Change, counts: Counts);
+
+    /// Another node has sent a message.
+    fn received(&self, from: Uuid, message: &[u8]);
+
+    /// A node's lease is over: it does not answer any more.
+    fn ended(&self, node: Uuid);
+}
+
+/// A connection in the presence of a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its id.
+    pub connection: Uuid,
+    /// Its user; `None`: anonymous.
+    pub user: Option<Arc<str>>,
+    /// It as others see it: the JSON of a `PresenceClient`.
+    pub client: Vec<u8>,
+}
+
+/// What has changed in a presence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// This member has come.
+    Joined(Member),
+    /// This member has gone.
+    Left(Member),
+    /// Some may have been missed: only the counts are known.
+    Unknown,
+}
+
+/// How many are in a channel, on all living nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Connections.
+    pub connections: u64,
+    /// Distinct users; anonymous connections do not count.
+    pub users: u64,
+}
+
+/// A query for the members of a channel.
+#[derive(Debug, Clone, Copy)]
+pub struct MembersQuery<'a> {
+    /// The channel.
+    pub channel: &'a str,
+    /// The cursor of the last member of the page before; `None`: from the beginning.
+    pub after: Option<&'a str>,
+    /// Most members; 0 asks for the counts alone.
+    pub limit: usize,
+}
+
+/// A page of members.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Members {
+    /// Of the whole channel.
+    pub counts: Counts,
+    /// The next members, each with its cursor of letters and digits. The order is stable: pages have nobody twice, and
+    /// leave out nobody who was there throughout.
+    pub members: Vec<(String, Member)>,
+    /// There are more.
+    pub more: bool,
+}
