@@ -44,8 +44,8 @@ struct World {
     called: BTreeMap<&'static str, Vec<String>>,
     sent: BTreeMap<(String, String), Vec<String>>,
     state: String,
-    /// Who is connected, as the server has said.
-    user: Value,
+    /// Who is connected, as the server has said; `None`: nobody was yet.
+    user: Option<Value>,
     is_closed: bool,
     idle_ticks: u32,
 }
@@ -70,7 +70,7 @@ impl World {
             called: BTreeMap::new(),
             sent: BTreeMap::new(),
             state: "idle".to_owned(),
-            user: Value::Null,
+            user: None,
             is_closed: false,
             idle_ticks: 0,
         }
@@ -87,7 +87,11 @@ impl World {
         // It is told after what was sent as that user.
         let states = out.iter().filter_map(|output| output.get("status"));
         if let Some(status) = states.filter(|status| status["state"] == "connected").last() {
-            self.user = status["user"].clone();
+            let before = self.user.replace(status["user"].clone());
+            if before.is_some() && before != self.user {
+                // Cursors are forgotten.
+                self.readers.values_mut().for_each(|reader| reader.offset = None);
+            }
         }
         out.iter().for_each(|output| self.carry_out(output));
         assert!(self.flights.len() <= 16, "{:?}", self.flights);
@@ -133,7 +137,7 @@ impl World {
             assert!(!self.flights.values().any(under_way), "two publications of {channel:?} are unanswered");
             let (id, channel) = (payload["msg_id"].as_str().expect("an id"), channel.clone().expect("a channel"));
             assert!(!self.ended.contains(id), "{id} is sent after its end");
-            let sent = self.sent.entry((channel, self.user.to_string())).or_default();
+            let sent = self.sent.entry((channel, format!("{:?}", self.user))).or_default();
             if !sent.iter().any(|before| before == id) {
                 sent.push(id.to_owned());
             }
