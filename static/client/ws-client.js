@@ -1108,7 +1108,7 @@ export function machine(options) {
     inputs[input](fields);
     const blocked = pump();
     if (closing !== undefined && (!pending() || (!phase && storeState !== 'first'))) finish();
-    expire(({ entry }) => !entry.max_age);
+    if (phase !== CLOSED) expire(({ entry }) => !entry.max_age);
     tell();
     write();
     if (phase === CLOSED) emit('closed', { unsent });

@@ -30,7 +30,9 @@ impl Machine {
             self.handle(input);
             let blocked = self.pump();
             self.end_if_flushed();
-            self.expire_now_or_never();
+            if self.phase != Phase::Closed {
+                self.expire_now_or_never();
+            }
             self.tell();
             self.write_store();
             self.tell_end();

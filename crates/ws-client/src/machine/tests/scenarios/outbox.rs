@@ -328,5 +328,12 @@ fn ends() -> Vec<Scenario> {
             settles(s, &[("m1", "unknown"), ("m2", "closed")]);
             assert_eq!(s.one("closed"), &json!({"unsent": 2}));
         }),
+        story("close-now-or-never", "What cannot wait ends once, too, when the client ends", plain(), |s| {
+            connect(s);
+            s.put(json!({"publish": {"msg_id": "m1", "channel": "a", "data": "1", "max_age": 0}}));
+            s.put(json!({"close": {"flush": 0}}));
+            settles(s, &[("m1", "unknown")]);
+            assert_eq!(s.one("closed"), &json!({"unsent": 1}));
+        }),
     ]
 }
