@@ -1,28 +1,36 @@
 //! Redis's clock, as this server knows it. Publications are stored with the times of that clock, so it is the one on which
 //! a repeat says when it was first sent: an age would not count how long a command is on its way, or how long Redis
-//! takes to come to it.
+//! takes to come to it. No I/O.
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::link::{Failure, Link};
-use crate::resp::Value;
-use crate::shared::Shared;
+use crate::limits::CLOCK_EVERY;
 
-/// How far it is ahead of this server's. No I/O.
+/// How far it is ahead of this server's.
 #[derive(Debug)]
 pub(crate) struct Clock {
     begun: Instant,
     /// In microseconds since 1970, at `begun`. `None`: not known.
     ahead_us: Mutex<Option<i64>>,
+    /// When it was last time to read it.
+    due: Mutex<Instant>,
 }
-
-/// How often it is asked for when a connection begins: each answer may have come late.
-const FIRST_READINGS: usize = 8;
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Clock { begun: Instant::now(), ahead_us: Mutex::default() }
+        let begun = Instant::now();
+        Clock { begun, ahead_us: Mutex::default(), due: Mutex::new(begun) }
+    }
+
+    /// Whether it is time to read it once more.
+    pub(crate) fn is_due(&self) -> bool {
+        let mut due = self.due.lock();
+        let is_due = due.elapsed() >= CLOCK_EVERY;
+        if is_due {
+            *due = Instant::now();
+        }
+        is_due
     }
 
     /// Another Redis may have another clock.
@@ -48,39 +56,6 @@ impl Clock {
     fn us(&self, moment: Instant) -> i64 {
         let us = |later: Instant, earlier: Instant| later.saturating_duration_since(earlier).as_micros() as i64;
         us(moment, self.begun) - us(self.begun, moment)
-    }
-}
-
-impl Shared {
-    /// Reads the clock of a Redis that was just connected.
-    ///
-    /// # Errors
-    /// In words.
-    pub(crate) async fn read_clock(&self, link: &Link) -> Result<(), String> {
-        self.clock.forget();
-        for _ in 0..FIRST_READINGS {
-            let asked = Instant::now();
-            let time = link.call(["TIME"]).await;
-            self.take_time(asked, time).map_err(|failure| format!("its clock cannot be read: {failure}"))?;
-        }
-        Ok(())
-    }
-
-    /// Reads the clock once more.
-    pub(crate) fn tick_clock(self: &std::sync::Arc<Self>) {
-        let Some(link) = self.writer.read().clone() else { return };
-        let (shared, asked) = (self.clone(), Instant::now());
-        // A connection that has ended is replaced, and the clock is read then.
-        let _ = link.send(|batch| batch.command(["TIME"], move |time| drop(shared.take_time(asked, time))));
-    }
-
-    fn take_time(&self, asked: Instant, time: Result<Value, Failure>) -> Result<(), Failure> {
-        let time = time?;
-        let parts = time.as_array().unwrap_or_default();
-        if let [Some(seconds), Some(us)] = [0, 1].map(|at| parts.get(at).and_then(Value::as_int)) {
-            self.clock.read(asked, seconds.saturating_mul(1_000_000).saturating_add(us), Instant::now());
-        }
-        Ok(())
     }
 }
 

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::timeout;
-use ws_core::engine::{EngineSink, Epoch, Publication, Retention};
+use ws_core::engine::Epoch;
 
 use crate::link::{Link, OnPush, Patience};
 use crate::message::epoch;
@@ -15,41 +14,10 @@ use crate::options::RedisOptions;
 use crate::resp::{self, Parsed, Value};
 use crate::scripts::{Hashes, Script};
 use crate::shared::Shared;
+use crate::told::Told;
 
 /// The generation of every partition.
 pub(crate) const G: u64 = 1;
-
-/// Notes what it is told. Channels whose name begins with `pass` retain nothing.
-#[derive(Debug, Default)]
-pub(crate) struct Told(pub(crate) Mutex<Vec<String>>);
-
-impl Told {
-    fn add(&self, told: String) {
-        self.0.lock().push(told);
-    }
-}
-
-impl EngineSink for Told {
-    fn deliver(&self, _: &str, publication: &Publication, read_us: Option<u64>) {
-        self.add(format!("{} {read_us:?}", publication.offset.unwrap_or_default()));
-    }
-    fn reset(&self, _: &str, epoch: Epoch, after: u64) {
-        self.add(format!("reset {} {after}", epoch.as_u64()));
-    }
-    fn renew(&self, _: &str, epoch: Epoch, survived: u64) {
-        self.add(format!("renew {} {survived}", epoch.as_u64()));
-    }
-    fn skip(&self, _: &str, to: u64) {
-        self.add(format!("skip {to}"));
-    }
-    fn lost(&self, _: &str) {
-        self.add("lost".to_owned());
-    }
-    fn has_room(&self) {}
-    fn retention(&self, channel: &str) -> Option<Retention> {
-        Some(Retention::new(if channel.starts_with("pass") { 0 } else { 100 }, Duration::ZERO))
-    }
-}
 
 /// The engine of one server, and what its sink was told. Its scripts are named in place of their hashes.
 pub(crate) fn server() -> (Arc<Shared>, Arc<Told>) {
@@ -166,6 +134,7 @@ impl Peer {
     /// Has a channel be followed that is empty. Its topic.
     pub(crate) async fn follow(&mut self, e: u64) -> Vec<u8> {
         let subscribe = self.expect("SSUBSCRIBE").await;
+        assert_eq!(subscribe.len(), 2, "one topic");
         self.expect("position").await;
         self.confirm(&subscribe[1]).await;
         self.position(e, 0).await;

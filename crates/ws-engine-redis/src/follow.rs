@@ -102,7 +102,7 @@ pub(crate) fn positioned(known: &mut Option<Known>, position: &Position, channel
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::Told;
+    use crate::told::Told;
 
     const NODE: Node = [1; 8];
 

@@ -49,6 +49,9 @@ mod resp;
 mod scripts;
 mod shared;
 mod subscribe;
+mod time;
+#[cfg(test)]
+mod told;
 
 pub use check::StartError;
 pub use engine::RedisEngine;
