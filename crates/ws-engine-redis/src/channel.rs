@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use ws_core::engine::{Done, Epoch};
+use ws_core::engine::Epoch;
 
 use crate::follow::Known;
 
@@ -30,15 +31,15 @@ pub(crate) struct State {
     pub(crate) known: Option<Known>,
     /// The number of the position that was asked for last.
     pub(crate) asked: u64,
-    /// It has not been answered.
+    /// It has not been answered. No other one is on its way.
     pub(crate) is_asking: bool,
     /// Another one is needed after that.
     pub(crate) ask_again: bool,
     pub(crate) waits: Vec<Wait>,
-    /// Who waits until the channel is followed.
-    pub(crate) followers: Vec<Done<()>>,
-    /// Own publications without retention that have not come back, by their numbers.
-    pub(crate) echoes: HashMap<u64, Then>,
+    /// Own publications without retention that have not come back, by their numbers, and since when.
+    pub(crate) echoes: HashMap<u64, (Instant, Then)>,
+    /// It is in the list of channels in which somebody waits.
+    pub(crate) is_listed: bool,
     /// It was followed over a connection that is lost.
     pub(crate) may_have_lost: bool,
 }
@@ -47,6 +48,8 @@ pub(crate) struct State {
 pub(crate) enum Phase {
     #[default]
     Idle,
+    /// It waits for its turn to be asked for.
+    Queued,
     /// Redis was asked to tell what is published.
     Asked,
     /// Redis tells it.
@@ -55,12 +58,19 @@ pub(crate) enum Phase {
 
 /// What somebody waits for in a channel.
 pub(crate) struct Wait {
-    /// Until this offset of this epoch was delivered.
-    pub(crate) until: (Epoch, u64),
+    pub(crate) until: Until,
     pub(crate) since: Instant,
     /// Or until this position is known: what is waited for was in Redis before it was asked for.
     pub(crate) settled_by: Option<u64>,
     pub(crate) then: Then,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// The channel is followed.
+    Followed,
+    /// This offset of this epoch was delivered.
+    Delivered(Epoch, u64),
 }
 
 impl Channel {
@@ -70,13 +80,30 @@ impl Channel {
 }
 
 impl State {
-    /// Whether this has been delivered; `None`: the feed is in another epoch, an earlier or a later one.
-    pub(crate) fn has_delivered(&self, (epoch, offset): (Epoch, u64)) -> Option<bool> {
-        match &self.known {
-            None => Some(false),
-            Some(known) if known.epoch() == epoch => Some(known.delivered() >= offset),
-            Some(_) => None,
+    /// Whether this has come about; `None`: the feed is in another epoch, an earlier or a later one.
+    pub(crate) fn has_come(&self, until: Until) -> Option<bool> {
+        match (&self.known, until) {
+            (None, _) => Some(false),
+            (Some(_), Until::Followed) => Some(self.phase == Phase::Following),
+            (Some(known), Until::Delivered(epoch, offset)) if known.epoch() == epoch => {
+                Some(known.delivered() >= offset)
+            }
+            (Some(_), Until::Delivered(..)) => None,
         }
+    }
+
+    /// A position is asked for. Its number.
+    pub(crate) fn ask(&mut self) -> u64 {
+        self.is_asking = true;
+        self.asked += 1;
+        self.asked
+    }
+
+    /// A position has been answered, or will not be. False: a later one is on its way, over another connection.
+    pub(crate) fn is_answered(&mut self, number: u64) -> bool {
+        let is_last = number == self.asked;
+        self.is_asking &= !is_last;
+        is_last
     }
 
     /// Takes out what has come about; `answered`: the number of the position that has just become known. Whether another
@@ -85,7 +112,7 @@ impl State {
         let mut is_needed = false;
         for mut wait in std::mem::take(&mut self.waits) {
             let is_settled = wait.settled_by.is_some_and(|number| number <= answered);
-            match self.has_delivered(wait.until) {
+            match self.has_come(wait.until) {
                 Some(true) => ready.push(wait.then),
                 _ if is_settled && self.known.is_some() => ready.push(wait.then),
                 None if wait.settled_by.is_none() => {
@@ -97,6 +124,34 @@ impl State {
             }
         }
         is_needed
+    }
+
+    /// Takes out what has waited for longer than this.
+    pub(crate) fn take_late(&mut self, within: Duration) -> Vec<Then> {
+        let waits = self.waits.extract_if(.., |wait| wait.since.elapsed() > within).map(|wait| wait.then);
+        let mut late: Vec<_> = waits.collect();
+        late.extend(self.echoes.extract_if(|_, (since, _)| since.elapsed() > within).map(|(_, (_, then))| then));
+        late
+    }
+
+    /// Takes out who waits until the channel is followed.
+    pub(crate) fn take_followers(&mut self) -> Vec<Then> {
+        self.waits.extract_if(.., |wait| wait.until == Until::Followed).map(|wait| wait.then).collect()
+    }
+
+    pub(crate) fn take_echoes(&mut self) -> Vec<Then> {
+        self.echoes.drain().map(|(_, (_, then))| then).collect()
+    }
+
+    /// Takes out everything.
+    pub(crate) fn take_all(&mut self) -> Vec<Then> {
+        let mut all = self.take_echoes();
+        all.extend(self.waits.drain(..).map(|wait| wait.then));
+        all
+    }
+
+    pub(crate) fn is_waited_in(&self) -> bool {
+        !self.waits.is_empty() || !self.echoes.is_empty()
     }
 }
 

@@ -98,6 +98,7 @@ async fn connect(shared: &Arc<Shared>) -> Result<Pair, String> {
     let prepared = async {
         load_scripts(&pair.writer).await?;
         setup(&pair.writer, shared).await?;
+        shared.read_clock(&pair.writer).await?;
         renew_generations(shared, &pair.writer).await?;
         listen(shared, &pair.subscriber).await
     };

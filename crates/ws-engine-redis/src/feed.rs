@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
+use parking_lot::MutexGuard;
 use tokio::time::Instant;
-use ws_core::engine::{Done, EngineError, Epoch, Publication};
+use ws_core::engine::{Done, Epoch, Publication};
 
-use crate::channel::{Channel, Phase, Then, Wait};
+use crate::channel::{Channel, Phase, State, Then, Until, Wait};
 use crate::follow::{self, Next};
 use crate::limits::{CHECK_AFTER, LINGER};
 use crate::message::Message;
@@ -52,11 +52,11 @@ impl Shared {
         drop(channels);
         let is_new = state.phase == Phase::Idle;
         if is_new {
-            state.phase = Phase::Asked;
+            state.phase = Phase::Queued;
         }
         drop(state);
         if is_new {
-            self.follow([channel]);
+            self.follow(vec![channel]);
         }
     }
 
@@ -64,66 +64,66 @@ impl Shared {
     pub(crate) fn following(self: &Arc<Self>, name: &str, done: Done<()>) {
         let Some(channel) = self.followed(name) else { return done(Ok(())) };
         let is_kept = self.is_kept(name);
-        let mut state = channel.state.lock();
+        let state = channel.state.lock();
         if state.phase == Phase::Following && (!is_kept || state.known.is_some()) {
             drop(state);
             return done(Ok(()));
         }
-        if self.is_closed() {
-            drop(state);
-            return done(Err(self.unavailable()));
-        }
-        let (shared, since) = (self.clone(), Instant::now());
-        let (until, settled_by) = ((Epoch::from_u64(0), 0), None);
-        let done = Arc::new(Mutex::new(Some(done)));
-        let late = done.clone();
-        state.followers.push(Box::new(move |result| {
-            if let Some(done) = done.lock().take() {
-                done(result);
-            }
-        }));
-        let then: Then = Box::new(move |has_come| {
-            let done = if has_come { None } else { late.lock().take() };
-            if let Some(done) = done {
-                done(Err(shared.unavailable()));
-            }
-        });
-        state.waits.push(Wait { until, since, settled_by, then });
-        drop(state);
-        self.feed.waiting.lock().push(channel);
+        let shared = self.clone();
+        let then: Then = Box::new(move |has_come| done(if has_come { Ok(()) } else { Err(shared.unavailable()) }));
+        self.wait(&channel, state, Until::Followed, then);
     }
 
     /// Calls `then` when this server's sink has been given an offset of an epoch, or follows the channel no more.
-    pub(crate) fn when_delivered(self: &Arc<Self>, name: &str, until: (Epoch, u64), then: Then) {
+    pub(crate) fn when_delivered(self: &Arc<Self>, name: &str, (epoch, offset): (Epoch, u64), then: Then) {
         let Some(channel) = self.followed(name) else { return then(true) };
-        let mut state = channel.state.lock();
-        if state.subscribers == 0 || state.has_delivered(until) == Some(true) {
+        let (state, until) = (channel.state.lock(), Until::Delivered(epoch, offset));
+        if state.subscribers == 0 || state.has_come(until) == Some(true) {
             drop(state);
             return then(true);
         }
+        self.wait(&channel, state, until, then);
+    }
+
+    fn wait(self: &Arc<Self>, channel: &Arc<Channel>, mut state: MutexGuard<'_, State>, until: Until, then: Then) {
         if self.is_closed() {
             drop(state);
             return then(false);
         }
-        let is_other = state.has_delivered(until).is_none();
+        let is_other = state.has_come(until).is_none();
         let settled_by = is_other.then_some(state.asked + 1);
         state.waits.push(Wait { until, since: Instant::now(), settled_by, then });
         if is_other {
-            self.ask(&channel, &mut state, true);
+            self.ask(channel, &mut state, true);
         }
-        drop(state);
-        self.feed.waiting.lock().push(channel);
+        self.list(channel, state);
     }
 
-    /// Calls `then` when an own publication without retention has come back.
+    /// Somebody waits in the channel: it is looked after.
+    fn list(&self, channel: &Arc<Channel>, mut state: MutexGuard<'_, State>) {
+        if !std::mem::replace(&mut state.is_listed, true) {
+            drop(state);
+            self.feed.waiting.lock().push(channel.clone());
+        }
+    }
+
+    /// Calls `then` when an own publication without retention has come back. Not if the channel is not followed.
     pub(crate) fn when_echoed(self: &Arc<Self>, name: &str, sequence: u64, then: Then) -> bool {
         let Some(channel) = self.followed(name) else { return false };
         let mut state = channel.state.lock();
-        if state.subscribers == 0 || state.phase != Phase::Following {
+        if state.subscribers == 0 || state.phase != Phase::Following || self.is_closed() {
             return false;
         }
-        state.echoes.insert(sequence, then);
+        state.echoes.insert(sequence, (Instant::now(), then));
+        self.list(&channel, state);
         true
+    }
+
+    /// An own publication without retention will not come back: Redis has refused it.
+    pub(crate) fn expect_no_echo(&self, name: &str, sequence: u64) {
+        let channel = self.followed(name);
+        let echo = channel.and_then(|channel| channel.state.lock().echoes.remove(&sequence));
+        echo.into_iter().for_each(|(_, then)| then(true));
     }
 
     /// The outcome of a publication is unknown: whether it was stored is found out.
@@ -175,7 +175,7 @@ impl Shared {
                 let read_us = is_own.then_some(tag).and_then(|tag| tag.checked_sub(1));
                 let publication = Publication { offset: None, body };
                 self.sink().deliver(&channel.name, &publication, read_us);
-                echo = if is_own { state.echoes.remove(&sequence) } else { None };
+                echo = if is_own { state.echoes.remove(&sequence).map(|(_, then)| then) } else { None };
             }
         }
         let mut ready = Vec::new();
@@ -188,6 +188,7 @@ impl Shared {
 
     /// Looks after what waits: asks again, gives up, and follows no more what nobody needs.
     pub(crate) fn tick_feed(self: &Arc<Self>) {
+        self.follow_queued();
         let to_ask = std::mem::take(&mut *self.feed.to_ask.lock());
         to_ask.iter().for_each(|channel| self.ask(channel, &mut channel.state.lock(), false));
         let waiting = std::mem::take(&mut *self.feed.waiting.lock());
@@ -201,10 +202,7 @@ impl Shared {
     /// Whether somebody still waits in the channel.
     fn look_after(self: &Arc<Self>, channel: &Arc<Channel>) -> bool {
         let mut state = channel.state.lock();
-        let within = self.options.command_timeout;
-        let (late, waits): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut state.waits).into_iter().partition(|wait| wait.since.elapsed() > within);
-        state.waits = waits;
+        let late = state.take_late(self.options.command_timeout);
         let next = state.asked + 1;
         let overdue = state.waits.iter_mut().filter(|wait| wait.settled_by.is_none());
         let overdue = overdue.filter(|wait| wait.since.elapsed() > CHECK_AFTER);
@@ -212,10 +210,11 @@ impl Shared {
         if is_overdue {
             self.ask(channel, &mut state, true);
         }
-        let is_waiting = !state.waits.is_empty();
+        let is_listed = state.is_waited_in();
+        state.is_listed = is_listed;
         drop(state);
-        late.into_iter().for_each(|wait| (wait.then)(false));
-        is_waiting
+        late.into_iter().for_each(|then| then(false));
+        is_listed
     }
 
     /// Whether the channel need not be looked at again: it has left, or somebody has come back.
@@ -229,29 +228,38 @@ impl Shared {
         if state.left.is_some_and(|left| left.elapsed() < LINGER) {
             return false;
         }
+        if state.phase == Phase::Asked {
+            // Its subscription is on its way, and has to be ended after it.
+            return false;
+        }
         channels.remove(&channel.name);
         self.feed.channels.fetch_sub(1, Ordering::Relaxed);
-        if state.phase != Phase::Idle
+        let was = std::mem::replace(&mut state.phase, Phase::Idle);
+        if was == Phase::Following
             && let Some(link) = &*self.subscriber.read()
         {
             let topic = self.keys.topic(channel.partition, &channel.name);
             // A connection that has ended follows nothing.
             let _ = link.send(|batch| batch.subscription(["SUNSUBSCRIBE", &topic], 1, |_| {}));
         }
+        let all = state.take_all();
+        drop(state);
+        drop(channels);
+        all.into_iter().for_each(|then| then(true));
         true
+    }
+
+    /// Whether somebody waits for something to arrive.
+    pub(crate) fn is_waited(&self) -> bool {
+        let waiting = self.feed.waiting.lock().clone();
+        waiting.iter().any(|channel| channel.state.lock().is_waited_in())
     }
 
     /// Tells everybody who waits that it is in vain.
     pub(crate) fn end_feed(&self) {
         for channel in self.feed.all() {
-            let mut state = channel.state.lock();
-            let (waits, followers) = (std::mem::take(&mut state.waits), std::mem::take(&mut state.followers));
-            let echoes = std::mem::take(&mut state.echoes);
-            drop(state);
-            waits.into_iter().for_each(|wait| (wait.then)(false));
-            echoes.into_values().for_each(|then| then(true));
-            let closed = || EngineError::Unavailable("it is closed".to_owned());
-            followers.into_iter().for_each(|done| done(Err(closed())));
+            let all = channel.state.lock().take_all();
+            all.into_iter().for_each(|then| then(false));
         }
     }
 }

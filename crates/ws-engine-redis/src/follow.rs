@@ -101,30 +101,8 @@ pub(crate) fn positioned(known: &mut Option<Known>, position: &Position, channel
 
 #[cfg(test)]
 mod tests {
-    use parking_lot::Mutex;
-
     use super::*;
-
-    #[derive(Debug, Default)]
-    struct Told(Mutex<Vec<String>>);
-
-    impl EngineSink for Told {
-        fn deliver(&self, _: &str, publication: &Publication, read_us: Option<u64>) {
-            let offset = publication.offset.unwrap_or_default();
-            self.0.lock().push(format!("{offset} {read_us:?}"));
-        }
-        fn reset(&self, _: &str, epoch: Epoch, after: u64) {
-            self.0.lock().push(format!("reset {} {after}", epoch.as_u64()));
-        }
-        fn renew(&self, _: &str, epoch: Epoch, survived: u64) {
-            self.0.lock().push(format!("renew {} {survived}", epoch.as_u64()));
-        }
-        fn skip(&self, _: &str, to: u64) {
-            self.0.lock().push(format!("skip {to}"));
-        }
-        fn lost(&self, _: &str) {}
-        fn has_room(&self) {}
-    }
+    use crate::told::Told;
 
     const NODE: Node = [1; 8];
 

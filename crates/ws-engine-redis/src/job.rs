@@ -6,6 +6,7 @@ use std::fmt;
 use tokio::time::Instant;
 use ws_core::engine::{Appended, Done, EngineError, Epoch, Retention};
 
+use crate::clock::Clock;
 use crate::limits::PIPELINE_BYTES_MAX;
 
 /// Something to be written.
@@ -48,13 +49,13 @@ pub(crate) enum Group {
 }
 
 impl Appending {
-    /// Its age now; 0: it is sent for the first time.
-    pub(crate) fn age_ms(&self) -> u64 {
+    /// When it was first sent, in milliseconds on Redis's clock, and not later than that; 0: it is sent for the first time.
+    pub(crate) fn sent_ms(&self, clock: &Clock) -> u64 {
         if self.age_ms == 0 && !self.is_repeated {
             return 0;
         }
-        // One more, so that it is never younger than it is.
-        self.age_ms.saturating_add(self.came.elapsed().as_millis() as u64 + 1)
+        // Where nobody knows, it was long ago.
+        clock.at(self.came).map_or(1, |came_ms| came_ms.saturating_sub(self.age_ms).max(1))
     }
 }
 

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use ws_core::engine::{Appended, Done, EngineError};
+use ws_core::engine::{Appended, Done, EngineError, Epoch};
 
 use crate::job::{Appending, Group, Job, Removing, take};
 use crate::limits::APPEND_WAIT;
 use crate::link::{Batch, Failure};
-use crate::message::{Node, epoch, passed};
+use crate::message::{Node, epoch};
 use crate::refusal::Refusal;
 use crate::resp::Value;
 use crate::scripts::{Script, ttl_ms};
@@ -19,7 +19,7 @@ use crate::shared::{Shared, random};
 
 /// A pipeline in flight.
 #[derive(Debug)]
-struct Round {
+pub(crate) struct Round {
     partition: usize,
     left: AtomicUsize,
     /// What has to go again, with its place.
@@ -83,12 +83,9 @@ impl Shared {
                 });
             }
             Group::Pass(append) => {
-                let sequence = self.queue.passed.fetch_add(1, Ordering::Relaxed);
-                let topic = self.keys.topic(partition, &append.channel).into_bytes();
-                let message = passed(&self.node, sequence, append.tag, &append.bytes);
-                let append = self.expect_echo(sequence, append);
-                batch.command([b"SPUBLISH".to_vec(), topic, message], move |result| {
-                    shared.passed_on(&round, at, append, result);
+                let (sequence, args, append) = self.pass(partition, append);
+                batch.command(args, move |result| {
+                    shared.passed_on(&round, at, append, sequence, result);
                     shared.command_done(&round);
                 });
             }
@@ -117,7 +114,8 @@ impl Shared {
         args.extend([self.keys.topic(partition, channel).into_bytes(), self.node.to_vec()]);
         for job in jobs {
             let id = job.id.as_ref().map_or_else(Vec::new, |id| [b"+", id.as_bytes()].concat());
-            args.extend([job.bytes.clone(), id, number(u128::from(job.age_ms())), job.tag.to_be_bytes().to_vec()]);
+            let sent = number(u128::from(job.sent_ms(&self.clock)));
+            args.extend([job.bytes.clone(), id, sent, job.tag.to_be_bytes().to_vec()]);
         }
         args
     }
@@ -161,8 +159,7 @@ impl Shared {
             return done(Err(EngineError::Conflict));
         }
         let answer = Appended { position: Some((epoch, offset)), duplicate };
-        // It is stored, whether it has come back yet or not.
-        self.when_delivered(&channel, (epoch, offset), Box::new(move |_| done(Ok(answer))));
+        self.answer_when_delivered(&channel, (epoch, offset), answer, done);
     }
 
     fn not_appended(self: &Arc<Self>, round: &Round, at: usize, jobs: Vec<Appending>, failure: &Failure) {
@@ -194,33 +191,6 @@ impl Shared {
         round.refuse(at, again);
     }
 
-    /// The publication is answered when it has come back as well, if this server follows the channel.
-    fn expect_echo(self: &Arc<Self>, sequence: u64, append: Appending) -> Appending {
-        let Appending { channel, retention, bytes, id, age_ms, came, tag, is_repeated, done } = append;
-        let both = Arc::new(Both { left: AtomicUsize::new(2), done: Mutex::new(Some(done)) });
-        let echoed = both.clone();
-        let then = move |_| echoed.half(Ok(Appended { position: None, duplicate: false }));
-        if !self.when_echoed(&channel, sequence, Box::new(then)) {
-            both.left.store(1, Ordering::Release);
-        }
-        let done = Box::new(move |result| both.half(result));
-        Appending { channel, retention, bytes, id, age_ms, came, tag, is_repeated, done }
-    }
-
-    fn passed_on(self: &Arc<Self>, round: &Round, at: usize, append: Appending, result: Result<Value, Failure>) {
-        match result {
-            Ok(_) => (append.done)(Ok(Appended { position: None, duplicate: false })),
-            Err(Failure::Refused(error)) if Refusal::of(&error) != Refusal::Unknown => {
-                round.refuse(at, vec![Job::Append(append)]);
-            }
-            Err(Failure::Lost { sent: false, .. }) => round.refuse(at, vec![Job::Append(append)]),
-            Err(failure) => {
-                let unknown = format!("{failure}; whether it was published is not known");
-                (append.done)(Err(EngineError::Unavailable(unknown)));
-            }
-        }
-    }
-
     fn removed(self: &Arc<Self>, round: &Round, at: usize, remove: Removing, result: Result<Value, Failure>) {
         let answer = match result {
             Ok(answer) => answer,
@@ -245,7 +215,21 @@ impl Shared {
         };
         let epoch = epoch(u64::from_be_bytes(e), u64::from_be_bytes(g));
         let Removing { channel, done, .. } = remove;
-        self.when_delivered(&channel, (epoch, 0), Box::new(move |_| done(Ok(epoch))));
+        self.answer_when_delivered(&channel, (epoch, 0), epoch, done);
+    }
+
+    /// Redis has done it. Where the feed does not come so far in time, the answer is not that it is done: subscribers of
+    /// this server do not know of it.
+    fn answer_when_delivered<T: Send + 'static>(
+        self: &Arc<Self>,
+        channel: &str,
+        position: (Epoch, u64),
+        answer: T,
+        done: Done<T>,
+    ) {
+        let shared = self.clone();
+        let then = move |has_come| done(if has_come { Ok(answer) } else { Err(shared.unavailable()) });
+        self.when_delivered(channel, position, Box::new(then));
     }
 
     /// A command of a pipeline has been dealt with. After the last one, the next pipeline goes.
@@ -282,6 +266,7 @@ impl Shared {
 
     /// Sends what has waited long enough, and gives up what has waited for too long.
     pub(crate) fn tick_lanes(self: &Arc<Self>) {
+        self.tick_clock();
         for partition in 0..self.lanes.len() {
             let mut state = self.lanes[partition].0.lock();
             if state.queue.is_empty() {
@@ -321,26 +306,9 @@ impl Shared {
     }
 }
 
-/// A publication without retention: Redis has taken it, and it has come back.
-struct Both {
-    left: AtomicUsize,
-    done: Mutex<Option<Done<Appended>>>,
-}
-
-impl Both {
-    /// One of the two has come about, or it has failed.
-    fn half(&self, result: Result<Appended, EngineError>) {
-        let is_last = self.left.fetch_sub(1, Ordering::AcqRel) == 1;
-        let done = if is_last || result.is_err() { self.done.lock().take() } else { None };
-        if let Some(done) = done {
-            done(result);
-        }
-    }
-}
-
 impl Round {
     /// These go again, in their places.
-    fn refuse(&self, at: usize, jobs: Vec<Job>) {
+    pub(crate) fn refuse(&self, at: usize, jobs: Vec<Job>) {
         self.is_refused.store(true, Ordering::Release);
         self.again.lock().push((at, jobs));
     }

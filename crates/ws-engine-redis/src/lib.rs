@@ -20,9 +20,12 @@
 
 mod channel;
 mod check;
+mod clock;
 mod connect;
 mod dial;
 mod engine;
+#[cfg(test)]
+mod fake;
 mod feed;
 mod find;
 mod follow;
@@ -33,7 +36,10 @@ mod limits;
 mod link;
 mod message;
 mod options;
+#[cfg(test)]
+mod order;
 mod pages;
+mod pass;
 mod positions;
 mod prepare;
 mod queue;
@@ -43,6 +49,9 @@ mod resp;
 mod scripts;
 mod shared;
 mod subscribe;
+mod time;
+#[cfg(test)]
+mod told;
 
 pub use check::StartError;
 pub use engine::RedisEngine;

@@ -52,3 +52,9 @@ pub(crate) const READ_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a page waits before Redis is asked again, after its data has just gone.
 pub(crate) const PAGE_AGAIN: Duration = Duration::from_millis(20);
+
+/// How often Redis's clock is read when a connection begins: each answer may come late.
+pub(crate) const CLOCK_READINGS: usize = 8;
+
+/// How often it is read from then on.
+pub(crate) const CLOCK_EVERY: Duration = Duration::from_secs(1);

@@ -208,7 +208,8 @@ impl Link {
                 Ok(_) => self.0.state.lock().read = Instant::now(),
                 Err(error) => break error.to_string(),
             }
-            while buffer.len() - parsed >= needs {
+            // What comes after the end would get among what the next link says.
+            while buffer.len() - parsed >= needs && !self.has_ended() {
                 match resp::parse(&buffer[parsed..]) {
                     Ok(Parsed::Whole(value, bytes)) => {
                         (parsed, needs) = (parsed + bytes, 1);

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use ws_core::Supervisor;
 use ws_core::engine::{EngineError, EngineSink, Epoch, Publication};
 
+use crate::clock::Clock;
 use crate::keys::Keys;
 use crate::link::Link;
 use crate::message::Node;
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) feed: Feed,
     pub(crate) lanes: Box<[Lane]>,
     pub(crate) queue: Queue,
+    pub(crate) clock: Clock,
     pub(crate) positions: Positions,
     /// Something is wrong with a generation, or with the scripts.
     pub(crate) renew: Notify,
@@ -79,6 +81,7 @@ impl Shared {
             feed: Feed::new(options.partitions),
             lanes: (0..options.partitions).map(|_| Lane::default()).collect(),
             queue: Queue::new(options.queue_bytes_max),
+            clock: Clock::new(),
             positions: Positions::default(),
             renew: Notify::new(),
             echoed: AtomicU64::new(0),

@@ -18,13 +18,21 @@ use crate::shared::{Shared, random};
 impl Shared {
     /// The connection is there: everything is followed anew.
     pub(crate) fn follow_all(self: &Arc<Self>) {
-        let channels = self.feed.all();
-        channels.iter().for_each(|channel| channel.state.lock().phase = Phase::Asked);
-        self.follow(channels);
+        // What has come since may be under way already.
+        let is_idle = |channel: &Arc<Channel>| {
+            let mut state = channel.state.lock();
+            let is_idle = state.phase == Phase::Idle;
+            if is_idle {
+                state.phase = Phase::Queued;
+            }
+            is_idle
+        };
+        self.follow(self.feed.all().into_iter().filter(is_idle).collect());
     }
 
     /// The connection is lost.
     pub(crate) fn unfollow_all(&self) {
+        // In this order: a channel that comes in between is still queued, or is followed with all others.
         self.feed.to_follow.lock().by_partition.clear();
         for channel in self.feed.all() {
             let mut state = channel.state.lock();
@@ -33,19 +41,25 @@ impl Shared {
         }
     }
 
-    /// Follows channels.
-    pub(crate) fn follow(self: &Arc<Self>, channels: impl IntoIterator<Item = Arc<Channel>>) {
+    /// Follows channels, which are in [`Phase::Queued`].
+    pub(crate) fn follow(self: &Arc<Self>, channels: Vec<Arc<Channel>>) {
+        self.queue_to_follow(channels);
+        self.follow_queued();
+    }
+
+    fn queue_to_follow(&self, channels: Vec<Arc<Channel>>) {
         let mut to_follow = self.feed.to_follow.lock();
         for channel in channels {
             to_follow.by_partition.entry(channel.partition).or_default().push(channel);
         }
-        drop(to_follow);
-        self.follow_queued();
     }
 
-    fn follow_queued(self: &Arc<Self>) {
+    /// Follows what is queued, as far as it may be on its way at a time.
+    pub(crate) fn follow_queued(self: &Arc<Self>) {
         while let Some(channels) = self.next_batch() {
-            self.follow_batch(channels);
+            if !self.follow_batch(channels) {
+                break;
+            }
         }
     }
 
@@ -65,45 +79,66 @@ impl Shared {
         Some(batch)
     }
 
-    fn follow_batch(self: &Arc<Self>, channels: Vec<Arc<Channel>>) {
+    /// False: the connection has just ended.
+    fn follow_batch(self: &Arc<Self>, channels: Vec<Arc<Channel>>) -> bool {
         let link = self.subscriber.read().clone();
-        // Some may have been left meanwhile.
-        let is_followed = |channel: &Arc<Channel>| {
-            self.followed(&channel.name).is_some_and(|followed| Arc::ptr_eq(&followed, channel))
-        };
-        let channels: Vec<_> = channels.into_iter().filter(is_followed).collect();
-        if channels.is_empty() {
-            self.feed.to_follow.lock().batches -= 1;
-            return;
-        }
-        let kept: Vec<_> = channels.iter().filter(|channel| self.is_kept(&channel.name)).cloned().collect();
-        let topics = channels.iter().map(|channel| self.keys.topic(channel.partition, &channel.name).into_bytes());
-        let subscribe: Vec<_> = std::iter::once(b"SSUBSCRIBE".to_vec()).chain(topics).collect();
-        for channel in &kept {
+        let (mut all, mut kept) = (Vec::new(), Vec::new());
+        for channel in channels {
+            let is_kept = self.is_kept(&channel.name);
             let mut state = channel.state.lock();
-            (state.is_asking, state.asked) = (true, state.asked + 1);
+            // Some may have been left meanwhile, or were queued twice.
+            if state.phase != Phase::Queued {
+                continue;
+            }
+            state.phase = Phase::Asked;
+            if is_kept {
+                kept.push((channel.clone(), state.ask()));
+            }
+            drop(state);
+            all.push(channel);
         }
-        let (shared, followed, then) = (self.clone(), channels.clone(), kept.is_empty());
+        if all.is_empty() {
+            self.feed.to_follow.lock().batches -= 1;
+            return true;
+        }
+        let topics = all.iter().map(|channel| self.keys.topic(channel.partition, &channel.name).into_bytes());
+        let subscribe: Vec<_> = std::iter::once(b"SSUBSCRIBE".to_vec()).chain(topics).collect();
+        let (shared, followed, is_whole) = (self.clone(), all.clone(), kept.is_empty());
         let commands = |batch: &mut Batch<'_>| {
             batch.subscription(subscribe, followed.len(), move |result| {
                 shared.subscribed(&followed, &result);
-                if then {
+                if is_whole {
                     shared.batch_done();
                 }
             });
-            if !kept.is_empty() {
+            if !is_whole {
                 let shared = self.clone();
-                let args = self.position_args(&kept);
+                let args = self.position_args(kept.iter().map(|(channel, _)| channel));
                 batch.command(args, move |result| {
                     shared.positioned(&kept, result);
                     shared.batch_done();
                 });
             }
         };
-        // A connection that has ended is replaced, and everything is followed anew.
-        if link.is_none_or(|link| link.send(commands).is_err()) {
-            self.feed.to_follow.lock().batches -= 1;
+        if link.is_some_and(|link| link.send(commands).is_ok()) {
+            return true;
         }
+        self.follow_later(all);
+        false
+    }
+
+    /// These could not be asked for: they go with the next connection, which may be there already.
+    fn follow_later(&self, mut channels: Vec<Arc<Channel>>) {
+        channels.retain(|channel| {
+            let mut state = channel.state.lock();
+            let is_asked = state.phase == Phase::Asked;
+            if is_asked {
+                (state.phase, state.is_asking) = (Phase::Queued, false);
+            }
+            is_asked
+        });
+        self.queue_to_follow(channels);
+        self.feed.to_follow.lock().batches -= 1;
     }
 
     fn batch_done(self: &Arc<Self>) {
@@ -120,25 +155,33 @@ impl Shared {
             return;
         }
         for channel in channels {
-            let mut state = channel.state.lock();
-            state.phase = Phase::Following;
             let is_kept = self.is_kept(&channel.name);
+            let mut state = channel.state.lock();
+            if state.phase != Phase::Asked {
+                continue;
+            }
+            state.phase = Phase::Following;
             if std::mem::take(&mut state.may_have_lost) && !is_kept {
                 self.sink().lost(&channel.name);
             }
-            let echoes = std::mem::take(&mut state.echoes);
-            let followers = if is_kept { Vec::new() } else { std::mem::take(&mut state.followers) };
+            let mut ready = state.take_echoes();
+            if !is_kept {
+                ready.extend(state.take_followers());
+            }
             drop(state);
-            echoes.into_values().for_each(|then| then(true));
-            followers.into_iter().for_each(|done| done(Ok(())));
+            ready.into_iter().for_each(|then| then(true));
         }
     }
 
-    fn position_args(&self, channels: &[Arc<Channel>]) -> Vec<Vec<u8>> {
-        let partition = channels.first().map_or(0, |channel| channel.partition);
-        let mut keys = vec![self.keys.generation(partition).into_bytes()];
+    /// Channels of one partition, at least one.
+    fn position_args<'a>(&self, channels: impl IntoIterator<Item = &'a Arc<Channel>>) -> Vec<Vec<u8>> {
+        let mut keys = Vec::new();
         let mut rest = vec![self.options.position_ttl.as_millis().to_string().into_bytes()];
         for channel in channels {
+            let partition = channel.partition;
+            if keys.is_empty() {
+                keys.push(self.keys.generation(partition).into_bytes());
+            }
             let retention = self.sink().retention(&channel.name);
             let (size, ttl) = retention.map_or((usize::MAX >> 12, 0), |kept| (kept.size, ttl_ms(kept)));
             keys.push(self.keys.meta(partition, &channel.name).into_bytes());
@@ -152,23 +195,23 @@ impl Shared {
 
     /// Asks for the position of a channel that is followed; `anew`: one that is already on its way does not do.
     pub(crate) fn ask(self: &Arc<Self>, channel: &Arc<Channel>, state: &mut State, anew: bool) {
-        if state.phase != Phase::Following {
-            // It is asked for with the subscription.
-            return;
-        }
         if state.is_asking {
             state.ask_again |= anew;
             return;
         }
+        if state.phase != Phase::Following {
+            // It will be asked for with the subscription.
+            return;
+        }
         let Some(link) = self.subscriber.read().clone() else { return };
-        (state.is_asking, state.asked) = (true, state.asked + 1);
-        let (shared, channels) = (self.clone(), vec![channel.clone()]);
-        let args = self.position_args(&channels);
+        let (shared, channels) = (self.clone(), [(channel.clone(), state.ask())]);
+        let args = self.position_args([channel]);
         // A connection that has ended is replaced, and everything is asked for anew.
         let _ = link.send(|batch| batch.command(args, move |result| shared.positioned(&channels, result)));
     }
 
-    fn positioned(self: &Arc<Self>, channels: &[Arc<Channel>], result: Result<Value, Failure>) {
+    /// Channels whose positions were asked for, each with the number of its position.
+    fn positioned(self: &Arc<Self>, channels: &[(Arc<Channel>, u64)], result: Result<Value, Failure>) {
         let positions = match &result {
             Ok(Value::Array(positions)) if positions.len() == channels.len() => positions,
             Err(Failure::Lost { .. }) => return,
@@ -178,35 +221,36 @@ impl Shared {
                 if is_renewed {
                     self.renew();
                 }
-                channels.iter().for_each(|channel| channel.state.lock().is_asking = false);
-                self.feed.to_ask.lock().extend_from_slice(channels);
+                let unanswered = channels.iter().filter(|(channel, number)| channel.state.lock().is_answered(*number));
+                let unanswered: Vec<_> = unanswered.map(|(channel, _)| channel.clone()).collect();
+                self.feed.to_ask.lock().extend(unanswered);
                 return;
             }
         };
-        for (channel, position) in channels.iter().zip(positions) {
+        for ((channel, number), position) in channels.iter().zip(positions) {
             match position.as_bytes().and_then(Position::parse) {
-                Some(position) => self.take_position(channel, &position),
+                Some(position) => self.take_position(channel, *number, &position),
                 None => self.end_pair("a script has answered what this version does not understand"),
             }
         }
     }
 
-    fn take_position(self: &Arc<Self>, channel: &Arc<Channel>, position: &Position) {
+    fn take_position(self: &Arc<Self>, channel: &Arc<Channel>, number: u64, position: &Position) {
         let mut state = channel.state.lock();
-        state.is_asking = false;
+        if !state.is_answered(number) {
+            return;
+        }
         let next = follow::positioned(&mut state.known, position, &channel.name, self.sink());
         if next == Next::Regressed {
             self.wrong[channel.partition].store(position.g, Ordering::Release);
             self.renew();
         }
-        let (mut ready, answered) = (Vec::new(), state.asked);
-        let is_needed = state.settle(answered, &mut ready);
+        let mut ready = Vec::new();
+        let is_needed = state.settle(number, &mut ready);
         if std::mem::take(&mut state.ask_again) || is_needed {
             self.ask(channel, &mut state, true);
         }
-        let followers = std::mem::take(&mut state.followers);
         drop(state);
         ready.into_iter().for_each(|then| then(true));
-        followers.into_iter().for_each(|done| done(Ok(())));
     }
 }

@@ -1,6 +1,6 @@
 -- Appends publications to one channel.
 -- KEYS generation meta stream ids; ARGV g, e of a new epoch, size, ttl, ttl of positions, topic, node,
--- then for each publication: record, '+' and its id or '', its age, a tag for the node.
+-- then for each publication: record, '+' and its id or '', when it was first sent (0: now), a tag for the node.
 -- Answers g, e and for each: offset > 0; -offset: it was there; 0: other data under the id; 'U': nobody can tell.
 local AHEAD_MAX = 2 * 60 * 60 * 1000
 local CLOCK_BACK_MAX = 60000
@@ -100,9 +100,10 @@ local function show(record)
   return record
 end
 
--- Whether what was sent so long ago may have been published and given up.
-local function may_have_lost(age)
-  local sent = now - age
+-- Whether what was first sent then may have been published and given up.
+local function may_have_lost(sent)
+  -- Later than now it was only on a clock that has been set back since.
+  sent = math.min(sent, clock)
   if m.begun >= sent then return true end
   local n = #fresh
   local length = redis.call('LLEN', stream)
@@ -114,7 +115,7 @@ end
 
 local answer, tags = { g, m.e }, {}
 for i = 8, #ARGV, 4 do
-  local record, id, age, result = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), nil
+  local record, id, sent, result = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), nil
   local has_id = id ~= ''
   if has_id then
     id = string.sub(id, 2)
@@ -124,7 +125,7 @@ for i = 8, #ARGV, 4 do
       result = data_of(earlier) == data_of(record) and -at or 0
     end
   end
-  if not result and age > 0 and may_have_lost(age) then result = 'U' end
+  if not result and sent > 0 and may_have_lost(sent) then result = 'U' end
   if not result then
     record = show(number(now) .. string.sub(record, 9))
     m.top = m.top + 1

@@ -52,7 +52,7 @@ impl Script {
             Script::Append => ("", include_str!("append.lua")),
             Script::Page => (" flags=no-writes,allow-oom", include_str!("page.lua")),
             Script::Find => (" flags=no-writes,allow-oom", include_str!("find.lua")),
-            Script::Position => ("", include_str!("position.lua")),
+            Script::Position => (" flags=allow-oom", include_str!("position.lua")),
             Script::Remove => (" flags=allow-oom", include_str!("remove.lua")),
             Script::Generation => (" flags=allow-oom", include_str!("generation.lua")),
             Script::Expire => (" flags=allow-oom", include_str!("expire.lua")),

@@ -1,7 +1,10 @@
 //! What may happen to a Redis: it restarts empty, it loses its data, connections or scripts, it is full. Whatever it is,
 //! nothing is lost in silence, and everything goes on by itself.
 
-use ws_core::engine::{Engine, EngineError};
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+use ws_core::engine::{Engine, EngineError, Retention};
 
 use crate::fixture::{Redis, options, until};
 use crate::node::{Node, Told, delivered};
@@ -188,6 +191,8 @@ async fn a_full_redis_refuses_publications_and_loses_nothing() {
     assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{refused:?}");
     assert_eq!(read.expect("it can be read").top, 3);
     removed.expect("to remove needs no memory");
+    a.follow("c").await;
+    a.follow("new").await;
     assert_eq!(a.engine.health(), Ok(()), "it can be read");
     redis.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
     let published = a.publish("c", 4, None).await.expect("there is room again");
@@ -217,5 +222,23 @@ async fn what_survived_another_identity_goes_on() {
         assert_eq!(told[..3], before);
         assert_eq!(told[3], Told::Renewed(epoch, 3), "{told:?}");
         assert_eq!(told.len(), 5, "nothing comes twice: {told:?}");
+    }
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeat_is_as_old_as_it_is_however_late_redis_comes_to_it() {
+    const ONE: Retention = Retention::new(1, Duration::ZERO);
+    let redis = Redis::start().await;
+    let a = Node::start(options(&redis)).await;
+    a.history("c").await.expect("its epoch begins");
+    for round in 0..5 {
+        sleep(Duration::from_millis(20)).await;
+        let (id, sent) = (round.to_string(), Instant::now());
+        a.repeat("c", ONE, 1, Some(&id), 0).await.expect("it is published, and the answer is lost");
+        a.repeat("c", ONE, 2, None, 0).await.expect("it is published in its place");
+        redis.ask(&["CLIENT", "PAUSE", "400"]).await;
+        let age_ms = sent.elapsed().as_millis() as u64 + 1;
+        assert_eq!(a.repeat("c", ONE, 1, Some(&id), age_ms).await, Err(EngineError::UnknownOutcome));
     }
 }

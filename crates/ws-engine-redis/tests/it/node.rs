@@ -104,19 +104,21 @@ impl Node {
     }
 
     pub(crate) async fn publish(&self, channel: &str, n: u64, id: Option<&str>) -> Result<Appended, EngineError> {
-        self.publish_as(channel, if channel.starts_with("pass") { PASS } else { KEEP }, n, id).await
+        self.repeat(channel, if channel.starts_with("pass") { PASS } else { KEEP }, n, id, 0).await
     }
 
-    pub(crate) async fn publish_as(
+    /// Publishes what was first sent so long ago; 0: now.
+    pub(crate) async fn repeat(
         &self,
         channel: &str,
         retention: Retention,
         n: u64,
         id: Option<&str>,
+        age_ms: u64,
     ) -> Result<Appended, EngineError> {
         let body: Arc<[u8]> = body(n).into();
         let data = 7..7 + n.to_string().len();
-        let append = Append { channel, retention, body, data, msg_id: id, age_ms: 0, read_us: None };
+        let append = Append { channel, retention, body, data, msg_id: id, age_ms, read_us: None };
         self.call(|done| self.engine.append(append, done)).await
     }
 

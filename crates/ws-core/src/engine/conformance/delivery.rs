@@ -77,6 +77,7 @@ async fn interest_ends_with_the_last_subscriber<E: Engine>(f: Fixture<E>) {
     f.interest("b", false);
     f.fill("b", keep(100), 2).await;
     f.interest("b", true);
+    f.following("b").await;
     let third = Message::new(3);
     f.append("b", keep(100), &third).await;
     assert_eq!(f.sink.delivered("b").last(), Some(&third.at(3)), "interest that has come back counts");

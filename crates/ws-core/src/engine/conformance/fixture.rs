@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::message::Message;
+use super::message::{Message, at_least_ms};
 use super::recorder::{READ_US, Recorder, Seen};
 use crate::engine::{
     Append, Appended, Done, Engine, EngineError, EngineStats, Epoch, FindQuery, Found, History, HistoryQuery, Retention,
@@ -42,10 +42,13 @@ impl<E: Engine> Fixture<E> {
     pub(super) async fn follow(&self, channel: &str) {
         self.sink.follow(channel);
         self.interest(channel, true);
-        self.call("following", channel, |engine, done| engine.following(channel, done))
-            .await
-            .0
-            .expect("it is followed");
+        self.following(channel).await;
+    }
+
+    /// Waits until interest has taken effect.
+    pub(super) async fn following(&self, channel: &str) {
+        let following = self.call("following", channel, |engine, done| engine.following(channel, done)).await.0;
+        following.expect("it is followed");
     }
 
     pub(super) fn interest(&self, channel: &str, interested: bool) {
@@ -78,10 +81,39 @@ impl<E: Engine> Fixture<E> {
         retention: Retention,
         message: &Message<'_>,
     ) -> Result<Appended, EngineError> {
-        let Message { body, data, id, age_ms } = message.clone();
-        let append = Append { channel, retention, body, data, msg_id: id, age_ms, read_us: Some(READ_US) };
+        self.append_or_repeat(channel, retention, message, None).await.0
+    }
+
+    /// Appends what was first sent at a moment, with an age to which `on_the_way` is added, as clients do. Whether it
+    /// took even longer until the engine had it: then its age was too low, which is no fault of the engine.
+    pub(super) async fn try_repeat(
+        &self,
+        channel: &str,
+        retention: Retention,
+        message: &Message<'_>,
+        sent: Instant,
+        on_the_way: Duration,
+    ) -> (Result<Appended, EngineError>, bool) {
+        self.append_or_repeat(channel, retention, message, Some((sent, on_the_way))).await
+    }
+
+    async fn append_or_repeat(
+        &self,
+        channel: &str,
+        retention: Retention,
+        message: &Message<'_>,
+        sent: Option<(Instant, Duration)>,
+    ) -> (Result<Appended, EngineError>, bool) {
         let before = self.sink.seen(channel);
-        let (appended, then) = self.call("append", channel, |engine, done| engine.append(append, done)).await;
+        let mut is_late = false;
+        let append = |engine: &E, done| {
+            let Message { body, data, id, age_ms } = message.clone();
+            let age = sent.map(|(sent, on_the_way)| sent.elapsed() + on_the_way);
+            let age_ms = age.map_or(age_ms, at_least_ms);
+            engine.append(Append { channel, retention, body, data, msg_id: id, age_ms, read_us: Some(READ_US) }, done);
+            is_late = sent.zip(age).is_some_and(|((sent, _), age)| sent.elapsed() > age);
+        };
+        let (appended, then) = self.call("append", channel, append).await;
         match appended {
             Ok(Appended { position: Some((epoch, offset)), .. }) => {
                 self.note(channel, epoch);
@@ -94,7 +126,7 @@ impl<E: Engine> Fixture<E> {
             }
             Err(_) => {}
         }
-        appended
+        (appended, is_late)
     }
 
     pub(super) async fn history(&self, query: HistoryQuery<'_>) -> History {

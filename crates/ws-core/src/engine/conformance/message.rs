@@ -43,14 +43,18 @@ impl<'a> Message<'a> {
 
     /// A repeat of what was first sent so long ago.
     pub(super) fn repeated(self, age: Duration) -> Self {
-        // At least as old as that.
-        Message { age_ms: age.as_millis() as u64 + 1, ..self }
+        Message { age_ms: at_least_ms(age), ..self }
     }
 
     /// The publication at this offset that results from it.
     pub(super) fn at(&self, offset: impl Into<Option<u64>>) -> Publication {
         Publication { offset: offset.into(), body: self.body.clone() }
     }
+}
+
+/// An age in milliseconds that is not less, and not zero.
+pub(super) fn at_least_ms(age: Duration) -> u64 {
+    age.as_millis() as u64 + 1
 }
 
 /// Keeps `size` publications of any age.

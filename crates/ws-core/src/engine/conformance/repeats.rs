@@ -126,6 +126,7 @@ struct Model {
     published: HashMap<usize, (Epoch, u64)>,
     /// Publications in this epoch.
     top: u64,
+    /// When it had begun.
     begun: Option<Instant>,
     counts: Counts,
 }
@@ -156,8 +157,11 @@ async fn play<E: Engine>(f: &Fixture<E>, seed: u64) -> Counts {
     let mut random = Random::new(seed);
     let (size, ttl) = (2 + random.below(30) as usize, [0, 0, 8][random.below(3) as usize]);
     let retention = Retention::new(size, Duration::from_millis(ttl));
+    f.follow(&channel).await;
+    f.history(super::message::all(&channel)).await;
+    // Not before that: however long it took, the epoch may have begun as late as this.
     let mut model = Model { begun: Some(Instant::now()), ..Model::default() };
-    begin(f, &channel).await;
+    pause().await;
     for _ in 0..80 {
         match random.below(20) {
             0 => {
@@ -192,15 +196,18 @@ impl Model {
     ) {
         let id = n.to_string();
         let message = Message::new(n).id(&id);
-        let message = if is_repeat { message.repeated(self.sent[n].elapsed() + ON_THE_WAY) } else { message };
-        match f.try_append(channel, retention, &message).await {
+        let (appended, is_late) = match is_repeat {
+            true => f.try_repeat(channel, retention, &message, self.sent[n], ON_THE_WAY).await,
+            false => (f.try_append(channel, retention, &message).await, false),
+        };
+        match appended {
             Ok(Appended { position, duplicate: true }) => {
                 assert_eq!(position, self.published.get(&n).copied(), "a duplicate of what was published");
                 self.counts.duplicate += 1;
             }
             Ok(Appended { position, .. }) => {
                 let before = self.published.insert(n, position.expect("a position"));
-                assert_eq!(before, None, "{n} is published once");
+                assert!(before.is_none() || is_late, "{n} is published once");
                 self.top += 1;
                 self.counts.new += 1;
             }

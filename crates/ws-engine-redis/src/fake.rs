@@ -1,0 +1,160 @@
+//! A Redis for tests, which says what they have it say, and when: it runs no scripts.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::time::timeout;
+use ws_core::engine::Epoch;
+
+use crate::link::{Link, OnPush, Patience};
+use crate::message::epoch;
+use crate::options::RedisOptions;
+use crate::resp::{self, Parsed, Value};
+use crate::scripts::{Hashes, Script};
+use crate::shared::Shared;
+use crate::told::Told;
+
+/// The generation of every partition.
+pub(crate) const G: u64 = 1;
+
+/// The engine of one server, and what its sink was told. Its scripts are named in place of their hashes.
+pub(crate) fn server() -> (Arc<Shared>, Arc<Told>) {
+    server_with(RedisOptions::for_tests())
+}
+
+pub(crate) fn server_with(options: RedisOptions) -> (Arc<Shared>, Arc<Told>) {
+    let names = Script::ALL.map(|script| script.name().as_bytes().to_vec()).to_vec();
+    let (shared, told) = (Shared::new(options, Hashes(names)), Arc::<Told>::default());
+    shared.sink.set(told.clone()).expect("it is the first one");
+    shared.generations.iter().for_each(|generation| generation.store(G, Ordering::Release));
+    (Arc::new(shared), told)
+}
+
+/// The end of a connection that is Redis.
+pub(crate) struct Peer {
+    socket: DuplexStream,
+    read: Vec<u8>,
+}
+
+/// Gives a server a writer and a feed, as after a dial.
+pub(crate) fn connect(shared: &Arc<Shared>) -> (Peer, Peer) {
+    let (writer, to_writer) = link(Box::new(|_| {}));
+    let feed = shared.clone();
+    let (subscriber, to_subscriber) = link(Box::new(move |parts| feed.pushed(parts)));
+    *shared.writer.write() = Some(writer);
+    *shared.subscriber.write() = Some(subscriber);
+    (to_writer, to_subscriber)
+}
+
+/// Takes the connections away, as when one of them has ended.
+pub(crate) fn disconnect(shared: &Arc<Shared>) {
+    for slot in [&shared.writer, &shared.subscriber] {
+        let link = slot.write().take();
+        link.iter().for_each(|link| link.end("it is cut"));
+    }
+    shared.unfollow_all();
+}
+
+fn link(on_push: OnPush) -> (Link, Peer) {
+    let (ours, theirs) = tokio::io::duplex(1 << 16);
+    let (read, write) = tokio::io::split(ours);
+    let link = Link::begin(read, write, Patience::Command(Duration::from_secs(3600)), on_push);
+    (link, Peer { socket: theirs, read: Vec::new() })
+}
+
+impl Peer {
+    /// The next command. It is the time for nobody.
+    pub(crate) async fn next(&mut self) -> Vec<Vec<u8>> {
+        loop {
+            if let Ok(Parsed::Whole(Value::Array(args), bytes)) = resp::parse(&self.read) {
+                self.read.drain(..bytes);
+                let args: Vec<_> = args.iter().filter_map(|arg| arg.as_bytes().map(<[u8]>::to_vec)).collect();
+                match args[0].as_slice() {
+                    b"TIME" => self.say(&array(&[bulk(b"0"), bulk(b"0")])).await,
+                    _ => return args,
+                }
+                continue;
+            }
+            assert!(self.socket.read_buf(&mut self.read).await.expect("it reads") > 0, "the connection has ended");
+        }
+    }
+
+    /// The next command has to be this one: its name, or that of its script.
+    pub(crate) async fn expect(&mut self, name: &str) -> Vec<Vec<u8>> {
+        let command = timeout(Duration::from_millis(50), self.next()).await.unwrap_or_else(|_| panic!("no {name}"));
+        let is_script = command[0] == b"EVALSHA";
+        assert_eq!(String::from_utf8_lossy(&command[usize::from(is_script)]), name);
+        command
+    }
+
+    /// No command comes. Time has to be paused.
+    pub(crate) async fn is_idle(&mut self) {
+        let next = timeout(Duration::from_millis(50), self.next()).await;
+        assert!(next.is_err(), "it was asked for {next:?}");
+    }
+
+    /// Says something, and lets it be dealt with.
+    pub(crate) async fn say(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).await.expect("it is read");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    /// Confirms that a topic is subscribed to.
+    pub(crate) async fn confirm(&mut self, topic: &[u8]) {
+        self.say(&push(&[bulk(b"ssubscribe"), bulk(topic), b":1\r\n".to_vec()])).await;
+    }
+
+    /// Tells the position of one channel.
+    pub(crate) async fn position(&mut self, e: u64, top: u64) {
+        let mut meta: Vec<_> = [e, G, G, top].iter().flat_map(|number| number.to_be_bytes()).collect();
+        meta.resize(104, 0);
+        meta.extend(1_u64.to_be_bytes());
+        self.say(&array(&[bulk(&meta)])).await;
+    }
+
+    /// Tells that a channel was removed.
+    pub(crate) async fn removed(&mut self, topic: &[u8], e: u64) {
+        let message = [b"R", &e.to_be_bytes()[..], &G.to_be_bytes(), &[0; 8]].concat();
+        self.pushed(topic, &message).await;
+    }
+
+    pub(crate) async fn pushed(&mut self, topic: &[u8], message: &[u8]) {
+        self.say(&push(&[bulk(b"smessage"), bulk(topic), bulk(message)])).await;
+    }
+
+    /// Answers that something was appended, or removed.
+    pub(crate) async fn done(&mut self, e: u64, offset: Option<u64>) {
+        let mut parts = vec![bulk(&G.to_be_bytes()), bulk(&e.to_be_bytes())];
+        parts.extend(offset.map(|offset| format!(":{offset}\r\n").into_bytes()));
+        self.say(&array(&parts)).await;
+    }
+
+    /// Has a channel be followed that is empty. Its topic.
+    pub(crate) async fn follow(&mut self, e: u64) -> Vec<u8> {
+        let subscribe = self.expect("SSUBSCRIBE").await;
+        assert_eq!(subscribe.len(), 2, "one topic");
+        self.expect("position").await;
+        self.confirm(&subscribe[1]).await;
+        self.position(e, 0).await;
+        subscribe[1].clone()
+    }
+}
+
+/// The epoch of this number.
+pub(crate) fn of(e: u64) -> Epoch {
+    epoch(e, G)
+}
+
+fn bulk(bytes: &[u8]) -> Vec<u8> {
+    [format!("${}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
+}
+
+fn array(parts: &[Vec<u8>]) -> Vec<u8> {
+    [format!("*{}\r\n", parts.len()).into_bytes(), parts.concat()].concat()
+}
+
+fn push(parts: &[Vec<u8>]) -> Vec<u8> {
+    [format!(">{}\r\n", parts.len()).into_bytes(), parts.concat()].concat()
+}
