@@ -18,9 +18,12 @@
 //! Deliberately absent: frames, subscribers, rights, what other servers do. Not yet: Sentinel, Redis Cluster, several
 //! servers of Redis side by side, TLS, `WAIT`.
 
+mod bytes;
 mod channel;
 mod check;
+mod cluster;
 mod connect;
+mod desk;
 mod dial;
 mod engine;
 mod feed;
@@ -29,20 +32,29 @@ mod follow;
 mod job;
 mod keys;
 mod lane;
+mod lease;
 mod limits;
 mod link;
+mod member;
 mod message;
+mod nodes;
+mod op;
 mod options;
 mod pages;
+mod phrase;
 mod positions;
 mod prepare;
 mod queue;
+mod recount;
 mod refusal;
 mod registry;
 mod resp;
+mod resync;
 mod scripts;
 mod shared;
 mod subscribe;
+mod sweep;
+mod verdict;
 
 pub use check::StartError;
 pub use engine::RedisEngine;

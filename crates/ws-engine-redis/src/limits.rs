@@ -52,3 +52,18 @@ pub(crate) const READ_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a page waits before Redis is asked again, after its data has just gone.
 pub(crate) const PAGE_AGAIN: Duration = Duration::from_millis(20);
+
+/// Operations about the cluster that wait for Redis. What is beyond is refused, or stored as a whole later.
+pub(crate) const OPS_MAX: usize = 1 << 16;
+
+/// Operations about the cluster in one pipeline.
+pub(crate) const OPS_BATCH_MAX: usize = 256;
+
+/// Members, users or channels in one command about the cluster.
+pub(crate) const MEMBERS_BATCH_MAX: usize = 200;
+
+/// How often a lease is renewed at least, so that it is soon known when it cannot be.
+pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(2);
+
+/// How soon the others learn how many connections this server has.
+pub(crate) const REPORT_EVERY: Duration = Duration::from_millis(500);

@@ -14,6 +14,7 @@ use ws_core::engine::{EngineError, EngineSink, Epoch, Publication};
 use crate::keys::Keys;
 use crate::link::Link;
 use crate::message::Node;
+use crate::nodes::Nodes;
 use crate::options::RedisOptions;
 use crate::positions::Positions;
 use crate::queue::{Lane, Queue};
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) lanes: Box<[Lane]>,
     pub(crate) queue: Queue,
     pub(crate) positions: Positions,
+    pub(crate) nodes: Nodes,
     /// Something is wrong with a generation, or with the scripts.
     pub(crate) renew: Notify,
     /// The number of the last message to itself that this server has heard.
@@ -80,6 +82,7 @@ impl Shared {
             lanes: (0..options.partitions).map(|_| Lane::default()).collect(),
             queue: Queue::new(options.queue_bytes_max),
             positions: Positions::default(),
+            nodes: Nodes::new(),
             renew: Notify::new(),
             echoed: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -155,6 +158,7 @@ impl Shared {
         }
         self.renew();
         self.fail_lanes();
+        self.fail_desk();
         self.fail_pages();
         self.end_feed();
     }

@@ -123,8 +123,11 @@ impl Shared {
             let mut state = channel.state.lock();
             state.phase = Phase::Following;
             let is_kept = self.is_kept(&channel.name);
-            if std::mem::take(&mut state.may_have_lost) && !is_kept {
-                self.sink().lost(&channel.name);
+            if std::mem::take(&mut state.may_have_lost) {
+                self.recount([channel.clone()]);
+                if !is_kept {
+                    self.sink().lost(&channel.name);
+                }
             }
             let echoes = std::mem::take(&mut state.echoes);
             let followers = if is_kept { Vec::new() } else { std::mem::take(&mut state.followers) };
@@ -194,10 +197,14 @@ impl Shared {
     fn take_position(self: &Arc<Self>, channel: &Arc<Channel>, position: &Position) {
         let mut state = channel.state.lock();
         state.is_asking = false;
+        let before = state.known;
         let next = follow::positioned(&mut state.known, position, &channel.name, self.sink());
         if next == Next::Regressed {
             self.wrong[channel.partition].store(position.g, Ordering::Release);
             self.renew();
+        }
+        if before.is_some() && before != state.known {
+            self.recount([channel.clone()]);
         }
         let (mut ready, answered) = (Vec::new(), state.asked);
         let is_needed = state.settle(answered, &mut ready);
