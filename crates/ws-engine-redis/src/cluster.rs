@@ -47,7 +47,9 @@ impl Cluster for RedisCluster {
 
     fn members(&self, query: MembersQuery<'_>, done: Done<Members>) {
         let MembersQuery { channel, after, limit } = query;
-        let after = after.and_then(parse_cursor).map(|(node, connection)| (node.into(), connection));
+        // What no page gave out is a place in the order too.
+        let after = after.map(|after| parse_cursor(after).unwrap_or((after, Uuid::nil())));
+        let after = after.map(|(node, connection)| (node.into(), connection));
         self.0.order(Op::Members { channel: channel.into(), after, limit, done });
     }
 

@@ -142,6 +142,12 @@ impl Shared {
         self.flush_desk();
     }
 
+    /// Whether nothing waits.
+    pub(crate) fn is_desk_idle(&self) -> bool {
+        let desk = self.nodes.desk.lock();
+        desk.queue.is_empty() && !desk.in_flight
+    }
+
     /// Gives up everything that waits.
     pub(crate) fn fail_desk(&self) {
         let queue = std::mem::take(&mut self.nodes.desk.lock().queue);

@@ -154,7 +154,8 @@ impl Engine for RedisEngine {
         let shared = self.shared.clone();
         self.shared.runtime.spawn(async move {
             let since = Instant::now();
-            while !shared.are_lanes_idle() && shared.trouble().is_none() && since.elapsed() < APPEND_WAIT {
+            let is_idle = || shared.are_lanes_idle() && shared.is_desk_idle();
+            while !is_idle() && shared.trouble().is_none() && since.elapsed() < APPEND_WAIT {
                 sleep(Duration::from_millis(1).min(TICK)).await;
             }
             shared.give_up_lease().await;

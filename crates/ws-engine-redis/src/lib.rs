@@ -48,6 +48,7 @@ mod queue;
 mod recount;
 mod refusal;
 mod registry;
+mod rehearsal;
 mod resp;
 mod resync;
 mod scripts;

@@ -23,7 +23,9 @@ impl Shared {
     /// Asks for what has not been asked for.
     pub(crate) fn recount_all(self: &Arc<Self>) {
         let Some(link) = self.subscriber.read().clone() else { return };
-        let channels = std::mem::take(&mut *self.nodes.to_recount.lock());
+        let mut channels = std::mem::take(&mut *self.nodes.to_recount.lock());
+        channels.sort_unstable_by_key(Arc::as_ptr);
+        channels.dedup_by_key(|channel| Arc::as_ptr(channel));
         let mut by_partition = BTreeMap::<_, Vec<_>>::new();
         channels.into_iter().for_each(|channel| by_partition.entry(channel.partition).or_default().push(channel));
         for (partition, channels) in by_partition {
@@ -47,14 +49,15 @@ impl Shared {
         let counts = match &result {
             Ok(Value::Array(counts)) if counts.len() == channels.len() => counts,
             other => {
-                if let Err(Failure::Refused(error)) = other
-                    && !error.starts_with("NOSCRIPT")
-                {
-                    tracing::error!("the members of channels cannot be counted: {error}");
-                }
                 // It is asked for again when the lease has been renewed.
                 self.nodes.to_recount.lock().extend(channels);
-                return self.nodes.look.notify_one();
+                match other {
+                    Err(Failure::Refused(error)) if !error.starts_with("NOSCRIPT") => {
+                        tracing::error!("the members of channels cannot be counted: {error}");
+                    }
+                    _ => self.nodes.look.notify_one(),
+                }
+                return;
             }
         };
         let sink = self.nodes.sink();

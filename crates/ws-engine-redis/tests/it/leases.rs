@@ -242,3 +242,23 @@ async fn whatever_happens_to_connections_and_scripts_presence_is_right() {
         peer.sees("c", counts(30, 1), &all).await;
     }
 }
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_cannot_be_renewed_is_soon_known() {
+    let redis = Redis::start().await;
+    let command_timeout = Duration::from_millis(300);
+    let slow = RedisOptions { lease: Duration::from_secs(60), command_timeout, ..options(&redis) };
+    let a = Peer::start(slow).await;
+    redis.signal("STOP").await;
+    let since = Instant::now();
+    until("the trouble to be noticed", async || a.node.engine.health().err()).await;
+    assert!(since.elapsed() < Duration::from_millis(2300 + 400), "{:?}", since.elapsed());
+    redis.signal("CONT").await;
+    a.node.is_well().await;
+    // Not even scripts that need no memory may write.
+    redis.ask(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
+    until("the trouble to be noticed", async || a.node.engine.health().err()).await;
+    redis.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
+    a.node.is_well().await;
+}
