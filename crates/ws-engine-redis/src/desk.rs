@@ -1,6 +1,7 @@
 //! Where operations about the cluster wait. As in a lane, one pipeline is in flight, and what comes meanwhile goes with the
 //! next one; so what this server says of itself reaches the store in its order, and a question is answered after it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -8,12 +9,23 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use ws_core::engine::EngineError;
 
-use crate::limits::{OPS_BATCH_MAX, OPS_MAX};
+use crate::limits::{MEMBERS_PIPELINE_MAX, OPS_BATCH_MAX, OPS_MAX};
 use crate::link::Batch;
 use crate::nodes::Queued;
 use crate::op::Op;
 use crate::shared::Shared;
 use crate::verdict::Verdict;
+
+/// How many operations go with the next pipeline.
+fn first(queue: &VecDeque<Queued>) -> usize {
+    let mut members = 0;
+    let goes = |queued: &&Queued| {
+        let goes = members < MEMBERS_PIPELINE_MAX;
+        members += queued.op.members();
+        goes
+    };
+    queue.iter().take(OPS_BATCH_MAX).take_while(goes).count()
+}
 
 /// A pipeline in flight.
 struct Round {
@@ -63,7 +75,7 @@ impl Shared {
         if desk.in_flight || desk.is_suspended || is_paused || desk.queue.is_empty() {
             return;
         }
-        let n = desk.queue.len().min(OPS_BATCH_MAX);
+        let n = first(&desk.queue);
         let mut batch = Some(desk.queue.drain(..n).collect::<Vec<_>>());
         desk.in_flight = true;
         drop(desk);

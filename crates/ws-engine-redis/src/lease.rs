@@ -90,12 +90,13 @@ impl Shared {
     }
 
     async fn become_another(&self, subscriber: &Link) -> Result<(), String> {
-        let (before, node) = (self.nodes.own_name(), Uuid::new_v4());
-        hear(subscriber, &[self.keys.node(&node.simple().to_string())]).await?;
-        let earlier = self.keys.node(&before);
+        let (own, node) = (self.nodes.own().node, Uuid::new_v4());
+        let [earlier, topic] = [own, node].map(|node| self.keys.node(&node.simple().to_string()));
+        hear(subscriber, &[topic]).await?;
         subscriber.send(|batch| batch.subscription(["SUNSUBSCRIBE", &earlier], 1, |_| {}))?;
-        tracing::warn!(%before, after = %node.simple(), "the lease has ended: this server enters again as another node");
+        tracing::warn!(before = %own, after = %node, "the lease has ended: this server enters again as another node");
         self.nodes.set_own(Own { node, is_new: true });
+        self.nodes.living.lock().remove(&own);
         self.nodes.is_stale.store(true, Ordering::Release);
         Ok(())
     }

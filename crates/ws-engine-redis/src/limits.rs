@@ -59,6 +59,9 @@ pub(crate) const OPS_MAX: usize = 1 << 16;
 /// Operations about the cluster in one pipeline.
 pub(crate) const OPS_BATCH_MAX: usize = 256;
 
+/// Members that are put with one pipeline, about: what is behind it, as the next lease, must not wait for long.
+pub(crate) const MEMBERS_PIPELINE_MAX: usize = 2_000;
+
 /// Members, users or channels in one command about the cluster.
 pub(crate) const MEMBERS_BATCH_MAX: usize = 200;
 

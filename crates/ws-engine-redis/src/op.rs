@@ -64,6 +64,15 @@ impl Op {
         }
     }
 
+    /// How many members or users it is about.
+    pub(crate) fn members(&self) -> usize {
+        match self {
+            Op::Put(put) => put.members.len(),
+            Op::Users(_, users) => users.len(),
+            _ => 1,
+        }
+    }
+
     /// Whether it says what the store has to have, and nobody waits for it.
     pub(crate) fn is_copy(&self) -> bool {
         matches!(self, Op::Put(_) | Op::Users(..))

@@ -18,7 +18,11 @@ for other, ends in pairs(leases) do
     leases[other] = moved
   end
 end
-if leases[node] == 0 or (not leases[node] and ARGV[4] == '0') then return 'LAPSED' end
+if leases[node] == 0 or (not leases[node] and ARGV[4] == '0') then
+  -- What is left of it has to be removed, also where only its lease was lost.
+  redis.call('HSET', KEYS[1], node, 0)
+  return 'LAPSED'
+end
 leases[node] = now + lease
 redis.call('HSET', KEYS[1], node, string.format('%.0f', leases[node]))
 redis.call('HSET', KEYS[2], node, ARGV[3])

@@ -66,7 +66,7 @@ async fn a_server_that_dies_is_gone_with_its_lease() {
 }
 
 fn leases(keys: &[String]) -> String {
-    keys.iter().find(|key| key.ends_with(":n:leases")).expect("leases").clone()
+    keys.iter().find(|key| key.ends_with(":n:leases") && !key.contains(":test:")).expect("leases").clone()
 }
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
@@ -261,4 +261,69 @@ async fn a_lease_that_cannot_be_renewed_is_soon_known() {
     until("the trouble to be noticed", async || a.node.engine.health().err()).await;
     redis.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
     a.node.is_well().await;
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leases_that_are_deleted_leave_nothing_behind() {
+    let redis = Redis::start().await;
+    let (a, b) = two(&redis).await;
+    a.enter("c", 1, Some("u"));
+    b.enter("c", 2, Some("v"));
+    assert_eq!(a.admit("u", 1).await, Ok(true));
+    a.sees("c", counts(2, 2), &[1, 2]).await;
+    let before = [a.id(), b.id()];
+    redis.ask(&["DEL", &leases(&redis.keys().await)]).await;
+    until("other ids", async || (a.id() != before[0] && b.id() != before[1]).then_some(())).await;
+    for peer in [&a, &b] {
+        peer.sees("c", counts(2, 2), &[1, 2]).await;
+        let told = peer.ended();
+        assert!(!told.contains(&peer.id()), "{told:?}");
+    }
+    assert!(!a.ended().contains(&before[0]) && !b.ended().contains(&before[1]), "nobody ends for itself");
+    until("what they left to be removed", async || {
+        let keys = redis.keys().await;
+        let is_left = |key: &String| before.iter().any(|node| key.contains(&node.simple().to_string()));
+        (!keys.iter().any(is_left)).then_some(())
+    })
+    .await;
+    assert_eq!(b.admit("u", 1).await, Ok(false), "it is still counted");
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_answers_before_leases_can_be_renewed_again() {
+    let redis = Redis::start().await;
+    let long = RedisOptions { lease: Duration::from_secs(60), ..options(&redis) };
+    let (a, b) = (Peer::start(long.clone()).await, Peer::start(long).await);
+    a.enter("c", 1, None);
+    b.enter("c", 2, None);
+    a.sees("c", counts(2, 0), &[1, 2]).await;
+    // As after 40 s in which nobody could renew a lease, during which that of the other has ended.
+    let away = "local time = redis.call('TIME')[1] * 1000 \
+                redis.call('HSET', KEYS[1], '*', time - 40000, ARGV[1], time - 10000)";
+    redis.ask(&["EVAL", away, "1", &leases(&redis.keys().await), &b.id().simple().to_string()]).await;
+    assert_eq!(a.present("c").await, Ok((counts(2, 0), vec![1, 2])));
+    assert_eq!(a.nodes().await.map(|nodes| nodes.len()), Ok(2));
+    assert!(a.ended().is_empty());
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_lease_is_seen_at_once() {
+    let redis = Redis::start().await;
+    let lease = Duration::from_secs(6);
+    let peers = RedisOptions { lease, ..options(&redis) };
+    let (a, b) = (Peer::start(peers.clone()).await, Peer::start(peers).await);
+    until("two nodes", async || b.nodes().await.ok().filter(|nodes| nodes.len() == 2)).await;
+    let id = a.id();
+    drop(a);
+    let left = "local time = redis.call('TIME') \
+                return redis.call('HGET', KEYS[1], ARGV[1]) - time[1] * 1000 - math.floor(time[2] / 1000)";
+    let left = redis.ask(&["EVAL", left, "1", &leases(&redis.keys().await), &id.simple().to_string()]).await;
+    let left = Duration::from_millis(left.trim_start_matches(':').trim().parse().expect("a number"));
+    let since = Instant::now();
+    until("the end to be told", async || (b.ended() == [id]).then_some(())).await;
+    let late = since.elapsed().saturating_sub(left);
+    assert!(since.elapsed() >= left && late < Duration::from_millis(500), "{late:?} late");
 }
