@@ -11,6 +11,7 @@ use crate::dial::{DialError, dial};
 use crate::link::{Failure, Link, Patience};
 use crate::options::RedisOptions;
 use crate::prepare::{load_scripts, setup};
+use crate::rehearsal::rehearse;
 use crate::resp::Value;
 use crate::scripts::{Hashes, Script};
 use crate::shared::Shared;
@@ -56,6 +57,7 @@ pub(crate) async fn check(options: &RedisOptions) -> Result<Hashes, StartError> 
         };
         setup(&link, &shared).await.map_err(refused)?;
         test_rights(&link, &shared, &mut hears).await.map_err(|error| rights(options, &error))?;
+        rehearse(&link, options, hashes.clone()).await.map_err(|error| rights(options, &error))?;
         Ok(hashes)
     };
     let checked = timeout(options.command_timeout, checked).await;

@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use crate::dial::{Backoff, DialError, dial};
 use crate::limits::{BACKOFF, CHECK_ALL_EVERY, ECHO_WITHIN, TICK};
 use crate::link::{Failure, Link, Patience};
-use crate::prepare::{load_scripts, setup};
+use crate::prepare::{hear, load_scripts, setup};
 use crate::resp::Value;
 use crate::scripts::Script;
 use crate::shared::{Part, Shared, random};
@@ -28,7 +28,10 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>) {
         let trouble = match connect(&shared).await {
             Ok(pair) => {
                 let since = Instant::now();
-                let trouble = use_pair(&shared, &pair).await;
+                let trouble = tokio::select! {
+                    trouble = use_pair(&shared, &pair) => trouble,
+                    trouble = shared.keep_lease(&pair.writer, &pair.subscriber) => trouble,
+                };
                 if since.elapsed() > BACKOFF.1 {
                     backoff.reset();
                 }
@@ -80,6 +83,7 @@ pub(crate) async fn keep_time(shared: Arc<Shared>) {
         ticks.tick().await;
         shared.tick_feed();
         shared.tick_lanes();
+        shared.tick_desk();
         if checked.elapsed() > CHECK_ALL_EVERY {
             checked = Instant::now();
             (0..shared.keys.partitions()).for_each(|partition| shared.check_partition(partition));
@@ -100,7 +104,8 @@ async fn connect(shared: &Arc<Shared>) -> Result<Pair, String> {
         setup(&pair.writer, shared).await?;
         shared.read_clock(&pair.writer).await?;
         renew_generations(shared, &pair.writer).await?;
-        listen(shared, &pair.subscriber).await
+        listen(shared, &pair.subscriber).await?;
+        shared.renew_lease(&pair.writer, &pair.subscriber).await.map(drop)
     };
     let prepared = timeout(within, prepared).await.map_err(|_| format!("Redis has not answered within {within:?}"));
     if let Err(trouble) = prepared.and_then(|prepared| prepared) {
@@ -187,14 +192,12 @@ impl Echoes {
     }
 }
 
-/// Hears itself from now on.
+/// Hears itself and the other servers from now on.
 async fn listen(shared: &Arc<Shared>, subscriber: &Link) -> Result<(), String> {
     shared.echoed.store(0, Ordering::Release);
-    let (done, confirmed) = tokio::sync::oneshot::channel();
-    let args = ["SSUBSCRIBE".to_owned(), shared.keys.echo(&shared.node_name)];
-    subscriber.send(|batch| batch.subscription(args, 1, move |result| drop(done.send(result))))?;
-    let confirmed = confirmed.await.unwrap_or_else(|_| Err(Failure::Refused("it was dropped".to_owned())));
-    confirmed.map(drop).map_err(|failure| failure.to_string())
+    let keys = &shared.keys;
+    let topics = [keys.echo(&shared.node_name), keys.all_nodes(), keys.node(&shared.nodes.own_name())];
+    hear(subscriber, &topics).await
 }
 
 /// Asks for the generation of every partition, and begins another one where Redis has become another one.
@@ -222,6 +225,7 @@ async fn renew_generations(shared: &Arc<Shared>, writer: &Link) -> Result<(), St
         if before != 0 && before != generation {
             tracing::warn!(partition, "Redis has lost data or has become another one: a new generation begins");
             shared.check_partition(partition);
+            shared.is_other();
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use ws_core::Supervisor;
+use ws_core::engine::cluster::Cluster;
 use ws_core::engine::{
     Append, Appended, Done, Engine, EngineError, EngineSink, EngineStats, Epoch, FindQuery, Found, History,
     HistoryQuery,
@@ -13,6 +14,7 @@ use ws_core::engine::{
 use ws_proto::action::Ack;
 
 use crate::check::{StartError, check};
+use crate::cluster::RedisCluster;
 use crate::connect::{keep_pair, keep_reader, keep_time};
 use crate::dial::Backoff;
 use crate::job::{Appending, Job, Removing};
@@ -25,6 +27,7 @@ use crate::shared::Shared;
 #[derive(Debug)]
 pub struct RedisEngine {
     shared: Arc<Shared>,
+    cluster: RedisCluster,
 }
 
 impl RedisEngine {
@@ -46,7 +49,8 @@ impl RedisEngine {
             }
             sleep(backoff.pause()).await;
         };
-        Ok(RedisEngine { shared: Arc::new(Shared::new(options, hashes)) })
+        let shared = Arc::new(Shared::new(options, hashes));
+        Ok(RedisEngine { cluster: RedisCluster(shared.clone()), shared })
     }
 }
 
@@ -61,6 +65,10 @@ impl Engine for RedisEngine {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        Some(&self.cluster)
     }
 
     fn start(&self, sink: Arc<dyn EngineSink>) {
@@ -146,10 +154,11 @@ impl Engine for RedisEngine {
         let shared = self.shared.clone();
         self.shared.runtime.spawn(async move {
             let since = Instant::now();
-            let is_idle = || shared.are_lanes_idle() && !shared.is_waited();
+            let is_idle = || shared.are_lanes_idle() && !shared.is_waited() && shared.is_desk_idle();
             while !is_idle() && shared.trouble().is_none() && since.elapsed() < APPEND_WAIT {
                 sleep(Duration::from_millis(1).min(TICK)).await;
             }
+            shared.give_up_lease().await;
             shared.end();
             done(Ok(()));
         });

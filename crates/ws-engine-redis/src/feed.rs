@@ -11,6 +11,7 @@ use ws_core::engine::{Done, Epoch, Publication};
 use crate::channel::{Channel, Phase, State, Then, Until, Wait};
 use crate::follow::{self, Next};
 use crate::limits::{CHECK_AFTER, LINGER};
+use crate::member::Changed;
 use crate::message::Message;
 use crate::resp::Value;
 use crate::shared::Shared;
@@ -147,6 +148,9 @@ impl Shared {
             return;
         };
         let Some(name) = self.keys.channel_of(topic) else {
+            if topic != self.keys.echo(&self.node_name).as_bytes() {
+                return self.heard(payload);
+            }
             let number = payload.try_into().map_or(0, u64::from_be_bytes);
             self.echoed.store(number, Ordering::Release);
             return;
@@ -176,6 +180,10 @@ impl Shared {
                 let publication = Publication { offset: None, body };
                 self.sink().deliver(&channel.name, &publication, read_us);
                 echo = if is_own { state.echoes.remove(&sequence).map(|(_, then)| then) } else { None };
+            }
+            Message::Changed(Changed { counts, all }) => {
+                let sink = self.nodes.sink();
+                all.into_iter().for_each(|change| sink.changed(&channel.name, change, counts));
             }
         }
         let mut ready = Vec::new();

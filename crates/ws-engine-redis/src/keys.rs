@@ -62,6 +62,52 @@ impl Keys {
         self.of(0, "t", node)
     }
 
+    /// When the leases of the nodes end. All scripts that need to know have this key, and it is one for all partitions as
+    /// long as they are on one server of Redis.
+    pub(crate) fn nodes(&self) -> String {
+        self.of(0, "n", "leases")
+    }
+
+    /// How many connections the nodes have.
+    pub(crate) fn connections(&self) -> String {
+        self.of(0, "n", "connections")
+    }
+
+    /// Where a node is told something.
+    pub(crate) fn node(&self, node: &str) -> String {
+        self.of(0, "b", node)
+    }
+
+    /// Where all nodes are told something.
+    pub(crate) fn all_nodes(&self) -> String {
+        self.of(0, "b", "all")
+    }
+
+    /// What the other keys of the presence in a partition begin with.
+    pub(crate) fn base(&self, partition: usize) -> String {
+        format!("{}:{{{}}}:", self.prefix, self.tags[partition])
+    }
+
+    /// The nodes that have members in a channel.
+    pub(crate) fn presence(&self, partition: usize, channel: &str) -> String {
+        self.of(partition, "p", channel)
+    }
+
+    /// The channels in which a node has members.
+    pub(crate) fn channels_of(&self, partition: usize, node: &str) -> String {
+        self.of(partition, "x", node)
+    }
+
+    /// The users of a node.
+    pub(crate) fn users_of(&self, partition: usize, node: &str) -> String {
+        self.of(partition, "y", node)
+    }
+
+    /// The nodes of a user.
+    pub(crate) fn user(&self, partition: usize, user: &str) -> String {
+        self.of(partition, "u", user)
+    }
+
     /// What the data was set up with. Without a tag: tags depend on it.
     pub(crate) fn setup(&self) -> String {
         format!("{}:setup", self.prefix)

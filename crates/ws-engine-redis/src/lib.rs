@@ -18,10 +18,13 @@
 //! Deliberately absent: frames, subscribers, rights, what other servers do. Not yet: Sentinel, Redis Cluster, several
 //! servers of Redis side by side, TLS, `WAIT`.
 
+mod bytes;
 mod channel;
 mod check;
 mod clock;
+mod cluster;
 mod connect;
+mod desk;
 mod dial;
 mod engine;
 #[cfg(test)]
@@ -32,26 +35,36 @@ mod follow;
 mod job;
 mod keys;
 mod lane;
+mod lease;
 mod limits;
 mod link;
+mod member;
 mod message;
+mod nodes;
+mod op;
 mod options;
 #[cfg(test)]
 mod order;
 mod pages;
 mod pass;
+mod phrase;
 mod positions;
 mod prepare;
 mod queue;
+mod recount;
 mod refusal;
 mod registry;
+mod rehearsal;
 mod resp;
+mod resync;
 mod scripts;
 mod shared;
 mod subscribe;
+mod sweep;
 mod time;
 #[cfg(test)]
 mod told;
+mod verdict;
 
 pub use check::StartError;
 pub use engine::RedisEngine;

@@ -58,3 +58,21 @@ pub(crate) const CLOCK_READINGS: usize = 8;
 
 /// How often it is read from then on.
 pub(crate) const CLOCK_EVERY: Duration = Duration::from_secs(1);
+
+/// Operations about the cluster that wait for Redis. What is beyond is refused, or stored as a whole later.
+pub(crate) const OPS_MAX: usize = 1 << 16;
+
+/// Operations about the cluster in one pipeline.
+pub(crate) const OPS_BATCH_MAX: usize = 256;
+
+/// Members that are put with one pipeline, about: what is behind it, as the next lease, must not wait for long.
+pub(crate) const MEMBERS_PIPELINE_MAX: usize = 2_000;
+
+/// Members, users or channels in one command about the cluster.
+pub(crate) const MEMBERS_BATCH_MAX: usize = 200;
+
+/// How often a lease is renewed at least, so that it is soon known when it cannot be.
+pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(2);
+
+/// How soon the others learn how many connections this server has.
+pub(crate) const REPORT_EVERY: Duration = Duration::from_millis(500);

@@ -157,6 +157,28 @@ impl Link {
         answered.await.unwrap_or_else(|_| Err(Failure::Lost { sent: true, reason: "it was dropped".to_owned() }))
     }
 
+    /// Sends commands together and waits for all replies.
+    ///
+    /// # Errors
+    /// The first failure, in words.
+    pub(crate) async fn call_all(&self, commands: Vec<Vec<Vec<u8>>>) -> Result<Vec<Value>, String> {
+        let mut answers = Vec::with_capacity(commands.len());
+        self.send(|batch| {
+            for args in commands {
+                let (answer, answered) = oneshot::channel();
+                // The receiver is below, or its caller is gone.
+                batch.command(args, move |result| drop(answer.send(result)));
+                answers.push(answered);
+            }
+        })?;
+        let mut values = Vec::with_capacity(answers.len());
+        for answered in answers {
+            let answer = answered.await.map_err(|_| "it was dropped".to_owned())?;
+            values.push(answer.map_err(|failure| failure.to_string())?);
+        }
+        Ok(values)
+    }
+
     /// Waits until the link has ended. Why.
     pub(crate) async fn ended(&self) -> String {
         loop {

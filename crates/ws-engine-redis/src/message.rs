@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use ws_core::engine::Epoch;
 
+use crate::bytes::Bytes;
+use crate::member::Changed;
+
 /// Identifies a server, until it ends.
 pub(crate) type Node = [u8; 8];
 
@@ -45,6 +48,8 @@ pub(crate) enum Message {
         tag: u64,
         body: Arc<[u8]>,
     },
+    /// Who is in it has changed.
+    Changed(Changed),
 }
 
 /// Publications without a hole.
@@ -110,7 +115,7 @@ impl Message {
         let mut rest = Bytes(rest);
         Some(match kind {
             b'P' => {
-                let (e, g, node, first, n) = (rest.u64()?, rest.u64()?, rest.node()?, rest.u64()?, rest.u16()?);
+                let (e, g, node, first, n) = (rest.u64()?, rest.u64()?, rest.array()?, rest.u64()?, rest.u16()?);
                 let all = (0..n).map(|_| {
                     let (length, tag) = (rest.u32()?, rest.u64()?);
                     Some((tag, body(rest.take(length as usize)?)?))
@@ -120,38 +125,12 @@ impl Message {
             }
             b'R' => Message::Removed { e: rest.u64()?, g: rest.u64()? },
             b'V' => {
-                let (node, sequence, tag) = (rest.node()?, rest.u64()?, rest.u64()?);
+                let (node, sequence, tag) = (rest.array()?, rest.u64()?, rest.u64()?);
                 Message::Passed { node, sequence, tag, body: rest.0.into() }
             }
+            b'C' => Message::Changed(Changed::parse(rest)?),
             _ => return None,
         })
-    }
-}
-
-/// Bytes that are read from the front.
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(n)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn node(&mut self) -> Option<Node> {
-        self.take(8)?.try_into().ok()
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.node().map(u64::from_be_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take(4)?.try_into().ok().map(u32::from_be_bytes)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.take(2)?.try_into().ok().map(u16::from_be_bytes)
     }
 }
 

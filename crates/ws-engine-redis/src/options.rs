@@ -27,7 +27,8 @@ pub struct RedisOptions {
     pub partitions: usize,
     /// How long the position of a channel is remembered after its last publication.
     pub position_ttl: Duration,
-    /// Within this time a server notices that Redis has become another one.
+    /// How long a server is still alive to the others when nothing is heard of it; within this time it notices that Redis
+    /// has become another one.
     pub lease: Duration,
     /// How long Redis may take to answer before the connection is given up.
     pub command_timeout: Duration,

@@ -1,6 +1,6 @@
 //! What every new connection begins with: the scripts are loaded, and the data is one that this server understands.
 
-use crate::link::Link;
+use crate::link::{Failure, Link};
 use crate::scripts::Script;
 use crate::shared::Shared;
 
@@ -34,4 +34,16 @@ pub(crate) async fn setup(link: &Link, shared: &Shared) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// Hears what is told on these topics from now on.
+///
+/// # Errors
+/// In words.
+pub(crate) async fn hear(link: &Link, topics: &[String]) -> Result<(), String> {
+    let (done, confirmed) = tokio::sync::oneshot::channel();
+    let args: Vec<_> = std::iter::once("SSUBSCRIBE").chain(topics.iter().map(String::as_str)).collect();
+    link.send(|batch| batch.subscription(args, topics.len(), move |result| drop(done.send(result))))?;
+    let confirmed = confirmed.await.unwrap_or_else(|_| Err(Failure::Refused("it was dropped".to_owned())));
+    confirmed.map(drop).map_err(|failure| failure.to_string())
 }

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::keys::Keys;
 use crate::link::Link;
 use crate::message::Node;
+use crate::nodes::Nodes;
 use crate::options::RedisOptions;
 use crate::positions::Positions;
 use crate::queue::{Lane, Queue};
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) clock: Clock,
     pub(crate) positions: Positions,
+    pub(crate) nodes: Nodes,
     /// Something is wrong with a generation, or with the scripts.
     pub(crate) renew: Notify,
     /// The number of the last message to itself that this server has heard.
@@ -83,6 +85,7 @@ impl Shared {
             queue: Queue::new(options.queue_bytes_max),
             clock: Clock::new(),
             positions: Positions::default(),
+            nodes: Nodes::new(),
             renew: Notify::new(),
             echoed: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -158,6 +161,7 @@ impl Shared {
         }
         self.renew();
         self.fail_lanes();
+        self.fail_desk();
         self.fail_pages();
         self.end_feed();
     }

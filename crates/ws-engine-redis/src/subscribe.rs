@@ -161,8 +161,11 @@ impl Shared {
                 continue;
             }
             state.phase = Phase::Following;
-            if std::mem::take(&mut state.may_have_lost) && !is_kept {
-                self.sink().lost(&channel.name);
+            if std::mem::take(&mut state.may_have_lost) {
+                self.recount([channel.clone()]);
+                if !is_kept {
+                    self.sink().lost(&channel.name);
+                }
             }
             let mut ready = state.take_echoes();
             if !is_kept {
@@ -240,10 +243,14 @@ impl Shared {
         if !state.is_answered(number) {
             return;
         }
+        let before = state.known;
         let next = follow::positioned(&mut state.known, position, &channel.name, self.sink());
         if next == Next::Regressed {
             self.wrong[channel.partition].store(position.g, Ordering::Release);
             self.renew();
+        }
+        if before.is_some() && before != state.known {
+            self.recount([channel.clone()]);
         }
         let mut ready = Vec::new();
         let is_needed = state.settle(number, &mut ready);

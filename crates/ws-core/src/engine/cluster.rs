@@ -30,6 +30,7 @@ pub trait Cluster: fmt::Debug + Send + Sync {
 
     /// Adds a connection to the presence of a channel, or changes its user. All nodes with interest in the channel get
     /// [`changed`](ClusterSink::changed) if `is_announced`. What cannot be stored now is stored when the store is back.
+    /// It is called after what [`members`](ClusterSink::members) gives has changed, in the order of the changes.
     fn enter(&self, channel: &str, member: Member, is_announced: bool);
 
     /// Removes a connection from the presence of a channel; otherwise as [`enter`](Self::enter).
@@ -39,7 +40,7 @@ pub trait Cluster: fmt::Debug + Send + Sync {
     fn members(&self, query: MembersQuery<'_>, done: Done<Members>);
 
     /// Counts a connection of this user, unless the user has `max` in the whole cluster (0: no limit); the answer is
-    /// whether it was counted.
+    /// whether it was counted. The cluster remembers what it has counted, and counts it again after an outage.
     fn admit(&self, user: &str, max: u64, done: Done<bool>);
 
     /// A connection that was counted has ended.
@@ -57,9 +58,6 @@ pub trait ClusterSink: fmt::Debug + Send + Sync {
     /// Calls `enter` with each member of this node: its channel, itself, and whether it is announced. After an outage,
     /// for what the store has lost.
     fn members(&self, enter: &mut dyn FnMut(&str, Member, bool));
-
-    /// Calls `count` with each user of this node and how many connections it has; as [`members`](Self::members).
-    fn users(&self, count: &mut dyn FnMut(&str, u64));
 
     /// Somebody, of this node or another, has come or gone in a channel that this node has interest in.
     fn changed(&self, channel: &str, change: Change, counts: Counts);

@@ -17,6 +17,18 @@ pub(crate) enum Script {
     Remove,
     Generation,
     Expire,
+    Lease,
+    End,
+    Forget,
+    Nodes,
+    Send,
+    Enter,
+    Leave,
+    Members,
+    Counts,
+    Admit,
+    Users,
+    Held,
 }
 
 /// The hashes of the scripts, as Redis names them.
@@ -24,7 +36,7 @@ pub(crate) enum Script {
 pub(crate) struct Hashes(pub(crate) Vec<Vec<u8>>);
 
 impl Script {
-    pub(crate) const ALL: [Script; 7] = [
+    pub(crate) const ALL: [Script; 19] = [
         Script::Append,
         Script::Page,
         Script::Find,
@@ -32,6 +44,18 @@ impl Script {
         Script::Remove,
         Script::Generation,
         Script::Expire,
+        Script::Lease,
+        Script::End,
+        Script::Forget,
+        Script::Nodes,
+        Script::Send,
+        Script::Enter,
+        Script::Leave,
+        Script::Members,
+        Script::Counts,
+        Script::Admit,
+        Script::Users,
+        Script::Held,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -43,6 +67,18 @@ impl Script {
             Script::Remove => "remove",
             Script::Generation => "generation",
             Script::Expire => "expire",
+            Script::Lease => "lease",
+            Script::End => "end",
+            Script::Forget => "forget",
+            Script::Nodes => "nodes",
+            Script::Send => "send",
+            Script::Enter => "enter",
+            Script::Leave => "leave",
+            Script::Members => "members",
+            Script::Counts => "counts",
+            Script::Admit => "admit",
+            Script::Users => "users",
+            Script::Held => "held",
         }
     }
 
@@ -56,8 +92,25 @@ impl Script {
             Script::Remove => (" flags=allow-oom", include_str!("remove.lua")),
             Script::Generation => (" flags=allow-oom", include_str!("generation.lua")),
             Script::Expire => (" flags=allow-oom", include_str!("expire.lua")),
+            Script::Lease => (" flags=allow-oom", include_str!("lease.lua")),
+            Script::End => (" flags=allow-oom", include_str!("end.lua")),
+            Script::Forget => (" flags=allow-oom", include_str!("forget.lua")),
+            Script::Nodes => (" flags=no-writes,allow-oom", include_str!("nodes.lua")),
+            Script::Send => (" flags=allow-oom", include_str!("send.lua")),
+            Script::Enter => ("", include_str!("put.lua")),
+            Script::Leave => (" flags=allow-oom", include_str!("put.lua")),
+            Script::Members => (" flags=no-writes,allow-oom", include_str!("members.lua")),
+            Script::Counts => (" flags=no-writes,allow-oom", include_str!("counts.lua")),
+            Script::Admit => (" flags=allow-oom", include_str!("admit.lua")),
+            Script::Users => (" flags=allow-oom", include_str!("users.lua")),
+            Script::Held => (" flags=no-writes,allow-oom", include_str!("held.lua")),
         };
-        format!("#!lua{flags}\n{}\n{body}", include_str!("common.lua"))
+        let cluster = if self.is_about_nodes() { include_str!("cluster.lua") } else { "" };
+        format!("#!lua{flags}\n{}{cluster}\n{body}", include_str!("common.lua"))
+    }
+
+    fn is_about_nodes(self) -> bool {
+        self as usize >= Script::Lease as usize
     }
 }
 

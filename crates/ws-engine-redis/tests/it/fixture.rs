@@ -50,6 +50,19 @@ impl Redis {
         self.is_up().await;
     }
 
+    /// Sends it a signal, by name.
+    pub(crate) async fn signal(&self, name: &str) {
+        let pid = self.process.id().expect("it runs").to_string();
+        let status = Command::new("kill").args(["-s", name, &pid]).status().await.expect("kill is there");
+        assert!(status.success(), "{name}");
+    }
+
+    /// The keys that there are.
+    pub(crate) async fn keys(&self) -> Vec<String> {
+        let keys = self.ask(&["KEYS", "*"]).await;
+        keys.lines().filter(|line| line.starts_with("ws:")).map(str::to_owned).collect()
+    }
+
     async fn is_up(&self) {
         until("Redis to start", async || match self.try_ask(&["PING"]).await {
             Some(answer) if answer.starts_with("+PONG") => Some(()),

@@ -3,6 +3,10 @@
 mod conformance;
 mod faults;
 mod fixture;
+mod leases;
 mod node;
 mod nodes;
+mod peer;
+mod presence;
 mod start;
+mod users;

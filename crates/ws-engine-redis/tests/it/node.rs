@@ -153,7 +153,7 @@ impl Node {
         assert_eq!(told, expect, "{channel}");
     }
 
-    async fn call<T: Send + 'static>(&self, call: impl FnOnce(Done<T>)) -> Result<T, EngineError> {
+    pub(crate) async fn call<T: Send + 'static>(&self, call: impl FnOnce(Done<T>)) -> Result<T, EngineError> {
         let (answer, answered) = oneshot::channel();
         call(Box::new(move |result| drop(answer.send(result))));
         timeout(DEADLINE, answered).await.expect("an answer in time").expect("the callback is called")

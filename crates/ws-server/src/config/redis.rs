@@ -34,7 +34,8 @@ section! {
         /// How long the position of a channel is remembered after its last publication; at least the longest
         /// `history_ttl`.
         position_ttl: Duration = "30d", time(MINUTE, 3650 * DAY);
-        /// Within this time a server notices that Redis has become another one, if nothing else tells it.
+        /// How long a server that has died is still alive to the others, and the longest time in which a server notices
+        /// that Redis has become another one. See Leases.
         lease: Duration = "15s", time(3 * SECOND, 10 * MINUTE);
         /// Not supported yet: must be 0.
         replicas_min: usize = "0", count(1, 16).zero("no replica is waited for");

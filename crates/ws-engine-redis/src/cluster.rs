@@ -1,0 +1,85 @@
+//! The servers that use the same Redis: takes calls and hands them to the desk, and tells the hub what others say.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+use ws_core::engine::Done;
+use ws_core::engine::cluster::{Cluster, ClusterSink, Member, Members, MembersQuery};
+
+use crate::bytes::Bytes;
+use crate::member::{encode, parse_cursor};
+use crate::op::{Op, Put};
+use crate::shared::Shared;
+
+/// The cluster of an engine.
+#[derive(Debug)]
+pub(crate) struct RedisCluster(pub(crate) Arc<Shared>);
+
+impl Cluster for RedisCluster {
+    fn start(&self, sink: Arc<dyn ClusterSink>) {
+        self.0.nodes.start(sink);
+        // The others learn how many connections it has.
+        self.0.nodes.look.notify_one();
+    }
+
+    fn node(&self) -> Uuid {
+        self.0.nodes.own().node
+    }
+
+    fn nodes(&self, done: Done<Vec<Uuid>>) {
+        self.0.order(Op::Nodes(done));
+    }
+
+    fn send(&self, to: Option<Uuid>, message: Vec<u8>, done: Done<()>) {
+        self.0.order(Op::Send { to, message, done });
+    }
+
+    fn enter(&self, channel: &str, member: Member, is_announced: bool) {
+        let (connection, members) = (member.connection, vec![encode(&member)]);
+        let (is_announced, between) = (Some(is_announced), (connection, connection));
+        self.0.order(Op::Put(Put { channel: channel.into(), is_announced, between, members }));
+    }
+
+    fn leave(&self, channel: &str, connection: Uuid, is_announced: bool) {
+        let (is_announced, between) = (Some(is_announced), (connection, connection));
+        self.0.order(Op::Put(Put { channel: channel.into(), is_announced, between, members: Vec::new() }));
+    }
+
+    fn members(&self, query: MembersQuery<'_>, done: Done<Members>) {
+        let MembersQuery { channel, after, limit } = query;
+        // What no page gave out is a place in the order too.
+        let after = after.map(|after| parse_cursor(after).unwrap_or((after, Uuid::nil())));
+        let after = after.map(|(node, connection)| (node.into(), connection));
+        self.0.order(Op::Members { channel: channel.into(), after, limit, done });
+    }
+
+    fn admit(&self, user: &str, max: u64, done: Done<bool>) {
+        self.0.order(Op::Admit { user: user.into(), max, done });
+    }
+
+    fn dismiss(&self, user: &str) {
+        self.0.order(Op::Dismiss(user.into()));
+    }
+
+    fn connections_elsewhere(&self, done: Done<u64>) {
+        self.0.order(Op::Elsewhere(done));
+    }
+}
+
+impl Shared {
+    /// Another server, or this one, has told nodes something.
+    pub(crate) fn heard(&self, payload: &[u8]) {
+        let mut bytes = Bytes(payload);
+        match bytes.array() {
+            Some([b'M']) => {
+                let (Some(from), Some(node)) = (bytes.array::<8>(), bytes.array()) else { return };
+                if from != self.node {
+                    self.nodes.sink().received(Uuid::from_bytes(node), bytes.0);
+                }
+            }
+            // A lease was given up.
+            Some([b'E']) => self.nodes.look.notify_one(),
+            _ => tracing::error!("a server of another version sends what this one cannot read"),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What this server knows of the cluster, and what waits to be stored or asked about it.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use uuid::Uuid;
+use ws_core::engine::cluster::{Change, ClusterSink, Counts, Member};
+
+use crate::channel::Channel;
+use crate::dial::Backoff;
+use crate::limits::BACKOFF;
+use crate::op::Op;
+
+/// See the module. No other lock is taken under one of its locks but that of a link.
+#[derive(Debug)]
+pub(crate) struct Nodes {
+    sink: OnceLock<Arc<dyn ClusterSink>>,
+    own: Mutex<Own>,
+    /// The nodes that were alive when the lease was last renewed.
+    pub(crate) living: Mutex<BTreeSet<Uuid>>,
+    /// Nodes that have ended, and whose members this server removes.
+    pub(crate) sweeping: Mutex<HashSet<Uuid>>,
+    pub(crate) desk: Mutex<Desk>,
+    /// Connections of each user that are counted for certain.
+    pub(crate) users: Mutex<HashMap<Box<str>, u64>>,
+    /// The connections that the others were told of.
+    pub(crate) reported: AtomicU64,
+    /// What the store has of this node may be wrong.
+    pub(crate) is_stale: AtomicBool,
+    /// Channels in which changes may have been missed.
+    pub(crate) to_recount: Mutex<Vec<Arc<Channel>>>,
+    /// Has the lease be renewed at once.
+    pub(crate) look: Notify,
+    /// The lease is given up, and not renewed any more.
+    pub(crate) is_leaving: AtomicBool,
+}
+
+/// This node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Own {
+    pub(crate) node: Uuid,
+    /// It has had no lease yet.
+    pub(crate) is_new: bool,
+}
+
+/// What waits for Redis, in its order: one pipeline is in flight.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) queue: VecDeque<Queued>,
+    pub(crate) in_flight: bool,
+    /// What the store has of this node is being compared.
+    pub(crate) is_suspended: bool,
+    pub(crate) paused_until: Option<Instant>,
+    pub(crate) backoff: Backoff,
+}
+
+/// An operation that waits.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) op: Op,
+    pub(crate) came: Instant,
+}
+
+impl Nodes {
+    pub(crate) fn new() -> Self {
+        Nodes {
+            sink: OnceLock::new(),
+            own: Mutex::new(Own { node: Uuid::new_v4(), is_new: true }),
+            living: Mutex::default(),
+            sweeping: Mutex::default(),
+            desk: Mutex::new(Desk {
+                queue: VecDeque::new(),
+                in_flight: false,
+                is_suspended: false,
+                paused_until: None,
+                backoff: Backoff::new(BACKOFF),
+            }),
+            users: Mutex::default(),
+            reported: AtomicU64::new(0),
+            is_stale: AtomicBool::new(false),
+            to_recount: Mutex::default(),
+            look: Notify::new(),
+            is_leaving: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn start(&self, sink: Arc<dyn ClusterSink>) {
+        // A second start has no effect.
+        let _ = self.sink.set(sink);
+    }
+
+    pub(crate) fn sink(&self) -> Arc<dyn ClusterSink> {
+        self.sink.get().cloned().unwrap_or_else(|| Arc::new(NoSink))
+    }
+
+    pub(crate) fn own(&self) -> Own {
+        *self.own.lock()
+    }
+
+    /// This node as keys have it.
+    pub(crate) fn own_name(&self) -> String {
+        self.own().node.simple().to_string()
+    }
+
+    pub(crate) fn set_own(&self, own: Own) {
+        *self.own.lock() = own;
+    }
+}
+
+/// The sink before the start.
+#[derive(Debug)]
+struct NoSink;
+
+impl ClusterSink for NoSink {
+    fn connections(&self) -> u64 {
+        0
+    }
+    fn members(&self, _: &mut dyn FnMut(&str, Member, bool)) {}
+    fn changed(&self, _: &str, _: Change, _: Counts) {}
+    fn received(&self, _: Uuid, _: &[u8]) {}
+    fn ended(&self, _: Uuid) {}
+}

@@ -1,0 +1,100 @@
+//! What is stored or asked about the cluster.
+
+use std::fmt;
+
+use uuid::Uuid;
+use ws_core::engine::cluster::Members;
+use ws_core::engine::{Done, EngineError};
+
+/// One operation.
+pub(crate) enum Op {
+    Put(Put),
+    Members {
+        channel: Box<str>,
+        after: Option<(Box<str>, Uuid)>,
+        limit: usize,
+        done: Done<Members>,
+    },
+    Nodes(Done<Vec<Uuid>>),
+    Elsewhere(Done<u64>),
+    Admit {
+        user: Box<str>,
+        max: u64,
+        done: Done<bool>,
+    },
+    Dismiss(Box<str>),
+    /// The counts of these users of one partition are what is known for certain.
+    Users(usize, Vec<Box<str>>),
+    Send {
+        to: Option<Uuid>,
+        message: Vec<u8>,
+        done: Done<()>,
+    },
+}
+
+/// The members of a node in a channel, between two connections, are to be these.
+#[derive(Debug)]
+pub(crate) struct Put {
+    pub(crate) channel: Box<str>,
+    /// `None`: as it was.
+    pub(crate) is_announced: Option<bool>,
+    /// The first and the last connection.
+    pub(crate) between: (Uuid, Uuid),
+    /// As [`member`](crate::member) encodes them.
+    pub(crate) members: Vec<Vec<u8>>,
+}
+
+impl Put {
+    /// Nobody is in a channel.
+    pub(crate) fn nobody(channel: &str) -> Self {
+        Put { channel: channel.into(), is_announced: None, between: (Uuid::nil(), Uuid::max()), members: Vec::new() }
+    }
+}
+
+impl Op {
+    /// Answers that it cannot be done, if somebody waits.
+    pub(crate) fn fail(self, error: EngineError) {
+        match self {
+            Op::Members { done, .. } => done(Err(error)),
+            Op::Nodes(done) => done(Err(error)),
+            Op::Elsewhere(done) => done(Err(error)),
+            Op::Admit { done, .. } => done(Err(error)),
+            Op::Send { done, .. } => done(Err(error)),
+            Op::Put(_) | Op::Dismiss(_) | Op::Users(..) => {}
+        }
+    }
+
+    /// How many members or users it is about.
+    pub(crate) fn members(&self) -> usize {
+        match self {
+            Op::Put(put) => put.members.len(),
+            Op::Users(_, users) => users.len(),
+            _ => 1,
+        }
+    }
+
+    /// Whether it says what the store has to have, and nobody waits for it.
+    pub(crate) fn is_copy(&self) -> bool {
+        matches!(self, Op::Put(_) | Op::Users(..))
+    }
+
+    /// Whether somebody waits for it.
+    pub(crate) fn is_asked(&self) -> bool {
+        !self.is_copy() && !matches!(self, Op::Dismiss(_))
+    }
+}
+
+impl fmt::Debug for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Op::Put(_) => "Put",
+            Op::Members { .. } => "Members",
+            Op::Nodes(_) => "Nodes",
+            Op::Elsewhere(_) => "Elsewhere",
+            Op::Admit { .. } => "Admit",
+            Op::Dismiss(_) => "Dismiss",
+            Op::Users(..) => "Users",
+            Op::Send { .. } => "Send",
+        })
+    }
+}

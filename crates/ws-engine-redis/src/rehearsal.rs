@@ -1,0 +1,49 @@
+//! Before the start, everything that is done about the cluster is done once, under a prefix of its own, so that what Redis
+//! refuses is known.
+
+use uuid::Uuid;
+use ws_core::engine::cluster::Member;
+
+use crate::link::Link;
+use crate::member::encode;
+use crate::op::{Op, Put};
+use crate::options::RedisOptions;
+use crate::phrase::Args;
+use crate::scripts::{Hashes, Script};
+use crate::shared::Shared;
+
+/// Runs every script about the cluster.
+///
+/// # Errors
+/// What Redis refuses, in words.
+pub(crate) async fn rehearse(link: &Link, options: &RedisOptions, hashes: Hashes) -> Result<(), String> {
+    let prefix = format!("{}:test:{}", options.prefix, Uuid::new_v4().simple());
+    let shared = Shared::new(RedisOptions { prefix, partitions: 1, ..options.clone() }, hashes);
+    let (own, user, channel) = (shared.nodes.own_name(), "user", "channel");
+    let run = async |what: &str, args: Args| {
+        let answer = link.call(args).await.map_err(|failure| format!("the script {what} fails: {failure}"))?;
+        let is_lapsed = answer.as_bytes() == Some(b"LAPSED");
+        if is_lapsed {
+            Err(format!("the script {what} does not find the lease that was just taken"))
+        } else {
+            Ok(answer)
+        }
+    };
+    run("lease", shared.lease_args(shared.nodes.own().node, 0, true)).await?;
+    let member = Member { connection: Uuid::nil(), user: Some(user.into()), client: b"{}".to_vec() };
+    let put = Put { is_announced: Some(true), members: vec![encode(&member)], ..Put::nobody(channel) };
+    run("enter", shared.put_args(&put, &own)).await?;
+    let op = Op::Members { channel: channel.into(), after: None, limit: 1, done: Box::new(drop) };
+    run("members", shared.phrase(&op)).await?;
+    run("counts", shared.counts_args(0, &[channel])).await?;
+    run("admit", shared.phrase(&Op::Dismiss(user.into()))).await?;
+    run("users", shared.users_args(0, &own, &[(user, 1), (user, 0)])).await?;
+    run("nodes", shared.phrase(&Op::Nodes(Box::new(drop)))).await?;
+    run("send", shared.phrase(&Op::Send { to: None, message: Vec::new(), done: Box::new(drop) })).await?;
+    run("held", shared.held_args(0, &own)).await?;
+    run("leave", shared.put_args(&Put::nobody(channel), &own)).await?;
+    run("forget", shared.forget_args(&own)).await?;
+    run("end", shared.end_args()).await?;
+    let keys = [shared.keys.nodes(), shared.keys.connections()].map(String::into_bytes).to_vec();
+    run("expire", shared.eval(Script::Expire, keys)).await.map(drop)
+}

@@ -1,0 +1,37 @@
+-- Renews the lease of a node. While nobody could renew one, nobody has ended: all leases move on by that time; so they do
+-- when the clock was changed.
+-- KEYS nodes, their connections; ARGV lease, node, its connections, whether it begins.
+-- Answers 'LAPSED', or two lists: each living node and the milliseconds left to it; those that have ended.
+local now, lease, node = now_ms(), tonumber(ARGV[1]), ARGV[2]
+local all, leases, last = redis.call('HGETALL', KEYS[1]), {}, now
+for i = 1, #all, 2 do
+  if all[i] == '*' then last = tonumber(all[i + 1]) else leases[all[i]] = tonumber(all[i + 1]) end
+end
+local silence = now - last
+if math.abs(silence) <= lease / 2 then silence = 0 end
+redis.call('HSET', KEYS[1], '*', string.format('%.0f', now))
+for other, ends in pairs(leases) do
+  if ends > 0 then
+    local moved = ends + silence
+    if moved <= now then moved = 0 end
+    if moved ~= ends then redis.call('HSET', KEYS[1], other, string.format('%.0f', moved)) end
+    leases[other] = moved
+  end
+end
+if leases[node] == 0 or (not leases[node] and ARGV[4] == '0') then
+  -- What is left of it has to be removed, also where only its lease was lost.
+  redis.call('HSET', KEYS[1], node, 0)
+  return 'LAPSED'
+end
+leases[node] = now + lease
+redis.call('HSET', KEYS[1], node, string.format('%.0f', leases[node]))
+redis.call('HSET', KEYS[2], node, ARGV[3])
+local living, ended = {}, {}
+for other, ends in pairs(leases) do
+  if ends == 0 then
+    ended[#ended + 1] = other
+  else
+    living[#living + 1], living[#living + 2] = other, ends - now
+  end
+end
+return { living, ended }

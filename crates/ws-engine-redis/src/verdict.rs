@@ -1,0 +1,155 @@
+//! What Redis's answer means for an operation about the cluster.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use uuid::Uuid;
+use ws_core::engine::EngineError;
+use ws_core::engine::cluster::Members;
+
+use crate::link::Failure;
+use crate::member;
+use crate::op::Op;
+use crate::refusal::Refusal;
+use crate::resp::Value;
+use crate::shared::Shared;
+use crate::sweep::MORE;
+
+/// What becomes of an operation.
+pub(crate) enum Verdict {
+    Done,
+    /// It, or another one in its place, goes with the next pipeline.
+    Again(Op),
+    /// As before, after a pause.
+    Later(Op),
+}
+
+impl Shared {
+    /// Takes an answer.
+    pub(crate) fn judge(self: &Arc<Self>, op: Op, result: Result<Value, Failure>) -> Verdict {
+        match result {
+            Ok(Value::Bytes(answer)) if answer == b"LAPSED" => {
+                self.nodes.look.notify_one();
+                Verdict::Later(op)
+            }
+            Ok(answer) => self.answered(op, &answer),
+            Err(Failure::Lost { sent: false, .. }) => Verdict::Again(op),
+            Err(failure @ Failure::Lost { .. }) => self.lost(op, &failure),
+            Err(Failure::Refused(error)) => self.refused(op, error),
+        }
+    }
+
+    fn answered(&self, op: Op, answer: &Value) -> Verdict {
+        match op {
+            Op::Put(_) if *answer == Value::Int(MORE) => return Verdict::Again(op),
+            Op::Put(_) | Op::Users(..) => {}
+            Op::Members { done, .. } => done(members(answer).ok_or_else(strange)),
+            Op::Nodes(done) => {
+                let nodes = nodes(answer).map(|nodes| nodes.into_iter().map(|(node, _)| node).collect());
+                done(nodes.ok_or_else(strange));
+            }
+            Op::Elsewhere(done) => {
+                let own = self.nodes.own().node;
+                let others = |nodes: Vec<(Uuid, u64)>| nodes.into_iter().filter(|(node, _)| *node != own);
+                done(nodes(answer).map(|nodes| others(nodes).map(|(_, n)| n).sum()).ok_or_else(strange));
+            }
+            Op::Admit { user, done, .. } => {
+                let is_counted = *answer == Value::Int(1);
+                if is_counted {
+                    self.count_user(&user, true);
+                }
+                done(Ok(is_counted));
+            }
+            Op::Dismiss(user) => self.count_user(&user, false),
+            Op::Send { done, .. } => done(Ok(())),
+        }
+        Verdict::Done
+    }
+
+    /// It may have been executed. To do most of them twice does no harm.
+    fn lost(&self, op: Op, failure: &Failure) -> Verdict {
+        let unknown = || EngineError::Unavailable(failure.to_string());
+        let user = match op {
+            Op::Send { done, .. } => {
+                done(Err(unknown()));
+                return Verdict::Done;
+            }
+            Op::Admit { user, done, .. } => {
+                done(Err(unknown()));
+                user
+            }
+            Op::Dismiss(user) => {
+                self.count_user(&user, false);
+                user
+            }
+            op => return Verdict::Again(op),
+        };
+        Verdict::Again(Op::Users(self.keys.partition(&user), vec![user]))
+    }
+
+    fn refused(self: &Arc<Self>, op: Op, error: String) -> Verdict {
+        match Refusal::of(&error) {
+            Refusal::NoScript => {
+                self.renew();
+                Verdict::Later(op)
+            }
+            Refusal::Elsewhere => {
+                self.end_pair("this Redis is a replica now");
+                Verdict::Later(op)
+            }
+            // Who goes must not wait until there is memory for those who come.
+            Refusal::Later if !(error.starts_with("OOM") && op.is_copy()) => Verdict::Later(op),
+            Refusal::Later => {
+                self.nodes.is_stale.store(true, Ordering::Release);
+                Verdict::Done
+            }
+            Refusal::Unknown => {
+                tracing::error!("Redis refuses {op:?} of the cluster: {error}");
+                if let Op::Dismiss(user) = &op {
+                    self.count_user(user, false);
+                }
+                if !op.is_asked() {
+                    self.nodes.is_stale.store(true, Ordering::Release);
+                }
+                op.fail(EngineError::Unavailable(error));
+                Verdict::Done
+            }
+        }
+    }
+
+    /// A connection of a user is counted, or is not any more.
+    pub(crate) fn count_user(&self, user: &str, is_more: bool) {
+        let mut users = self.nodes.users.lock();
+        let connections = users.get(user).copied().unwrap_or_default();
+        let connections = if is_more { connections + 1 } else { connections.saturating_sub(1) };
+        if connections == 0 {
+            users.remove(user);
+        } else {
+            users.insert(user.into(), connections);
+        }
+    }
+}
+
+fn strange() -> EngineError {
+    EngineError::Unavailable("a script has answered what this version does not understand".to_owned())
+}
+
+/// Living nodes and the connections of each.
+fn nodes(answer: &Value) -> Option<Vec<(Uuid, u64)>> {
+    answer.as_array()?.chunks(2).map(|pair| Some((node(pair.first()?)?, pair.get(1)?.as_int()? as u64))).collect()
+}
+
+/// A node as keys have it.
+pub(crate) fn node(name: &Value) -> Option<Uuid> {
+    Uuid::try_parse_ascii(name.as_bytes()?).ok()
+}
+
+fn members(answer: &Value) -> Option<Members> {
+    let [counts, more, all @ ..] = answer.as_array()? else { return None };
+    let mut members = Vec::with_capacity(all.len() / 2);
+    for pair in all.chunks(2) {
+        let member = member::parse(pair.get(1)?.as_bytes()?)?;
+        members.push((member::cursor(&node(pair.first()?)?.simple().to_string(), member.connection), member));
+    }
+    Some(Members { counts: member::counts(counts.as_bytes()?)?, members, more: more.as_int()? == 1 })
+}
