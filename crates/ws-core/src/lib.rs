@@ -29,6 +29,8 @@ mod state;
 mod channel;
 // Back-pressure on publishers.
 mod gate;
+// What other servers are asked.
+mod cluster;
 // One connection, with its outlet and outbox; engines, which keep publications.
 mod connection;
 pub mod engine;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use ws_proto::{CloseCode, ErrorBody};
 
-use super::runtime_lag;
+use super::{everywhere, runtime_lag};
 use crate::access::{Authentication, Claims, Refusal};
 use crate::clock::Clock;
 use crate::counters::Counters;
@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::fanout::Fanout;
 use crate::heartbeat::Heartbeat;
 use crate::limits::Limits;
-use crate::state::{HubOptions, Notice, Permit, Shared, Sink};
+use crate::state::{ClusterSide, HubOptions, Notice, Permit, Shared, Sink};
 use crate::supervisor::Supervisor;
 
 /// A cheap handle on the hub. Its fan-out tasks, one per shard, end with the last handle.
@@ -47,12 +47,19 @@ impl Hub {
         let shared = Arc::new(Shared::new(clock, options, engine));
         let shards = shared.shards.len();
         shared.engine.start(Arc::new(Sink::new(&shared)));
+        if let Some(cluster) = shared.engine.cluster() {
+            cluster.start(Arc::new(ClusterSide::new(&shared)));
+        }
         let tasks = (0..shards).map(|shard| {
             let fanout = Fanout::new(shared.clone(), shard);
             tokio::spawn(shared.supervisor.clone().watch("a fan-out task", fanout.run())).abort_handle()
         });
         let lag = shared.supervisor.clone().watch("the task that measures lag", runtime_lag::measure(shared.clone()));
-        let tasks = tasks.chain([tokio::spawn(lag).abort_handle()]);
+        let others = shared.asking.has_others().then(|| everywhere::answer_all(shared.clone()));
+        let others =
+            others.map(|answers| shared.supervisor.clone().watch("the task that answers other servers", answers));
+        let others = others.map(|answers| tokio::spawn(answers).abort_handle());
+        let tasks = tasks.chain([tokio::spawn(lag).abort_handle()]).chain(others);
         Hub { _tasks: Arc::new(Tasks(tasks.collect())), shared }
     }
 

@@ -17,6 +17,7 @@ use super::streams::Streams;
 use crate::access::{AddressRate, Auth, Quota};
 use crate::channel::{Channel, Shards};
 use crate::clock::Clock;
+use crate::cluster::Asking;
 use crate::counters::Counters;
 use crate::engine::{Done, Engine, History, HistoryQuery};
 use crate::gate::{EngineRoom, Gate};
@@ -51,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) counters: Arc<Counters>,
     pub(crate) engine: Arc<dyn Engine>,
+    /// What other servers are asked.
+    pub(crate) asking: Asking,
     /// The channel of all broadcasts.
     pub(crate) broadcasts: Arc<Channel>,
     /// Connections that count.
@@ -90,6 +93,7 @@ impl Shared {
         let HubOptions { limits, heartbeat, namespaces, actions, streams, auth, shards } = options;
         let shards = shards.clamp(1, SHARDS_MAX);
         let gate = Gate::new(&limits);
+        let counters = Arc::<Counters>::default();
         Shared {
             limits,
             heartbeat,
@@ -104,8 +108,9 @@ impl Shared {
             addresses: Quota::new(limits.connections_per_ip_max),
             users: Quota::new(limits.connections_per_user_max),
             clock,
-            counters: Arc::default(),
             engine_room: Arc::new(EngineRoom::new(engine.clone())),
+            asking: Asking::new(engine.clone(), counters.clone()),
+            counters,
             engine,
             broadcasts: Arc::new(Channel::broadcast(&gate)),
             directory: Directory::new(),

@@ -1,0 +1,283 @@
+//! Asking all other nodes, and being asked by them.
+
+use std::collections::{HashMap, HashSet};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
+use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
+use ws_proto::{ErrorBody, ErrorCode};
+
+use super::message::{Answer, Message, Refused, known};
+use super::question::Question;
+use super::round::{Event, Round};
+use crate::counters::Counters;
+use crate::engine::cluster::Cluster;
+use crate::engine::pending::Pending;
+use crate::engine::{Done, Engine, EngineError};
+use crate::limits::{
+    ANSWER_MARGIN, ASK_EVENTS_MAX, ASK_TIMEOUT, ASKED_PLACES_MAX, ASKING_PLACES_MAX, CLUSTER_ANSWER_BYTES_MAX,
+};
+
+/// See the [module](super).
+#[derive(Debug)]
+pub(crate) struct Asking {
+    engine: Arc<dyn Engine>,
+    counters: Arc<Counters>,
+    open: Mutex<Open>,
+    /// For own questions. Who finds none waits.
+    asking: Semaphore,
+    /// For questions of others. Who finds none is refused.
+    asked: Arc<Semaphore>,
+    /// Questions of others that nobody is at work on yet. There is room for all that have places.
+    queue: mpsc::Sender<Asked>,
+    questions: tokio::sync::Mutex<mpsc::Receiver<Asked>>,
+}
+
+/// Own questions that are not answered by all yet.
+#[derive(Debug, Default)]
+struct Open {
+    last: u64,
+    events: HashMap<u64, mpsc::Sender<Event>>,
+}
+
+/// A question that is open until this is dropped.
+#[derive(Debug)]
+struct OpenQuestion<'a> {
+    asking: &'a Asking,
+    id: u64,
+    round: Round,
+    _places: SemaphorePermit<'a>,
+}
+
+/// A question of another node, to be carried out and [answered](Asking::answer).
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// What it is.
+    pub(crate) question: Question<'static>,
+    /// When it has to be answered.
+    pub(crate) by: Instant,
+    from: Uuid,
+    id: u64,
+    places: OwnedSemaphorePermit,
+}
+
+impl Asking {
+    pub(crate) fn new(engine: Arc<dyn Engine>, counters: Arc<Counters>) -> Self {
+        let (queue, questions) = mpsc::channel(ASKED_PLACES_MAX);
+        Asking {
+            engine,
+            counters,
+            open: Mutex::default(),
+            asking: Semaphore::new(ASKING_PLACES_MAX),
+            asked: Arc::new(Semaphore::new(ASKED_PLACES_MAX)),
+            queue,
+            questions: tokio::sync::Mutex::new(questions),
+        }
+    }
+
+    /// Whether there may be other nodes.
+    pub(crate) fn has_others(&self) -> bool {
+        self.engine.cluster().is_some()
+    }
+
+    fn cluster(&self) -> Result<Option<&dyn Cluster>, ErrorBody> {
+        match self.engine.cluster() {
+            None if self.engine.is_shared() => {
+                let message =
+                    format!("what other servers have is not known with engine.type = \"{}\"", self.engine.name());
+                Err(ErrorBody::new(ErrorCode::NotAvailable, message))
+            }
+            cluster => Ok(cluster),
+        }
+    }
+
+    /// What all other nodes answer. If one has failed the others may have done what was asked nevertheless.
+    ///
+    /// # Errors
+    /// That of the first node that has one; `engine_unavailable`: the living nodes are not known, or one does not answer
+    /// within 2 s or cannot; `overloaded`: one has too much to do, or too much is asked here.
+    pub(crate) async fn all<T: DeserializeOwned>(&self, question: &Question<'_>) -> Result<Vec<T>, ErrorBody> {
+        let Some(cluster) = self.cluster()? else { return Ok(Vec::new()) };
+        let mut open = self.ask(cluster, question).await?;
+        let mut answers = Vec::new();
+        while let Some(answer) = open.next().await? {
+            answers.push(decoded(answer)?);
+        }
+        Ok(answers)
+    }
+
+    /// What the one node answers that has what the question is about; `None`: every node says that it has not.
+    ///
+    /// # Errors
+    /// As [`all`](Self::all), unless that one has answered.
+    pub(crate) async fn one<T: DeserializeOwned>(&self, question: &Question<'_>) -> Result<Option<T>, ErrorBody> {
+        let Some(cluster) = self.cluster()? else { return Ok(None) };
+        let mut open = self.ask(cluster, question).await?;
+        let mut refused = None;
+        while let Some(answer) = open.next().await? {
+            let is_refused = matches!(answer, Answer::Refused(_));
+            match decoded(answer) {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(error) if error.code == ErrorCode::NotFound => {}
+                // It may have been the one.
+                Err(error) if is_refused => refused = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        refused.map_or(Ok(None), Err)
+    }
+
+    async fn ask<'a>(&'a self, cluster: &dyn Cluster, question: &Question<'_>) -> Result<OpenQuestion<'a>, ErrorBody> {
+        let by = Instant::now() + ASK_TIMEOUT;
+        let places = timeout_at(by, self.asking.acquire_many(question.places())).await;
+        let Ok(Ok(places)) = places else {
+            return Err(overloaded("this server asks the others for too much at a time"));
+        };
+        let mut open = self.open(places, by);
+        let mut nodes: HashSet<Uuid> = answered(by, |done| cluster.nodes(done)).await?.into_iter().collect();
+        nodes.remove(&cluster.node());
+        if !nodes.is_empty() {
+            open.round.expect(nodes);
+            let left = by.saturating_duration_since(Instant::now());
+            let message = Message::asking(open.id, left.as_millis() as u64, question)?;
+            self.counters.cluster_questions.add(1);
+            answered(by, |done| cluster.send(None, message, done)).await?;
+        }
+        Ok(open)
+    }
+
+    fn open<'a>(&'a self, places: SemaphorePermit<'a>, by: Instant) -> OpenQuestion<'a> {
+        let (sender, events) = mpsc::channel(ASK_EVENTS_MAX);
+        let mut open = self.open.lock();
+        open.last += 1;
+        let id = open.last;
+        open.events.insert(id, sender);
+        drop(open);
+        OpenQuestion { asking: self, id, round: Round::new(events, by), _places: places }
+    }
+
+    /// Another node has sent this.
+    pub(crate) fn received(&self, from: Uuid, message: &[u8]) {
+        match serde_json::from_slice(message) {
+            Ok(Message::Ask { version, id, within_ms, question }) => {
+                let asked = known(version, &question).ok_or(Refused::Unknown);
+                let asked = asked.and_then(|question| self.place(from, id, within_ms, question).ok_or(Refused::Busy));
+                if let Err(refused) = asked {
+                    self.counters.cluster_refusals.add(1);
+                    self.send(from, id, Answer::Refused(refused), None);
+                }
+            }
+            Ok(Message::Answer { id, answer }) => self.tell(id, Event::Answered(from, answer)),
+            Err(error) => {
+                tracing::warn!(%from, %error, "another server has sent what this one cannot read; is it of another version?");
+            }
+        }
+    }
+
+    /// Queues a question of another node, if there are places for it.
+    fn place(&self, from: Uuid, id: u64, within_ms: u64, question: Question<'static>) -> Option<()> {
+        let places = self.asked.clone().try_acquire_many_owned(question.places()).ok()?;
+        let within = Duration::from_millis(within_ms).min(ASK_TIMEOUT).saturating_sub(ANSWER_MARGIN);
+        self.queue.try_send(Asked { question, by: Instant::now() + within, from, id, places }).ok()
+    }
+
+    /// The next question of another node, to be [answered](Self::answer).
+    pub(crate) async fn next(&self) -> Option<Asked> {
+        self.questions.lock().await.recv().await
+    }
+
+    /// This node is dead: nobody waits for it.
+    pub(crate) fn ended(&self, node: Uuid) {
+        let open: Vec<_> = self.open.lock().events.values().cloned().collect();
+        // Where there is no room, the question is not answered in time.
+        open.iter().for_each(|events| drop(events.try_send(Event::Ended(node))));
+    }
+
+    /// Answers a question.
+    pub(crate) fn answer(&self, asked: Asked, result: Result<Box<RawValue>, ErrorBody>) {
+        let answer = match result {
+            Ok(value) if value.get().len() > CLUSTER_ANSWER_BYTES_MAX => {
+                Answer::Failed(ErrorBody::new(ErrorCode::LimitExceeded, "the answer of another server is too large"))
+            }
+            Ok(value) => Answer::Done(value),
+            Err(error) => Answer::Failed(error),
+        };
+        self.counters.cluster_answers.add(1);
+        self.send(asked.from, asked.id, answer, Some(asked.places));
+    }
+
+    /// Places are free when the store has taken the answer.
+    fn send(&self, to: Uuid, id: u64, answer: Answer, places: Option<OwnedSemaphorePermit>) {
+        let Some(cluster) = self.engine.cluster() else { return };
+        match (Message::Answer { id, answer }).encode() {
+            Ok(message) => cluster.send(
+                Some(to),
+                message,
+                Box::new(move |sent| {
+                    drop(places);
+                    if let Err(error) = sent {
+                        tracing::debug!(%to, %error, "a question of another server could not be answered");
+                    }
+                }),
+            ),
+            Err(error) => tracing::warn!(%to, %error, "a question of another server could not be answered"),
+        }
+    }
+
+    fn tell(&self, id: u64, event: Event) {
+        let events = self.open.lock().events.get(&id).cloned();
+        // Nobody waits any more, or there is no room: then it is not answered in time.
+        if let Some(events) = events {
+            drop(events.try_send(event));
+        }
+    }
+}
+
+impl OpenQuestion<'_> {
+    async fn next(&mut self) -> Result<Option<Answer>, ErrorBody> {
+        let next = self.round.next().await;
+        next.inspect_err(|_| self.asking.counters.cluster_timeouts.add(1))
+    }
+}
+
+impl Drop for OpenQuestion<'_> {
+    fn drop(&mut self) {
+        self.asking.open.lock().events.remove(&self.id);
+    }
+}
+
+fn decoded<T: DeserializeOwned>(answer: Answer) -> Result<T, ErrorBody> {
+    let other_version = || {
+        let message = "another server is of another version, and cannot answer; try again when all are the same";
+        ErrorBody::new(ErrorCode::EngineUnavailable, message)
+    };
+    match answer {
+        Answer::Done(value) => serde_json::from_str(value.get()).map_err(|_| other_version()),
+        Answer::Failed(error) if error.code == ErrorCode::Unknown => Err(other_version()),
+        Answer::Failed(error) => Err(error),
+        Answer::Refused(Refused::Busy) => Err(overloaded("another server has too much to do; try again")),
+        Answer::Refused(Refused::Unknown) => Err(other_version()),
+    }
+}
+
+fn overloaded(message: &'static str) -> ErrorBody {
+    ErrorBody::new(ErrorCode::Overloaded, message)
+}
+
+/// What the cluster answers, if it does by then.
+async fn answered<T: Send + 'static>(by: Instant, call: impl FnOnce(Done<T>)) -> Result<T, ErrorBody> {
+    let pending = Pending::<T, ()>::call(call);
+    let answer = timeout_at(by, poll_fn(|cx| pending.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)));
+    let late = || EngineError::Unavailable("it has not answered in time".to_owned());
+    answer
+        .await
+        .unwrap_or_else(|_| Err(late()))
+        .map_err(|error| ErrorBody::new(ErrorCode::EngineUnavailable, error.to_string()))
+}
