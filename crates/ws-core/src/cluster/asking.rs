@@ -120,18 +120,32 @@ impl Asking {
     pub(crate) async fn one<T: DeserializeOwned>(&self, question: &Question<'_>) -> Result<Option<T>, ErrorBody> {
         let Some(cluster) = self.cluster()? else { return Ok(None) };
         let mut open = self.ask(cluster, question).await?;
-        let mut refused = None;
+        let mut failed = None;
         while let Some(answer) = open.next().await? {
-            let is_refused = matches!(answer, Answer::Refused(_));
             match decoded(answer) {
                 Ok(answer) => return Ok(Some(answer)),
                 Err(error) if error.code == ErrorCode::NotFound => {}
-                // It may have been the one.
-                Err(error) if is_refused => refused = Some(error),
+                // It need not be the one.
+                Err(error) if error.retryable => failed = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        refused.map_or(Ok(None), Err)
+        failed.map_or(Ok(None), Err)
+    }
+
+    /// The answer of this server, or where it has not what the question is about, of the one that has.
+    ///
+    /// # Errors
+    /// As [`one`](Self::one); `not_found`: none has.
+    pub(crate) async fn or_elsewhere<T: DeserializeOwned>(
+        &self,
+        own: Result<T, ErrorBody>,
+        question: &Question<'_>,
+    ) -> Result<T, ErrorBody> {
+        match own {
+            Err(none) if none.code == ErrorCode::NotFound => self.one(question).await?.ok_or(none),
+            own => own,
+        }
     }
 
     async fn ask<'a>(&'a self, cluster: &dyn Cluster, question: &Question<'_>) -> Result<OpenQuestion<'a>, ErrorBody> {

@@ -42,7 +42,7 @@ impl Hub {
     pub async fn connection(&self, id: Uuid) -> Result<ConnectionDetails, ErrorBody> {
         let own = self.shared.own_connection(id, None, usize::MAX - 1).await;
         let Details { connection, mut subscriptions } =
-            self.or_elsewhere(own, &Question::Connection { id, after: None }).await?;
+            self.shared.asking.or_elsewhere(own, &Question::Connection { id, after: None }).await?;
         // Only of another server, whose answers have a bound.
         while let Some(last) = subscriptions.entries.last().filter(|_| subscriptions.more) {
             let rest = Question::Connection { id, after: Some(last.channel.as_str().into()) };
@@ -63,7 +63,7 @@ impl Hub {
     pub async fn close_connection(&self, id: Uuid, code: Option<u16>, reason: Option<&str>) -> Result<(), ErrorBody> {
         let (code, reason) = close_frame(code, reason)?;
         let own = self.shared.close_own(id, code, reason);
-        self.or_elsewhere(own, &Question::Close { id, code, reason: reason.into() }).await
+        self.shared.asking.or_elsewhere(own, &Question::Close { id, code, reason: reason.into() }).await
     }
 
     /// The same for all connections of a user: each whose login is answered before this is called, or under way. Returns

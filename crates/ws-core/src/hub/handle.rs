@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use ws_proto::{CloseCode, ErrorBody};
 
-use super::{everywhere, runtime_lag};
+use super::{answering, runtime_lag};
 use crate::access::{Authentication, Claims, Refusal};
 use crate::clock::Clock;
 use crate::counters::Counters;
@@ -55,7 +55,7 @@ impl Hub {
             tokio::spawn(shared.supervisor.clone().watch("a fan-out task", fanout.run())).abort_handle()
         });
         let lag = shared.supervisor.clone().watch("the task that measures lag", runtime_lag::measure(shared.clone()));
-        let others = shared.asking.has_others().then(|| everywhere::answer_all(shared.clone()));
+        let others = shared.asking.has_others().then(|| answering::answer_all(shared.clone()));
         let others =
             others.map(|answers| shared.supervisor.clone().watch("the task that answers other servers", answers));
         let others = others.map(|answers| tokio::spawn(answers).abort_handle());

@@ -1,11 +1,11 @@
 //! The hub: its handle, and the operations for callers without a connection of their own. The state behind it is in
 //! [`crate::state`].
 
+mod answering;
 mod canary;
 mod channels;
 mod connections;
 mod entries;
-mod everywhere;
 mod frames;
 mod handle;
 mod operations;

@@ -27,7 +27,7 @@ impl Hub {
     /// answers, or another server has too much to do.
     pub async fn subscribe(&self, id: Uuid, channel: &str) -> Result<(), ErrorBody> {
         let own = self.shared.subscribe_own(id, channel, Instant::now() + CALL_TIMEOUT).await;
-        self.or_elsewhere(own, &Question::Subscribe { id, channel: channel.into() }).await
+        self.shared.asking.or_elsewhere(own, &Question::Subscribe { id, channel: channel.into() }).await
     }
 
     /// Ends a connection's subscription, whoever has started it. When this returns, nothing more of the channel is
@@ -37,7 +37,7 @@ impl Hub {
     /// `invalid_channel`, `unknown_namespace`, `not_found`, `not_subscribed`, `overloaded`, `engine_unavailable`.
     pub async fn unsubscribe(&self, id: Uuid, channel: &str) -> Result<(), ErrorBody> {
         let own = self.shared.unsubscribe_own(id, channel, Instant::now() + CALL_TIMEOUT).await;
-        self.or_elsewhere(own, &Question::Unsubscribe { id, channel: channel.into() }).await
+        self.shared.asking.or_elsewhere(own, &Question::Unsubscribe { id, channel: channel.into() }).await
     }
 
     /// Subscribes all connections of a user: each whose login is answered before this is called, or under way. Returns

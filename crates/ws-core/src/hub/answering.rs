@@ -1,34 +1,15 @@
-//! What is asked of all servers: own answers first, and the answers to what others ask.
+//! What other servers ask: carried out here, and answered.
 
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::{Instant, timeout_at};
 use ws_proto::{ErrorBody, ErrorCode};
 
-use super::handle::Hub;
 use crate::cluster::{Asked, Page, Question};
 use crate::limits::{CLUSTER_PAGE_BYTES_MAX, CLUSTER_SUBSCRIPTIONS_MAX};
 use crate::state::{Shared, fitting};
-
-impl Hub {
-    /// The answer of this server, or where it has not what is asked about, of the one that has.
-    ///
-    /// # Errors
-    /// `not_found`: none has. `engine_unavailable`, `overloaded`: one that may have it does not say.
-    pub(super) async fn or_elsewhere<T: DeserializeOwned>(
-        &self,
-        own: Result<T, ErrorBody>,
-        question: &Question<'_>,
-    ) -> Result<T, ErrorBody> {
-        match own {
-            Err(error) if error.code == ErrorCode::NotFound => self.shared.asking.one(question).await?.ok_or(error),
-            own => own,
-        }
-    }
-}
 
 /// Carries out what other servers ask. How many at a time, and for how long, has a bound.
 pub(super) async fn answer_all(shared: Arc<Shared>) {
