@@ -1,6 +1,7 @@
 //! The hub: its handle, and the operations for callers without a connection of their own. The state behind it is in
 //! [`crate::state`].
 
+mod broadcasts;
 mod canary;
 mod channels;
 mod connections;
