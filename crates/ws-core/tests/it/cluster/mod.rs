@@ -1,7 +1,12 @@
 //! Several hubs over one store, in one process: what each knows of the others.
 
+mod broadcasts;
+mod connections;
 mod node;
+mod outages;
+mod presence;
 mod store;
+mod users;
 
 use std::sync::Arc;
 
