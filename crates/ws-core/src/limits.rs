@@ -162,6 +162,25 @@ pub(crate) const REGISTRY_PARTS: usize = 64;
 pub(crate) const DIRECTORY_PARTS: usize = 256;
 pub(crate) const DIRECTORY_USER_PARTS: usize = 64;
 
+/// Broadcasts that a cluster keeps for nodes that were not told of them, and their age.
+pub(crate) const BROADCASTS_KEPT: usize = 256;
+/// See [`BROADCASTS_KEPT`].
+pub(crate) const BROADCASTS_TTL: Duration = Duration::from_secs(60);
+
+/// Most bytes of them that are read in one query, unless the first alone has more.
+pub(crate) const BROADCASTS_PAGE_BYTES: usize = 1 << 20;
+
+/// Time until broadcasts are asked for again that the engine could not give.
+pub(crate) const BROADCASTS_RETRY: Duration = Duration::from_millis(200);
+
+/// Longest cursor in the presence of a cluster, in bytes.
+pub(crate) const CURSOR_BYTES_MAX: usize = 256;
+
+/// Channels, and members of a channel, that a cluster is told of under one lock, after an outage.
+pub(crate) const CHANNELS_SLICE: usize = 4096;
+/// See [`CHANNELS_SLICE`].
+pub(crate) const MEMBERS_SLICE: usize = 256;
+
 /// Connections of a user that are taken from the directory under one lock.
 pub(crate) const DIRECTORY_SLICE: usize = 256;
 

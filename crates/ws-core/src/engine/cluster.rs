@@ -55,7 +55,8 @@ pub trait ClusterSink: fmt::Debug + Send + Sync {
     fn connections(&self) -> u64;
 
     /// Calls `enter` with each member of this node: its channel, itself, and whether it is announced. After an outage,
-    /// for what the store has lost.
+    /// for what the store has lost. `enter` is called under the lock of the channel, so that a leave comes after it: it
+    /// takes note, and calls nothing of the hub.
     fn members(&self, enter: &mut dyn FnMut(&str, Member, bool));
 
     /// Calls `count` with each user of this node and how many connections it has; as [`members`](Self::members).

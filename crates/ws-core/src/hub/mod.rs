@@ -2,6 +2,7 @@
 //! [`crate::state`].
 
 mod answering;
+mod broadcasts;
 mod canary;
 mod channels;
 mod connections;

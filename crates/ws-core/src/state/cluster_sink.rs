@@ -22,11 +22,23 @@ impl ClusterSink for ClusterSide {
         self.0.upgrade().map_or(0, |shared| shared.connections() as u64)
     }
 
-    fn members(&self, _enter: &mut dyn FnMut(&str, Member, bool)) {}
+    fn members(&self, enter: &mut dyn FnMut(&str, Member, bool)) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.own_members(enter);
+        }
+    }
 
-    fn users(&self, _count: &mut dyn FnMut(&str, u64)) {}
+    fn users(&self, count: &mut dyn FnMut(&str, u64)) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.users.each(|user, connections| count(user, connections as u64));
+        }
+    }
 
-    fn changed(&self, _channel: &str, _change: Change, _counts: Counts) {}
+    fn changed(&self, channel: &str, change: Change, counts: Counts) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.presence_changed(channel, &change, counts);
+        }
+    }
 
     fn received(&self, from: Uuid, message: &[u8]) {
         if let Some(shared) = self.0.upgrade() {

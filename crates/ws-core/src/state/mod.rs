@@ -2,6 +2,7 @@
 
 mod admission;
 mod asking;
+mod broadcasting;
 mod calls;
 mod canary;
 mod channels;
@@ -9,6 +10,7 @@ mod client;
 mod cluster_sink;
 mod directory;
 mod error;
+mod feed;
 mod history_page;
 mod logins;
 mod membership;
@@ -21,9 +23,11 @@ mod shard;
 mod shared;
 mod streams;
 mod subscription;
+mod user_place;
 
 pub use self::admission::Permit;
 pub(crate) use self::asking::{Asked, check_ask, check_run_id};
+pub(crate) use self::broadcasting::Broadcasting;
 pub(crate) use self::calls::{Answer, Answered, Call, What};
 pub use self::canary::{CANARY_CHANNEL, CanaryStats};
 pub(crate) use self::canary::{Canary, Stage};
@@ -35,8 +39,9 @@ pub(crate) use self::logins::Operation;
 pub use self::membership::Membership;
 pub use self::options::HubOptions;
 pub(crate) use self::page::{fitting, limit as page_limit};
-pub(crate) use self::presence_page::PresenceQuery;
+pub(crate) use self::presence_page::PresencePage;
 pub(crate) use self::publishing::{Draft, Publishing, Repeat, Sink, check_msg_id};
 pub(crate) use self::shard::{Notice, Start};
 pub(crate) use self::shared::Shared;
 pub(crate) use self::subscription::Subscription;
+pub(crate) use self::user_place::{Claiming, NotClaimed};

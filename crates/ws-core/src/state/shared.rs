@@ -10,6 +10,7 @@ use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 use super::canary::{Canary, is_canary};
 use super::directory::Directory;
 use super::error::unknown_namespace;
+use super::feed::Feed;
 use super::logins::Logins;
 use super::options::HubOptions;
 use super::shard::{Notice, Shard};
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) asking: Asking,
     /// The channel of all broadcasts.
     pub(crate) broadcasts: Arc<Channel>,
+    /// The broadcasts of all nodes, in a cluster.
+    pub(crate) feed: Option<Arc<Feed>>,
     /// Connections that count.
     pub(crate) directory: Directory,
     /// Logins that are under way: they are not in the directory yet.
@@ -111,6 +114,7 @@ impl Shared {
             engine_room: Arc::new(EngineRoom::new(engine.clone())),
             asking: Asking::new(engine.clone(), counters.clone()),
             counters,
+            feed: engine.cluster().map(|_| Feed::new()),
             engine,
             broadcasts: Arc::new(Channel::broadcast(&gate)),
             directory: Directory::new(),
@@ -156,7 +160,11 @@ impl Shared {
 
     /// The channel of this name, if it has readers.
     pub(super) fn channel(&self, name: &str) -> Option<Arc<Channel>> {
-        self.channels.get(name).or_else(|| self.canary_of(name).map(|canary| canary.channel().clone()))
+        let internal = || match self.feed_of(name) {
+            Some(_) => Some(self.broadcasts.clone()),
+            None => self.canary_of(name).map(|canary| canary.channel().clone()),
+        };
+        self.channels.get(name).or_else(internal)
     }
 
     /// The canary, if this is the name of its channel.

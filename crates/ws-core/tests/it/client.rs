@@ -209,6 +209,7 @@ impl Client {
         let now_ms = self.hub.clock().now_ms();
         self.session.begin_batch(self.hub.clock().now_us(), false);
         let flow = self.session.go_on(now_ms, &mut out);
+        self.holds = flow == Flow::Hold;
         self.session.end_batch();
         self.connection.send(&out, now_ms);
         flow

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::advance;
-use ws_core::{ChannelOptions, Hub, Limits};
+use ws_core::{ChannelOptions, Limits};
 use ws_proto::{CloseCode, ErrorCode};
 
 use crate::client::{Client, LOCAL, hub, hub_with, limits, look, memory, options, run, settle};

@@ -28,7 +28,7 @@ impl Resources {
             (Resource::Publications(channel), Delete) => publications::remove(hub, channel).await,
             (Resource::Channels, Get) => channels::page(hub, query).await,
             (Resource::Channel(channel), Get) => channels::details(hub, channel).await,
-            (Resource::Presence(channel), Get) => presence::page(hub, channel, query),
+            (Resource::Presence(channel), Get) => presence::page(hub, channel, query).await,
             (Resource::Runs(channel), Get) => runs::open(hub, channel).await,
             (Resource::Connections, Get) => connections::page(hub, query).await,
             (Resource::Connection(id), Get) => connections::details(hub, id).await,
