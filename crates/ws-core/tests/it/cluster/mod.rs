@@ -64,7 +64,7 @@ fn say(client: &mut Client, action: &str, payload: &Value) -> Flow {
 async fn seen(client: &mut Client) -> Vec<Value> {
     for _ in 0..4 {
         settle().await;
-        client.go_on();
+        client.go_on_to_next();
     }
     client.read().into_iter().filter(|frame| frame["data"]["event"] != "connected").collect()
 }
