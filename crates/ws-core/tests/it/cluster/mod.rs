@@ -5,6 +5,7 @@ mod connections;
 mod node;
 mod outages;
 mod presence;
+mod random;
 mod store;
 mod users;
 
@@ -47,6 +48,13 @@ impl Servers {
         let mut client = self.connect(server);
         ask(&mut client, "subscribe", &json!({"channel": channel})).await.expect("it is subscribed");
         client
+    }
+
+    /// The store is back at a server, if it was away.
+    fn come_back(&self, server: usize) {
+        if self.nodes[server].is_away() {
+            self.set_away(server, false);
+        }
     }
 
     /// The store is away from a server, or back.
