@@ -180,15 +180,16 @@ impl Fanout {
         if seq >= channel.end_seq() {
             return Step::Nothing;
         }
-        let hidden = reader.subscription.as_ref().and_then(|subscription| subscription.hidden_from(seq));
-        if hidden == Some(seq) {
-            return Step::Moved(ReaderCursor { live: Cursor { seq: seq + 1, ..cursor.live }, ..cursor });
-        }
         let is_live = local.readers.len() >= FANOUT_LARGE_CHANNEL && !self.live.is_beyond(channel, seq);
         let window = if is_live { &mut self.live } else { &mut self.lagging };
         let first = window.cover(channel, seq);
         if first.seq > seq {
             return skip(&self.shared, channel, cursor, first);
+        }
+        // After the frames were read, so that none of them is kept from the reader later.
+        let hidden = reader.subscription.as_ref().and_then(|subscription| subscription.hidden_from(seq));
+        if hidden == Some(seq) {
+            return Step::Moved(ReaderCursor { live: Cursor { seq: seq + 1, ..cursor.live }, ..cursor });
         }
         let range = window.range(seq);
         // Up to the frame that this reader is not given.

@@ -102,6 +102,8 @@ impl Hub {
         };
         permit.take_slot().inspect_err(|refusal| refused(shared, *refusal))?;
         match permit.wait_for_user(&claims.user).await {
+            // It may have waited.
+            Ok(()) if shared.is_draining() => Err(Refusal::Draining).inspect_err(|refusal| refused(shared, *refusal)),
             Ok(()) => Ok(Ok(claims)),
             Err(NotClaimed::Exhausted) => Ok(Err(too_many_of_user())),
             Err(NotClaimed::Unknown(_)) => Err(Refusal::Engine).inspect_err(|refusal| refused(shared, *refusal)),

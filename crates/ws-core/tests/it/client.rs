@@ -209,10 +209,14 @@ impl Client {
         let now_ms = self.hub.clock().now_ms();
         self.session.begin_batch(self.hub.clock().now_us(), false);
         let flow = self.session.go_on(now_ms, &mut out);
-        self.holds = flow == Flow::Hold;
         self.session.end_batch();
         self.connection.send(&out, now_ms);
         flow
+    }
+
+    /// The same; if it answers a text that was held, the next one may come.
+    pub(crate) fn go_on_to_next(&mut self) {
+        self.holds = self.go_on() == Flow::Hold;
     }
 
     pub(crate) fn broadcast(&mut self, message: impl std::fmt::Display) -> Flow {

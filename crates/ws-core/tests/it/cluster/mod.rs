@@ -6,6 +6,7 @@ mod connections;
 mod node;
 mod outages;
 mod presence;
+mod random;
 mod store;
 mod users;
 
@@ -50,6 +51,13 @@ impl Servers {
         client
     }
 
+    /// The store is back at a server, if it was away.
+    fn come_back(&self, server: usize) {
+        if self.nodes[server].is_away() {
+            self.set_away(server, false);
+        }
+    }
+
     /// The store is away from a server, or back.
     fn set_away(&self, server: usize, is_away: bool) {
         self.store.set_away(&self.nodes[server], is_away);
@@ -65,7 +73,7 @@ fn say(client: &mut Client, action: &str, payload: &Value) -> Flow {
 async fn seen(client: &mut Client) -> Vec<Value> {
     for _ in 0..4 {
         settle().await;
-        client.go_on();
+        client.go_on_to_next();
     }
     client.read().into_iter().filter(|frame| frame["data"]["event"] != "connected").collect()
 }
