@@ -1,19 +1,18 @@
-//! Asking all other nodes, and being asked by them.
+//! Asking all other nodes.
 
 use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 use ws_proto::{ErrorBody, ErrorCode};
 
+use super::asked::Questions;
 use super::message::{Answer, Message, Refused, known};
 use super::question::Question;
 use super::round::{Event, Round};
@@ -21,9 +20,7 @@ use crate::counters::Counters;
 use crate::engine::cluster::Cluster;
 use crate::engine::pending::Pending;
 use crate::engine::{Done, Engine, EngineError};
-use crate::limits::{
-    ANSWER_MARGIN, ASK_EVENTS_MAX, ASK_TIMEOUT, ASKED_PLACES_MAX, ASKING_PLACES_MAX, CLUSTER_ANSWER_BYTES_MAX,
-};
+use crate::limits::{ASK_EVENTS_MAX, ASK_TIMEOUT, ASKING_PLACES_MAX};
 
 /// See the [module](super).
 #[derive(Debug)]
@@ -33,11 +30,8 @@ pub(crate) struct Asking {
     open: Mutex<Open>,
     /// For own questions. Who finds none waits.
     asking: Semaphore,
-    /// For questions of others. Who finds none is refused.
-    asked: Arc<Semaphore>,
-    /// Questions of others that nobody is at work on yet. There is room for all that have places.
-    queue: mpsc::Sender<Asked>,
-    questions: tokio::sync::Mutex<mpsc::Receiver<Asked>>,
+    /// What others ask.
+    pub(crate) questions: Questions,
 }
 
 /// Own questions that are not answered by all yet.
@@ -56,29 +50,14 @@ struct OpenQuestion<'a> {
     _places: SemaphorePermit<'a>,
 }
 
-/// A question of another node, to be carried out and [answered](Asking::answer).
-#[derive(Debug)]
-pub(crate) struct Asked {
-    /// What it is.
-    pub(crate) question: Question<'static>,
-    /// When it has to be answered.
-    pub(crate) by: Instant,
-    from: Uuid,
-    id: u64,
-    places: OwnedSemaphorePermit,
-}
-
 impl Asking {
     pub(crate) fn new(engine: Arc<dyn Engine>, counters: Arc<Counters>) -> Self {
-        let (queue, questions) = mpsc::channel(ASKED_PLACES_MAX);
         Asking {
+            questions: Questions::new(engine.clone(), counters.clone()),
             engine,
             counters,
             open: Mutex::default(),
             asking: Semaphore::new(ASKING_PLACES_MAX),
-            asked: Arc::new(Semaphore::new(ASKED_PLACES_MAX)),
-            queue,
-            questions: tokio::sync::Mutex::new(questions),
         }
     }
 
@@ -87,13 +66,23 @@ impl Asking {
         self.engine.cluster().is_some()
     }
 
+    /// Whether this server knows about `what`, or only about its own part of it; for engines that do not know their
+    /// cluster.
+    ///
+    /// # Errors
+    /// `not_available`: other servers use the same store, and cannot be asked.
+    pub(crate) fn knows_all(&self, what: &str) -> Result<(), ErrorBody> {
+        if !self.engine.is_shared() {
+            return Ok(());
+        }
+        let engine = self.engine.name();
+        let message = format!("{what} among several servers is not supported yet (engine.type = \"{engine}\")");
+        Err(ErrorBody::new(ErrorCode::NotAvailable, message))
+    }
+
     fn cluster(&self) -> Result<Option<&dyn Cluster>, ErrorBody> {
         match self.engine.cluster() {
-            None if self.engine.is_shared() => {
-                let message =
-                    format!("what other servers have is not known with engine.type = \"{}\"", self.engine.name());
-                Err(ErrorBody::new(ErrorCode::NotAvailable, message))
-            }
+            None => self.knows_all("this").map(|()| None),
             cluster => Ok(cluster),
         }
     }
@@ -181,12 +170,7 @@ impl Asking {
     pub(crate) fn received(&self, from: Uuid, message: &[u8]) {
         match serde_json::from_slice(message) {
             Ok(Message::Ask { version, id, within_ms, question }) => {
-                let asked = known(version, &question).ok_or(Refused::Unknown);
-                let asked = asked.and_then(|question| self.place(from, id, within_ms, question).ok_or(Refused::Busy));
-                if let Err(refused) = asked {
-                    self.counters.cluster_refusals.add(1);
-                    self.send(from, id, Answer::Refused(refused), None);
-                }
+                self.questions.take(from, id, within_ms, known(version, &question));
             }
             Ok(Message::Answer { id, answer }) => self.tell(id, Event::Answered(from, answer)),
             Err(error) => {
@@ -195,54 +179,11 @@ impl Asking {
         }
     }
 
-    /// Queues a question of another node, if there are places for it.
-    fn place(&self, from: Uuid, id: u64, within_ms: u64, question: Question<'static>) -> Option<()> {
-        let places = self.asked.clone().try_acquire_many_owned(question.places()).ok()?;
-        let within = Duration::from_millis(within_ms).min(ASK_TIMEOUT).saturating_sub(ANSWER_MARGIN);
-        self.queue.try_send(Asked { question, by: Instant::now() + within, from, id, places }).ok()
-    }
-
-    /// The next question of another node, to be [answered](Self::answer).
-    pub(crate) async fn next(&self) -> Option<Asked> {
-        self.questions.lock().await.recv().await
-    }
-
     /// This node is dead: nobody waits for it.
     pub(crate) fn ended(&self, node: Uuid) {
         let open: Vec<_> = self.open.lock().events.values().cloned().collect();
         // Where there is no room, the question is not answered in time.
         open.iter().for_each(|events| drop(events.try_send(Event::Ended(node))));
-    }
-
-    /// Answers a question.
-    pub(crate) fn answer(&self, asked: Asked, result: Result<Box<RawValue>, ErrorBody>) {
-        let answer = match result {
-            Ok(value) if value.get().len() > CLUSTER_ANSWER_BYTES_MAX => {
-                Answer::Failed(ErrorBody::new(ErrorCode::LimitExceeded, "the answer of another server is too large"))
-            }
-            Ok(value) => Answer::Done(value),
-            Err(error) => Answer::Failed(error),
-        };
-        self.counters.cluster_answers.add(1);
-        self.send(asked.from, asked.id, answer, Some(asked.places));
-    }
-
-    /// Places are free when the store has taken the answer.
-    fn send(&self, to: Uuid, id: u64, answer: Answer, places: Option<OwnedSemaphorePermit>) {
-        let Some(cluster) = self.engine.cluster() else { return };
-        match (Message::Answer { id, answer }).encode() {
-            Ok(message) => cluster.send(
-                Some(to),
-                message,
-                Box::new(move |sent| {
-                    drop(places);
-                    if let Err(error) = sent {
-                        tracing::debug!(%to, %error, "a question of another server could not be answered");
-                    }
-                }),
-            ),
-            Err(error) => tracing::warn!(%to, %error, "a question of another server could not be answered"),
-        }
     }
 
     fn tell(&self, id: u64, event: Event) {

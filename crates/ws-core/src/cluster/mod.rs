@@ -7,12 +7,14 @@
 //! Deliberately absent: carrying out questions, which the hub does; who lives, which the engine's
 //! [`Cluster`](crate::engine::cluster::Cluster) knows.
 
+mod asked;
 mod asking;
 mod message;
 mod page;
 mod question;
 mod round;
 
-pub(crate) use self::asking::{Asked, Asking};
+pub(crate) use self::asked::Asked;
+pub(crate) use self::asking::Asking;
 pub(crate) use self::page::{Page, merged};
 pub(crate) use self::question::Question;

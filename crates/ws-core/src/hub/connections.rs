@@ -40,7 +40,7 @@ impl Hub {
     /// # Errors
     /// `not_found`; `engine_unavailable`, `overloaded`.
     pub async fn connection(&self, id: Uuid) -> Result<ConnectionDetails, ErrorBody> {
-        let own = self.shared.own_connection(id, None, usize::MAX - 1).await;
+        let own = self.shared.own_connection(id, None, usize::MAX).await;
         let Details { connection, mut subscriptions } =
             self.shared.asking.or_elsewhere(own, &Question::Connection { id, after: None }).await?;
         // Only of another server, whose answers have a bound.

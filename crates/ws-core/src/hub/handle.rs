@@ -60,9 +60,9 @@ impl Hub {
         if shared.feed.is_some() {
             let follow =
                 shared.supervisor.clone().watch("the task that reads broadcasts", broadcasts::follow(shared.clone()));
-            let answers = answering::answer_all(shared.clone());
-            let answers = shared.supervisor.clone().watch("the task that answers other servers", answers);
-            tasks.extend([tokio::spawn(follow).abort_handle(), tokio::spawn(answers).abort_handle()]);
+            let answer = answering::answer_all(shared.clone());
+            let answer = shared.supervisor.clone().watch("the task that answers other servers", answer);
+            tasks.extend([tokio::spawn(follow).abort_handle(), tokio::spawn(answer).abort_handle()]);
         }
         Hub { _tasks: Arc::new(Tasks(tasks)), shared }
     }
@@ -134,14 +134,6 @@ impl Hub {
     /// engine has yet to deliver.
     pub fn log_bytes(&self) -> u64 {
         self.shared.gate.bytes()
-    }
-
-    /// Whether this server knows about `what`, or only about its own part of it.
-    ///
-    /// # Errors
-    /// `not_available`: other servers use the same store, and what they have is not asked for.
-    pub fn knows_all(&self, what: &str) -> Result<(), ErrorBody> {
-        self.shared.knows_all(what)
     }
 
     /// The engine that keeps the publications.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
-use ws_proto::{ChannelName, ErrorBody, ErrorCode};
+use ws_proto::{ChannelName, ErrorBody};
 
 use super::canary::{Canary, is_canary};
 use super::directory::Directory;
@@ -141,17 +141,9 @@ impl Shared {
         self.connections.load(Ordering::Acquire)
     }
 
-    /// Whether this server knows about `what`, or only about its own part of it.
-    ///
-    /// # Errors
-    /// `not_available`: other servers use the same store, and what they have is not asked for.
+    /// As [`Asking::knows_all`].
     pub(crate) fn knows_all(&self, what: &str) -> Result<(), ErrorBody> {
-        if !self.engine.is_shared() {
-            return Ok(());
-        }
-        let engine = self.engine.name();
-        let message = format!("{what} among several servers is not supported yet (engine.type = \"{engine}\")");
-        Err(ErrorBody::new(ErrorCode::NotAvailable, message))
+        self.asking.knows_all(what)
     }
 
     pub(crate) fn is_draining(&self) -> bool {
