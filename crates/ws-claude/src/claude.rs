@@ -207,11 +207,11 @@ impl Inner {
         self.journal.note(&self.hub, &self.open).await?;
         let stream = open.stream();
         // An earlier run of this id: its stream is not continued.
-        if self.hub.channel(stream).await?.offset.is_some_and(|offset| offset > 0) {
+        if self.hub.position(stream).await?.is_some_and(|(_, offset)| offset > 0) {
             self.hub.remove_history(stream).await?;
         }
         let held = self.hub.hold_stream(stream)?;
-        let stream_epoch = self.hub.channel(stream).await?.epoch.unwrap_or_default();
+        let stream_epoch = self.hub.position(stream).await?.map(|(epoch, _)| epoch.to_string()).unwrap_or_default();
         Ok(Prepared { context, held, stream_epoch })
     }
 

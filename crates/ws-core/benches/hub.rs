@@ -156,7 +156,8 @@ fn listing(c: &mut Criterion) {
                     passing.pop_front();
                     passing.push_back(connect(&hub));
                 }
-                let page = hub.list_connections(None, Some(100), after.as_deref()).expect("a page");
+                let page = hub.list_connections(None, Some(100), after.as_deref());
+                let page = runtime.block_on(page).expect("a page");
                 after = black_box(page).next;
             });
         });

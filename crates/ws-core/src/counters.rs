@@ -98,6 +98,14 @@ pub struct Counters {
     pub blocked: Count,
     /// Times that a publisher had to wait for room.
     pub held: Count,
+    /// Questions that all other servers were asked.
+    pub cluster_questions: Count,
+    /// Those of them that somebody has not answered in time.
+    pub cluster_timeouts: Count,
+    /// Questions of other servers that were answered.
+    pub cluster_answers: Count,
+    /// Questions of other servers that were refused: there were too many, or this version does not know them.
+    pub cluster_refusals: Count,
     /// Pings that were sent.
     pub pings: Count,
     /// From a publication's frame being read to the end of the round that offered it to all live readers of a shard, in

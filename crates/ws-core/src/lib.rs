@@ -6,9 +6,10 @@
 //! session what arrives, and sends what the session appends. Everything that is not an answer, the hub writes by itself
 //! through the outlet.
 //!
-//! Lock order: a connection's subscriptions → a stream of the memory engine → a registry → a channel → a shard's inbox,
-//! a queue of waiters or an engine's answer → a connection → the canary. No lock is held across an `.await`; only a connection's
-//! lock is held across a system call, and that call never blocks.
+//! Lock order: a connection's subscriptions → a stream of the memory engine → the feed of broadcasts → a registry → a
+//! channel → a shard's inbox, a queue of waiters, an engine's answer or what a cluster takes note of → a connection → the
+//! canary. No lock is held across an `.await`; only a connection's lock is held across a system call, and that call
+//! never blocks.
 //!
 //! Deliberately absent: sockets (addresses of peers are values here), files, HTTP, WebSocket parsing, databases, making
 //! and checking tokens (an [`Authenticator`] is passed in), and wall-clock time outside `clock`.
@@ -29,6 +30,8 @@ mod state;
 mod channel;
 // Back-pressure on publishers.
 mod gate;
+// What other servers are asked.
+mod cluster;
 // One connection, with its outlet and outbox; engines, which keep publications.
 mod connection;
 pub mod engine;

@@ -162,6 +162,25 @@ pub(crate) const REGISTRY_PARTS: usize = 64;
 pub(crate) const DIRECTORY_PARTS: usize = 256;
 pub(crate) const DIRECTORY_USER_PARTS: usize = 64;
 
+/// Broadcasts that a cluster keeps for nodes that were not told of them, and their age.
+pub(crate) const BROADCASTS_KEPT: usize = 256;
+/// See [`BROADCASTS_KEPT`].
+pub(crate) const BROADCASTS_TTL: Duration = Duration::from_secs(60);
+
+/// Most bytes of them that are read in one query, unless the first alone has more.
+pub(crate) const BROADCASTS_PAGE_BYTES: usize = 1 << 20;
+
+/// Time until broadcasts are asked for again that the engine could not give.
+pub(crate) const BROADCASTS_RETRY: Duration = Duration::from_millis(200);
+
+/// Longest cursor in the presence of a cluster, in bytes.
+pub(crate) const CURSOR_BYTES_MAX: usize = 256;
+
+/// Channels, and members of a channel, that a cluster is told of under one lock, after an outage.
+pub(crate) const CHANNELS_SLICE: usize = 4096;
+/// See [`CHANNELS_SLICE`].
+pub(crate) const MEMBERS_SLICE: usize = 256;
+
 /// Connections of a user that are taken from the directory under one lock.
 pub(crate) const DIRECTORY_SLICE: usize = 256;
 
@@ -197,6 +216,32 @@ pub(crate) const ATTACH_ROUNDS_MAX: usize = 4;
 /// Time within which the task of a connection has to answer an operation of the server API: it may be blocked by its
 /// full socket.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time within which every other server has to answer a question (PROTOCOL section 11), and how much of it is for the
+/// way back: what a server cannot do in the rest is an error that it still tells.
+pub(crate) const ASK_TIMEOUT: Duration = Duration::from_secs(2);
+/// See [`ASK_TIMEOUT`].
+pub(crate) const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+
+/// Places of a question whose answer is a page; any other takes one.
+pub(crate) const ASKED_PAGE_PLACES: u32 = 16;
+
+/// Places for questions that this server asks at a time, and for those of all others that it is at work on.
+pub(crate) const ASKING_PLACES_MAX: usize = 256;
+/// See [`ASKING_PLACES_MAX`].
+pub(crate) const ASKED_PLACES_MAX: usize = 512;
+
+/// Most answers and ends of nodes that one question has not looked at yet.
+pub(crate) const ASK_EVENTS_MAX: usize = 1024;
+
+/// Most bytes of what an answer to another server carries: its message has at most 1 MiB.
+pub(crate) const CLUSTER_ANSWER_BYTES_MAX: usize = (1 << 20) - 1024;
+
+/// Most bytes of the entries of a page in it. The rest is for what comes with them.
+pub(crate) const CLUSTER_PAGE_BYTES_MAX: usize = 960 * 1024;
+
+/// Most subscriptions of a connection in one answer to another server.
+pub(crate) const CLUSTER_SUBSCRIPTIONS_MAX: usize = 4096;
 
 /// Streams of a channel whose beginnings are remembered for readers that are still in an earlier one.
 pub(crate) const RESTARTS_MAX: usize = 8;

@@ -123,6 +123,11 @@ impl ChannelOptions {
         }
     }
 
+    /// The options of the channel of the broadcasts of all nodes: the engine keeps so many, up to this age.
+    pub(crate) fn broadcasts_of_all(size: usize, ttl: Duration) -> Self {
+        ChannelOptions { history_size: size, history_ttl: ttl, ..ChannelOptions::broadcast() }
+    }
+
     /// The options of a stream that belongs to a channel with these: who may do what there may do it in the stream, but
     /// for publishing. A text without a hole needs `gap`.
     pub(crate) fn of_stream(&self, options: StreamOptions) -> Self {

@@ -17,17 +17,20 @@ pub enum Authentication {
     UserFull,
     /// The server has too many connections (`connections_max`, or `unauthenticated_max` while keys are fetched).
     Full,
+    /// The engine could not say how many connections the user has.
+    Unavailable,
 }
 
 impl Authentication {
     /// All of them.
-    pub const ALL: [Authentication; 6] = [
+    pub const ALL: [Authentication; 7] = [
         Authentication::Ok,
         Authentication::InvalidToken,
         Authentication::Expired,
         Authentication::TooFast,
         Authentication::UserFull,
         Authentication::Full,
+        Authentication::Unavailable,
     ];
 
     /// Its name, for metrics.
@@ -39,6 +42,7 @@ impl Authentication {
             Authentication::TooFast => "too_fast",
             Authentication::UserFull => "user_full",
             Authentication::Full => "full",
+            Authentication::Unavailable => "unavailable",
         }
     }
 
@@ -50,6 +54,7 @@ impl Authentication {
             ErrorCode::RateLimited => Some(Authentication::TooFast),
             ErrorCode::LimitExceeded => Some(Authentication::UserFull),
             ErrorCode::Overloaded => Some(Authentication::Full),
+            ErrorCode::EngineUnavailable => Some(Authentication::Unavailable),
             ErrorCode::Malformed
             | ErrorCode::InvalidRequest
             | ErrorCode::UnknownAction
@@ -65,7 +70,6 @@ impl Authentication {
             | ErrorCode::Conflict
             | ErrorCode::UnknownOutcome
             | ErrorCode::NotFound
-            | ErrorCode::EngineUnavailable
             | ErrorCode::UpstreamFailed
             | ErrorCode::Internal
             | _ => None,

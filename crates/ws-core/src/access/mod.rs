@@ -21,5 +21,6 @@ pub use self::grants::{Grants, Patterns};
 pub use self::identity::{Authenticator, Claims, Identity, TokenError};
 pub(crate) use self::quota::{Exhausted, Quota};
 pub use self::refusal::Refusal;
+pub(crate) use self::refusal::too_many_of_user;
 pub(crate) use self::right::{AccessCheck, Right};
 pub use self::share::{AddressShares, Share};

@@ -1,5 +1,7 @@
 //! Why a connection is not admitted.
 
+use ws_proto::{ErrorBody, ErrorCode};
+
 /// Why a connection is not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -18,6 +20,9 @@ pub enum Refusal {
     /// `handshakes_per_second` is reached.
     #[error("connections are being opened faster than the server accepts them (limits.handshakes_per_second)")]
     TooFast,
+    /// Nobody knows how many connections the user of the handshake's token has in the cluster.
+    #[error("the engine cannot say now how many connections this user has (limits.connections_per_user_max)")]
+    Engine,
     /// Pages of this origin may not connect. Decided by the transport.
     #[error("pages of this origin may not connect; the operator can allow them (auth.allowed_origins)")]
     Origin,
@@ -37,12 +42,13 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 9] = [
+    pub const ALL: [Refusal; 10] = [
         Refusal::Full,
         Refusal::Draining,
         Refusal::Address,
         Refusal::AddressTooFast,
         Refusal::TooFast,
+        Refusal::Engine,
         Refusal::Origin,
         Refusal::Unauthenticated,
         Refusal::AddressSockets,
@@ -57,12 +63,19 @@ impl Refusal {
             Refusal::Address => "address",
             Refusal::AddressTooFast => "address_too_fast",
             Refusal::TooFast => "too_fast",
+            Refusal::Engine => "engine",
             Refusal::Origin => "origin",
             Refusal::Unauthenticated => "unauthenticated",
             Refusal::AddressSockets => "address_sockets",
             Refusal::Sockets => "sockets",
         }
     }
+}
+
+/// The error for a connection over the limit of its user.
+pub(crate) fn too_many_of_user() -> ErrorBody {
+    let message = "this user has reached the limit of connections per user (limits.connections_per_user_max)";
+    ErrorBody::new(ErrorCode::LimitExceeded, message)
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use self::restart::Restarts;
 use self::shard_state::ShardStates;
 pub(crate) use self::shard_state::{LogPosition, Shards};
 use crate::engine::Epoch;
+use crate::engine::cluster::Counts;
 use crate::gate::Gate;
 use crate::kind::Kind;
 use crate::options::ChannelOptions;
@@ -62,6 +63,8 @@ pub(crate) struct State {
     pub(crate) epoch: Option<Epoch>,
     pub(crate) end: Cursor,
     pub(crate) presence: Presence,
+    /// The counts of the whole cluster, as it last told them; `None` without a cluster, or before it has told any.
+    pub(crate) cluster_counts: Option<Box<Counts>>,
     backlog: Option<Box<Backlog>>,
     shards: ShardStates,
     /// How the newest streams began, as far as they did not simply begin anew.
@@ -100,6 +103,7 @@ impl Channel {
                 epoch: None,
                 end: Cursor::default(),
                 presence: Presence::default(),
+                cluster_counts: None,
                 backlog: None,
                 shards: ShardStates::default(),
                 restarts: Restarts::default(),

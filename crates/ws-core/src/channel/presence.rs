@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::connection::Connection;
+use crate::engine::cluster::Counts;
 
 /// The subscribers in the order in which they joined. Reading a page costs only as much as the page.
 #[derive(Debug, Default)]
@@ -14,14 +15,6 @@ pub(crate) struct Presence {
     /// Connections of each user; `None` until there is a user.
     #[expect(clippy::box_collection, reason = "a map in place would be six words in every channel")]
     users: Option<Box<HashMap<Arc<str>, u32>>>,
-}
-
-/// How many subscribers there are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) connections: u64,
-    /// Distinct users; anonymous connections do not count.
-    pub(crate) users: u64,
 }
 
 impl Presence {

@@ -56,7 +56,8 @@ pub trait ClusterSink: fmt::Debug + Send + Sync {
     fn connections(&self) -> u64;
 
     /// Calls `enter` with each member of this node: its channel, itself, and whether it is announced. After an outage,
-    /// for what the store has lost.
+    /// for what the store has lost. `enter` is called under the lock of the channel, so that a leave comes after it: it
+    /// takes note, and calls nothing of the hub.
     fn members(&self, enter: &mut dyn FnMut(&str, Member, bool));
 
     /// Somebody, of this node or another, has come or gone in a channel that this node has interest in.

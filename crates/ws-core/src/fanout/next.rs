@@ -186,7 +186,15 @@ impl Fanout {
         if first.seq > seq {
             return skip(&self.shared, channel, cursor, first);
         }
-        match window.range(seq) {
+        // After the frames were read, so that none of them is kept from the reader later.
+        let hidden = reader.subscription.as_ref().and_then(|subscription| subscription.hidden_from(seq));
+        if hidden == Some(seq) {
+            return Step::Moved(ReaderCursor { live: Cursor { seq: seq + 1, ..cursor.live }, ..cursor });
+        }
+        let range = window.range(seq);
+        // Up to the frame that this reader is not given.
+        let frames = hidden.map_or(range.len(), |hidden| range.len().min((hidden - seq) as usize));
+        match range.start..range.start + frames {
             range if range.is_empty() => Step::Nothing,
             range if is_live => Step::Found(Source::Live(range)),
             range => Step::Found(Source::Lagging(range)),

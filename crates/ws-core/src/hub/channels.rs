@@ -1,4 +1,4 @@
-//! Channels, as the server API sees them. The caller has checked the rights.
+//! Channels, as the server API sees them, with the subscribers of all servers. The caller has checked the rights.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use ws_proto::api::{ChannelInfo, ChannelPage};
 use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 
 use super::handle::Hub;
-use crate::channel::Channel;
-use crate::engine::HistoryQuery;
+use crate::cluster::{Question, merged};
 use crate::engine::pending::Pending;
+use crate::engine::{Epoch, HistoryQuery};
 use crate::options::ChannelOptions;
-use crate::registry::Named;
+use crate::registry::page_order;
 use crate::state::{page_limit, unavailable};
 
 impl Hub {
@@ -20,18 +20,21 @@ impl Hub {
     /// before. Pages have no channel twice, and leave out none that was there throughout.
     ///
     /// # Errors
-    /// `invalid_payload`: the limit is not 1 to 1,000, or `after` is no cursor.
-    pub fn list_channels(
+    /// `invalid_payload`: the limit is not 1 to 1,000, or `after` is no cursor. `engine_unavailable`, `overloaded`.
+    pub async fn list_channels(
         &self,
         prefix: &str,
         limit: Option<u32>,
         after: Option<&str>,
     ) -> Result<ChannelPage, ErrorBody> {
-        self.shared.knows_all("a list of the channels")?;
         let (max, after) = (page_limit(limit)?, after.map(name_of).transpose()?);
-        let found = self.shared.channels.page(after.as_deref(), max + 1, |channel| channel.name().starts_with(prefix));
-        let channels = found.iter().take(max).map(|channel| info(channel)).collect();
-        Ok(ChannelPage { channels, next: (found.len() > max).then(|| cursor(found[max - 1].name())) })
+        let question = Question::Channels { prefix: prefix.into(), after: after.as_deref().map(Into::into), max };
+        let mut pages = self.shared.asking.all(&question).await?;
+        pages.push(self.shared.own_channels(prefix, after.as_deref(), max));
+        let page = merged(pages, max, |one, other| page_order(&one.channel, &other.channel), join);
+        let last = page.entries.last().filter(|_| page.more);
+        let next = last.map(|last| cursor(&last.channel));
+        Ok(ChannelPage { channels: page.entries, next })
     }
 
     /// One channel, also without subscribers. Asks the engine for the position of its stream.
@@ -39,26 +42,39 @@ impl Hub {
     /// # Errors
     /// `invalid_channel`, `unknown_namespace`, `overloaded`, `engine_unavailable`.
     pub async fn channel(&self, name: &str) -> Result<ChannelInfo, ErrorBody> {
-        self.shared.knows_all("the subscribers of a channel")?;
+        let position = self.position(name).await?;
+        let question = Question::Subscribers { channel: name.into() };
+        let others: Vec<u64> = self.shared.asking.all(&question).await?;
+        Ok(ChannelInfo {
+            channel: name.to_owned(),
+            subscribers: self.shared.own_subscribers(name) + others.iter().sum::<u64>(),
+            epoch: position.map(|(epoch, _)| epoch.to_string()),
+            offset: position.map(|(_, top)| top),
+        })
+    }
+
+    /// The position of a channel's stream, epoch and top; `None` without history. Asks the engine.
+    ///
+    /// # Errors
+    /// `invalid_channel`, `unknown_namespace`, `overloaded`, `engine_unavailable`.
+    pub async fn position(&self, name: &str) -> Result<Option<(Epoch, u64)>, ErrorBody> {
         let options = self.channel_options(name)?;
-        let none = || ChannelInfo { channel: name.to_owned(), subscribers: 0, epoch: None, offset: None };
-        let mut found = self.shared.channels.get(name).map_or_else(none, |channel| info(&channel));
-        if options.has_history() {
-            let query = HistoryQuery {
-                channel: name,
-                retention: options.retention(),
-                after: 0,
-                before: None,
-                reverse: false,
-                limit: 0,
-                bytes_max: 0,
-            };
-            let pending = Pending::<_, ()>::call(|done| self.shared.read_history(query, done));
-            let position = poll_fn(|cx| pending.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await;
-            let position = position.map_err(|error| unavailable(&error))?;
-            (found.epoch, found.offset) = (Some(position.epoch.to_string()), Some(position.top));
+        if !options.has_history() {
+            return Ok(None);
         }
-        Ok(found)
+        let query = HistoryQuery {
+            channel: name,
+            retention: options.retention(),
+            after: 0,
+            before: None,
+            reverse: false,
+            limit: 0,
+            bytes_max: 0,
+        };
+        let pending = Pending::<_, ()>::call(|done| self.shared.read_history(query, done));
+        let position = poll_fn(|cx| pending.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await;
+        let position = position.map_err(|error| unavailable(&error))?;
+        Ok(Some((position.epoch, position.top)))
     }
 
     /// The options of a channel.
@@ -70,14 +86,11 @@ impl Hub {
     }
 }
 
-fn info(channel: &Channel) -> ChannelInfo {
-    let state = channel.lock();
-    let (epoch, end) = (state.epoch, state.end.offset);
-    ChannelInfo {
-        channel: channel.name().to_owned(),
-        subscribers: state.subscriptions.into(),
-        epoch: epoch.map(|epoch| epoch.to_string()),
-        offset: epoch.map(|_| end),
+/// The same channel on two servers. One may not have got as far as the other.
+fn join(kept: &mut ChannelInfo, other: ChannelInfo) {
+    kept.subscribers += other.subscribers;
+    if kept.epoch.is_none() || (kept.epoch == other.epoch && kept.offset < other.offset) {
+        (kept.epoch, kept.offset) = (other.epoch, other.offset);
     }
 }
 

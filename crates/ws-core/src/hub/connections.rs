@@ -1,132 +1,82 @@
-//! Connections, as the server API sees and closes them. The caller has checked the rights.
+//! Connections, as the server API sees and closes them, on whatever server they are. The caller has checked the rights.
 //!
-//! Connections that still have to authenticate are not there yet.
+//! Connections that still have to authenticate are not there yet. Where there are other servers, each of them has to
+//! answer within 2 s, or the answer is `engine_unavailable`; about a connection of this server they are not asked.
 
-use std::sync::Arc;
-
-use tokio::sync::oneshot;
 use uuid::Uuid;
-use ws_proto::api::{ConnectionDetails, ConnectionInfo, ConnectionPage, SubscriptionInfo};
+use ws_proto::api::{ConnectionDetails, ConnectionPage};
 use ws_proto::limits::CLOSE_REASON_BYTES_MAX;
 use ws_proto::{CloseCode, ErrorBody, ErrorCode};
 
 use super::handle::Hub;
-use crate::limits::DIRECTORY_SLICE;
-use crate::registry::Named;
-use crate::state::{Entry, Notice, Operation, Subscription, page_limit};
+use super::own::Details;
+use crate::cluster::{Question, merged};
+use crate::state::page_limit;
 
 impl Hub {
     /// A page of connections, of all or of one user. `after` is `next` of the page before. Pages have no connection
     /// twice, and leave out none that was there throughout; they take short locks on small parts of the table.
     ///
     /// # Errors
-    /// `invalid_payload`: the limit is not 1 to 1,000, or `after` is no cursor.
-    pub fn list_connections(
+    /// `invalid_payload`: the limit is not 1 to 1,000, or `after` is no cursor. `engine_unavailable`, `overloaded`.
+    pub async fn list_connections(
         &self,
         user: Option<&str>,
         limit: Option<u32>,
         after: Option<&str>,
     ) -> Result<ConnectionPage, ErrorBody> {
-        self.shared.knows_all("a list of the connections")?;
         let (max, after) = (page_limit(limit)?, after.map(cursor).transpose()?);
-        let entries = match user {
-            Some(user) => self.shared.directory.page_of(user, after, max + 1),
-            None => self.shared.directory.page(after, max + 1),
-        };
-        let connections: Vec<_> = entries.iter().take(max).map(|entry| self.info(entry)).collect();
-        let next = (entries.len() > max).then(|| entries[max - 1].connection.id().simple().to_string());
-        Ok(ConnectionPage { connections, next })
+        let question = Question::Connections { user: user.map(Into::into), after, max };
+        let mut pages = self.shared.asking.all(&question).await?;
+        pages.push(self.shared.own_connections(user, after, max));
+        let page = merged(pages, max, |one, other| one.connection_id.cmp(&other.connection_id), |_, _| {});
+        let last = page.entries.last().filter(|_| page.more);
+        let next = last.map(|last| last.connection_id.simple().to_string());
+        Ok(ConnectionPage { connections: page.entries, next })
     }
 
     /// A connection with its subscriptions and their cursors. Waits for the fan-out task of its shard.
     ///
     /// # Errors
-    /// `not_found`.
+    /// `not_found`; `engine_unavailable`, `overloaded`.
     pub async fn connection(&self, id: Uuid) -> Result<ConnectionDetails, ErrorBody> {
-        self.shared.knows_all("to find a connection")?;
-        let entry = self.entry(id)?;
-        let mut subscriptions: Vec<Arc<Subscription>> =
-            entry.subscriptions.lock().iter().flat_map(|all| all.iter().cloned()).collect();
-        subscriptions.sort_unstable_by(|one, other| one.channel().name().cmp(other.channel().name()));
-        let (answer, cursors) = oneshot::channel();
-        self.shared.shards[entry.shard].notify(Notice::Cursors(subscriptions.clone(), answer));
-        let cursors = cursors.await.unwrap_or_else(|_| vec![None; subscriptions.len()]);
-        let subscriptions = subscriptions.iter().zip(cursors).map(|(subscription, at)| describe(subscription, at));
-        Ok(ConnectionDetails { connection: self.info(&entry), subscriptions: subscriptions.collect() })
+        let own = self.shared.own_connection(id, None, usize::MAX).await;
+        let Details { connection, mut subscriptions } =
+            self.shared.asking.or_elsewhere(own, &Question::Connection { id, after: None }).await?;
+        // Only of another server, whose answers have a bound.
+        while let Some(last) = subscriptions.entries.last().filter(|_| subscriptions.more) {
+            let rest = Question::Connection { id, after: Some(last.channel.as_str().into()) };
+            let rest: Option<Details> = self.shared.asking.one(&rest).await?;
+            let rest = rest.ok_or_else(|| ErrorBody::new(ErrorCode::NotFound, "the connection has ended"))?;
+            subscriptions.entries.extend(rest.subscriptions.entries);
+            subscriptions.more = rest.subscriptions.more;
+        }
+        Ok(ConnectionDetails { connection, subscriptions: subscriptions.entries })
     }
 
     /// Asks a connection to close, with this code (4000 to 4999; 4503 if there is none) and reason (at most 123 bytes).
     /// To callers it is gone at once, although its socket may take until the end of its close handshake.
     ///
     /// # Errors
-    /// `not_found`, `invalid_payload`.
-    pub fn close_connection(&self, id: Uuid, code: Option<u16>, reason: Option<&str>) -> Result<(), ErrorBody> {
-        self.shared.knows_all("to find a connection")?;
+    /// `not_found`, `invalid_payload`; `engine_unavailable`, `overloaded`: it may have been closed, and to repeat it is
+    /// safe.
+    pub async fn close_connection(&self, id: Uuid, code: Option<u16>, reason: Option<&str>) -> Result<(), ErrorBody> {
         let (code, reason) = close_frame(code, reason)?;
-        self.entry(id)?.close_with(code, reason);
-        Ok(())
+        let own = self.shared.close_own(id, code, reason);
+        self.shared.asking.or_elsewhere(own, &Question::Close { id, code, reason: reason.into() }).await
     }
 
     /// The same for all connections of a user: each whose login is answered before this is called, or under way. Returns
     /// how many there were, those under way left out.
     ///
     /// # Errors
-    /// `invalid_payload`; `overloaded` (nothing was closed).
-    pub fn close_user(&self, user: &str, code: Option<u16>, reason: Option<&str>) -> Result<usize, ErrorBody> {
-        self.shared.knows_all("to find the connections of a user")?;
+    /// `invalid_payload`; `engine_unavailable`, `overloaded`: some may have been closed, and to repeat it is safe.
+    pub async fn close_user(&self, user: &str, code: Option<u16>, reason: Option<&str>) -> Result<u64, ErrorBody> {
         let (code, reason) = close_frame(code, reason)?;
-        self.shared.logins.record(user, Operation::Close(code, reason.into()))?;
-        let entries = self.entries_of(user);
-        entries.iter().for_each(|entry| entry.close_with(code, reason));
-        Ok(entries.len())
-    }
-
-    fn info(&self, entry: &Entry) -> ConnectionInfo {
-        let connection = &entry.connection;
-        let blocked_ms = connection.full_since_ms().map(|since| self.shared.clock.now_ms().saturating_sub(since));
-        ConnectionInfo {
-            connection_id: connection.id(),
-            user: connection.identity().map(|identity| identity.user().to_string()),
-            remote_addr: entry.peer,
-            connected_at: entry.connected_at_ms,
-            channels: entry.subscriptions.lock().as_ref().map_or(0, |subscriptions| subscriptions.len() as u64),
-            outbox_bytes: connection.outbox_bytes() as u64,
-            blocked_ms,
-        }
-    }
-
-    /// # Errors
-    /// `not_found`.
-    pub(super) fn entry(&self, id: Uuid) -> Result<Arc<Entry>, ErrorBody> {
-        self.shared.directory.get(id).ok_or_else(no_connection)
-    }
-
-    /// All connections of a user, without logins under way: record the operation for these first.
-    pub(super) fn entries_of(&self, user: &str) -> Vec<Arc<Entry>> {
-        let mut entries: Vec<Arc<Entry>> = Vec::new();
-        loop {
-            let after = entries.last().map(|entry| entry.connection.id());
-            let slice = self.shared.directory.page_of(user, after, DIRECTORY_SLICE);
-            let is_last = slice.len() < DIRECTORY_SLICE;
-            entries.extend(slice);
-            if is_last {
-                return entries;
-            }
-        }
-    }
-}
-
-fn describe(subscription: &Subscription, at: Option<u64>) -> SubscriptionInfo {
-    let channel = subscription.channel();
-    let state = channel.lock();
-    let (epoch, end) = (state.epoch, state.end.offset);
-    drop(state);
-    SubscriptionInfo {
-        channel: channel.name().to_owned(),
-        epoch: epoch.map(|epoch| epoch.to_string()),
-        offset: epoch.map(|_| end),
-        after: at.filter(|_| epoch.is_some()),
-        lag: at.map(|at| end.saturating_sub(at)),
+        let own = self.shared.close_own_user(user, code, reason)?;
+        let question = Question::CloseUser { user: user.into(), code, reason: reason.into() };
+        let others: Vec<u64> = self.shared.asking.all(&question).await?;
+        Ok(own + others.iter().sum::<u64>())
     }
 }
 
@@ -148,8 +98,4 @@ fn close_frame(code: Option<u16>, reason: Option<&str>) -> Result<(u16, &str), E
         () => return Ok((code, reason)),
     };
     Err(ErrorBody::new(ErrorCode::InvalidPayload, message))
-}
-
-pub(super) fn no_connection() -> ErrorBody {
-    ErrorBody::new(ErrorCode::NotFound, "there is no connection with this id")
 }

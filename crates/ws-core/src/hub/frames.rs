@@ -4,14 +4,15 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use serde::de::IgnoredAny;
 use tokio::time::timeout;
 use uuid::Uuid;
 use ws_proto::api::{FrameKind, WatchEvent};
 use ws_proto::{ErrorBody, ErrorCode};
 
-use super::connections::no_connection;
 use super::handle::Hub;
 use crate::clock::Clock;
+use crate::cluster::Question;
 use crate::connection::{Connection, Gone, Tap, TapBatch, TappedFrame};
 use crate::limits::{TAP_FRAME_BYTES_MAX, TAP_TURN, TAPS_MAX, TAPS_PER_CONNECTION_MAX};
 use crate::mask::{hide_after_secret, without_tokens};
@@ -31,16 +32,24 @@ pub struct FrameWatch {
 struct Place(Arc<Shared>);
 
 impl Hub {
-    /// Watches a connection: every frame from now on, in both directions, as far as the bounds of a tap go. Frames are
-    /// cut at 4 KiB, and tokens in them are masked. The connection is not slowed down.
+    /// Watches a connection of this server: every frame from now on, in both directions, as far as the bounds of a tap
+    /// go. Frames are cut at 4 KiB, and tokens in them are masked. The connection is not slowed down.
     ///
     /// # Errors
-    /// `not_found`: no connection has this id, or it has ended. `overloaded`: it, or the server, is watched as often as it may be.
-    pub fn watch_frames(&self, id: Uuid) -> Result<FrameWatch, ErrorBody> {
-        self.shared.knows_all("to find a connection")?;
-        let connection = self.entry(id)?.connection.clone();
+    /// `not_found`: no connection has this id, or it has ended. `not_available`: it is on another server. `overloaded`:
+    /// it, or the server, is watched as often as it may be, or another server has too much to do. `engine_unavailable`:
+    /// another server that may have it does not say.
+    pub async fn watch_frames(&self, id: Uuid) -> Result<FrameWatch, ErrorBody> {
+        let connection = match self.shared.own_entry(id) {
+            Ok(entry) => entry.connection.clone(),
+            Err(none) => {
+                let question = Question::Connection { id, after: None };
+                let found: Option<IgnoredAny> = self.shared.asking.one(&question).await?;
+                return Err(found.map_or(none, |_| elsewhere()));
+            }
+        };
         let place = Place::take(&self.shared).ok_or_else(|| overloaded("the server", TAPS_MAX))?;
-        let tap = connection.watch().map_err(|Gone| no_connection())?;
+        let tap = connection.watch().map_err(|Gone| ended())?;
         let tap = tap.ok_or_else(|| overloaded("this connection", TAPS_PER_CONNECTION_MAX))?;
         Ok(FrameWatch { tap: Some(tap), connection, _place: place })
     }
@@ -101,7 +110,7 @@ fn shown(frame: TappedFrame) -> WatchEvent<'static> {
             String::from_utf8_lossy(&start).trim_end_matches(char::REPLACEMENT_CHARACTER).to_owned()
         }
     };
-    if !cut && kind == FrameKind::Text && serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err() {
+    if !cut && kind == FrameKind::Text && serde_json::from_str::<IgnoredAny>(&text).is_err() {
         hide_after_secret(&mut text);
     }
     WatchEvent::Frame { time: at_ms, direction, kind, bytes: bytes as u64, text: without_tokens(&text).into(), cut }
@@ -115,6 +124,15 @@ fn close_text(payload: &[u8]) -> String {
         }
         _ => String::new(),
     }
+}
+
+fn ended() -> ErrorBody {
+    ErrorBody::new(ErrorCode::NotFound, "the connection has ended")
+}
+
+fn elsewhere() -> ErrorBody {
+    let message = "this connection is on another server: its frames can be watched there alone";
+    ErrorBody::new(ErrorCode::NotAvailable, message)
 }
 
 fn overloaded(what: &str, max: usize) -> ErrorBody {

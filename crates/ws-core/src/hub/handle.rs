@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use ws_proto::{CloseCode, ErrorBody};
 
-use super::runtime_lag;
-use crate::access::{Authentication, Claims, Refusal};
+use super::{answering, broadcasts, runtime_lag};
+use crate::access::{Authentication, Claims, Refusal, too_many_of_user};
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::drain::DrainPlan;
@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::fanout::Fanout;
 use crate::heartbeat::Heartbeat;
 use crate::limits::Limits;
-use crate::state::{HubOptions, Notice, Permit, Shared, Sink};
+use crate::state::{ClusterSide, HubOptions, NotClaimed, Notice, Permit, Shared, Sink};
 use crate::supervisor::Supervisor;
 
 /// A cheap handle on the hub. Its fan-out tasks, one per shard, end with the last handle.
@@ -47,13 +47,24 @@ impl Hub {
         let shared = Arc::new(Shared::new(clock, options, engine));
         let shards = shared.shards.len();
         shared.engine.start(Arc::new(Sink::new(&shared)));
+        if let Some(cluster) = shared.engine.cluster() {
+            cluster.start(Arc::new(ClusterSide::new(&shared)));
+            shared.follow_broadcasts();
+        }
         let tasks = (0..shards).map(|shard| {
             let fanout = Fanout::new(shared.clone(), shard);
             tokio::spawn(shared.supervisor.clone().watch("a fan-out task", fanout.run())).abort_handle()
         });
         let lag = shared.supervisor.clone().watch("the task that measures lag", runtime_lag::measure(shared.clone()));
-        let tasks = tasks.chain([tokio::spawn(lag).abort_handle()]);
-        Hub { _tasks: Arc::new(Tasks(tasks.collect())), shared }
+        let mut tasks: Vec<_> = tasks.chain([tokio::spawn(lag).abort_handle()]).collect();
+        if shared.feed.is_some() {
+            let follow =
+                shared.supervisor.clone().watch("the task that reads broadcasts", broadcasts::follow(shared.clone()));
+            let answer = answering::answer_all(shared.clone());
+            let answer = shared.supervisor.clone().watch("the task that answers other servers", answer);
+            tasks.extend([tokio::spawn(follow).abort_handle(), tokio::spawn(answer).abort_handle()]);
+        }
+        Hub { _tasks: Arc::new(Tasks(tasks)), shared }
     }
 
     /// Admits a connection from this address. `has_token`: its handshake has a token.
@@ -66,11 +77,13 @@ impl Hub {
     }
 
     /// The claims of a token that logs in, or why it cannot: for [`Session::open`](crate::Session::open). Waits only if
-    /// the token names an unknown key, until the keys have been renewed. Meanwhile its connection counts as
-    /// unauthenticated if it has to authenticate: anybody can make such a token up.
+    /// the token names an unknown key, until the keys have been renewed, and in a cluster for the number of connections of
+    /// its user. Meanwhile its connection counts as unauthenticated if it has to authenticate and the key is unknown:
+    /// anybody can make such a token up.
     ///
     /// # Errors
-    /// There are too many unauthenticated connections to wait among them, or there is no room after the wait.
+    /// There are too many unauthenticated connections to wait among them, there is no room after the wait, or nobody
+    /// knows how many connections the user has.
     pub async fn log_in(&self, permit: &mut Permit, token: &str) -> Result<Result<Claims, ErrorBody>, Refusal> {
         let shared = &self.shared;
         let check = || shared.auth.log_in(token, None, shared.clock.time_of_day());
@@ -80,13 +93,21 @@ impl Hub {
             permit.wait_for_keys().await.inspect_err(|refusal| refused(shared, *refusal))?;
             checked = check();
         }
-        if checked.is_ok() {
-            permit.take_slot().inspect_err(|refusal| refused(shared, *refusal))?;
+        let claims = match checked {
+            Ok(claims) => claims,
+            Err(rejection) => {
+                permit.end_login();
+                return Ok(Err(rejection.into()));
+            }
+        };
+        permit.take_slot().inspect_err(|refusal| refused(shared, *refusal))?;
+        match permit.wait_for_user(&claims.user).await {
+            // It may have waited.
+            Ok(()) if shared.is_draining() => Err(Refusal::Draining).inspect_err(|refusal| refused(shared, *refusal)),
+            Ok(()) => Ok(Ok(claims)),
+            Err(NotClaimed::Exhausted) => Ok(Err(too_many_of_user())),
+            Err(NotClaimed::Unknown(_)) => Err(Refusal::Engine).inspect_err(|refusal| refused(shared, *refusal)),
         }
-        if checked.is_err() {
-            permit.end_login();
-        }
-        Ok(checked.map_err(ErrorBody::from))
     }
 
     /// How many connections there are, without those that still have to authenticate.
@@ -113,14 +134,6 @@ impl Hub {
     /// engine has yet to deliver.
     pub fn log_bytes(&self) -> u64 {
         self.shared.gate.bytes()
-    }
-
-    /// Whether this server knows about `what`, or only about its own part of it.
-    ///
-    /// # Errors
-    /// `not_available`: other servers use the same store, and what they have is not asked for.
-    pub fn knows_all(&self, what: &str) -> Result<(), ErrorBody> {
-        self.shared.knows_all(what)
     }
 
     /// The engine that keeps the publications.
@@ -193,8 +206,9 @@ impl Hub {
     }
 }
 
-/// A login is refused for want of room.
+/// A login is refused for want of room, or of an answer.
 fn refused(shared: &Shared, refusal: Refusal) {
+    let result = if refusal == Refusal::Engine { Authentication::Unavailable } else { Authentication::Full };
     shared.counters.refused(refusal).add(1);
-    shared.counters.authentications(Authentication::Full).add(1);
+    shared.counters.authentications(result).add(1);
 }

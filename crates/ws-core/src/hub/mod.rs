@@ -1,6 +1,8 @@
 //! The hub: its handle, and the operations for callers without a connection of their own. The state behind it is in
 //! [`crate::state`].
 
+mod answering;
+mod broadcasts;
 mod canary;
 mod channels;
 mod connections;
@@ -8,6 +10,7 @@ mod entries;
 mod frames;
 mod handle;
 mod operations;
+mod own;
 mod runs;
 mod runtime_lag;
 mod subscriptions;

@@ -13,8 +13,7 @@ use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 
 use super::handle::Hub;
 use crate::engine::Epoch;
-use crate::limits::PUBLICATION_ENVELOPE_BYTES;
-use crate::state::{Draft, PresenceInfo, PresenceQuery, Repeat, check_msg_id, unavailable};
+use crate::state::{Broadcasting, Draft, PresenceInfo, PresencePage, Repeat, check_msg_id, unavailable};
 use crate::waiter::Waiter;
 
 impl Hub {
@@ -60,15 +59,17 @@ impl Hub {
         self.shared.published(&publish.channel, result.await)
     }
 
-    /// Sends a value to every connection. Waits for room.
-    pub async fn broadcast(&self, message: &RawValue, from: Option<&Sender>) -> BroadcastData {
+    /// Sends a value to every connection, of all nodes. Waits for room, and in a cluster for the engine's answer. If the
+    /// future is dropped early, it may or may not have been sent.
+    ///
+    /// # Errors
+    /// In a cluster: `engine_unavailable`, `overloaded` (it may have been sent).
+    pub async fn broadcast(&self, message: &RawValue, from: Option<&Sender>) -> Result<BroadcastData, ErrorBody> {
         let event = BroadcastEvent { message, from: from.cloned() };
-        let bytes = message.get().len() + PUBLICATION_ENVELOPE_BYTES;
-        let (read_us, mut waiter) = (self.shared.clock.now_us(), Waiter::default());
+        let (read_us, mut broadcasting) = (self.shared.clock.now_us(), Broadcasting::default());
         poll_fn(|cx| {
-            let recipients = self.shared.connections() as u64;
-            let is_sent = self.shared.broadcast(&event, bytes, read_us, &mut waiter, || cx.waker().clone());
-            if is_sent { Poll::Ready(BroadcastData { recipients }) } else { Poll::Pending }
+            let sent = self.shared.broadcast(&event, read_us, &mut broadcasting, || cx.waker().clone());
+            sent.map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }
@@ -103,13 +104,19 @@ impl Hub {
         result.map_err(|error| unavailable(&error))
     }
 
-    /// A page of a channel's presence on this node.
+    /// A page of a channel's presence, on all nodes. Waits for the cluster, if there is one.
     ///
     /// # Errors
-    /// `invalid_payload`, `invalid_channel`, `unknown_namespace`, `not_available`.
-    pub fn presence<'a>(&self, query: &'a GetPresence<'_>) -> Result<PresenceData<'a, PresenceInfo>, ErrorBody> {
-        let parsed = PresenceQuery::new(query)?;
+    /// `invalid_payload`, `invalid_channel`, `unknown_namespace`, `not_available`; in a cluster also
+    /// `engine_unavailable`, `overloaded`.
+    pub async fn presence<'a>(&self, query: &'a GetPresence<'_>) -> Result<PresenceData<'a, PresenceInfo>, ErrorBody> {
+        let parsed = self.shared.presence_query(query)?;
         let options = self.shared.channel_options(ChannelName::parse(&query.channel)?)?;
-        self.shared.presence(&parsed, &options)
+        let pending = match self.shared.presence(&parsed, &options)? {
+            PresencePage::Here(data) => return Ok(data),
+            PresencePage::Asked(pending) => pending,
+        };
+        let result = poll_fn(|cx| pending.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await;
+        self.shared.presence_data(&query.channel, result)
     }
 }

@@ -9,6 +9,7 @@ use ws_proto::api::OpenRuns;
 use ws_proto::{ChannelName, ErrorBody};
 
 use super::handle::Hub;
+use crate::cluster::Question;
 use crate::options::{ChannelOptions, Hold};
 use crate::runs::{Asker, Runs};
 use crate::state::{Asked, Shared, check_ask, check_run_id, unavailable};
@@ -43,23 +44,28 @@ impl Hub {
         answer(self.shared.ask_claude(request.into_owned(), &options, asker)?).await
     }
 
-    /// Ends a run, or says how it ended.
+    /// Ends a run, on whatever server it is, or says how it ended.
     ///
     /// # Errors
-    /// `invalid_payload`, `invalid_channel`, `unknown_namespace`, `not_available`, and those of [`Runs::cancel`].
+    /// `invalid_payload`, `invalid_channel`, `unknown_namespace`, `not_available`, those of [`Runs::cancel`];
+    /// `engine_unavailable`, `overloaded`: another server that may have it does not say.
     pub async fn cancel_claude(&self, request: &CancelClaude<'_>) -> Result<CancelClaudeData<'static>, ErrorBody> {
         check_run_id(Some(&request.run_id))?;
         let options = self.shared.channel_options(ChannelName::parse_asking(&request.channel)?)?;
         answer(self.shared.cancel_claude(request, &options)?).await
     }
 
-    /// The open runs of a channel.
+    /// The open runs of a channel, on all servers, in the order in which they began.
     ///
     /// # Errors
-    /// `invalid_channel`, `unknown_namespace`.
-    pub fn open_runs(&self, channel: &str) -> Result<OpenRuns, ErrorBody> {
+    /// `invalid_channel`, `unknown_namespace`; `engine_unavailable`, `overloaded`.
+    pub async fn open_runs(&self, channel: &str) -> Result<OpenRuns, ErrorBody> {
         self.shared.channel_options(ChannelName::parse_asking(channel)?)?;
-        Ok(self.shared.open_runs(channel))
+        let others: Vec<OpenRuns> = self.shared.asking.all(&Question::Runs { channel: channel.into() }).await?;
+        let OpenRuns { mut runs } = self.shared.open_runs(channel);
+        runs.extend(others.into_iter().flat_map(|others| others.runs));
+        runs.sort_by_key(|run| run.started_at);
+        Ok(OpenRuns { runs })
     }
 
     /// Holds a stream while its run is open.

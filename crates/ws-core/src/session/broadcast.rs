@@ -1,45 +1,47 @@
 //! `broadcast`: sends a value to every connection.
 
 use serde_json::value::RawValue;
-use ws_proto::action::{Broadcast, BroadcastData};
+use ws_proto::action::Broadcast;
 use ws_proto::event::BroadcastEvent;
-use ws_proto::{Request, RequestId};
+use ws_proto::{ErrorBody, Request, RequestId};
 
 use super::answer::respond;
 use super::held::{Held, HeldBroadcast};
 use super::state::{Ended, Session, Stop};
 use crate::access::{AccessCheck, Right};
-use crate::limits::PUBLICATION_ENVELOPE_BYTES;
-use crate::waiter::Waiter;
+use crate::state::Broadcasting;
 
 pub(super) fn run(session: &Session, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     let Broadcast { message } = request.payload::<Broadcast<&RawValue>>()?;
     let access = session.membership.shared().actions.broadcast;
     session.check(request.id, AccessCheck { right: Right::Broadcast, channel: None, access })?;
-    session.membership.shared().knows_all("`broadcast` to the connections")?;
-    let mut waiter = Waiter::default();
-    if submit(session, request.id, message, &mut waiter, out) {
-        return Ok(());
+    let mut broadcasting = Broadcasting::default();
+    match submit(session, request.id, message, &mut broadcasting, out) {
+        Some(result) => Ok(result?),
+        None => {
+            let (id, message) = (request.id.into(), message.to_owned());
+            Err(Held::Broadcast(HeldBroadcast { id, message, broadcasting }).into())
+        }
     }
-    Err(Held::Broadcast(HeldBroadcast { id: request.id.into(), message: message.to_owned(), waiter }).into())
 }
 
 pub(super) fn go_on(mut held: HeldBroadcast, session: &Session, out: &mut Vec<u8>) -> Result<(), Ended> {
-    if submit(session, held.id.as_id(), &held.message, &mut held.waiter, out) {
-        return Ok(());
+    match submit(session, held.id.as_id(), &held.message, &mut held.broadcasting, out) {
+        Some(result) => result.map_err(|error| Ended::new(held.id, error)),
+        None => Err(Ended::held(Held::Broadcast(held))),
     }
-    Err(Ended::held(Held::Broadcast(held)))
 }
 
-/// False if it has to wait.
-fn submit(session: &Session, id: RequestId<'_>, message: &RawValue, waiter: &mut Waiter, out: &mut Vec<u8>) -> bool {
+/// `None` if it has to wait.
+fn submit(
+    session: &Session,
+    id: RequestId<'_>,
+    message: &RawValue,
+    broadcasting: &mut Broadcasting,
+    out: &mut Vec<u8>,
+) -> Option<Result<(), ErrorBody>> {
     let shared = session.membership.shared();
-    let recipients = shared.connections() as u64;
-    let bytes = message.get().len() + PUBLICATION_ENVELOPE_BYTES;
     let event = BroadcastEvent { message, from: Some(session.sender()) };
-    let is_sent = shared.broadcast(&event, bytes, session.timing.read_us(), waiter, || session.waker());
-    if is_sent {
-        respond(id, &BroadcastData { recipients }, out);
-    }
-    is_sent
+    let sent = shared.broadcast(&event, session.timing.read_us(), broadcasting, || session.waker())?;
+    Some(sent.map(|data| respond(id, &data, out)))
 }

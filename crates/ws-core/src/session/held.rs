@@ -9,6 +9,7 @@
 //!                      ├─ no room, or too many unanswered ───► Publish
 //!                      ├─ no room ───────────────────────────► Broadcast
 //!                      ├─ waits for the engine ──────────────► Subscribe, History
+//!                      ├─ waits for the cluster ─────────────► Login, Presence, Connections, Broadcast
 //!                      ├─ waits for who runs Claude ─────────► Run
 //!                      └─ error ─┬─ earlier answers pending ─► Refusal
 //!                                └─► answered with the error
@@ -26,6 +27,7 @@
 //! | `Keys` | the keys have been renewed | runs once more; an unknown key is an error now |
 //! | `Publish`, `Broadcast` | always | tries to take room, and is submitted to the engine, or to the log |
 //! | `Subscribe`, `History` | the engine has answered | is answered |
+//! | `Login`, `Presence`, `Connections` | the cluster has answered | is answered |
 //! | `Run` | who runs Claude has answered | is answered |
 //!
 //! A retry may end in another state of the first picture, such as `Refusal`, or leave the frame where it is.
@@ -35,14 +37,16 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use ws_proto::action::{AskClaudeData, CancelClaudeData};
 use ws_proto::publication::Tags;
-use ws_proto::{OwnedRequest, OwnedRequestId};
+use ws_proto::{OwnedRequest, OwnedRequestId, Positions};
 
 use super::attached::Attached;
 use super::refused::Refused;
+use crate::access::Claims;
 use crate::engine::History;
+use crate::engine::cluster::Members;
 use crate::engine::pending::Pending;
 use crate::options::ChannelOptions;
-use crate::state::{Asked, Repeat};
+use crate::state::{Asked, Broadcasting, Claiming, Repeat};
 use crate::subscription::StartAt;
 use crate::waiter::Waiter;
 
@@ -59,6 +63,9 @@ pub(super) enum Held {
     Broadcast(HeldBroadcast),
     Subscribe(HeldSubscribe),
     History(HeldHistory),
+    Login(Box<HeldLogin>),
+    Presence(HeldPresence),
+    Connections(HeldConnections),
     Run(HeldRun),
 }
 
@@ -72,12 +79,15 @@ impl Held {
     pub(super) fn yield_turn(&mut self) {
         match self {
             Held::Publish(held) => held.waiter.yield_turn(),
-            Held::Broadcast(held) => held.waiter.yield_turn(),
+            Held::Broadcast(held) => held.broadcasting.yield_turn(),
             Held::Queued(_)
             | Held::Refusal(..)
             | Held::Keys(..)
             | Held::Subscribe(_)
             | Held::History(_)
+            | Held::Login(_)
+            | Held::Presence(_)
+            | Held::Connections(_)
             | Held::Run(_) => {}
         }
     }
@@ -96,12 +106,12 @@ pub(super) struct HeldPublish {
     pub(super) waiter: Waiter,
 }
 
-/// A broadcast that waits for room.
+/// A broadcast that waits for room, or for the cluster.
 #[derive(Debug)]
 pub(super) struct HeldBroadcast {
     pub(super) id: OwnedRequestId,
     pub(super) message: Box<RawValue>,
-    pub(super) waiter: Waiter,
+    pub(super) broadcasting: Broadcasting,
 }
 
 /// A subscription whose position the engine was asked for.
@@ -120,6 +130,30 @@ pub(super) struct HeldHistory {
     /// The epoch that the client expects.
     pub(super) epoch: Option<Box<str>>,
     pub(super) pending: Pending<History>,
+}
+
+/// A login whose user has to be counted by the cluster.
+#[derive(Debug)]
+pub(super) struct HeldLogin {
+    pub(super) id: OwnedRequestId,
+    pub(super) claims: Claims,
+    pub(super) since: Option<Positions<'static>>,
+    pub(super) claiming: Claiming,
+}
+
+/// A page of presence that the cluster was asked for.
+#[derive(Debug)]
+pub(super) struct HeldPresence {
+    pub(super) id: OwnedRequestId,
+    pub(super) channel: Box<str>,
+    pub(super) pending: Pending<Members>,
+}
+
+/// Waits for the connections of the other nodes.
+#[derive(Debug)]
+pub(super) struct HeldConnections {
+    pub(super) id: OwnedRequestId,
+    pub(super) elsewhere: Pending<u64>,
 }
 
 /// A request about a run of Claude that is not answered yet.

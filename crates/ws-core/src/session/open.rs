@@ -6,7 +6,6 @@ use ws_proto::event::{Connected, HeartbeatTerms, LimitTerms};
 use ws_proto::{CloseCode, ErrorBody, ErrorCode, PROTOCOL_VERSION, encode_error};
 
 use super::answer::{append, append_event};
-use super::authenticate::too_many;
 use super::state::Session;
 use super::timing::Timing;
 use crate::access::{Authentication, Claims, Identity};
@@ -23,7 +22,7 @@ impl Session {
     /// The code to close the connection with; its outbox has an error instead of the greeting. The token is not valid,
     /// or the user has too many connections.
     pub fn open(
-        mut permit: Permit,
+        permit: Permit,
         connection: &Arc<Connection>,
         login: Option<Result<Claims, ErrorBody>>,
         server: &str,
@@ -37,7 +36,6 @@ impl Session {
         let listed = claims.as_mut().map(|claims| std::mem::take(&mut claims.channels)).unwrap_or_default();
         let identity = claims.map(Identity::new).map(Arc::new);
         if let Some(identity) = &identity {
-            permit.claim_user(identity.user()).map_err(|_| refuse(&shared, connection, &too_many(), &mut first))?;
             connection.auth_state().identify(identity.clone());
             shared.counters.authentications(Authentication::Ok).add(1);
         }

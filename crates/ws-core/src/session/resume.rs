@@ -5,7 +5,7 @@ use ws_proto::action::ActionName;
 
 use super::held::Held;
 use super::state::{Ended, Session, Stop};
-use super::{ask_claude, broadcast, get_history, publish, subscribe};
+use super::{ask_claude, authenticate, broadcast, get_connections, get_history, get_presence, publish, subscribe};
 
 /// Retries it.
 ///
@@ -28,6 +28,9 @@ pub(super) fn go_on(held: Held, session: &mut Session, out: &mut Vec<u8>) -> Res
         Held::Broadcast(held) => broadcast::go_on(held, session, out),
         Held::Subscribe(held) => subscribe::go_on(held, session, out),
         Held::History(held) => get_history::go_on(held, session, out),
+        Held::Login(held) => authenticate::go_on(*held, session, out),
+        Held::Presence(held) => get_presence::go_on(held, session, out),
+        Held::Connections(held) => get_connections::go_on(held, session, out),
         Held::Run(held) => ask_claude::go_on(held, session, out),
     }
 }

@@ -4,14 +4,17 @@
 //! of broadcasts) as soon as it has joined if anonymous connections are allowed, otherwise as soon as it has also
 //! authenticated. Until then it is *unauthenticated*.
 
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Poll, Waker};
 
 use tokio::sync::oneshot;
 
 use super::logins::UnderWay;
 use super::shared::Shared;
+use super::user_place::{Claiming, NotClaimed, UserPlace};
 use crate::access::{Exhausted, Refusal, network};
 
 /// Room for one more connection; released when dropped.
@@ -35,7 +38,7 @@ pub struct Permit {
 #[derive(Debug, Default)]
 struct Quotas {
     address: Option<IpAddr>,
-    user: Option<Arc<str>>,
+    user: Option<UserPlace>,
 }
 
 impl Permit {
@@ -151,12 +154,33 @@ impl Permit {
         self.is_counted
     }
 
-    /// Counts it as a connection of this user.
-    pub(crate) fn claim_user(&mut self, user: &Arc<str>) -> Result<(), Exhausted> {
-        if let Some(user) = self.shared.users.enter(user)? {
-            self.quotas.get_or_insert_default().user = Some(user);
+    /// Counts it as a connection of this user. In a cluster only that can: [poll](Self::poll_claim) what is returned.
+    pub(crate) fn claim_user(&mut self, user: &Arc<str>) -> Result<Option<Claiming>, Exhausted> {
+        if self.shared.engine.cluster().is_some() {
+            return Ok(UserPlace::ask(&self.shared, user));
         }
-        Ok(())
+        if let Some(place) = UserPlace::take(&self.shared, user)? {
+            self.quotas.get_or_insert_default().user = Some(place);
+        }
+        Ok(None)
+    }
+
+    /// Counts it as a connection of its user if the cluster has answered. Otherwise the waker that `waker` returns is
+    /// woken when it does.
+    pub(crate) fn poll_claim(
+        &mut self,
+        claiming: &Claiming,
+        waker: impl FnOnce() -> Waker,
+    ) -> Option<Result<(), NotClaimed>> {
+        let place = claiming.poll(waker)?;
+        Some(place.map(|place| self.quotas.get_or_insert_default().user = Some(place)))
+    }
+
+    /// Counts it as a connection of this user; waits for the cluster, if there is one.
+    pub(crate) async fn wait_for_user(&mut self, user: &str) -> Result<(), NotClaimed> {
+        let claiming = self.claim_user(&user.into()).map_err(|Exhausted| NotClaimed::Exhausted)?;
+        let Some(claiming) = claiming else { return Ok(()) };
+        poll_fn(|cx| self.poll_claim(&claiming, || cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await
     }
 }
 
@@ -167,13 +191,8 @@ impl Drop for Permit {
         shared.slots_taken.fetch_sub(usize::from(self.has_slot), Ordering::AcqRel);
         shared.connections.fetch_sub(usize::from(self.is_counted), Ordering::AcqRel);
         shared.unauthenticated.fetch_sub(usize::from(self.is_unauthenticated), Ordering::AcqRel);
-        if let Some(quotas) = &self.quotas {
-            if let Some(address) = &quotas.address {
-                shared.addresses.leave(address);
-            }
-            if let Some(user) = &quotas.user {
-                shared.users.leave(user);
-            }
+        if let Some(address) = self.quotas.as_ref().and_then(|quotas| quotas.address.as_ref()) {
+            shared.addresses.leave(address);
         }
     }
 }

@@ -1,12 +1,18 @@
 //! Asking Claude: what is checked before whoever runs it is asked. The caller has checked the rights.
 
+use std::future::poll_fn;
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 
+use tokio::runtime::Handle;
 use ws_proto::action::{AskClaude, AskClaudeData, CancelClaude, CancelClaudeData, MessageRole};
 use ws_proto::api::OpenRuns;
+use ws_proto::claude::RunStatus;
 use ws_proto::{ErrorBody, ErrorCode, run_id_mistake};
 
+use super::error::unavailable;
 use super::shared::Shared;
+use crate::cluster::Question;
 use crate::engine::pending::Pending;
 use crate::options::ChannelOptions;
 use crate::runs::{Ask, Asker, Runs};
@@ -30,21 +36,49 @@ impl Shared {
         Ok(Pending::call(|done| runs.ask(ask, Box::new(move |result| done(Ok(result))))))
     }
 
-    /// Cancels. The fields of the request are [checked](check_cancel).
+    /// Cancels, on whatever server the run is. The fields of the request are [checked](check_cancel).
     ///
     /// # Errors
     /// `not_available`.
     pub(crate) fn cancel_claude(
-        &self,
+        self: &Arc<Self>,
         request: &CancelClaude<'_>,
         options: &ChannelOptions,
     ) -> Result<Asked<CancelClaudeData<'static>>, ErrorBody> {
         let runs = self.runs_in(options)?;
-        let cancel = |reply| runs.cancel(&request.channel, &request.run_id, reply);
-        Ok(Pending::call(|done| cancel(Box::new(move |result| done(Ok(result))))))
+        let (channel, run_id) = (&*request.channel, &*request.run_id);
+        let elsewhere = self.asking.has_others().then(|| {
+            let question = Question::CancelRun { channel: channel.to_owned().into(), run_id: run_id.to_owned().into() };
+            (Handle::current(), self.clone(), question, run_id.to_owned())
+        });
+        Ok(Pending::call(|done| {
+            let reply = move |result| match (result, elsewhere) {
+                (Err(none), Some((runtime, shared, question, run_id))) if is_not_found(&none) => {
+                    drop(runtime.spawn(async move {
+                        let status = shared.asking.one(&question).await.and_then(|status| status.ok_or(none));
+                        done(Ok(status.map(|status| CancelClaudeData { run_id: run_id.into(), status })));
+                    }));
+                }
+                (result, _) => done(Ok(result)),
+            };
+            runs.cancel(channel, run_id, Box::new(reply));
+        }))
     }
 
-    /// The open runs of a channel.
+    /// Cancels a run of this server, or says how it ended.
+    ///
+    /// # Errors
+    /// `not_found`, and those of [`Runs::cancel`].
+    pub(crate) async fn cancel_own(&self, channel: &str, run_id: &str) -> Result<RunStatus, ErrorBody> {
+        let none = || ErrorBody::new(ErrorCode::NotFound, "no run of this id is known in this channel");
+        let runs = self.runs().ok_or_else(none)?;
+        let cancel = |reply| runs.cancel(channel, run_id, reply);
+        let cancelled = Asked::call(|done| cancel(Box::new(move |result| done(Ok(result)))));
+        let cancelled = poll_fn(|cx| cancelled.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await;
+        cancelled.map_err(|error| unavailable(&error))?.map(|data| data.status)
+    }
+
+    /// The open runs of this server in a channel.
     pub(crate) fn open_runs(&self, channel: &str) -> OpenRuns {
         OpenRuns { runs: self.runs().map(|runs| runs.open_in(channel)).unwrap_or_default() }
     }
@@ -61,6 +95,10 @@ impl Shared {
         }
         self.runs().ok_or_else(|| off("this server does not run Claude"))
     }
+}
+
+fn is_not_found(error: &ErrorBody) -> bool {
+    error.code == ErrorCode::NotFound
 }
 
 /// Checks the fields of a request but for the channel's name (PROTOCOL section 8).

@@ -33,6 +33,7 @@ impl Shared {
         let to_notify = self.exit(subscription, &mut state);
         let unused = state.subscriptions == 0;
         drop(state);
+        self.tell_left(subscription);
         self.notify_dirty(channel, to_notify);
         if unused {
             self.channels.remove_if(channel, |channel| {

@@ -119,6 +119,8 @@ impl Membership {
             if subscription.number().is_some() {
                 state.presence.set_user(user.clone());
             }
+            drop(state);
+            self.shared().tell_entered(&subscription, false);
         }
     }
 

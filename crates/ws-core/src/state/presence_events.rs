@@ -1,46 +1,141 @@
 //! What the subscribers of a channel are told about who comes and goes: single events, or in a large channel counts.
+//!
+//! Where there is a [cluster](crate::engine::cluster), it is told of the own members, and it tells of all: an event
+//! comes from there, of the own members too, and who joins or leaves does not see that of itself.
 
 use std::sync::Arc;
 
+use serde::Serialize;
+use ws_proto::action::PresenceClient;
 use ws_proto::encode_notification;
 use ws_proto::event::{Join, Leave, Notify, Presence};
 
-use super::client::client;
+use super::client::{client, member, stored};
 use super::publishing::encoded;
 use super::shared::Shared;
 use super::subscription::Subscription;
 use crate::channel::{Channel, Shards, State};
+use crate::connection::Connection;
+use crate::engine::cluster::{Change, Counts, Member};
 use crate::frame::{self, Opcode};
+use crate::limits::{CHANNELS_SLICE, MEMBERS_SLICE};
 use crate::registry::Named;
 
 impl Shared {
-    /// Adds a subscriber to the presence, and announces it to the others.
+    /// Adds a subscriber to the presence, and announces it to the others; a cluster is [told](Self::tell_entered) apart,
+    /// without the channel's lock.
     pub(crate) fn enter(&self, subscription: &Arc<Subscription>, state: &mut State) -> Shards {
         let channel = subscription.channel();
         if !channel.options().presence {
             return Shards::default();
         }
         subscription.set_number(state.presence.enter(subscription.connection()));
-        let join = || Join { channel: channel.name().into(), client: client(subscription.connection()) };
-        self.announce(channel, state, join)
-    }
-
-    /// Removes a subscriber from the presence, and announces that to the others.
-    pub(super) fn exit(&self, subscription: &Arc<Subscription>, state: &mut State) -> Shards {
-        let channel = subscription.channel();
-        if !subscription.number().is_some_and(|number| state.presence.leave(number)) {
+        if self.engine.cluster().is_some() {
             return Shards::default();
         }
-        let leave = || Leave { channel: channel.name().into(), client: client(subscription.connection()) };
-        self.announce(channel, state, leave)
+        let counts = state.presence.counts();
+        self.announce(channel, state, counts, || join(channel, client(subscription.connection())))
+    }
+
+    /// Tells the cluster, if there is one, of a subscriber that is present, or has another user now.
+    pub(crate) fn tell_entered(&self, subscription: &Subscription, is_announced: bool) {
+        if let Some(cluster) = self.engine.cluster()
+            && subscription.number().is_some()
+        {
+            let channel = subscription.channel();
+            let is_announced = is_announced && channel.options().join_leave;
+            cluster.enter(channel.name(), member(subscription.connection()), is_announced);
+        }
+    }
+
+    /// Removes a subscriber from the presence, and announces that to the others; a cluster is [told](Self::tell_left)
+    /// apart, without the channel's lock.
+    pub(super) fn exit(&self, subscription: &Arc<Subscription>, state: &mut State) -> Shards {
+        let channel = subscription.channel();
+        let is_gone = subscription.number().is_some_and(|number| state.presence.leave(number));
+        if !is_gone || self.engine.cluster().is_some() {
+            return Shards::default();
+        }
+        let counts = state.presence.counts();
+        self.announce(channel, state, counts, || leave(channel, client(subscription.connection())))
+    }
+
+    /// Tells the cluster, if there is one, of a subscriber that was present.
+    pub(super) fn tell_left(&self, subscription: &Subscription) {
+        if let Some(cluster) = self.engine.cluster()
+            && subscription.number().is_some()
+        {
+            let channel = subscription.channel();
+            cluster.leave(channel.name(), subscription.connection().id(), channel.options().join_leave);
+        }
+    }
+
+    /// Calls `enter` with each member of this node: its channel, itself, and whether it is announced.
+    pub(super) fn own_members(&self, enter: &mut dyn FnMut(&str, Member, bool)) {
+        let mut after: Option<Arc<Channel>> = None;
+        loop {
+            let name = after.as_ref().map(|channel| channel.name());
+            let page = self.channels.page(name, CHANNELS_SLICE, |channel| channel.options().presence);
+            page.iter().for_each(|channel| {
+                each_present(channel, |connection| {
+                    enter(channel.name(), member(connection), channel.options().join_leave);
+                })
+            });
+            if page.len() < CHANNELS_SLICE {
+                return;
+            }
+            after = page.last().cloned();
+        }
+    }
+
+    /// The cluster says that somebody has come or gone.
+    pub(super) fn presence_changed(&self, name: &str, change: &Change, counts: Counts) {
+        let channel = self.channels.get(name).filter(|channel| channel.options().join_leave);
+        let Some(channel) = channel else { return };
+        let (member, is_join) = match change {
+            Change::Joined(member) => (Some(member), true),
+            Change::Left(member) => (Some(member), false),
+            Change::Unknown => (None, false),
+        };
+        // Before the channel is locked, as the order of locks is.
+        let own = member.and_then(|member| self.subscription_of(member, name));
+        let client = member.and_then(|member| stored(member).ok());
+        let mut state = channel.lock();
+        state.cluster_counts = Some(Box::new(counts));
+        let to_notify = match client {
+            // Only one event can be kept from its own connection at a time: from one that comes and goes faster than it
+            // reads, others get the counts.
+            Some(_) if own.is_some_and(|own| own.number().is_some() && !own.hide(state.end.seq)) => {
+                self.schedule_counts(&channel, &mut state);
+                Shards::default()
+            }
+            Some(client) if is_join => self.announce(&channel, &mut state, counts, || join(&channel, client)),
+            Some(client) => self.announce(&channel, &mut state, counts, || leave(&channel, client)),
+            None => self.append_event(&channel, &mut state, &counts_of(&channel, counts)),
+        };
+        drop(state);
+        self.notify_dirty(&channel, to_notify);
+    }
+
+    /// The subscription of a member of this node.
+    fn subscription_of(&self, member: &Member, channel: &str) -> Option<Arc<Subscription>> {
+        let entry = self.directory.get(member.connection)?;
+        let subscriptions = entry.subscriptions.lock();
+        subscriptions.as_ref()?.get(channel).cloned()
     }
 
     /// Announces a join or leave to the subscribers, or schedules counts if there are too many.
-    fn announce<E: Notify>(&self, channel: &Arc<Channel>, state: &mut State, event: impl FnOnce() -> E) -> Shards {
+    fn announce<E: Notify>(
+        &self,
+        channel: &Arc<Channel>,
+        state: &mut State,
+        counts: Counts,
+        event: impl FnOnce() -> E,
+    ) -> Shards {
         if !channel.options().join_leave {
             return Shards::default();
         }
-        if state.presence.counts().connections > channel.options().join_leave_max as u64 {
+        if counts.connections > channel.options().join_leave_max as u64 {
             self.schedule_counts(channel, state);
             return Shards::default();
         }
@@ -60,10 +155,13 @@ impl Shared {
         for channel in due {
             let mut state = channel.lock();
             state.counts_due = false;
-            let counts = state.presence.counts();
-            let (connections, users) = (counts.connections, counts.users);
-            let presence = Presence { channel: channel.name().into(), connections, users };
-            let to_notify = self.append_event(&channel, &mut state, &presence);
+            let counts = match self.engine.cluster() {
+                None => Some(state.presence.counts()),
+                // Where it has told none, nobody has come or gone.
+                Some(_) => state.cluster_counts.as_deref().copied(),
+            };
+            let Some(counts) = counts else { continue };
+            let to_notify = self.append_event(&channel, &mut state, &counts_of(&channel, counts));
             drop(state);
             self.notify_dirty(&channel, to_notify);
         }
@@ -76,4 +174,32 @@ impl Shared {
             |frame| channel.append(state, frame, offset, None, &self.gate),
         )
     }
+}
+
+/// Calls `f` with each connection that is present on this node, under the channel's lock, for a slice at a time.
+fn each_present(channel: &Channel, mut f: impl FnMut(&Connection)) {
+    let mut after = None;
+    loop {
+        let state = channel.lock();
+        let (from, mut found) = (after, 0);
+        for (number, connection) in state.presence.page(from, MEMBERS_SLICE) {
+            f(connection);
+            (after, found) = (Some(number), found + 1);
+        }
+        if found < MEMBERS_SLICE {
+            return;
+        }
+    }
+}
+
+fn join<M: Serialize>(channel: &Channel, client: PresenceClient<M>) -> Join<'_, M> {
+    Join { channel: channel.name().into(), client }
+}
+
+fn leave<M: Serialize>(channel: &Channel, client: PresenceClient<M>) -> Leave<'_, M> {
+    Leave { channel: channel.name().into(), client }
+}
+
+fn counts_of(channel: &Channel, Counts { connections, users }: Counts) -> Presence<'_> {
+    Presence { channel: channel.name().into(), connections, users }
 }

@@ -1,32 +1,55 @@
-//! Pages of a channel's presence. The caller has checked the rights.
+//! Pages of a channel's presence: of the whole cluster where there is one, of this node otherwise. The caller has checked
+//! the rights.
 
-use ws_proto::action::{GetPresence, PresenceData};
+use ws_proto::action::{GetPresence, PresenceClient, PresenceData};
 use ws_proto::{ErrorBody, ErrorCode};
 
-use super::client::{PresenceInfo, client};
+use super::client::{PresenceInfo, client, stored};
+use super::error::unavailable;
 use super::page;
 use super::shared::Shared;
+use crate::engine::EngineError;
+use crate::engine::cluster::{Cluster, Members, MembersQuery};
+use crate::engine::pending::Pending;
+use crate::limits::CURSOR_BYTES_MAX;
 use crate::options::ChannelOptions;
 
 /// A query whose fields are valid.
 #[derive(Debug)]
 pub(crate) struct PresenceQuery<'a> {
     channel: &'a str,
-    after: Option<u64>,
+    after: Option<After<'a>>,
     limit: usize,
 }
 
-impl<'a> PresenceQuery<'a> {
-    /// # Errors
-    /// `invalid_payload`.
-    pub(crate) fn new(payload: &'a GetPresence<'_>) -> Result<Self, ErrorBody> {
-        let after = payload.after.as_deref().map(cursor).transpose()?;
-        Ok(PresenceQuery { channel: &payload.channel, after, limit: page::limit(payload.limit)? })
-    }
+/// Where a page begins.
+#[derive(Debug)]
+enum After<'a> {
+    /// After this number.
+    Here(u64),
+    /// After this cursor of the cluster.
+    Cluster(&'a str),
+}
+
+/// A page, or who was asked for it.
+pub(crate) enum PresencePage<'a> {
+    Here(PresenceData<'a, PresenceInfo>),
+    Asked(Pending<Members>),
 }
 
 impl Shared {
-    /// A page with as many entries as fit.
+    /// Checks the fields of a query.
+    ///
+    /// # Errors
+    /// `invalid_payload`.
+    pub(crate) fn presence_query<'a>(&self, payload: &'a GetPresence<'_>) -> Result<PresenceQuery<'a>, ErrorBody> {
+        let is_clustered = self.engine.cluster().is_some();
+        let cursor = |after| if is_clustered { cluster_cursor(after) } else { cursor(after).map(After::Here) };
+        let after = payload.after.as_deref().map(cursor).transpose()?;
+        Ok(PresenceQuery { channel: &payload.channel, after, limit: page::limit(payload.limit)? })
+    }
+
+    /// A page with as many entries as fit. What the cluster answers goes to [`presence_data`](Self::presence_data).
     ///
     /// # Errors
     /// `not_available`.
@@ -34,36 +57,92 @@ impl Shared {
         &self,
         query: &PresenceQuery<'a>,
         options: &ChannelOptions,
-    ) -> Result<PresenceData<'a, PresenceInfo>, ErrorBody> {
+    ) -> Result<PresencePage<'a>, ErrorBody> {
         if !options.presence {
             let message = "presence is off in this channel (`presence = false`)";
             return Err(ErrorBody::new(ErrorCode::NotAvailable, message));
         }
+        if let Some(cluster) = self.engine.cluster() {
+            return Ok(PresencePage::Asked(ask(cluster, query)));
+        }
         self.knows_all("the presence")?;
+        Ok(PresencePage::Here(self.presence_here(query)))
+    }
+
+    fn presence_here<'a>(&self, query: &PresenceQuery<'a>) -> PresenceData<'a, PresenceInfo> {
         let channel = query.channel.into();
         let Some(present) = self.channels.get(query.channel) else {
-            return Ok(PresenceData { channel, connections: 0, users: 0, clients: Vec::new(), next: None });
+            return PresenceData { channel, connections: 0, users: 0, clients: Vec::new(), next: None };
+        };
+        let after = match query.after {
+            Some(After::Here(number)) => Some(number),
+            Some(After::Cluster(_)) | None => None,
         };
         let state = present.lock();
         let counts = state.presence.counts();
         // One more than was asked for, to know whether there are more.
-        let found = state.presence.page(query.after, query.limit + 1);
+        let found = state.presence.page(after, query.limit + 1);
         let found: Vec<_> = found.map(|(at, connection)| (at, connection.clone())).collect();
         drop(state);
         let mut clients: Vec<_> = found.iter().map(|(_, connection)| client(connection)).collect();
         let lengths = clients.iter().map(|client| serde_json::to_vec(client).map_or(0, |encoded| encoded.len()));
-        let fitting = page::fitting(lengths, page::bytes_max(self.limits.outbox_bytes_max)).min(query.limit);
+        let fitting = self.fitting(lengths).min(query.limit);
         clients.truncate(fitting);
         let next = found.get(fitting).map(|_| found[fitting - 1].0.to_string().into());
+        PresenceData { channel, connections: counts.connections, users: counts.users, clients, next }
+    }
+
+    /// The page that the cluster has answered with, as many entries as fit.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub(crate) fn presence_data<'a>(
+        &self,
+        channel: &'a str,
+        result: Result<Members, EngineError>,
+    ) -> Result<PresenceData<'a, PresenceInfo>, ErrorBody> {
+        let Members { counts, mut members, more } = result.map_err(|error| unavailable(&error))?;
+        let fitting = self.fitting(members.iter().map(|(_, member)| member.client.len())).min(members.len());
+        let more = more || fitting < members.len();
+        members.truncate(fitting);
+        let clients = members.iter().map(|(_, member)| stored(member)).collect::<Result<Vec<PresenceClient<_>>, _>>();
+        let clients = clients.map_err(|error| {
+            ErrorBody::new(ErrorCode::Internal, format!("a stored member of the presence is not one: {error}"))
+        })?;
+        let next = members.pop().filter(|_| more).map(|(cursor, _)| cursor.into());
+        let channel = channel.into();
         Ok(PresenceData { channel, connections: counts.connections, users: counts.users, clients, next })
     }
+
+    /// How many clients of these lengths go into one answer.
+    fn fitting(&self, lengths: impl Iterator<Item = usize>) -> usize {
+        page::fitting(lengths, page::bytes_max(self.limits.outbox_bytes_max))
+    }
+}
+
+fn ask(cluster: &dyn Cluster, query: &PresenceQuery<'_>) -> Pending<Members> {
+    let after = match query.after {
+        Some(After::Cluster(cursor)) => Some(cursor),
+        Some(After::Here(_)) | None => None,
+    };
+    let query = MembersQuery { channel: query.channel, after, limit: query.limit };
+    Pending::call(|done| cluster.members(query, done))
 }
 
 fn cursor(after: &str) -> Result<u64, ErrorBody> {
     // Only as a page writes it: `+7` and `007` are numbers, too.
-    let cursor = after.parse::<u64>().ok().filter(|cursor| cursor.to_string() == after);
+    after.parse::<u64>().ok().filter(|cursor| cursor.to_string() == after).ok_or_else(no_cursor)
+}
+
+/// What it means only the cluster knows.
+fn cluster_cursor(after: &str) -> Result<After<'_>, ErrorBody> {
+    let is_plain = (1..=CURSOR_BYTES_MAX).contains(&after.len()) && after.bytes().all(|b| b.is_ascii_alphanumeric());
+    is_plain.then_some(After::Cluster(after)).ok_or_else(no_cursor)
+}
+
+fn no_cursor() -> ErrorBody {
     let message = "`payload.after` is not a cursor: pass `next` of the page before, unchanged";
-    cursor.ok_or_else(|| ErrorBody::new(ErrorCode::InvalidPayload, message))
+    ErrorBody::new(ErrorCode::InvalidPayload, message)
 }
 
 #[cfg(test)]

@@ -9,12 +9,13 @@ use std::task::Waker;
 
 use serde_json::value::RawValue;
 use ws_proto::action::{Ack, Publish, PublishData};
-use ws_proto::event::{ChannelGap, Notify, Sender};
+use ws_proto::event::{ChannelGap, Sender};
 use ws_proto::publication::{BODY_DATA_START, Tags, encode_publication_body, encode_publication_event};
 use ws_proto::{ChannelName, ErrorBody, ErrorCode, encode_notification, limits};
 
 use super::canary::is_canary;
 use super::error::unavailable;
+use super::feed::{Feed, feed_skip};
 use super::shared::Shared;
 use crate::channel::{Channel, Restart, Shards, State};
 use crate::clock::Clock;
@@ -55,6 +56,14 @@ impl Sink {
 }
 
 impl Sink {
+    /// Changes what is known of the broadcasts of all nodes, if this is their channel; whether it is.
+    fn feed(&self, name: &str, change: impl FnOnce(&Shared, &Feed)) -> bool {
+        let Some(shared) = self.0.upgrade() else { return false };
+        let Some(feed) = shared.feed_of(name) else { return false };
+        change(&shared, feed);
+        true
+    }
+
     /// Changes a channel that has subscribers; `change` returns the shards to notify.
     fn change(&self, name: &str, change: impl FnOnce(&Channel, &mut State, &Gate) -> Shards) {
         let Some(shared) = self.0.upgrade() else { return };
@@ -69,6 +78,9 @@ impl Sink {
 impl EngineSink for Sink {
     fn deliver(&self, name: &str, publication: &Publication, read_us: Option<u64>) {
         let Some(shared) = self.0.upgrade() else { return };
+        if let Some(feed) = shared.feed_of(name) {
+            return shared.feed_deliver(feed, publication, read_us);
+        }
         let Some(channel) = shared.channel(name) else { return };
         // The way of the canary is measured apart.
         let read_us = read_us.filter(|_| !is_canary(name));
@@ -92,14 +104,23 @@ impl EngineSink for Sink {
     }
 
     fn reset(&self, name: &str, epoch: Epoch, after: u64) {
+        if self.feed(name, |shared, feed| shared.feed_restart(feed, epoch, |_| after)) {
+            return;
+        }
         self.change(name, |channel, state, gate| channel.restart(state, epoch, Restart::New { after }, gate));
     }
 
     fn renew(&self, name: &str, epoch: Epoch, survived: u64) {
+        if self.feed(name, |shared, feed| shared.feed_restart(feed, epoch, |at| at.min(survived))) {
+            return;
+        }
         self.change(name, |channel, state, gate| channel.restart(state, epoch, Restart::Renewed { survived }, gate));
     }
 
     fn skip(&self, name: &str, to: u64) {
+        if self.feed(name, |_, feed| feed_skip(feed, to)) {
+            return;
+        }
         // Who does not know the position yet asks for it.
         self.change(name, |channel, state, gate| match state.epoch {
             Some(_) if to > state.end.offset => channel.skip(state, to, gate),
@@ -132,6 +153,9 @@ impl EngineSink for Sink {
         let shared = self.0.upgrade()?;
         if let Some(canary) = shared.canary_of(channel) {
             return Some(canary.channel().options().retention());
+        }
+        if let Some(feed) = shared.feed_of(channel) {
+            return Some(feed.options().retention());
         }
         let channel = ChannelName::parse(channel).ok()?;
         // What is kept of a stream depends on whether its run is open, which is not known at the start.
@@ -203,6 +227,11 @@ pub(crate) struct Ahead {
 }
 
 impl Ahead {
+    /// The room that something takes in a log until it is appended there.
+    pub(super) fn of(channel: Arc<Channel>, bytes: u64) -> Self {
+        Ahead { channel: Some(channel), logs: None, bytes }
+    }
+
     /// Takes room in all logs together: the engine has not answered within the call.
     fn charge_logs(mut self, logs: &Arc<Logs>) -> Self {
         if self.channel.is_some() {
@@ -298,38 +327,6 @@ impl Shared {
         });
         publishing.guard(|| ahead.charge_logs(self.gate.logs()));
         Some(publishing)
-    }
-
-    /// Appends an event of about `bytes` bytes to the log that every connection reads; `read_us` as in [`Draft`]. False
-    /// if there is no room for it: the waker that `waker` returns is woken when it is time to try again with the same
-    /// waiter.
-    pub(crate) fn broadcast<E: Notify>(
-        &self,
-        event: &E,
-        bytes: usize,
-        read_us: u64,
-        waiter: &mut Waiter,
-        waker: impl Fn() -> Waker,
-    ) -> bool {
-        let channel = &self.broadcasts;
-        let bytes = bytes as u64;
-        if !waiter.enter(channel, bytes, waker) {
-            self.counters.held.add(1);
-            return false;
-        }
-        let _ahead = Ahead { channel: Some(channel.clone()), logs: None, bytes };
-        self.counters.broadcasts.add(1);
-        encoded(
-            |out| frame::append(Opcode::Text, out, |out| encode_notification(event, out)),
-            |frame| {
-                let mut state = channel.lock();
-                let offset = state.end.offset + 1;
-                let to_notify = channel.append(&mut state, frame, offset, Some(read_us), &self.gate);
-                drop(state);
-                self.notify_dirty(channel, to_notify);
-            },
-        );
-        true
     }
 }
 

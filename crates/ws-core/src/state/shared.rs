@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
-use ws_proto::{ChannelName, ErrorBody, ErrorCode};
+use ws_proto::{ChannelName, ErrorBody};
 
 use super::canary::{Canary, is_canary};
 use super::directory::Directory;
 use super::error::unknown_namespace;
+use super::feed::Feed;
 use super::logins::Logins;
 use super::options::HubOptions;
 use super::shard::{Notice, Shard};
@@ -17,6 +18,7 @@ use super::streams::Streams;
 use crate::access::{AddressRate, Auth, Quota};
 use crate::channel::{Channel, Shards};
 use crate::clock::Clock;
+use crate::cluster::Asking;
 use crate::counters::Counters;
 use crate::engine::{Done, Engine, History, HistoryQuery};
 use crate::gate::{EngineRoom, Gate};
@@ -51,8 +53,12 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) counters: Arc<Counters>,
     pub(crate) engine: Arc<dyn Engine>,
+    /// What other servers are asked.
+    pub(crate) asking: Asking,
     /// The channel of all broadcasts.
     pub(crate) broadcasts: Arc<Channel>,
+    /// The broadcasts of all nodes, in a cluster.
+    pub(crate) feed: Option<Arc<Feed>>,
     /// Connections that count.
     pub(crate) directory: Directory,
     /// Logins that are under way: they are not in the directory yet.
@@ -90,6 +96,7 @@ impl Shared {
         let HubOptions { limits, heartbeat, namespaces, actions, streams, auth, shards } = options;
         let shards = shards.clamp(1, SHARDS_MAX);
         let gate = Gate::new(&limits);
+        let counters = Arc::<Counters>::default();
         Shared {
             limits,
             heartbeat,
@@ -104,8 +111,10 @@ impl Shared {
             addresses: Quota::new(limits.connections_per_ip_max),
             users: Quota::new(limits.connections_per_user_max),
             clock,
-            counters: Arc::default(),
             engine_room: Arc::new(EngineRoom::new(engine.clone())),
+            asking: Asking::new(engine.clone(), counters.clone()),
+            counters,
+            feed: engine.cluster().map(|_| Feed::new()),
             engine,
             broadcasts: Arc::new(Channel::broadcast(&gate)),
             directory: Directory::new(),
@@ -132,17 +141,9 @@ impl Shared {
         self.connections.load(Ordering::Acquire)
     }
 
-    /// Whether this server knows about `what`, or only about its own part of it.
-    ///
-    /// # Errors
-    /// `not_available`: other servers use the same store, and what they have is not asked for.
+    /// As [`Asking::knows_all`].
     pub(crate) fn knows_all(&self, what: &str) -> Result<(), ErrorBody> {
-        if !self.engine.is_shared() {
-            return Ok(());
-        }
-        let engine = self.engine.name();
-        let message = format!("{what} among several servers is not supported yet (engine.type = \"{engine}\")");
-        Err(ErrorBody::new(ErrorCode::NotAvailable, message))
+        self.asking.knows_all(what)
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -151,7 +152,11 @@ impl Shared {
 
     /// The channel of this name, if it has readers.
     pub(super) fn channel(&self, name: &str) -> Option<Arc<Channel>> {
-        self.channels.get(name).or_else(|| self.canary_of(name).map(|canary| canary.channel().clone()))
+        let internal = || match self.feed_of(name) {
+            Some(_) => Some(self.broadcasts.clone()),
+            None => self.canary_of(name).map(|canary| canary.channel().clone()),
+        };
+        self.channels.get(name).or_else(internal)
     }
 
     /// The canary, if this is the name of its channel.

@@ -27,6 +27,8 @@ pub(crate) struct Subscription {
     failed: AtomicBool,
     /// Its number in the channel's presence; `NO_NUMBER` while it has none.
     number: AtomicU64,
+    /// The frame of the log that tells of its own join or leave, and that it is not given; `NO_NUMBER`: none.
+    hidden: AtomicU64,
 }
 
 const NO_NUMBER: u64 = u64::MAX;
@@ -42,6 +44,7 @@ impl Subscription {
             started: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             number: AtomicU64::new(NO_NUMBER),
+            hidden: AtomicU64::new(NO_NUMBER),
         }
     }
 
@@ -59,6 +62,24 @@ impl Subscription {
 
     pub(crate) fn set_number(&self, number: u64) {
         self.number.store(number, Ordering::Relaxed);
+    }
+
+    /// Keeps the frame that is about to be appended from it. Called under the lock of the channel. False if it has yet to
+    /// get past another one.
+    pub(crate) fn hide(&self, seq: u64) -> bool {
+        self.hidden.compare_exchange(NO_NUMBER, seq, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
+    /// The frame that is kept from it, if it has yet to get past it; `seq` is where it is. For the fan-out.
+    pub(crate) fn hidden_from(&self, seq: u64) -> Option<u64> {
+        let hidden = self.hidden.load(Ordering::Relaxed);
+        if hidden == NO_NUMBER {
+            return None;
+        }
+        if hidden <= seq {
+            self.hidden.store(NO_NUMBER, Ordering::Release);
+        }
+        (hidden >= seq).then_some(hidden)
     }
 
     /// Whether the server API has asked for it.

@@ -185,7 +185,7 @@ async fn it_arrives_in_every_shard_and_nobody_sees_it() {
     assert_eq!(counters.pings.get(), 4, "to the client alone, which hears nothing");
     assert_eq!(counters.bytes_sent.get() - sent, 4 * 2, "the pings");
     assert!(client.read().iter().all(|frame| frame == "Ping"), "clients see none of it");
-    let page = hub.list_channels("", None, None).expect("a page");
+    let page = hub.list_channels("", None, None).await.expect("a page");
     assert_eq!(page.channels.iter().map(|channel| channel.channel.as_str()).collect::<Vec<_>>(), ["a"]);
     assert_eq!(hub.engine().stats().publications, 1, "it does not fill the engine");
     assert_eq!(hub.log_bytes(), 0);

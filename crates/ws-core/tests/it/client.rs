@@ -214,6 +214,11 @@ impl Client {
         flow
     }
 
+    /// The same; if it answers a text that was held, the next one may come.
+    pub(crate) fn go_on_to_next(&mut self) {
+        self.holds = self.go_on() == Flow::Hold;
+    }
+
     pub(crate) fn broadcast(&mut self, message: impl std::fmt::Display) -> Flow {
         self.say(&format!(r#"{{"id":"b","type":"request","action":"broadcast","payload":{{"message":{message}}}}}"#))
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::advance;
-use ws_core::{ChannelOptions, Hub, Limits};
+use ws_core::{ChannelOptions, Limits};
 use ws_proto::{CloseCode, ErrorCode};
 
 use crate::client::{Client, LOCAL, hub, hub_with, limits, look, memory, options, run, settle};
@@ -22,7 +22,7 @@ async fn pages_have_everybody_who_stays_once_while_others_come_and_go() {
     let mut passing: Vec<_> = (0..150).map(|_| Client::connect(&hub, 1 << 20)).collect();
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = hub.list_connections(None, Some(7), after.as_deref()).expect("a page");
+        let page = hub.list_connections(None, Some(7), after.as_deref()).await.expect("a page");
         assert!(page.connections.len() <= 7);
         seen.extend(page.connections.iter().map(|connection| connection.connection_id));
         after = page.next;
@@ -36,11 +36,11 @@ async fn pages_have_everybody_who_stays_once_while_others_come_and_go() {
     assert_eq!(once.len(), seen.len(), "nobody twice");
     assert!(staying.iter().all(|client| once.contains(&client.connection.id())), "nobody is missing");
     for wrong in ["", "x", "00000000-0000-0000-0000-000000000000", "0000000000000000000000000000000A"] {
-        let page = hub.list_connections(None, None, Some(wrong));
+        let page = hub.list_connections(None, None, Some(wrong)).await;
         assert_eq!(page.map(drop).map_err(|error| error.code), Err(ErrorCode::InvalidPayload), "{wrong}");
     }
     drop((staying, passing));
-    assert!(hub.list_connections(None, None, None).expect("a page").connections.is_empty());
+    assert!(hub.list_connections(None, None, None).await.expect("a page").connections.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,14 +87,14 @@ async fn closing_with_a_code_and_a_reason() {
     let id = client.connection.id();
     let long = "x".repeat(124);
     for (code, reason) in [(Some(3999), None), (Some(5000), None), (None, Some(&*long))] {
-        let result = hub.close_connection(id, code, reason);
+        let result = hub.close_connection(id, code, reason).await;
         assert_eq!(result.map_err(|error| error.code), Err(ErrorCode::InvalidPayload));
     }
     assert_eq!(client.attention().close, None);
-    hub.close_connection(id, Some(4321), Some("bye")).expect("there");
-    let again = hub.close_connection(id, Some(4000), Some("too late"));
+    hub.close_connection(id, Some(4321), Some("bye")).await.expect("there");
+    let again = hub.close_connection(id, Some(4000), Some("too late")).await;
     assert_eq!(again.map_err(|error| error.code), Err(ErrorCode::NotFound), "to callers it is gone");
-    assert!(hub.list_connections(None, None, None).expect("a page").connections.is_empty());
+    assert!(hub.list_connections(None, None, None).await.expect("a page").connections.is_empty());
     assert_eq!(client.attention().close, Some(CloseCode::Disconnected));
     assert_eq!(client.connection.close_frame(), Some((4321, "bye".into())));
 }
@@ -161,10 +161,10 @@ async fn channels_in_pages() {
         say(client, "subscribe", &json!({"channel": format!("room{}", nth % 20)}));
         say(client, "subscribe", &json!({"channel": "lobby"}));
     }
-    let names = |hub: &Hub, prefix: &str| {
+    let names = async |prefix: &str| {
         let (mut names, mut after) = (Vec::new(), None);
         loop {
-            let page = hub.list_channels(prefix, Some(3), after.as_deref()).expect("a page");
+            let page = hub.list_channels(prefix, Some(3), after.as_deref()).await.expect("a page");
             names.extend(page.channels.into_iter().map(|channel| (channel.channel, channel.subscribers)));
             after = page.next;
             if after.is_none() {
@@ -173,11 +173,14 @@ async fn channels_in_pages() {
             }
         }
     };
-    assert_eq!(names(&hub, "").len(), 21);
-    assert_eq!(names(&hub, "lob"), [("lobby".to_owned(), 30)]);
-    assert_eq!(names(&hub, "room1").len(), 11);
-    assert!(names(&hub, "none").is_empty());
-    assert!(hub.list_channels("", None, Some("no cursor")).is_err() && hub.list_channels("", Some(0), None).is_err());
+    assert_eq!(names("").await.len(), 21);
+    assert_eq!(names("lob").await, [("lobby".to_owned(), 30)]);
+    assert_eq!(names("room1").await.len(), 11);
+    assert!(names("none").await.is_empty());
+    assert!(
+        hub.list_channels("", None, Some("no cursor")).await.is_err()
+            && hub.list_channels("", Some(0), None).await.is_err()
+    );
     let channel = hub.channel("lobby").await.expect("a channel");
     assert_eq!((channel.subscribers, channel.offset, channel.epoch.is_some()), (30, Some(0), true));
     assert_eq!(hub.channel("unused").await.expect("a channel").subscribers, 0);

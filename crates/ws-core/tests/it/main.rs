@@ -3,6 +3,7 @@
 mod canary;
 mod channels;
 mod client;
+mod cluster;
 mod delivery;
 mod directory;
 mod engine;

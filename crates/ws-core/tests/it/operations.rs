@@ -52,10 +52,10 @@ async fn their_publications_arrive_and_are_kept() {
     let page = hub.history(&query).await.expect("a page");
     assert_eq!((page.offset, page.publications.len(), page.more), (1, 1, false));
     let query = GetPresence { channel: "a".into(), ..GetPresence::default() };
-    let presence = hub.presence(&query).expect("a page");
+    let presence = hub.presence(&query).await.expect("a page");
     assert_eq!((presence.connections, presence.clients.len()), (1, 1));
     assert_eq!(presence.clients[0].connection_id, client.connection.id());
-    assert_eq!(hub.broadcast(&raw(&json!("hello")), None).await.recipients, 1);
+    assert_eq!(hub.broadcast(&raw(&json!("hello")), None).await.expect("it is sent").recipients, 1);
     settle().await;
     assert_eq!(client.read()[0]["data"]["message"], "hello");
 }
@@ -79,7 +79,7 @@ async fn errors_are_those_that_sessions_get() {
     assert_eq!(code(history("a", Some(0))).await, Err(ErrorCode::InvalidPayload));
     let query = GetPresence { channel: "pass:a".into(), ..GetPresence::default() };
     let presence = hub.presence(&query);
-    assert_eq!(presence.map(drop).map_err(|error| error.code), Err(ErrorCode::NotAvailable));
+    assert_eq!(presence.await.map(drop).map_err(|error| error.code), Err(ErrorCode::NotAvailable));
 }
 
 /// A caller that publishes faster than the fan-out waits in the same queues, and others continue when it gives up.

@@ -104,7 +104,7 @@ async fn take_turns(hub: Hub, done: Arc<AtomicUsize>) {
 async fn list(hub: Hub, done: Arc<AtomicUsize>) -> Vec<Uuid> {
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = hub.list_connections(None, Some(100), after.as_deref()).expect("a page");
+        let page = hub.list_connections(None, Some(100), after.as_deref()).await.expect("a page");
         seen.extend(page.connections.iter().map(|connection| connection.connection_id));
         after = page.next;
         if after.is_none() {

@@ -91,6 +91,7 @@ impl ServerApi {
         let presence = self.answer::<PresenceData<'static, Value>>();
         let list = Operation {
             parameters: &["prefix", "limit", "after"],
+            refusals: &[503],
             links: json!({
                 "next": link("list_channels", "after", NEXT),
                 "channel": link("channel", "channel", "$response.body#/channels/0/channel"),
@@ -104,7 +105,7 @@ impl ServerApi {
         next["parameters"]["channel"] = "$request.path.channel".into();
         let who = Operation {
             parameters: &["limit", "after"],
-            refusals: &[404],
+            refusals: &[404, 503],
             links: json!({ "next": next }),
             ..operation("presence", "A page of who is there.", presence)
         };
@@ -112,7 +113,7 @@ impl ServerApi {
         self.add("/channels/{channel}", "get", one);
         self.add("/channels/{channel}/presence", "get", who);
         let runs = self.answer::<OpenRuns>();
-        let open = Operation { refusals: &[404], ..operation("runs", "Claude's open runs in a channel.", runs) };
+        let open = Operation { refusals: &[404, 503], ..operation("runs", "Claude's open runs in a channel.", runs) };
         self.add("/channels/{channel}/runs", "get", open);
     }
 
@@ -122,6 +123,7 @@ impl ServerApi {
         let of_first = |operation| link(operation, "id", "$response.body#/connections/0/connection_id");
         let list = Operation {
             parameters: &["of_user", "limit", "after"],
+            refusals: &[503],
             links: json!({
                 "next": link("list_connections", "after", NEXT),
                 "connection": of_first("connection"),
@@ -131,10 +133,10 @@ impl ServerApi {
             }),
             ..operation("list_connections", "A page of the connections.", page)
         };
-        let one = Operation { refusals: &[404], ..operation("connection", "One connection.", details) };
+        let one = Operation { refusals: &[404, 503], ..operation("connection", "One connection.", details) };
         let close_one = Operation {
             body: Some((close.clone(), false)),
-            refusals: &[404, 415],
+            refusals: &[404, 415, 503],
             ..operation("close_connection", "Closes a connection.", nothing())
         };
         let close_all = Operation {
@@ -171,7 +173,7 @@ impl ServerApi {
         let node = self.answer::<NodeData<'static>>();
         let to_all = Operation {
             body: Some((broadcast, true)),
-            refusals: &[415],
+            refusals: &[415, 503],
             ..operation("broadcast", "Sends a value to all connections.", sent)
         };
         let several = Operation {

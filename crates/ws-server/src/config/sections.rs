@@ -95,7 +95,7 @@ section! {
         /// Connections from one address (IPv6: from one /64 network); over it, a handshake gets 503. Behind a
         /// proxy, `proxy.trusted` must name it, or all connections have its address.
         connections_per_ip_max: usize = "0", count(1, 10_000_000).zero("no limit");
-        /// Connections of one user; the next one is closed with 4005.
+        /// Connections of one user, on all servers together; the next one is closed with 4005.
         connections_per_user_max: usize = "0", count(1, 10_000_000).zero("no limit");
         /// Handshakes accepted per second, in total; over it, they get 503 with `Retry-After`.
         handshakes_per_second: u32 = "0", count(1, 1_000_000).zero("no limit");

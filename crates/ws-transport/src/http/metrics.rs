@@ -186,6 +186,18 @@ impl HubMetrics {
             ("ws_missed", "Broadcasts and publications that slow readers missed", &counters.missed),
             ("ws_sockets_blocked", "Times a reader's socket was full", &counters.blocked),
             ("ws_publishers_held", "Times a publisher had to wait for the fan-out", &counters.held),
+            ("ws_cluster_questions", "Questions that all other servers were asked", &counters.cluster_questions),
+            (
+                "ws_cluster_timeouts",
+                "Those questions that a server has not answered in time",
+                &counters.cluster_timeouts,
+            ),
+            ("ws_cluster_answers", "Questions of other servers that were answered", &counters.cluster_answers),
+            (
+                "ws_cluster_refusals",
+                "Questions of other servers that were refused: too many, or of another version",
+                &counters.cluster_refusals,
+            ),
             ("ws_pings", "Heartbeats sent", &counters.pings),
             ("ws_log_lines_dropped", "Log lines dropped because the log could not be written", self.log_lines_dropped),
         ];

@@ -41,7 +41,11 @@ pub(super) async fn accept(
     if items(request.headers(), SEC_WEBSOCKET_PROTOCOL).any(|item| item == SUBPROTOCOL) {
         switching.set(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
     }
-    let refused = |refusal| Reply::refusal(ErrorCode::Overloaded, &format!("{refusal}; try again later"));
+    let refused = |refusal| {
+        let is_unknown = refusal == Refusal::Engine;
+        let code = if is_unknown { ErrorCode::EngineUnavailable } else { ErrorCode::Overloaded };
+        Reply::refusal(code, &format!("{refusal}; try again later"))
+    };
     let token = token(request.headers(), query);
     let mut permit = hub.admit(client, token.is_some()).map_err(refused)?;
     let login = match &token {

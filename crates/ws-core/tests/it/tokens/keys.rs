@@ -205,7 +205,7 @@ async fn a_handshake_under_way_does_what_the_server_api_asked_for() {
             assert_eq!(hub.subscribe_user("ann", "both").await.expect("nobody is there"), 0);
             assert_eq!(hub.unsubscribe_user("ann", "both").await.expect("nobody is there"), 0);
             assert_eq!(hub.unsubscribe_user("ann", "listed").await.expect("nobody is there"), 0);
-            assert_eq!(hub.close_user("bob", None, None).expect("nobody is there"), 0);
+            assert_eq!(hub.close_user("bob", None, None).await.expect("nobody is there"), 0);
         })
         .await;
         let events = client.events();
@@ -222,7 +222,7 @@ async fn a_handshake_under_way_does_what_the_server_api_asked_for() {
         assert_eq!(client.attention().close, None, "{anonymous}");
 
         let client = while_it_waits(&keyless, &hub, &token, async || {
-            assert_eq!(hub.close_user("ann", Some(4321), Some("bye")).expect("it may"), 1);
+            assert_eq!(hub.close_user("ann", Some(4321), Some("bye")).await.expect("it may"), 1);
         })
         .await;
         assert_eq!(client.attention().close, Some(CloseCode::Disconnected));
@@ -248,7 +248,7 @@ async fn an_authenticate_under_way_does_what_the_server_api_asked_for() {
         first.go_on();
         first.wake();
         assert_eq!(first.events(), ["subscribed put"]);
-        assert_eq!(hub.close_user("ann", None, None).expect("it may"), 1);
+        assert_eq!(hub.close_user("ann", None, None).await.expect("it may"), 1);
         second.go_on();
         assert_eq!(second.attention().close, Some(CloseCode::Disconnected), "{anonymous}");
     }
@@ -271,11 +271,11 @@ async fn operations_that_logins_could_miss_have_a_bound() {
         assert!(recorded < 10_000, "there is no end");
     };
     assert_eq!((refused, recorded), (ErrorCode::Overloaded, 4096));
-    let code = |result: Result<usize, ws_proto::ErrorBody>| result.map_err(|error| error.code);
-    assert_eq!(code(hub.close_user("ann", None, None)), Err(ErrorCode::Overloaded));
+    let code = |result: Result<u64, ws_proto::ErrorBody>| result.map_err(|error| error.code);
+    assert_eq!(code(hub.close_user("ann", None, None).await), Err(ErrorCode::Overloaded));
     keyless.answer(false);
     client.go_on();
     assert_eq!(client.read()[0]["error"]["code"], "invalid_token");
-    assert_eq!(code(hub.close_user("ann", None, None)), Ok(0), "the login is over");
+    assert_eq!(code(hub.close_user("ann", None, None).await), Ok(0), "the login is over");
     assert_eq!(code(run(&mut [], hub.subscribe_user("ann", "a")).await), Ok(0));
 }

@@ -70,7 +70,7 @@ const LEEWAY_MS: u64 = 5_000;
 const NOTICE: Duration = Duration::from_secs(30);
 const GRACE: Duration = Duration::from_secs(25);
 
-fn terms(anonymous: bool) -> Auth {
+pub(crate) fn terms(anonymous: bool) -> Auth {
     Auth {
         authenticator: Some(Arc::new(Believer)),
         anonymous,

@@ -13,8 +13,8 @@ use super::{NOT_SET, connect, hub, hub_in, terms};
 use crate::channels::Record;
 use crate::client::{Client, hub_at, limits, look, run, settle};
 
-fn users(hub: &Hub, user: &str) -> usize {
-    hub.list_connections(Some(user), None, None).expect("a page").connections.len()
+async fn users(hub: &Hub, user: &str) -> usize {
+    hub.list_connections(Some(user), None, None).await.expect("a page").connections.len()
 }
 
 #[tokio::test(start_paused = true)]
@@ -23,10 +23,10 @@ async fn all_connections_of_a_user() {
     let mut ann = [connect(&hub, &json!({"user": "ann"})), connect(&hub, &json!({"user": "ann"}))];
     let mut bob = connect(&hub, &json!({"user": "bob"}));
     let mut late = Client::connect(&hub, 1 << 20);
-    assert_eq!(users(&hub, "ann"), 2);
+    assert_eq!(users(&hub, "ann").await, 2);
     late.authenticate(&json!({"user": "ann"})).expect("it is let in");
     late.authenticate(&json!({"user": "ann"})).expect("a refresh");
-    assert_eq!((users(&hub, "ann"), users(&hub, "bob"), users(&hub, "an")), (3, 1, 0));
+    assert_eq!((users(&hub, "ann").await, users(&hub, "bob").await, users(&hub, "an").await), (3, 1, 0));
     ann[0].subscribe("lobby").expect("everybody may");
     let [one, two] = &mut ann;
     // Neither modes nor lists of users bind the server.
@@ -43,10 +43,10 @@ async fn all_connections_of_a_user() {
     let wrong = run(&mut [], hub.subscribe_user("ann", "other:a")).await;
     assert_eq!(wrong.map_err(|error| error.code), Err(ErrorCode::UnknownNamespace));
     assert_eq!(run(&mut [], hub.subscribe_user("nobody", "lobby")).await.expect("it may"), 0);
-    assert_eq!(hub.close_user("ann", None, None).ok(), Some(3));
-    assert_eq!(hub.close_user("nobody", None, None).ok(), Some(0));
+    assert_eq!(hub.close_user("ann", None, None).await.ok(), Some(3));
+    assert_eq!(hub.close_user("nobody", None, None).await.ok(), Some(0));
     drop((ann, late));
-    assert_eq!((users(&hub, "ann"), users(&hub, "bob")), (0, 1));
+    assert_eq!((users(&hub, "ann").await, users(&hub, "bob").await), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -72,12 +72,12 @@ async fn one_that_has_to_authenticate_is_not_there_yet() {
     let hub = hub_in(terms(false), limits());
     let mut client = Client::connect(&hub, 1 << 20);
     let id = client.connection.id();
-    assert_eq!(hub.close_connection(id, None, None).map_err(|error| error.code), Err(ErrorCode::NotFound));
-    assert!(hub.list_connections(None, None, None).expect("a page").connections.is_empty());
+    assert_eq!(hub.close_connection(id, None, None).await.map_err(|error| error.code), Err(ErrorCode::NotFound));
+    assert!(hub.list_connections(None, None, None).await.expect("a page").connections.is_empty());
     client.authenticate(&json!({"user": "ann"})).expect("it is let in");
-    let page = hub.list_connections(None, None, None).expect("a page");
+    let page = hub.list_connections(None, None, None).await.expect("a page");
     assert_eq!((page.connections[0].connection_id, page.connections[0].user.as_deref()), (id, Some("ann")));
-    assert_eq!(users(&hub, "ann"), 1);
+    assert_eq!(users(&hub, "ann").await, 1);
 }
 
 /// What a token gave belongs to the server as well from then on.

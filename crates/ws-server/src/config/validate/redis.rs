@@ -14,10 +14,8 @@ pub(super) fn validate_redis(loaded: &Loaded, mistakes: &[ConfigError]) -> Vec<C
     let mut found = unsupported(loaded);
     found.extend(prefix(loaded, mistakes));
     if loaded.config.engine.r#type == EngineType::Redis && !any_invalid(mistakes, &[KeyName::new("engine", "type")]) {
-        found.extend(user_limit(loaded, mistakes));
         found.extend(claude(loaded));
         for (section, options) in sections(loaded) {
-            found.extend(join_leave(loaded, mistakes, &section, options));
             found.extend(position_ttl(loaded, mistakes, &section, options));
         }
     }
@@ -68,17 +66,6 @@ fn prefix(loaded: &Loaded, mistakes: &[ConfigError]) -> Option<ConfigError> {
     Some(mistake(loaded, name("prefix"), format!("{prefix:?}"), allowed, "it is part of every key"))
 }
 
-/// A limit that every server counts for itself is another limit than the one that is meant.
-fn user_limit(loaded: &Loaded, mistakes: &[ConfigError]) -> Option<ConfigError> {
-    let (key, max) =
-        (KeyName::new("limits", "connections_per_user_max"), loaded.config.limits.connections_per_user_max);
-    if max == 0 || any_invalid(mistakes, std::slice::from_ref(&key)) {
-        return None;
-    }
-    let hint = "with engine.type = \"redis\", each server would count for itself: not supported yet";
-    Some(mistake(loaded, key, max.to_string(), "0", hint))
-}
-
 /// A run is stopped, and ended after a crash, by the server that has it: others would not find it.
 fn claude(loaded: &Loaded) -> Option<ConfigError> {
     let claude = &loaded.config.claude;
@@ -86,16 +73,6 @@ fn claude(loaded: &Loaded) -> Option<ConfigError> {
     let (key, _) = set.into_iter().find(|(_, is_set)| *is_set)?;
     let hint = "with engine.type = \"redis\", other servers would not know of a run: not supported yet";
     Some(mistake(loaded, KeyName::new("claude", key), "a key, which is not shown".to_owned(), "nothing", hint))
-}
-
-/// Who comes and goes on other servers would not be told.
-fn join_leave(loaded: &Loaded, mistakes: &[ConfigError], section: &str, options: &Channels) -> Option<ConfigError> {
-    let key = KeyName::new(section, "join_leave");
-    if !options.join_leave || !loaded.origins.contains_key(&key) || any_invalid(mistakes, std::slice::from_ref(&key)) {
-        return None;
-    }
-    let hint = "with engine.type = \"redis\", those on other servers would be missing: not supported yet";
-    Some(mistake(loaded, key, "true".to_owned(), "false", hint))
 }
 
 /// A position must not be forgotten before what it is the position of.
@@ -132,16 +109,8 @@ mod tests {
     }
 
     #[test]
-    fn what_one_server_alone_cannot_know_is_refused() {
-        let hint = "with engine.type = \"redis\", each server would count for itself: not supported yet";
-        let limit = key("limits.connections_per_user_max", "3", "0", hint);
-        check(&[REDIS, ("LIMITS__CONNECTIONS_PER_USER_MAX", "3")], &[&limit]);
-        check(&[("LIMITS__CONNECTIONS_PER_USER_MAX", "3")], &[]);
-        let hint = "with engine.type = \"redis\", those on other servers would be missing: not supported yet";
-        let channels = key("channels.join_leave", "true", "false", hint);
-        check(&[REDIS, ("CHANNELS__JOIN_LEAVE", "true")], &[&channels]);
-        let chat = key("namespaces.chat.join_leave", "true", "false", hint);
-        check(&[REDIS, ("NAMESPACES__CHAT__JOIN_LEAVE", "true")], &[&chat]);
+    fn what_all_servers_know_is_allowed() {
+        check(&[REDIS, ("LIMITS__CONNECTIONS_PER_USER_MAX", "3"), ("CHANNELS__JOIN_LEAVE", "true")], &[]);
     }
 
     #[test]

@@ -10,6 +10,5 @@ use super::call::{Call, Outcome, answer};
 /// POST: as the action `broadcast`, from nobody in particular.
 pub(super) async fn send(hub: &Hub, call: &Call<'_>) -> Outcome {
     let body: Broadcast<&RawValue> = decode_body(call.body)?;
-    hub.knows_all("`broadcast` to the connections")?;
-    answer(&hub.broadcast(body.message, None).await)
+    answer(&hub.broadcast(body.message, None).await?)
 }

@@ -8,9 +8,9 @@ use super::call::{Outcome, answer};
 use super::query::Query;
 
 /// GET: a page of the channels that have subscribers.
-pub(super) fn page(hub: &Hub, query: Query<'_>) -> Outcome {
+pub(super) async fn page(hub: &Hub, query: Query<'_>) -> Outcome {
     let (prefix, after) = (query.text("prefix")?.unwrap_or_default(), query.text("after")?);
-    answer(&hub.list_channels(&prefix, query.number("limit")?, after.as_deref())?)
+    answer(&hub.list_channels(&prefix, query.number("limit")?, after.as_deref()).await?)
 }
 
 /// GET: one channel, with its options.

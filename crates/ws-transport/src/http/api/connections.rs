@@ -10,9 +10,9 @@ use super::call::{Call, Outcome, answer, done};
 use super::query::Query;
 
 /// GET: a page of the connections, of all or of one user.
-pub(super) fn page(hub: &Hub, query: Query<'_>) -> Outcome {
+pub(super) async fn page(hub: &Hub, query: Query<'_>) -> Outcome {
     let (user, after) = (query.text("user")?, query.text("after")?);
-    answer(&hub.list_connections(user.as_deref(), query.number("limit")?, after.as_deref())?)
+    answer(&hub.list_connections(user.as_deref(), query.number("limit")?, after.as_deref()).await?)
 }
 
 /// GET: one connection, with its subscriptions.
@@ -21,16 +21,16 @@ pub(super) async fn details(hub: &Hub, id: &str) -> Outcome {
 }
 
 /// DELETE: closes one connection.
-pub(super) fn close(hub: &Hub, id: &str, call: &Call<'_>) -> Outcome {
+pub(super) async fn close(hub: &Hub, id: &str, call: &Call<'_>) -> Outcome {
     let body: Disconnect<'_> = decode_body(call.body)?;
-    hub.close_connection(connection_id(id)?, body.code, body.reason.as_deref())?;
+    hub.close_connection(connection_id(id)?, body.code, body.reason.as_deref()).await?;
     done()
 }
 
 /// DELETE: closes all connections of a user.
-pub(super) fn close_user(hub: &Hub, user: &str, call: &Call<'_>) -> Outcome {
+pub(super) async fn close_user(hub: &Hub, user: &str, call: &Call<'_>) -> Outcome {
     let body: Disconnect<'_> = decode_body(call.body)?;
-    let connections = hub.close_user(user, body.code, body.reason.as_deref())? as u64;
+    let connections = hub.close_user(user, body.code, body.reason.as_deref()).await?;
     answer(&UserConnections { connections })
 }
 

@@ -23,10 +23,10 @@ const ALIVE: &str = ":\n\n";
 /// GET: all frames from now on, as far as a tap goes (`Hub::watch_frames`). It ends with the connection.
 ///
 /// # Errors
-/// `not_found`, `overloaded`.
-pub(super) fn watch(hub: &Hub, id: &str) -> Result<Reply, ErrorBody> {
+/// Those of `Hub::watch_frames`.
+pub(super) async fn watch(hub: &Hub, id: &str) -> Result<Reply, ErrorBody> {
     let id = connection_id(id)?;
-    let watch = hub.watch_frames(id)?;
+    let watch = hub.watch_frames(id).await?;
     let first = written(&[WatchEvent::Watching { connection_id: id, time: Clock::unix_ms() }]);
     let events = Events { watch, first: Some(first), silent_turns: 0 };
     let mut reply = Reply::live("text/event-stream", stream::unfold(events, Events::next));

@@ -119,7 +119,9 @@ impl Api {
             return Ok(reply(batch::run(&self.resources, &self.batches, &self.open, key, body).await));
         }
         if let Resource::ConnectionFrames(id) = &resource {
-            return Ok(frames::watch(&self.resources.hub, id).unwrap_or_else(|refused| reply(Err(refused.into()))));
+            return Ok(frames::watch(&self.resources.hub, id)
+                .await
+                .unwrap_or_else(|refused| reply(Err(refused.into()))));
         }
         let idempotency_key = match idempotency_key(&head.headers) {
             Ok(key) => key,

@@ -20,12 +20,12 @@ pub(super) async fn end(hub: &Hub, id: &str, channel: &str) -> Outcome {
 
 /// PUT: subscribes all connections of a user.
 pub(super) async fn start_user(hub: &Hub, user: &str, channel: &str) -> Outcome {
-    let connections = hub.subscribe_user(user, channel).await? as u64;
+    let connections = hub.subscribe_user(user, channel).await?;
     answer(&UserConnections { connections })
 }
 
 /// DELETE: unsubscribes all connections of a user.
 pub(super) async fn end_user(hub: &Hub, user: &str, channel: &str) -> Outcome {
-    let connections = hub.unsubscribe_user(user, channel).await? as u64;
+    let connections = hub.unsubscribe_user(user, channel).await?;
     answer(&UserConnections { connections })
 }
