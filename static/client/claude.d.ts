@@ -47,14 +47,15 @@ export type RunEvent = { position: Position } & (
 
 export interface Claude {
   /**
-   * Resolves when the run has begun; it goes on without its asker. A connection that is lost meanwhile asks no second time.
+   * Resolves when the run has begun; it goes on without its asker. If the connection is lost meanwhile, it
+   * asks again with the same `run_id`: there is one run.
    * Rejects with a `WsError`: `too_large` for what no frame can hold, `lost` after the tenth lost connection.
    */
   ask(question: Question): Promise<Run>;
   /**
    * The text while it is written, from its beginning or a position, over reconnects too; ends with `finished`. Leaving
-   * the loop only stops reading. Rejects with a `WsError` where the stream may not be read, or the client has closed.
-   * The end of a run whose stream is no longer kept does not come here, but stands in the channel.
+   * the loop only stops reading. Rejects with a `WsError` where the stream may not be read, nothing of it is kept any more
+   * (`gap`; the end of such a run stands in the channel), or the client has closed.
    */
   follow(run: Pick<Run, 'stream' | 'stream_epoch'>, options?: { since?: Position; signal?: AbortSignal }): AsyncIterable<RunEvent>;
   /** Stops a run: `cancelling`, or how it had ended. */

@@ -26,7 +26,7 @@ export function claude(client, channel) {
     },
 
     async *follow({ stream, stream_epoch: epoch }, { since = { epoch, offset: 0 }, signal } = {}) {
-      let wake = () => {}, next, place = since;
+      let wake = () => {}, next, place = since, isBehindGap = false;
       // The reader's promise holds the next event back until this one was taken.
       const read = (event) => new Promise((taken) => { next = { event, taken }; wake(); });
       const subscribe = () => client.channel(stream).subscribe(read, { since: place });
@@ -50,6 +50,9 @@ export function claude(client, channel) {
             before();
             continue;
           }
+          // The newest publication of a run that goes on is always kept.
+          if (type === 'live' && isBehindGap && position?.offset === place.offset) throw new WsError({ kind: 'gap' });
+          isBehindGap = type === 'gap';
           if (type === 'gap') {
             place = { epoch: rest.epoch ?? place.epoch, offset: rest.to ?? rest.after ?? place.offset };
             yield { type, ...rest, position: place };

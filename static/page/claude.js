@@ -29,7 +29,13 @@ export function mountClaude(client, channels) {
   };
   const stop = (run) => {
     if (!client.isOpen) return fail(run, () => (client.isOpen ? '' : t('notConnected'))); // no longer than it holds
-    return client.claude(run.channel).cancel(run).catch(({ message }) => fail(run, () => message));
+    const ended = (status) => {
+      if (status === 'cancelling') return;
+      // What could not be followed any more.
+      take(run, { type: 'finished', status });
+      renderSoon();
+    };
+    return client.claude(run.channel).cancel(run).then(ended).catch(({ message }) => fail(run, () => message));
   };
   /** Reads on from where it was; a later client does where this one ends. What was refused, another user may read. */
   const follow = async (run) => {
@@ -94,7 +100,8 @@ function take(run, { type, text, position, ...event }) {
   run.position = position ?? run.position;
   if (type === 'text') run.text = (run.text + text).slice(0, TEXT_CHARS_MAX);
   else if (type === 'finished') {
-    Object.assign(run, event, text !== undefined && { text });
+    // What had streamed before the model declined is no part of the conversation.
+    Object.assign(run, event, (text !== undefined || event.status === 'refused') && { text: text ?? '' });
     run.following?.abort();
   } else if (type === 'gap') run.hasGap = true;
   run.isThinking = type === 'thinking';

@@ -1,5 +1,6 @@
 //! The command line: scenarios, their options, and the format of durations.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -34,6 +35,8 @@ pub(crate) enum Scenario {
     Publish(Publish),
     /// Publishers over the HTTP API: publishes per second and latency, and deliveries to subscribers
     Api(Api),
+    /// Runs of Claude, with a provider of its own: time from the provider's byte to the subscriber's frame
+    Runs(Runs),
     /// Attackers beside well-behaved clients: their effect on the latter, with and without in turns
     Attack(Attack),
 }
@@ -50,6 +53,7 @@ impl Scenario {
             Scenario::Slow(slow) => &slow.common,
             Scenario::Publish(publish) => &publish.common,
             Scenario::Api(api) => &api.common,
+            Scenario::Runs(runs) => &runs.common,
             Scenario::Attack(attack) => &attack.common,
         }
     }
@@ -231,6 +235,24 @@ pub(crate) struct Publish {
     /// Give each publication its own msg_id
     #[arg(long)]
     pub(crate) msg_ids: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Runs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Runs at the same time. The server's limits on runs, and on new ones per second, have to allow them
+    #[arg(long, default_value_t = 200, value_parser = count)]
+    pub(crate) runs: usize,
+    /// Subscribers of each run
+    #[arg(long, default_value_t = 5, value_parser = count)]
+    pub(crate) subscribers: usize,
+    /// Tokens that the provider writes for each run
+    #[arg(long, default_value_t = 50.0, value_parser = rate)]
+    pub(crate) tokens_per_second: f64,
+    /// Where the provider listens: the server's `claude.base_url` is `http://` and this
+    #[arg(long, default_value = "127.0.0.1:4010", value_name = "ADDRESS")]
+    pub(crate) upstream: SocketAddr,
 }
 
 #[derive(Debug, Args)]

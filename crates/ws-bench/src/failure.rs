@@ -1,6 +1,7 @@
 //! Why a run could not be carried out. What goes wrong *during* a run is in its report instead.
 
 use std::io;
+use std::net::SocketAddr;
 
 use ws_proto::ErrorCode;
 
@@ -33,6 +34,8 @@ pub(crate) enum Failure {
     PerConnection { per_connection: u64, channels: u64 },
     #[error("{action}: {done} of {wanted} done, then: {why}{}", hint(why))]
     Unfinished { action: &'static str, done: u64, wanted: u64, why: String },
+    #[error("--upstream {address}: {error}")]
+    Upstream { address: SocketAddr, error: io::Error },
     #[error("interrupted before anything was measured")]
     Interrupted,
     #[error("{0}")]

@@ -13,6 +13,7 @@ use ws_proto::{ErrorBody, ErrorCode};
 use crate::asking::{digest, question};
 use crate::context::{self, Context};
 use crate::journal::{self, Journal};
+use crate::limits::{DELIVERED_EVERY, DELIVERED_WITHIN};
 use crate::lookup;
 use crate::open::{Admitted, NewRun, OpenRun, OpenRuns, conflict};
 use crate::options::RunOptions;
@@ -67,9 +68,10 @@ impl Claude {
         let inner = &self.0;
         inner.open.interrupt();
         let runs = inner.open.count();
-        if runs > 0 {
-            tracing::info!(runs, "claude: interrupting all runs");
+        if runs == 0 {
+            return;
         }
+        tracing::info!(runs, "claude: interrupting all runs");
         if timeout(within, inner.open.none()).await.is_err() {
             let runs = inner.open.count();
             tracing::warn!(
@@ -77,6 +79,13 @@ impl Claude {
                 "claude: the end of some runs is not published; the next start does that where it can"
             );
         }
+        // Readers see the ends before they are told to go; who lags is not waited for.
+        let is_delivered = async {
+            while inner.hub.log_bytes() > 0 {
+                tokio::time::sleep(DELIVERED_EVERY).await;
+            }
+        };
+        let _ = timeout(DELIVERED_WITHIN, is_delivered).await;
     }
 }
 
@@ -124,8 +133,12 @@ struct Prepared {
     stream_epoch: String,
 }
 
+/// A request, the id of its run, and where the answer goes.
+type Asked = (Ask, Arc<str>, Reply<AskClaudeData<'static>>);
+
 impl Inner {
     async fn begin(self: Arc<Self>, ask: Ask, reply: Reply<AskClaudeData<'static>>) {
+        let Some((ask, id, reply)) = self.unless_known(ask, reply).await else { return };
         let Some(provider) = self.provider.clone() else {
             let message =
                 "this server has no key for Claude: its operator sets ANTHROPIC_API_KEY, or claude.api_key_file";
@@ -135,7 +148,7 @@ impl Inner {
             Ok(question) => question,
             Err(refused) => return reply(Err(refused)),
         };
-        let Some((open, request)) = self.admit(ask, &question, reply).await else { return };
+        let Some((open, request)) = self.admit(ask, id, &question, reply) else { return };
         let prepared = match self.prepare(&open, &request).await {
             Ok(prepared) => prepared,
             Err(error) => return self.refuse(&open, error).await,
@@ -143,24 +156,14 @@ impl Inner {
         self.announce(open, request, question, prepared, &*provider).await;
     }
 
-    /// The open run of a request, unless it is answered otherwise.
-    async fn admit(
-        &self,
-        ask: Ask,
-        question: &Question,
-        reply: Reply<AskClaudeData<'static>>,
-    ) -> Option<(Arc<OpenRun>, AskClaude<'static>)> {
-        let Ask { request, asker, options } = ask;
-        let (channel, digest): (Arc<str>, String) = (request.channel.as_ref().into(), digest(&request));
-        let (id, mut reply): (Arc<str>, _) = match &request.run_id {
-            None => (uuid::Uuid::new_v4().to_string().into(), reply),
-            Some(id) => {
-                let id: Arc<str> = id.as_ref().into();
-                let reply = self.open.find(&channel, &id, &digest, reply)?;
-                (id, reply)
-            }
+    /// A request with its run's id, unless that has a run already: then this is answered with it, whatever may be asked now.
+    async fn unless_known(&self, ask: Ask, reply: Reply<AskClaudeData<'static>>) -> Option<Asked> {
+        let Some(id) = ask.request.run_id.as_deref().map(Arc::<str>::from) else {
+            return Some((ask, uuid::Uuid::new_v4().to_string().into(), reply));
         };
-        if request.run_id.is_some() && options.has_history() {
+        let (channel, digest): (Arc<str>, String) = (ask.request.channel.as_ref().into(), digest(&ask.request));
+        let mut reply = self.open.find(&channel, &id, &digest, reply)?;
+        if ask.options.has_history() {
             match lookup::started(&self.hub, &channel, &id).await {
                 Ok(None) => {}
                 Ok(Some((started, stored))) => {
@@ -176,6 +179,19 @@ impl Inner {
                 }
             }
         }
+        Some((ask, id, reply))
+    }
+
+    /// The open run of a request, unless it is answered otherwise.
+    fn admit(
+        &self,
+        ask: Ask,
+        id: Arc<str>,
+        question: &Question,
+        reply: Reply<AskClaudeData<'static>>,
+    ) -> Option<(Arc<OpenRun>, AskClaude<'static>)> {
+        let Ask { request, asker, .. } = ask;
+        let (channel, digest) = (request.channel.as_ref().into(), digest(&request));
         let (key, user) = (asker.key, asker.user);
         let (model, started_at) = (question.model.clone(), Clock::unix_ms());
         let new = NewRun { channel, id, key, user, digest, model, started_at };
@@ -193,8 +209,12 @@ impl Inner {
 
     async fn close(&self, open: &Arc<OpenRun>) {
         self.open.close(open);
+        self.note().await;
+    }
+
+    /// Keeps which runs are open now. A note that is too old is found to be so by what the runs have published.
+    async fn note(&self) {
         if let Err(error) = self.journal.note(&self.hub, &self.open).await {
-            // A run that is noted for too long is found to have ended.
             tracing::debug!(%error, "claude: which runs are open cannot be kept");
         }
     }
@@ -208,6 +228,10 @@ impl Inner {
         let stream = open.stream();
         // An earlier run of this id: its stream is not continued.
         if self.hub.position(stream).await?.is_some_and(|(_, offset)| offset > 0) {
+            if lookup::started(&self.hub, open.channel(), open.id()).await?.is_some() {
+                let message = "a run of this id has come and gone meanwhile; ask again to be told of it";
+                return Err(ErrorBody::new(ErrorCode::Overloaded, message));
+            }
             self.hub.remove_history(stream).await?;
         }
         let held = self.hub.hold_stream(stream)?;
@@ -251,21 +275,24 @@ impl Inner {
                 return self.refuse(&open, error).await;
             }
         };
-        open.begun(Ok(AskClaudeData {
+        let data = AskClaudeData {
             run_id: open.id().to_string().into(),
             channel: open.channel().to_string().into(),
             epoch: position.map(|(epoch, _)| epoch.to_string().into()),
             offset: position.map(|(_, offset)| offset),
             stream: open.stream().to_string().into(),
             stream_epoch: stream_epoch.clone().into(),
-        }));
+        };
+        open.begun(Ok(data));
         if let Some(Context { turns, is_cut, .. }) = context {
             question.messages.splice(0..0, turns);
             question.is_cut = is_cut;
         }
         tracing::info!(run = %open.id(), channel = %open.channel(), user = open.user(), model = open.model(), "claude: started");
         let run = Run { hub: self.hub.clone(), open: open.clone(), stream_epoch, held, from, begun };
-        let outcome = run.stream(provider.ask(question), &self.options, &self.counts).await;
+        let stream = run.stream(provider.ask(question), &self.options, &self.counts);
+        // That it has begun is kept meanwhile.
+        let (outcome, ()) = tokio::join!(stream, self.note());
         outcome.count(&self.counts, open.model());
         let (status, usage) = (outcome.status.as_str(), outcome.usage.unwrap_or_default());
         let error = outcome.error.as_ref().map(|error| format!("{:?}", error.code));
@@ -290,20 +317,22 @@ impl Inner {
 
     /// Takes over a run that was left open, to end it.
     fn adopt(self: Arc<Self>, noted: crate::noted::Noted) {
+        let left = noted.clone();
         let new = NewRun {
-            channel: noted.channel,
-            id: noted.run_id,
+            channel: left.channel,
+            id: left.run_id,
             key: recovery::nobody(),
-            user: noted.user,
+            user: left.user,
             digest: String::new(),
-            model: noted.model,
-            started_at: noted.started_at,
+            model: left.model,
+            started_at: left.started_at,
         };
-        let open = self.open.adopt(new);
+        let open = self.open.adopt(new, noted.has_begun);
         let held = match self.hub.hold_stream(open.stream()) {
             Ok(held) => held,
             Err(error) => {
                 tracing::warn!(run = %open.id(), channel = %open.channel(), %error, "claude: a run that was left open cannot be ended");
+                self.journal.keep(noted);
                 return self.open.close(&open);
             }
         };

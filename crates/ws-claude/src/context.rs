@@ -30,11 +30,12 @@ pub(crate) struct Collector {
     found: Vec<Candidate>,
 }
 
-/// A complete run whose beginning may not be found yet.
+/// A complete run whose beginning may not be found yet, and may not be retained: until it is found, it counts for nothing.
 #[derive(Debug)]
 struct Candidate {
     run_id: String,
-    answer: String,
+    /// `None`: it does not fit by itself.
+    answer: Option<String>,
     question: Option<String>,
 }
 
@@ -46,9 +47,16 @@ impl Collector {
 
     /// Whether older publications change nothing any more.
     pub(crate) fn is_done(&self) -> bool {
-        let all_known = self.found.iter().all(|run| run.question.is_some());
-        let bytes: usize = self.found.iter().map(Candidate::bytes).sum();
-        all_known && (self.found.len() > self.wanted || bytes > self.bytes_max)
+        self.found.iter().all(|run| run.question.is_some()) && self.is_full()
+    }
+
+    /// Whether those that count are enough.
+    fn is_full(&self) -> bool {
+        let known = self.found.iter().filter(|run| run.question.is_some());
+        let (count, bytes) = known.fold((0, 0_usize), |(count, bytes), run| {
+            (count + 1, bytes.saturating_add(run.bytes().unwrap_or(usize::MAX)))
+        });
+        count > self.wanted || bytes > self.bytes_max
     }
 
     /// Takes the next older publication.
@@ -61,11 +69,10 @@ impl Collector {
         match serde_json::from_str::<RunEvent<'_>>(entry.data.get()) {
             Ok(RunEvent::Finished(finished)) if finished.status == RunStatus::Complete => {
                 let answer = finished.text.unwrap_or_default();
-                let bytes: usize = self.found.iter().map(Candidate::bytes).sum();
                 // The provider refuses an empty turn, in every later request too.
-                if !is_blank(&answer) && self.found.len() <= self.wanted && bytes <= self.bytes_max {
-                    let (run_id, answer) = (finished.run_id.into_owned(), answer.into_owned());
-                    self.found.push(Candidate { run_id, answer, question: None });
+                if !is_blank(&answer) && !self.is_full() {
+                    let answer = Some(answer.into_owned()).filter(|answer| answer.len() <= self.bytes_max);
+                    self.found.push(Candidate { run_id: finished.run_id.into_owned(), answer, question: None });
                 }
             }
             Ok(RunEvent::Started(started)) => {
@@ -81,11 +88,14 @@ impl Collector {
     }
 
     /// What fits: the newest, up to the first one that does not.
-    pub(crate) fn finish(self) -> Context {
+    pub(crate) fn finish(mut self) -> Context {
         let (mut context, mut bytes) = (Context::default(), 0);
-        let known = self.found.into_iter().filter_map(|run| Some((run.question?, run.answer)));
-        for (question, answer) in known {
-            bytes += question.len() + answer.len();
+        for run in self.found.iter_mut().filter(|run| run.question.is_some()) {
+            bytes += run.bytes().unwrap_or_default();
+            let (Some(question), Some(answer)) = (run.question.take(), run.answer.take()) else {
+                context.is_cut = true;
+                break;
+            };
             if context.taken as usize >= self.wanted || bytes > self.bytes_max {
                 context.is_cut = true;
                 break;
@@ -101,8 +111,9 @@ impl Collector {
 }
 
 impl Candidate {
-    fn bytes(&self) -> usize {
-        self.answer.len() + self.question.as_ref().map_or(0, String::len)
+    /// `None`: too many.
+    fn bytes(&self) -> Option<usize> {
+        Some(self.answer.as_ref()?.len() + self.question.as_ref().map_or(0, String::len))
     }
 }
 
@@ -201,6 +212,18 @@ mod tests {
         check(&all, 2, 3, &[], true);
         check(&[], 2, 100, &[], false);
         check(&all[1..2], 2, 100, &[], false);
+    }
+
+    #[test]
+    fn runs_whose_beginning_is_gone_take_nothing_from_others() {
+        let all = [
+            started("1", "q1"),
+            finished("1", "complete", "a1"),
+            finished("2", "complete", "a2"),
+            finished("3", "complete", "a long answer, longer than all that may be taken"),
+        ];
+        check(&all, 1, 10, &["q1", "a1"], false);
+        check(&all[1..], 1, 10, &[], false);
     }
 
     #[test]

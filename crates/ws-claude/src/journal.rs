@@ -19,9 +19,16 @@ const NAME: &str = "claude-runs";
 pub(crate) struct Journal {
     /// So that what is stored last is what was true last.
     order: Mutex<()>,
+    /// Runs that were left open, and cannot be ended under this configuration. Another one may.
+    stuck: Mutex<Vec<Noted>>,
 }
 
 impl Journal {
+    /// Keeps a run that was left open, and cannot be ended.
+    pub(crate) fn keep(&self, noted: Noted) {
+        self.stuck.lock().push(noted);
+    }
+
     /// Keeps which runs are open now, if the engine outlives the server.
     ///
     /// # Errors
@@ -32,7 +39,8 @@ impl Journal {
         }
         let keeping = {
             let _order = self.order.lock();
-            let noted = open.all().iter().map(|run| run.noted()).collect::<Vec<_>>();
+            let mut noted = self.stuck.lock().clone();
+            noted.extend(open.all().iter().map(|run| run.noted()));
             hub.keep(NAME, &raw(&noted))
         };
         keeping.await

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Most bytes of one answer. A run that goes on is `failed`; what it said by then stays.
+/// Most bytes of one answer, its thinking included. A run that goes on is `failed`; what it said by then stays.
 pub(crate) const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Publications that are read at a time.
@@ -13,3 +13,7 @@ pub(crate) const REPEAT_AFTER: Duration = Duration::from_millis(50);
 
 /// The longest of these waits.
 pub(crate) const REPEAT_AFTER_MAX: Duration = Duration::from_secs(1);
+
+/// How often a drain looks whether the ends of its runs were delivered, and for how long.
+pub(crate) const DELIVERED_EVERY: Duration = Duration::from_millis(2);
+pub(crate) const DELIVERED_WITHIN: Duration = Duration::from_millis(200);

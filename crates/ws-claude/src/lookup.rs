@@ -39,16 +39,31 @@ pub(crate) fn data(channel: &str, started: &Started<'_>, stored: &Stored) -> Ask
     }
 }
 
+/// How a run ended, as its channel says.
+///
+/// # Errors
+/// Those of the engine.
+pub(crate) async fn finished(
+    hub: &Hub,
+    channel: &str,
+    started: &Started<'_>,
+) -> Result<Option<Finished<'static>>, ErrorBody> {
+    let found = hub.find(channel, &end_id(&started.run_id, &started.stream_epoch)).await?;
+    Ok(match found.and_then(|stored| event(&stored.entry)) {
+        Some(RunEvent::Finished(finished)) => Some(finished),
+        _ => None,
+    })
+}
+
 /// How a run ended, if anything retained says so.
 ///
 /// # Errors
 /// Those of the engine.
 pub(crate) async fn status(hub: &Hub, channel: &str, run_id: &str) -> Result<Option<RunStatus>, ErrorBody> {
-    if let Some((started, _)) = started(hub, channel, run_id).await? {
-        let found = hub.find(channel, &end_id(run_id, &started.stream_epoch)).await?;
-        if let Some(RunEvent::Finished(finished)) = found.and_then(|stored| event(&stored.entry)) {
-            return Ok(Some(finished.status));
-        }
+    if let Some((started, _)) = started(hub, channel, run_id).await?
+        && let Some(finished) = finished(hub, channel, &started).await?
+    {
+        return Ok(Some(finished.status));
     }
     let stream = format!("{}:{channel}/{run_id}", ws_proto::CLAUDE_NAMESPACE);
     let query = GetHistory { channel: stream.into(), limit: Some(1), reverse: Some(true), ..GetHistory::default() };
@@ -62,6 +77,8 @@ pub(crate) async fn status(hub: &Hub, channel: &str, run_id: &str) -> Result<Opt
 /// What a stream says.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
+    /// Whether there is anything in it.
+    pub(crate) has_begun: bool,
     /// All of the text.
     pub(crate) text: String,
     /// Its end, if it has one.
@@ -81,7 +98,9 @@ pub(crate) async fn said(hub: &Hub, stream: &str) -> Result<Said, ErrorBody> {
             GetHistory { channel: stream.into(), limit: Some(PAGE), since: after.take(), ..GetHistory::default() };
         let page = hub.history(&query).await?;
         for entry in &page.publications {
-            match event(entry) {
+            let event = event(entry);
+            said.has_begun |= event.is_some();
+            match event {
                 Some(RunEvent::Text(piece)) => said.text.push_str(&piece.text),
                 Some(RunEvent::Finished(finished)) => said.finished = Some(finished),
                 _ => {}

@@ -12,4 +12,7 @@ pub(crate) struct Noted {
     pub(crate) user: Option<Arc<str>>,
     pub(crate) model: String,
     pub(crate) started_at: u64,
+    /// Its `started` is published.
+    #[serde(default)]
+    pub(crate) has_begun: bool,
 }

@@ -45,6 +45,8 @@ enum State {
     Starting(Vec<Reply<AskClaudeData<'static>>>),
     /// Whether `started` is published is not known.
     InDoubt,
+    /// `started` was published by a server before this one, which has left the run open.
+    Left,
     /// It goes on.
     Running(AskClaudeData<'static>),
     /// It has ended so, and that is being published.
@@ -56,6 +58,7 @@ impl std::fmt::Debug for State {
         f.write_str(match self {
             State::Starting(_) => "Starting",
             State::InDoubt => "InDoubt",
+            State::Left => "Left",
             State::Running(_) => "Running",
             State::Ending(..) => "Ending",
         })
@@ -135,7 +138,13 @@ impl OpenRun {
     /// As it is kept for the next server.
     pub(crate) fn noted(&self) -> Noted {
         let (channel, run_id, user) = (self.channel.clone(), self.id.clone(), self.user.clone());
-        Noted { channel, run_id, user, model: self.model.clone(), started_at: self.started_at }
+        let has_begun = self.has_begun();
+        Noted { channel, run_id, user, model: self.model.clone(), started_at: self.started_at, has_begun }
+    }
+
+    /// Whether its `started` is known to be published.
+    pub(crate) fn has_begun(&self) -> bool {
+        matches!(&*self.state.lock(), State::Running(_) | State::Ending(..) | State::Left)
     }
 
     /// Answers a request for this run, now or when `started` is published.
@@ -149,7 +158,7 @@ impl OpenRun {
         let mut state = self.state.lock();
         let data = match &mut *state {
             State::Starting(waiting) => return waiting.push(reply),
-            State::InDoubt => Err(in_doubt()),
+            State::InDoubt | State::Left => Err(in_doubt()),
             State::Running(data) | State::Ending(data, _) => Ok(data.clone()),
         };
         drop(state);
@@ -189,6 +198,10 @@ impl OpenRun {
 
     /// Stops it. The status that whoever asked for that is told.
     pub(crate) fn cancel(&self) -> RunStatus {
+        if self.is_adopted() {
+            // It has no provider any more, and its end is being published.
+            return RunStatus::Interrupted;
+        }
         if let State::Ending(_, status) = &*self.state.lock() {
             return *status;
         }
@@ -266,10 +279,10 @@ impl OpenRuns {
     }
 
     /// Opens a run that a server before this one has left behind.
-    pub(crate) fn adopt(&self, new: NewRun) -> Arc<OpenRun> {
+    pub(crate) fn adopt(&self, new: NewRun, has_begun: bool) -> Arc<OpenRun> {
         let mut runs = self.runs.lock();
         let run = runs.insert(new);
-        *run.state.lock() = State::InDoubt;
+        *run.state.lock() = if has_begun { State::Left } else { State::InDoubt };
         self.count.send_replace(runs.all.len());
         run
     }

@@ -49,14 +49,20 @@ pub(crate) async fn end(hub: &Hub, open: &Arc<OpenRun>, held: HeldStream) -> Opt
 /// What the run has said, and the epoch of its stream; `None`: it never began, or nobody is left to be told of its end.
 async fn look(hub: &Hub, open: &OpenRun) -> Result<Option<(Said, String)>, ErrorBody> {
     let started = lookup::started(hub, open.channel(), open.id()).await?;
-    let said = lookup::said(hub, open.stream()).await?;
+    let mut said = lookup::said(hub, open.stream()).await?;
     let is_kept = hub.channel_options(open.channel())?.has_history();
-    let has_spoken = said.finished.is_some() || !said.text.is_empty();
     match started {
-        Some((started, _)) => Ok(Some((said, started.stream_epoch.into_owned()))),
+        Some((started, _)) => {
+            // What the channel says stands, also where the stream is gone or was not told any more.
+            if let Some(finished) = lookup::finished(hub, open.channel(), &started).await? {
+                said.text = finished.text.clone().unwrap_or_default().into_owned();
+                said.finished = Some(finished);
+            }
+            Ok(Some((said, started.stream_epoch.into_owned())))
+        }
         // In a channel without history nobody can tell whether it had begun; that it had ended, the stream tells.
         None if !is_kept && said.finished.is_some() => Ok(None),
-        None if has_spoken => {
+        None if said.has_begun || open.has_begun() => {
             let epoch = said.epoch.clone();
             Ok(Some((said, epoch)))
         }

@@ -63,7 +63,7 @@ impl Run {
         counts: &RunCounts,
     ) -> Outcome {
         let mut pieces = Pieces::new(options.delta_interval);
-        let (mut text, mut sent) = (String::new(), 0_u64);
+        let (mut text, mut thought, mut sent) = (String::new(), 0, 0_u64);
         let mut publishing: Option<Publishing> = None;
         let deadline = self.begun + options.run_timeout;
         let mut outcome = loop {
@@ -94,11 +94,11 @@ impl Run {
                     }
                     text.push_str(&more);
                     pieces.push(Kind::Text, &more);
-                    if text.len() > TEXT_BYTES_MAX {
-                        break Outcome::broken(&answer.known(), too_long());
-                    }
                 }
-                Next::Progress(Progress::Thinking(more)) => pieces.push(Kind::Thinking, &more),
+                Next::Progress(Progress::Thinking(more)) => {
+                    thought += more.len();
+                    pieces.push(Kind::Thinking, &more);
+                }
                 Next::Progress(Progress::Retrying { after_ms, failure }) => {
                     counts.retries.add(1);
                     counts.errors(kind(&failure)).add(1);
@@ -107,8 +107,13 @@ impl Run {
                     pieces.push_other(raw(&RunEvent::Retrying(Retrying { after_ms, error })));
                 }
                 Next::Progress(Progress::End(answer)) => break Outcome::of(answer),
-                Next::Stopped(stop) => break Outcome::stopped(&answer.known(), stop),
-                Next::TooLate => break Outcome::broken(&answer.known(), too_late(options)),
+                Next::Stopped(stop) => break Outcome::cut(&answer.known(), |known| Outcome::stopped(known, stop)),
+                Next::TooLate => {
+                    break Outcome::cut(&answer.known(), |known| Outcome::broken(known, too_late(options)));
+                }
+            }
+            if text.len() + thought > TEXT_BYTES_MAX {
+                break Outcome::broken(&answer.known(), too_long());
             }
         };
         // The provider's connection is closed before anything else is waited for.
@@ -190,8 +195,16 @@ impl Outcome {
             End::Refused => (RunStatus::Refused, None),
             End::Failed(failure) => (RunStatus::Failed, Some(failure)),
         };
-        let known = Known { model, message_id, request_id, usage };
-        Outcome { stop_reason, ..Outcome::new(status, &known, error) }
+        Outcome::new(status, &Known { model, message_id, request_id, usage, stop_reason }, error)
+    }
+
+    /// Of one whose stream is left: one that is complete stays what it is.
+    fn cut(known: &Known, otherwise: impl FnOnce(&Known) -> Self) -> Self {
+        let status = known.stop_reason.as_deref().map(|reason| match End::of(reason) {
+            End::Refused => RunStatus::Refused,
+            End::Complete | End::Failed(_) => RunStatus::Complete,
+        });
+        status.map_or_else(|| otherwise(known), |status| Outcome::new(status, known, None))
     }
 
     /// Of one whose server has died.
@@ -230,7 +243,7 @@ impl Outcome {
     }
 
     fn new(status: RunStatus, known: &Known, failure: Option<Failure>) -> Self {
-        let Known { model, message_id, request_id, usage } = known.clone();
+        let Known { model, message_id, request_id, usage, stop_reason } = known.clone();
         let usage = Usage {
             input_tokens: usage.input_tokens,
             output_tokens: usage.output_tokens,
@@ -240,7 +253,7 @@ impl Outcome {
         Outcome {
             status,
             text: String::new(),
-            stop_reason: None,
+            stop_reason,
             model,
             usage: Some(usage).filter(|usage| *usage != Usage::default()),
             error: failure.map(run_error),

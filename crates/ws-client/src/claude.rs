@@ -4,7 +4,6 @@
 
 mod ask;
 mod events;
-mod status;
 #[cfg(test)]
 mod tests;
 
@@ -13,12 +12,12 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub use self::ask::{Ask, Role, Thinking};
-pub use self::events::{Finished, RunError, RunEvent, RunEvents, Usage};
-pub use self::status::RunStatus;
+pub use self::events::{RunEvent, RunEvents};
 use crate::channel::Channel;
 use crate::client::Client;
 use crate::machine::{Kind, Problem};
 use crate::position::Position;
+pub use ws_proto::claude::{Finished, RunError, RunErrorCode, RunErrorDetails, RunStatus, Usage};
 
 /// A question whose connection is lost so often is not asked again: it may be why.
 const ASKED_MAX: u32 = 10;

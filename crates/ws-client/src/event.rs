@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use ws_proto::event::Sender;
 
 use crate::entry::Tags;
 use crate::machine::{self, Gap, Problem};
@@ -61,8 +62,8 @@ pub struct Publication<T> {
     pub position: Option<Position>,
     /// When the server accepted it.
     pub time: SystemTime,
-    /// Whose connection published it: the user, `Some(None)` if it was anonymous; `None` for the server itself.
-    pub from: Option<Option<String>>,
+    /// Who published it: a connection and its user, or a `service` of the server such as `claude`. `None`: the server API.
+    pub from: Option<Sender>,
     /// Its id.
     pub msg_id: Option<String>,
     /// Its tags.
@@ -93,7 +94,7 @@ fn publication_event<T: DeserializeOwned>(publication: machine::Publication, pos
             data,
             position,
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(time),
-            from: from.map(|from| from.user),
+            from,
             msg_id,
             tags,
             own,

@@ -53,7 +53,10 @@ mod whole_ms;
 
 pub use builder::{Builder, StartError};
 pub use channel::{Channel, Present, Subscribe};
-pub use claude::{Ask, Claude, Finished, Role, Run, RunError, RunEvent, RunEvents, RunStatus, Thinking, Usage};
+pub use claude::{
+    Ask, Claude, Finished, Role, Run, RunError, RunErrorCode, RunErrorDetails, RunEvent, RunEvents, RunStatus,
+    Thinking, Usage,
+};
 pub use client::{Client, Unsent};
 pub use command::ChannelStatus;
 pub use dial::UrlError;
@@ -72,6 +75,7 @@ pub use timers::Timers;
 pub use token::{TokenError, TokenProvider};
 pub use ws_proto::ErrorCode;
 pub use ws_proto::action::Ack as AckLevel;
+pub use ws_proto::event::Sender;
 
 /// Payloads for [`Client::request`], and the data of their responses.
 pub mod action {

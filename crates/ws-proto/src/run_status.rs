@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum RunStatus {
     /// It is going on.
     Running,
@@ -21,6 +22,10 @@ pub enum RunStatus {
     Refused,
     /// The server ended, or died.
     Interrupted,
+    /// One that this version of the crate does not know; only ever decoded, never sent.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
 }
 
 impl RunStatus {
@@ -38,6 +43,7 @@ impl RunStatus {
             RunStatus::Failed => "failed",
             RunStatus::Refused => "refused",
             RunStatus::Interrupted => "interrupted",
+            RunStatus::Unknown => "unknown",
         }
     }
 }

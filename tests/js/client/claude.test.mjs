@@ -141,6 +141,14 @@ test('a missing part is a gap, and a stream that may not be read an error', asyn
   assert.equal(all.end, 'rejected');
 });
 
+test('a stream of which nothing is kept is over', async () => {
+  server.subscribe = ({ channel }) => ({ channel, epoch: 'e', offset: 9, after: 9, recovered: false, gap: { from: 1, to: 9 } });
+  const all = followed();
+  await time.pass(100);
+  assert.deepEqual(all.events.map(({ type }) => type), ['gap']);
+  assert.equal(all.end, 'gap');
+});
+
 test('following ends with the client and with its signal', async () => {
   const controller = new AbortController();
   const [one, other] = [followed({ signal: controller.signal }), followed()];

@@ -19,6 +19,7 @@ mod order;
 mod pace;
 mod publish;
 mod recover;
+mod runs;
 mod slow;
 mod stream;
 
@@ -37,6 +38,7 @@ pub(crate) fn run(cli: Cli) -> Result<Report, Failure> {
             Scenario::Slow(options) => slow::run(options, stage).await,
             Scenario::Publish(options) => publish::run(options, stage).await,
             Scenario::Api(options) => api::run(options, stage).await,
+            Scenario::Runs(options) => runs::run(options, stage).await,
             Scenario::Attack(options) => attack::run(options, stage).await,
         }
     })

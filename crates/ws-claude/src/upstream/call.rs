@@ -101,7 +101,10 @@ impl Call {
     #[must_use]
     pub fn known(&self) -> Known {
         let mut known = self.known.clone();
-        known.usage.output_tokens = None;
+        known.stop_reason.clone_from(&self.stop_reason);
+        if known.stop_reason.is_none() {
+            known.usage.output_tokens = None;
+        }
         known
     }
 
@@ -165,10 +168,12 @@ impl Call {
 
     fn read(&mut self, bytes: &[u8]) {
         let Phase::Reading(_, decoder) = &mut self.phase else { return };
+        // Behind the reason why it ends only the end is left: pings do not put that off.
+        let goes_on = self.stop_reason.is_none();
         let mut events = Vec::new();
         let fed = decoder.feed(bytes, |event| events.push(event));
         events.into_iter().for_each(|event| self.take(event));
-        if self.has_content && !bytes.is_empty() {
+        if self.has_content && goes_on && !bytes.is_empty() {
             self.set_timer(self.parts.settings.idle_timeout);
         }
         if fed.is_err() {
@@ -261,8 +266,7 @@ impl Call {
     fn ended_by(&mut self, failure: Failure) {
         if !matches!(self.phase, Phase::Ended | Phase::Waiting) {
             self.end(match self.stop_reason.as_deref() {
-                Some("refusal") => End::Refused,
-                Some(_) => End::Complete,
+                Some(reason) => End::of(reason),
                 None => End::Failed(failure),
             });
         }
@@ -270,7 +274,7 @@ impl Call {
 
     fn end(&mut self, end: End) {
         self.phase = Phase::Ended;
-        let Known { model, message_id, request_id, mut usage } = self.known.clone();
+        let Known { model, message_id, request_id, mut usage, .. } = self.known.clone();
         if matches!(end, End::Failed(_)) {
             usage.output_tokens = None;
         }

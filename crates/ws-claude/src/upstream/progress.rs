@@ -51,6 +51,14 @@ pub enum End {
     Failed(Failure),
 }
 
+impl End {
+    /// The end that a stop reason names.
+    #[must_use]
+    pub fn of(stop_reason: &str) -> Self {
+        if stop_reason == "refusal" { End::Refused } else { End::Complete }
+    }
+}
+
 /// Why an answer failed, as clients may see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -112,8 +120,10 @@ pub struct Known {
     pub message_id: Option<String>,
     /// The request's id at the provider.
     pub request_id: Option<String>,
-    /// What was counted; without `output_tokens`, which is not complete.
+    /// What was counted; without `output_tokens`, which is not complete, unless there is a stop reason.
     pub usage: Usage,
+    /// The answer is complete, and ended for this; only the end of the stream is missing.
+    pub stop_reason: Option<String>,
 }
 
 /// Tokens, of each field the last number that the provider told.

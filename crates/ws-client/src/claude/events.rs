@@ -6,8 +6,8 @@ use std::task::{Context, Poll, ready};
 use futures_util::Stream;
 use serde::Deserialize;
 use serde_json::Value;
+use ws_proto::claude::{self, Finished, Piece, Retrying, RunError};
 
-use super::status::RunStatus;
 use crate::channel::Channel;
 use crate::event::Event;
 use crate::machine::{Gap, Kind, Problem};
@@ -33,95 +33,32 @@ pub enum RunEvent {
         /// After so many milliseconds.
         after_ms: u64,
         /// Why.
-        error: RunError,
+        error: RunError<'static>,
     },
     /// Words are gone, because the stream was longer than the server keeps: the whole text is in `finished` in the channel
     /// where it was asked.
     Gap(Gap),
     /// The end.
-    Finished(Finished),
+    /// Its `text` is not here: it is in the channel where Claude was asked.
+    Finished(Box<Finished<'static>>),
     /// Something that this crate does not know, as it came.
     Other(Value),
 }
 
-/// How a run ended.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[non_exhaustive]
-pub struct Finished {
-    /// How.
-    pub status: RunStatus,
-    /// Why the model stopped, in the provider's words.
-    #[serde(default)]
-    pub stop_reason: Option<String>,
-    /// The model that answered.
-    #[serde(default)]
-    pub model: Option<String>,
-    /// What the provider counted.
-    #[serde(default)]
-    pub usage: Option<Usage>,
-    /// Why it failed.
-    #[serde(default)]
-    pub error: Option<RunError>,
-    /// The request's id at the provider, for its support.
-    #[serde(default)]
-    pub request_id: Option<String>,
-}
-
-/// Why a run, or one attempt of it, failed.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[non_exhaustive]
-pub struct RunError {
-    /// `upstream_failed`, `rate_limited`, `overloaded`, `timeout` or `internal`.
-    pub code: String,
-    /// For people.
-    pub message: String,
-    /// When to try again, in milliseconds, where that is known.
-    #[serde(default)]
-    pub retry_after_ms: Option<u64>,
-}
-
-/// What the provider counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[non_exhaustive]
-pub struct Usage {
-    /// Tokens read anew.
-    #[serde(default)]
-    pub input_tokens: Option<u64>,
-    /// Tokens written; absent where the run did not come to its end.
-    #[serde(default)]
-    pub output_tokens: Option<u64>,
-    /// Tokens put into the provider's cache.
-    #[serde(default)]
-    pub cache_creation_input_tokens: Option<u64>,
-    /// Tokens read from the provider's cache.
-    #[serde(default)]
-    pub cache_read_input_tokens: Option<u64>,
-}
-
-/// A publication of a stream.
-#[derive(Deserialize)]
-#[serde(tag = "claude", rename_all = "snake_case")]
-enum Said {
-    Text { text: String },
-    Thinking { text: String },
-    Retrying { after_ms: u64, error: RunError },
-    Finished(Finished),
-}
-
 impl From<Value> for RunEvent {
     fn from(data: Value) -> Self {
-        match serde_json::from_value(data.clone()) {
-            Ok(Said::Text { text }) => RunEvent::Text { text },
-            Ok(Said::Thinking { text }) => RunEvent::Thinking { text },
-            Ok(Said::Retrying { after_ms, error }) => RunEvent::Retrying { after_ms, error },
-            Ok(Said::Finished(finished)) => RunEvent::Finished(finished),
-            Err(_) => RunEvent::Other(data),
+        match claude::RunEvent::deserialize(&data).map(claude::RunEvent::into_owned) {
+            Ok(claude::RunEvent::Text(Piece { text, .. })) => RunEvent::Text { text: text.into_owned() },
+            Ok(claude::RunEvent::Thinking(Piece { text, .. })) => RunEvent::Thinking { text: text.into_owned() },
+            Ok(claude::RunEvent::Retrying(Retrying { after_ms, error })) => RunEvent::Retrying { after_ms, error },
+            Ok(claude::RunEvent::Finished(finished)) => RunEvent::Finished(Box::new(finished)),
+            Ok(claude::RunEvent::Started(_)) | Err(_) => RunEvent::Other(data),
         }
     }
 }
 
 /// The stream of [`Claude::follow`](super::Claude::follow). It ends with [`RunEvent::Finished`], or with the first error:
-/// what the server refuses; `Gap` where this run's stream is no longer kept; `Closed` with the client.
+/// what the server refuses; `Gap` where nothing of this run's stream is kept any more; `Closed` with the client.
 #[derive(Debug)]
 pub struct RunEvents {
     stream: Channel<Value>,
@@ -129,12 +66,14 @@ pub struct RunEvents {
     events: Option<Subscription<Value>>,
     /// What was yielded goes so far.
     place: Position,
+    /// The last event was a gap that leads there.
+    is_behind_gap: bool,
 }
 
 impl RunEvents {
     pub(super) fn new(stream: Channel<Value>, place: Position) -> Self {
         let events = stream.subscribe().since(place.clone()).start();
-        RunEvents { stream, events: Some(events), place }
+        RunEvents { stream, events: Some(events), place, is_behind_gap: false }
     }
 }
 
@@ -150,17 +89,26 @@ impl Stream for RunEvents {
                     self.events = Some(self.stream.subscribe().since(self.place.clone()).start());
                     continue;
                 }
+                // The newest publication of a run that goes on is always kept.
+                Some(Event::Live { position: Some(position), .. }) if self.is_behind_gap && position == self.place => {
+                    Err(Problem::new(Kind::Gap))
+                }
                 Some(Event::Publication(publication)) => {
+                    self.is_behind_gap = false;
                     if let Some(position) = publication.position {
                         self.place = position;
                     }
                     Ok(RunEvent::from(publication.data))
                 }
-                Some(Event::Gap(Gap::Epoch { .. })) => Err(Problem::new(Kind::Gap)),
                 Some(Event::Gap(gap)) => {
-                    if let Gap::Offsets { to, .. } = gap {
-                        self.place.offset = to;
+                    match &gap {
+                        Gap::Offsets { to, .. } => self.place.offset = *to,
+                        Gap::Epoch { epoch, after } => {
+                            self.place = Position { epoch: epoch.clone(), offset: *after };
+                        }
+                        Gap::Missed { .. } => {}
                     }
+                    self.is_behind_gap = true;
                     Ok(RunEvent::Gap(gap))
                 }
                 Some(Event::Refused(problem)) => Err(problem),

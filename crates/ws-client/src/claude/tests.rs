@@ -178,7 +178,9 @@ async fn a_run_is_followed_over_a_lost_connection_to_its_end() {
     });
     let events: Vec<_> = claude(addr).follow(&run()).map(|event| event.expect("no error")).collect().await;
     assert_eq!(events[..2], [RunEvent::Thinking { text: String::new() }, text("Because")]);
-    assert!(matches!(&events[2], RunEvent::Retrying { after_ms: 500, error } if error.code == "overloaded"));
+    assert!(
+        matches!(&events[2], RunEvent::Retrying { after_ms: 500, error } if error.code == RunErrorCode::Overloaded)
+    );
     assert_eq!(events[3], text(" of air"));
     assert!(matches!(&events[4], RunEvent::Other(data) if data["of"] == "tomorrow"));
     let RunEvent::Finished(finished) = &events[5] else { panic!("{events:?}") };
@@ -197,14 +199,41 @@ async fn what_is_gone_is_told() {
                           "gap": {"from": 1, "to": 4}});
         server.respond(id, data).await;
         server.publish(5, json!({"claude": "text", "index": 4, "text": "the rest"})).await;
-        server.say(json!({"type": "notification", "data": {"event": "gap", "channel": STREAM, "epoch": "other", "after": 0}})).await;
+        server.say(json!({"type": "notification", "data": {"event": "gap", "channel": STREAM, "epoch": "other", "after": 3}})).await;
+        server.publish(4, json!({"claude": "finished", "run_id": "r1", "status": "complete"})).await;
         server
     });
     let events: Vec<_> = claude(addr).follow(&run()).collect().await;
-    let [Ok(gap), Ok(rest), Err(end)] = &events[..] else { panic!("{events:?}") };
+    let [Ok(gap), Ok(rest), Ok(epoch), Ok(RunEvent::Finished(_))] = &events[..] else { panic!("{events:?}") };
     assert_eq!((gap, rest), (&RunEvent::Gap(Gap::Offsets { from: 1, to: 4 }), &text("the rest")));
-    assert_eq!(end.kind, Kind::Gap, "the stream of this run is over");
+    assert_eq!(epoch, &RunEvent::Gap(Gap::Epoch { epoch: "other".to_owned(), after: 3 }), "what is left goes on");
     drop(server.await.expect("the server saw what it should"));
+}
+
+/// What a subscription of a stream is answered whose run is long over, as it is told.
+async fn over(data: Value) -> Vec<Result<RunEvent, Problem>> {
+    let (listener, addr) = listen().await;
+    let server = tokio::spawn(async move {
+        let mut server = Server::accept(&listener).await;
+        let (id, ..) = server.request().await;
+        server.respond(id, data).await;
+        server
+    });
+    let events = claude(addr).follow(&run()).collect().await;
+    drop(server.await.expect("the server saw what it should"));
+    events
+}
+
+#[tokio::test]
+async fn a_stream_of_which_nothing_is_kept_is_over() {
+    let expired = json!({"channel": STREAM, "epoch": "s", "offset": 9, "after": 9, "recovered": false,
+                         "gap": {"from": 1, "to": 9}});
+    let forgotten = json!({"channel": STREAM, "epoch": "other", "offset": 0, "after": 0, "recovered": false});
+    for data in [expired, forgotten] {
+        let events = over(data).await;
+        let [Ok(RunEvent::Gap(_)), Err(end)] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(end.kind, Kind::Gap);
+    }
 }
 
 #[test]

@@ -50,6 +50,7 @@ pub(super) fn go_on(
             Some(Some(Err(error))) => {
                 attached.subscription.set_failed();
                 session.membership.unsubscribe(attached.channel());
+                session.end_streams_of(attached.channel(), out);
                 session.look_at_calls_again();
                 return Err(unavailable(&error));
             }
@@ -58,6 +59,7 @@ pub(super) fn go_on(
             && attached.grant.as_ref().is_some_and(|grant| grant.has_expired(session.time_of_day()))
         {
             session.membership.unsubscribe(attached.channel());
+            session.end_streams_of(attached.channel(), out);
             return Err(ErrorBody::new(ErrorCode::TokenExpired, "the token has expired in the meantime"));
         }
         if let Some((started, data)) = session.membership.start(&attached.subscription, start, history.as_ref()) {

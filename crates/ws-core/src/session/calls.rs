@@ -121,6 +121,7 @@ impl Session {
         let reason = "the server has ended the subscription".into();
         let event = Unsubscribed { channel: channel.into(), code: EndCode::Unsubscribed, reason, retryable: false };
         append_event(&event, out);
+        self.end_streams_of(channel, out);
         // Before the caller is answered: whatever it causes then comes after the event.
         self.connection().queue(out);
         out.clear();

@@ -103,7 +103,9 @@ impl Session {
         for subscription in self.membership.subscriptions() {
             let name = subscription.channel().name();
             let Ok(channel) = ChannelName::parse(name) else { continue };
-            if subscription.is_assigned() {
+            // A stream ends with its channel.
+            let is_in_its_channel = channel.stream().is_some_and(|stream| self.is_subscribed(stream.channel));
+            if subscription.is_assigned() || is_in_its_channel {
                 continue;
             }
             let access = subscription.channel().options().subscribe;

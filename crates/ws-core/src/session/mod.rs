@@ -30,6 +30,7 @@ mod publish;
 mod refused;
 mod resume;
 mod state;
+mod streams;
 mod subscribe;
 mod subscription_grant;
 mod timing;

@@ -90,6 +90,7 @@ impl Session {
             self.membership.shared().counters.revoked.add(1);
             let code = code.into();
             append_event(&Unsubscribed { channel: channel.into(), code, reason: reason.into(), retryable }, out);
+            self.end_streams_of(channel, out);
         }
     }
 

@@ -16,5 +16,6 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
     }
     session.remove_subscription_grant(channel.as_str());
     respond(request.id, &UnsubscribeData { channel: channel.as_str().into() }, out);
+    session.end_streams_of(channel.as_str(), out);
     Ok(())
 }

@@ -100,3 +100,53 @@ async fn who_is_in_the_channel_reads_the_history_of_its_streams() {
     let mut other = server.connect().await;
     assert_eq!(other.refusal("get_history", json!({"channel": run["stream"]})).await, "permission_denied");
 }
+
+/// The channels of the next `unsubscribed` events, and their codes.
+async fn ends(client: &mut Client, count: usize) -> Vec<(String, String)> {
+    let mut ends = Vec::new();
+    while ends.len() < count {
+        let event = client.event("unsubscribed").await;
+        let text = |field: &str| event[field].as_str().expect("a text").to_owned();
+        ends.push((text("channel"), text("code")));
+    }
+    ends
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_with_the_channel_that_opened_it() {
+    let (claude, server) = granted().await;
+    claude.otherwise(Script::new().begin().text("Half").stall());
+    let mut ann = connect(&server, "ann", json!({"publish": ["chat:a"], "subscribe": ["chat:b"]})).await;
+    let of_channel = token::of("ann", &json!({"channel": "chat:a"}));
+    let own = json!({"channel": "claude:chat:a/2", "token": of_channel});
+    let subscribe = async |ann: &mut Client| {
+        ann.ask("subscribe", json!({"channel": "chat:a", "token": of_channel})).await;
+        ann.ask("subscribe", json!({"channel": "claude:chat:a/1"})).await;
+    };
+    subscribe(&mut ann).await;
+    ann.ask("subscribe", own).await;
+    ann.ask("subscribe", json!({"channel": "chat:b"})).await;
+    ann.ask("subscribe", json!({"channel": "claude:chat:b/1"})).await;
+
+    // A new login leaves what it never gave; its own end with it.
+    let next = token::of("ann", &json!({"publish": ["chat:a"]}));
+    ann.ask("authenticate", json!({"token": next})).await;
+    let denied = |name: &str| (name.to_owned(), "permission_denied".to_owned());
+    let mut ended = ends(&mut ann, 2).await;
+    ended.sort();
+    assert_eq!(ended, [denied("chat:b"), denied("claude:chat:b/1")]);
+
+    // Whoever leaves the channel leaves its streams, but for those that have a token of their own.
+    ann.ask("unsubscribe", json!({"channel": "chat:a"})).await;
+    assert_eq!(ends(&mut ann, 1).await, [denied("claude:chat:a/1")]);
+    assert_eq!(ann.refusal("get_history", json!({"channel": "claude:chat:a/1"})).await, "permission_denied");
+    ann.ask("get_history", json!({"channel": "claude:chat:a/2"})).await;
+    ann.ask("unsubscribe", json!({"channel": "claude:chat:a/2"})).await;
+
+    // So does one whose token for the channel expires.
+    let short = token::of("ann", &json!({"channel": "chat:a", "exp": token::in_seconds(1.0)}));
+    ann.ask("subscribe", json!({"channel": "chat:a", "token": short})).await;
+    ann.ask("subscribe", json!({"channel": "claude:chat:a/1"})).await;
+    let expired = ("chat:a".to_owned(), "token_expired".to_owned());
+    assert_eq!(ends(&mut ann, 2).await, [expired, denied("claude:chat:a/1")]);
+}

@@ -86,7 +86,7 @@ impl World {
         assert!(self.idle_ticks < 2, "a storm of timers");
         // It is told after what was sent as that user.
         let states = out.iter().filter_map(|output| output.get("status"));
-        if let Some(status) = states.filter(|status| status["state"] == "connected").last() {
+        if let Some(status) = states.rev().find(|status| status["state"] == "connected") {
             let before = self.user.replace(status["user"].clone());
             if before.is_some() && before != self.user {
                 // Cursors are forgotten.
