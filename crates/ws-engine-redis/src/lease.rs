@@ -44,12 +44,12 @@ impl Shared {
             }
             self.open_desk();
             self.recount_all();
-            self.wait(since + next).await;
+            self.until_due(since + next).await;
         }
     }
 
     /// Waits until the lease has to be renewed, or there is something to tell or to ask.
-    async fn wait(&self, until: Instant) {
+    async fn until_due(&self, until: Instant) {
         loop {
             let now = Instant::now();
             if now >= until {

@@ -45,11 +45,6 @@ impl<K: Hash + Eq + Clone> Quota<K> {
         *self.counts.lock().entry(key.clone()).or_default() += 1;
     }
 
-    /// Calls `f` with each key that has any, under the lock.
-    pub(crate) fn each(&self, mut f: impl FnMut(&K, usize)) {
-        self.counts.lock().iter().for_each(|(key, count)| f(key, *count));
-    }
-
     pub(crate) fn leave(&self, key: &K) {
         let mut counts = self.counts.lock();
         let Some(count) = counts.get_mut(key) else { return };

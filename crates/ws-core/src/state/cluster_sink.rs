@@ -28,12 +28,6 @@ impl ClusterSink for ClusterSide {
         }
     }
 
-    fn users(&self, count: &mut dyn FnMut(&str, u64)) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.users.each(|user, connections| count(user, connections as u64));
-        }
-    }
-
     fn changed(&self, channel: &str, change: Change, counts: Counts) {
         if let Some(shared) = self.0.upgrade() {
             shared.presence_changed(channel, &change, counts);

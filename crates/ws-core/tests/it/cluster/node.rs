@@ -28,6 +28,8 @@ pub(crate) struct Node {
     sink: OnceLock<Arc<dyn EngineSink>>,
     cluster_sink: OnceLock<Arc<dyn ClusterSink>>,
     interest: Mutex<HashMap<String, usize>>,
+    /// Connections that were counted, by user.
+    counted: Mutex<HashMap<String, u64>>,
     is_away: AtomicBool,
     is_dead: AtomicBool,
     missed: Mutex<Missed>,
@@ -52,10 +54,16 @@ impl Node {
             sink: OnceLock::new(),
             cluster_sink: OnceLock::new(),
             interest: Mutex::default(),
+            counted: Mutex::default(),
             is_away: AtomicBool::new(false),
             is_dead: AtomicBool::new(false),
             missed: Mutex::default(),
         }
+    }
+
+    /// Connections that were counted, by user.
+    pub(super) fn counted(&self) -> HashMap<String, u64> {
+        self.counted.lock().expect("no panic while locked").clone()
     }
 
     pub(super) fn id(&self) -> Uuid {
@@ -263,10 +271,16 @@ impl Cluster for Node {
     }
 
     fn admit(&self, user: &str, max: u64, done: Done<bool>) {
-        self.answer(done, || self.store.admit(self.id(), user, max));
+        self.answer(done, || {
+            let is_admitted = self.store.admit(self.id(), user, max);
+            let mut counted = self.counted.lock().expect("no panic while locked");
+            *counted.entry(user.to_owned()).or_default() += u64::from(is_admitted);
+            is_admitted
+        });
     }
 
     fn dismiss(&self, user: &str) {
+        *self.counted.lock().expect("no panic while locked").get_mut(user).expect("it was counted") -= 1;
         if !self.is_away() {
             self.store.dismiss(self.id(), user);
         }

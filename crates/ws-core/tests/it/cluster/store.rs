@@ -93,13 +93,12 @@ impl Store {
         }
         let before: HashMap<_, _> = self.forget(node.id()).into_iter().map(keyed).collect();
         let missed = node.come_back();
-        let (mut members, mut users) = (Vec::new(), Vec::new());
+        let mut members = Vec::new();
         node.cluster_sink().members(&mut |channel, member, is_announced| {
             members.push((channel.to_owned(), member, is_announced));
         });
-        node.cluster_sink().users(&mut |user, count| users.push((user.to_owned(), count)));
         let mut state = self.state.lock().expect("no panic while locked");
-        users.into_iter().for_each(|(user, count)| _ = state.users.insert((user, node.id()), count));
+        node.counted().into_iter().for_each(|(user, count)| _ = state.users.insert((user, node.id()), count));
         let mut gone = before.clone();
         for (channel, member, _) in &members {
             gone.remove(&(channel.clone(), member.connection));

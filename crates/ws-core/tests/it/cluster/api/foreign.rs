@@ -53,8 +53,6 @@ impl ClusterSink for Sink {
 
     fn members(&self, _enter: &mut dyn FnMut(&str, Member, bool)) {}
 
-    fn users(&self, _count: &mut dyn FnMut(&str, u64)) {}
-
     fn changed(&self, _channel: &str, _change: Change, _counts: Counts) {}
 
     fn received(&self, from: Uuid, message: &[u8]) {
