@@ -24,7 +24,7 @@ impl Shared {
     /// # Errors
     /// As `Hub::unsubscribe`.
     pub(in crate::hub) async fn unsubscribe_own(&self, id: Uuid, channel: &str, by: Instant) -> Result<(), ErrorBody> {
-        ChannelName::parse(channel).map_err(ErrorBody::from).and_then(|channel| self.channel_options(channel))?;
+        self.channel_options(ChannelName::parse(channel)?)?;
         answer(self.own_entry(id)?.call(What::Unsubscribe, channel.into())?, by).await
     }
 
