@@ -20,13 +20,12 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 
 use self::backlog::Backlog;
-pub(crate) use self::presence::Presence;
+pub(crate) use self::presence::{Presence, Told};
 pub(crate) use self::restart::Restart;
 use self::restart::Restarts;
 use self::shard_state::ShardStates;
 pub(crate) use self::shard_state::{LogPosition, Shards};
 use crate::engine::Epoch;
-use crate::engine::cluster::Counts;
 use crate::gate::Gate;
 use crate::kind::Kind;
 use crate::options::ChannelOptions;
@@ -63,8 +62,8 @@ pub(crate) struct State {
     pub(crate) epoch: Option<Epoch>,
     pub(crate) end: Cursor,
     pub(crate) presence: Presence,
-    /// The counts of the whole cluster, as it last told them; `None` without a cluster, or before it has told any.
-    pub(crate) cluster_counts: Option<Box<Counts>>,
+    /// What the cluster has told of it; `None` without a cluster, or before it has told anything.
+    pub(crate) told: Option<Box<Told>>,
     backlog: Option<Box<Backlog>>,
     shards: ShardStates,
     /// How the newest streams began, as far as they did not simply begin anew.
@@ -103,7 +102,7 @@ impl Channel {
                 epoch: None,
                 end: Cursor::default(),
                 presence: Presence::default(),
-                cluster_counts: None,
+                told: None,
                 backlog: None,
                 shards: ShardStates::default(),
                 restarts: Restarts::default(),

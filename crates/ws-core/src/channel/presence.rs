@@ -17,10 +17,19 @@ pub(crate) struct Presence {
     users: Option<Box<HashMap<Arc<str>, u32>>>,
 }
 
+/// What a cluster has told of a channel, and what its subscribers were told of that.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// How many there are on all nodes, as it last said.
+    pub(crate) counts: Counts,
+    /// The subscribers of this node with a number below this were there when an event with the counts was sent.
+    pub(crate) counted_below: u64,
+}
+
 impl Presence {
     /// Adds a subscriber, and returns its number.
     pub(crate) fn enter(&mut self, connection: &Arc<Connection>) -> u64 {
-        let number = self.entries.last().map_or(0, |(last, _)| last + 1);
+        let number = self.next_number();
         if self.entries.is_empty() {
             self.entries.reserve_exact(1);
         }
@@ -30,6 +39,11 @@ impl Presence {
             self.set_user(user);
         }
         number
+    }
+
+    /// Above the numbers of all that are there.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.entries.last().map_or(0, |(last, _)| last + 1)
     }
 
     /// A subscriber that was anonymous has become this user.

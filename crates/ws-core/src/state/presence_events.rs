@@ -101,17 +101,23 @@ impl Shared {
         let own = member.and_then(|member| self.subscription_of(member, name));
         let client = member.and_then(|member| stored(member).ok());
         let mut state = channel.lock();
-        state.cluster_counts = Some(Box::new(counts));
+        let told = state.told.get_or_insert_default();
+        told.counts = counts;
+        let number = own.as_ref().and_then(|own| own.number());
+        // Counts that it was sent were without what it is not told now.
+        let was_counted = number.is_some_and(|number| number < told.counted_below);
+        let is_appended = client.is_some() && is_single(&channel, counts);
+        // Only one event can be kept from its own connection at a time: from one that comes and goes faster than it
+        // reads, others get the counts. What is not appended must not be hidden: the next frame would be.
+        let is_hidden = !is_appended || own.is_none_or(|own| number.is_none() || own.hide(state.end.seq));
+        if was_counted || !is_hidden {
+            self.schedule_counts(&channel, &mut state);
+        }
         let to_notify = match client {
-            // Only one event can be kept from its own connection at a time: from one that comes and goes faster than it
-            // reads, others get the counts.
-            Some(_) if own.is_some_and(|own| own.number().is_some() && !own.hide(state.end.seq)) => {
-                self.schedule_counts(&channel, &mut state);
-                Shards::default()
-            }
+            Some(_) if !is_hidden => Shards::default(),
             Some(client) if is_join => self.announce(&channel, &mut state, counts, || join(&channel, client)),
             Some(client) => self.announce(&channel, &mut state, counts, || leave(&channel, client)),
-            None => self.append_event(&channel, &mut state, &counts_of(&channel, counts)),
+            None => self.append_counts(&channel, &mut state),
         };
         drop(state);
         self.notify_dirty(&channel, to_notify);
@@ -135,7 +141,7 @@ impl Shared {
         if !channel.options().join_leave {
             return Shards::default();
         }
-        if counts.connections > channel.options().join_leave_max as u64 {
+        if !is_single(channel, counts) {
             self.schedule_counts(channel, state);
             return Shards::default();
         }
@@ -155,16 +161,26 @@ impl Shared {
         for channel in due {
             let mut state = channel.lock();
             state.counts_due = false;
-            let counts = match self.engine.cluster() {
-                None => Some(state.presence.counts()),
-                // Where it has told none, nobody has come or gone.
-                Some(_) => state.cluster_counts.as_deref().copied(),
-            };
-            let Some(counts) = counts else { continue };
-            let to_notify = self.append_event(&channel, &mut state, &counts_of(&channel, counts));
+            let to_notify = self.append_counts(&channel, &mut state);
             drop(state);
             self.notify_dirty(&channel, to_notify);
         }
+    }
+
+    /// Tells the subscribers how many are there: in a cluster as it last said. Where it has said nothing, nobody has come
+    /// or gone.
+    fn append_counts(&self, channel: &Channel, state: &mut State) -> Shards {
+        let (below, own) = (state.presence.next_number(), state.presence.counts());
+        let counts = match (&mut state.told, self.engine.cluster()) {
+            (Some(told), _) => {
+                told.counted_below = below;
+                told.counts
+            }
+            (None, None) => own,
+            (None, Some(_)) => return Shards::default(),
+        };
+        let Counts { connections, users } = counts;
+        self.append_event(channel, state, &Presence { channel: channel.name().into(), connections, users })
     }
 
     fn append_event<E: Notify>(&self, channel: &Channel, state: &mut State, event: &E) -> Shards {
@@ -192,14 +208,15 @@ fn each_present(channel: &Channel, mut f: impl FnMut(&Connection)) {
     }
 }
 
+/// Whether those who come and go are told one by one.
+fn is_single(channel: &Channel, counts: Counts) -> bool {
+    counts.connections <= channel.options().join_leave_max as u64
+}
+
 fn join<M: Serialize>(channel: &Channel, client: PresenceClient<M>) -> Join<'_, M> {
     Join { channel: channel.name().into(), client }
 }
 
 fn leave<M: Serialize>(channel: &Channel, client: PresenceClient<M>) -> Leave<'_, M> {
     Leave { channel: channel.name().into(), client }
-}
-
-fn counts_of(channel: &Channel, Counts { connections, users }: Counts) -> Presence<'_> {
-    Presence { channel: channel.name().into(), connections, users }
 }
