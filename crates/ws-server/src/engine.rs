@@ -29,30 +29,14 @@ impl EngineError {
 /// # Errors
 /// Those of the engine.
 pub fn open(config: &Config) -> Result<Arc<dyn Engine>, EngineError> {
-    let engine: Arc<dyn Engine> = match config.engine.r#type {
+    Ok(match config.engine.r#type {
         EngineType::Memory => Arc::new(MemoryEngine::new(memory_limits(config))),
         EngineType::Sqlite => Arc::new(SqliteEngine::open(sqlite_options(config)).map_err(EngineError::new)?),
         EngineType::Redis => {
             let opened = Handle::current().block_on(RedisEngine::open(redis_options(config)));
             Arc::new(opened.map_err(EngineError::new)?)
         }
-    };
-    knows_its_cluster(config, &*engine).map(|()| engine)
-}
-
-/// What is meant for all servers, no server may do for itself alone.
-fn knows_its_cluster(config: &Config, engine: &dyn Engine) -> Result<(), EngineError> {
-    let sections = std::iter::once(&config.channels).chain(config.namespaces.values());
-    let needs_cluster =
-        config.limits.connections_per_user_max > 0 || sections.into_iter().any(|options| options.join_leave);
-    if engine.cluster().is_some() || !engine.is_shared() || !needs_cluster {
-        return Ok(());
-    }
-    let name = engine.name();
-    Err(EngineError::new(format!(
-        "engine.type = \"{name}\" does not know the other servers; set limits.connections_per_user_max = 0 and every \
-         join_leave = false"
-    )))
+    })
 }
 
 /// Says in the log which engine it is, and what becomes of acknowledged publications.

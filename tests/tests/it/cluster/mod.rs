@@ -1,7 +1,7 @@
 //! Two servers on one Redis: what one is told, the other tells.
 
 mod outage;
-mod refused;
+mod together;
 
 use ws_tests::prelude::*;
 use ws_tests::redis::Redis;
