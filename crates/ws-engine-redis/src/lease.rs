@@ -98,6 +98,9 @@ impl Shared {
         self.nodes.set_own(Own { node, is_new: true });
         self.nodes.living.lock().remove(&own);
         self.nodes.is_stale.store(true, Ordering::Release);
+        // What waits was given to the node that has ended: it must not follow what others have published for that.
+        self.fail_lanes();
+        self.nodes.sink().lapsed();
         Ok(())
     }
 

@@ -123,4 +123,6 @@ impl ClusterSink for NoSink {
     fn changed(&self, _: &str, _: Change, _: Counts) {}
     fn received(&self, _: Uuid, _: &[u8]) {}
     fn ended(&self, _: Uuid) {}
+    fn lapsed(&self) {}
+    fn restored(&self) {}
 }

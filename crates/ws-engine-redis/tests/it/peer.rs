@@ -54,6 +54,10 @@ impl ClusterSink for Hub {
     fn ended(&self, node: Uuid) {
         self.0.lock().ended.push(node);
     }
+
+    fn lapsed(&self) {}
+
+    fn restored(&self) {}
 }
 
 /// Leases that tests can wait for. All presences but those of channels that begin with "silent" are announced.
