@@ -195,8 +195,8 @@ impl Inner {
         tokio::select! {
             biased;
             () = lost.lost() => {
-                self.books.close(&lost).await;
-                lost.begun(Err(in_doubt()));
+                self.leave(&lost, Err(in_doubt()));
+                self.books.note().await;
             }
             () = self.run(open, request, question, &*provider) => {}
         }
@@ -225,7 +225,7 @@ impl Inner {
         Ok(Taken::Here(vec![id, asker, channel]))
     }
 
-    /// Nothing of a run was kept or published.
+    /// A run is not to be kept or published here any more, or was not yet.
     fn leave(&self, open: &Arc<OpenRun>, answer: Result<AskClaudeData<'static>, ErrorBody>) {
         self.books.open.close(open);
         open.begun(answer);

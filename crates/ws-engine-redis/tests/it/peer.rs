@@ -31,6 +31,8 @@ struct State {
     changed: Vec<(String, Change, Counts)>,
     received: Vec<(Uuid, Vec<u8>)>,
     ended: Vec<Uuid>,
+    lapsed: usize,
+    restored: usize,
 }
 
 impl ClusterSink for Hub {
@@ -55,9 +57,13 @@ impl ClusterSink for Hub {
         self.0.lock().ended.push(node);
     }
 
-    fn lapsed(&self) {}
+    fn lapsed(&self) {
+        self.0.lock().lapsed += 1;
+    }
 
-    fn restored(&self) {}
+    fn restored(&self) {
+        self.0.lock().restored += 1;
+    }
 }
 
 /// Leases that tests can wait for. All presences but those of channels that begin with "silent" are announced.
@@ -159,6 +165,12 @@ impl Peer {
 
     pub(crate) fn ended(&self) -> Vec<Uuid> {
         self.hub.0.lock().ended.clone()
+    }
+
+    /// How often it was told that it had lapsed, and that the store may have lost something.
+    pub(crate) fn lapsed_and_restored(&self) -> (usize, usize) {
+        let state = self.hub.0.lock();
+        (state.lapsed, state.restored)
     }
 
     /// Waits until so many changes were told.

@@ -102,3 +102,70 @@ async fn a_run_that_had_ended_is_not_ended_again() {
     assert_eq!((kinds(&room), &room[1]["status"]), (vec!["started", "finished"], &"complete".into()));
     assert_eq!(kinds(&servers.history(1, &stream("room")).await), ["text", "finished"]);
 }
+
+/// Lets so many answers of the store come, one after the other.
+async fn let_go(servers: &Servers, answers: usize) {
+    for _ in 0..answers {
+        servers.store.let_go();
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// A server has died that had a run, and this many answers of the store have come since. Of those alive the first one is
+/// to end the run.
+async fn after(answers: usize, channel: &str) -> (Servers, [usize; 3]) {
+    let servers = Servers::start(3).await;
+    let [low, middle, high] = servers.in_order()[..] else { panic!("three") };
+    let answer = servers.all[high].begin(channel, "one", "ann").await;
+    answer.send(text("a")).expect("it reads");
+    sleep(Duration::from_millis(100)).await;
+    servers.store.hold();
+    servers.kill(high);
+    let_go(&servers, answers).await;
+    (servers, [low, middle, high])
+}
+
+/// More than it takes to end a run.
+const ANSWERS: usize = 40;
+
+#[tokio::test(start_paused = true)]
+async fn whoever_ends_a_run_may_die_at_any_moment() {
+    for (answers, channel) in (0..ANSWERS).flat_map(|answers| CHANNELS.map(|channel| (answers, channel))) {
+        let (servers, [low, middle, _]) = after(answers, channel).await;
+        servers.kill(low);
+        servers.store.release();
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(servers.all[middle].open(), 0, "after {answers} answers");
+        assert_interrupted(&servers, middle, channel, "a").await;
+        assert_eq!(servers.store.counted("\u{1}claude:run:claude:room/one"), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_was_taken_for_dead_may_come_back_at_any_moment() {
+    for (answers, channel) in (0..ANSWERS).flat_map(|answers| CHANNELS.map(|channel| (answers, channel))) {
+        let (servers, [_, _, high]) = after(answers, channel).await;
+        servers.set_away(high, false);
+        servers.store.release();
+        sleep(Duration::from_secs(10)).await;
+        assert!(servers.all.iter().all(|server| server.open() == 0), "after {answers} answers");
+        assert_interrupted(&servers, high, channel, "a").await;
+        assert_eq!(servers.store.counted("\u{1}claude:user:ann"), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_may_come_back() {
+    for answers in 0..ANSWERS {
+        let (servers, [low, middle, high]) = after(answers, "room").await;
+        servers.kill(low);
+        servers.set_away(low, false);
+        servers.set_away(high, false);
+        servers.store.release();
+        sleep(Duration::from_secs(10)).await;
+        assert!(servers.all.iter().all(|server| server.open() == 0), "after {answers} answers");
+        assert_interrupted(&servers, middle, "room", "a").await;
+    }
+}
