@@ -7,7 +7,6 @@ mod limits;
 mod node;
 mod outages;
 #[path = "../../../../ws-core/tests/it/cluster/store.rs"]
-#[expect(dead_code, reason = "it is shared with the tests of ws-core")]
 mod store;
 
 use std::sync::Arc;
