@@ -46,6 +46,11 @@ impl Redis {
         config.engine.redis.url = RedisUrl::Unix(self.socket());
     }
 
+    /// Where it is, for servers of their own.
+    pub fn url(&self) -> String {
+        format!("redis+unix://{}", self.socket().display())
+    }
+
     fn socket(&self) -> PathBuf {
         self.dir.path().join("socket")
     }

@@ -4,23 +4,25 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
-use ws_core::{Ask, Clock, Entry, HeldStream, Hub, Reply, RunCounts, Runs};
+use ws_core::{Ask, Clock, Entry, HeldStream, Hub, Place, Reply, RunCounts, Runs};
 use ws_proto::action::{AskClaude, AskClaudeData, CancelClaudeData};
 use ws_proto::api::RunInfo;
 use ws_proto::claude::{RunEvent, Started};
 use ws_proto::{ErrorBody, ErrorCode};
 
 use crate::asking::{digest, question};
+use crate::books::Books;
 use crate::context::{self, Context};
-use crate::journal::{self, Journal};
+use crate::journal;
+use crate::left;
 use crate::limits::{DELIVERED_EVERY, DELIVERED_WITHIN};
 use crate::lookup;
-use crate::open::{Admitted, NewRun, OpenRun, OpenRuns, conflict};
+use crate::open::{Admitted, NewRun, OpenRun, conflict, in_doubt};
 use crate::options::RunOptions;
 use crate::pieces::raw;
+use crate::places;
 use crate::provider::Provider;
 use crate::publish::{sender, start_id};
-use crate::recovery;
 use crate::run::Run;
 use crate::upstream::Question;
 
@@ -31,30 +33,31 @@ pub struct Claude(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     me: Weak<Inner>,
-    hub: Hub,
+    books: Arc<Books>,
     /// `None`: there is no key.
     provider: Option<Arc<dyn Provider>>,
     options: RunOptions,
-    open: OpenRuns,
-    journal: Journal,
-    counts: RunCounts,
 }
 
 impl Claude {
     /// Begins to run Claude for a hub. Runs that a server before this one has left open are known and held when this
-    /// returns, and ended afterwards, `provider` or not. Call it before the hub is served.
+    /// returns, and ended afterwards, `provider` or not; among several servers, those of dead ones are found afterwards.
+    /// Call it before the hub is served.
     ///
     /// # Errors
     /// The engine cannot say which runs were left open.
     pub async fn start(hub: Hub, provider: Option<Arc<dyn Provider>>, options: RunOptions) -> Result<Self, ErrorBody> {
         let counts = RunCounts::new(options.models_allowed.iter().chain([&options.model]).map(String::as_str));
-        let (open, journal) = (OpenRuns::default(), Journal::default());
-        let inner = Arc::new_cyclic(|me| Inner { me: me.clone(), hub, provider, options, open, journal, counts });
-        for noted in journal::left_open(&inner.hub).await? {
-            inner.clone().adopt(noted);
-        }
+        let books = Arc::new(Books::new(hub, counts));
+        let inner = Arc::new_cyclic(|me| Inner { me: me.clone(), books: books.clone(), provider, options });
         let runs: Arc<dyn Runs> = inner.clone();
-        inner.hub.set_runs(Arc::downgrade(&runs));
+        if books.hub.node().is_none() {
+            for noted in journal::left_open(&books.hub, None).await? {
+                left::adopt(&books, noted);
+            }
+        }
+        books.hub.set_runs(Arc::downgrade(&runs));
+        inner.node_ended();
         Ok(Claude(inner))
     }
 
@@ -65,15 +68,15 @@ impl Claude {
 
     /// Begins no more runs, and ends all as `interrupted`. Waits until that is published, but not for longer than this.
     pub async fn drain(&self, within: Duration) {
-        let inner = &self.0;
-        inner.open.interrupt();
-        let runs = inner.open.count();
+        let books = &self.0.books;
+        books.open.interrupt();
+        let runs = books.open.count();
         if runs == 0 {
             return;
         }
         tracing::info!(runs, "claude: interrupting all runs");
-        if timeout(within, inner.open.none()).await.is_err() {
-            let runs = inner.open.count();
+        if timeout(within, books.open.none()).await.is_err() {
+            let runs = books.open.count();
             tracing::warn!(
                 runs,
                 "claude: the end of some runs is not published; the next start does that where it can"
@@ -81,7 +84,7 @@ impl Claude {
         }
         // Readers see the ends before they are told to go; who lags is not waited for.
         let is_delivered = async {
-            while inner.hub.log_bytes() > 0 {
+            while books.hub.log_bytes() > 0 {
                 tokio::time::sleep(DELIVERED_EVERY).await;
             }
         };
@@ -99,11 +102,11 @@ impl Runs for Inner {
     fn cancel(&self, channel: &str, run_id: &str, reply: Reply<CancelClaudeData<'static>>) {
         let (channel, run_id): (Arc<str>, Arc<str>) = (channel.into(), run_id.into());
         let data = |run_id: &str, status| CancelClaudeData { run_id: run_id.to_owned().into(), status };
-        if let Some(run) = self.open.get(&channel, &run_id) {
+        if let Some(run) = self.books.open.get(&channel, &run_id) {
             let status = run.cancel();
             return reply(Ok(data(&run_id, status)));
         }
-        let hub = self.hub.clone();
+        let hub = self.books.hub.clone();
         tokio::spawn(async move {
             reply(match lookup::status(&hub, &channel, &run_id).await {
                 Ok(Some(status)) => Ok(data(&run_id, status)),
@@ -114,15 +117,46 @@ impl Runs for Inner {
     }
 
     fn open_in(&self, channel: &str) -> Vec<RunInfo> {
-        self.open.infos(channel)
+        self.books.open.infos(channel)
     }
 
     fn open(&self) -> usize {
-        self.open.count()
+        self.books.open.count()
     }
 
     fn counts(&self) -> &RunCounts {
-        &self.counts
+        &self.books.counts
+    }
+
+    fn find(&self, channel: &str, run_id: &str, digest: &str, reply: Reply<AskClaudeData<'static>>) {
+        match self.books.open.held(&channel.into(), &run_id.into()) {
+            Some(run) => run.answer(digest, reply),
+            None => reply(Err(ErrorBody::new(ErrorCode::NotFound, "no run of this id is open here"))),
+        }
+    }
+
+    fn node_ended(&self) {
+        if self.books.hub.node().is_some() {
+            tokio::spawn(left::take_over(self.books.clone()));
+        }
+    }
+
+    fn lapsed(&self) {
+        let open = self.books.open.all();
+        if !open.is_empty() {
+            tracing::warn!(runs = open.len(), "claude: this server was taken for dead; others end its runs");
+        }
+        open.iter().for_each(|run| run.lose());
+        // Including those that it has left open itself.
+        self.node_ended();
+    }
+
+    fn keep_again(&self) {
+        self.books.journal.may_be_lost();
+        if self.books.open.count() > 0 {
+            let books = self.books.clone();
+            tokio::spawn(async move { books.note().await });
+        }
     }
 }
 
@@ -131,6 +165,14 @@ struct Prepared {
     context: Option<Context>,
     held: HeldStream,
     stream_epoch: String,
+}
+
+/// Where a run may be.
+enum Taken {
+    /// Here, with these places.
+    Here(Vec<Place>),
+    /// It is on another server.
+    Elsewhere(AskClaudeData<'static>),
 }
 
 /// A request, the id of its run, and where the answer goes.
@@ -149,11 +191,44 @@ impl Inner {
             Err(refused) => return reply(Err(refused)),
         };
         let Some((open, request)) = self.admit(ask, id, &question, reply) else { return };
-        let prepared = match self.prepare(&open, &request).await {
-            Ok(prepared) => prepared,
-            Err(error) => return self.refuse(&open, error).await,
+        let lost = open.clone();
+        tokio::select! {
+            biased;
+            () = lost.lost() => {
+                self.leave(&lost, Err(in_doubt()));
+                self.books.note().await;
+            }
+            () = self.run(open, request, question, &*provider) => {}
+        }
+    }
+
+    async fn run(&self, open: Arc<OpenRun>, request: AskClaude<'static>, question: Question, provider: &dyn Provider) {
+        match self.take_places(&open).await {
+            Ok(Taken::Here(places)) => open.hold(places),
+            Ok(Taken::Elsewhere(data)) => return self.leave(&open, Ok(data)),
+            Err(error) => return self.leave(&open, Err(error)),
+        }
+        match self.prepare(&open, &request).await {
+            Ok(prepared) => self.announce(open, request, question, prepared, provider).await,
+            Err(error) => self.refuse(&open, error).await,
+        }
+    }
+
+    /// The places of a run in the whole cluster.
+    async fn take_places(&self, open: &OpenRun) -> Result<Taken, ErrorBody> {
+        let hub = &self.books.hub;
+        let Some(id) = places::id(hub, open).await? else {
+            let elsewhere = hub.run_elsewhere(open.channel(), open.id(), open.digest()).await?;
+            return elsewhere.map(Taken::Elsewhere).ok_or_else(passed_by);
         };
-        self.announce(open, request, question, prepared, &*provider).await;
+        let [asker, channel] = places::among(hub, open, &self.options).await?;
+        Ok(Taken::Here(vec![id, asker, channel]))
+    }
+
+    /// A run is not to be kept or published here any more, or was not yet.
+    fn leave(&self, open: &Arc<OpenRun>, answer: Result<AskClaudeData<'static>, ErrorBody>) {
+        self.books.open.close(open);
+        open.begun(answer);
     }
 
     /// A request with its run's id, unless that has a run already: then this is answered with it, whatever may be asked now.
@@ -162,13 +237,13 @@ impl Inner {
             return Some((ask, uuid::Uuid::new_v4().to_string().into(), reply));
         };
         let (channel, digest): (Arc<str>, String) = (ask.request.channel.as_ref().into(), digest(&ask.request));
-        let mut reply = self.open.find(&channel, &id, &digest, reply)?;
+        let mut reply = self.books.open.find(&channel, &id, &digest, reply)?;
         if ask.options.has_history() {
-            match lookup::started(&self.hub, &channel, &id).await {
+            match lookup::started(&self.books.hub, &channel, &id).await {
                 Ok(None) => {}
                 Ok(Some((started, stored))) => {
                     // It may have begun meanwhile, and be open.
-                    reply = self.open.find(&channel, &id, &digest, reply)?;
+                    reply = self.books.open.find(&channel, &id, &digest, reply)?;
                     let is_same = started.request_digest.as_deref() == Some(&*digest);
                     reply(if is_same { Ok(lookup::data(&channel, &started, &stored)) } else { Err(conflict()) });
                     return None;
@@ -195,7 +270,7 @@ impl Inner {
         let (key, user) = (asker.key, asker.user);
         let (model, started_at) = (question.model.clone(), Clock::unix_ms());
         let new = NewRun { channel, id, key, user, digest, model, started_at };
-        match self.open.admit(new, &self.options, reply) {
+        match self.books.open.admit(new, &self.options, reply) {
             Admitted::New(open) => Some((open, request)),
             Admitted::Known => None,
         }
@@ -203,45 +278,33 @@ impl Inner {
 
     /// Nothing of a run was published.
     async fn refuse(&self, open: &Arc<OpenRun>, error: ErrorBody) {
-        self.close(open).await;
+        self.books.close(open).await;
         open.begun(Err(error));
-    }
-
-    async fn close(&self, open: &Arc<OpenRun>) {
-        self.open.close(open);
-        self.note().await;
-    }
-
-    /// Keeps which runs are open now. A note that is too old is found to be so by what the runs have published.
-    async fn note(&self) {
-        if let Err(error) = self.journal.note(&self.hub, &self.open).await {
-            tracing::debug!(%error, "claude: which runs are open cannot be kept");
-        }
     }
 
     async fn prepare(&self, open: &OpenRun, request: &AskClaude<'_>) -> Result<Prepared, ErrorBody> {
         let context = match request.context.unwrap_or_default() {
             0 => None,
-            n => Some(context::collect(&self.hub, open.channel(), n, self.options.context_bytes_max).await?),
+            n => Some(context::collect(&self.books.hub, open.channel(), n, self.options.context_bytes_max).await?),
         };
-        self.journal.note(&self.hub, &self.open).await?;
+        self.books.journal.note(&self.books.hub, &self.books.open).await?;
         let stream = open.stream();
         // An earlier run of this id: its stream is not continued.
-        if self.hub.position(stream).await?.is_some_and(|(_, offset)| offset > 0) {
-            if lookup::started(&self.hub, open.channel(), open.id()).await?.is_some() {
-                let message = "a run of this id has come and gone meanwhile; ask again to be told of it";
-                return Err(ErrorBody::new(ErrorCode::Overloaded, message));
+        if self.books.hub.position(stream).await?.is_some_and(|(_, offset)| offset > 0) {
+            if lookup::started(&self.books.hub, open.channel(), open.id()).await?.is_some() {
+                return Err(passed_by());
             }
-            self.hub.remove_history(stream).await?;
+            self.books.hub.remove_history(stream).await?;
         }
-        let held = self.hub.hold_stream(stream)?;
-        let stream_epoch = self.hub.position(stream).await?.map(|(epoch, _)| epoch.to_string()).unwrap_or_default();
+        let held = self.books.hub.hold_stream(stream)?;
+        let stream_epoch =
+            self.books.hub.position(stream).await?.map(|(epoch, _)| epoch.to_string()).unwrap_or_default();
         Ok(Prepared { context, held, stream_epoch })
     }
 
     /// Publishes `started`, and runs.
     async fn announce(
-        self: Arc<Self>,
+        &self,
         open: Arc<OpenRun>,
         request: AskClaude<'static>,
         mut question: Question,
@@ -263,8 +326,18 @@ impl Inner {
         let (data, id) = (raw(&RunEvent::Started(started)), start_id(open.id()));
         let entry = Entry { channel: open.channel(), data: &data, from: &from, id: Some(&id), is_last: false };
         let begun = Instant::now();
-        let position = match self.hub.append(&entry).await {
-            Ok((position, _)) => position,
+        let position = match self.books.hub.append(&entry).await {
+            Ok((position, is_duplicate)) => match self.over(&open, is_duplicate).await {
+                Ok(None) => position,
+                Ok(Some(data)) => {
+                    self.books.close(&open).await;
+                    return open.begun(Ok(data));
+                }
+                Err(error) => {
+                    open.begun(Err(error));
+                    return self.settle(open, held).await;
+                }
+            },
             Err(error) if error.code == ErrorCode::EngineUnavailable => {
                 open.begun(Err(error));
                 return self.settle(open, held).await;
@@ -289,11 +362,11 @@ impl Inner {
             question.is_cut = is_cut;
         }
         tracing::info!(run = %open.id(), channel = %open.channel(), user = open.user(), model = open.model(), "claude: started");
-        let run = Run { hub: self.hub.clone(), open: open.clone(), stream_epoch, held, from, begun };
-        let stream = run.stream(provider.ask(question), &self.options, &self.counts);
+        let run = Run { hub: self.books.hub.clone(), open: open.clone(), stream_epoch, held, from, begun };
+        let stream = run.stream(provider.ask(question), &self.options, &self.books.counts);
         // That it has begun is kept meanwhile.
-        let (outcome, ()) = tokio::join!(stream, self.note());
-        outcome.count(&self.counts, open.model());
+        let (outcome, ()) = tokio::join!(stream, self.books.note());
+        outcome.count(&self.books.counts, open.model());
         let (status, usage) = (outcome.status.as_str(), outcome.usage.unwrap_or_default());
         let error = outcome.error.as_ref().map(|error| format!("{:?}", error.code));
         tracing::info!(
@@ -303,49 +376,30 @@ impl Inner {
         );
         run.finish(outcome).await;
         drop(run);
-        self.close(&open).await;
+        self.books.close(&open).await;
+    }
+
+    /// The run to which a `started` belongs that was stored before, if that is over. If it is not, it is this one: nobody
+    /// else has its id, and the engine has published twice for want of an answer.
+    async fn over(&self, open: &OpenRun, is_duplicate: bool) -> Result<Option<AskClaudeData<'static>>, ErrorBody> {
+        let hub = &self.books.hub;
+        if is_duplicate
+            && let Some((started, stored)) = lookup::started(hub, open.channel(), open.id()).await?
+            && lookup::finished(hub, open.channel(), &started).await?.is_some()
+        {
+            return Ok(Some(lookup::data(open.channel(), &started, &stored)));
+        }
+        Ok(None)
     }
 
     /// Finds out whether a `started` was stored after all: then its run is interrupted.
     async fn settle(&self, open: Arc<OpenRun>, held: HeldStream) {
         tracing::warn!(run = %open.id(), channel = %open.channel(), "claude: whether a run has begun is not known yet");
-        if let Some(status) = recovery::end(&self.hub, &open, held).await {
-            self.counts.ended(status).add(1);
-        }
-        self.close(&open).await;
+        self.books.end(open, held).await;
     }
+}
 
-    /// Takes over a run that was left open, to end it.
-    fn adopt(self: Arc<Self>, noted: crate::noted::Noted) {
-        let left = noted.clone();
-        let new = NewRun {
-            channel: left.channel,
-            id: left.run_id,
-            key: recovery::nobody(),
-            user: left.user,
-            digest: String::new(),
-            model: left.model,
-            started_at: left.started_at,
-        };
-        let open = self.open.adopt(new, noted.has_begun);
-        let held = match self.hub.hold_stream(open.stream()) {
-            Ok(held) => held,
-            Err(error) => {
-                tracing::warn!(run = %open.id(), channel = %open.channel(), %error, "claude: a run that was left open cannot be ended");
-                self.journal.keep(noted);
-                return self.open.close(&open);
-            }
-        };
-        tokio::spawn(async move {
-            tracing::info!(run = %open.id(), channel = %open.channel(), "claude: ending a run that was left open");
-            self.settle_left(open, held).await;
-        });
-    }
-
-    async fn settle_left(&self, open: Arc<OpenRun>, held: HeldStream) {
-        if let Some(status) = recovery::end(&self.hub, &open, held).await {
-            self.counts.ended(status).add(1);
-        }
-        self.close(&open).await;
-    }
+fn passed_by() -> ErrorBody {
+    let message = "a run of this id has come and gone meanwhile; ask again to be told of it";
+    ErrorBody::new(ErrorCode::Overloaded, message)
 }

@@ -5,21 +5,24 @@
 //!
 //! A run, in reading order: `asking` makes a question of the request, `context` puts earlier runs before it, `open` says
 //! whether there may be one more, `claude` publishes `started`, `run` reads the answer and publishes it, `pieces` joins its
-//! fragments, `publish` repeats what the engine has not taken. `journal` keeps which runs are open, so that `recovery` ends
-//! those of a server that died.
+//! fragments, `publish` repeats what the engine has not taken. `places` counts runs in the whole cluster. `journal` keeps
+//! which runs are open, so that those of a server that died are taken over (`left`) and ended (`recovery`).
 //!
 //! Deliberately absent: sockets of clients, rights (the hub has checked them), engines, prompts and answers in the log.
 
 mod asking;
+mod books;
 mod claude;
 mod context;
 mod journal;
+mod left;
 mod limits;
 mod lookup;
 mod noted;
 mod open;
 mod options;
 mod pieces;
+mod places;
 mod provider;
 mod publish;
 mod recovery;

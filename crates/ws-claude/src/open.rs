@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use ws_core::{AskerKey, Reply};
+use ws_core::{AskerKey, Place, Reply};
 use ws_proto::action::AskClaudeData;
 use ws_proto::api::RunInfo;
 use ws_proto::claude::RunStatus;
@@ -36,6 +36,10 @@ pub(crate) struct OpenRun {
     model: String,
     started_at: u64,
     stop: watch::Sender<Option<Stop>>,
+    /// Other servers have it now.
+    is_lost: watch::Sender<bool>,
+    /// Its places in the whole cluster. With them it has its id there.
+    places: Mutex<Vec<Place>>,
     state: Mutex<State>,
 }
 
@@ -107,8 +111,9 @@ impl OpenRun {
     fn new(run: NewRun) -> Self {
         let NewRun { channel, id, key, user, digest, model, started_at } = run;
         let stream = format!("{}:{channel}/{id}", ws_proto::CLAUDE_NAMESPACE).into();
-        let (stop, state) = (watch::Sender::new(None), Mutex::new(State::Starting(Vec::new())));
-        OpenRun { channel, id, stream, key, user, digest, model, started_at, stop, state }
+        let (stop, is_lost) = (watch::Sender::new(None), watch::Sender::new(false));
+        let (places, state) = (Mutex::default(), Mutex::new(State::Starting(Vec::new())));
+        OpenRun { channel, id, stream, key, user, digest, model, started_at, stop, is_lost, places, state }
     }
 
     pub(crate) fn channel(&self) -> &Arc<str> {
@@ -125,6 +130,11 @@ impl OpenRun {
 
     pub(crate) fn user(&self) -> Option<&str> {
         self.user.as_deref()
+    }
+
+    /// Whose runs are counted together with it.
+    pub(crate) fn key(&self) -> &AskerKey {
+        &self.key
     }
 
     pub(crate) fn digest(&self) -> &str {
@@ -165,8 +175,13 @@ impl OpenRun {
         reply(data);
     }
 
-    /// Whether a server before this one began it: its request is known from its `started` alone.
-    fn is_adopted(&self) -> bool {
+    /// It has these places until it is closed.
+    pub(crate) fn hold(&self, places: Vec<Place>) {
+        *self.places.lock() = places;
+    }
+
+    /// Whether another server began it: its request is known from its `started` alone.
+    pub(crate) fn is_adopted(&self) -> bool {
         self.digest.is_empty()
     }
 
@@ -177,6 +192,17 @@ impl OpenRun {
         if let State::Starting(waiting) = before {
             waiting.into_iter().for_each(|reply| reply(result.clone()));
         }
+    }
+
+    /// Other servers have it now: nothing more is published for it here.
+    pub(crate) fn lose(&self) {
+        self.is_lost.send_replace(true);
+    }
+
+    /// Waits until others have it.
+    pub(crate) async fn lost(&self) {
+        // It does not fail: the sender is here.
+        let _ = self.is_lost.subscribe().wait_for(|is_lost| *is_lost).await;
     }
 
     /// It has ended so; it is open until that is published.
@@ -252,6 +278,11 @@ impl OpenRuns {
         }
     }
 
+    /// The open run of this id, if the id is its own in the whole cluster.
+    pub(crate) fn held(&self, channel: &Arc<str>, id: &Arc<str>) -> Option<Arc<OpenRun>> {
+        self.get(channel, id).filter(|run| !run.places.lock().is_empty())
+    }
+
     /// The open run of this id.
     pub(crate) fn get(&self, channel: &Arc<str>, id: &Arc<str>) -> Option<Arc<OpenRun>> {
         self.runs.lock().by_id.get(&(channel.clone(), id.clone())).cloned()
@@ -292,6 +323,8 @@ impl OpenRuns {
         let mut runs = self.runs.lock();
         runs.remove(run);
         self.count.send_replace(runs.all.len());
+        drop(runs);
+        run.hold(Vec::new());
     }
 
     /// How many there are.
@@ -327,9 +360,7 @@ impl OpenRuns {
 impl Runs {
     /// Why a run is not opened.
     fn refusal(&self, new: &NewRun, options: &RunOptions) -> Option<String> {
-        let full = |what: &str, max: usize, key: &str| {
-            Some(format!("{what} {max} open runs of Claude already (claude.{key}); try again when one has ended"))
-        };
+        let full = |what: &str, max: usize, key: &str| Some(full(what, max, key));
         let of = |count: Option<&usize>| count.copied().unwrap_or_default();
         if self.is_closed {
             Some("the server is shutting down".to_owned())
@@ -348,8 +379,10 @@ impl Runs {
         let run = Arc::new(OpenRun::new(new));
         self.all.push(run.clone());
         self.by_id.insert((run.channel.clone(), run.id.clone()), run.clone());
-        *self.by_asker.entry(run.key.clone()).or_default() += 1;
-        *self.by_channel.entry(run.channel.clone()).or_default() += 1;
+        if !run.is_adopted() {
+            *self.by_asker.entry(run.key.clone()).or_default() += 1;
+            *self.by_channel.entry(run.channel.clone()).or_default() += 1;
+        }
         run
     }
 
@@ -360,9 +393,16 @@ impl Runs {
             return;
         }
         self.by_id.remove(&(run.channel.clone(), run.id.clone()));
-        less(&mut self.by_asker, &run.key);
-        less(&mut self.by_channel, &run.channel);
+        if !run.is_adopted() {
+            less(&mut self.by_asker, &run.key);
+            less(&mut self.by_channel, &run.channel);
+        }
     }
+}
+
+/// There are as many runs as there may be.
+pub(crate) fn full(what: &str, max: usize, key: &str) -> String {
+    format!("{what} {max} open runs of Claude already (claude.{key}); try again when one has ended")
 }
 
 fn less<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
@@ -380,7 +420,8 @@ pub(crate) fn conflict() -> ErrorBody {
     ErrorBody::new(ErrorCode::Conflict, message)
 }
 
-fn in_doubt() -> ErrorBody {
+/// Whether a run has begun is not known.
+pub(crate) fn in_doubt() -> ErrorBody {
     let message = "whether this run has begun is not known yet; try again";
     ErrorBody::new(ErrorCode::EngineUnavailable, message)
 }

@@ -76,7 +76,7 @@ pub use engine::Engine;
 pub use engine::memory::{MemoryEngine, MemoryLimits};
 pub use heartbeat::{Heartbeat, HeartbeatMode};
 pub use histogram::{HISTOGRAM_BUCKETS, Histogram, HistogramValues};
-pub use hub::{Entry, FrameWatch, HeldStream, Hub, Stored};
+pub use hub::{Entry, FrameWatch, HeldStream, Hub, Place, Stored};
 pub use limits::Limits;
 pub use log_limit::LogLimit;
 pub use modes::{Access, Mode};

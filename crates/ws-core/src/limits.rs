@@ -173,6 +173,9 @@ pub(crate) const BROADCASTS_PAGE_BYTES: usize = 1 << 20;
 /// Time until broadcasts are asked for again that the engine could not give.
 pub(crate) const BROADCASTS_RETRY: Duration = Duration::from_millis(200);
 
+/// Names in a list that a participant keeps.
+pub(crate) const LISTED_MAX: usize = 256;
+
 /// Longest cursor in the presence of a cluster, in bytes.
 pub(crate) const CURSOR_BYTES_MAX: usize = 256;
 

@@ -26,6 +26,10 @@ pub trait Runs: fmt::Debug + Send + Sync {
     /// Ends a run, or says how it ended.
     fn cancel(&self, channel: &str, run_id: &str, reply: Reply<CancelClaudeData<'static>>);
 
+    /// Answers with the run of this id if it is open here and has the id in the whole cluster, as if its request were
+    /// repeated; else `not_found`.
+    fn find(&self, channel: &str, run_id: &str, digest: &str, reply: Reply<AskClaudeData<'static>>);
+
     /// The open runs of a channel, in the order in which they began.
     fn open_in(&self, channel: &str) -> Vec<RunInfo>;
 
@@ -34,6 +38,15 @@ pub trait Runs: fmt::Debug + Send + Sync {
 
     /// What it counts.
     fn counts(&self) -> &RunCounts;
+
+    /// Another server has ended: one of the living ends the runs that it has left open.
+    fn node_ended(&self);
+
+    /// This server was taken for dead: others end its runs, and it publishes nothing more for them.
+    fn lapsed(&self);
+
+    /// The store may have lost which runs are open.
+    fn keep_again(&self);
 }
 
 /// A request to ask Claude.

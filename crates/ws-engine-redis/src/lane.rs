@@ -47,7 +47,8 @@ impl Shared {
         let generation = self.generation(partition);
         let mut state = self.lanes[partition].0.lock();
         let is_paused = state.paused_until.is_some_and(|until| until > Instant::now());
-        if generation == 0 || state.in_flight || is_paused {
+        // Who may have been taken for dead asks first. The timer tries again.
+        if generation == 0 || state.in_flight || is_paused || self.nodes.may_have_lapsed() {
             return;
         }
         let groups = take(&mut state.queue, self.options.batch_publications_max);

@@ -73,10 +73,12 @@ impl Shared {
     pub(crate) async fn renew_lease(&self, writer: &Link, subscriber: &Link) -> Result<Roll, String> {
         while !self.nodes.is_leaving.load(Ordering::Acquire) {
             let (Own { node, is_new }, connections) = (self.nodes.own(), self.nodes.sink().connections());
+            let until = Instant::now() + self.options.lease;
             match writer.call(self.lease_args(node, connections, is_new)).await {
                 Ok(Value::Bytes(answer)) if answer == b"LAPSED" => self.become_another(subscriber).await?,
                 Ok(answer) => {
                     self.nodes.set_own(Own { node, is_new: false });
+                    self.nodes.set_leased_until(until);
                     self.nodes.reported.store(connections, Ordering::Release);
                     return roll(&answer, node).ok_or_else(|| "the lease has an answer of another version".to_owned());
                 }
@@ -98,6 +100,9 @@ impl Shared {
         self.nodes.set_own(Own { node, is_new: true });
         self.nodes.living.lock().remove(&own);
         self.nodes.is_stale.store(true, Ordering::Release);
+        // What waits was given to the node that has ended: it must not follow what others have published for that.
+        self.nodes.sink().lapsed();
+        self.fail_lanes();
         Ok(())
     }
 

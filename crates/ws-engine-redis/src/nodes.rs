@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -35,6 +35,8 @@ pub(crate) struct Nodes {
     pub(crate) to_recount: Mutex<Vec<Arc<Channel>>>,
     /// Has the lease be renewed at once.
     pub(crate) look: Notify,
+    /// Until when the lease is valid for certain.
+    leased_until: RwLock<Option<Instant>>,
     /// The lease is given up, and not renewed any more.
     pub(crate) is_leaving: AtomicBool,
 }
@@ -84,6 +86,7 @@ impl Nodes {
             is_stale: AtomicBool::new(false),
             to_recount: Mutex::default(),
             look: Notify::new(),
+            leased_until: RwLock::default(),
             is_leaving: AtomicBool::new(false),
         }
     }
@@ -106,6 +109,16 @@ impl Nodes {
         self.own().node.simple().to_string()
     }
 
+    /// Whether the others may have taken this server for dead: it stood still, or Redis does not answer. Not before it has
+    /// had a lease.
+    pub(crate) fn may_have_lapsed(&self) -> bool {
+        self.leased_until.read().is_some_and(|until| until < Instant::now())
+    }
+
+    pub(crate) fn set_leased_until(&self, until: Instant) {
+        *self.leased_until.write() = Some(until);
+    }
+
     pub(crate) fn set_own(&self, own: Own) {
         *self.own.lock() = own;
     }
@@ -123,4 +136,6 @@ impl ClusterSink for NoSink {
     fn changed(&self, _: &str, _: Change, _: Counts) {}
     fn received(&self, _: Uuid, _: &[u8]) {}
     fn ended(&self, _: Uuid) {}
+    fn lapsed(&self) {}
+    fn restored(&self) {}
 }

@@ -32,6 +32,7 @@ impl Shared {
         }
         let ops = self.collect(writer).await?;
         suspension.end(ops);
+        self.nodes.sink().restored();
         Ok(())
     }
 

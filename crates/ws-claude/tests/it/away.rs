@@ -5,13 +5,9 @@ use std::time::Duration;
 use serde_json::Value;
 use ws_proto::ErrorCode;
 
-use crate::stage::{Fault, Stage, end, text};
+use crate::stage::{Fault, Stage, end, kinds, text};
 
 const STREAM: &str = "claude:room/one";
-
-fn kinds(publications: &[Value]) -> Vec<&str> {
-    publications.iter().filter_map(|data| data["claude"].as_str()).collect()
-}
 
 fn said(publications: &[Value]) -> String {
     publications.iter().filter(|data| data["claude"] == "text").filter_map(|data| data["text"].as_str()).collect()

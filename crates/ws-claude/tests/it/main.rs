@@ -1,4 +1,5 @@
 //! Runs over a hub with a scripted provider and an engine that may be away, in paused time.
 
 mod away;
+mod cluster;
 mod stage;

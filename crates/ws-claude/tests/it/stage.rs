@@ -175,31 +175,7 @@ impl Stage {
     pub(crate) async fn new() -> Self {
         let memory = MemoryEngine::new(MemoryLimits { history_bytes_max: 1 << 24, idle_channels_max: 100 });
         let engine = Arc::new(Faulty { memory, fault: AtomicU8::new(Fault::None as u8) });
-        let channels = ChannelOptions {
-            history_size: 100,
-            history_ttl: Duration::ZERO,
-            presence: true,
-            join_leave: false,
-            join_leave_max: 100,
-            on_lag: OnLag::Gap,
-            subscribe: Access::ANYONE,
-            publish: Access::ANYONE,
-            read_history: Access::ANYONE,
-            read_presence: Access::ANYONE,
-            claude: true,
-            hold: None,
-        };
-        let options = HubOptions {
-            limits: Limits::TEST,
-            heartbeat: Heartbeat { interval_ms: 0, timeout_ms: 0 },
-            namespaces: Namespaces { default: Arc::new(channels), named: Default::default() },
-            actions: Actions { broadcast: Access::ANYONE, get_connections: Access::ANYONE },
-            streams: StreamOptions { size: 1000, ttl: Duration::from_secs(600) },
-            auth: Auth::none(),
-            shards: 1,
-        };
-        let hub = Hub::start(options, engine.clone());
-        let script = Arc::<Script>::default();
+        let (hub, script) = (hub(engine.clone()), Arc::<Script>::default());
         let provider: Arc<dyn Provider> = script.clone();
         let claude = Claude::start(hub.clone(), Some(provider), run_options()).await.expect("nothing was left open");
         Stage { hub, engine, script, claude }
@@ -215,31 +191,74 @@ impl Stage {
         self.hub.ask_claude(request, Asker { user: None, key: AskerKey::Connection(Uuid::from_u128(1)) }).await
     }
 
-    /// The data of all publications of a channel.
     pub(crate) async fn history(&self, channel: &str) -> Vec<Value> {
-        let query = GetHistory { channel: channel.into(), limit: Some(1000), ..GetHistory::default() };
-        let page = self.hub.history(&query).await.expect("the engine is there");
-        let entries = page.publications.iter().map(|entry| serde_json::from_str::<Value>(entry.get()).expect("JSON"));
-        entries.map(|mut entry| entry["data"].take()).collect()
+        history(&self.hub, channel).await
     }
 
     pub(crate) fn open(&self) -> usize {
         self.hub.runs().map_or(0, |runs| runs.open())
     }
 
-    /// Waits until this holds; time passes by itself.
-    pub(crate) async fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
-        for _ in 0..100_000 {
-            if holds() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("waited for {what}");
+    pub(crate) async fn until(&self, what: &str, holds: impl FnMut() -> bool) {
+        until(what, holds).await;
     }
 }
 
-fn run_options() -> RunOptions {
+/// A hub over an engine. Channels in `cursor` have no history.
+pub(crate) fn hub(engine: Arc<dyn Engine>) -> Hub {
+    let channels = ChannelOptions {
+        history_size: 100,
+        history_ttl: Duration::ZERO,
+        presence: true,
+        join_leave: false,
+        join_leave_max: 100,
+        on_lag: OnLag::Gap,
+        subscribe: Access::ANYONE,
+        publish: Access::ANYONE,
+        read_history: Access::ANYONE,
+        read_presence: Access::ANYONE,
+        claude: true,
+        hold: None,
+    };
+    let passing = ChannelOptions { history_size: 0, ..channels.clone() };
+    let named = [("cursor".into(), Arc::new(passing))].into();
+    let options = HubOptions {
+        limits: Limits::TEST,
+        heartbeat: Heartbeat { interval_ms: 0, timeout_ms: 0 },
+        namespaces: Namespaces { default: Arc::new(channels), named },
+        actions: Actions { broadcast: Access::ANYONE, get_connections: Access::ANYONE },
+        streams: StreamOptions { size: 1000, ttl: Duration::from_secs(600) },
+        auth: Auth::none(),
+        shards: 1,
+    };
+    Hub::start(options, engine)
+}
+
+/// The data of all publications of a channel.
+pub(crate) async fn history(hub: &Hub, channel: &str) -> Vec<Value> {
+    let query = GetHistory { channel: channel.into(), limit: Some(1000), ..GetHistory::default() };
+    let page = hub.history(&query).await.expect("the engine is there");
+    let entries = page.publications.iter().map(|entry| serde_json::from_str::<Value>(entry.get()).expect("JSON"));
+    entries.map(|mut entry| entry["data"].take()).collect()
+}
+
+/// Which publications of a run these are.
+pub(crate) fn kinds(publications: &[Value]) -> Vec<&str> {
+    publications.iter().filter_map(|data| data["claude"].as_str()).collect()
+}
+
+/// Waits until this holds; time passes by itself.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..100_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("waited for {what}");
+}
+
+pub(crate) fn run_options() -> RunOptions {
     RunOptions {
         model: "m".to_owned(),
         models_allowed: Vec::new(),

@@ -41,6 +41,8 @@ pub(crate) enum Question<'a> {
     Runs { channel: Cow<'a, str> },
     /// End a run of Claude, if it is yours: `CancelClaudeData`.
     CancelRun { channel: Cow<'a, str>, run_id: Cow<'a, str> },
+    /// A run of Claude that is open and has its id in the cluster, for a request with this digest: `AskClaudeData`.
+    Run { channel: Cow<'a, str>, run_id: Cow<'a, str>, digest: Cow<'a, str> },
 }
 
 impl Question<'_> {
@@ -56,7 +58,8 @@ impl Question<'_> {
             | Question::UnsubscribeUser { .. }
             | Question::Subscribers { .. }
             | Question::Runs { .. }
-            | Question::CancelRun { .. } => 1,
+            | Question::CancelRun { .. }
+            | Question::Run { .. } => 1,
         }
     }
 }

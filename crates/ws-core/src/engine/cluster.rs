@@ -68,6 +68,13 @@ pub trait ClusterSink: fmt::Debug + Send + Sync {
 
     /// A node's lease is over: it does not answer any more.
     fn ended(&self, node: Uuid);
+
+    /// The lease of this node was over, so the others have taken over what it did, and it has become another node. What
+    /// it has begun before is not its own any more. Called before anything else is stored for it.
+    fn lapsed(&self);
+
+    /// The store may have lost what this node has kept there.
+    fn restored(&self);
 }
 
 /// A connection in the presence of a channel.

@@ -47,6 +47,7 @@ async fn perform(shared: &Shared, question: &Question<'_>, by: Instant) -> Resul
         Question::Subscribers { channel } => json(&shared.own_subscribers(channel)),
         Question::Runs { channel } => json(&shared.open_runs(channel)),
         Question::CancelRun { channel, run_id } => json(&shared.cancel_own(channel, run_id).await?),
+        Question::Run { channel, run_id, digest } => json(&shared.find_own_run(channel, run_id, digest).await?),
     }
 }
 

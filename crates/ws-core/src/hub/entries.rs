@@ -1,20 +1,16 @@
-//! Publications of a participant: in any channel, streams included, under ids that no client can use; and a value that it
-//! keeps across restarts.
+//! Publications of a participant: in any channel, streams included, under ids that no client can use.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use serde_json::value::RawValue;
 use ws_proto::event::Sender;
-use ws_proto::publication::{BODY_DATA_START, encode_history_entry, encode_publication_body};
+use ws_proto::publication::encode_history_entry;
 use ws_proto::{ChannelName, ErrorBody, ErrorCode, limits};
 
 use super::handle::Hub;
-use crate::clock::Clock;
 use crate::engine::pending::Pending;
-use crate::engine::{Append, Epoch, FindQuery, HistoryQuery, Publication, Retention};
+use crate::engine::{Epoch, FindQuery, Publication};
 use crate::state::{Draft, unavailable};
 use crate::waiter::Waiter;
 
@@ -94,61 +90,9 @@ impl Hub {
         let found = result.map_err(|error| unavailable(&error))?;
         found.map(|found| stored(found.epoch, &found.publication)).transpose()
     }
-
-    /// Keeps a value under a name, in place of the one before, for as long as the engine keeps anything. Values that are
-    /// kept one after the other, without waiting for the answers, are stored in this order.
-    ///
-    /// # Errors
-    /// `overloaded` (nothing was stored), `engine_unavailable` (it may have been).
-    pub fn keep(&self, name: &str, value: &RawValue) -> impl Future<Output = Result<(), ErrorBody>> + Send + use<> {
-        let mut body = Vec::new();
-        let bytes = encode_publication_body(value, Clock::unix_ms(), None, None, None, &mut body);
-        let append = Append {
-            channel: &private_channel(name),
-            retention: PRIVATE,
-            body: Arc::from(body),
-            data: BODY_DATA_START..BODY_DATA_START + bytes,
-            msg_id: None,
-            age_ms: 0,
-            read_us: None,
-        };
-        let pending = Pending::<_, ()>::call(|done| self.shared.engine.append(append, done));
-        async move {
-            let result = poll_fn(|cx| pending.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await;
-            result.map(drop).map_err(|error| unavailable(&error))
-        }
-    }
-
-    /// The value that is kept under a name, as an entry of a history.
-    ///
-    /// # Errors
-    /// `overloaded`, `engine_unavailable`.
-    pub async fn kept(&self, name: &str) -> Result<Option<Stored>, ErrorBody> {
-        let query = HistoryQuery {
-            channel: &private_channel(name),
-            retention: PRIVATE,
-            after: 0,
-            before: None,
-            reverse: true,
-            limit: 1,
-            bytes_max: 1,
-        };
-        let pending = Pending::<_, ()>::call(|done| self.shared.engine.history(query, done));
-        let result = poll_fn(|cx| pending.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await;
-        let history = result.map_err(|error| unavailable(&error))?;
-        history.publications.first().map(|publication| stored(history.epoch, publication)).transpose()
-    }
 }
 
-/// One value, for ever.
-const PRIVATE: Retention = Retention::new(1, Duration::ZERO);
-
-/// No client can name it.
-fn private_channel(name: &str) -> String {
-    format!("*{name}")
-}
-
-fn stored(epoch: Epoch, publication: &Publication) -> Result<Stored, ErrorBody> {
+pub(super) fn stored(epoch: Epoch, publication: &Publication) -> Result<Stored, ErrorBody> {
     let (mut entry, offset) = (Vec::new(), publication.offset.unwrap_or_default());
     encode_history_entry(offset, &publication.body, &mut entry);
     let entry = serde_json::from_slice(&entry);

@@ -68,6 +68,20 @@ impl Hub {
         Ok(OpenRuns { runs })
     }
 
+    /// The run of this id that another server has open, for a request with this digest; `None`: none has.
+    ///
+    /// # Errors
+    /// Those of [`Runs::find`]; `engine_unavailable`, `overloaded`: another server that may have it does not say.
+    pub async fn run_elsewhere(
+        &self,
+        channel: &str,
+        run_id: &str,
+        digest: &str,
+    ) -> Result<Option<AskClaudeData<'static>>, ErrorBody> {
+        let question = Question::Run { channel: channel.into(), run_id: run_id.into(), digest: digest.into() };
+        self.shared.asking.one(&question).await
+    }
+
     /// Holds a stream while its run is open.
     ///
     /// # Errors

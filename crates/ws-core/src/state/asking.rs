@@ -15,7 +15,7 @@ use super::shared::Shared;
 use crate::cluster::Question;
 use crate::engine::pending::Pending;
 use crate::options::ChannelOptions;
-use crate::runs::{Ask, Asker, Runs};
+use crate::runs::{Ask, Asker, Reply, Runs};
 
 /// The answer to a request about a run.
 pub(crate) type Asked<T> = Pending<Result<T, ErrorBody>>;
@@ -70,12 +70,22 @@ impl Shared {
     /// # Errors
     /// `not_found`, and those of [`Runs::cancel`].
     pub(crate) async fn cancel_own(&self, channel: &str, run_id: &str) -> Result<RunStatus, ErrorBody> {
-        let none = || ErrorBody::new(ErrorCode::NotFound, "no run of this id is known in this channel");
-        let runs = self.runs().ok_or_else(none)?;
-        let cancel = |reply| runs.cancel(channel, run_id, reply);
-        let cancelled = Asked::call(|done| cancel(Box::new(move |result| done(Ok(result)))));
-        let cancelled = poll_fn(|cx| cancelled.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await;
-        cancelled.map_err(|error| unavailable(&error))?.map(|data| data.status)
+        let runs = self.runs().ok_or_else(no_run)?;
+        replied(|reply| runs.cancel(channel, run_id, reply)).await.map(|data| data.status)
+    }
+
+    /// A run that is open on this server, for a request with this digest.
+    ///
+    /// # Errors
+    /// `not_found`, and those of [`Runs::find`].
+    pub(crate) async fn find_own_run(
+        &self,
+        channel: &str,
+        run_id: &str,
+        digest: &str,
+    ) -> Result<AskClaudeData<'static>, ErrorBody> {
+        let runs = self.runs().ok_or_else(no_run)?;
+        replied(|reply| runs.find(channel, run_id, digest, reply)).await
     }
 
     /// The open runs of this server in a channel.
@@ -95,6 +105,17 @@ impl Shared {
         }
         self.runs().ok_or_else(|| off("this server does not run Claude"))
     }
+}
+
+fn no_run() -> ErrorBody {
+    ErrorBody::new(ErrorCode::NotFound, "no run of this id is known in this channel")
+}
+
+/// The answer to a call.
+async fn replied<T: Send + 'static>(call: impl FnOnce(Reply<T>)) -> Result<T, ErrorBody> {
+    let asked = Asked::call(|done| call(Box::new(move |result| done(Ok(result)))));
+    let result = poll_fn(|cx| asked.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await;
+    result.map_err(|error| unavailable(&error))?
 }
 
 fn is_not_found(error: &ErrorBody) -> bool {

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::shared::Shared;
 use crate::engine::cluster::{Change, ClusterSink, Counts, Member};
+use crate::runs::Runs;
 
 /// See the module.
 #[derive(Debug)]
@@ -14,6 +15,10 @@ pub(crate) struct ClusterSide(Weak<Shared>);
 impl ClusterSide {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         ClusterSide(Arc::downgrade(shared))
+    }
+
+    fn runs(&self) -> Option<Arc<dyn Runs>> {
+        self.0.upgrade()?.runs()
     }
 }
 
@@ -43,6 +48,19 @@ impl ClusterSink for ClusterSide {
     fn ended(&self, node: Uuid) {
         if let Some(shared) = self.0.upgrade() {
             shared.asking.ended(node);
+            shared.runs().iter().for_each(|runs| runs.node_ended());
+        }
+    }
+
+    fn lapsed(&self) {
+        if let Some(runs) = self.runs() {
+            runs.lapsed();
+        }
+    }
+
+    fn restored(&self) {
+        if let Some(runs) = self.runs() {
+            runs.keep_again();
         }
     }
 }

@@ -106,6 +106,10 @@ async fn what_was_deleted_is_entered_again() {
     assert!(since.elapsed() < Duration::from_millis(1600), "within the lease and a second: {:?}", since.elapsed());
     let last = until("the last change", async || b.changed("c").pop().filter(|(_, now)| *now == counts(301, 2)));
     last.await;
+    for peer in [&a, &b] {
+        let (lapsed, restored) = peer.lapsed_and_restored();
+        assert!(lapsed == 0 && restored > 0, "{lapsed}, {restored}");
+    }
 }
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
@@ -216,6 +220,7 @@ async fn who_was_taken_for_dead_enters_again_as_another() {
     b.send(None, b"z").await.expect("it is sent");
     until("the last message", async || (a.received().len() == 2).then_some(())).await;
     assert_eq!(a.received()[1].1, b"z", "nobody has the earlier id");
+    assert_eq!((a.lapsed_and_restored(), b.lapsed_and_restored()), ((1, 1), (0, 0)));
 }
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]

@@ -31,6 +31,8 @@ struct State {
     changed: Vec<(String, Change, Counts)>,
     received: Vec<(Uuid, Vec<u8>)>,
     ended: Vec<Uuid>,
+    lapsed: usize,
+    restored: usize,
 }
 
 impl ClusterSink for Hub {
@@ -53,6 +55,14 @@ impl ClusterSink for Hub {
 
     fn ended(&self, node: Uuid) {
         self.0.lock().ended.push(node);
+    }
+
+    fn lapsed(&self) {
+        self.0.lock().lapsed += 1;
+    }
+
+    fn restored(&self) {
+        self.0.lock().restored += 1;
     }
 }
 
@@ -155,6 +165,12 @@ impl Peer {
 
     pub(crate) fn ended(&self) -> Vec<Uuid> {
         self.hub.0.lock().ended.clone()
+    }
+
+    /// How often it was told that it had lapsed, and that the store may have lost something.
+    pub(crate) fn lapsed_and_restored(&self) -> (usize, usize) {
+        let state = self.hub.0.lock();
+        (state.lapsed, state.restored)
     }
 
     /// Waits until so many changes were told.

@@ -1,5 +1,6 @@
 //! Two servers on one Redis: what one is told, the other tells.
 
+mod claude;
 mod outage;
 mod together;
 

@@ -92,7 +92,11 @@ impl Store {
             return node.go_away();
         }
         let before: HashMap<_, _> = self.forget(node.id()).into_iter().map(keyed).collect();
-        let missed = node.come_back();
+        let (has_lapsed, missed) = (!node.is_living(), node.come_back());
+        if has_lapsed {
+            node.cluster_sink().lapsed();
+        }
+        node.cluster_sink().restored();
         let mut members = Vec::new();
         node.cluster_sink().members(&mut |channel, member, is_announced| {
             members.push((channel.to_owned(), member, is_announced));

@@ -14,7 +14,6 @@ pub(super) fn validate_redis(loaded: &Loaded, mistakes: &[ConfigError]) -> Vec<C
     let mut found = unsupported(loaded);
     found.extend(prefix(loaded, mistakes));
     if loaded.config.engine.r#type == EngineType::Redis && !any_invalid(mistakes, &[KeyName::new("engine", "type")]) {
-        found.extend(claude(loaded));
         for (section, options) in sections(loaded) {
             found.extend(position_ttl(loaded, mistakes, &section, options));
         }
@@ -66,15 +65,6 @@ fn prefix(loaded: &Loaded, mistakes: &[ConfigError]) -> Option<ConfigError> {
     Some(mistake(loaded, name("prefix"), format!("{prefix:?}"), allowed, "it is part of every key"))
 }
 
-/// A run is stopped, and ended after a crash, by the server that has it: others would not find it.
-fn claude(loaded: &Loaded) -> Option<ConfigError> {
-    let claude = &loaded.config.claude;
-    let set = [("api_key", claude.api_key.is_some()), ("api_key_file", claude.api_key_file.is_some())];
-    let (key, _) = set.into_iter().find(|(_, is_set)| *is_set)?;
-    let hint = "with engine.type = \"redis\", other servers would not know of a run: not supported yet";
-    Some(mistake(loaded, KeyName::new("claude", key), "a key, which is not shown".to_owned(), "nothing", hint))
-}
-
 /// A position must not be forgotten before what it is the position of.
 fn position_ttl(loaded: &Loaded, mistakes: &[ConfigError], section: &str, options: &Channels) -> Option<ConfigError> {
     let (key, ttl) = (name("position_ttl"), loaded.config.engine.redis.position_ttl);
@@ -111,13 +101,7 @@ mod tests {
     #[test]
     fn what_all_servers_know_is_allowed() {
         check(&[REDIS, ("LIMITS__CONNECTIONS_PER_USER_MAX", "3"), ("CHANNELS__JOIN_LEAVE", "true")], &[]);
-    }
-
-    #[test]
-    fn claude_is_refused() {
-        let hint = "with engine.type = \"redis\", other servers would not know of a run: not supported yet";
-        let refused = key("claude.api_key_file", "a key, which is not shown", "nothing", hint);
-        check(&[REDIS, ("CLAUDE__API_KEY_FILE", "/k")], &[&refused]);
+        check(&[REDIS, ("CLAUDE__API_KEY_FILE", "/k")], &[]);
     }
 
     #[test]

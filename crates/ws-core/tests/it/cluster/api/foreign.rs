@@ -70,4 +70,8 @@ impl ClusterSink for Sink {
     }
 
     fn ended(&self, _node: Uuid) {}
+
+    fn lapsed(&self) {}
+
+    fn restored(&self) {}
 }

@@ -56,6 +56,16 @@ impl Runs for Open {
     fn counts(&self) -> &RunCounts {
         &self.counts
     }
+
+    fn find(&self, _channel: &str, _run_id: &str, _digest: &str, reply: Reply<AskClaudeData<'static>>) {
+        reply(Err(ErrorBody::new(ErrorCode::NotFound, "no such run")));
+    }
+
+    fn node_ended(&self) {}
+
+    fn lapsed(&self) {}
+
+    fn keep_again(&self) {}
 }
 
 #[tokio::test(start_paused = true)]

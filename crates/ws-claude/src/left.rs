@@ -1,0 +1,107 @@
+//! Runs that another server has left open: one of the living takes them over, and ends them.
+//!
+//! The dead are found by the list of those that have kept their runs, so it does not matter whether their end was noticed
+//! by this server, by one that has died since, or by nobody. A run is ended by whoever has its id in the cluster.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+use ws_core::HeldStream;
+use ws_proto::{ErrorBody, ErrorCode};
+
+use crate::books::Books;
+use crate::journal;
+use crate::noted::Noted;
+use crate::open::{NewRun, OpenRun};
+use crate::publish::Backoff;
+use crate::{places, recovery};
+
+/// Takes over the runs of all servers that are dead, if that is up to this one: of those alive, the one with the lowest id
+/// does it. Tries for as long as it takes.
+pub(crate) async fn take_over(books: Arc<Books>) {
+    let _turn = books.taking_over.lock().await;
+    let mut backoff = Backoff::default();
+    while let Err(error) = try_to_take_over(&books).await {
+        tracing::debug!(%error, "claude: the runs of servers that have ended are taken over later");
+        backoff.wait().await;
+    }
+}
+
+async fn try_to_take_over(books: &Arc<Books>) -> Result<(), ErrorBody> {
+    let Some(own) = books.hub.node() else { return Ok(()) };
+    let living = books.hub.nodes().await?;
+    if living.iter().min() != Some(&own) {
+        return Ok(());
+    }
+    for node in journal::dead(&books.hub, &living).await? {
+        take_over_from(books, own, node).await?;
+    }
+    Ok(())
+}
+
+async fn take_over_from(books: &Arc<Books>, own: Uuid, node: Uuid) -> Result<(), ErrorBody> {
+    let later = |message| Err(ErrorBody::new(ErrorCode::Overloaded, message));
+    let left = journal::left_open(&books.hub, Some(node)).await?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    for noted in left {
+        match books.open.get(&noted.channel, &noted.run_id) {
+            None => adopt(books, noted),
+            Some(run) if run.is_adopted() || run.has_begun() => {}
+            Some(_) => return later("a run of the same id is just beginning here"),
+        }
+    }
+    // So that they are not lost should this server die too.
+    books.journal.note(&books.hub, &books.open).await?;
+    if books.hub.node() != Some(own) {
+        return later("this server was taken for dead itself");
+    }
+    journal::forget(&books.hub, node).await
+}
+
+/// Takes over a run, to end it.
+pub(crate) fn adopt(books: &Arc<Books>, noted: Noted) {
+    let left = noted.clone();
+    let new = NewRun {
+        channel: left.channel,
+        id: left.run_id,
+        key: recovery::nobody(),
+        user: left.user,
+        digest: String::new(),
+        model: left.model,
+        started_at: left.started_at,
+    };
+    let open = books.open.adopt(new, noted.has_begun);
+    let held = match books.hub.hold_stream(open.stream()) {
+        Ok(held) => held,
+        Err(error) => {
+            tracing::warn!(run = %open.id(), channel = %open.channel(), %error, "claude: a run that was left open cannot be ended");
+            books.journal.keep(noted);
+            return books.open.close(&open);
+        }
+    };
+    let books = books.clone();
+    tokio::spawn(async move {
+        let lost = open.clone();
+        tokio::select! {
+            biased;
+            () = lost.lost() => books.close(&lost).await,
+            () = end(&books, open, held) => {}
+        }
+    });
+}
+
+async fn end(books: &Books, open: Arc<OpenRun>, held: HeldStream) {
+    let mut backoff = Backoff::default();
+    let id = loop {
+        match places::id(&books.hub, &open).await {
+            Ok(Some(id)) => break id,
+            // A server that is alive has it: then it ends there, or with that server.
+            Ok(None) | Err(_) => backoff.wait().await,
+        }
+    };
+    open.hold(vec![id]);
+    tracing::info!(run = %open.id(), channel = %open.channel(), "claude: ending a run that was left open");
+    books.end(open, held).await;
+}

@@ -1,0 +1,33 @@
+//! The store is away from everybody: nobody is dead, and every run goes on.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::Servers;
+use crate::stage::{end, kinds, text, until};
+
+#[tokio::test(start_paused = true)]
+async fn runs_go_on_and_count_when_it_is_back() {
+    let servers = Servers::start(2).await;
+    let answer = servers.all[0].begin("room", "one", "ann").await;
+    answer.send(text("a")).expect("it reads");
+    sleep(Duration::from_millis(100)).await;
+    (0..2).for_each(|at| servers.set_away(at, true));
+    for piece in ["b", "c", "d"] {
+        answer.send(text(piece)).expect("it reads");
+        sleep(Duration::from_secs(60)).await;
+    }
+    assert_eq!(servers.all[0].open(), 1);
+    (0..2).for_each(|at| servers.set_away(at, false));
+    assert_eq!(servers.store.counted("\u{1}claude:user:ann"), 1);
+    let found = servers.all[1].ask("room", "one", "ann").await.expect("its id is known");
+    assert_eq!((&*found.run_id, servers.all[1].script.asked()), ("one", 0));
+    answer.send(end()).expect("it reads");
+    until("the end", || servers.all[0].open() == 0).await;
+    let stream = servers.history(1, "claude:room/one").await;
+    assert_eq!(stream.iter().filter_map(|data| data["text"].as_str()).collect::<String>(), "abcd");
+    let room = servers.history(1, "room").await;
+    assert_eq!((kinds(&room), &room[1]["status"]), (vec!["started", "finished"], &"complete".into()));
+    assert_eq!(servers.store.counted("\u{1}claude:user:ann"), 0);
+}
