@@ -27,6 +27,10 @@ pub enum Signal {
     Int,
     /// SIGHUP.
     Hup,
+    /// SIGSTOP: it stands still.
+    Stop,
+    /// SIGCONT: it goes on.
+    Cont,
 }
 
 impl Process {
@@ -90,6 +94,8 @@ impl Process {
             Signal::Term => "-TERM",
             Signal::Int => "-INT",
             Signal::Hup => "-HUP",
+            Signal::Stop => "-STOP",
+            Signal::Cont => "-CONT",
         };
         let id = self.id().to_string();
         let sent = Command::new("kill").args([name, &id]).status().await.expect("there is a kill");

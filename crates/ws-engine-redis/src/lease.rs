@@ -72,12 +72,20 @@ impl Shared {
     /// In words.
     pub(crate) async fn renew_lease(&self, writer: &Link, subscriber: &Link) -> Result<Roll, String> {
         while !self.nodes.is_leaving.load(Ordering::Acquire) {
-            let (Own { node, is_new }, connections) = (self.nodes.own(), self.nodes.sink().connections());
+            let (own, connections) = (self.nodes.own(), self.nodes.sink().connections());
+            let (node, generation) = (own.node, self.generation(0));
             let until = Instant::now() + self.options.lease;
-            match writer.call(self.lease_args(node, connections, is_new)).await {
-                Ok(Value::Bytes(answer)) if answer == b"LAPSED" => self.become_another(subscriber).await?,
+            match writer.call(self.lease_args(own, connections)).await {
+                Ok(Value::Bytes(answer)) if answer == b"LOST" => self.become_another(subscriber).await?,
+                Ok(Value::Bytes(answer)) if answer == b"LAPSED" => {
+                    self.become_another(subscriber).await?;
+                    // What waits was given to the node that has ended: it must not follow what others have published for
+                    // that.
+                    self.nodes.sink().lapsed();
+                    self.fail_lanes();
+                }
                 Ok(answer) => {
-                    self.nodes.set_own(Own { node, is_new: false });
+                    self.nodes.set_own(Own { node, is_new: false, generation });
                     self.nodes.set_leased_until(until);
                     self.nodes.reported.store(connections, Ordering::Release);
                     return roll(&answer, node).ok_or_else(|| "the lease has an answer of another version".to_owned());
@@ -96,13 +104,10 @@ impl Shared {
         let [earlier, topic] = [own, node].map(|node| self.keys.node(&node.simple().to_string()));
         hear(subscriber, &[topic]).await?;
         subscriber.send(|batch| batch.subscription(["SUNSUBSCRIBE", &earlier], 1, |_| {}))?;
-        tracing::warn!(before = %own, after = %node, "the lease has ended: this server enters again as another node");
-        self.nodes.set_own(Own { node, is_new: true });
+        tracing::warn!(before = %own, after = %node, "the lease has ended, or Redis has lost it: this server enters again as another node");
+        self.nodes.set_own(Own { node, is_new: true, generation: 0 });
         self.nodes.living.lock().remove(&own);
         self.nodes.is_stale.store(true, Ordering::Release);
-        // What waits was given to the node that has ended: it must not follow what others have published for that.
-        self.nodes.sink().lapsed();
-        self.fail_lanes();
         Ok(())
     }
 

@@ -47,6 +47,8 @@ pub(crate) struct Own {
     pub(crate) node: Uuid,
     /// It has had no lease yet.
     pub(crate) is_new: bool,
+    /// Of the partition of the leases, when the lease was last renewed.
+    pub(crate) generation: u64,
 }
 
 /// What waits for Redis, in its order: one pipeline is in flight.
@@ -71,7 +73,7 @@ impl Nodes {
     pub(crate) fn new() -> Self {
         Nodes {
             sink: OnceLock::new(),
-            own: Mutex::new(Own { node: Uuid::new_v4(), is_new: true }),
+            own: Mutex::new(Own { node: Uuid::new_v4(), is_new: true, generation: 0 }),
             living: Mutex::default(),
             sweeping: Mutex::default(),
             desk: Mutex::new(Desk {

@@ -1,7 +1,6 @@
 //! Operations about the cluster as commands of Redis.
 
-use uuid::Uuid;
-
+use crate::nodes::Own;
 use crate::op::{Op, Put};
 use crate::scripts::Script;
 use crate::shared::Shared;
@@ -90,12 +89,14 @@ impl Shared {
     }
 
     /// Renews the own lease.
-    pub(crate) fn lease_args(&self, node: Uuid, connections: u64, is_new: bool) -> Args {
-        let keys = [self.keys.nodes(), self.keys.connections()].map(String::into_bytes).to_vec();
-        let mut args = self.eval(Script::Lease, keys);
+    pub(crate) fn lease_args(&self, own: Own, connections: u64) -> Args {
+        let Own { node, is_new, generation } = own;
+        let keys = [self.keys.nodes(), self.keys.connections(), self.keys.generation(0)].map(String::into_bytes);
+        let mut args = self.eval(Script::Lease, keys.to_vec());
         let is_new = u8::from(is_new).to_string();
         let texts = [self.lease_ms(), node.simple().to_string(), connections.to_string(), is_new];
         args.extend(texts.map(String::into_bytes));
+        args.push(generation.to_be_bytes().to_vec());
         args
     }
 

@@ -29,7 +29,7 @@ pub(crate) async fn rehearse(link: &Link, options: &RedisOptions, hashes: Hashes
             Ok(answer)
         }
     };
-    run("lease", shared.lease_args(shared.nodes.own().node, 0, true)).await?;
+    run("lease", shared.lease_args(shared.nodes.own(), 0)).await?;
     let member = Member { connection: Uuid::nil(), user: Some(user.into()), client: b"{}".to_vec() };
     let put = Put { is_announced: Some(true), members: vec![encode(&member)], ..Put::nobody(channel) };
     run("enter", shared.put_args(&put, &own)).await?;

@@ -1,7 +1,8 @@
 -- Renews the lease of a node. While nobody could renew one, nobody has ended: all leases move on by that time; so they do
 -- when the clock was changed.
--- KEYS nodes, their connections; ARGV lease, node, its connections, whether it begins.
--- Answers 'LAPSED', or two lists: each living node and the milliseconds left to it; those that have ended.
+-- KEYS nodes, their connections, the generation of their partition; ARGV lease, node, its connections, whether it begins, the
+-- generation in which it had its lease last.
+-- Answers 'LAPSED' where the lease was over, 'LOST' where Redis has lost it, or two lists: each living node and the milliseconds left to it; those that have ended.
 local now, lease, node = now_ms(), tonumber(ARGV[1]), ARGV[2]
 local all, leases, last = redis.call('HGETALL', KEYS[1]), {}, now
 for i = 1, #all, 2 do
@@ -20,8 +21,9 @@ for other, ends in pairs(leases) do
 end
 if leases[node] == 0 or (not leases[node] and ARGV[4] == '0') then
   -- What is left of it has to be removed, also where only its lease was lost.
+  local is_known = leases[node] or string.sub(redis.call('GET', KEYS[3]) or '', 1, 8) == ARGV[5]
   redis.call('HSET', KEYS[1], node, 0)
-  return 'LAPSED'
+  return is_known and 'LAPSED' or 'LOST'
 end
 leases[node] = now + lease
 redis.call('HSET', KEYS[1], node, string.format('%.0f', leases[node]))

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use ws_tests::fake_claude::{FakeClaude, KEY, Script};
+use ws_tests::fake_claude::{FakeClaude, Gate, KEY, Script};
+use ws_tests::process::Signal;
 
 use super::*;
 use crate::SERVER;
@@ -70,4 +71,73 @@ async fn a_run_is_one_on_both_and_the_other_ends_it_where_its_server_dies() {
     assert_eq!((ends.len(), stream.last()), (1, ends.first().copied()));
     assert_eq!(claude.requests().len(), 2);
     drop(b);
+}
+
+#[cfg_attr(not(found = "redis-server"), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stood_still_publishes_nothing_more() {
+    let (redis, claude) = (Redis::start().await, FakeClaude::start().await);
+    let script = Script::new().begin().every(Duration::from_millis(20));
+    claude.answer((0..5000).fold(script, |script, _| script.text("x")).stall());
+    let (a, b) = (start_one(&redis, &claude).await, start_one(&redis, &claude).await);
+    let (mut on_a, mut on_b) = (Client::connect(a.addr(), "/ws").await, Client::connect(b.addr(), "/ws").await);
+    let run = on_a.ask("ask_claude", json!({"channel": "room", "prompt": "Hi", "run_id": "one"})).await;
+    let stream = run["stream"].as_str().expect("a name");
+    until("some text", async || (history(&mut on_b, stream).await.len() > 5).then_some(())).await;
+    a.signal(Signal::Stop).await;
+    let room = until("the end", async || {
+        let room = history(&mut on_b, "room").await;
+        (room.len() == 2).then_some(room)
+    })
+    .await;
+    let before = history(&mut on_b, stream).await;
+    assert_eq!((&room[1]["status"], room[1]["text"].as_str()), (&json!("interrupted"), Some(&*said(&before))));
+    assert_eq!(claude.open(), 1, "it stands still");
+    a.signal(Signal::Cont).await;
+    claude.until_closed(0).await;
+    on_a.ask("echo", json!({"message": 1})).await;
+    assert_eq!(history(&mut on_b, stream).await, before);
+    assert_eq!(history(&mut on_b, "room").await, room);
+    // Both go on as ever.
+    claude.answer(Script::answer(&["Hello"]));
+    until("the next one to begin", async || {
+        let request = json!({"channel": "room", "prompt": "Hi", "run_id": "two"});
+        let answer = on_a.request("two", "ask_claude", request).await;
+        (answer["type"] == "response").then_some(())
+    })
+    .await;
+    until("its end", async || (history(&mut on_b, "room").await.len() == 4).then_some(())).await;
+    drop((a, b));
+}
+
+#[cfg_attr(not(found = "redis-server"), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_goes_on_where_redis_comes_back_empty() {
+    let (mut redis, claude) = (Redis::start().await, FakeClaude::start().await);
+    let gate = Gate::new();
+    claude.answer(Script::new().begin().text("Be").until(&gate).text("fore").stop("end_turn"));
+    let (a, b) = (start_one(&redis, &claude).await, start_one(&redis, &claude).await);
+    let (mut on_a, mut on_b) = (Client::connect(a.addr(), "/ws").await, Client::connect(b.addr(), "/ws").await);
+    let request = json!({"channel": "room", "prompt": "Hi", "run_id": "one"});
+    let run = on_a.ask("ask_claude", request.clone()).await;
+    let stream = run["stream"].as_str().expect("a name");
+    until("the text", async || (said(&history(&mut on_b, stream).await) == "Be").then_some(())).await;
+    redis.kill().await;
+    redis.restart().await;
+    // Its id is known, though nothing of it is stored.
+    until("the run to be found", async || {
+        let answer = on_a.request("again", "ask_claude", request.clone()).await;
+        (answer["data"]["run_id"] == "one").then_some(())
+    })
+    .await;
+    gate.open();
+    let room = until("the end", async || {
+        let room = history(&mut on_b, "room").await;
+        (!room.is_empty()).then_some(room)
+    })
+    .await;
+    assert_eq!(room.len(), 1);
+    assert_eq!((&room[0]["status"], &room[0]["text"]), (&json!("complete"), &json!("Before")));
+    assert_eq!(claude.requests().len(), 1);
+    drop((a, b));
 }
