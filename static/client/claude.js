@@ -52,7 +52,7 @@ export function claude(client, channel) {
           }
           // The newest publication of a run that goes on is always kept.
           if (type === 'live' && isBehindGap && position?.offset === place.offset) throw new WsError({ kind: 'gap' });
-          isBehindGap = type === 'gap';
+          isBehindGap = type === 'gap' && (rest.to !== undefined || !rest.after);
           if (type === 'gap') {
             place = { epoch: rest.epoch ?? place.epoch, offset: rest.to ?? rest.after ?? place.offset };
             yield { type, ...rest, position: place };

@@ -65,13 +65,15 @@ fn link(on_push: OnPush) -> (Link, Peer) {
 }
 
 impl Peer {
-    /// The next command. It is the time for nobody.
+    /// The next command. The time, and who is there, is asked for at any time.
     pub(crate) async fn next(&mut self) -> Vec<Vec<u8>> {
         loop {
             if let Ok(Parsed::Whole(Value::Array(args), bytes)) = resp::parse(&self.read) {
                 self.read.drain(..bytes);
                 let args: Vec<_> = args.iter().filter_map(|arg| arg.as_bytes().map(<[u8]>::to_vec)).collect();
                 match args[0].as_slice() {
+                    // Nobody is in any channel.
+                    b"EVALSHA" if args[1] == b"counts" => self.say(&array(&[b"$-1\r\n".to_vec()])).await,
                     b"TIME" => self.say(&array(&[bulk(b"0"), bulk(b"0")])).await,
                     _ => return args,
                 }

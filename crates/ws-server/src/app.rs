@@ -27,6 +27,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Least time for closing the engine, even when the drain has used up the grace period.
 const CLOSE_ENGINE_MIN: Duration = Duration::from_secs(2);
 
+/// How long the start waits for what other servers broadcast.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Least time for publishing the ends of runs, even without a grace period.
 const END_RUNS_MIN: Duration = Duration::from_millis(250);
 
@@ -71,6 +73,7 @@ impl App {
         let hub = Hub::start(hub_options(config, authenticator(verifier, key_set.as_ref())), engine);
         // Before anybody can read the streams of runs that were left open.
         let claude = Claude::start(hub.clone(), provider, claude::run_options(config)).await?;
+        hub.joined(JOIN_TIMEOUT).await;
         let transport = Transport::bind(&config.addr, hub.clone(), transport_options(config, tls.clone(), api_keys))?;
         let background = background(&hub, key_set, tls.clone(), config.canary.interval);
         Ok(App { transport, hub, claude, grace: config.drain.grace, tls, _background: background })

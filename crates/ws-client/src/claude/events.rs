@@ -101,14 +101,18 @@ impl Stream for RunEvents {
                     Ok(RunEvent::from(publication.data))
                 }
                 Some(Event::Gap(gap)) => {
-                    match &gap {
-                        Gap::Offsets { to, .. } => self.place.offset = *to,
+                    self.is_behind_gap = match &gap {
+                        Gap::Offsets { to, .. } => {
+                            self.place.offset = *to;
+                            true
+                        }
+                        // Of what the store has lost something may be left, and then the run goes on after that.
                         Gap::Epoch { epoch, after } => {
                             self.place = Position { epoch: epoch.clone(), offset: *after };
+                            *after == 0
                         }
-                        Gap::Missed { .. } => {}
-                    }
-                    self.is_behind_gap = true;
+                        Gap::Missed { .. } => false,
+                    };
                     Ok(RunEvent::Gap(gap))
                 }
                 Some(Event::Refused(problem)) => Err(problem),

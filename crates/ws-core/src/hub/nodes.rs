@@ -3,7 +3,9 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use uuid::Uuid;
 use ws_proto::ErrorBody;
 
@@ -19,6 +21,14 @@ pub struct Place {
 }
 
 impl Hub {
+    /// Waits until it is known where the broadcasts of other servers begin, but for no longer than this. Who connects
+    /// before that may miss some, and is told so.
+    pub async fn joined(&self, within: Duration) {
+        if let Some(feed) = &self.shared.feed {
+            let _ = timeout(within, feed.known()).await;
+        }
+    }
+
     /// This server among those that use the same store; `None`: it is the only one. It has another id after it was taken
     /// for dead.
     pub fn node(&self) -> Option<Uuid> {

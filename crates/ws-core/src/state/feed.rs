@@ -8,16 +8,9 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::sync::Notify;
-use ws_proto::encode_notification;
-use ws_proto::event::{BroadcastEvent, BroadcastGap, Sender};
 
-use super::publishing::encoded;
-use super::shared::Shared;
-use crate::engine::{EngineError, Epoch, History, HistoryQuery, Publication};
-use crate::frame::{self, Opcode};
+use crate::engine::{Epoch, HistoryQuery};
 use crate::limits::{BROADCASTS_KEPT, BROADCASTS_PAGE_BYTES, BROADCASTS_TTL};
 use crate::options::ChannelOptions;
 
@@ -28,16 +21,18 @@ pub(super) const BROADCASTS: &str = "*all";
 #[derive(Debug)]
 pub(crate) struct Feed {
     options: ChannelOptions,
-    state: Mutex<State>,
+    pub(super) state: Mutex<FeedState>,
     wake: Notify,
+    /// The position has become known.
+    known: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct FeedState {
     /// The epoch, and the offset of the last broadcast that was delivered or told as gone; `None`: not known yet.
-    at: Option<(Epoch, u64)>,
+    pub(super) at: Option<(Epoch, u64)>,
     /// The newest offset that the engine has told of.
-    told: u64,
+    pub(super) told: u64,
 }
 
 /// What there is to ask the engine.
@@ -49,18 +44,10 @@ pub(crate) enum Asked {
     After(u64),
 }
 
-/// What of a stored broadcast is delivered.
-#[derive(Deserialize)]
-struct Stored<'a> {
-    #[serde(borrow)]
-    data: &'a RawValue,
-    from: Option<Sender>,
-}
-
 impl Feed {
     pub(super) fn new() -> Arc<Self> {
         let options = ChannelOptions::broadcasts_of_all(BROADCASTS_KEPT, BROADCASTS_TTL);
-        Arc::new(Feed { options, state: Mutex::default(), wake: Notify::new() })
+        Arc::new(Feed { options, state: Mutex::default(), wake: Notify::new(), known: Notify::new() })
     }
 
     pub(super) fn options(&self) -> &ChannelOptions {
@@ -96,116 +83,28 @@ impl Feed {
             bytes_max: BROADCASTS_PAGE_BYTES,
         }
     }
-}
 
-impl Shared {
-    /// The broadcasts of all nodes, if this is the name of their channel.
-    pub(super) fn feed_of(&self, name: &str) -> Option<&Feed> {
-        self.feed.as_deref().filter(|_| name == BROADCASTS)
+    /// The position is known: who waits for that goes on.
+    pub(super) fn set_known(&self) {
+        self.known.notify_waiters();
     }
 
-    /// Follows the broadcasts of all nodes from now on, if there are other nodes. Where the engine answers at once, none
-    /// is missed from here on.
-    pub(crate) fn follow_broadcasts(self: &Arc<Self>) {
-        let Some(feed) = &self.feed else { return };
-        self.engine.interest(BROADCASTS, true);
-        let shared = Arc::downgrade(self);
-        let done = move |result| {
-            if let Some(shared) = shared.upgrade() {
-                shared.feed_answered(Asked::Position, result);
+    /// Waits until the position is known: from then on a broadcast that is missed is told as missed.
+    pub(crate) async fn known(&self) {
+        loop {
+            let known = self.known.notified();
+            if self.state.lock().at.is_some() {
+                return;
             }
-        };
-        self.engine.history(feed.query(Asked::Position), Box::new(done));
-    }
-
-    pub(super) fn feed_deliver(&self, feed: &Feed, publication: &Publication, read_us: Option<u64>) {
-        let Some(offset) = publication.offset else { return };
-        let mut state = feed.state.lock();
-        match &mut state.at {
-            Some((_, at)) if offset <= *at => {}
-            Some((_, at)) if offset == *at + 1 => {
-                *at = offset;
-                self.deliver_broadcast(publication, read_us);
-            }
-            _ => {
-                drop(state);
-                feed_skip(feed, offset);
-            }
+            known.await;
         }
     }
 
-    /// A new epoch: what may have been missed in the one before, nobody knows.
-    pub(super) fn feed_restart(&self, feed: &Feed, epoch: Epoch, at: impl FnOnce(u64) -> u64) {
-        let mut state = feed.state.lock();
-        let at = at(state.at.map_or(u64::MAX, |(_, at)| at));
-        *state = State { at: Some((epoch, at)), told: at };
-        self.tell_missed(None);
+    /// The broadcasts up to this offset are stored, and have to be read.
+    pub(super) fn skip(&self, to: u64) {
+        let mut state = self.state.lock();
+        state.told = state.told.max(to);
+        drop(state);
+        self.wake.notify_one();
     }
-
-    /// The engine has answered. False: it has to be asked again, later.
-    pub(crate) fn feed_answered(&self, asked: Asked, result: Result<History, EngineError>) -> bool {
-        let (Some(feed), Ok(history)) = (&self.feed, result) else { return false };
-        let mut state = feed.state.lock();
-        let Some((epoch, mut at)) = state.at else {
-            state.at = Some((history.epoch, history.top));
-            // Who was here before may have missed some.
-            if self.connections() > 0 {
-                self.tell_missed(None);
-            }
-            return true;
-        };
-        if asked == Asked::Position {
-            return true;
-        }
-        if epoch != history.epoch {
-            return false;
-        }
-        let before = at;
-        for publication in &history.publications {
-            let offset = publication.offset.unwrap_or_default();
-            if offset <= at {
-                continue;
-            }
-            if offset > at + 1 {
-                self.tell_missed(Some(offset - at - 1));
-            }
-            at = offset;
-            self.deliver_broadcast(publication, None);
-        }
-        if !history.more && history.top > at {
-            self.tell_missed(Some(history.top - at));
-            at = history.top;
-        }
-        state.at = Some((epoch, at));
-        at > before
-    }
-
-    fn deliver_broadcast(&self, publication: &Publication, read_us: Option<u64>) {
-        let mut body = vec![b'{'];
-        body.extend_from_slice(&publication.body);
-        match serde_json::from_slice(&body) {
-            Ok(Stored { data, from }) => self.append_broadcast(&BroadcastEvent { message: data, from }, read_us),
-            Err(error) => {
-                tracing::error!(offset = publication.offset, %error, "a stored broadcast is not one; told as missed");
-                self.tell_missed(Some(1));
-            }
-        }
-    }
-
-    /// Tells all connections that so many broadcasts are gone; `None`: some may be.
-    fn tell_missed(&self, missed: Option<u64>) {
-        let gap = BroadcastGap { broadcast: true, missed };
-        encoded(
-            |out| frame::append(Opcode::Text, out, |out| encode_notification(&gap, out)),
-            |frame| self.append_to_broadcasts(frame, missed.unwrap_or_default(), None),
-        );
-    }
-}
-
-/// The broadcasts up to this offset are stored, and have to be read.
-pub(super) fn feed_skip(feed: &Feed, to: u64) {
-    let mut state = feed.state.lock();
-    state.told = state.told.max(to);
-    drop(state);
-    feed.wake.notify_one();
 }

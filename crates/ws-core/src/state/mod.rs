@@ -11,6 +11,7 @@ mod cluster_sink;
 mod directory;
 mod error;
 mod feed;
+mod following;
 mod history_page;
 mod logins;
 mod membership;

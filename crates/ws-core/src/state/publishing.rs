@@ -15,7 +15,7 @@ use ws_proto::{ChannelName, ErrorBody, ErrorCode, encode_notification, limits};
 
 use super::canary::is_canary;
 use super::error::unavailable;
-use super::feed::{Feed, feed_skip};
+use super::feed::Feed;
 use super::shared::Shared;
 use crate::channel::{Channel, Restart, Shards, State};
 use crate::clock::Clock;
@@ -118,7 +118,7 @@ impl EngineSink for Sink {
     }
 
     fn skip(&self, name: &str, to: u64) {
-        if self.feed(name, |_, feed| feed_skip(feed, to)) {
+        if self.feed(name, |_, feed| feed.skip(to)) {
             return;
         }
         // Who does not know the position yet asks for it.
