@@ -107,22 +107,22 @@ async fn the_api_of_one_server_knows_the_connections_of_all() {
     let (a, b) = (known(&redis).await, known(&redis).await);
     let mut ann = Client::with_token(a.addr(), &token::of("ann", &json!({}))).await;
     let mut bob = Client::with_token(b.addr(), &token::of("bob", &json!({}))).await;
-    ann.ask("subscribe", json!({"channel": "room:1"})).await;
-    bob.ask("subscribe", json!({"channel": "room:1"})).await;
+    ann.ask("subscribe", json!({"channel": "c1"})).await;
+    bob.ask("subscribe", json!({"channel": "c1"})).await;
     let mut api = Api::connect(b.addr()).await;
     let all = api.ok("GET", "/connections", Value::Null).await;
     assert_eq!(all["connections"].as_array().map(Vec::len), Some(2), "{all}");
     let channels = api.ok("GET", "/channels", Value::Null).await;
     assert_eq!(
         (&channels["channels"][0]["channel"], &channels["channels"][0]["subscribers"]),
-        (&json!("room:1"), &json!(2))
+        (&json!("c1"), &json!(2))
     );
     let connection = format!("/connections/{}", ann.id());
-    assert_eq!(api.ok("GET", &connection, Value::Null).await["subscriptions"][0]["channel"], "room:1");
-    api.ok("PUT", &format!("{connection}/subscriptions/room:2"), Value::Null).await;
-    assert_eq!(ann.event("subscribed").await["channel"], "room:2");
-    api.ok("DELETE", "/users/ann/subscriptions/room:2", Value::Null).await;
-    assert_eq!(ann.event("unsubscribed").await["channel"], "room:2");
+    assert_eq!(api.ok("GET", &connection, Value::Null).await["subscriptions"][0]["channel"], "c1");
+    api.ok("PUT", &format!("{connection}/subscriptions/c2"), Value::Null).await;
+    assert_eq!(ann.event("subscribed").await["channel"], "c2");
+    api.ok("DELETE", "/users/ann/subscriptions/c2", Value::Null).await;
+    assert_eq!(ann.event("unsubscribed").await["channel"], "c2");
     api.ok("DELETE", &connection, Value::Null).await;
     assert_eq!(ann.closed().await.0, 4503);
     assert_eq!(api.refusal("GET", &connection, Value::Null).await, (404, "not_found".to_owned()));
