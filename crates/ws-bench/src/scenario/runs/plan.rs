@@ -47,13 +47,13 @@ impl Plan {
     /// The frame that subscribes a connection to the stream of its run.
     pub(super) fn subscribe(&self, index: usize) -> Vec<u8> {
         let channel = format!("claude:{}/run", self.channel(index));
-        text(&json!({"id": "s", "action": "subscribe", "payload": {"channel": channel}}))
+        text(&json!({"type": "request", "id": "s", "action": "subscribe", "payload": {"channel": channel}}))
     }
 
     /// The frame that asks for a connection's run.
     pub(super) fn ask(&self, index: usize) -> Vec<u8> {
         let payload = json!({"channel": self.channel(index), "run_id": "run", "prompt": "Count the microseconds."});
-        text(&json!({"id": "a", "action": "ask_claude", "payload": payload}))
+        text(&json!({"type": "request", "id": "a", "action": "ask_claude", "payload": payload}))
     }
 
     fn channel(&self, index: usize) -> String {
