@@ -176,9 +176,6 @@ pub(crate) const BROADCASTS_RETRY: Duration = Duration::from_millis(200);
 /// Names in a list that a participant keeps.
 pub(crate) const LISTED_MAX: usize = 256;
 
-/// Longest cursor in the presence of a cluster, in bytes.
-pub(crate) const CURSOR_BYTES_MAX: usize = 256;
-
 /// Channels, and members of a channel, that a cluster is told of under one lock, after an outage.
 pub(crate) const CHANNELS_SLICE: usize = 4096;
 /// See [`CHANNELS_SLICE`].

@@ -7,7 +7,7 @@ use ws_core::engine::Done;
 use ws_core::engine::cluster::{Cluster, ClusterSink, Member, Members, MembersQuery};
 
 use crate::bytes::Bytes;
-use crate::member::{encode, parse_cursor};
+use crate::member::encode;
 use crate::op::{Op, Put};
 use crate::shared::Shared;
 
@@ -47,9 +47,6 @@ impl Cluster for RedisCluster {
 
     fn members(&self, query: MembersQuery<'_>, done: Done<Members>) {
         let MembersQuery { channel, after, limit } = query;
-        // What no page gave out is a place in the order too.
-        let after = after.map(|after| parse_cursor(after).unwrap_or((after, Uuid::nil())));
-        let after = after.map(|(node, connection)| (node.into(), connection));
         self.0.order(Op::Members { channel: channel.into(), after, limit, done });
     }
 

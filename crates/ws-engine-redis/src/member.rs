@@ -35,17 +35,6 @@ pub(crate) fn counts(bytes: &[u8]) -> Option<Counts> {
     Some(Counts { connections: bytes.u64()?, users: bytes.u64()? })
 }
 
-/// Where a member is among the pages: its node and its connection, in letters and digits.
-pub(crate) fn cursor(node: &str, connection: Uuid) -> String {
-    format!("{node}{}", connection.simple())
-}
-
-/// The node and the connection of a cursor.
-pub(crate) fn parse_cursor(cursor: &str) -> Option<(&str, Uuid)> {
-    let (node, connection) = cursor.split_at_checked(32)?;
-    (connection.len() == 32).then(|| Uuid::try_parse(connection).ok().map(|connection| (node, connection)))?
-}
-
 impl Changed {
     pub(crate) fn parse(mut bytes: Bytes<'_>) -> Option<Self> {
         let (counts, mut all) = (counts(bytes.take(16)?)?, Vec::new());
@@ -79,17 +68,6 @@ mod tests {
             let encoded = encode(&member(user));
             assert_eq!(parse(&encoded), Some(member(user)));
             assert_eq!(parse(&encoded[..encoded.len() - 3]).map(|member| member.user), None, "{user:?}");
-        }
-    }
-
-    #[test]
-    fn a_cursor_is_of_letters_and_digits_and_comes_back() {
-        let (node, connection) = (Uuid::from_u128(1 << 100).simple().to_string(), Uuid::from_u128(9));
-        let cursor = cursor(&node, connection);
-        assert!(cursor.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{cursor}");
-        assert_eq!(parse_cursor(&cursor), Some((&*node, connection)));
-        for other in ["", "x", &cursor[1..], &format!("{cursor}0"), &"é".repeat(32)] {
-            assert_eq!(parse_cursor(other), None, "{other}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use uuid::Uuid;
-use ws_core::engine::cluster::Members;
+use ws_core::engine::cluster::{MemberKey, Members};
 use ws_core::engine::{Done, EngineError};
 
 /// One operation.
@@ -11,7 +11,7 @@ pub(crate) enum Op {
     Put(Put),
     Members {
         channel: Box<str>,
-        after: Option<(Box<str>, Uuid)>,
+        after: Option<MemberKey>,
         limit: usize,
         done: Done<Members>,
     },

@@ -17,11 +17,11 @@ impl Shared {
             Op::Members { channel, after, limit, .. } => {
                 let partition = self.keys.partition(channel);
                 let (node, connection) = match after {
-                    Some((node, connection)) => (&**node, connection.as_bytes().to_vec()),
-                    None => ("", Vec::new()),
+                    Some(after) => (after.node.simple().to_string(), after.connection.as_bytes().to_vec()),
+                    None => (String::new(), Vec::new()),
                 };
                 let mut args = self.of_nodes(Script::Members, Vec::new());
-                args.extend([self.keys.base(partition), channel.to_string(), node.to_owned()].map(String::into_bytes));
+                args.extend([self.keys.base(partition), channel.to_string(), node].map(String::into_bytes));
                 args.extend([connection, limit.to_string().into_bytes()]);
                 args
             }

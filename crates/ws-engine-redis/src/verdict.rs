@@ -149,7 +149,7 @@ fn members(answer: &Value) -> Option<Members> {
     let mut members = Vec::with_capacity(all.len() / 2);
     for pair in all.chunks(2) {
         let member = member::parse(pair.get(1)?.as_bytes()?)?;
-        members.push((member::cursor(&node(pair.first()?)?.simple().to_string(), member.connection), member));
+        members.push((node(pair.first()?)?, member));
     }
     Some(Members { counts: member::counts(counts.as_bytes()?)?, members, more: more.as_int()? == 1 })
 }

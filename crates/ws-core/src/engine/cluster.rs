@@ -113,8 +113,8 @@ pub struct Counts {
 pub struct MembersQuery<'a> {
     /// The channel.
     pub channel: &'a str,
-    /// The cursor of the last member of the page before; `None`: from the beginning.
-    pub after: Option<&'a str>,
+    /// The last member of the page before, there still or not; `None`: from the beginning.
+    pub after: Option<MemberKey>,
     /// Most members; 0 asks for the counts alone.
     pub limit: usize,
 }
@@ -124,9 +124,50 @@ pub struct MembersQuery<'a> {
 pub struct Members {
     /// Of the whole channel.
     pub counts: Counts,
-    /// The next members, each with its cursor of letters and digits. The order is stable: pages have nobody twice, and
-    /// leave out nobody who was there throughout.
-    pub members: Vec<(String, Member)>,
+    /// The next members, each with its node, in the order of their [keys](MemberKey): pages have nobody twice, and leave
+    /// out nobody who was there throughout.
+    pub members: Vec<(Uuid, Member)>,
     /// There are more.
     pub more: bool,
+}
+
+/// Where a member is among all of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MemberKey {
+    /// Its node.
+    pub node: Uuid,
+    /// Its connection.
+    pub connection: Uuid,
+}
+
+impl MemberKey {
+    /// The key of this cursor, if it is in the form that this type prints: 64 hexadecimal digits.
+    pub fn parse(cursor: &str) -> Option<Self> {
+        let (node, connection) = cursor.split_at_checked(32)?;
+        let key = MemberKey { node: Uuid::try_parse(node).ok()?, connection: Uuid::try_parse(connection).ok()? };
+        (key.to_string() == cursor).then_some(key)
+    }
+}
+
+impl fmt::Display for MemberKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.node.simple(), self.connection.simple())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_what_a_page_gave_out() {
+        let key = MemberKey { node: Uuid::from_u128(1 << 100), connection: Uuid::from_u128(10) };
+        let cursor = key.to_string();
+        assert!(cursor.bytes().all(|byte| byte.is_ascii_alphanumeric()), "it can stand in a URL as it is");
+        assert_eq!(MemberKey::parse(&cursor), Some(key));
+        let upper = cursor.to_uppercase();
+        for other in ["", "7", "x", &cursor[1..], &format!("{cursor}0"), &upper, &"é".repeat(32), &"z".repeat(64)] {
+            assert_eq!(MemberKey::parse(other), None, "{other}");
+        }
+    }
 }

@@ -9,26 +9,25 @@ use super::error::unavailable;
 use super::page;
 use super::shared::Shared;
 use crate::engine::EngineError;
-use crate::engine::cluster::{Cluster, Members, MembersQuery};
+use crate::engine::cluster::{Cluster, MemberKey, Members, MembersQuery};
 use crate::engine::pending::Pending;
-use crate::limits::CURSOR_BYTES_MAX;
 use crate::options::ChannelOptions;
 
 /// A query whose fields are valid.
 #[derive(Debug)]
 pub(crate) struct PresenceQuery<'a> {
     channel: &'a str,
-    after: Option<After<'a>>,
+    after: Option<After>,
     limit: usize,
 }
 
 /// Where a page begins.
 #[derive(Debug)]
-enum After<'a> {
+enum After {
     /// After this number.
     Here(u64),
-    /// After this cursor of the cluster.
-    Cluster(&'a str),
+    /// After this member of the cluster.
+    Cluster(MemberKey),
 }
 
 /// A page, or who was asked for it.
@@ -109,7 +108,8 @@ impl Shared {
         let clients = clients.map_err(|error| {
             ErrorBody::new(ErrorCode::Internal, format!("a stored member of the presence is not one: {error}"))
         })?;
-        let next = members.pop().filter(|_| more).map(|(cursor, _)| cursor.into());
+        let last = members.pop().filter(|_| more);
+        let next = last.map(|(node, member)| MemberKey { node, connection: member.connection }.to_string().into());
         let channel = channel.into();
         Ok(PresenceData { channel, connections: counts.connections, users: counts.users, clients, next })
     }
@@ -122,7 +122,7 @@ impl Shared {
 
 fn ask(cluster: &dyn Cluster, query: &PresenceQuery<'_>) -> Pending<Members> {
     let after = match query.after {
-        Some(After::Cluster(cursor)) => Some(cursor),
+        Some(After::Cluster(key)) => Some(key),
         Some(After::Here(_)) | None => None,
     };
     let query = MembersQuery { channel: query.channel, after, limit: query.limit };
@@ -134,10 +134,8 @@ fn cursor(after: &str) -> Result<u64, ErrorBody> {
     after.parse::<u64>().ok().filter(|cursor| cursor.to_string() == after).ok_or_else(no_cursor)
 }
 
-/// What it means only the cluster knows.
-fn cluster_cursor(after: &str) -> Result<After<'_>, ErrorBody> {
-    let is_plain = (1..=CURSOR_BYTES_MAX).contains(&after.len()) && after.bytes().all(|b| b.is_ascii_alphanumeric());
-    is_plain.then_some(After::Cluster(after)).ok_or_else(no_cursor)
+fn cluster_cursor(after: &str) -> Result<After, ErrorBody> {
+    MemberKey::parse(after).map(After::Cluster).ok_or_else(no_cursor)
 }
 
 fn no_cursor() -> ErrorBody {

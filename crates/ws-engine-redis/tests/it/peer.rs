@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use uuid::Uuid;
-use ws_core::engine::cluster::{Change, Cluster, ClusterSink, Counts, Member, Members, MembersQuery};
+use ws_core::engine::cluster::{Change, Cluster, ClusterSink, Counts, Member, MemberKey, Members, MembersQuery};
 use ws_core::engine::{Engine, EngineError};
 use ws_engine_redis::RedisOptions;
 
@@ -109,7 +109,12 @@ impl Peer {
         self.cluster().leave(channel, connection, !channel.starts_with("silent"));
     }
 
-    pub(crate) async fn page(&self, channel: &str, after: Option<&str>, limit: usize) -> Result<Members, EngineError> {
+    pub(crate) async fn page(
+        &self,
+        channel: &str,
+        after: Option<MemberKey>,
+        limit: usize,
+    ) -> Result<Members, EngineError> {
         let query = MembersQuery { channel, after, limit };
         self.node.call(|done| self.cluster().members(query, done)).await
     }

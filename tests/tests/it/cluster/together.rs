@@ -54,6 +54,10 @@ async fn presence_joins_and_leaves_are_those_of_all_servers() {
     let rest = ann.ask("get_presence", json!({"channel": "room:1", "after": page["next"]})).await;
     assert_ne!(page["clients"], rest["clients"]);
     assert!(rest["next"].is_null(), "{rest}");
+    for cursor in ["7", "zz!", &"f".repeat(63)] {
+        let page = json!({"channel": "room:1", "after": cursor});
+        assert_eq!(ann.refusal("get_presence", page).await, "invalid_payload", "{cursor}");
+    }
 
     bob.close().await;
     assert_eq!(ann.event("leave").await["client"]["user"], "bob");

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
 
 use uuid::Uuid;
-use ws_core::engine::cluster::{Change, Counts, Member, Members, MembersQuery};
+use ws_core::engine::cluster::{Change, Counts, Member, MemberKey, Members, MembersQuery};
 use ws_core::engine::{Done, Engine, EngineError, EngineSink, Epoch, Publication, Retention};
 use ws_core::{MemoryEngine, MemoryLimits};
 
@@ -199,9 +199,9 @@ impl Store {
         let state = self.state.lock().expect("no panic while locked");
         let none = Present::new();
         let present = state.presence.get(query.channel).unwrap_or(&none);
-        let all = present.iter().map(|((node, connection), member)| (cursor(*node, *connection), member));
-        let mut all = all.filter(|(cursor, _)| query.after.is_none_or(|after| cursor.as_str() > after));
-        let members = all.by_ref().take(query.limit).map(|(cursor, member)| (cursor, member.clone())).collect();
+        let is_next = |node, connection| query.after.is_none_or(|after| MemberKey { node, connection } > after);
+        let mut all = present.iter().filter(|((node, connection), _)| is_next(*node, *connection));
+        let members = all.by_ref().take(query.limit).map(|((node, _), member)| (*node, member.clone())).collect();
         Members { counts: counts(present), members, more: all.next().is_some() }
     }
 
@@ -261,10 +261,6 @@ impl Store {
 
 fn keyed((channel, member): (String, Member)) -> ((String, Uuid), Member) {
     ((channel, member.connection), member)
-}
-
-fn cursor(node: Uuid, connection: Uuid) -> String {
-    format!("{}{}", node.simple(), connection.simple())
 }
 
 fn counts(present: &Present) -> Counts {
