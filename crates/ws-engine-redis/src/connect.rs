@@ -1,31 +1,61 @@
-//! The connections of the engine, for as long as it lives. The writer and the feed live and die together; the reader is
-//! replaced alone. Whatever breaks is dialled anew, without end, at most some ten times a second.
+//! The connections of the engine, for as long as it lives. The writer and the feed live and die together, on one primary;
+//! the reader goes where they are, and is replaced alone. Whatever breaks is dialled anew, without end, at most some ten
+//! times a second.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::dial::{Backoff, DialError, dial};
 use crate::limits::{BACKOFF, CHECK_ALL_EVERY, ECHO_WITHIN, TICK};
 use crate::link::{Failure, Link, Patience};
+use crate::location::Address;
+use crate::owned::Owned;
 use crate::prepare::{hear, load_scripts, setup};
+use crate::primary::Finder;
+use crate::replicas::Replicas;
 use crate::resp::Value;
 use crate::scripts::Script;
-use crate::shared::{Part, Shared, random};
+use crate::shared::{Shared, random};
+use crate::trouble::Part;
 
-/// The writer and the feed.
+/// The writer and the feed, and who waits for the replicas of what the writer has written.
 struct Pair {
-    writer: Link,
-    subscriber: Link,
+    writer: Owned,
+    subscriber: Owned,
+    replicas: Option<(Owned, Arc<Replicas>)>,
 }
 
-/// Keeps the writer and the feed.
-pub(crate) async fn keep_pair(shared: Arc<Shared>) {
+impl Pair {
+    fn links(&self) -> impl Iterator<Item = &Owned> {
+        [&self.writer, &self.subscriber].into_iter().chain(self.replicas.iter().map(|(link, _)| link))
+    }
+
+    /// Waits until one of them has ended. Why.
+    async fn ended(&self) -> String {
+        let replicas = async {
+            match &self.replicas {
+                Some((link, _)) => link.ended().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            trouble = self.writer.ended() => trouble,
+            trouble = self.subscriber.ended() => trouble,
+            trouble = replicas => trouble,
+        }
+    }
+}
+
+/// Keeps the writer and the feed, and says where they are.
+pub(crate) async fn keep_pair(shared: Arc<Shared>, finder: Arc<Finder>, primary: watch::Sender<Option<Address>>) {
     let mut backoff = Backoff::new(BACKOFF);
     while !shared.is_closed() {
-        let trouble = match connect(&shared).await {
+        let trouble = match connect(&shared, &finder, &primary).await {
             Ok(pair) => {
                 let since = Instant::now();
                 let trouble = tokio::select! {
@@ -35,43 +65,65 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>) {
                 if since.elapsed() > BACKOFF.1 {
                     backoff.reset();
                 }
-                [&pair.writer, &pair.subscriber].into_iter().for_each(|link| link.end(trouble.clone()));
+                pair.links().for_each(|link| link.end(trouble.clone()));
                 trouble
             }
             Err(trouble) => trouble,
         };
         shared.report(Part::Pair, Some(trouble));
         shared.writer.write().take();
+        shared.replicas.write().take();
         shared.subscriber.write().take();
         shared.unfollow_all();
         sleep(backoff.pause()).await;
     }
 }
 
-/// Keeps the reader.
-pub(crate) async fn keep_reader(shared: Arc<Shared>) {
+/// Keeps the reader, where the writer is.
+pub(crate) async fn keep_reader(shared: Arc<Shared>, mut primary: watch::Receiver<Option<Address>>) {
     let mut backoff = Backoff::new(BACKOFF);
     while !shared.is_closed() {
-        let patience = Patience::Command(shared.options.command_timeout);
-        let trouble = match dial(&shared.options, patience, Box::new(|_| {})).await {
-            Ok(link) => {
-                let since = Instant::now();
-                if !shared.install(&shared.reader, &link) {
-                    return;
-                }
-                shared.report(Part::Reader, None);
-                let trouble = link.ended().await;
-                if since.elapsed() > BACKOFF.1 {
-                    backoff.reset();
-                }
-                trouble
+        let address = primary.borrow_and_update().clone();
+        if let Some(address) = &address {
+            let (since, trouble) = (Instant::now(), read_from(&shared, address, &mut primary).await);
+            if since.elapsed() > BACKOFF.1 {
+                backoff.reset();
             }
-            Err(error) => error.to_string(),
-        };
-        shared.reader.write().take();
-        shared.report(Part::Reader, Some(trouble));
-        sleep(backoff.pause()).await;
+            shared.reader.write().take();
+            shared.report(Part::Reader, Some(trouble));
+        }
+        // Another primary is dialled at once.
+        if *primary.borrow() == address {
+            let _ = timeout(backoff.pause(), next(&mut primary)).await;
+        }
     }
+}
+
+/// Waits for another primary.
+async fn next(primary: &mut watch::Receiver<Option<Address>>) {
+    if primary.changed().await.is_err() {
+        // Nobody looks for one any more.
+        pending::<()>().await;
+    }
+}
+
+/// Reads from a primary until the connection ends, or there is another primary. Why.
+async fn read_from(shared: &Shared, address: &Address, primary: &mut watch::Receiver<Option<Address>>) -> String {
+    let patience = Patience::Command(shared.options.command_timeout);
+    let link = match dial(&shared.options, address, patience, Box::new(|_| {})).await {
+        Ok(link) => link,
+        Err(error) => return error.to_string(),
+    };
+    if !shared.install(&shared.reader, &link) {
+        return "it is closed".to_owned();
+    }
+    shared.report(Part::Reader, None);
+    let trouble = tokio::select! {
+        trouble = link.ended() => trouble,
+        Ok(_) = primary.wait_for(|now| now.as_ref() != Some(address)) => format!("{address} is not the primary any more"),
+    };
+    link.end(trouble.clone());
+    trouble
 }
 
 /// Looks after everything that waits.
@@ -81,6 +133,7 @@ pub(crate) async fn keep_time(shared: Arc<Shared>) {
     let mut checked = Instant::now();
     while !shared.is_closed() {
         ticks.tick().await;
+        shared.say();
         shared.tick_feed();
         shared.tick_lanes();
         shared.tick_desk();
@@ -91,14 +144,18 @@ pub(crate) async fn keep_time(shared: Arc<Shared>) {
     }
 }
 
-async fn connect(shared: &Arc<Shared>) -> Result<Pair, String> {
+async fn connect(
+    shared: &Arc<Shared>,
+    finder: &Finder,
+    primary: &watch::Sender<Option<Address>>,
+) -> Result<Pair, String> {
     let within = shared.options.command_timeout;
-    let feed = shared.clone();
-    let words = |error: DialError| error.to_string();
-    let writer = dial(&shared.options, Patience::Command(within), Box::new(|_| {})).await.map_err(words)?;
-    let on_push = Box::new(move |parts: &[Value]| feed.pushed(parts));
-    let subscriber = dial(&shared.options, Patience::Silence(within), on_push).await.map_err(words)?;
-    let pair = Pair { writer, subscriber };
+    let address = finder.find(&shared.options).await.map_err(|error| error.to_string())?;
+    let pair = dial_pair(shared, &address).await.map_err(|error| error.to_string())?;
+    let is_other = primary.send_if_modified(|now| now.replace(address.clone()).as_ref() != Some(&address));
+    if is_other {
+        tracing::info!(primary = %address, "Sentinels lead to this primary");
+    }
     let prepared = async {
         load_scripts(&pair.writer).await?;
         setup(&pair.writer, shared).await?;
@@ -109,14 +166,31 @@ async fn connect(shared: &Arc<Shared>) -> Result<Pair, String> {
     };
     let prepared = timeout(within, prepared).await.map_err(|_| format!("Redis has not answered within {within:?}"));
     if let Err(trouble) = prepared.and_then(|prepared| prepared) {
-        [&pair.writer, &pair.subscriber].into_iter().for_each(|link| link.end(trouble.clone()));
+        pair.links().for_each(|link| link.end(trouble.clone()));
         return Err(trouble);
     }
     Ok(pair)
 }
 
+async fn dial_pair(shared: &Arc<Shared>, address: &Address) -> Result<Pair, DialError> {
+    let (options, within) = (&shared.options, shared.options.command_timeout);
+    let writer = dial(options, address, Patience::Command(within), Box::new(|_| {})).await?;
+    let feed = shared.clone();
+    let on_push = Box::new(move |parts: &[Value]| feed.pushed(parts));
+    let subscriber = dial(options, address, Patience::Silence(within), on_push).await?;
+    if options.replicas_min == 0 {
+        return Ok(Pair { writer, subscriber, replicas: None });
+    }
+    let patience = Patience::Command(within + options.replicas_timeout);
+    let link = dial(options, address, patience, Box::new(|_| {})).await?;
+    let (key, min) = (shared.keys.replicas(), options.replicas_min);
+    let replicas = Replicas::new(writer.clone(), link.clone(), key, min, options.replicas_timeout);
+    Ok(Pair { writer, subscriber, replicas: Some((link, replicas)) })
+}
+
 /// Uses the connections until one of them ends. Why.
 async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
+    *shared.replicas.write() = pair.replicas.as_ref().map(|(_, replicas)| replicas.clone());
     if !shared.install(&shared.writer, &pair.writer) || !shared.install(&shared.subscriber, &pair.subscriber) {
         return "it is closed".to_owned();
     }
@@ -128,8 +202,7 @@ async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
     let mut echoes = Echoes::default();
     loop {
         let is_time = tokio::select! {
-            trouble = pair.writer.ended() => return trouble,
-            trouble = pair.subscriber.ended() => return trouble,
+            trouble = pair.ended() => return trouble,
             () = shared.renew.notified() => false,
             _ = renewals.tick() => true,
             () = sleep(TICK) => {

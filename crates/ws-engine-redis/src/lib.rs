@@ -15,8 +15,8 @@
 //!   publications come: so a position covers exactly what was told before it.
 //! - An **answer** waits until the sink of this server has been given what the answer includes.
 //!
-//! Deliberately absent: frames, subscribers, rights, what other servers do. Not yet: Sentinel, Redis Cluster, several
-//! servers of Redis side by side, TLS, `WAIT`.
+//! Deliberately absent: frames, subscribers, rights, what other servers do. Not yet: Redis Cluster, several servers of
+//! Redis side by side.
 
 mod bytes;
 mod channel;
@@ -38,6 +38,7 @@ mod lane;
 mod lease;
 mod limits;
 mod link;
+mod location;
 mod member;
 mod message;
 mod nodes;
@@ -45,16 +46,19 @@ mod op;
 mod options;
 #[cfg(test)]
 mod order;
+mod owned;
 mod pages;
 mod pass;
 mod phrase;
 mod positions;
 mod prepare;
+mod primary;
 mod queue;
 mod recount;
 mod refusal;
 mod registry;
 mod rehearsal;
+mod replicas;
 mod resp;
 mod resync;
 mod scripts;
@@ -62,10 +66,13 @@ mod shared;
 mod subscribe;
 mod sweep;
 mod time;
+mod tls;
 #[cfg(test)]
 mod told;
+mod trouble;
 mod verdict;
 
 pub use check::StartError;
 pub use engine::RedisEngine;
-pub use options::{Address, RedisOptions};
+pub use location::{Address, Location};
+pub use options::{Identity, RedisOptions, TlsOptions};
