@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use ws_engine_redis::{Identity, TlsOptions};
 
@@ -19,6 +19,8 @@ impl Authority {
     pub(crate) fn new() -> Self {
         let (dir, key) = (tempfile::tempdir().expect("a directory"), KeyPair::generate().expect("a key"));
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        // Two authorities of one name would be taken for each other.
+        params.distinguished_name.push(DnType::CommonName, dir.path().display().to_string());
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         write(&dir.path().join("ca.pem"), &params.self_signed(&key).expect("a certificate").pem());
         Authority { dir, issuer: Issuer::new(params, key) }
@@ -34,7 +36,8 @@ impl Authority {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let [cert_file, key_file] =
             ["crt", "key"].map(|end| self.dir.path().join(format!("{}.{end}", names.join("-"))));
-        let params = CertificateParams::new(names).expect("names");
+        let mut params = CertificateParams::new(names.clone()).expect("names");
+        params.distinguished_name.push(DnType::CommonName, names.concat());
         write(&cert_file, &params.signed_by(&key, &self.issuer).expect("a certificate").pem());
         write(&key_file, &key.serialize_pem());
         Identity { cert_file, key_file }

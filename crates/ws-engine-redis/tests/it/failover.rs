@@ -185,8 +185,9 @@ async fn sentinels_are_spoken_to_over_tls_where_redis_is() {
     let sentinel = Sentinel::start(&redis, 1, &tls.into_iter().chain(settings).collect::<Vec<_>>()).await;
     let a = Node::start(RedisOptions { tls: Some(authority.tls()), ..through(&redis, &[sentinel.address()]) }).await;
     a.publish("c", 1, None).await.expect("it is published");
+    let other = Authority::new();
     let stranger = RedisOptions {
-        tls: Some(Authority::new().tls()),
+        tls: Some(other.tls()),
         start_timeout: Duration::from_millis(1),
         ..through(&redis, &[sentinel.address()])
     };

@@ -1,7 +1,5 @@
 //! Checks what the Redis engine cannot do yet, which of its keys go together, and what it needs of other sections.
 
-use std::time::Duration;
-
 use ws_engine_redis::Location;
 
 use crate::config::channels::Channels;

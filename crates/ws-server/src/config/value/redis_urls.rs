@@ -128,15 +128,15 @@ fn address(text: &str, default: u16) -> Result<Address, Wrong> {
         Some(rest) => rest.split_once(']').ok_or(Wrong::Because("a bracket is not closed"))?,
         None => text.split_at(text.find(':').unwrap_or(text.len())),
     };
-    if host.is_empty() {
-        return Err(Wrong::Because("a host is missing"));
-    }
     const BAD_PORT: Wrong = Wrong::Because("a port is a number from 1 to 65535, and IPv6 addresses stand in brackets");
     let port = match port.strip_prefix(':') {
         Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or(BAD_PORT)?,
         None if port.is_empty() => default,
         None => return Err(BAD_PORT),
     };
+    if host.is_empty() {
+        return Err(Wrong::Because("a host is missing"));
+    }
     Ok(Address::Tcp(host.to_owned(), port))
 }
 
