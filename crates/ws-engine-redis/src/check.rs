@@ -8,14 +8,18 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::dial::{DialError, dial};
+use crate::keys::Keys;
 use crate::link::{Failure, Link, Patience};
+use crate::location::{Address, Location};
 use crate::options::RedisOptions;
-use crate::prepare::{load_scripts, setup};
+use crate::owned::Owned;
+use crate::prepare::{compare_setup, load_scripts, setup};
 use crate::primary::Finder;
 use crate::rehearsal::rehearse;
 use crate::resp::Value;
 use crate::scripts::{Hashes, Script};
 use crate::shared::Shared;
+use crate::slots::Slots;
 
 /// Why a start is in vain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +32,16 @@ pub enum StartError {
     Unusable(String),
 }
 
+impl StartError {
+    /// Says first where it is.
+    pub(crate) fn of(self, title: &str) -> Self {
+        match self {
+            StartError::Unreachable(words) => StartError::Unreachable(format!("{title}{words}")),
+            StartError::Unusable(words) => StartError::Unusable(format!("{title}{words}")),
+        }
+    }
+}
+
 /// The rights that the engine needs, as Redis writes them.
 const RIGHTS: &str = "~PREFIX:* &PREFIX:* +@all -@dangerous +info";
 
@@ -35,7 +49,7 @@ const RIGHTS: &str = "~PREFIX:* &PREFIX:* +@all -@dangerous +info";
 ///
 /// # Errors
 /// [`StartError`].
-pub(crate) async fn check(options: &RedisOptions, finder: &Finder) -> Result<Hashes, StartError> {
+pub(crate) async fn check(options: &RedisOptions, keys: &Keys, finder: &Finder) -> Result<Hashes, StartError> {
     let (heard, mut hears) = mpsc::channel(1);
     let on_push = Box::new(move |parts: &[Value]| {
         let is_message = parts.first().and_then(Value::as_bytes) == Some(b"smessage");
@@ -57,23 +71,65 @@ pub(crate) async fn check(options: &RedisOptions, finder: &Finder) -> Result<Has
         let info = info(&link).await?;
         judge(&info, options).map_err(StartError::Unusable)?;
         let hashes = Hashes(load_scripts(&link).await.map_err(|error| rights(options, &error))?);
-        let shared = Arc::new(Shared::new(options.clone(), hashes.clone()));
-        let refused = |error: String| match error.contains("NOPERM") {
-            true => rights(options, &error),
-            false => StartError::Unusable(error),
-        };
-        setup(&link, &shared).await.map_err(refused)?;
+        let shared = Arc::new(Shared::alone(options.clone(), keys.clone(), hashes.clone()));
+        match finder.slots() {
+            None => compare_setup(&link, &shared).await.map_err(|error| refused(options, error))?,
+            // Once is enough.
+            Some(slots) if keys.share().unit == 0 => {
+                let link = dial_setup(&shared, slots).await?;
+                compare_setup(&link, &shared).await.map_err(|error| refused(options, error))?;
+            }
+            Some(_) => {}
+        }
         test_rights(&link, &shared, &mut hears).await.map_err(|error| rights(options, &error))?;
-        rehearse(&link, options, hashes.clone()).await.map_err(|error| rights(options, &error))?;
+        rehearse(&link, options, keys, hashes.clone()).await.map_err(|error| rights(options, &error))?;
         Ok(hashes)
     };
     let checked = timeout(options.command_timeout, checked).await;
     checked.unwrap_or_else(|_| Err(StartError::Unreachable("it has not answered in time".to_owned())))
 }
 
+/// Sets the data up, once all servers of Redis have been [checked](check).
+///
+/// # Errors
+/// [`StartError`].
+pub(crate) async fn set_up(options: &RedisOptions, keys: &Keys, finder: &Finder) -> Result<(), StartError> {
+    let shared = Shared::alone(options.clone(), keys.clone(), Hashes::default());
+    let link = match finder.slots() {
+        None => dial_to(options, finder.find(options).await).await?,
+        Some(slots) if keys.share().unit == 0 => dial_setup(&shared, slots).await?,
+        Some(_) => return Ok(()),
+    };
+    setup(&link, &shared).await.map_err(|error| refused(options, error))
+}
+
+/// Connects to the node of a Redis Cluster that has what the data was set up with.
+async fn dial_setup(shared: &Shared, slots: &Slots) -> Result<Owned, StartError> {
+    dial_to(&shared.options, slots.primary(shared.keys.setup_slot(), &shared.options).await).await
+}
+
+async fn dial_to(options: &RedisOptions, address: Result<Address, DialError>) -> Result<Owned, StartError> {
+    let dialled =
+        async { dial(options, &address?, Patience::Command(options.command_timeout), Box::new(|_| {})).await };
+    dialled.await.map_err(|error| match error {
+        DialError::Refused(error) => StartError::Unusable(error),
+        error => StartError::Unreachable(error.to_string()),
+    })
+}
+
+fn refused(options: &RedisOptions, error: String) -> StartError {
+    if error.contains("NOPERM") { rights(options, &error) } else { unusable(error) }
+}
+
+/// Unless the slots of a Redis Cluster are moving just now.
+fn unusable(error: String) -> StartError {
+    let is_moving = ["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"].iter().any(|code| error.contains(code));
+    if is_moving { StartError::Unreachable(error) } else { StartError::Unusable(error) }
+}
+
 fn rights(options: &RedisOptions, error: &str) -> StartError {
     let needed = RIGHTS.replace("PREFIX", &options.prefix);
-    StartError::Unusable(format!("{error}; the user needs these rights: {needed}"))
+    unusable(format!("{error}; the user needs these rights: {needed}"))
 }
 
 async fn info(link: &Link) -> Result<HashMap<String, String>, StartError> {
@@ -100,8 +156,12 @@ fn judge(info: &HashMap<String, String>, options: &RedisOptions) -> Result<(), S
     if major < least {
         return Err(format!("it is {name} {version}, and {name} {least}.0 or later is needed"));
     }
-    if get("cluster_enabled") == "1" {
-        return Err("it is part of a Redis Cluster, which this version of the engine does not support".to_owned());
+    let is_cluster = options.locations.iter().any(Location::is_cluster);
+    if (get("cluster_enabled") == "1") != is_cluster {
+        let words = if is_cluster { "no part" } else { "part" };
+        return Err(format!(
+            "it is {words} of a Redis Cluster; engine.redis.url says otherwise (redis+cluster://host)"
+        ));
     }
     let policy = get("maxmemory_policy");
     if !options.allow_eviction && !matches!(policy, "noeviction" | "") {

@@ -9,57 +9,70 @@ use ws_core::engine::cluster::{Cluster, ClusterSink, Member, Members, MembersQue
 use crate::bytes::Bytes;
 use crate::member::encode;
 use crate::op::{Op, Put};
-use crate::shared::Shared;
+use crate::shared::{Shared, unit_of};
 
-/// The cluster of an engine.
+/// The cluster of an engine, with its units. What is about a channel or a user is in the unit that has it; what is about
+/// the nodes as such is in the first one.
 #[derive(Debug)]
-pub(crate) struct RedisCluster(pub(crate) Arc<Shared>);
+pub(crate) struct RedisCluster(pub(crate) Arc<[Arc<Shared>]>);
+
+impl RedisCluster {
+    fn of(&self, name: &str) -> &Arc<Shared> {
+        unit_of(&self.0, name)
+    }
+
+    fn first(&self) -> &Arc<Shared> {
+        &self.0[0]
+    }
+}
 
 impl Cluster for RedisCluster {
     fn start(&self, sink: Arc<dyn ClusterSink>) {
-        self.0.nodes.start(sink);
-        // The others learn how many connections it has.
-        self.0.nodes.look.notify_one();
+        for unit in &*self.0 {
+            unit.nodes.start(sink.clone());
+            // The others learn how many connections it has.
+            unit.nodes.look.notify_one();
+        }
     }
 
     fn node(&self) -> Uuid {
-        self.0.nodes.own().node
+        self.first().units.node()
     }
 
     fn nodes(&self, done: Done<Vec<Uuid>>) {
-        self.0.order(Op::Nodes(done));
+        self.first().order(Op::Nodes(done));
     }
 
     fn send(&self, to: Option<Uuid>, message: Vec<u8>, done: Done<()>) {
-        self.0.order(Op::Send { to, message, done });
+        self.first().order(Op::Send { to, message, done });
     }
 
     fn enter(&self, channel: &str, member: Member, is_announced: bool) {
         let (connection, members) = (member.connection, vec![encode(&member)]);
         let (is_announced, between) = (Some(is_announced), (connection, connection));
-        self.0.order(Op::Put(Put { channel: channel.into(), is_announced, between, members }));
+        self.of(channel).order(Op::Put(Put { channel: channel.into(), is_announced, between, members }));
     }
 
     fn leave(&self, channel: &str, connection: Uuid, is_announced: bool) {
         let (is_announced, between) = (Some(is_announced), (connection, connection));
-        self.0.order(Op::Put(Put { channel: channel.into(), is_announced, between, members: Vec::new() }));
+        self.of(channel).order(Op::Put(Put { channel: channel.into(), is_announced, between, members: Vec::new() }));
     }
 
     fn members(&self, query: MembersQuery<'_>, done: Done<Members>) {
         let MembersQuery { channel, after, limit } = query;
-        self.0.order(Op::Members { channel: channel.into(), after, limit, done });
+        self.of(channel).order(Op::Members { channel: channel.into(), after, limit, done });
     }
 
     fn admit(&self, user: &str, max: u64, done: Done<bool>) {
-        self.0.order(Op::Admit { user: user.into(), max, done });
+        self.of(user).order(Op::Admit { user: user.into(), max, done });
     }
 
     fn dismiss(&self, user: &str) {
-        self.0.order(Op::Dismiss(user.into()));
+        self.of(user).order(Op::Dismiss(user.into()));
     }
 
     fn connections_elsewhere(&self, done: Done<u64>) {
-        self.0.order(Op::Elsewhere(done));
+        self.first().order(Op::Elsewhere(done));
     }
 }
 

@@ -74,6 +74,7 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>, finder: Arc<Finder>, primary:
         shared.writer.write().take();
         shared.replicas.write().take();
         shared.subscriber.write().take();
+        shared.nodes.is_heard.store(false, Ordering::Release);
         shared.unfollow_all();
         sleep(backoff.pause()).await;
     }
@@ -153,12 +154,14 @@ async fn connect(
     let address = finder.find(&shared.options).await.map_err(|error| error.to_string())?;
     let pair = dial_pair(shared, &address).await.map_err(|error| error.to_string())?;
     let is_other = primary.send_if_modified(|now| now.replace(address.clone()).as_ref() != Some(&address));
-    if is_other {
+    if is_other && !shared.is_in_cluster() {
         tracing::info!(primary = %address, "Sentinels lead to this primary");
     }
     let prepared = async {
         load_scripts(&pair.writer).await?;
-        setup(&pair.writer, shared).await?;
+        if !shared.is_in_cluster() {
+            setup(&pair.writer, shared).await?;
+        }
         shared.read_clock(&pair.writer).await?;
         renew_generations(shared, &pair.writer).await?;
         listen(shared, &pair.subscriber).await?;

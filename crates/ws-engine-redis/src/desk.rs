@@ -72,7 +72,8 @@ impl Shared {
         let Some(link) = self.writer.read().clone() else { return };
         let mut desk = self.nodes.desk.lock();
         let is_paused = desk.paused_until.is_some_and(|until| until > Instant::now());
-        if desk.in_flight || desk.is_suspended || is_paused || desk.queue.is_empty() {
+        let is_former = self.nodes.is_former.load(Ordering::Acquire);
+        if desk.in_flight || desk.is_suspended || is_paused || is_former || desk.queue.is_empty() {
             return;
         }
         let n = first(&desk.queue);

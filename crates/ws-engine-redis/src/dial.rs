@@ -66,6 +66,17 @@ pub(crate) async fn dial_sentinel(options: &RedisOptions, address: &Address) -> 
     link.map(|(link, _)| link)
 }
 
+/// Connects to a node of a Redis Cluster, for questions.
+///
+/// # Errors
+/// [`DialError`], never `Replica`.
+pub(crate) async fn dial_node(options: &RedisOptions, address: &Address) -> Result<Owned, DialError> {
+    let login = Login { username: &options.username, password_file: options.password_file.as_deref() };
+    let within = options.command_timeout.min(SENTINEL_WITHIN);
+    let link = open(options, address, &login, within, Patience::Command(within), Box::new(|_| {})).await;
+    link.map(|(link, _)| link)
+}
+
 /// A connection, and what it was greeted with.
 async fn open(
     options: &RedisOptions,

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use ws_core::Supervisor;
 use ws_core::engine::cluster::Cluster;
@@ -14,28 +15,36 @@ use ws_core::engine::{
 };
 use ws_proto::action::Ack;
 
-use crate::check::{StartError, check};
+use crate::check::{StartError, check, set_up};
 use crate::cluster::RedisCluster;
 use crate::connect::{keep_pair, keep_reader, keep_time};
 use crate::dial::Backoff;
 use crate::job::{Appending, Job, Removing};
+use crate::keys::Keys;
 use crate::limits::{APPEND_WAIT, BACKOFF, TICK};
+use crate::location::Location;
 use crate::message::record;
 use crate::options::RedisOptions;
 use crate::primary::Finder;
-use crate::shared::Shared;
+use crate::scripts::Hashes;
+use crate::shared::{Shared, title, unit_of};
+use crate::slots::Slots;
+use crate::trouble::Troubles;
+use crate::units::Units;
 
 /// Keeps publications in Redis, together with other servers.
 #[derive(Debug)]
 pub struct RedisEngine {
-    shared: Arc<Shared>,
+    /// At least one.
+    units: Arc<[Arc<Shared>]>,
+    /// Of each unit.
+    finders: Vec<Arc<Finder>>,
     cluster: RedisCluster,
-    finder: Arc<Finder>,
 }
 
 impl RedisEngine {
-    /// Checks that Redis can be used. Waits for it, up to the `start_timeout`, and nothing is dialled afterwards before
-    /// the engine is started.
+    /// Checks that Redis can be used, each shard. Waits for it, up to the `start_timeout`, and nothing is dialled afterwards
+    /// before the engine is started.
     ///
     /// # Errors
     /// [`StartError`].
@@ -43,21 +52,53 @@ impl RedisEngine {
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn open(options: RedisOptions) -> Result<Self, StartError> {
-        let [location] = options.locations.as_slice() else {
-            return Err(StartError::Unusable("several servers of Redis are not supported yet".to_owned()));
+        let slots = match options.locations.as_slice() {
+            [Location::Cluster(nodes)] => Some(Arc::new(Slots::new(nodes.clone()))),
+            _ => None,
         };
-        let finder = Arc::new(Finder::new(location.clone()));
-        let (since, mut backoff) = (Instant::now(), Backoff::new(BACKOFF));
-        let hashes = loop {
-            match check(&options, &finder).await {
-                Ok(hashes) => break hashes,
-                Err(StartError::Unreachable(_)) if since.elapsed() < options.start_timeout => {}
-                Err(error) => return Err(error),
-            }
-            sleep(backoff.pause()).await;
-        };
-        let shared = Arc::new(Shared::new(options, hashes));
-        Ok(RedisEngine { cluster: RedisCluster(shared.clone()), shared, finder })
+        let n = if slots.is_some() { options.partitions } else { options.locations.len() };
+        if n == 0 || n > options.partitions {
+            let few = format!("{n} shards, and engine.redis.partitions = {}; each needs one", options.partitions);
+            return Err(StartError::Unusable(few));
+        }
+        let (mut checks, mut all, mut hashes) = (JoinSet::new(), Vec::new(), Hashes::default());
+        for keys in Keys::of_units(&options.prefix, options.partitions, n) {
+            let (options, finder) = match &slots {
+                Some(slots) => (options.clone(), Finder::of_slot(slots.clone(), keys.slot())),
+                None => {
+                    let location = options.locations[keys.share().unit].clone();
+                    (RedisOptions { locations: vec![location.clone()], ..options.clone() }, Finder::new(location))
+                }
+            };
+            let finder = Arc::new(finder);
+            all.push((options.clone(), keys.clone(), finder.clone()));
+            checks.spawn(async move {
+                let checked = check_in_time(&options, &keys, &finder).await;
+                checked.map_err(|error| error.of(&title(&options, &keys)))
+            });
+        }
+        while let Some(checked) = checks.join_next().await {
+            hashes = checked.map_err(|error| StartError::Unusable(error.to_string()))??;
+        }
+        for (options, keys, finder) in &all {
+            let set_up = set_up(options, keys, finder).await;
+            set_up.map_err(|error| error.of(&title(options, keys)))?;
+        }
+        // One outage is one line, and not one for each partition.
+        let troubles = slots.is_some().then(|| Troubles::of_all(n));
+        let common = Units::new(n, options.queue_bytes_max, troubles);
+        let finders = all.iter().map(|(.., finder)| finder.clone()).collect();
+        let new = |(options, keys, _)| Arc::new(Shared::new(options, keys, hashes.clone(), common.clone()));
+        let units: Arc<[_]> = all.into_iter().map(new).collect();
+        Ok(RedisEngine { cluster: RedisCluster(units.clone()), finders, units })
+    }
+
+    fn of(&self, channel: &str) -> &Arc<Shared> {
+        unit_of(&self.units, channel)
+    }
+
+    fn common(&self) -> &Units {
+        &self.units[0].units
     }
 }
 
@@ -79,16 +120,18 @@ impl Engine for RedisEngine {
     }
 
     fn start(&self, sink: Arc<dyn EngineSink>) {
-        if self.shared.sink.set(sink).is_err() {
-            return;
+        for (unit, finder) in self.units.iter().zip(&self.finders) {
+            if unit.sink.set(sink.clone()).is_err() {
+                return;
+            }
+            let (primary, at) = watch::channel(finder.fixed().cloned());
+            let pair = keep_pair(unit.clone(), finder.clone(), primary);
+            let reader = keep_reader(unit.clone(), at);
+            let supervisor = || unit.units.supervisor.clone();
+            unit.runtime.spawn(supervisor().watch("the task that writes to Redis", pair));
+            unit.runtime.spawn(supervisor().watch("the task that reads from Redis", reader));
+            unit.runtime.spawn(supervisor().watch("the timer of the Redis engine", keep_time(unit.clone())));
         }
-        let (primary, at) = watch::channel(self.finder.fixed().cloned());
-        let pair = keep_pair(self.shared.clone(), self.finder.clone(), primary);
-        let reader = keep_reader(self.shared.clone(), at);
-        let supervisor = || self.shared.supervisor.clone();
-        self.shared.runtime.spawn(supervisor().watch("the task that writes to Redis", pair));
-        self.shared.runtime.spawn(supervisor().watch("the task that reads from Redis", reader));
-        self.shared.runtime.spawn(supervisor().watch("the timer of the Redis engine", keep_time(self.shared.clone())));
     }
 
     fn append(&self, append: Append<'_>, done: Done<Appended>) {
@@ -99,7 +142,7 @@ impl Engine for RedisEngine {
         }
         let bytes = if is_kept { record(&body, &data) } else { body.to_vec() };
         if is_kept {
-            self.shared.queue.take(bytes.len());
+            self.common().queue.take(bytes.len());
         }
         let job = Appending {
             channel: channel.into(),
@@ -112,63 +155,76 @@ impl Engine for RedisEngine {
             is_repeated: false,
             done,
         };
-        self.shared.submit(channel, Job::Append(job));
+        self.of(channel).submit(channel, Job::Append(job));
     }
 
     fn history(&self, query: HistoryQuery<'_>, done: Done<History>) {
         if query.retention.size == 0 {
             return done(Err(EngineError::NoHistory));
         }
-        self.shared.page(&query, done);
+        self.of(query.channel).page(&query, done);
     }
 
     fn find(&self, query: FindQuery<'_>, done: Done<Option<Found>>) {
         if query.retention.size == 0 {
             return done(Ok(None));
         }
-        self.shared.find(&query, done);
+        self.of(query.channel).find(&query, done);
     }
 
     fn remove(&self, channel: &str, done: Done<Epoch>) {
         let came = Instant::now();
-        self.shared.submit(channel, Job::Remove(Removing { channel: channel.into(), came, done }));
+        self.of(channel).submit(channel, Job::Remove(Removing { channel: channel.into(), came, done }));
     }
 
     fn interest(&self, channel: &str, interested: bool) {
-        self.shared.interest(channel, interested);
+        self.of(channel).interest(channel, interested);
     }
 
     fn following(&self, channel: &str, done: Done<()>) {
-        self.shared.following(channel, done);
+        self.of(channel).following(channel, done);
     }
 
     fn has_room(&self) -> bool {
-        self.shared.queue.has_room()
+        self.common().queue.has_room()
     }
 
     fn stats(&self) -> EngineStats {
-        EngineStats { channels: self.shared.feed.count() as u64, ..EngineStats::default() }
+        let channels = self.units.iter().map(|unit| unit.feed.count() as u64).sum();
+        EngineStats { channels, ..EngineStats::default() }
     }
 
     fn health(&self) -> Result<(), String> {
-        self.shared.trouble().map_or(Ok(()), Err)
+        let mut troubles = self.units.iter().filter_map(|unit| unit.trouble());
+        let Some(first) = troubles.next() else { return Ok(()) };
+        Err(match troubles.count() {
+            0 => first,
+            others => format!("{first} (and {others} more)"),
+        })
     }
 
     fn supervisor(&self) -> Option<&Supervisor> {
-        Some(&self.shared.supervisor)
+        Some(&self.common().supervisor)
     }
 
-    /// What was accepted is written first, if that takes no longer than a publication may wait.
+    /// What was accepted is written first, if that takes no longer than a publication may wait. The leases are given up after
+    /// that, all together: without one of them, nothing more is written.
     fn close(&self, done: Done<()>) {
-        let shared = self.shared.clone();
-        self.shared.runtime.spawn(async move {
+        let units = self.units.clone();
+        self.units[0].runtime.spawn(async move {
             let since = Instant::now();
-            let is_idle = || shared.are_lanes_idle() && !shared.is_waited() && shared.is_desk_idle();
-            while !is_idle() && shared.trouble().is_none() && since.elapsed() < APPEND_WAIT {
+            while units.iter().any(is_busy) && since.elapsed() < APPEND_WAIT {
                 sleep(Duration::from_millis(1).min(TICK)).await;
             }
-            shared.give_up_lease().await;
-            shared.end();
+            units.iter().for_each(|unit| unit.nodes.is_leaving.store(true, Ordering::Release));
+            let mut closing = JoinSet::new();
+            for unit in units.iter().cloned() {
+                closing.spawn(async move {
+                    unit.give_up_lease().await;
+                    unit.end();
+                });
+            }
+            while closing.join_next().await.is_some() {}
             done(Ok(()));
         });
     }
@@ -176,8 +232,26 @@ impl Engine for RedisEngine {
 
 impl Drop for RedisEngine {
     fn drop(&mut self) {
-        if !self.shared.closed.load(Ordering::Acquire) {
-            self.shared.end();
+        for unit in self.units.iter().filter(|unit| !unit.closed.load(Ordering::Acquire)) {
+            unit.end();
         }
     }
+}
+
+/// Checks a server of Redis, and waits for it.
+async fn check_in_time(options: &RedisOptions, keys: &Keys, finder: &Finder) -> Result<Hashes, StartError> {
+    let (since, mut backoff) = (Instant::now(), Backoff::new(BACKOFF));
+    loop {
+        match check(options, keys, finder).await {
+            Err(StartError::Unreachable(_)) if since.elapsed() < options.start_timeout => {}
+            checked => return checked,
+        }
+        sleep(backoff.pause()).await;
+    }
+}
+
+/// Whether something waits that may still be written.
+fn is_busy(unit: &Arc<Shared>) -> bool {
+    let is_idle = unit.are_lanes_idle() && !unit.is_waited() && unit.is_desk_idle();
+    !is_idle && unit.trouble().is_none()
 }

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::timeout;
 use ws_core::engine::Epoch;
 
+use crate::keys::Keys;
 use crate::link::{Link, OnPush, Patience};
 use crate::message::epoch;
 use crate::options::RedisOptions;
@@ -26,7 +27,8 @@ pub(crate) fn server() -> (Arc<Shared>, Arc<Told>) {
 
 pub(crate) fn server_with(options: RedisOptions) -> (Arc<Shared>, Arc<Told>) {
     let names = Script::ALL.map(|script| script.name().as_bytes().to_vec()).to_vec();
-    let (shared, told) = (Shared::new(options, Hashes(names)), Arc::<Told>::default());
+    let keys = Keys::of_units(&options.prefix, options.partitions, 1).remove(0);
+    let (shared, told) = (Shared::alone(options, keys, Hashes(names)), Arc::<Told>::default());
     shared.sink.set(told.clone()).expect("it is the first one");
     shared.generations.iter().for_each(|generation| generation.store(G, Ordering::Release));
     (Arc::new(shared), told)

@@ -8,6 +8,7 @@ use ws_core::engine::{Done, EngineError, FindQuery, Found, Publication, Retentio
 use crate::limits::PAGE_AGAIN;
 use crate::link::Failure;
 use crate::message::{Position, body};
+use crate::refusal::is_moving;
 use crate::resp::Value;
 use crate::scripts::{Script, ttl_ms};
 use crate::shared::Shared;
@@ -56,7 +57,9 @@ impl Shared {
             },
             Ok(Value::Bytes(answer)) if answer == b"NONE" => (search.done)(Ok(None)),
             Ok(_) => self.search_again(search),
-            Err(Failure::Refused(error)) if error.starts_with("NOSCRIPT") => self.search_again(search),
+            Err(Failure::Refused(error)) if error.starts_with("NOSCRIPT") || is_moving(&error) => {
+                self.search_again(search)
+            }
             // To look twice does no harm.
             Err(Failure::Lost { .. }) if !self.is_closed() => self.search_again(search),
             Err(failure) => (search.done)(Err(EngineError::Unavailable(failure.to_string()))),

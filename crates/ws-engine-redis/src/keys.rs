@@ -1,28 +1,103 @@
 //! Which keys and topics there are. Each begins with the prefix and the tag of its partition in braces, so that everything
 //! of a partition is in one slot of a Redis Cluster, wherever that is.
 
+use std::fmt;
+
 /// Slots of a Redis Cluster.
 const SLOTS: usize = 16_384;
 
-/// Names of keys and topics.
-#[derive(Debug)]
+/// Names of keys and topics in one unit.
+#[derive(Debug, Clone)]
 pub(crate) struct Keys {
     prefix: Box<str>,
+    /// Of the partitions of this unit.
     tags: Box<[Box<str>]>,
+    share: Share,
+}
+
+/// Which partitions a unit has. They are dealt out in turn, so with twice as many units, each has a half of what one had,
+/// and no other unit gets any of the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Share {
+    /// Of all units.
+    pub(crate) partitions: usize,
+    pub(crate) units: usize,
+    /// From 0.
+    pub(crate) unit: usize,
+}
+
+impl Share {
+    fn partition(&self, name: &str) -> usize {
+        (fnv1a(name.as_bytes()) % self.partitions as u64) as usize
+    }
+
+    /// The unit that has a channel or a user.
+    pub(crate) fn unit_of(&self, name: &str) -> usize {
+        self.partition(name) % self.units
+    }
+
+    /// Whether a channel or a user is in this unit.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.unit_of(name) == self.unit
+    }
+}
+
+/// As what the data was set up with.
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "partitions={}", self.partitions)?;
+        if self.units > 1 {
+            write!(f, " shard={}/{}", self.unit + 1, self.units)?;
+        }
+        Ok(())
+    }
 }
 
 impl Keys {
-    pub(crate) fn new(prefix: &str, partitions: usize) -> Self {
-        Keys { prefix: prefix.into(), tags: tags(partitions) }
+    /// Those of each unit.
+    pub(crate) fn of_units(prefix: &str, partitions: usize, units: usize) -> Vec<Self> {
+        let tags = tags(partitions);
+        let of = |unit| Keys {
+            prefix: prefix.into(),
+            tags: tags.iter().skip(unit).step_by(units).cloned().collect(),
+            share: Share { partitions, units, unit },
+        };
+        (0..units).map(of).collect()
     }
 
+    /// The same with another prefix.
+    pub(crate) fn with_prefix(&self, prefix: &str) -> Self {
+        Keys { prefix: prefix.into(), ..self.clone() }
+    }
+
+    /// The slot of the first partition.
+    pub(crate) fn slot(&self) -> u16 {
+        self.tags.first().map_or(0, |tag| slot(tag))
+    }
+
+    /// The slot of what the data was set up with.
+    pub(crate) fn setup_slot(&self) -> u16 {
+        slot(&self.setup())
+    }
+
+    pub(crate) fn share(&self) -> Share {
+        self.share
+    }
+
+    /// How many partitions this unit has.
     pub(crate) fn partitions(&self) -> usize {
         self.tags.len()
     }
 
-    /// The partition of a channel.
-    pub(crate) fn partition(&self, channel: &str) -> usize {
-        (fnv1a(channel.as_bytes()) % self.tags.len() as u64) as usize
+    /// The partition of a channel or a user of this unit, among those that the unit has.
+    pub(crate) fn partition(&self, name: &str) -> usize {
+        self.share.partition(name) / self.share.units
+    }
+
+    /// A name that is in this unit.
+    pub(crate) fn name_within(&self) -> String {
+        let mut names = (0_u64..).map(base36);
+        names.find(|name| self.share.has(name)).unwrap_or_default()
     }
 
     /// The generation of a partition.
@@ -62,8 +137,8 @@ impl Keys {
         self.of(0, "t", node)
     }
 
-    /// When the leases of the nodes end. All scripts that need to know have this key, and it is one for all partitions as
-    /// long as they are on one server of Redis.
+    /// When the leases of the nodes end in this unit. All scripts that need to know have this key, which is one for all
+    /// partitions of the unit.
     pub(crate) fn nodes(&self) -> String {
         self.of(0, "n", "leases")
     }
@@ -139,7 +214,7 @@ fn tags(partitions: usize) -> Box<[Box<str>]> {
             break;
         }
         let tag = base36(number);
-        let partition = of_slot[usize::from(crc16(tag.as_bytes())) % SLOTS];
+        let partition = of_slot[usize::from(slot(&tag))];
         if partition != usize::MAX && tags[partition].is_empty() {
             tags[partition] = tag.into();
             missing -= 1;
@@ -158,6 +233,11 @@ fn base36(mut number: u64) -> String {
         }
     }
     digits.iter().rev().map(|digit| char::from(*digit)).collect()
+}
+
+/// The slot of a key without a tag, or of a tag.
+fn slot(key: &str) -> u16 {
+    crc16(key.as_bytes()) % SLOTS as u16
 }
 
 /// CRC-16/XMODEM, as Redis Cluster uses it.
@@ -189,15 +269,44 @@ mod tests {
     #[test]
     fn partitions_are_spread_evenly_over_the_slots() {
         for partitions in [1, 2, 64, 1000] {
-            let slots: Vec<_> = tags(partitions).iter().map(|tag| usize::from(crc16(tag.as_bytes())) % SLOTS).collect();
+            let slots: Vec<_> = tags(partitions).iter().map(|tag| usize::from(slot(tag))).collect();
             let middle = |i| (2 * i + 1) * SLOTS / (2 * partitions);
             assert_eq!(slots, (0..partitions).map(middle).collect::<Vec<_>>());
         }
     }
 
     #[test]
+    fn every_partition_is_in_one_unit() {
+        for (partitions, units) in [(4, 1), (4, 2), (5, 2), (64, 3), (7, 7)] {
+            let (all, keys) = (tags(partitions), Keys::of_units("ws", partitions, units));
+            for name in (0..200).map(|n| format!("channel{n}")) {
+                let share = keys[0].share();
+                let own = &keys[share.unit_of(&name)];
+                assert_eq!(own.tags[own.partition(&name)], all[share.partition(&name)], "{name} of {units}");
+                let with_it: Vec<_> = keys.iter().filter(|keys| keys.share().has(&name)).collect();
+                assert_eq!(with_it.len(), 1, "{name} of {units}");
+            }
+            for keys in keys {
+                assert!(keys.share().has(&keys.name_within()));
+            }
+        }
+    }
+
+    #[test]
+    fn twice_as_many_units_halve_each() {
+        let (two, four) = (Keys::of_units("ws", 64, 2), Keys::of_units("ws", 64, 4));
+        for (unit, keys) in two.iter().enumerate() {
+            let mut halves: Vec<_> = four[unit].tags.iter().chain(&four[unit + 2].tags).collect();
+            halves.sort_unstable();
+            let mut whole: Vec<_> = keys.tags.iter().collect();
+            whole.sort_unstable();
+            assert_eq!(halves, whole);
+        }
+    }
+
+    #[test]
     fn a_topic_names_its_channel() {
-        let keys = Keys::new("ws", 4);
+        let keys = Keys::of_units("ws", 4, 1).remove(0);
         for channel in ["a", "a:b", "{a}:c:x", "é", "}"] {
             let topic = keys.topic(keys.partition(channel), channel);
             assert_eq!(keys.channel_of(topic.as_bytes()), Some(channel));

@@ -161,7 +161,7 @@ impl Shared {
 
     fn finish(self: &Arc<Self>, round: &Round, job: Appending, (e, g): (u64, u64), outcome: &Value) {
         let Appending { channel, bytes, done, .. } = job;
-        self.queue.release(bytes.len(), self.sink());
+        self.units.queue.release(bytes.len(), self.sink());
         let Value::Int(outcome) = outcome else { return done(Err(EngineError::UnknownOutcome)) };
         let (epoch, offset, duplicate) = (epoch(e, g), outcome.unsigned_abs(), *outcome < 0);
         if offset == 0 {
@@ -179,7 +179,7 @@ impl Shared {
         };
         match refusal {
             Refusal::NoScript => self.renew(),
-            Refusal::Elsewhere => self.end_pair("this Redis is a replica now"),
+            Refusal::Elsewhere => self.end_pair("this Redis is not the primary of the data any more"),
             Refusal::Later | Refusal::Unknown => {}
         }
         if refusal != Refusal::Unknown {
@@ -290,7 +290,7 @@ impl Shared {
         if let Job::Append(append) = &job
             && append.retention.size > 0
         {
-            self.queue.release(append.bytes.len(), self.sink());
+            self.units.queue.release(append.bytes.len(), self.sink());
         }
         job.fail(error);
     }

@@ -1,6 +1,5 @@
 //! The lease of this server: while it is renewed the server is alive to the others, and they are to it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,19 +9,20 @@ use uuid::Uuid;
 
 use crate::limits::{RENEW_EVERY, REPORT_EVERY};
 use crate::link::{Failure, Link};
-use crate::nodes::Own;
+use crate::nodes::{Own, Roll};
 use crate::prepare::{hear, load_scripts};
 use crate::resp::Value;
 use crate::shared::Shared;
 use crate::verdict::node;
 
-/// The nodes, as the store has them.
+/// What a renewal says.
 #[derive(Debug, Default)]
-pub(crate) struct Roll {
-    living: BTreeSet<Uuid>,
+pub(crate) struct Renewal {
+    roll: Roll,
     /// How soon the first lease of another node ends if it is not renewed.
     next: Option<Duration>,
-    ended: Vec<Uuid>,
+    /// Redis had lost the lease.
+    was_lost: bool,
 }
 
 impl Shared {
@@ -31,11 +31,11 @@ impl Shared {
         let every = (self.options.lease / 3).min(RENEW_EVERY);
         loop {
             let since = Instant::now();
-            let roll = match self.renew_lease(writer, subscriber).await {
-                Ok(roll) => roll,
+            let Renewal { roll, next, .. } = match self.renew_lease(writer, subscriber).await {
+                Ok(renewal) => renewal,
                 Err(trouble) => return trouble,
             };
-            let next = roll.next.map_or(every, |next| next.min(every));
+            let next = next.map_or(every, |next| next.min(every));
             self.call_roll(roll, writer);
             if self.nodes.is_stale.swap(false, Ordering::AcqRel)
                 && let Err(trouble) = self.resync(writer).await
@@ -70,25 +70,27 @@ impl Shared {
     ///
     /// # Errors
     /// In words.
-    pub(crate) async fn renew_lease(&self, writer: &Link, subscriber: &Link) -> Result<Roll, String> {
+    pub(crate) async fn renew_lease(&self, writer: &Link, subscriber: &Link) -> Result<Renewal, String> {
+        self.end_others(writer).await?;
         while !self.nodes.is_leaving.load(Ordering::Acquire) {
+            self.become_another(writer, subscriber).await?;
             let (own, connections) = (self.nodes.own(), self.nodes.sink().connections());
             let (node, generation) = (own.node, self.generation(0));
             let until = Instant::now() + self.options.lease;
             match writer.call(self.lease_args(own, connections)).await {
-                Ok(Value::Bytes(answer)) if answer == b"LOST" => self.become_another(subscriber).await?,
-                Ok(Value::Bytes(answer)) if answer == b"LAPSED" => {
-                    self.become_another(subscriber).await?;
-                    // What waits was given to the node that has ended: it must not follow what others have published for
-                    // that.
-                    self.nodes.sink().lapsed();
-                    self.fail_lanes();
-                }
+                Ok(Value::Bytes(answer)) if answer == b"LAPSED" => self.units.lapse(node),
                 Ok(answer) => {
+                    let renewal = renewal(&answer, node);
+                    let renewal = renewal.ok_or_else(|| "the lease has an answer of another version".to_owned())?;
                     self.nodes.set_own(Own { node, is_new: false, generation });
                     self.nodes.set_leased_until(until);
+                    self.units.is_leased(&self.nodes, node);
                     self.nodes.reported.store(connections, Ordering::Release);
-                    return roll(&answer, node).ok_or_else(|| "the lease has an answer of another version".to_owned());
+                    if renewal.was_lost {
+                        tracing::warn!(%node, "Redis has lost the lease: this server enters again");
+                        self.nodes.is_stale.store(true, Ordering::Release);
+                    }
+                    return Ok(renewal);
                 }
                 Err(Failure::Refused(error)) if error.starts_with("NOSCRIPT") => {
                     load_scripts(writer).await?;
@@ -96,18 +98,47 @@ impl Shared {
                 Err(failure) => return Err(format!("the lease cannot be renewed: {failure}")),
             }
         }
-        Ok(Roll::default())
+        Ok(Renewal::default())
     }
 
-    async fn become_another(&self, subscriber: &Link) -> Result<(), String> {
-        let (own, node) = (self.nodes.own().node, Uuid::new_v4());
+    /// Ends the leases of nodes that have ended in other units.
+    async fn end_others(&self, writer: &Link) -> Result<(), String> {
+        loop {
+            let Some(node) = self.nodes.to_end.lock().first().copied() else { return Ok(()) };
+            self.end_lease(node, writer).await?;
+            self.nodes.to_end.lock().remove(&node);
+        }
+    }
+
+    async fn end_lease(&self, node: Uuid, writer: &Link) -> Result<(), String> {
+        match writer.call(self.end_args(node)).await {
+            Err(Failure::Refused(error)) if error.starts_with("NOSCRIPT") => {
+                load_scripts(writer).await?;
+                writer.call(self.end_args(node)).await
+            }
+            ended => ended,
+        }
+        .map(drop)
+        .map_err(|failure| format!("the lease of {node} cannot be ended: {failure}"))
+    }
+
+    /// Where this server has become another node, the unit does.
+    async fn become_another(&self, writer: &Link, subscriber: &Link) -> Result<(), String> {
+        let (Own { node: own, is_new, .. }, node) = (self.nodes.own(), self.units.node());
+        if own == node {
+            return Ok(());
+        }
+        if !is_new {
+            self.end_lease(own, writer).await?;
+        }
         let [earlier, topic] = [own, node].map(|node| self.keys.node(&node.simple().to_string()));
         hear(subscriber, &[topic]).await?;
         subscriber.send(|batch| batch.subscription(["SUNSUBSCRIBE", &earlier], 1, |_| {}))?;
-        tracing::warn!(before = %own, after = %node, "the lease has ended, or Redis has lost it: this server enters again as another node");
+        self.nodes.roll.lock().living.remove(&own);
         self.nodes.set_own(Own { node, is_new: true, generation: 0 });
-        self.nodes.living.lock().remove(&own);
         self.nodes.is_stale.store(true, Ordering::Release);
+        // What waits was given to the node that has ended: it must not follow what others have published for that.
+        self.fail_lanes();
         Ok(())
     }
 
@@ -116,16 +147,18 @@ impl Shared {
         if self.nodes.is_leaving.load(Ordering::Acquire) {
             return;
         }
-        let before = std::mem::replace(&mut *self.nodes.living.lock(), roll.living.clone());
-        let sink = self.nodes.sink();
-        before.difference(&roll.living).for_each(|node| sink.ended(*node));
-        for node in roll.ended {
+        let ended = roll.ended.clone();
+        *self.nodes.roll.lock() = roll;
+        self.nodes.is_heard.store(true, Ordering::Release);
+        for node in ended {
+            self.units.end_elsewhere(node, self.keys.share().unit);
             if self.nodes.sweeping.lock().insert(node) {
                 let (shared, writer) = (self.clone(), writer.clone());
                 let sweep = async move { shared.sweep(node, &writer).await };
-                self.runtime.spawn(self.supervisor.clone().watch("the task that removes a node", sweep));
+                self.runtime.spawn(self.units.supervisor.clone().watch("the task that removes a node", sweep));
             }
         }
+        self.units.tell_ended();
     }
 
     /// Redis is another one, or has lost data: what it has of this node is compared.
@@ -139,24 +172,26 @@ impl Shared {
         self.nodes.is_leaving.store(true, Ordering::Release);
         let writer = self.writer.read().clone();
         if let Some(writer) = writer
-            && let Err(failure) = writer.call(self.end_args()).await
+            && let Err(failure) = writer.call(self.end_args(self.nodes.own().node)).await
         {
             tracing::warn!("the others notice only by the lease that this server has ended: {failure}");
         }
     }
 }
 
-fn roll(answer: &Value, own: Uuid) -> Option<Roll> {
-    let [living, ended] = answer.as_array()? else { return None };
-    let mut roll = Roll { ended: ended.as_array()?.iter().map(node).collect::<Option<_>>()?, ..Roll::default() };
+fn renewal(answer: &Value, own: Uuid) -> Option<Renewal> {
+    let [living, ended, was_lost] = answer.as_array()? else { return None };
+    let was_lost = was_lost.as_int()? == 1;
+    let mut renewal = Renewal { was_lost, ..Renewal::default() };
+    renewal.roll.ended = ended.as_array()?.iter().map(node).collect::<Option<_>>()?;
     for pair in living.as_array()?.chunks(2) {
         let (node, left_ms) = (node(pair.first()?)?, pair.get(1)?.as_int()?);
-        roll.living.insert(node);
+        renewal.roll.living.insert(node);
         if node != own {
             // One more, so that it has ended by then.
             let left = Duration::from_millis(left_ms.unsigned_abs() + 1);
-            roll.next = Some(roll.next.map_or(left, |next| next.min(left)));
+            renewal.next = Some(renewal.next.map_or(left, |next| next.min(left)));
         }
     }
-    Some(roll)
+    Some(renewal)
 }

@@ -1,5 +1,5 @@
-//! The cluster engine of ws-server: publications, positions and message ids in one Redis or Valkey, which any number of
-//! servers share.
+//! The cluster engine of ws-server: publications, positions and message ids in Redis or Valkey, one or several shards or a
+//! Redis Cluster, which any number of servers share.
 //!
 //! ```text
 //! append, remove ──► lane of the partition ──► writer ──► a script ─┬─► answer
@@ -15,8 +15,10 @@
 //!   publications come: so a position covers exactly what was told before it.
 //! - An **answer** waits until the sink of this server has been given what the answer includes.
 //!
-//! Deliberately absent: frames, subscribers, rights, what other servers do. Not yet: Redis Cluster, several servers of
-//! Redis side by side.
+//! - Each shard, or each partition in a Redis Cluster, is a **unit** with connections and a lease of its own. Together they
+//!   are one node of the cluster.
+//!
+//! Deliberately absent: frames, subscribers, rights, what other servers do.
 
 mod bytes;
 mod channel;
@@ -63,6 +65,7 @@ mod resp;
 mod resync;
 mod scripts;
 mod shared;
+mod slots;
 mod subscribe;
 mod sweep;
 mod time;
@@ -70,6 +73,7 @@ mod tls;
 #[cfg(test)]
 mod told;
 mod trouble;
+mod units;
 mod verdict;
 
 pub use check::StartError;

@@ -50,6 +50,9 @@ pub(crate) const SAY_EVERY: Duration = Duration::from_secs(1);
 /// How long it is not available before it is said that it is so for another reason than was said.
 pub(crate) const SAY_AGAIN: Duration = Duration::from_secs(10);
 
+/// How long what a node of a Redis Cluster has said about its slots answers others who ask.
+pub(crate) const SLOTS_FRESH: Duration = Duration::from_millis(50);
+
 /// How often what waits is looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 

@@ -69,8 +69,13 @@ struct Waiting {
     since: Instant,
     /// Confirmations that Redis pushes in place of a reply; 0: there is a reply.
     pushes: usize,
+    /// Which ones.
+    confirmed_by: &'static [u8],
     reply: Reply,
 }
+
+const SUBSCRIBED: &[u8] = b"ssubscribe";
+const UNSUBSCRIBED: &[u8] = b"sunsubscribe";
 
 /// Commands that are sent together.
 pub(crate) struct Batch<'a>(&'a mut State);
@@ -82,7 +87,7 @@ impl Batch<'_> {
         args: impl IntoIterator<Item = A, IntoIter: ExactSizeIterator>,
         reply: impl FnOnce(Result<Value, Failure>) + Send + 'static,
     ) {
-        self.push(args.into_iter(), 0, Box::new(reply));
+        self.push(args.into_iter(), (0, b""), Box::new(reply));
     }
 
     /// Adds a command that is confirmed by this many pushed messages, or refused by a reply.
@@ -92,14 +97,21 @@ impl Batch<'_> {
         pushes: usize,
         reply: impl FnOnce(Result<Value, Failure>) + Send + 'static,
     ) {
-        self.push(args.into_iter(), pushes, Box::new(reply));
+        let mut args = args.into_iter().peekable();
+        let ends = args.peek().is_some_and(|command| command.as_ref().eq_ignore_ascii_case(UNSUBSCRIBED));
+        self.push(args, (pushes, if ends { UNSUBSCRIBED } else { SUBSCRIBED }), Box::new(reply));
     }
 
-    fn push<A: AsRef<[u8]>>(&mut self, args: impl ExactSizeIterator<Item = A>, pushes: usize, reply: Reply) {
+    fn push<A: AsRef<[u8]>>(
+        &mut self,
+        args: impl ExactSizeIterator<Item = A>,
+        (pushes, confirmed_by): (usize, &'static [u8]),
+        reply: Reply,
+    ) {
         let state = &mut *self.0;
         let before = state.out.len();
         resp::command(args, &mut state.out);
-        state.waiting.push_back(Waiting { at: state.appended, since: Instant::now(), pushes, reply });
+        state.waiting.push_back(Waiting { at: state.appended, since: Instant::now(), pushes, confirmed_by, reply });
         state.appended += (state.out.len() - before) as u64;
     }
 }
@@ -259,17 +271,20 @@ impl Link {
             Value::Push(parts) => {
                 on_push(parts);
                 let kind = parts.first().and_then(Value::as_bytes).unwrap_or_default();
-                if !matches!(kind, b"ssubscribe" | b"sunsubscribe") {
+                if !matches!(kind, SUBSCRIBED | UNSUBSCRIBED) {
                     return;
                 }
                 let mut state = self.0.state.lock();
-                match state.waiting.front_mut() {
+                match state.waiting.front_mut().filter(|waiting| waiting.pushes > 0 && waiting.confirmed_by == kind) {
                     Some(waiting) if waiting.pushes > 1 => {
                         waiting.pushes -= 1;
                         return;
                     }
-                    Some(waiting) if waiting.pushes == 1 => state.waiting.pop_front(),
-                    _ => return,
+                    Some(_) => state.waiting.pop_front(),
+                    None => {
+                        drop(state);
+                        return self.end("Redis has ended a subscription by itself: the data has moved");
+                    }
                 }
             }
             _ => self.0.state.lock().waiting.pop_front(),
@@ -404,6 +419,26 @@ mod tests {
         assert!(confirmed.try_recv().is_err(), "one of two");
         redis.write_all(b">3\r\n+ssubscribe\r\n+b\r\n:2\r\n").await.expect("it reads");
         assert_eq!(confirmed.await, Ok(true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_subscription_that_redis_ends_by_itself_ends_the_link() {
+        let (link, mut redis) = link(LONG);
+        let (done, ended) = oneshot::channel();
+        link.send(|batch| {
+            batch.subscription(["SUNSUBSCRIBE", "a"], 1, |result| done.send(result).expect("somebody waits"))
+        })
+        .expect("it is there");
+        redis.write_all(b">3\r\n+sunsubscribe\r\n+a\r\n:1\r\n").await.expect("it reads");
+        assert!(ended.await.is_ok_and(|result| result.is_ok()), "it was asked for");
+        let (done, subscribed) = oneshot::channel();
+        link.send(|batch| {
+            batch.subscription(["SSUBSCRIBE", "b"], 1, |result| done.send(result).expect("somebody waits"))
+        })
+        .expect("it is there");
+        redis.write_all(b">3\r\n+sunsubscribe\r\n+c\r\n:1\r\n").await.expect("it reads");
+        assert_eq!(link.ended().await, "Redis has ended a subscription by itself: the data has moved");
+        assert!(matches!(subscribed.await, Ok(Err(Failure::Lost { sent: true, .. }))));
     }
 
     #[tokio::test(start_paused = true)]

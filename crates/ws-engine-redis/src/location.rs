@@ -34,6 +34,12 @@ impl Location {
     pub fn is_sentinel(&self) -> bool {
         matches!(self, Location::Sentinel { .. })
     }
+
+    /// Whether it is a Redis Cluster.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        matches!(self, Location::Cluster(_))
+    }
 }
 
 /// Within a URL: IPv6 addresses stand in brackets.

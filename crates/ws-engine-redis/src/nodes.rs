@@ -1,7 +1,7 @@
-//! What this server knows of the cluster, and what waits to be stored or asked about it.
+//! What a unit knows of the cluster, and what waits to be stored or asked about it.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
@@ -20,8 +20,13 @@ use crate::op::Op;
 pub(crate) struct Nodes {
     sink: OnceLock<Arc<dyn ClusterSink>>,
     own: Mutex<Own>,
-    /// The nodes that were alive when the lease was last renewed.
-    pub(crate) living: Mutex<BTreeSet<Uuid>>,
+    /// The node that the lease is of has ended, here or in another unit: this server is another one by now.
+    pub(crate) is_former: AtomicBool,
+    pub(crate) roll: Mutex<Roll>,
+    /// The roll was called over the connection that there is.
+    pub(crate) is_heard: AtomicBool,
+    /// Nodes that have ended in another unit, and whose leases have to end here.
+    pub(crate) to_end: Mutex<BTreeSet<Uuid>>,
     /// Nodes that have ended, and whose members this server removes.
     pub(crate) sweeping: Mutex<HashSet<Uuid>>,
     pub(crate) desk: Mutex<Desk>,
@@ -41,7 +46,14 @@ pub(crate) struct Nodes {
     pub(crate) is_leaving: AtomicBool,
 }
 
-/// This node.
+/// The nodes, as they were when the lease was last renewed.
+#[derive(Debug, Default)]
+pub(crate) struct Roll {
+    pub(crate) living: BTreeSet<Uuid>,
+    pub(crate) ended: BTreeSet<Uuid>,
+}
+
+/// This node, as the unit has a lease for it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Own {
     pub(crate) node: Uuid,
@@ -70,11 +82,14 @@ pub(crate) struct Queued {
 }
 
 impl Nodes {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(node: Uuid) -> Self {
         Nodes {
             sink: OnceLock::new(),
-            own: Mutex::new(Own { node: Uuid::new_v4(), is_new: true, generation: 0 }),
-            living: Mutex::default(),
+            own: Mutex::new(Own { node, is_new: true, generation: 0 }),
+            is_former: AtomicBool::new(false),
+            roll: Mutex::default(),
+            is_heard: AtomicBool::new(false),
+            to_end: Mutex::default(),
             sweeping: Mutex::default(),
             desk: Mutex::new(Desk {
                 queue: VecDeque::new(),
@@ -111,10 +126,10 @@ impl Nodes {
         self.own().node.simple().to_string()
     }
 
-    /// Whether the others may have taken this server for dead: it stood still, or Redis does not answer. Not before it has
-    /// had a lease.
+    /// Whether the others may have taken this server for dead: it stood still, Redis does not answer, or it is known. Not
+    /// before it has had a lease.
     pub(crate) fn may_have_lapsed(&self) -> bool {
-        self.leased_until.read().is_some_and(|until| until < Instant::now())
+        self.is_former.load(Ordering::Acquire) || self.leased_until.read().is_some_and(|until| until < Instant::now())
     }
 
     pub(crate) fn set_leased_until(&self, until: Instant) {

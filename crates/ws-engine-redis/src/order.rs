@@ -35,7 +35,7 @@ fn append(shared: &Arc<Shared>, name: &str, size: usize) -> Receiver<Result<Appe
     let (done, calls) = done();
     let (retention, came) = (Retention::new(size, Duration::ZERO), Instant::now());
     let (bytes, id, age_ms, tag, is_repeated) = (vec![0; 17], None, 0, 0, false);
-    shared.queue.take(if size > 0 { bytes.len() } else { 0 });
+    shared.units.queue.take(if size > 0 { bytes.len() } else { 0 });
     let append = Appending { channel: name.into(), retention, bytes, id, age_ms, came, tag, is_repeated, done };
     shared.submit(name, Job::Append(append));
     calls

@@ -10,6 +10,7 @@ use crate::limits::{NUMBER_MAX, PAGE_AGAIN, READ_WAIT};
 use crate::link::Failure;
 use crate::message::{Position, body};
 use crate::positions::key;
+use crate::refusal::is_moving;
 use crate::resp::Value;
 use crate::scripts::{Script, ttl_ms};
 use crate::shared::{Shared, random};
@@ -108,7 +109,7 @@ impl Shared {
             },
             Ok(Value::Bytes(answer)) if answer == b"NONE" => self.begin(page),
             Ok(_) => self.read_again(page),
-            Err(Failure::Refused(error)) if error.starts_with("NOSCRIPT") => self.read_again(page),
+            Err(Failure::Refused(error)) if error.starts_with("NOSCRIPT") || is_moving(&error) => self.read_again(page),
             // To read twice does no harm.
             Err(Failure::Lost { .. }) if !self.is_closed() => self.read_again(page),
             Err(failure) => self.answer(page, Err(EngineError::Unavailable(failure.to_string()))),
@@ -133,6 +134,7 @@ impl Shared {
             batch.command(args, move |result| match result {
                 Ok(Value::Array(_)) => shared.read(page),
                 Ok(_) => shared.read_again(page),
+                Err(Failure::Refused(error)) if is_moving(&error) => shared.read_again(page),
                 Err(failure) => shared.answer(page, Err(EngineError::Unavailable(failure.to_string()))),
             });
         });

@@ -17,7 +17,7 @@ use crate::shared::Shared;
 impl Shared {
     /// The command for a publication, and the number under which it comes back.
     pub(crate) fn pass(self: &Arc<Self>, partition: usize, append: Appending) -> (u64, [Vec<u8>; 3], Appending) {
-        let sequence = self.queue.passed.fetch_add(1, Ordering::Relaxed);
+        let sequence = self.units.queue.passed.fetch_add(1, Ordering::Relaxed);
         let topic = self.keys.topic(partition, &append.channel).into_bytes();
         let message = passed(&self.node, sequence, append.tag, &append.bytes);
         (sequence, [b"SPUBLISH".to_vec(), topic, message], self.expect_echo(sequence, append))

@@ -1,5 +1,7 @@
 //! Operations about the cluster as commands of Redis.
 
+use uuid::Uuid;
+
 use crate::nodes::Own;
 use crate::op::{Op, Put};
 use crate::scripts::Script;
@@ -100,11 +102,11 @@ impl Shared {
         args
     }
 
-    /// Gives the own lease up, and tells the others.
-    pub(crate) fn end_args(&self) -> Args {
+    /// Ends the lease of a node, and tells the others.
+    pub(crate) fn end_args(&self, node: Uuid) -> Args {
         let keys = [self.keys.nodes(), self.keys.connections()].map(String::into_bytes).to_vec();
         let mut args = self.eval(Script::End, keys);
-        args.extend([self.nodes.own_name(), self.keys.all_nodes()].map(String::into_bytes));
+        args.extend([node.simple().to_string(), self.keys.all_nodes()].map(String::into_bytes));
         args.push(b"E".to_vec());
         args
     }

@@ -1,6 +1,7 @@
 //! What every new connection begins with: the scripts are loaded, and the data is one that this server understands.
 
 use crate::link::{Failure, Link};
+use crate::resp::Value;
 use crate::scripts::Script;
 use crate::shared::Shared;
 
@@ -18,18 +19,33 @@ pub(crate) async fn load_scripts(link: &Link) -> Result<Vec<Vec<u8>>, String> {
     Ok(hashes)
 }
 
-/// Compares what the data was set up with; the first server of a cluster sets it up.
+/// Compares what the data was set up with, if it was.
+///
+/// # Errors
+/// In words.
+pub(crate) async fn compare_setup(link: &Link, shared: &Shared) -> Result<(), String> {
+    let found = link.call(["GET", &shared.keys.setup()]).await.map_err(|failure| failure.to_string())?;
+    judge_setup(&found, &shared.setup())
+}
+
+/// The same; the first server of a cluster sets the data up. In a Redis Cluster, both over a connection to the node that has
+/// the slot of that.
 ///
 /// # Errors
 /// In words.
 pub(crate) async fn setup(link: &Link, shared: &Shared) -> Result<(), String> {
-    let (key, own) = (shared.keys.setup(), format!("partitions={}", shared.keys.partitions()));
-    let set = link.call(["SET", &key, &own, "NX", "GET"]).await.map_err(|failure| failure.to_string())?;
-    match set.as_bytes() {
+    let (key, own) = (shared.keys.setup(), shared.setup());
+    let found = link.call(["SET", &key, &own, "NX", "GET"]).await.map_err(|failure| failure.to_string())?;
+    judge_setup(&found, &own)
+}
+
+fn judge_setup(found: &Value, own: &str) -> Result<(), String> {
+    match found.as_bytes() {
         Some(found) if found != own.as_bytes() => {
-            let found = String::from_utf8_lossy(found).into_owned();
+            let found = String::from_utf8_lossy(found);
             Err(format!(
-                "its data was set up with {found}, and engine.redis says {own}; take the same number, or another prefix"
+                "its data was set up with {found}, and engine.redis says {own}; partitions and shards stay what they are \
+                 for the life of the data: take the same, in the same order, or another prefix"
             ))
         }
         _ => Ok(()),

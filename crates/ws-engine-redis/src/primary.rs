@@ -4,6 +4,8 @@
 //! have named. What one says counts once that server says that it is the primary: a Sentinel that was cut off names an
 //! earlier one.
 
+use std::sync::Arc;
+
 use parking_lot::Mutex;
 
 use crate::dial::{DialError, dial, dial_sentinel, is_login};
@@ -12,6 +14,7 @@ use crate::link::{Failure, Link, Patience};
 use crate::location::{Address, Location};
 use crate::options::RedisOptions;
 use crate::resp::Value;
+use crate::slots::Slots;
 
 /// Finds the primary, before each dial.
 #[derive(Debug)]
@@ -19,12 +22,25 @@ pub(crate) struct Finder {
     location: Location,
     /// Sentinels, in the order in which they are asked.
     sentinels: Mutex<Vec<Address>>,
+    /// In a Redis Cluster: which slot it is about.
+    slot: Option<(Arc<Slots>, u16)>,
 }
 
 impl Finder {
     pub(crate) fn new(location: Location) -> Self {
         let sentinels = Mutex::new(configured(&location).to_vec());
-        Finder { location, sentinels }
+        Finder { location, sentinels, slot: None }
+    }
+
+    /// Of a slot of a Redis Cluster.
+    pub(crate) fn of_slot(slots: Arc<Slots>, slot: u16) -> Self {
+        let location = Location::Cluster(slots.configured().to_vec());
+        Finder { location, sentinels: Mutex::default(), slot: Some((slots, slot)) }
+    }
+
+    /// Who knows where the slots of the Redis Cluster are.
+    pub(crate) fn slots(&self) -> Option<&Slots> {
+        self.slot.as_ref().map(|(slots, _)| &**slots)
     }
 
     /// The primary, where it is always the same server.
@@ -43,7 +59,10 @@ impl Finder {
         match &self.location {
             Location::Server(address) => Ok(address.clone()),
             Location::Sentinel { primary, .. } => self.ask_all(options, primary).await,
-            Location::Cluster(_) => Err(DialError::Unreachable("a Redis Cluster is not supported yet".to_owned())),
+            Location::Cluster(_) => match &self.slot {
+                Some((slots, slot)) => slots.primary(*slot, options).await,
+                None => Err(DialError::Unreachable("it is not known for which slot".to_owned())),
+            },
         }
     }
 

@@ -5,7 +5,7 @@
 pub(crate) enum Refusal {
     /// Nothing was written; it may work in a moment.
     Later,
-    /// Nothing was written: this is not the primary any more.
+    /// Nothing was written: this is not the primary any more, or the data has moved to another one.
     Elsewhere,
     /// The scripts are not loaded.
     NoScript,
@@ -15,16 +15,39 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     pub(crate) fn of(error: &str) -> Self {
-        const LATER: [&str; 9] =
-            ["OOM", "NOREPLICAS", "MISCONF", "BUSY", "MASTERDOWN", "LOADING", "CLUSTERDOWN", "TRYAGAIN", "NOGOODSLAVE"];
+        const LATER: [&str; 10] = [
+            "OOM",
+            "NOREPLICAS",
+            "MISCONF",
+            "BUSY",
+            "MASTERDOWN",
+            "LOADING",
+            "CLUSTERDOWN",
+            "TRYAGAIN",
+            "NOGOODSLAVE",
+            // The data is moving: it is asked for where it was until it has moved.
+            "ASK",
+        ];
         let code = error.split(' ').next().unwrap_or_default();
         match code {
             "NOSCRIPT" => Refusal::NoScript,
-            "READONLY" => Refusal::Elsewhere,
+            "READONLY" | "MOVED" => Refusal::Elsewhere,
             code if LATER.contains(&code) => Refusal::Later,
             _ => Refusal::Unknown,
         }
     }
+}
+
+/// Whether an error says that the slot of the data is moving, has moved, or that the Redis Cluster is in disorder: a
+/// question may be asked again.
+pub(crate) fn is_moving(error: &str) -> bool {
+    matches!(error.split(' ').next(), Some("MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN"))
+}
+
+/// Whether an error says that a script came upon a key that has moved, while others of its slot have not. It may have done
+/// a part of what it was to do.
+pub(crate) fn is_half_moved(error: &str) -> bool {
+    error.contains("non local key")
 }
 
 #[cfg(test)]
@@ -39,6 +62,8 @@ mod tests {
             ("LOADING Redis is loading the dataset in memory", Refusal::Later),
             ("NOSCRIPT No matching script.", Refusal::NoScript),
             ("READONLY You can't write against a read only replica.", Refusal::Elsewhere),
+            ("MOVED 3999 127.0.0.1:6381", Refusal::Elsewhere),
+            ("ASK 3999 127.0.0.1:6381", Refusal::Later),
             ("NOPERM this user has no permissions", Refusal::Unknown),
             ("ERR something", Refusal::Unknown),
             ("", Refusal::Unknown),

@@ -4,6 +4,7 @@
 use uuid::Uuid;
 use ws_core::engine::cluster::Member;
 
+use crate::keys::Keys;
 use crate::link::Link;
 use crate::member::encode;
 use crate::op::{Op, Put};
@@ -16,10 +17,12 @@ use crate::shared::Shared;
 ///
 /// # Errors
 /// What Redis refuses, in words.
-pub(crate) async fn rehearse(link: &Link, options: &RedisOptions, hashes: Hashes) -> Result<(), String> {
-    let prefix = format!("{}:test:{}", options.prefix, Uuid::new_v4().simple());
-    let shared = Shared::new(RedisOptions { prefix, partitions: 1, ..options.clone() }, hashes);
-    let (own, user, channel) = (shared.nodes.own_name(), "user", "channel");
+pub(crate) async fn rehearse(link: &Link, options: &RedisOptions, keys: &Keys, hashes: Hashes) -> Result<(), String> {
+    let keys = keys.with_prefix(&format!("{}:test:{}", options.prefix, Uuid::new_v4().simple()));
+    let name = keys.name_within();
+    let (user, channel, partition) = (&*name, &*name, keys.partition(&name));
+    let shared = Shared::alone(options.clone(), keys, hashes);
+    let own = shared.nodes.own_name();
     let run = async |what: &str, args: Args| {
         let answer = link.call(args).await.map_err(|failure| format!("the script {what} fails: {failure}"))?;
         let is_lapsed = answer.as_bytes() == Some(b"LAPSED");
@@ -35,15 +38,15 @@ pub(crate) async fn rehearse(link: &Link, options: &RedisOptions, hashes: Hashes
     run("enter", shared.put_args(&put, &own)).await?;
     let op = Op::Members { channel: channel.into(), after: None, limit: 1, done: Box::new(drop) };
     run("members", shared.phrase(&op)).await?;
-    run("counts", shared.counts_args(0, &[channel])).await?;
+    run("counts", shared.counts_args(partition, &[channel])).await?;
     run("admit", shared.phrase(&Op::Dismiss(user.into()))).await?;
-    run("users", shared.users_args(0, &own, &[(user, 1), (user, 0)])).await?;
+    run("users", shared.users_args(partition, &own, &[(user, 1), (user, 0)])).await?;
     run("nodes", shared.phrase(&Op::Nodes(Box::new(drop)))).await?;
     run("send", shared.phrase(&Op::Send { to: None, message: Vec::new(), done: Box::new(drop) })).await?;
-    run("held", shared.held_args(0, &own)).await?;
+    run("held", shared.held_args(partition, &own)).await?;
     run("leave", shared.put_args(&Put::nobody(channel), &own)).await?;
     run("forget", shared.forget_args(&own)).await?;
-    run("end", shared.end_args()).await?;
+    run("end", shared.end_args(shared.nodes.own().node)).await?;
     if options.replicas_min > 0 {
         // As many as there are: this is about the right.
         link.call(["WAIT", "0", "1"]).await.map_err(|failure| format!("WAIT fails: {failure}"))?;

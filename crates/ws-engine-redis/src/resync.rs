@@ -49,11 +49,14 @@ impl Shared {
 
     async fn collect(self: &Arc<Self>, writer: &Link) -> Result<Vec<Op>, String> {
         let held = self.held(&self.nodes.own_name(), writer).await?;
-        let sink = self.nodes.sink();
+        let (sink, share) = (self.nodes.sink(), self.keys.share());
         // There may be very many.
         let collecting = self.runtime.spawn_blocking(move || {
             let mut channels = Channels::new();
             sink.members(&mut |channel, member, is_announced| {
+                if !share.has(channel) {
+                    return;
+                }
                 let (announced, members) = channels.entry(channel.into()).or_default();
                 *announced = is_announced;
                 members.push((member.connection, encode(&member)));

@@ -1,4 +1,4 @@
-//! What the tasks of the engine share.
+//! What the tasks of a unit share.
 //!
 //! Lock order: the channels of a partition → a channel → a link. The queues are locked alone.
 
@@ -8,21 +8,22 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use ws_core::Supervisor;
 use ws_core::engine::{EngineError, EngineSink, Epoch, Publication};
 
 use crate::clock::Clock;
-use crate::keys::Keys;
+use crate::keys::{Keys, Share};
 use crate::link::Link;
+use crate::location::Location;
 use crate::message::Node;
 use crate::nodes::Nodes;
 use crate::options::RedisOptions;
 use crate::positions::Positions;
-use crate::queue::{Lane, Queue};
+use crate::queue::Lane;
 use crate::registry::Feed;
 use crate::replicas::Replicas;
 use crate::scripts::{Hashes, Script};
 use crate::trouble::{Part, Troubles};
+use crate::units::Units;
 
 /// See the module.
 #[derive(Debug)]
@@ -44,26 +45,35 @@ pub(crate) struct Shared {
     pub(crate) replicas: RwLock<Option<Arc<Replicas>>>,
     pub(crate) feed: Feed,
     pub(crate) lanes: Box<[Lane]>,
-    pub(crate) queue: Queue,
     pub(crate) clock: Clock,
     pub(crate) positions: Positions,
-    pub(crate) nodes: Nodes,
+    pub(crate) units: Arc<Units>,
+    pub(crate) nodes: Arc<Nodes>,
     /// Something is wrong with a generation, or with the scripts.
     pub(crate) renew: Notify,
     /// The number of the last message to itself that this server has heard.
     pub(crate) echoed: AtomicU64,
     pub(crate) closed: AtomicBool,
-    pub(crate) supervisor: Supervisor,
     pub(crate) runtime: Handle,
     troubles: Troubles,
 }
 
 impl Shared {
     /// Call it within a runtime.
-    pub(crate) fn new(options: RedisOptions, hashes: Hashes) -> Self {
-        let keys = Keys::new(&options.prefix, options.partitions);
+    pub(crate) fn new(options: RedisOptions, keys: Keys, hashes: Hashes, units: Arc<Units>) -> Self {
+        let nodes = units.nodes[keys.share().unit].clone();
+        Shared::with(options, keys, hashes, nodes, units)
+    }
+
+    /// Of an engine that is not used but for this unit. Call it within a runtime.
+    pub(crate) fn alone(options: RedisOptions, keys: Keys, hashes: Hashes) -> Self {
+        let units = Units::new(1, options.queue_bytes_max, None);
+        Shared::with(options, keys, hashes, units.nodes[0].clone(), units)
+    }
+
+    fn with(options: RedisOptions, keys: Keys, hashes: Hashes, nodes: Arc<Nodes>, units: Arc<Units>) -> Self {
         let node = uuid::Uuid::new_v4();
-        let each = || (0..options.partitions).map(|_| AtomicU64::new(0)).collect::<Box<[_]>>();
+        let each = || (0..keys.partitions()).map(|_| AtomicU64::new(0)).collect::<Box<[_]>>();
         Shared {
             node: node.as_u64_pair().0.to_be_bytes(),
             node_name: node.to_string(),
@@ -75,21 +85,31 @@ impl Shared {
             subscriber: RwLock::default(),
             reader: RwLock::default(),
             replicas: RwLock::default(),
-            feed: Feed::new(options.partitions),
-            lanes: (0..options.partitions).map(|_| Lane::default()).collect(),
-            queue: Queue::new(options.queue_bytes_max),
+            feed: Feed::new(keys.partitions()),
+            lanes: (0..keys.partitions()).map(|_| Lane::default()).collect(),
             clock: Clock::new(),
             positions: Positions::default(),
-            nodes: Nodes::new(),
+            nodes,
+            units,
             renew: Notify::new(),
             echoed: AtomicU64::new(0),
             closed: AtomicBool::new(false),
-            supervisor: Supervisor::default(),
             runtime: Handle::current(),
             troubles: Troubles::default(),
             keys,
             options,
         }
+    }
+
+    /// What the data has to be set up with.
+    pub(crate) fn setup(&self) -> String {
+        let share = self.keys.share();
+        if self.is_in_cluster() { format!("partitions={}", share.partitions) } else { share.to_string() }
+    }
+
+    /// Whether it is a partition of a Redis Cluster.
+    pub(crate) fn is_in_cluster(&self) -> bool {
+        self.options.locations.iter().any(Location::is_cluster)
     }
 
     pub(crate) fn sink(&self) -> &dyn EngineSink {
@@ -121,14 +141,18 @@ impl Shared {
 
     /// A part of the engine works, or does not.
     pub(crate) fn report(&self, part: Part, trouble: Option<String>) {
-        self.troubles.report(part, trouble);
+        let title = || title(&self.options, &self.keys);
+        self.troubles.report(part, trouble.map(|trouble| format!("{}{trouble}", title())));
+        if let Some(all) = &self.units.troubles {
+            self.troubles.tell(all, self.keys.share().unit);
+        }
         self.say();
     }
 
     /// Keeps the log up to date.
     pub(crate) fn say(&self) {
         if !self.is_closed() {
-            self.troubles.say(|| self.options.places());
+            self.units.troubles.as_ref().unwrap_or(&self.troubles).say(|| self.options.places());
         }
     }
 
@@ -157,6 +181,21 @@ impl Shared {
         self.fail_pages();
         self.end_feed();
     }
+}
+
+/// What is said first where there are several units: which one it is.
+pub(crate) fn title(options: &RedisOptions, keys: &Keys) -> String {
+    let Share { units, unit, .. } = keys.share();
+    match options.locations.as_slice() {
+        [Location::Cluster(_)] => format!("partition {} of {units}, slot {}: ", unit + 1, keys.slot()),
+        _ if units == 1 => String::new(),
+        _ => format!("shard {} of {units} ({}): ", unit + 1, options.places()),
+    }
+}
+
+/// The unit that has a channel or a user.
+pub(crate) fn unit_of<'a>(units: &'a [Arc<Shared>], name: &str) -> &'a Arc<Shared> {
+    &units[units[0].keys.share().unit_of(name)]
 }
 
 /// Eight random bytes.

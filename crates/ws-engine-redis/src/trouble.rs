@@ -21,9 +21,9 @@ pub(crate) enum Part {
 #[derive(Debug, Default)]
 pub(crate) struct Troubles(Mutex<State>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    parts: [Health; 2],
+    parts: Vec<Health>,
     /// What the log said last, and when.
     said: Option<(Health, Instant)>,
 }
@@ -36,7 +36,24 @@ enum Health {
     Trouble(String),
 }
 
+impl Default for State {
+    fn default() -> Self {
+        State { parts: vec![Health::NotStarted; 2], said: None }
+    }
+}
+
 impl Troubles {
+    /// How so many are together, of which each is [told](Self::tell).
+    pub(crate) fn of_all(n: usize) -> Self {
+        Troubles(Mutex::new(State { parts: vec![Health::NotStarted; n], said: None }))
+    }
+
+    /// How it is as a whole, to the one that has it as its `n`th part.
+    pub(crate) fn tell(&self, all: &Troubles, n: usize) {
+        let own = self.0.lock();
+        all.0.lock().parts[n] = own.health();
+    }
+
     /// A part works, or does not.
     pub(crate) fn report(&self, part: Part, trouble: Option<String>) {
         self.0.lock().parts[part as usize] = trouble.map_or(Health::Well, Health::Trouble);

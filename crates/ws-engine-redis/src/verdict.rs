@@ -10,7 +10,7 @@ use ws_core::engine::cluster::Members;
 use crate::link::Failure;
 use crate::member;
 use crate::op::Op;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, is_half_moved};
 use crate::resp::Value;
 use crate::shared::Shared;
 use crate::sweep::MORE;
@@ -45,7 +45,7 @@ impl Shared {
             Op::Put(_) | Op::Users(..) => {}
             Op::Members { done, .. } => done(members(answer).ok_or_else(strange)),
             Op::Nodes(done) => {
-                let nodes = nodes(answer).map(|nodes| nodes.into_iter().map(|(node, _)| node).collect());
+                let nodes = nodes(answer).map(|nodes| self.units.living(nodes.into_iter().map(|(node, _)| node)));
                 done(nodes.ok_or_else(strange));
             }
             Op::Elsewhere(done) => {
@@ -88,13 +88,16 @@ impl Shared {
     }
 
     fn refused(self: &Arc<Self>, op: Op, error: String) -> Verdict {
+        if is_half_moved(&error) {
+            return Verdict::Later(op);
+        }
         match Refusal::of(&error) {
             Refusal::NoScript => {
                 self.renew();
                 Verdict::Later(op)
             }
             Refusal::Elsewhere => {
-                self.end_pair("this Redis is a replica now");
+                self.end_pair("this Redis is not the primary of the data any more");
                 Verdict::Later(op)
             }
             // Who goes must not wait until there is memory for those who come.

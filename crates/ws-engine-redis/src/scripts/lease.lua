@@ -2,7 +2,8 @@
 -- when the clock was changed.
 -- KEYS nodes, their connections, the generation of their partition; ARGV lease, node, its connections, whether it begins, the
 -- generation in which it had its lease last.
--- Answers 'LAPSED' where the lease was over, 'LOST' where Redis has lost it, or two lists: each living node and the milliseconds left to it; those that have ended.
+-- Answers 'LAPSED' where the lease was over; otherwise each living node and the milliseconds left to it, those that have ended,
+-- and whether Redis had lost the lease (0 or 1).
 local now, lease, node = now_ms(), tonumber(ARGV[1]), ARGV[2]
 local all, leases, last = redis.call('HGETALL', KEYS[1]), {}, now
 for i = 1, #all, 2 do
@@ -19,11 +20,12 @@ for other, ends in pairs(leases) do
     leases[other] = moved
   end
 end
-if leases[node] == 0 or (not leases[node] and ARGV[4] == '0') then
-  -- What is left of it has to be removed, also where only its lease was lost.
-  local is_known = leases[node] or string.sub(redis.call('GET', KEYS[3]) or '', 1, 8) == ARGV[5]
+local is_missing = not leases[node] and ARGV[4] == '0'
+-- In the same generation Redis has lost nothing: it has ended, and was forgotten.
+local is_forgotten = is_missing and string.sub(redis.call('GET', KEYS[3]) or '', 1, 8) == ARGV[5]
+if leases[node] == 0 or is_forgotten then
   redis.call('HSET', KEYS[1], node, 0)
-  return is_known and 'LAPSED' or 'LOST'
+  return 'LAPSED'
 end
 leases[node] = now + lease
 redis.call('HSET', KEYS[1], node, string.format('%.0f', leases[node]))
@@ -36,4 +38,4 @@ for other, ends in pairs(leases) do
     living[#living + 1], living[#living + 2] = other, ends - now
   end
 end
-return { living, ended }
+return { living, ended, is_missing and 1 or 0 }

@@ -3,17 +3,31 @@
 use std::cell::Cell;
 
 use ws_core::engine::conformance;
-use ws_engine_redis::RedisEngine;
+use ws_engine_redis::{RedisEngine, RedisOptions};
 
-use crate::fixture::{Redis, options};
+use crate::fixture::{options_of, start};
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_redis_engine_does_what_every_engine_does() {
-    let (redis, n) = (Redis::start().await, Cell::new(0));
+    let shards = start(1).await;
+    on(|| options_of(&shards)).await;
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn shards_do_what_every_engine_does() {
+    for n in [2, 3] {
+        let shards = start(n).await;
+        on(|| options_of(&shards)).await;
+    }
+}
+
+pub(crate) async fn on(options: impl Fn() -> RedisOptions) {
+    let n = Cell::new(0);
     conformance::run(async || {
         n.set(n.get() + 1);
-        let mut options = options(&redis);
+        let mut options = options();
         // An engine of its own, with data of its own.
         options.prefix = format!("n{}", n.get());
         RedisEngine::open(options).await.expect("Redis can be used")

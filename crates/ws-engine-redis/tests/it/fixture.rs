@@ -1,6 +1,7 @@
 //! A Redis in a directory of its own, on a Unix socket, and on a port where it needs one.
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -70,8 +71,12 @@ impl Redis {
         redis.is_up().await.then_some(redis)
     }
 
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.path().join("socket")
+    }
+
     pub(crate) fn address(&self) -> Address {
-        Address::Unix(self.dir.path().join("socket"))
+        Address::Unix(self.path())
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -129,8 +134,17 @@ impl Redis {
     }
 
     async fn socket(&self) -> Option<UnixStream> {
-        UnixStream::connect(self.dir.path().join("socket")).await.ok()
+        UnixStream::connect(self.path()).await.ok()
     }
+}
+
+/// So many of them.
+pub(crate) async fn start(n: usize) -> Vec<Redis> {
+    let mut all = Vec::new();
+    for _ in 0..n {
+        all.push(Redis::start().await);
+    }
+    all
 }
 
 /// Sends a command and returns its answer, which has to come in one piece.
@@ -167,8 +181,13 @@ fn spawn(dir: &TempDir, arguments: &[String]) -> Child {
 }
 
 pub(crate) fn options(redis: &Redis) -> RedisOptions {
+    options_of([redis])
+}
+
+/// Shards in this order.
+pub(crate) fn options_of<'a>(shards: impl IntoIterator<Item = &'a Redis>) -> RedisOptions {
     RedisOptions {
-        locations: vec![Location::Server(redis.address())],
+        locations: shards.into_iter().map(|redis| Location::Server(redis.address())).collect(),
         tls: None,
         prefix: "ws".to_owned(),
         username: String::new(),
@@ -186,6 +205,17 @@ pub(crate) fn options(redis: &Redis) -> RedisOptions {
         batch_publications_max: 64,
         allow_eviction: false,
     }
+}
+
+/// A name on this one, from 0, of so many shards, with the partitions of [`options_of`]. Where names are is fixed with the
+/// data.
+pub(crate) fn name_on(shard: usize, shards: usize) -> String {
+    let fnv1a = |name: &str| {
+        let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        name.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+    };
+    let mut names = (0..1000).map(|n| format!("name{n}"));
+    names.find(|name| fnv1a(name) as usize % 4 % shards == shard).expect("one of so many")
 }
 
 /// Waits until `check` gives something.

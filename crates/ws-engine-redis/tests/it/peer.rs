@@ -10,7 +10,7 @@ use ws_core::engine::cluster::{Change, Cluster, ClusterSink, Counts, Member, Mem
 use ws_core::engine::{Engine, EngineError};
 use ws_engine_redis::RedisOptions;
 
-use crate::fixture::{Redis, options, until};
+use crate::fixture::{Redis, options_of, until};
 use crate::node::Node;
 
 /// An engine whose cluster is used.
@@ -68,7 +68,12 @@ impl ClusterSink for Hub {
 
 /// Leases that tests can wait for. All presences but those of channels that begin with "silent" are announced.
 pub(crate) fn short(redis: &Redis) -> RedisOptions {
-    RedisOptions { lease: Duration::from_millis(600), ..options(redis) }
+    short_of([redis])
+}
+
+/// The same on several shards.
+pub(crate) fn short_of<'a>(shards: impl IntoIterator<Item = &'a Redis>) -> RedisOptions {
+    RedisOptions { lease: Duration::from_millis(600), ..options_of(shards) }
 }
 
 /// The connection of a number; those of one number differ by what comes first.

@@ -13,7 +13,8 @@ section! {
     pub struct RedisEngine {
         /// Where Redis (7.0 or later) or Valkey (8.0 or later) is. `redis://host:port` or `redis+unix:///path`: the primary.
         /// `redis+sentinel://host:port,host/primary`: Sentinels, and the name under which they watch it. `rediss` in place
-        /// of `redis`: TLS, to Sentinels too. Redis Cluster and a list of servers are not supported yet.
+        /// of `redis`: TLS, to Sentinels too. A list: shards, each with a part of the channels; see Shards.
+        /// `redis+cluster://host:port,host`: some nodes of a Redis Cluster.
         url: RedisUrls = "redis://127.0.0.1:6379", ();
         /// Every key and topic begins with it and a colon: servers with the same prefix are one cluster. 1 to 32 of A-Z,
         /// a-z, 0-9, `.`, `_` and `-`.

@@ -2,6 +2,7 @@
 
 mod claude;
 mod outage;
+mod shards;
 mod together;
 mod ways;
 

@@ -1,4 +1,4 @@
-//! Checks what the Redis engine cannot do yet, which of its keys go together, and what it needs of other sections.
+//! Checks which keys of the Redis engine go together, and what it needs of other sections.
 
 use ws_engine_redis::Location;
 
@@ -12,7 +12,7 @@ use crate::config::sections::EngineType;
 /// Mistakes of `[engine.redis]`, and of what does not go together with it.
 pub(super) fn validate_redis(loaded: &Loaded, mistakes: &[ConfigError]) -> Vec<ConfigError> {
     let mut found = unmet(loaded, mistakes);
-    found.extend(unsupported(loaded, mistakes));
+    found.extend(partitions(loaded, mistakes));
     found.extend(prefix(loaded, mistakes));
     if loaded.config.engine.r#type == EngineType::Redis && !any_invalid(mistakes, &[KeyName::new("engine", "type")]) {
         for (section, options) in sections(loaded) {
@@ -37,19 +37,15 @@ fn mistake(loaded: &Loaded, key: KeyName, found: String, allowed: &str, hint: &s
     ConfigError { source, key: key.to_string(), found, allowed, hint }
 }
 
-/// What leads to Redis in a way that is not there yet.
-fn unsupported(loaded: &Loaded, mistakes: &[ConfigError]) -> Option<ConfigError> {
-    let urls = &loaded.config.engine.redis.url;
-    let what = match urls.locations.as_slice() {
-        [Location::Server(_) | Location::Sentinel { .. }] => return None,
-        [Location::Cluster(_)] => "Redis Cluster",
-        _ => "several servers of Redis",
-    };
-    if any_invalid(mistakes, &[name("url")]) {
+/// Every shard has a partition.
+fn partitions(loaded: &Loaded, mistakes: &[ConfigError]) -> Option<ConfigError> {
+    let redis = &loaded.config.engine.redis;
+    let (shards, key) = (redis.url.locations.len(), name("partitions"));
+    if redis.partitions >= shards || any_invalid(mistakes, &[key.clone(), name("url")]) {
         return None;
     }
-    let (found, hint) = (format!("\"{urls}\""), format!("{what}: not supported yet"));
-    Some(mistake(loaded, name("url"), found, "one URL, of a server or of Sentinels", &hint))
+    let found = format!("{}, less than the {shards} of engine.redis.url", redis.partitions);
+    Some(mistake(loaded, key, found, "at least as many as there are shards", "each shard has some of them"))
 }
 
 /// Keys that do something only with another one. To ignore them would be to connect in another way than was meant.
@@ -140,14 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn ways_to_redis_that_are_not_there_yet_are_refused() {
-        let refused = |url: &str, hint: &str| {
-            let allowed = "one URL, of a server or of Sentinels";
-            let mistake = key("engine.redis.url", &format!("{url:?}"), allowed, &format!("{hint}: not supported yet"));
-            check(&[REDIS, ("ENGINE__REDIS__URL", url)], &[&mistake]);
-        };
-        refused("redis+cluster://a:1,b:2", "Redis Cluster");
-        refused("redis://a:1,redis://b:2", "several servers of Redis");
+    fn every_shard_has_a_partition() {
+        let three = ("ENGINE__REDIS__URL", "redis://a,redis://b,redis+sentinel://c,d/main");
+        check(&[REDIS, three, ("ENGINE__REDIS__PARTITIONS", "3")], &[]);
+        let (found, allowed) = ("2, less than the 3 of engine.redis.url", "at least as many as there are shards");
+        let mistake = key("engine.redis.partitions", found, allowed, "each shard has some of them");
+        check(&[REDIS, three, ("ENGINE__REDIS__PARTITIONS", "2")], &[&mistake]);
     }
 
     const TLS: (&str, &str) = ("ENGINE__REDIS__URL", "rediss://a");

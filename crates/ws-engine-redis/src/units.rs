@@ -1,0 +1,236 @@
+//! The units of an engine, which together are one node of the cluster.
+//!
+//! A unit is what speaks to one server of Redis: some of the partitions, connections to them, and a lease of its own. A node
+//! lives as long as all of its leases: when one of them has ended it is dead, in all units, whether it can be seen there or
+//! not. Whoever learns of that in one unit ends its leases in the others; it learns of it itself where it renews next, and
+//! becomes another node. A unit that is away says nothing about anybody.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::Mutex;
+use uuid::Uuid;
+use ws_core::Supervisor;
+
+use crate::nodes::Nodes;
+use crate::queue::Queue;
+use crate::trouble::Troubles;
+
+/// What all units have in common.
+#[derive(Debug)]
+pub(crate) struct Units {
+    /// What each of them knows of the nodes.
+    pub(crate) nodes: Box<[Arc<Nodes>]>,
+    pub(crate) queue: Queue,
+    pub(crate) supervisor: Supervisor,
+    /// What the log says of all units together; `None`: each says it for itself.
+    pub(crate) troubles: Option<Troubles>,
+    /// This node.
+    node: Mutex<Uuid>,
+    /// The others that the hub takes for alive, and itself.
+    told: Mutex<BTreeSet<Uuid>>,
+}
+
+impl Units {
+    pub(crate) fn new(units: usize, queue_bytes_max: usize, troubles: Option<Troubles>) -> Arc<Self> {
+        let node = Uuid::new_v4();
+        Arc::new(Units {
+            nodes: (0..units).map(|_| Arc::new(Nodes::new(node))).collect(),
+            queue: Queue::new(queue_bytes_max),
+            supervisor: Supervisor::default(),
+            troubles,
+            node: Mutex::new(node),
+            told: Mutex::default(),
+        })
+    }
+
+    /// This node. A unit may not have a lease for it yet.
+    pub(crate) fn node(&self) -> Uuid {
+        *self.node.lock()
+    }
+
+    /// This node is dead, and becomes another one. No unit writes anything before it has a lease for that.
+    pub(crate) fn lapse(&self, dead: Uuid) {
+        let mut node = self.node.lock();
+        if *node != dead {
+            // It is another one already.
+            return;
+        }
+        *node = Uuid::new_v4();
+        tracing::warn!(before = %dead, after = %*node, "the lease has ended: this server enters again as another node");
+        for unit in &self.nodes {
+            unit.is_former.store(true, Ordering::Release);
+            unit.look.notify_one();
+        }
+        drop(node);
+        self.told.lock().remove(&dead);
+        if let Some(unit) = self.nodes.first() {
+            unit.sink().lapsed();
+        }
+    }
+
+    /// A unit has a lease for this node.
+    pub(crate) fn is_leased(&self, unit: &Nodes, node: Uuid) {
+        let current = self.node.lock();
+        unit.is_former.store(*current != node, Ordering::Release);
+    }
+
+    /// A unit has seen who lives: the hub is told who does not any more.
+    pub(crate) fn tell_ended(&self) {
+        let mut told = self.told.lock();
+        let living = self.without_ended(self.seen(&self.nodes));
+        let ended: Vec<_> = told.difference(&living).copied().collect();
+        *told = living;
+        drop(told);
+        if let Some(unit) = self.nodes.first() {
+            let sink = unit.sink();
+            ended.into_iter().for_each(|node| sink.ended(node));
+        }
+    }
+
+    /// A node has ended in a unit, and so in all others.
+    pub(crate) fn end_elsewhere(&self, node: Uuid, unit: usize) {
+        let others = self.nodes.iter().enumerate().filter(|(at, _)| *at != unit);
+        for (_, other) in others.filter(|(_, other)| other.roll.lock().living.contains(&node)) {
+            other.to_end.lock().insert(node);
+            other.look.notify_one();
+        }
+    }
+
+    /// The nodes that live in the first unit, and those that another unit has seen, as the first one may just have lost them;
+    /// without those that have ended in any.
+    pub(crate) fn living(&self, in_first: impl IntoIterator<Item = Uuid>) -> Vec<Uuid> {
+        let mut living = self.seen(self.nodes.get(1..).unwrap_or_default());
+        living.extend(in_first);
+        self.without_ended(living).into_iter().collect()
+    }
+
+    /// The nodes that were alive when these units were last asked; of those that are away, nothing.
+    fn seen(&self, units: &[Arc<Nodes>]) -> BTreeSet<Uuid> {
+        let (mut living, node) = (BTreeSet::new(), self.node());
+        for unit in units.iter().filter(|unit| unit.is_heard.load(Ordering::Acquire)) {
+            let own = unit.own().node;
+            living.extend(unit.roll.lock().living.iter().filter(|other| **other != own || own == node));
+        }
+        living
+    }
+
+    fn without_ended(&self, mut nodes: BTreeSet<Uuid>) -> BTreeSet<Uuid> {
+        for unit in &self.nodes {
+            let roll = unit.roll.lock();
+            nodes.retain(|node| !roll.ended.contains(node));
+        }
+        nodes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ws_core::engine::cluster::{Change, ClusterSink, Counts, Member};
+
+    use super::*;
+    use crate::nodes::Own;
+
+    /// Notes what it is told.
+    #[derive(Debug, Default)]
+    struct Hub(Mutex<Vec<String>>);
+
+    impl ClusterSink for Hub {
+        fn connections(&self) -> u64 {
+            0
+        }
+        fn members(&self, _: &mut dyn FnMut(&str, Member, bool)) {}
+        fn changed(&self, _: &str, _: Change, _: Counts) {}
+        fn received(&self, _: Uuid, _: &[u8]) {}
+        fn ended(&self, node: Uuid) {
+            self.0.lock().push(format!("{} has ended", node.as_u128()));
+        }
+        fn lapsed(&self) {
+            self.0.lock().push("lapsed".to_owned());
+        }
+        fn restored(&self) {}
+    }
+
+    fn node(n: u128) -> Uuid {
+        Uuid::from_u128(n)
+    }
+
+    fn two() -> (Arc<Units>, Arc<Hub>) {
+        let (units, hub) = (Units::new(2, 1, None), Arc::<Hub>::default());
+        units.nodes.iter().for_each(|unit| unit.start(hub.clone()));
+        (units, hub)
+    }
+
+    /// A unit has renewed its lease, and seen who lives and who has ended.
+    fn roll(units: &Units, unit: usize, living: &[u128], ended: &[u128]) {
+        units.nodes[unit].is_heard.store(true, Ordering::Release);
+        let mut roll = units.nodes[unit].roll.lock();
+        roll.living = living.iter().copied().map(node).chain([units.nodes[unit].own().node]).collect();
+        roll.ended = ended.iter().copied().map(node).collect();
+        drop(roll);
+        units.tell_ended();
+    }
+
+    #[track_caller]
+    fn living(units: &Units, in_first: &[u128], expect: &[u128]) {
+        let mut expect: Vec<_> = expect.iter().copied().map(node).chain([units.node()]).collect();
+        expect.sort_unstable();
+        assert_eq!(units.living(in_first.iter().copied().map(node).chain([units.node()])), expect);
+    }
+
+    #[test]
+    fn who_has_ended_in_one_unit_has_ended() {
+        let (units, hub) = two();
+        roll(&units, 0, &[1, 2], &[]);
+        roll(&units, 1, &[1, 2], &[]);
+        roll(&units, 1, &[2], &[1]);
+        assert_eq!(*hub.0.lock(), ["1 has ended"]);
+        living(&units, &[1, 2], &[2]);
+        units.end_elsewhere(node(1), 1);
+        assert_eq!(units.nodes[0].to_end.lock().iter().collect::<Vec<_>>(), [&node(1)]);
+        assert!(units.nodes[1].to_end.lock().is_empty());
+        // It is forgotten here, and then there.
+        roll(&units, 0, &[2], &[1]);
+        roll(&units, 1, &[2], &[]);
+        roll(&units, 0, &[2], &[]);
+        assert_eq!(hub.0.lock().len(), 1, "once");
+    }
+
+    #[test]
+    fn who_is_missing_in_one_unit_may_live() {
+        let (units, hub) = two();
+        roll(&units, 1, &[1], &[]);
+        roll(&units, 0, &[1], &[]);
+        roll(&units, 0, &[], &[]);
+        living(&units, &[], &[1]);
+        assert!(hub.0.lock().is_empty());
+        // The other one is away: it says nothing.
+        units.nodes[1].is_heard.store(false, Ordering::Release);
+        living(&units, &[], &[]);
+        roll(&units, 0, &[], &[]);
+        assert_eq!(*hub.0.lock(), ["1 has ended"]);
+    }
+
+    #[test]
+    fn a_node_lapses_once_and_is_not_told_of_itself() {
+        let (units, hub) = two();
+        roll(&units, 0, &[1], &[]);
+        roll(&units, 1, &[1], &[]);
+        let before = units.node();
+        units.lapse(before);
+        let after = units.node();
+        units.lapse(before);
+        assert_eq!((units.node(), hub.0.lock().join(",")), (after, "lapsed".to_owned()));
+        assert!(units.nodes.iter().all(|unit| unit.may_have_lapsed()), "nothing is written");
+        for unit in 0..2 {
+            roll(&units, unit, &[1], &[]);
+            units.nodes[unit].set_own(Own { node: after, is_new: false, generation: 0 });
+            units.is_leased(&units.nodes[unit], after);
+            assert!(!units.nodes[unit].may_have_lapsed());
+            roll(&units, unit, &[1], &[]);
+        }
+        assert_eq!(hub.0.lock().len(), 1);
+        living(&units, &[1], &[1]);
+    }
+}
