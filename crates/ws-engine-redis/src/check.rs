@@ -61,7 +61,6 @@ pub(crate) async fn check(options: &RedisOptions) -> Result<Hashes, StartError> 
         Ok(hashes)
     };
     let checked = timeout(options.command_timeout, checked).await;
-    link.end("the check is over");
     checked.unwrap_or_else(|_| Err(StartError::Unreachable("it has not answered in time".to_owned())))
 }
 

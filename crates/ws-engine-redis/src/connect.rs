@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use crate::dial::{Backoff, DialError, dial};
 use crate::limits::{BACKOFF, CHECK_ALL_EVERY, ECHO_WITHIN, TICK};
 use crate::link::{Failure, Link, Patience};
+use crate::owned::Owned;
 use crate::prepare::{hear, load_scripts, setup};
 use crate::resp::Value;
 use crate::scripts::Script;
@@ -17,8 +18,8 @@ use crate::shared::{Part, Shared, random};
 
 /// The writer and the feed.
 struct Pair {
-    writer: Link,
-    subscriber: Link,
+    writer: Owned,
+    subscriber: Owned,
 }
 
 /// Keeps the writer and the feed.
@@ -249,5 +250,29 @@ impl Shared {
         // On a task of its own: the callers may be dealing with what these links have said.
         let why = why.to_owned();
         self.runtime.spawn(async move { links.iter().flatten().for_each(|link| link.end(why.clone())) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{accept, listen, server_with};
+
+    #[tokio::test]
+    async fn a_writer_without_a_feed_is_closed() {
+        let (redis, options) = listen().await;
+        let (shared, _) = server_with(options);
+        let serve = async {
+            let mut writer = accept(&redis).await;
+            writer.greet().await;
+            let mut feed = accept(&redis).await;
+            feed.next().await;
+            feed.say(b"-ERR max number of clients reached\r\n").await;
+            writer.is_closed().await;
+            feed.is_closed().await;
+        };
+        let (connected, ()) = tokio::join!(connect(&shared), serve);
+        let trouble = connected.map(drop).expect_err("there is no feed");
+        assert!(trouble.contains("max number of clients"), "{trouble}");
     }
 }

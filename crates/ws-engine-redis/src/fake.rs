@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::time::timeout;
 use ws_core::engine::Epoch;
 
 use crate::link::{Link, OnPush, Patience};
 use crate::message::epoch;
-use crate::options::RedisOptions;
+use crate::options::{Address, RedisOptions};
 use crate::resp::{self, Parsed, Value};
 use crate::scripts::{Hashes, Script};
 use crate::shared::Shared;
@@ -34,8 +35,27 @@ pub(crate) fn server_with(options: RedisOptions) -> (Arc<Shared>, Arc<Told>) {
 
 /// The end of a connection that is Redis.
 pub(crate) struct Peer {
-    socket: DuplexStream,
+    socket: Box<dyn Socket>,
     read: Vec<u8>,
+}
+
+/// Something to read from and to write to.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
+
+/// Where a Redis is dialled, and options that lead there. Time must not be paused.
+pub(crate) async fn listen() -> (TcpListener, RedisOptions) {
+    let redis = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = redis.local_addr().expect("it is bound").port();
+    let address = Address::Tcp("127.0.0.1".to_owned(), port);
+    (redis, RedisOptions { address, ..RedisOptions::for_tests() })
+}
+
+/// The next connection, before its greeting.
+pub(crate) async fn accept(redis: &TcpListener) -> Peer {
+    let (socket, _) = redis.accept().await.expect("somebody dials");
+    Peer { socket: Box::new(socket), read: Vec::new() }
 }
 
 /// Gives a server a writer and a feed, as after a dial.
@@ -61,7 +81,7 @@ fn link(on_push: OnPush) -> (Link, Peer) {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let (read, write) = tokio::io::split(ours);
     let link = Link::begin(read, write, Patience::Command(Duration::from_secs(3600)), on_push);
-    (link, Peer { socket: theirs, read: Vec::new() })
+    (link, Peer { socket: Box::new(theirs), read: Vec::new() })
 }
 
 impl Peer {
@@ -131,6 +151,20 @@ impl Peer {
         let mut parts = vec![bulk(&G.to_be_bytes()), bulk(&e.to_be_bytes())];
         parts.extend(offset.map(|offset| format!(":{offset}\r\n").into_bytes()));
         self.say(&array(&parts)).await;
+    }
+
+    /// Answers the greeting of a connection.
+    pub(crate) async fn greet(&mut self) {
+        assert_eq!(self.next().await[0], b"HELLO");
+        self.say(b"%1\r\n+role\r\n+master\r\n").await;
+    }
+
+    /// Waits until the other end has closed the connection. It asks for nothing more before.
+    pub(crate) async fn is_closed(&mut self) {
+        let mut rest = Vec::new();
+        let closed = timeout(Duration::from_secs(20), self.socket.read_to_end(&mut rest)).await;
+        closed.expect("it is closed").expect("it reads");
+        assert!(rest.is_empty(), "it is used: {}", String::from_utf8_lossy(&rest));
     }
 
     /// Has a channel be followed that is empty. Its topic.

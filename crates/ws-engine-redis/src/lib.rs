@@ -45,6 +45,7 @@ mod op;
 mod options;
 #[cfg(test)]
 mod order;
+mod owned;
 mod pages;
 mod pass;
 mod phrase;
