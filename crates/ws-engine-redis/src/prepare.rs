@@ -1,6 +1,7 @@
 //! What every new connection begins with: the scripts are loaded, and the data is one that this server understands.
 
 use crate::link::{Failure, Link};
+use crate::resp::Value;
 use crate::scripts::Script;
 use crate::shared::Shared;
 
@@ -24,8 +25,13 @@ pub(crate) async fn load_scripts(link: &Link) -> Result<Vec<Vec<u8>>, String> {
 /// In words.
 pub(crate) async fn setup(link: &Link, shared: &Shared) -> Result<(), String> {
     let (key, own) = (shared.keys.setup(), format!("partitions={}", shared.keys.partitions()));
-    let set = link.call(["SET", &key, &own, "NX", "GET"]).await.map_err(|failure| failure.to_string())?;
-    match set.as_bytes() {
+    let words = |failure: Failure| failure.to_string();
+    // A Redis that is full refuses every SET, also one that would change nothing.
+    let found = match link.call(["GET", &key]).await.map_err(words)? {
+        Value::Null => link.call(["SET", &key, &own, "NX", "GET"]).await.map_err(words)?,
+        found => found,
+    };
+    match found.as_bytes() {
         Some(found) if found != own.as_bytes() => {
             let found = String::from_utf8_lossy(found).into_owned();
             Err(format!(

@@ -202,6 +202,25 @@ async fn a_full_redis_refuses_publications_and_loses_nothing() {
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_loses_a_full_redis_comes_back_to_it() {
+    let redis = Redis::start().await;
+    let (a, _b, before) = at_three(&redis).await;
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    for kind in ["NORMAL", "PUBSUB"] {
+        redis.ask(&["CLIENT", "KILL", "TYPE", kind]).await;
+    }
+    // Only another connection can tell that it is followed.
+    a.follow("new").await;
+    a.follow("c").await;
+    a.is_well().await;
+    assert_eq!(a.history("c").await.expect("it can be read").top, 3);
+    redis.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    a.publish_at_last("c", 4, "x").await;
+    a.is_told("c", &[before, vec![delivered(4, 4)]].concat()).await;
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_survived_another_identity_goes_on() {
     let redis = Redis::start().await;
     let (a, b, before) = at_three(&redis).await;
