@@ -1,17 +1,19 @@
 //! The connections of the engine, for as long as it lives. The writer and the feed live and die together; the reader is
-//! replaced alone. Whatever breaks is dialled anew, without end, at most some ten times a second.
+//! where they are, ends with them, and is replaced alone where it alone breaks. Whatever breaks is dialled anew, without
+//! end, at most some ten times a second.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::dial::{Backoff, DialError, dial};
 use crate::limits::{BACKOFF, CHECK_ALL_EVERY, ECHO_WITHIN, TICK};
 use crate::link::{Failure, Link, Patience};
 use crate::owned::Owned;
-use crate::prepare::{hear, load_scripts, setup};
+use crate::prepare::{hear, load_scripts, run_id, setup};
 use crate::resp::Value;
 use crate::scripts::Script;
 use crate::shared::{Part, Shared, random};
@@ -20,15 +22,20 @@ use crate::shared::{Part, Shared, random};
 struct Pair {
     writer: Owned,
     subscriber: Owned,
+    place: Place,
 }
 
-/// Keeps the writer and the feed.
-pub(crate) async fn keep_pair(shared: Arc<Shared>) {
+/// Which process of Redis there are connections to: a name or an address may lead to another one at any time.
+pub(crate) type Place = Arc<str>;
+
+/// Keeps the writer and the feed, and says where they are; `None`: they are not there.
+pub(crate) async fn keep_pair(shared: Arc<Shared>, place: watch::Sender<Option<Place>>) {
     let mut backoff = Backoff::new(BACKOFF);
     while !shared.is_closed() {
         let trouble = match connect(&shared).await {
             Ok(pair) => {
                 let since = Instant::now();
+                place.send_replace(Some(pair.place.clone()));
                 let trouble = tokio::select! {
                     trouble = use_pair(&shared, &pair) => trouble,
                     trouble = shared.keep_lease(&pair.writer, &pair.subscriber) => trouble,
@@ -41,6 +48,7 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>) {
             }
             Err(trouble) => trouble,
         };
+        place.send_replace(None);
         shared.report(Part::Pair, Some(trouble));
         shared.writer.write().take();
         shared.subscriber.write().take();
@@ -49,31 +57,49 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>) {
     }
 }
 
-/// Keeps the reader.
-pub(crate) async fn keep_reader(shared: Arc<Shared>) {
+/// Keeps the reader, where the writer is.
+pub(crate) async fn keep_reader(shared: Arc<Shared>, mut place: watch::Receiver<Option<Place>>) {
     let mut backoff = Backoff::new(BACKOFF);
     while !shared.is_closed() {
-        let patience = Patience::Command(shared.options.command_timeout);
-        let trouble = match dial(&shared.options, patience, Box::new(|_| {})).await {
-            Ok(link) => {
-                let since = Instant::now();
-                if !shared.install(&shared.reader, &link) {
-                    return;
-                }
-                shared.report(Part::Reader, None);
-                let trouble = link.ended().await;
-                if since.elapsed() > BACKOFF.1 {
-                    backoff.reset();
-                }
-                trouble
+        let there = place.borrow_and_update().clone();
+        if let Some(there) = there {
+            let (since, trouble) = (Instant::now(), read_from(&shared, &there, &mut place).await);
+            if since.elapsed() > BACKOFF.1 {
+                backoff.reset();
             }
-            Err(error) => error.to_string(),
-        };
-        shared.reader.write().take();
-        shared.report(Part::Reader, Some(trouble));
-        sleep(backoff.pause()).await;
+            shared.reader.write().take();
+            shared.report(Part::Reader, Some(trouble));
+        }
+        // Where the writer has gone it goes at once.
+        if let Ok(Err(_)) = timeout(backoff.pause(), place.changed()).await {
+            return;
+        }
     }
 }
+
+/// Reads from the Redis where the writer is, until the connection ends or the writer has gone. Why.
+async fn read_from(shared: &Shared, there: &Place, place: &mut watch::Receiver<Option<Place>>) -> String {
+    let patience = Patience::Command(shared.options.command_timeout);
+    let link = match dial(&shared.options, patience, Box::new(|_| {})).await {
+        Ok(link) => link,
+        Err(error) => return error.to_string(),
+    };
+    match run_id(&link).await {
+        Ok(run_id) if *run_id == **there => {}
+        Ok(_) => return ELSEWHERE.to_owned(),
+        Err(trouble) => return trouble,
+    }
+    if !shared.install(&shared.reader, &link) {
+        return "it is closed".to_owned();
+    }
+    shared.report(Part::Reader, None);
+    tokio::select! {
+        trouble = link.ended() => trouble,
+        Ok(_) = place.wait_for(|now| now.as_ref() != Some(there)) => "the writer has gone".to_owned(),
+    }
+}
+
+const ELSEWHERE: &str = "the connections lead to different servers of Redis";
 
 /// Looks after everything that waits.
 pub(crate) async fn keep_time(shared: Arc<Shared>) {
@@ -99,21 +125,21 @@ async fn connect(shared: &Arc<Shared>) -> Result<Pair, String> {
     let writer = dial(&shared.options, Patience::Command(within), Box::new(|_| {})).await.map_err(words)?;
     let on_push = Box::new(move |parts: &[Value]| feed.pushed(parts));
     let subscriber = dial(&shared.options, Patience::Silence(within), on_push).await.map_err(words)?;
-    let pair = Pair { writer, subscriber };
     let prepared = async {
+        let place = run_id(&writer).await?;
+        if place != run_id(&subscriber).await? {
+            return Err(ELSEWHERE.to_owned());
+        }
+        let pair = Pair { writer, subscriber, place: place.into() };
         load_scripts(&pair.writer).await?;
         setup(&pair.writer, shared).await?;
         shared.read_clock(&pair.writer).await?;
         renew_generations(shared, &pair.writer).await?;
         listen(shared, &pair.subscriber).await?;
-        shared.renew_lease(&pair.writer, &pair.subscriber).await.map(drop)
+        shared.renew_lease(&pair.writer, &pair.subscriber).await?;
+        Ok(pair)
     };
-    let prepared = timeout(within, prepared).await.map_err(|_| format!("Redis has not answered within {within:?}"));
-    if let Err(trouble) = prepared.and_then(|prepared| prepared) {
-        [&pair.writer, &pair.subscriber].into_iter().for_each(|link| link.end(trouble.clone()));
-        return Err(trouble);
-    }
-    Ok(pair)
+    timeout(within, prepared).await.unwrap_or_else(|_| Err(format!("Redis has not answered within {within:?}")))
 }
 
 /// Uses the connections until one of them ends. Why.
@@ -256,7 +282,35 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{accept, listen, server_with};
+    use crate::fake::{accept, info, listen, server_with};
+
+    #[tokio::test]
+    async fn nothing_is_read_from_another_redis_than_the_writers() {
+        let (redis, options) = listen().await;
+        let (shared, _) = server_with(options);
+        let (place, at) = watch::channel(Some("one".into()));
+        let reader = tokio::spawn(keep_reader(shared.clone(), at));
+        let mut peer = accept(&redis).await;
+        peer.greet().await;
+        assert_eq!(peer.next().await, [b"INFO".to_vec(), b"server".to_vec()]);
+        peer.say(&info("run_id:other")).await;
+        peer.is_closed().await;
+        // The name leads where the writer is by now.
+        let mut peer = accept(&redis).await;
+        peer.greet().await;
+        peer.next().await;
+        assert!(shared.reader.read().is_none(), "no other one is used");
+        peer.say(&info("run_id:one")).await;
+        let is_there = async {
+            while shared.reader.read().is_none() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), is_there).await.expect("it is used");
+        place.send_replace(Some("other".into()));
+        peer.is_closed().await;
+        reader.abort();
+    }
 
     #[tokio::test]
     async fn a_writer_without_a_feed_is_closed() {

@@ -214,6 +214,11 @@ pub(crate) fn of(e: u64) -> Epoch {
     epoch(e, G)
 }
 
+/// What `INFO` answers.
+pub(crate) fn info(line: &str) -> Vec<u8> {
+    bulk(format!("# Server\r\n{line}\r\n").as_bytes())
+}
+
 /// The name of the script of a text.
 fn script_of(text: &[u8]) -> &'static str {
     let script = Script::ALL.into_iter().find(|script| script.text().as_bytes() == text);

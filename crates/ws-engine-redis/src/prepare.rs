@@ -78,6 +78,17 @@ pub(crate) async fn setup(link: &Link, shared: &Shared) -> Result<(), PrepareErr
     }
 }
 
+/// Which process of Redis is at the other end: a random number of it. Empty where it does not say.
+///
+/// # Errors
+/// In words.
+pub(crate) async fn run_id(link: &Link) -> Result<String, String> {
+    let info = link.call(["INFO", "server"]).await.map_err(|failure| failure.to_string())?;
+    let info = String::from_utf8_lossy(info.as_bytes().unwrap_or_default()).into_owned();
+    let run_id = info.lines().find_map(|line| line.strip_prefix("run_id:"));
+    Ok(run_id.unwrap_or_default().to_owned())
+}
+
 /// Hears what is told on these topics from now on.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 use ws_core::engine::{Engine, EngineError, Retention};
+use ws_engine_redis::{Address, RedisOptions};
 
 use crate::fixture::{Redis, options, until};
 use crate::node::{Node, Told, delivered};
@@ -217,6 +218,35 @@ async fn who_loses_a_full_redis_comes_back_to_it() {
     redis.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
     a.publish_at_last("c", 4, "x").await;
     a.is_told("c", &[before, vec![delivered(4, 4)]].concat()).await;
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_connections_go_where_the_name_leads() {
+    let (one, other) = (Redis::start().await, Redis::start().await);
+    let dir = tempfile::tempdir().expect("a directory");
+    let name = dir.path().join("name");
+    let leads_to = |redis: &Redis| {
+        let Address::Unix(path) = redis.address() else { panic!("a path") };
+        // One that is not there is not removed.
+        let _ = std::fs::remove_file(&name);
+        std::os::unix::fs::symlink(path, &name).expect("a link");
+    };
+    leads_to(&one);
+    let a = Node::start(RedisOptions { address: Address::Unix(name.clone()), ..options(&one) }).await;
+    a.publish("c", 1, None).await.expect("it is published");
+    a.publish("c", 2, None).await.expect("it is published");
+    leads_to(&other);
+    // The reader has nothing to do with it.
+    one.ask(&["CLIENT", "KILL", "TYPE", "PUBSUB"]).await;
+    let (epoch, offset) = until("the other one", async || {
+        let published = a.publish("c", 3, None).await.ok()?.position?;
+        (published.1 == 1).then_some(published)
+    })
+    .await;
+    a.is_well().await;
+    let history = a.history("c").await.expect("a history");
+    assert_eq!((history.epoch, history.top), (epoch, offset));
 }
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
