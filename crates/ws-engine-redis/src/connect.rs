@@ -49,6 +49,9 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>, place: watch::Sender<Option<P
             Err(trouble) => trouble,
         };
         place.send_replace(None);
+        // What can only be read is not up to date.
+        let reader = shared.reader.write().take();
+        reader.iter().for_each(|reader| reader.end(trouble.clone()));
         shared.report(Part::Pair, Some(trouble));
         shared.writer.write().take();
         shared.subscriber.write().take();

@@ -4,11 +4,11 @@
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
-use ws_core::engine::{Engine, EngineError, Retention};
+use ws_core::engine::{Engine, EngineError, FindQuery, Retention};
 use ws_engine_redis::{Address, RedisOptions};
 
 use crate::fixture::{Redis, options, until};
-use crate::node::{Node, Told, delivered};
+use crate::node::{KEEP, Node, Told, delivered};
 
 async fn two(redis: &Redis) -> (Node, Node) {
     (Node::start(options(redis)).await, Node::start(options(redis)).await)
@@ -247,6 +247,22 @@ async fn all_connections_go_where_the_name_leads() {
     a.is_well().await;
     let history = a.history("c").await.expect("a history");
     assert_eq!((history.epoch, history.top), (epoch, offset));
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_answered_while_redis_refuses_to_write() {
+    let redis = Redis::start().await;
+    let (a, _b, _) = at_three(&redis).await;
+    redis.ask(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
+    until("the trouble to be noticed", async || a.engine.health().err()).await;
+    let query = FindQuery { channel: "c", retention: KEEP, msg_id: "x" };
+    let (read, found) = tokio::join!(a.history("c"), a.call(|done| a.engine.find(query, done)));
+    assert!(matches!(read, Err(EngineError::Unavailable(_))), "{read:?}");
+    assert!(matches!(found, Err(EngineError::Unavailable(_))), "{found:?}");
+    redis.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
+    a.is_well().await;
+    assert_eq!(a.history("c").await.expect("it can be read").top, 3);
 }
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
