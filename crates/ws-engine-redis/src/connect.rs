@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::dial::{Backoff, DialError, dial};
-use crate::limits::{BACKOFF, CHECK_ALL_EVERY, ECHO_WITHIN, TICK};
+use crate::limits::{BACKOFF, CHECK_ALL_EVERY, ECHO_EVERY, ECHO_WITHIN, TICK};
 use crate::link::{Failure, Link, Patience};
 use crate::owned::Owned;
 use crate::prepare::{hear, load_scripts, run_id, setup};
@@ -155,6 +155,8 @@ async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
     shared.flush_all();
     let mut renewals = interval(shared.options.lease / 3);
     renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut to_echo = interval((shared.options.lease / 3).min(ECHO_EVERY));
+    to_echo.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut echoes = Echoes::default();
     loop {
         let is_time = tokio::select! {
@@ -162,6 +164,10 @@ async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
             trouble = pair.subscriber.ended() => return trouble,
             () = shared.renew.notified() => false,
             _ = renewals.tick() => true,
+            _ = to_echo.tick() => {
+                echoes.send(shared, &pair.writer);
+                continue;
+            }
             () = sleep(TICK) => {
                 if let Some(trouble) = echoes.check(shared, &pair.subscriber) {
                     return trouble;
@@ -181,9 +187,7 @@ async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
         if let Err(trouble) = renewed.await {
             return trouble;
         }
-        if is_time {
-            echoes.send(shared, &pair.writer);
-        } else {
+        if !is_time {
             // What asks in vain again and again does not do so without a pause.
             sleep(Duration::from_millis(5)).await;
             shared.flush_all();
@@ -217,8 +221,9 @@ impl Echoes {
             self.at = None;
             return None;
         }
-        let is_dead = at.elapsed() > ECHO_WITHIN && subscriber.silence() > ECHO_WITHIN;
-        is_dead.then(|| format!("what is published has not arrived within {ECHO_WITHIN:?}"))
+        let within = shared.options.command_timeout.min(ECHO_WITHIN);
+        let is_dead = at.elapsed() > within && subscriber.silence() > within;
+        is_dead.then(|| format!("what is published has not arrived within {within:?}"))
     }
 }
 
@@ -284,8 +289,11 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
-    use crate::fake::{accept, info, listen, server_with};
+    use crate::fake::{self, accept, info, listen, server_with};
+    use crate::options::RedisOptions;
 
     #[tokio::test]
     async fn nothing_is_read_from_another_redis_than_the_writers() {
@@ -313,6 +321,34 @@ mod tests {
         place.send_replace(Some("other".into()));
         peer.is_closed().await;
         reader.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_feed_that_has_died_is_known_in_time() {
+        let command_timeout = Duration::from_secs(1);
+        let (shared, _) = server_with(RedisOptions { command_timeout, ..RedisOptions::for_tests() });
+        let (mut to_writer, mut to_feed) = fake::connect(&shared);
+        let [writer, subscriber] =
+            [&shared.writer, &shared.subscriber].map(|slot| Owned(slot.read().clone().expect("it is connected")));
+        let pair = Pair { writer, subscriber, place: "one".into() };
+        let died = Cell::new(None);
+        let serve = async {
+            loop {
+                let command = to_writer.next().await;
+                to_writer.grant(&command).await;
+                if command[0] == b"SPUBLISH" && died.get().is_none() {
+                    to_feed.pushed(&command[1], &command[2]).await;
+                    died.set(Some(Instant::now()));
+                }
+            }
+        };
+        let trouble = tokio::select! {
+            trouble = use_pair(&shared, &pair) => trouble,
+            () = serve => unreachable!("it does not end"),
+        };
+        assert!(trouble.contains("has not arrived"), "{trouble}");
+        let died: Instant = died.get().expect("the first one has arrived");
+        assert!(died.elapsed() < command_timeout + Duration::from_secs(2), "{:?}", died.elapsed());
     }
 
     #[tokio::test]

@@ -41,7 +41,11 @@ pub(crate) const TICK: Duration = Duration::from_millis(100);
 /// A connection that has been silent for so long is pinged.
 pub(crate) const PING_AFTER: Duration = Duration::from_secs(10);
 
-/// How soon what a server sends to itself must arrive on its feed.
+/// How often a server sends something to itself at least: its feed is known to be dead 2 s after it has died, and what that
+/// may take to arrive.
+pub(crate) const ECHO_EVERY: Duration = Duration::from_millis(1800);
+
+/// How soon what a server sends to itself must arrive on its feed, if Redis may take so long to answer.
 pub(crate) const ECHO_WITHIN: Duration = Duration::from_secs(3);
 
 /// How often the positions of all channels that are followed are checked.
