@@ -68,6 +68,13 @@ pub(crate) fn connect(shared: &Arc<Shared>) -> (Peer, Peer) {
     (to_writer, to_subscriber)
 }
 
+/// Gives a server a reader.
+pub(crate) fn read(shared: &Arc<Shared>) -> Peer {
+    let (reader, to_reader) = link(Box::new(|_| {}));
+    *shared.reader.write() = Some(reader);
+    to_reader
+}
+
 /// Takes the connections away, as when one of them has ended.
 pub(crate) fn disconnect(shared: &Arc<Shared>) {
     for slot in [&shared.writer, &shared.subscriber] {
@@ -141,10 +148,18 @@ impl Peer {
 
     /// Tells the position of one channel.
     pub(crate) async fn position(&mut self, e: u64, top: u64) {
-        let mut meta: Vec<_> = [e, G, G, top].iter().flat_map(|number| number.to_be_bytes()).collect();
-        meta.resize(104, 0);
-        meta.extend(1_u64.to_be_bytes());
-        self.say(&array(&[bulk(&meta)])).await;
+        self.say(&array(&[bulk(&[meta(e, top), 1_u64.to_be_bytes().to_vec()].concat())])).await;
+    }
+
+    /// Answers a page of a channel without publications.
+    pub(crate) async fn page(&mut self, e: u64, top: u64) {
+        self.say(&array(&[bulk(&meta(e, top)), bulk(&(top + 1).to_be_bytes()), b":0\r\n".to_vec()])).await;
+    }
+
+    /// Answers that a publication was found.
+    pub(crate) async fn found(&mut self, e: u64, offset: u64) {
+        let record = crate::message::record(b"1", &(0..1));
+        self.say(&array(&[bulk(&meta(e, offset)), bulk(&offset.to_be_bytes()), bulk(&record)])).await;
     }
 
     /// Tells that a channel was removed.
@@ -212,6 +227,12 @@ impl Peer {
 /// The epoch of this number.
 pub(crate) fn of(e: u64) -> Epoch {
     epoch(e, G)
+}
+
+fn meta(e: u64, top: u64) -> Vec<u8> {
+    let mut meta: Vec<_> = [e, G, G, top].iter().flat_map(|number| number.to_be_bytes()).collect();
+    meta.resize(104, 0);
+    meta
 }
 
 /// What `INFO` answers.

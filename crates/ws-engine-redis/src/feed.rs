@@ -72,28 +72,44 @@ impl Shared {
         }
         let shared = self.clone();
         let then: Then = Box::new(move |has_come| done(if has_come { Ok(()) } else { Err(shared.unavailable()) }));
-        self.wait(&channel, state, Until::Followed, then);
+        self.wait(&channel, state, Until::Followed, self.deadline(Instant::now()), then);
     }
 
-    /// Calls `then` when this server's sink has been given an offset of an epoch, or follows the channel no more.
-    pub(crate) fn when_delivered(self: &Arc<Self>, name: &str, (epoch, offset): (Epoch, u64), then: Then) {
+    /// Calls `then` when this server's sink has been given an offset of an epoch, or follows the channel no more; within the
+    /// command timeout, and by a deadline.
+    pub(crate) fn when_delivered(
+        self: &Arc<Self>,
+        name: &str,
+        (epoch, offset): (Epoch, u64),
+        deadline: Instant,
+        then: Then,
+    ) {
         let Some(channel) = self.followed(name) else { return then(true) };
         let (state, until) = (channel.state.lock(), Until::Delivered(epoch, offset));
         if state.subscribers == 0 || state.has_come(until) == Some(true) {
             drop(state);
             return then(true);
         }
-        self.wait(&channel, state, until, then);
+        self.wait(&channel, state, until, deadline, then);
     }
 
-    fn wait(self: &Arc<Self>, channel: &Arc<Channel>, mut state: MutexGuard<'_, State>, until: Until, then: Then) {
+    fn wait(
+        self: &Arc<Self>,
+        channel: &Arc<Channel>,
+        mut state: MutexGuard<'_, State>,
+        until: Until,
+        deadline: Instant,
+        then: Then,
+    ) {
         if self.is_closed() {
             drop(state);
             return then(false);
         }
         let is_other = state.has_come(until).is_none();
         let settled_by = is_other.then_some(state.asked + 1);
-        state.waits.push(Wait { until, since: Instant::now(), settled_by, then });
+        let since = Instant::now();
+        let by = deadline.min(since + self.options.command_timeout);
+        state.waits.push(Wait { until, since, by, settled_by, then });
         if is_other {
             self.ask(channel, &mut state, true);
         }
@@ -108,14 +124,16 @@ impl Shared {
         }
     }
 
-    /// Calls `then` when an own publication without retention has come back. Not if the channel is not followed.
-    pub(crate) fn when_echoed(self: &Arc<Self>, name: &str, sequence: u64, then: Then) -> bool {
+    /// Calls `then` when an own publication without retention has come back; within the command timeout, and by a deadline.
+    /// Not if the channel is not followed.
+    pub(crate) fn when_echoed(self: &Arc<Self>, name: &str, sequence: u64, deadline: Instant, then: Then) -> bool {
         let Some(channel) = self.followed(name) else { return false };
         let mut state = channel.state.lock();
         if state.subscribers == 0 || state.phase != Phase::Following || self.is_closed() {
             return false;
         }
-        state.echoes.insert(sequence, (Instant::now(), then));
+        let by = deadline.min(Instant::now() + self.options.command_timeout);
+        state.echoes.insert(sequence, (by, then));
         self.list(&channel, state);
         true
     }
@@ -210,7 +228,7 @@ impl Shared {
     /// Whether somebody still waits in the channel.
     fn look_after(self: &Arc<Self>, channel: &Arc<Channel>) -> bool {
         let mut state = channel.state.lock();
-        let late = state.take_late(self.options.command_timeout);
+        let late = state.take_late();
         let next = state.asked + 1;
         let overdue = state.waits.iter_mut().filter(|wait| wait.settled_by.is_none());
         let overdue = overdue.filter(|wait| wait.since.elapsed() > CHECK_AFTER);

@@ -24,6 +24,7 @@ mod check;
 mod clock;
 mod cluster;
 mod connect;
+mod deadline;
 mod desk;
 mod dial;
 mod engine;
@@ -66,6 +67,8 @@ mod time;
 #[cfg(test)]
 mod told;
 mod verdict;
+#[cfg(test)]
+mod waits;
 
 pub use check::StartError;
 pub use engine::RedisEngine;

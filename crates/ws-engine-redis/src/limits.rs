@@ -29,7 +29,7 @@ pub(crate) const LINGER: Duration = Duration::from_secs(10);
 /// How long an answer waits for its delivery before the position is checked.
 pub(crate) const CHECK_AFTER: Duration = Duration::from_secs(1);
 
-/// How long a publication waits for a connection before it is refused.
+/// How long a publication waits for a connection before it is refused, and how long a question is asked again.
 pub(crate) const APPEND_WAIT: Duration = Duration::from_secs(5);
 
 /// The first and the longest pause between two dials, and between two tries of what Redis refuses for the moment.
