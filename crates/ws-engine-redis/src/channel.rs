@@ -100,6 +100,13 @@ impl State {
         self.asked
     }
 
+    /// As [`State::ask`], unless one is on its way, after which another one is asked for where it has to be `anew`; or it
+    /// will be asked for with the subscription.
+    pub(crate) fn ask_if_needed(&mut self, anew: bool) -> Option<u64> {
+        self.ask_again |= self.is_asking && anew;
+        (!self.is_asking && self.phase == Phase::Following).then(|| self.ask())
+    }
+
     /// A position has been answered, or will not be. False: a later one is on its way, over another connection.
     pub(crate) fn is_answered(&mut self, number: u64) -> bool {
         let is_last = number == self.asked;

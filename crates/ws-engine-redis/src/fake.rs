@@ -37,6 +37,14 @@ pub(crate) fn server_with(options: RedisOptions) -> (Arc<Shared>, Arc<Told>) {
 pub(crate) struct Peer {
     socket: Box<dyn Socket>,
     read: Vec<u8>,
+    /// Of how many channels it was asked who is there, each time.
+    pub(crate) counted: Vec<usize>,
+}
+
+impl Peer {
+    fn new(socket: impl Socket + 'static) -> Self {
+        Peer { socket: Box::new(socket), read: Vec::new(), counted: Vec::new() }
+    }
 }
 
 /// Something to read from and to write to.
@@ -55,7 +63,7 @@ pub(crate) async fn listen() -> (TcpListener, RedisOptions) {
 /// The next connection, before its greeting.
 pub(crate) async fn accept(redis: &TcpListener) -> Peer {
     let (socket, _) = redis.accept().await.expect("somebody dials");
-    Peer { socket: Box::new(socket), read: Vec::new() }
+    Peer::new(socket)
 }
 
 /// Gives a server a writer and a feed, as after a dial.
@@ -88,7 +96,7 @@ fn link(on_push: OnPush) -> (Link, Peer) {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let (read, write) = tokio::io::split(ours);
     let link = Link::begin(read, write, Patience::Command(Duration::from_secs(3600)), on_push);
-    (link, Peer { socket: Box::new(theirs), read: Vec::new() })
+    (link, Peer::new(theirs))
 }
 
 impl Peer {
@@ -105,7 +113,11 @@ impl Peer {
                 let args: Vec<_> = args.iter().filter_map(|arg| arg.as_bytes().map(<[u8]>::to_vec)).collect();
                 match args[0].as_slice() {
                     // Nobody is in any channel.
-                    b"EVALSHA" if args[1] == b"counts" => self.say(&array(&[b"$-1\r\n".to_vec()])).await,
+                    b"EVALSHA" if args[1] == b"counts" => {
+                        let channels = args.len() - 7;
+                        self.counted.push(channels);
+                        self.say(&array(&vec![b"$-1\r\n".to_vec(); channels])).await;
+                    }
                     b"TIME" => self.say(&array(&[bulk(b"0"), bulk(b"0")])).await,
                     _ => return Some(args),
                 }
@@ -148,7 +160,13 @@ impl Peer {
 
     /// Tells the position of one channel.
     pub(crate) async fn position(&mut self, e: u64, top: u64) {
-        self.say(&array(&[bulk(&[meta(e, top), 1_u64.to_be_bytes().to_vec()].concat())])).await;
+        self.positions(e, top, 1).await;
+    }
+
+    /// Tells the positions of channels, which are all the same.
+    pub(crate) async fn positions(&mut self, e: u64, top: u64, channels: usize) {
+        let position = bulk(&[meta(e, top), 1_u64.to_be_bytes().to_vec()].concat());
+        self.say(&array(&vec![position; channels])).await;
     }
 
     /// Answers a page of a channel without publications.
@@ -215,12 +233,20 @@ impl Peer {
 
     /// Has a channel be followed that is empty. Its topic.
     pub(crate) async fn follow(&mut self, e: u64) -> Vec<u8> {
-        let subscribe = self.expect("SSUBSCRIBE").await;
-        assert_eq!(subscribe.len(), 2, "one topic");
+        let mut topics = self.follow_batch(e).await;
+        assert_eq!(topics.len(), 1, "one topic");
+        topics.remove(0)
+    }
+
+    /// Has channels be followed that are empty. Their topics.
+    pub(crate) async fn follow_batch(&mut self, e: u64) -> Vec<Vec<u8>> {
+        let topics = self.expect("SSUBSCRIBE").await.split_off(1);
         self.expect("position").await;
-        self.confirm(&subscribe[1]).await;
-        self.position(e, 0).await;
-        subscribe[1].clone()
+        for topic in &topics {
+            self.confirm(topic).await;
+        }
+        self.positions(e, 0, topics.len()).await;
+        topics
     }
 }
 

@@ -155,7 +155,7 @@ impl Shared {
     /// A partition has another generation: all of its channels have other epochs.
     pub(crate) fn check_partition(self: &Arc<Self>, partition: usize) {
         let channels: Vec<_> = self.feed.partitions[partition].lock().values().cloned().collect();
-        channels.iter().for_each(|channel| self.ask(channel, &mut channel.state.lock(), true));
+        self.ask_all(channels, true);
     }
 
     /// Redis has pushed something.
@@ -216,7 +216,7 @@ impl Shared {
     pub(crate) fn tick_feed(self: &Arc<Self>) {
         self.follow_queued();
         let to_ask = std::mem::take(&mut *self.feed.to_ask.lock());
-        to_ask.iter().for_each(|channel| self.ask(channel, &mut channel.state.lock(), false));
+        self.ask_all(to_ask, false);
         let waiting = std::mem::take(&mut *self.feed.waiting.lock());
         let waiting: Vec<_> = waiting.into_iter().filter(|channel| self.look_after(channel)).collect();
         self.feed.waiting.lock().extend(waiting);

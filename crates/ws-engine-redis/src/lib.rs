@@ -39,6 +39,8 @@ mod lane;
 mod lease;
 mod limits;
 mod link;
+#[cfg(test)]
+mod many;
 mod member;
 mod message;
 mod nodes;

@@ -14,10 +14,15 @@ use crate::resp::Value;
 use crate::shared::Shared;
 
 impl Shared {
-    /// Changes may have been missed in these channels.
-    pub(crate) fn recount(self: &Arc<Self>, channels: impl IntoIterator<Item = Arc<Channel>>) {
+    /// Changes may have been missed in these channels. They are asked for together, after what is still to be followed.
+    pub(crate) fn recount(self: &Arc<Self>, channels: Vec<Arc<Channel>>) {
+        if channels.is_empty() {
+            return;
+        }
         self.nodes.to_recount.lock().extend(channels);
-        self.recount_all();
+        if self.feed.to_follow.lock().is_empty() {
+            self.recount_all();
+        }
     }
 
     /// Asks for what has not been asked for.
