@@ -39,6 +39,7 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>, place: watch::Sender<Option<P
                 let trouble = tokio::select! {
                     trouble = use_pair(&shared, &pair) => trouble,
                     trouble = shared.keep_lease(&pair.writer, &pair.subscriber) => trouble,
+                    trouble = stalls(&shared, &pair.writer) => trouble,
                 };
                 if since.elapsed() > BACKOFF.1 {
                     backoff.reset();
@@ -191,6 +192,25 @@ async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
             // What asks in vain again and again does not do so without a pause.
             sleep(Duration::from_millis(5)).await;
             shared.flush_all();
+        }
+    }
+}
+
+/// Waits until the writer stalls though Redis does not: the command timeout may be as long as the lease, which must not be
+/// lost with one connection. A Redis that stands still ends no lease, and is waited for. Why.
+async fn stalls(shared: &Shared, writer: &Link) -> String {
+    let within = shared.options.lease / 3;
+    loop {
+        sleep(TICK).await;
+        if writer.stalled_for() < within {
+            continue;
+        }
+        let other = dial(&shared.options, Patience::Command(within), Box::new(|_| {}));
+        let is_well = matches!(timeout(within, other).await, Ok(Ok(_)));
+        // Redis may have stood still until just now.
+        sleep(TICK).await;
+        if is_well && writer.stalled_for() >= within {
+            return format!("this connection alone has not answered within {within:?}, a third of the lease");
         }
     }
 }
@@ -349,6 +369,37 @@ mod tests {
         assert!(trouble.contains("has not arrived"), "{trouble}");
         let died: Instant = died.get().expect("the first one has arrived");
         assert!(died.elapsed() < command_timeout + Duration::from_secs(2), "{:?}", died.elapsed());
+    }
+
+    /// A writer that does not answer, and whether another connection is greeted: whether the writer is given up.
+    async fn check_stall(is_greeted: bool) -> bool {
+        let (redis, options) = listen().await;
+        let (shared, _) = server_with(RedisOptions { lease: Duration::from_millis(300), ..options });
+        let (to_writer, to_feed) = fake::connect(&shared);
+        let writer = shared.writer.read().clone().expect("it is connected");
+        writer.send(|batch| batch.command(["PING"], |_| {})).expect("it is there");
+        let greet = async {
+            loop {
+                let mut peer = accept(&redis).await;
+                if is_greeted {
+                    peer.greet().await;
+                }
+                peer.is_closed_after_all().await;
+            }
+        };
+        let is_given_up = tokio::select! {
+            trouble = stalls(&shared, &writer) => trouble.contains("this connection alone"),
+            () = greet => unreachable!("it does not end"),
+            () = sleep(if is_greeted { Duration::from_secs(20) } else { shared.options.lease * 3 }) => false,
+        };
+        drop((to_writer, to_feed));
+        is_given_up
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_stalls_is_replaced_before_the_lease_is_lost() {
+        assert!(check_stall(true).await, "Redis answers others");
+        assert!(!check_stall(false).await, "nobody is answered");
     }
 
     #[tokio::test]

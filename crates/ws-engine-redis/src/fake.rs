@@ -231,6 +231,11 @@ impl Peer {
         assert!(rest.is_empty(), "it is used: {}", String::from_utf8_lossy(&rest));
     }
 
+    /// Waits until the other end has closed the connection, whatever it asks for before.
+    pub(crate) async fn is_closed_after_all(&mut self) {
+        while self.try_next().await.is_some() {}
+    }
+
     /// Has a channel be followed that is empty. Its topic.
     pub(crate) async fn follow(&mut self, e: u64) -> Vec<u8> {
         let mut topics = self.follow_batch(e).await;

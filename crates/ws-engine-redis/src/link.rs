@@ -232,6 +232,12 @@ impl Link {
         self.0.state.lock().read.elapsed()
     }
 
+    /// How long a command has waited and nothing has been read; zero where none waits.
+    pub(crate) fn stalled_for(&self) -> Duration {
+        let state = self.0.state.lock();
+        state.waiting.front().map_or(Duration::ZERO, |waiting| waiting.since.max(state.read).elapsed())
+    }
+
     fn has_ended(&self) -> bool {
         self.0.state.lock().ended.is_some()
     }
