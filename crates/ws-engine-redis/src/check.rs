@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::dial::{DialError, dial};
+use crate::generations;
 use crate::link::{Link, Patience};
 use crate::options::RedisOptions;
 use crate::prepare::{PrepareError, load_scripts, setup};
@@ -127,8 +128,9 @@ async fn test_rights(link: &Link, shared: &Arc<Shared>, hears: &mut mpsc::Receiv
     };
     let subscribed = link.subscribe(["SSUBSCRIBE", &topic], 1).await;
     subscribed.map_err(PrepareError::failed("SSUBSCRIBE fails"))?;
-    let g = run(Script::Generation, &[&generation], vec![b"12345678".to_vec(), Vec::new()]).await?;
-    let g = g.as_bytes().unwrap_or_default().to_vec();
+    let g = run(Script::Generation, &[&generation], vec![b"12345678".to_vec(), Vec::new(), Vec::new()]).await?;
+    let (g, _) = generations::parse(&g).unwrap_or_default();
+    let g = g.to_be_bytes().to_vec();
     let e = b"12345678".to_vec();
     let mut record = crate::message::record(b"1", &(0..1));
     record.truncate(17);

@@ -10,19 +10,20 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::dial::{Backoff, DialError, dial};
+use crate::generations::Seen;
 use crate::limits::{BACKOFF, CHECK_ALL_EVERY, ECHO_EVERY, ECHO_WITHIN, TICK};
-use crate::link::{Failure, Link, Patience};
+use crate::link::{Link, Patience};
 use crate::owned::Owned;
 use crate::prepare::{hear, load_scripts, run_id, setup};
 use crate::resp::Value;
-use crate::scripts::Script;
-use crate::shared::{Part, Shared, random};
+use crate::shared::{Part, Shared};
 
 /// The writer and the feed.
 struct Pair {
     writer: Owned,
     subscriber: Owned,
     place: Place,
+    seen: Seen,
 }
 
 /// Which process of Redis there are connections to: a name or an address may lead to another one at any time.
@@ -134,11 +135,11 @@ async fn connect(shared: &Arc<Shared>) -> Result<Pair, String> {
         if place != run_id(&subscriber).await? {
             return Err(ELSEWHERE.to_owned());
         }
-        let pair = Pair { writer, subscriber, place: place.into() };
+        let mut pair = Pair { writer, subscriber, place: place.into(), seen: Seen::default() };
         load_scripts(&pair.writer).await?;
         setup(&pair.writer, shared).await?;
         shared.read_clock(&pair.writer).await?;
-        renew_generations(shared, &pair.writer).await?;
+        shared.renew_generations(&pair.writer, &mut pair.seen).await?;
         listen(shared, &pair.subscriber).await?;
         shared.renew_lease(&pair.writer, &pair.subscriber).await?;
         Ok(pair)
@@ -158,7 +159,7 @@ async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
     renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut to_echo = interval((shared.options.lease / 3).min(ECHO_EVERY));
     to_echo.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut echoes = Echoes::default();
+    let (mut echoes, mut seen) = (Echoes::default(), pair.seen.clone());
     loop {
         let is_time = tokio::select! {
             trouble = pair.writer.ended() => return trouble,
@@ -183,7 +184,7 @@ async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
             if !is_time {
                 load_scripts(&pair.writer).await?;
             }
-            renew_generations(shared, &pair.writer).await
+            shared.renew_generations(&pair.writer, &mut seen).await
         };
         if let Err(trouble) = renewed.await {
             return trouble;
@@ -255,37 +256,6 @@ async fn listen(shared: &Arc<Shared>, subscriber: &Link) -> Result<(), String> {
     hear(subscriber, &topics).await
 }
 
-/// Asks for the generation of every partition, and begins another one where Redis has become another one.
-async fn renew_generations(shared: &Arc<Shared>, writer: &Link) -> Result<(), String> {
-    let mut answers = Vec::new();
-    writer.send(|batch| {
-        for partition in 0..shared.keys.partitions() {
-            let wrong = match shared.wrong[partition].swap(0, Ordering::AcqRel) {
-                0 => Vec::new(),
-                wrong => wrong.to_be_bytes().to_vec(),
-            };
-            let keys = vec![shared.keys.generation(partition).into_bytes()];
-            let mut args = shared.eval(Script::Generation, keys);
-            args.extend([random().to_vec(), wrong]);
-            let (done, answered) = tokio::sync::oneshot::channel();
-            batch.command(args, move |result| drop(done.send(result)));
-            answers.push(answered);
-        }
-    })?;
-    for (partition, answer) in answers.into_iter().enumerate() {
-        let answer = answer.await.unwrap_or_else(|_| Err(Failure::Refused("it was dropped".to_owned())));
-        let answer = answer.map_err(|failure| format!("a generation cannot be renewed: {failure}"))?;
-        let generation = answer.as_bytes().and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
-        let before = shared.generations[partition].swap(generation, Ordering::AcqRel);
-        if before != 0 && before != generation {
-            tracing::warn!(partition, "Redis has lost data or has become another one: a new generation begins");
-            shared.check_partition(partition);
-            shared.is_other();
-        }
-    }
-    Ok(())
-}
-
 impl Shared {
     /// Puts a connection into its place. False: the engine is closed, and so is the connection.
     fn install(&self, slot: &parking_lot::RwLock<Option<Link>>, link: &Link) -> bool {
@@ -350,7 +320,7 @@ mod tests {
         let (mut to_writer, mut to_feed) = fake::connect(&shared);
         let [writer, subscriber] =
             [&shared.writer, &shared.subscriber].map(|slot| Owned(slot.read().clone().expect("it is connected")));
-        let pair = Pair { writer, subscriber, place: "one".into() };
+        let pair = Pair { writer, subscriber, place: "one".into(), seen: Seen::default() };
         let died = Cell::new(None);
         let serve = async {
             loop {

@@ -33,6 +33,7 @@ mod fake;
 mod feed;
 mod find;
 mod follow;
+mod generations;
 mod job;
 mod keys;
 mod lane;

@@ -292,6 +292,34 @@ async fn what_survived_another_identity_goes_on() {
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_replica_begins_no_new_epochs() {
+    let redis = Redis::start().await;
+    let (a, b, before) = at_three(&redis).await;
+    let epoch = a.history("c").await.expect("a history").epoch;
+    let identity = async || {
+        let info = redis.ask(&["INFO", "replication"]).await;
+        info.lines().find_map(|line| line.strip_prefix("master_replid:")).expect("an identity").to_owned()
+    };
+    let first = identity().await;
+    let synced = redis.ask(&["PSYNC", "?", "-1"]).await;
+    assert!(synced.starts_with("+FULLRESYNC"), "{synced}");
+    let other = identity().await;
+    assert_ne!(first, other, "it has another identity");
+    for generation in redis.keys().await.iter().filter(|key| key.ends_with('}')) {
+        until("the identity to be noticed", async || {
+            redis.ask(&["GET", generation]).await.contains(&other).then_some(())
+        })
+        .await;
+    }
+    let published = a.publish("c", 4, None).await.expect("it is published");
+    assert_eq!(published.position, Some((epoch, 4)));
+    for node in [&a, &b] {
+        node.is_told("c", &[before.clone(), vec![delivered(4, 4)]].concat()).await;
+    }
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeat_is_as_old_as_it_is_however_late_redis_comes_to_it() {
     const ONE: Retention = Retention::new(1, Duration::ZERO);
     let redis = Redis::start().await;
