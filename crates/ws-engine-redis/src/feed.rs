@@ -6,15 +6,18 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::MutexGuard;
 use tokio::time::Instant;
+use ws_core::LogLimit;
 use ws_core::engine::{Done, Epoch, Publication};
 
 use crate::channel::{Channel, Phase, State, Then, Until, Wait};
 use crate::follow::{self, Next};
-use crate::limits::{CHECK_AFTER, LINGER};
+use crate::limits::{CHECK_AFTER, LINGER, LOGGED_PER_SECOND};
 use crate::member::Changed;
 use crate::message::Message;
 use crate::resp::Value;
 use crate::shared::Shared;
+
+static STRANGE: LogLimit = LogLimit::new(LOGGED_PER_SECOND);
 
 impl Shared {
     /// The channel of this name, if it is followed.
@@ -176,7 +179,15 @@ impl Shared {
         let Some(channel) = self.followed(name) else { return };
         match Message::parse(payload) {
             Some(message) => self.told(&channel, message),
-            None => tracing::error!(channel = name, "a server of another version publishes what this one cannot read"),
+            None => {
+                if let Some(left_out) = STRANGE.pass(Instant::now().into_std()) {
+                    tracing::error!(
+                        left_out,
+                        channel = name,
+                        "a server of another version publishes what this one cannot read"
+                    );
+                }
+            }
         }
     }
 

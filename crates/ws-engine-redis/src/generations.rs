@@ -47,7 +47,7 @@ impl Shared {
                 answers.push(answered);
             }
         })?;
-        let mut identities = Vec::with_capacity(answers.len());
+        let (mut identities, mut renewed) = (Vec::with_capacity(answers.len()), 0);
         for (partition, answer) in answers.into_iter().enumerate() {
             let answer = answer.await.unwrap_or_else(|_| Err(Failure::Refused("it was dropped".to_owned())));
             let answer = answer.map_err(|failure| format!("a generation cannot be renewed: {failure}"))?;
@@ -55,10 +55,16 @@ impl Shared {
             identities.push(identity);
             let before = self.generations[partition].swap(generation, Ordering::AcqRel);
             if before != 0 && before != generation {
-                tracing::warn!(partition, "Redis has lost data or has become another one: a new generation begins");
+                renewed += 1;
                 self.check_partition(partition);
                 self.is_other();
             }
+        }
+        if renewed > 0 {
+            tracing::warn!(
+                partitions = renewed,
+                "Redis has lost data or has become another one: new generations begin"
+            );
         }
         *seen = Seen { identities, at: Some(at) };
         Ok(())

@@ -41,6 +41,8 @@ mod lease;
 mod limits;
 mod link;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod many;
 mod member;
 mod message;

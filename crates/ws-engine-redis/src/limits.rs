@@ -80,3 +80,6 @@ pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(2);
 
 /// How soon the others learn how many connections this server has.
 pub(crate) const REPORT_EVERY: Duration = Duration::from_millis(500);
+
+/// Lines of one kind in the log, per second: what others send, or what is tried again and again, must not fill it.
+pub(crate) const LOGGED_PER_SECOND: u32 = 1;
