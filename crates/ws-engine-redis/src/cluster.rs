@@ -1,15 +1,20 @@
 //! The servers that use the same Redis: takes calls and hands them to the desk, and tells the hub what others say.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use uuid::Uuid;
+use ws_core::LogLimit;
 use ws_core::engine::Done;
 use ws_core::engine::cluster::{Cluster, ClusterSink, Member, Members, MembersQuery};
 
 use crate::bytes::Bytes;
+use crate::limits::LOGGED_PER_SECOND;
 use crate::member::encode;
 use crate::op::{Op, Put};
 use crate::shared::Shared;
+
+static STRANGE: LogLimit = LogLimit::new(LOGGED_PER_SECOND);
 
 /// The cluster of an engine.
 #[derive(Debug)]
@@ -76,7 +81,11 @@ impl Shared {
             }
             // A lease was given up.
             Some([b'E']) => self.nodes.look.notify_one(),
-            _ => tracing::error!("a server of another version sends what this one cannot read"),
+            _ => {
+                if let Some(left_out) = STRANGE.pass(Instant::now()) {
+                    tracing::error!(left_out, "a server of another version sends what this one cannot read");
+                }
+            }
         }
     }
 }

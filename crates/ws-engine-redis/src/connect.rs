@@ -1,36 +1,46 @@
 //! The connections of the engine, for as long as it lives. The writer and the feed live and die together; the reader is
-//! replaced alone. Whatever breaks is dialled anew, without end, at most some ten times a second.
+//! where they are, ends with them, and is replaced alone where it alone breaks. Whatever breaks is dialled anew, without
+//! end, at most some ten times a second.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::dial::{Backoff, DialError, dial};
-use crate::limits::{BACKOFF, CHECK_ALL_EVERY, ECHO_WITHIN, TICK};
-use crate::link::{Failure, Link, Patience};
-use crate::prepare::{hear, load_scripts, setup};
+use crate::generations::Seen;
+use crate::limits::{BACKOFF, CHECK_ALL_EVERY, ECHO_EVERY, ECHO_WITHIN, TICK};
+use crate::link::{Link, Patience};
+use crate::owned::Owned;
+use crate::prepare::{hear, load_scripts, run_id, setup};
 use crate::resp::Value;
-use crate::scripts::Script;
-use crate::shared::{Part, Shared, random};
+use crate::shared::{Part, Shared};
 
 /// The writer and the feed.
 struct Pair {
-    writer: Link,
-    subscriber: Link,
+    writer: Owned,
+    subscriber: Owned,
+    place: Place,
+    seen: Seen,
 }
 
-/// Keeps the writer and the feed.
-pub(crate) async fn keep_pair(shared: Arc<Shared>) {
+/// Which process of Redis there are connections to: a name or an address may lead to another one at any time.
+pub(crate) type Place = Arc<str>;
+
+/// Keeps the writer and the feed, and says where they are; `None`: they are not there.
+pub(crate) async fn keep_pair(shared: Arc<Shared>, place: watch::Sender<Option<Place>>) {
     let mut backoff = Backoff::new(BACKOFF);
     while !shared.is_closed() {
         let trouble = match connect(&shared).await {
             Ok(pair) => {
                 let since = Instant::now();
+                place.send_replace(Some(pair.place.clone()));
                 let trouble = tokio::select! {
                     trouble = use_pair(&shared, &pair) => trouble,
                     trouble = shared.keep_lease(&pair.writer, &pair.subscriber) => trouble,
+                    trouble = stalls(&shared, &pair.writer) => trouble,
                 };
                 if since.elapsed() > BACKOFF.1 {
                     backoff.reset();
@@ -40,6 +50,10 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>) {
             }
             Err(trouble) => trouble,
         };
+        place.send_replace(None);
+        // What can only be read is not up to date.
+        let reader = shared.reader.write().take();
+        reader.iter().for_each(|reader| reader.end(trouble.clone()));
         shared.report(Part::Pair, Some(trouble));
         shared.writer.write().take();
         shared.subscriber.write().take();
@@ -48,31 +62,49 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>) {
     }
 }
 
-/// Keeps the reader.
-pub(crate) async fn keep_reader(shared: Arc<Shared>) {
+/// Keeps the reader, where the writer is.
+pub(crate) async fn keep_reader(shared: Arc<Shared>, mut place: watch::Receiver<Option<Place>>) {
     let mut backoff = Backoff::new(BACKOFF);
     while !shared.is_closed() {
-        let patience = Patience::Command(shared.options.command_timeout);
-        let trouble = match dial(&shared.options, patience, Box::new(|_| {})).await {
-            Ok(link) => {
-                let since = Instant::now();
-                if !shared.install(&shared.reader, &link) {
-                    return;
-                }
-                shared.report(Part::Reader, None);
-                let trouble = link.ended().await;
-                if since.elapsed() > BACKOFF.1 {
-                    backoff.reset();
-                }
-                trouble
+        let there = place.borrow_and_update().clone();
+        if let Some(there) = there {
+            let (since, trouble) = (Instant::now(), read_from(&shared, &there, &mut place).await);
+            if since.elapsed() > BACKOFF.1 {
+                backoff.reset();
             }
-            Err(error) => error.to_string(),
-        };
-        shared.reader.write().take();
-        shared.report(Part::Reader, Some(trouble));
-        sleep(backoff.pause()).await;
+            shared.reader.write().take();
+            shared.report(Part::Reader, Some(trouble));
+        }
+        // Where the writer has gone it goes at once.
+        if let Ok(Err(_)) = timeout(backoff.pause(), place.changed()).await {
+            return;
+        }
     }
 }
+
+/// Reads from the Redis where the writer is, until the connection ends or the writer has gone. Why.
+async fn read_from(shared: &Shared, there: &Place, place: &mut watch::Receiver<Option<Place>>) -> String {
+    let patience = Patience::Command(shared.options.command_timeout);
+    let link = match dial(&shared.options, patience, Box::new(|_| {})).await {
+        Ok(link) => link,
+        Err(error) => return error.to_string(),
+    };
+    match run_id(&link).await {
+        Ok(run_id) if *run_id == **there => {}
+        Ok(_) => return ELSEWHERE.to_owned(),
+        Err(trouble) => return trouble,
+    }
+    if !shared.install(&shared.reader, &link) {
+        return "it is closed".to_owned();
+    }
+    shared.report(Part::Reader, None);
+    tokio::select! {
+        trouble = link.ended() => trouble,
+        Ok(_) = place.wait_for(|now| now.as_ref() != Some(there)) => "the writer has gone".to_owned(),
+    }
+}
+
+const ELSEWHERE: &str = "the connections lead to different servers of Redis";
 
 /// Looks after everything that waits.
 pub(crate) async fn keep_time(shared: Arc<Shared>) {
@@ -98,21 +130,21 @@ async fn connect(shared: &Arc<Shared>) -> Result<Pair, String> {
     let writer = dial(&shared.options, Patience::Command(within), Box::new(|_| {})).await.map_err(words)?;
     let on_push = Box::new(move |parts: &[Value]| feed.pushed(parts));
     let subscriber = dial(&shared.options, Patience::Silence(within), on_push).await.map_err(words)?;
-    let pair = Pair { writer, subscriber };
     let prepared = async {
+        let place = run_id(&writer).await?;
+        if place != run_id(&subscriber).await? {
+            return Err(ELSEWHERE.to_owned());
+        }
+        let mut pair = Pair { writer, subscriber, place: place.into(), seen: Seen::default() };
         load_scripts(&pair.writer).await?;
         setup(&pair.writer, shared).await?;
         shared.read_clock(&pair.writer).await?;
-        renew_generations(shared, &pair.writer).await?;
+        shared.renew_generations(&pair.writer, &mut pair.seen).await?;
         listen(shared, &pair.subscriber).await?;
-        shared.renew_lease(&pair.writer, &pair.subscriber).await.map(drop)
+        shared.renew_lease(&pair.writer, &pair.subscriber).await?;
+        Ok(pair)
     };
-    let prepared = timeout(within, prepared).await.map_err(|_| format!("Redis has not answered within {within:?}"));
-    if let Err(trouble) = prepared.and_then(|prepared| prepared) {
-        [&pair.writer, &pair.subscriber].into_iter().for_each(|link| link.end(trouble.clone()));
-        return Err(trouble);
-    }
-    Ok(pair)
+    timeout(within, prepared).await.unwrap_or_else(|_| Err(format!("Redis has not answered within {within:?}")))
 }
 
 /// Uses the connections until one of them ends. Why.
@@ -125,13 +157,19 @@ async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
     shared.flush_all();
     let mut renewals = interval(shared.options.lease / 3);
     renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut echoes = Echoes::default();
+    let mut to_echo = interval((shared.options.lease / 3).min(ECHO_EVERY));
+    to_echo.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut echoes, mut seen) = (Echoes::default(), pair.seen.clone());
     loop {
         let is_time = tokio::select! {
             trouble = pair.writer.ended() => return trouble,
             trouble = pair.subscriber.ended() => return trouble,
             () = shared.renew.notified() => false,
             _ = renewals.tick() => true,
+            _ = to_echo.tick() => {
+                echoes.send(shared, &pair.writer);
+                continue;
+            }
             () = sleep(TICK) => {
                 if let Some(trouble) = echoes.check(shared, &pair.subscriber) {
                     return trouble;
@@ -146,17 +184,34 @@ async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
             if !is_time {
                 load_scripts(&pair.writer).await?;
             }
-            renew_generations(shared, &pair.writer).await
+            shared.renew_generations(&pair.writer, &mut seen).await
         };
         if let Err(trouble) = renewed.await {
             return trouble;
         }
-        if is_time {
-            echoes.send(shared, &pair.writer);
-        } else {
+        if !is_time {
             // What asks in vain again and again does not do so without a pause.
             sleep(Duration::from_millis(5)).await;
             shared.flush_all();
+        }
+    }
+}
+
+/// Waits until the writer stalls though Redis does not: the command timeout may be as long as the lease, which must not be
+/// lost with one connection. A Redis that stands still ends no lease, and is waited for. Why.
+async fn stalls(shared: &Shared, writer: &Link) -> String {
+    let within = shared.options.lease / 3;
+    loop {
+        sleep(TICK).await;
+        if writer.stalled_for() < within {
+            continue;
+        }
+        let other = dial(&shared.options, Patience::Command(within), Box::new(|_| {}));
+        let is_well = matches!(timeout(within, other).await, Ok(Ok(_)));
+        // Redis may have stood still until just now.
+        sleep(TICK).await;
+        if is_well && writer.stalled_for() >= within {
+            return format!("this connection alone has not answered within {within:?}, a third of the lease");
         }
     }
 }
@@ -187,8 +242,9 @@ impl Echoes {
             self.at = None;
             return None;
         }
-        let is_dead = at.elapsed() > ECHO_WITHIN && subscriber.silence() > ECHO_WITHIN;
-        is_dead.then(|| format!("what is published has not arrived within {ECHO_WITHIN:?}"))
+        let within = shared.options.command_timeout.min(ECHO_WITHIN);
+        let is_dead = at.elapsed() > within && subscriber.silence() > within;
+        is_dead.then(|| format!("what is published has not arrived within {within:?}"))
     }
 }
 
@@ -198,37 +254,6 @@ async fn listen(shared: &Arc<Shared>, subscriber: &Link) -> Result<(), String> {
     let keys = &shared.keys;
     let topics = [keys.echo(&shared.node_name), keys.all_nodes(), keys.node(&shared.nodes.own_name())];
     hear(subscriber, &topics).await
-}
-
-/// Asks for the generation of every partition, and begins another one where Redis has become another one.
-async fn renew_generations(shared: &Arc<Shared>, writer: &Link) -> Result<(), String> {
-    let mut answers = Vec::new();
-    writer.send(|batch| {
-        for partition in 0..shared.keys.partitions() {
-            let wrong = match shared.wrong[partition].swap(0, Ordering::AcqRel) {
-                0 => Vec::new(),
-                wrong => wrong.to_be_bytes().to_vec(),
-            };
-            let keys = vec![shared.keys.generation(partition).into_bytes()];
-            let mut args = shared.eval(Script::Generation, keys);
-            args.extend([random().to_vec(), wrong]);
-            let (done, answered) = tokio::sync::oneshot::channel();
-            batch.command(args, move |result| drop(done.send(result)));
-            answers.push(answered);
-        }
-    })?;
-    for (partition, answer) in answers.into_iter().enumerate() {
-        let answer = answer.await.unwrap_or_else(|_| Err(Failure::Refused("it was dropped".to_owned())));
-        let answer = answer.map_err(|failure| format!("a generation cannot be renewed: {failure}"))?;
-        let generation = answer.as_bytes().and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
-        let before = shared.generations[partition].swap(generation, Ordering::AcqRel);
-        if before != 0 && before != generation {
-            tracing::warn!(partition, "Redis has lost data or has become another one: a new generation begins");
-            shared.check_partition(partition);
-            shared.is_other();
-        }
-    }
-    Ok(())
 }
 
 impl Shared {
@@ -249,5 +274,119 @@ impl Shared {
         // On a task of its own: the callers may be dealing with what these links have said.
         let why = why.to_owned();
         self.runtime.spawn(async move { links.iter().flatten().for_each(|link| link.end(why.clone())) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::fake::{self, accept, info, listen, server_with};
+    use crate::options::RedisOptions;
+
+    #[tokio::test]
+    async fn nothing_is_read_from_another_redis_than_the_writers() {
+        let (redis, options) = listen().await;
+        let (shared, _) = server_with(options);
+        let (place, at) = watch::channel(Some("one".into()));
+        let reader = tokio::spawn(keep_reader(shared.clone(), at));
+        let mut peer = accept(&redis).await;
+        peer.greet().await;
+        assert_eq!(peer.next().await, [b"INFO".to_vec(), b"server".to_vec()]);
+        peer.say(&info("run_id:other")).await;
+        peer.is_closed().await;
+        // The name leads where the writer is by now.
+        let mut peer = accept(&redis).await;
+        peer.greet().await;
+        peer.next().await;
+        assert!(shared.reader.read().is_none(), "no other one is used");
+        peer.say(&info("run_id:one")).await;
+        let is_there = async {
+            while shared.reader.read().is_none() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), is_there).await.expect("it is used");
+        place.send_replace(Some("other".into()));
+        peer.is_closed().await;
+        reader.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_feed_that_has_died_is_known_in_time() {
+        let command_timeout = Duration::from_secs(1);
+        let (shared, _) = server_with(RedisOptions { command_timeout, ..RedisOptions::for_tests() });
+        let (mut to_writer, mut to_feed) = fake::connect(&shared);
+        let [writer, subscriber] =
+            [&shared.writer, &shared.subscriber].map(|slot| Owned(slot.read().clone().expect("it is connected")));
+        let pair = Pair { writer, subscriber, place: "one".into(), seen: Seen::default() };
+        let died = Cell::new(None);
+        let serve = async {
+            loop {
+                let command = to_writer.next().await;
+                to_writer.grant(&command).await;
+                if command[0] == b"SPUBLISH" && died.get().is_none() {
+                    to_feed.pushed(&command[1], &command[2]).await;
+                    died.set(Some(Instant::now()));
+                }
+            }
+        };
+        let trouble = tokio::select! {
+            trouble = use_pair(&shared, &pair) => trouble,
+            () = serve => unreachable!("it does not end"),
+        };
+        assert!(trouble.contains("has not arrived"), "{trouble}");
+        let died: Instant = died.get().expect("the first one has arrived");
+        assert!(died.elapsed() < command_timeout + Duration::from_secs(2), "{:?}", died.elapsed());
+    }
+
+    /// A writer that does not answer, and whether another connection is greeted: whether the writer is given up.
+    async fn check_stall(is_greeted: bool) -> bool {
+        let (redis, options) = listen().await;
+        let (shared, _) = server_with(RedisOptions { lease: Duration::from_millis(300), ..options });
+        let (to_writer, to_feed) = fake::connect(&shared);
+        let writer = shared.writer.read().clone().expect("it is connected");
+        writer.send(|batch| batch.command(["PING"], |_| {})).expect("it is there");
+        let greet = async {
+            loop {
+                let mut peer = accept(&redis).await;
+                if is_greeted {
+                    peer.greet().await;
+                }
+                peer.is_closed_after_all().await;
+            }
+        };
+        let is_given_up = tokio::select! {
+            trouble = stalls(&shared, &writer) => trouble.contains("this connection alone"),
+            () = greet => unreachable!("it does not end"),
+            () = sleep(if is_greeted { Duration::from_secs(20) } else { shared.options.lease * 3 }) => false,
+        };
+        drop((to_writer, to_feed));
+        is_given_up
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_stalls_is_replaced_before_the_lease_is_lost() {
+        assert!(check_stall(true).await, "Redis answers others");
+        assert!(!check_stall(false).await, "nobody is answered");
+    }
+
+    #[tokio::test]
+    async fn a_writer_without_a_feed_is_closed() {
+        let (redis, options) = listen().await;
+        let (shared, _) = server_with(options);
+        let serve = async {
+            let mut writer = accept(&redis).await;
+            writer.greet().await;
+            let mut feed = accept(&redis).await;
+            feed.next().await;
+            feed.say(b"-ERR max number of clients reached\r\n").await;
+            writer.is_closed().await;
+            feed.is_closed().await;
+        };
+        let (connected, ()) = tokio::join!(connect(&shared), serve);
+        let trouble = connected.map(drop).expect_err("there is no feed");
+        assert!(trouble.contains("max number of clients"), "{trouble}");
     }
 }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use ws_core::engine::EngineError;
 
-use crate::limits::{MEMBERS_PIPELINE_MAX, OPS_BATCH_MAX, OPS_MAX};
+use crate::limits::{APPEND_WAIT, MEMBERS_PIPELINE_MAX, OPS_BATCH_MAX, OPS_MAX};
 use crate::link::Batch;
 use crate::nodes::Queued;
 use crate::op::Op;
@@ -134,7 +134,7 @@ impl Shared {
 
     /// Sends what has waited long enough, and answers what has waited for too long.
     pub(crate) fn tick_desk(self: &Arc<Self>) {
-        let within = self.options.command_timeout;
+        let within = self.options.command_timeout.min(APPEND_WAIT);
         let mut desk = self.nodes.desk.lock();
         let is_late = |queued: &Queued| queued.op.is_asked() && queued.came.elapsed() > within;
         if desk.queue.iter().any(is_late) {

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::link::{Failure, Link, OnPush, Patience};
 use crate::options::{Address, RedisOptions};
+use crate::owned::Owned;
 
 /// Why a connection could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,13 +25,14 @@ pub(crate) enum DialError {
 ///
 /// # Errors
 /// [`DialError`].
-pub(crate) async fn dial(options: &RedisOptions, patience: Patience, on_push: OnPush) -> Result<Link, DialError> {
+pub(crate) async fn dial(options: &RedisOptions, patience: Patience, on_push: OnPush) -> Result<Owned, DialError> {
     let within = options.command_timeout;
+    let password = password(options)?;
     let connected = timeout(within, connect(&options.address, patience, on_push)).await;
     let link = connected
         .map_err(|_| unreachable(options, format!("no connection within {within:?}")))?
         .map_err(|error| unreachable(options, error))?;
-    let password = password(options)?;
+    let link = Owned(link);
     let hello = match password {
         None => link.call(["HELLO", "3"]).await,
         Some(password) => {
@@ -40,13 +42,8 @@ pub(crate) async fn dial(options: &RedisOptions, patience: Patience, on_push: On
     };
     match hello {
         Ok(_) => Ok(link),
-        Err(failure) => {
-            link.end("the login failed");
-            Err(match failure {
-                Failure::Refused(error) if is_login(&error) => DialError::Refused(error),
-                failure => unreachable(options, failure),
-            })
-        }
+        Err(Failure::Refused(error)) if is_login(&error) => Err(DialError::Refused(error)),
+        Err(failure) => Err(unreachable(options, failure)),
     }
 }
 
@@ -109,7 +106,21 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::fake::listen;
+
+    #[tokio::test]
+    async fn nobody_is_dialled_without_a_password_to_say() {
+        let (redis, options) = listen().await;
+        let options = RedisOptions { password_file: Some(PathBuf::from("/nowhere/password")), ..options };
+        let dialled = dial(&options, Patience::Command(options.command_timeout), Box::new(|_| {})).await;
+        let error = dialled.expect_err("it says nothing");
+        assert!(matches!(&error, DialError::Unreachable(error) if error.contains("/nowhere/password")), "{error}");
+        let accepted = timeout(Duration::from_millis(20), redis.accept()).await;
+        assert!(accepted.is_err(), "a connection is left");
+    }
 
     #[test]
     fn pauses_grow_up_to_a_bound_and_differ() {

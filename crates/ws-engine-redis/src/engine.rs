@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use ws_core::Supervisor;
 use ws_core::engine::cluster::Cluster;
@@ -77,8 +78,9 @@ impl Engine for RedisEngine {
         }
         let supervisor = || self.shared.supervisor.clone();
         let shared = || self.shared.clone();
-        self.shared.runtime.spawn(supervisor().watch("the task that writes to Redis", keep_pair(shared())));
-        self.shared.runtime.spawn(supervisor().watch("the task that reads from Redis", keep_reader(shared())));
+        let (place, at) = watch::channel(None);
+        self.shared.runtime.spawn(supervisor().watch("the task that writes to Redis", keep_pair(shared(), place)));
+        self.shared.runtime.spawn(supervisor().watch("the task that reads from Redis", keep_reader(shared(), at)));
         self.shared.runtime.spawn(supervisor().watch("the timer of the Redis engine", keep_time(shared())));
     }
 

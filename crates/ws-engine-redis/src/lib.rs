@@ -24,6 +24,7 @@ mod check;
 mod clock;
 mod cluster;
 mod connect;
+mod deadline;
 mod desk;
 mod dial;
 mod engine;
@@ -32,12 +33,17 @@ mod fake;
 mod feed;
 mod find;
 mod follow;
+mod generations;
 mod job;
 mod keys;
 mod lane;
 mod lease;
 mod limits;
 mod link;
+#[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod many;
 mod member;
 mod message;
 mod nodes;
@@ -45,6 +51,7 @@ mod op;
 mod options;
 #[cfg(test)]
 mod order;
+mod owned;
 mod pages;
 mod pass;
 mod phrase;
@@ -65,6 +72,8 @@ mod time;
 #[cfg(test)]
 mod told;
 mod verdict;
+#[cfg(test)]
+mod waits;
 
 pub use check::StartError;
 pub use engine::RedisEngine;

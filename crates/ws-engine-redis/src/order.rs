@@ -20,7 +20,7 @@ fn then() -> (Then, Receiver<bool>) {
     (Box::new(move |has_come| called.send(has_come).expect("somebody waits")), calls)
 }
 
-fn done<T: Send + 'static>() -> (Done<T>, Receiver<Result<T, EngineError>>) {
+pub(crate) fn done<T: Send + 'static>() -> (Done<T>, Receiver<Result<T, EngineError>>) {
     let (called, calls) = channel();
     (Box::new(move |result| called.send(result).expect("somebody waits")), calls)
 }
@@ -31,7 +31,7 @@ fn remove(shared: &Arc<Shared>, name: &str) -> Receiver<Result<Epoch, EngineErro
     calls
 }
 
-fn append(shared: &Arc<Shared>, name: &str, size: usize) -> Receiver<Result<Appended, EngineError>> {
+pub(crate) fn append(shared: &Arc<Shared>, name: &str, size: usize) -> Receiver<Result<Appended, EngineError>> {
     let (done, calls) = done();
     let (retention, came) = (Retention::new(size, Duration::ZERO), Instant::now());
     let (bytes, id, age_ms, tag, is_repeated) = (vec![0; 17], None, 0, 0, false);
@@ -42,7 +42,7 @@ fn append(shared: &Arc<Shared>, name: &str, size: usize) -> Receiver<Result<Appe
 }
 
 /// Lets time pass, in which the engine looks after what waits.
-async fn pass(shared: &Arc<Shared>, time: Duration) {
+pub(crate) async fn pass(shared: &Arc<Shared>, time: Duration) {
     let since = Instant::now();
     while since.elapsed() < time {
         sleep(Duration::from_millis(100)).await;
@@ -132,7 +132,7 @@ async fn a_position_is_asked_for_anew_where_its_like_is_on_its_way_with_a_subscr
     let subscribe = feed.expect("SSUBSCRIBE").await;
     feed.expect("position").await;
     let (then, calls) = then();
-    shared.when_delivered("c", (of(2), 0), then);
+    shared.when_delivered("c", (of(2), 0), shared.deadline(Instant::now()), then);
     feed.confirm(&subscribe[1]).await;
     feed.position(1, 0).await;
     assert_eq!(calls.try_recv(), Err(TryRecvError::Empty), "that was before it");
@@ -198,7 +198,7 @@ async fn who_waits_in_a_channel_that_is_left_is_answered() {
     shared.interest("c", true);
     feed.follow(1).await;
     let (then, calls) = then();
-    shared.when_delivered("c", (of(1), 1), then);
+    shared.when_delivered("c", (of(1), 1), shared.deadline(Instant::now()), then);
     shared.interest("c", false);
     pass(&shared, LINGER - Duration::from_secs(1)).await;
     assert_eq!(calls.try_recv(), Err(TryRecvError::Empty), "it may come");

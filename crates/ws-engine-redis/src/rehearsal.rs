@@ -9,24 +9,25 @@ use crate::member::encode;
 use crate::op::{Op, Put};
 use crate::options::RedisOptions;
 use crate::phrase::Args;
+use crate::prepare::PrepareError;
 use crate::scripts::{Hashes, Script};
 use crate::shared::Shared;
 
 /// Runs every script about the cluster.
 ///
 /// # Errors
-/// What Redis refuses, in words.
-pub(crate) async fn rehearse(link: &Link, options: &RedisOptions, hashes: Hashes) -> Result<(), String> {
+/// [`PrepareError`].
+pub(crate) async fn rehearse(link: &Link, options: &RedisOptions, hashes: Hashes) -> Result<(), PrepareError> {
     let prefix = format!("{}:test:{}", options.prefix, Uuid::new_v4().simple());
     let shared = Shared::new(RedisOptions { prefix, partitions: 1, ..options.clone() }, hashes);
     let (own, user, channel) = (shared.nodes.own_name(), "user", "channel");
     let run = async |what: &str, args: Args| {
-        let answer = link.call(args).await.map_err(|failure| format!("the script {what} fails: {failure}"))?;
-        let is_lapsed = answer.as_bytes() == Some(b"LAPSED");
-        if is_lapsed {
-            Err(format!("the script {what} does not find the lease that was just taken"))
-        } else {
-            Ok(answer)
+        let failed = PrepareError::failed(format!("the script {what} fails"));
+        match link.call(args).await.map_err(failed)?.as_bytes() {
+            Some(b"LAPSED") => {
+                Err(PrepareError::Late(format!("the lease was over before the script {what} was tried")))
+            }
+            _ => Ok(()),
         }
     };
     run("lease", shared.lease_args(shared.nodes.own(), 0)).await?;
@@ -45,5 +46,5 @@ pub(crate) async fn rehearse(link: &Link, options: &RedisOptions, hashes: Hashes
     run("forget", shared.forget_args(&own)).await?;
     run("end", shared.end_args()).await?;
     let keys = [shared.keys.nodes(), shared.keys.connections()].map(String::into_bytes).to_vec();
-    run("expire", shared.eval(Script::Expire, keys)).await.map(drop)
+    run("expire", shared.eval(Script::Expire, keys)).await
 }

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use uuid::Uuid;
+use ws_core::LogLimit;
 use ws_core::engine::EngineError;
 use ws_core::engine::cluster::Members;
 
+use crate::limits::LOGGED_PER_SECOND;
 use crate::link::Failure;
 use crate::member;
 use crate::op::Op;
@@ -14,6 +17,8 @@ use crate::refusal::Refusal;
 use crate::resp::Value;
 use crate::shared::Shared;
 use crate::sweep::MORE;
+
+static REFUSALS: LogLimit = LogLimit::new(LOGGED_PER_SECOND);
 
 /// What becomes of an operation.
 pub(crate) enum Verdict {
@@ -104,7 +109,9 @@ impl Shared {
                 Verdict::Done
             }
             Refusal::Unknown => {
-                tracing::error!("Redis refuses {op:?} of the cluster: {error}");
+                if let Some(left_out) = REFUSALS.pass(Instant::now()) {
+                    tracing::error!(left_out, "Redis refuses {op:?} of the cluster: {error}");
+                }
                 if let Op::Dismiss(user) = &op {
                     self.count_user(user, false);
                 }

@@ -4,10 +4,11 @@
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
-use ws_core::engine::{Engine, EngineError, Retention};
+use ws_core::engine::{Engine, EngineError, FindQuery, Retention};
+use ws_engine_redis::{Address, RedisOptions};
 
 use crate::fixture::{Redis, options, until};
-use crate::node::{Node, Told, delivered};
+use crate::node::{KEEP, Node, Told, delivered};
 
 async fn two(redis: &Redis) -> (Node, Node) {
     (Node::start(options(redis)).await, Node::start(options(redis)).await)
@@ -202,6 +203,70 @@ async fn a_full_redis_refuses_publications_and_loses_nothing() {
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_loses_a_full_redis_comes_back_to_it() {
+    let redis = Redis::start().await;
+    let (a, _b, before) = at_three(&redis).await;
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    for kind in ["NORMAL", "PUBSUB"] {
+        redis.ask(&["CLIENT", "KILL", "TYPE", kind]).await;
+    }
+    // Only another connection can tell that it is followed.
+    a.follow("new").await;
+    a.follow("c").await;
+    a.is_well().await;
+    assert_eq!(a.history("c").await.expect("it can be read").top, 3);
+    redis.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    a.publish_at_last("c", 4, "x").await;
+    a.is_told("c", &[before, vec![delivered(4, 4)]].concat()).await;
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_connections_go_where_the_name_leads() {
+    let (one, other) = (Redis::start().await, Redis::start().await);
+    let dir = tempfile::tempdir().expect("a directory");
+    let name = dir.path().join("name");
+    let leads_to = |redis: &Redis| {
+        let Address::Unix(path) = redis.address() else { panic!("a path") };
+        // One that is not there is not removed.
+        let _ = std::fs::remove_file(&name);
+        std::os::unix::fs::symlink(path, &name).expect("a link");
+    };
+    leads_to(&one);
+    let a = Node::start(RedisOptions { address: Address::Unix(name.clone()), ..options(&one) }).await;
+    a.publish("c", 1, None).await.expect("it is published");
+    a.publish("c", 2, None).await.expect("it is published");
+    leads_to(&other);
+    // The reader has nothing to do with it.
+    one.ask(&["CLIENT", "KILL", "TYPE", "PUBSUB"]).await;
+    let (epoch, offset) = until("the other one", async || {
+        let published = a.publish("c", 3, None).await.ok()?.position?;
+        (published.1 == 1).then_some(published)
+    })
+    .await;
+    a.is_well().await;
+    let history = a.history("c").await.expect("a history");
+    assert_eq!((history.epoch, history.top), (epoch, offset));
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_answered_while_redis_refuses_to_write() {
+    let redis = Redis::start().await;
+    let (a, _b, _) = at_three(&redis).await;
+    redis.ask(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
+    until("the trouble to be noticed", async || a.engine.health().err()).await;
+    let query = FindQuery { channel: "c", retention: KEEP, msg_id: "x" };
+    let (read, found) = tokio::join!(a.history("c"), a.call(|done| a.engine.find(query, done)));
+    assert!(matches!(read, Err(EngineError::Unavailable(_))), "{read:?}");
+    assert!(matches!(found, Err(EngineError::Unavailable(_))), "{found:?}");
+    redis.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
+    a.is_well().await;
+    assert_eq!(a.history("c").await.expect("it can be read").top, 3);
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_survived_another_identity_goes_on() {
     let redis = Redis::start().await;
     let (a, b, before) = at_three(&redis).await;
@@ -222,6 +287,34 @@ async fn what_survived_another_identity_goes_on() {
         assert_eq!(told[..3], before);
         assert_eq!(told[3], Told::Renewed(epoch, 3), "{told:?}");
         assert_eq!(told.len(), 5, "nothing comes twice: {told:?}");
+    }
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_replica_begins_no_new_epochs() {
+    let redis = Redis::start().await;
+    let (a, b, before) = at_three(&redis).await;
+    let epoch = a.history("c").await.expect("a history").epoch;
+    let identity = async || {
+        let info = redis.ask(&["INFO", "replication"]).await;
+        info.lines().find_map(|line| line.strip_prefix("master_replid:")).expect("an identity").to_owned()
+    };
+    let first = identity().await;
+    let synced = redis.ask(&["PSYNC", "?", "-1"]).await;
+    assert!(synced.starts_with("+FULLRESYNC"), "{synced}");
+    let other = identity().await;
+    assert_ne!(first, other, "it has another identity");
+    for generation in redis.keys().await.iter().filter(|key| key.ends_with('}')) {
+        until("the identity to be noticed", async || {
+            redis.ask(&["GET", generation]).await.contains(&other).then_some(())
+        })
+        .await;
+    }
+    let published = a.publish("c", 4, None).await.expect("it is published");
+    assert_eq!(published.position, Some((epoch, 4)));
+    for node in [&a, &b] {
+        node.is_told("c", &[before.clone(), vec![delivered(4, 4)]].concat()).await;
     }
 }
 
