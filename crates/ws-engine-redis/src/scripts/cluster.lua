@@ -1,5 +1,6 @@
--- What the scripts about nodes share. The hash `nodes` has of each node when its lease ends (0: it has ended for good), and
--- under '*' when anybody last renewed one. Times are in milliseconds. `base` begins all keys of a partition:
+-- What the scripts about nodes share. The hash `nodes` has of each node when its lease ends (0: it has ended for good; -1:
+-- so it has, as Redis had lost it), and under '*' when anybody last renewed one. Times are in milliseconds. `base` begins
+-- all keys of a partition:
 -- p:CHANNEL  hash: node → its connections there; '*' → 1 where the presence is announced
 -- q:NODE:CHANNEL  sorted set: members, as connection (16 bytes), length of the user + 1 (2 bytes, 0: anonymous), user, client
 -- v:NODE:CHANNEL  hash: user → connections on that node

@@ -10,6 +10,7 @@ use ws_engine_redis::RedisOptions;
 
 use crate::fixture::{Redis, options, until};
 use crate::peer::{Peer, counts, member, short};
+use crate::proxy::Proxy;
 
 async fn two(redis: &Redis) -> (Peer, Peer) {
     let (a, b) = (Peer::start(short(redis)).await, Peer::start(short(redis)).await);
@@ -110,6 +111,24 @@ async fn what_was_deleted_is_entered_again() {
         let (lapsed, restored) = peer.lapsed_and_restored();
         assert!(lapsed == 0 && restored > 0, "{lapsed}, {restored}");
     }
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_was_lost_was_not_over_however_often_redis_is_asked() {
+    let redis = Redis::start().await;
+    let proxy = Proxy::start(&redis);
+    let a = Peer::start(proxy.options(short(&redis))).await;
+    a.enter("c", 1, Some("u"));
+    a.sees("c", counts(1, 1), &[1]).await;
+    let before = a.id();
+    proxy.lose_answer(b"LOST");
+    redis.ask(&["FLUSHALL"]).await;
+    proxy.has_lost_answer().await;
+    until("another id", async || (a.id() != before).then_some(())).await;
+    a.sees("c", counts(1, 1), &[1]).await;
+    let (lapsed, restored) = a.lapsed_and_restored();
+    assert!(lapsed == 0 && restored > 0, "{lapsed}, {restored}");
 }
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
