@@ -29,7 +29,7 @@ local function went(member)
   end
 end
 
-local given, changed, changes = {}, {}, {}
+local given, stays, changes = {}, {}, {}
 for i = GIVEN + 1, #ARGV do given[string.sub(ARGV[i], 1, 16)] = ARGV[i] end
 local most = #ARGV - GIVEN + SPARE
 local found = redis.call('ZRANGEBYLEX', members, '[' .. ARGV[8], '[' .. ARGV[9] .. '\255', 'LIMIT', 0, most)
@@ -38,17 +38,16 @@ for _, member in ipairs(found) do
   if given[connection] ~= member then
     redis.call('ZREM', members, member)
     went(member)
-    changed[connection] = given[connection] ~= nil
-    if not changed[connection] then changes[#changes + 1] = 'L' .. struct.pack('>I4', #member) .. member end
+    stays[connection] = given[connection] ~= nil
+    if not stays[connection] then changes[#changes + 1] = 'L' .. struct.pack('>I4', #member) .. member end
   end
 end
 for i = GIVEN + 1, #ARGV do
   local member = ARGV[i]
   if redis.call('ZADD', members, 0, member) == 1 then
     came(member)
-    if changed[string.sub(member, 1, 16)] then
-      changes[#changes + 1] = 'U'
-    else
+    -- That a connection has another user now is told to nobody.
+    if not stays[string.sub(member, 1, 16)] then
       changes[#changes + 1] = 'J' .. struct.pack('>I4', #member) .. member
     end
   end

@@ -92,14 +92,13 @@ async fn who_has_interest_is_told_who_comes_and_goes() {
     b.is_told("c", 2).await;
     b.enter("c", 2, None);
     b.enter("c", 2, Some("u"));
-    expect.push((Change::Unknown, counts(2, 1)));
     b.leave("c", 2);
     expect.push((Change::Left(member(2, Some("u"))), counts(1, 1)));
-    b.is_told("c", 4).await;
+    b.is_told("c", 3).await;
     a.leave("c", 1);
     expect.push((Change::Left(member(1, Some("u"))), counts(0, 0)));
     for peer in [&a, &b] {
-        assert_eq!(peer.is_told("c", 5).await, expect);
+        assert_eq!(peer.is_told("c", 4).await, expect);
         assert_eq!(peer.changed("silent"), []);
     }
 }
