@@ -1,7 +1,7 @@
 //! What this server knows of the cluster, and what waits to be stored or asked about it.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
@@ -39,6 +39,8 @@ pub(crate) struct Nodes {
     leased_until: RwLock<Option<Instant>>,
     /// The lease is given up, and not renewed any more.
     pub(crate) is_leaving: AtomicBool,
+    /// How often a writer and a feed were dialled. What earlier ones had sent, and Redis comes to only now, is refused.
+    dials: AtomicU64,
 }
 
 /// This node.
@@ -90,6 +92,7 @@ impl Nodes {
             look: Notify::new(),
             leased_until: RwLock::default(),
             is_leaving: AtomicBool::new(false),
+            dials: AtomicU64::new(0),
         }
     }
 
@@ -109,6 +112,16 @@ impl Nodes {
     /// This node as keys have it.
     pub(crate) fn own_name(&self) -> String {
         self.own().node.simple().to_string()
+    }
+
+    /// The number of the present connections, as scripts have it.
+    pub(crate) fn number(&self) -> String {
+        self.dials.load(Ordering::Acquire).to_string()
+    }
+
+    /// The connections are replaced. None of the earlier ones may be in use.
+    pub(crate) fn begin_number(&self) {
+        self.dials.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether the others may have taken this server for dead: it stood still, or Redis does not answer. Not before it has

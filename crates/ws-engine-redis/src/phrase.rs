@@ -96,7 +96,7 @@ impl Shared {
         let is_new = u8::from(is_new).to_string();
         let texts = [self.lease_ms(), node.simple().to_string(), connections.to_string(), is_new];
         args.extend(texts.map(String::into_bytes));
-        args.push(generation.to_be_bytes().to_vec());
+        args.extend([generation.to_be_bytes().to_vec(), self.nodes.number().into_bytes()]);
         args
     }
 
@@ -133,7 +133,7 @@ impl Shared {
     fn of_nodes(&self, script: Script, keys: Vec<String>) -> Args {
         let keys = std::iter::once(self.keys.nodes()).chain(keys).map(String::into_bytes).collect();
         let mut args = self.eval(script, keys);
-        args.extend([self.lease_ms(), self.nodes.own_name()].map(String::into_bytes));
+        args.extend([self.lease_ms(), self.nodes.own_name(), self.nodes.number()].map(String::into_bytes));
         args
     }
 

@@ -1,15 +1,24 @@
 -- Renews the lease of a node. While nobody could renew one, nobody has ended: all leases move on by that time; so they do
 -- when the clock was changed.
 -- KEYS nodes, their connections, the generation of their partition; ARGV lease, node, its connections, whether it begins, the
--- generation in which it had its lease last.
+-- generation in which it had its lease last, its number.
 -- Answers 'LAPSED' where the lease was over, 'LOST' where Redis has lost it, both as often as it is asked, or two lists:
--- each living node and the milliseconds left to it; those that have ended.
+-- each living node and the milliseconds left to it; those that have ended. Nothing is done for a connection that has been
+-- replaced.
 local ENDED, LOST = 0, -1
 local now, lease, node = now_ms(), tonumber(ARGV[1]), ARGV[2]
-local all, leases, last = redis.call('HGETALL', KEYS[1]), {}, now
+local all, leases, last, replaced = redis.call('HGETALL', KEYS[1]), {}, now, false
 for i = 1, #all, 2 do
-  if all[i] == '*' then last = tonumber(all[i + 1]) else leases[all[i]] = tonumber(all[i + 1]) end
+  local name, value = all[i], tonumber(all[i + 1])
+  if name == '*' then
+    last = value
+  elseif string.sub(name, 1, 1) ~= '#' then
+    leases[name] = value
+  elseif name == '#' .. node then
+    replaced = value > tonumber(ARGV[6])
+  end
 end
+if replaced then return 'REPLACED' end
 local silence = now - last
 if math.abs(silence) <= lease / 2 then silence = 0 end
 redis.call('HSET', KEYS[1], '*', string.format('%.0f', now))
@@ -31,7 +40,7 @@ end
 if own == ENDED then return 'LAPSED' end
 if own == LOST then return 'LOST' end
 leases[node] = now + lease
-redis.call('HSET', KEYS[1], node, string.format('%.0f', leases[node]))
+redis.call('HSET', KEYS[1], node, string.format('%.0f', leases[node]), '#' .. node, ARGV[6])
 redis.call('HSET', KEYS[2], node, ARGV[3])
 local living, ended = {}, {}
 for other, ends in pairs(leases) do

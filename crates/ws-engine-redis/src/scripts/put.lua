@@ -1,13 +1,13 @@
 -- Has a node's members of a channel, between two connections, be the given ones: it enters, changes and removes. Of another
 -- node only if that has ended.
--- KEYS nodes, presence of the channel; ARGV lease, own node, node, base, channel, topic, whether it is announced ('': as it
--- was), first and last connection, then the members. Answers 2 where there are more to remove, otherwise 1.
-local SPARE, GIVEN = 200, 9
-local now, own, node, base, channel = now_ms(), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local leases = leases_of(KEYS[1], ARGV[1], own, now)
+-- KEYS nodes, presence of the channel; ARGV lease, own node, its number, node, base, channel, topic, whether it is announced
+-- ('': as it was), first and last connection, then the members. Answers 2 where there are more to remove, otherwise 1.
+local SPARE, GIVEN = 200, 10
+local now, own, node, base, channel = now_ms(), ARGV[2], ARGV[4], ARGV[5], ARGV[6]
+local leases = leases_of(KEYS[1], ARGV[1], own, ARGV[3], now)
 if not leases then return 'LAPSED' end
 if node ~= own and is_alive(leases, node, now) then return 1 end
-local present, users, announced = KEYS[2], base .. 'w:' .. channel, ARGV[7]
+local present, users, announced = KEYS[2], base .. 'w:' .. channel, ARGV[8]
 local members, own_users = base .. 'q:' .. node .. ':' .. channel, base .. 'v:' .. node .. ':' .. channel
 if announced == '' then announced = redis.call('HGET', present, '*') or '0' end
 
@@ -32,7 +32,7 @@ end
 local given, stays, changes = {}, {}, {}
 for i = GIVEN + 1, #ARGV do given[string.sub(ARGV[i], 1, 16)] = ARGV[i] end
 local most = #ARGV - GIVEN + SPARE
-local found = redis.call('ZRANGEBYLEX', members, '[' .. ARGV[8], '[' .. ARGV[9] .. '\255', 'LIMIT', 0, most)
+local found = redis.call('ZRANGEBYLEX', members, '[' .. ARGV[9], '[' .. ARGV[10] .. '\255', 'LIMIT', 0, most)
 for _, member in ipairs(found) do
   local connection = string.sub(member, 1, 16)
   if given[connection] ~= member then
@@ -64,6 +64,6 @@ else
   redis.call('SREM', base .. 'x:' .. node, channel)
 end
 if #changes > 0 and announced == '1' then
-  redis.call('SPUBLISH', ARGV[6], 'C' .. count(leases, now, base, channel) .. table.concat(changes))
+  redis.call('SPUBLISH', ARGV[7], 'C' .. count(leases, now, base, channel) .. table.concat(changes))
 end
 return #found == most and 2 or 1

@@ -1,12 +1,15 @@
 //! Who is in a channel, on several servers.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use ws_core::engine::Engine;
 use ws_core::engine::cluster::{Change, MemberKey};
+use ws_engine_redis::RedisOptions;
 
-use crate::fixture::{Redis, until};
+use crate::fixture::{Redis, options, until};
 use crate::peer::{Peer, counts, member, short};
+use crate::proxy::Proxy;
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -160,4 +163,21 @@ async fn who_goes_need_not_wait_for_memory() {
     redis.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
     b.sees("c", counts(2, 0), &[2, 3]).await;
     assert_eq!((a.id(), b.id()), (first, second), "leases were renewed");
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_came_over_a_connection_that_was_given_up_does_not_come_late() {
+    let redis = Redis::start().await;
+    let proxy = Proxy::start(&redis);
+    let impatient = RedisOptions { command_timeout: Duration::from_millis(300), ..options(&redis) };
+    let a = Peer::start(proxy.options(impatient)).await;
+    proxy.hold_request(br#"{"client_id":"77"}"#);
+    a.enter("c", 77, Some("u"));
+    proxy.holds_request().await;
+    a.sees("c", counts(1, 1), &[77]).await;
+    a.leave("c", 77);
+    a.sees("c", counts(0, 0), &[]).await;
+    proxy.release().await;
+    assert_eq!(a.present("c").await, Ok((counts(0, 0), vec![])));
 }
