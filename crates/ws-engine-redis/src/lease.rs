@@ -37,7 +37,10 @@ impl Shared {
             };
             let next = roll.next.map_or(every, |next| next.min(every));
             self.call_roll(roll, writer);
-            if self.nodes.is_stale.swap(false, Ordering::AcqRel)
+            // Members leave before they come again.
+            let has_left = self.nodes.former.lock().is_empty();
+            if has_left
+                && self.nodes.is_stale.swap(false, Ordering::AcqRel)
                 && let Err(trouble) = self.resync(writer).await
             {
                 return trouble;
@@ -107,6 +110,7 @@ impl Shared {
         tracing::warn!(before = %own, after = %node, "the lease has ended, or Redis has lost it: this server enters again as another node");
         self.nodes.set_own(Own { node, is_new: true, generation: 0 });
         self.nodes.living.lock().remove(&own);
+        self.nodes.former.lock().push((own, Instant::now()));
         self.nodes.is_stale.store(true, Ordering::Release);
         Ok(())
     }
@@ -116,6 +120,10 @@ impl Shared {
         if self.nodes.is_leaving.load(Ordering::Acquire) {
             return;
         }
+        // Where they cannot be removed, for whatever reason, they are not waited for longer than that.
+        let is_left =
+            |(node, since): &(Uuid, Instant)| roll.ended.contains(node) && since.elapsed() < self.options.lease;
+        self.nodes.former.lock().retain(is_left);
         let before = std::mem::replace(&mut *self.nodes.living.lock(), roll.living.clone());
         let sink = self.nodes.sink();
         before.difference(&roll.living).for_each(|node| sink.ended(*node));

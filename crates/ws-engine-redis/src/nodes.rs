@@ -22,6 +22,8 @@ pub(crate) struct Nodes {
     own: Mutex<Own>,
     /// The nodes that were alive when the lease was last renewed.
     pub(crate) living: Mutex<BTreeSet<Uuid>>,
+    /// The nodes that this server was, since when it is not, and whose members have not all been removed.
+    pub(crate) former: Mutex<Vec<(Uuid, Instant)>>,
     /// Nodes that have ended, and whose members this server removes.
     pub(crate) sweeping: Mutex<HashSet<Uuid>>,
     pub(crate) desk: Mutex<Desk>,
@@ -77,6 +79,7 @@ impl Nodes {
             sink: OnceLock::new(),
             own: Mutex::new(Own { node: Uuid::new_v4(), is_new: true, generation: 0 }),
             living: Mutex::default(),
+            former: Mutex::default(),
             sweeping: Mutex::default(),
             desk: Mutex::new(Desk {
                 queue: VecDeque::new(),

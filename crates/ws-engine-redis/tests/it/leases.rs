@@ -244,6 +244,30 @@ async fn who_was_taken_for_dead_enters_again_as_another() {
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_enters_again_leaves_before() {
+    let redis = Redis::start().await;
+    let a = Peer::start(options(&redis)).await;
+    a.node.follow("c").await;
+    let all: Vec<_> = (1..=2000).collect();
+    all.iter().for_each(|n| a.enter("c", *n, None));
+    a.is_told("c", all.len()).await;
+    a.forget_changes();
+    let key = leases(&redis.keys().await);
+    redis.ask(&["HSET", &key, &a.id().simple().to_string(), "0"]).await;
+    let told = a.is_told("c", 2 * all.len()).await;
+    let mut is_gone = BTreeSet::new();
+    for (change, _) in told {
+        match change {
+            Change::Left(member) => assert!(is_gone.insert(member.connection), "it leaves once"),
+            Change::Joined(member) => assert!(is_gone.remove(&member.connection), "it has left"),
+            Change::Unknown => {}
+        }
+    }
+    a.sees("c", counts(2000, 0), &all).await;
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_happens_to_connections_and_scripts_presence_is_right() {
     let redis = Redis::start().await;
     let (a, b) = two(&redis).await;
