@@ -37,12 +37,7 @@ impl Shared {
             };
             let next = roll.next.map_or(every, |next| next.min(every));
             self.call_roll(roll, writer);
-            // Members leave before they come again.
-            let has_left = self.nodes.former.lock().is_empty();
-            if has_left
-                && self.nodes.is_stale.swap(false, Ordering::AcqRel)
-                && let Err(trouble) = self.resync(writer).await
-            {
+            if let Err(trouble) = self.resync(writer).await {
                 return trouble;
             }
             self.open_desk();
@@ -108,10 +103,11 @@ impl Shared {
         hear(subscriber, &[topic]).await?;
         subscriber.send(|batch| batch.subscription(["SUNSUBSCRIBE", &earlier], 1, |_| {}))?;
         tracing::warn!(before = %own, after = %node, "the lease has ended, or Redis has lost it: this server enters again as another node");
+        // Nothing is said as the other node before it has its members.
+        self.nodes.desk.lock().wrong.all = true;
+        self.nodes.former.lock().push((own, Instant::now()));
         self.nodes.set_own(Own { node, is_new: true, generation: 0 });
         self.nodes.living.lock().remove(&own);
-        self.nodes.former.lock().push((own, Instant::now()));
-        self.nodes.is_stale.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -136,9 +132,9 @@ impl Shared {
         }
     }
 
-    /// Redis is another one, or has lost data: what it has of this node is compared.
+    /// Redis is another one, or has lost data: nothing goes before what it has of this node is made right.
     pub(crate) fn is_other(&self) {
-        self.nodes.is_stale.store(true, Ordering::Release);
+        self.nodes.desk.lock().wrong.all = true;
         self.nodes.look.notify_one();
     }
 

@@ -64,7 +64,11 @@ mod sweep;
 mod time;
 #[cfg(test)]
 mod told;
+#[cfg(test)]
+mod turns;
 mod verdict;
+mod waiting;
+mod wrong;
 
 pub use check::StartError;
 pub use engine::RedisEngine;

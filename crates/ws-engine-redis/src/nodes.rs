@@ -1,6 +1,6 @@
 //! What this server knows of the cluster, and what waits to be stored or asked about it.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -11,9 +11,7 @@ use uuid::Uuid;
 use ws_core::engine::cluster::{Change, ClusterSink, Counts, Member};
 
 use crate::channel::Channel;
-use crate::dial::Backoff;
-use crate::limits::BACKOFF;
-use crate::op::Op;
+use crate::waiting::Desk;
 
 /// See the module. No other lock is taken under one of its locks but that of a link.
 #[derive(Debug)]
@@ -31,8 +29,6 @@ pub(crate) struct Nodes {
     pub(crate) users: Mutex<HashMap<Box<str>, u64>>,
     /// The connections that the others were told of.
     pub(crate) reported: AtomicU64,
-    /// What the store has of this node may be wrong.
-    pub(crate) is_stale: AtomicBool,
     /// Channels in which changes may have been missed.
     pub(crate) to_recount: Mutex<Vec<Arc<Channel>>>,
     /// Has the lease be renewed at once.
@@ -55,24 +51,6 @@ pub(crate) struct Own {
     pub(crate) generation: u64,
 }
 
-/// What waits for Redis, in its order: one pipeline is in flight.
-#[derive(Debug)]
-pub(crate) struct Desk {
-    pub(crate) queue: VecDeque<Queued>,
-    pub(crate) in_flight: bool,
-    /// What the store has of this node is being compared.
-    pub(crate) is_suspended: bool,
-    pub(crate) paused_until: Option<Instant>,
-    pub(crate) backoff: Backoff,
-}
-
-/// An operation that waits.
-#[derive(Debug)]
-pub(crate) struct Queued {
-    pub(crate) op: Op,
-    pub(crate) came: Instant,
-}
-
 impl Nodes {
     pub(crate) fn new() -> Self {
         Nodes {
@@ -81,16 +59,9 @@ impl Nodes {
             living: Mutex::default(),
             former: Mutex::default(),
             sweeping: Mutex::default(),
-            desk: Mutex::new(Desk {
-                queue: VecDeque::new(),
-                in_flight: false,
-                is_suspended: false,
-                paused_until: None,
-                backoff: Backoff::new(BACKOFF),
-            }),
+            desk: Mutex::new(Desk::new()),
             users: Mutex::default(),
             reported: AtomicU64::new(0),
-            is_stale: AtomicBool::new(false),
             to_recount: Mutex::default(),
             look: Notify::new(),
             leased_until: RwLock::default(),

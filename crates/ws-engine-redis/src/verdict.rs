@@ -1,7 +1,6 @@
 //! What Redis's answer means for an operation about the cluster.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use uuid::Uuid;
 use ws_core::engine::EngineError;
@@ -100,7 +99,7 @@ impl Shared {
             // Who goes must not wait until there is memory for those who come.
             Refusal::Later if !(error.starts_with("OOM") && op.is_copy()) => Verdict::Later(op),
             Refusal::Later => {
-                self.nodes.is_stale.store(true, Ordering::Release);
+                self.nodes.desk.lock().wrong.add(&op);
                 Verdict::Done
             }
             Refusal::Unknown => {
@@ -108,9 +107,7 @@ impl Shared {
                 if let Op::Dismiss(user) = &op {
                     self.count_user(user, false);
                 }
-                if !op.is_asked() {
-                    self.nodes.is_stale.store(true, Ordering::Release);
-                }
+                self.nodes.desk.lock().wrong.add(&op);
                 op.fail(EngineError::Unavailable(error));
                 Verdict::Done
             }

@@ -1,0 +1,151 @@
+//! What waits at the [desk](crate::desk), and in which order it goes.
+
+use std::collections::VecDeque;
+
+use tokio::time::Instant;
+
+use crate::dial::Backoff;
+use crate::limits::{BACKOFF, MEMBERS_PIPELINE_MAX, OPS_BATCH_MAX, OPS_MAX};
+use crate::op::Op;
+use crate::wrong::Wrong;
+
+/// What waits for Redis: one pipeline is in flight.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    lines: [VecDeque<Queued>; 2],
+    pub(crate) in_flight: bool,
+    /// What this node has is being collected: nothing goes.
+    pub(crate) is_suspended: bool,
+    pub(crate) paused_until: Option<Instant>,
+    pub(crate) backoff: Backoff,
+    /// What has to be made right. If it is everything, nothing goes before it is.
+    pub(crate) wrong: Wrong,
+}
+
+/// Operations that keep their order among each other. What is in the first line goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// What this node had when it was collected. What came later is in the other line.
+    Copy,
+    /// Everything else.
+    Said,
+}
+
+/// An operation that waits.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) op: Op,
+    pub(crate) came: Instant,
+    pub(crate) line: Line,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        Desk {
+            lines: Default::default(),
+            in_flight: false,
+            is_suspended: false,
+            paused_until: None,
+            backoff: Backoff::new(BACKOFF),
+            wrong: Wrong::default(),
+        }
+    }
+
+    /// Adds an operation, unless too many wait.
+    ///
+    /// # Errors
+    /// The operation.
+    pub(crate) fn push(&mut self, op: Op) -> Result<(), Op> {
+        let queue = &mut self.lines[Line::Said as usize];
+        if queue.len() >= OPS_MAX {
+            return Err(op);
+        }
+        queue.push_back(Queued { op, came: Instant::now(), line: Line::Said });
+        Ok(())
+    }
+
+    /// Takes out what goes with the next pipeline; empty if nothing may go.
+    pub(crate) fn take(&mut self) -> Vec<Queued> {
+        let is_paused = self.paused_until.is_some_and(|until| until > Instant::now());
+        if self.in_flight || is_paused || self.is_suspended || self.wrong.all {
+            return Vec::new();
+        }
+        let (mut batch, mut members) = (Vec::new(), 0);
+        for line in &mut self.lines {
+            while batch.len() < OPS_BATCH_MAX
+                && members < MEMBERS_PIPELINE_MAX
+                && let Some(queued) = line.pop_front()
+            {
+                members += queued.op.members();
+                batch.push(queued);
+            }
+        }
+        self.in_flight = !batch.is_empty();
+        batch
+    }
+
+    /// Puts operations that were taken back into their places.
+    pub(crate) fn put_back(&mut self, all: Vec<Queued>) {
+        self.in_flight = false;
+        all.into_iter().rev().for_each(|queued| self.lines[queued.line as usize].push_front(queued));
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.in_flight && self.lines.iter().all(VecDeque::is_empty)
+    }
+
+    /// Takes out those that are like this.
+    pub(crate) fn take_all(&mut self, is_like: impl Fn(&Queued) -> bool) -> Vec<Queued> {
+        if !self.lines.iter().flatten().any(&is_like) {
+            return Vec::new();
+        }
+        let mut taken = Vec::new();
+        for line in &mut self.lines {
+            let (like, rest): (Vec<_>, Vec<_>) = line.drain(..).partition(&is_like);
+            taken.extend(like);
+            line.extend(rest);
+        }
+        taken
+    }
+
+    /// Has nothing go, so that what is wrong can be collected. What was said of it before is forgotten. Not while something is
+    /// on its way.
+    pub(crate) fn suspend(&mut self, wrong: &Wrong) -> bool {
+        self.is_suspended = true;
+        if !self.in_flight {
+            self.take_all(|queued| wrong.has(&queued.op));
+        }
+        !self.in_flight
+    }
+
+    /// What was wrong is this. It goes before what has come meanwhile.
+    pub(crate) fn correct(&mut self, ops: Vec<Op>) {
+        let came = Instant::now();
+        self.lines[Line::Copy as usize].extend(ops.into_iter().map(|op| Queued { op, came, line: Line::Copy }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::Put;
+
+    #[test]
+    fn what_this_server_has_leaves_room_for_what_comes() {
+        let mut desk = Desk::new();
+        desk.correct((0..=OPS_MAX).map(|_| Op::Put(Put::nobody("c"))).collect());
+        assert!(desk.push(Op::Dismiss("u".into())).is_ok());
+        let mut all = Vec::new();
+        loop {
+            let batch = desk.take();
+            if batch.is_empty() {
+                break;
+            }
+            all.extend(batch);
+            desk.put_back(Vec::new());
+        }
+        assert_eq!(all.len(), OPS_MAX + 2);
+        assert!(matches!(all.last().map(|last| &last.op), Some(Op::Dismiss(_))), "what came later goes later");
+    }
+}
