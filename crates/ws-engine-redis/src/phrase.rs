@@ -46,15 +46,17 @@ impl Shared {
 
     /// Sets the members of a node.
     pub(crate) fn put_args(&self, put: &Put, node: &str) -> Args {
-        let Put { channel, is_announced, between, members } = put;
+        let Put { channel, is_announced, between, members, only_leaves } = put;
         let partition = self.keys.partition(channel);
-        let script = if members.is_empty() { Script::Leave } else { Script::Enter };
+        let enters = !members.is_empty() && !only_leaves;
+        let script = if enters { Script::Enter } else { Script::Leave };
         let announced = match is_announced {
             None => "",
             Some(false) => "0",
             Some(true) => "1",
         };
-        let texts = [node, &self.keys.base(partition), channel, &self.keys.topic(partition, channel), announced];
+        let (base, topic) = (self.keys.base(partition), self.keys.topic(partition, channel));
+        let texts = [node, &base, channel, &topic, announced, if enters { "1" } else { "0" }];
         let mut args = self.of_nodes(script, vec![self.keys.presence(partition, channel)]);
         args.extend(texts.map(|text| text.as_bytes().to_vec()));
         args.extend([between.0, between.1].map(|connection| connection.as_bytes().to_vec()));

@@ -42,11 +42,15 @@ impl Shared {
         // Members leave before they come again.
         let has_left = self.nodes.former.lock().is_empty();
         let mut desk = self.nodes.desk.lock();
-        if desk.wrong.is_empty() || (desk.wrong.all && !has_left) {
+        if desk.wrong.all && !has_left {
+            return None;
+        }
+        let wrong = desk.take_wrong();
+        if wrong.is_empty() {
             return None;
         }
         desk.is_suspended = true;
-        Some(Suspension { shared: self, wrong: std::mem::take(&mut desk.wrong) })
+        Some(Suspension { shared: self, wrong })
     }
 
     async fn collect(&self, wrong: &Wrong, writer: &Link) -> Result<Vec<Op>, String> {
@@ -141,7 +145,7 @@ fn puts<'a>(
         let between = (from, to);
         from = Uuid::from_u128(to.as_u128().saturating_add(1));
         let members = part.iter().map(|(_, member)| member.clone()).collect();
-        Put { channel: channel.into(), is_announced: Some(is_announced), between, members }
+        Put { is_announced: Some(is_announced), between, members, ..Put::nobody(channel) }
     })
 }
 

@@ -6,12 +6,13 @@ use std::sync::mpsc::{Receiver, channel};
 
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 use uuid::Uuid;
 use ws_core::engine::EngineError;
 use ws_core::engine::cluster::{Change, ClusterSink, Counts, Member};
 
 use crate::fake::{self, Peer, connect};
-use crate::limits::OPS_MAX;
+use crate::limits::{FULL_BACKOFF, OPS_MAX};
 use crate::member::encode;
 use crate::op::{Op, Put};
 use crate::shared::Shared;
@@ -50,7 +51,7 @@ fn member(n: u128) -> Member {
 fn put(channel: &str, n: u128, enters: bool) -> Op {
     let (member, between) = (member(n), (Uuid::from_u128(n), Uuid::from_u128(n)));
     let members = if enters { vec![encode(&member)] } else { Vec::new() };
-    Op::Put(Put { channel: channel.into(), is_announced: Some(true), between, members })
+    Op::Put(Put { is_announced: Some(true), between, members, ..Put::nobody(channel) })
 }
 
 fn admit(shared: &Arc<Shared>, user: &str) -> Receiver<Result<bool, EngineError>> {
@@ -86,6 +87,7 @@ fn assert_about(command: &[Vec<u8>], argument: &str) {
 }
 
 const DONE: &[u8] = b":1\r\n";
+const FULL: &[u8] = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n";
 
 #[tokio::test(start_paused = true)]
 async fn nothing_goes_to_a_new_store_before_what_this_server_has() {
@@ -120,4 +122,26 @@ async fn what_does_not_fit_is_made_right_alone() {
     assert_about(&writer.expect("enter").await, "c");
     assert_about(&writer.expect("enter").await, "full");
     assert!(shared.nodes.desk.lock().wrong.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_there_is_no_memory_others_leave_and_it_is_tried_again_later() {
+    let shared = server(&[("c", 1)]);
+    let (mut writer, _feed) = connect(&shared);
+    shared.order(put("c", 1, true));
+    writer.expect("enter").await;
+    writer.say(FULL).await;
+    resync(&shared).await.expect("it ends").expect("nothing is to be done yet");
+    writer.is_idle().await;
+    sleep(FULL_BACKOFF.0).await;
+    resync(&shared).await.expect("it ends").expect("it is made right");
+    writer.expect("enter").await;
+    writer.say(FULL).await;
+    assert_about(&writer.expect("leave").await, "c");
+    writer.say(DONE).await;
+    resync(&shared).await.expect("it ends").expect("nothing is to be done yet");
+    writer.is_idle().await;
+    sleep(2 * FULL_BACKOFF.0).await;
+    resync(&shared).await.expect("it ends").expect("it is made right");
+    writer.expect("enter").await;
 }

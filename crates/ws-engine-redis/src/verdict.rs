@@ -8,7 +8,7 @@ use ws_core::engine::cluster::Members;
 
 use crate::link::Failure;
 use crate::member;
-use crate::op::Op;
+use crate::op::{Op, Put};
 use crate::refusal::Refusal;
 use crate::resp::Value;
 use crate::shared::Shared;
@@ -98,10 +98,7 @@ impl Shared {
             }
             // Who goes must not wait until there is memory for those who come.
             Refusal::Later if !(error.starts_with("OOM") && op.is_copy()) => Verdict::Later(op),
-            Refusal::Later => {
-                self.nodes.desk.lock().wrong.add(&op);
-                Verdict::Done
-            }
+            Refusal::Later => self.has_no_room(op),
             Refusal::Unknown => {
                 tracing::error!("Redis refuses {op:?} of the cluster: {error}");
                 if let Op::Dismiss(user) = &op {
@@ -112,6 +109,16 @@ impl Shared {
                 Verdict::Done
             }
         }
+    }
+
+    /// Redis is full. Those who enter do so later; where others may have to leave for them, they do so now.
+    fn has_no_room(&self, op: Op) -> Verdict {
+        let Op::Put(put) = op else { return Verdict::Later(op) };
+        self.nodes.desk.lock().has_no_room(&put.channel);
+        if put.only_leaves || put.between.0 == put.between.1 {
+            return Verdict::Done;
+        }
+        Verdict::Again(Op::Put(Put { only_leaves: true, ..put }))
     }
 
     /// A connection of a user is counted, or is not any more.

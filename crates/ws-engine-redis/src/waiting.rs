@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::dial::Backoff;
 use crate::limits::{BACKOFF, MEMBERS_PIPELINE_MAX, OPS_BATCH_MAX, OPS_MAX};
 use crate::op::Op;
-use crate::wrong::Wrong;
+use crate::wrong::{Full, Wrong};
 
 /// What waits for Redis: one pipeline is in flight.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub(crate) struct Desk {
     pub(crate) backoff: Backoff,
     /// What has to be made right. If it is everything, nothing goes before it is.
     pub(crate) wrong: Wrong,
+    full: Full,
 }
 
 /// Operations that keep their order among each other. What is in the first line goes first.
@@ -48,6 +49,7 @@ impl Desk {
             paused_until: None,
             backoff: Backoff::new(BACKOFF),
             wrong: Wrong::default(),
+            full: Full::new(),
         }
     }
 
@@ -107,6 +109,17 @@ impl Desk {
             line.extend(rest);
         }
         taken
+    }
+
+    /// There was no memory for somebody in this channel.
+    pub(crate) fn has_no_room(&mut self, channel: &str) {
+        self.full.add(channel);
+    }
+
+    /// What has to be made right now.
+    pub(crate) fn take_wrong(&mut self) -> Wrong {
+        self.wrong.channels.extend(self.full.take_due());
+        std::mem::take(&mut self.wrong)
     }
 
     /// Has nothing go, so that what is wrong can be collected. What was said of it before is forgotten. Not while something is

@@ -2,6 +2,10 @@
 
 use std::collections::HashSet;
 
+use tokio::time::Instant;
+
+use crate::dial::Backoff;
+use crate::limits::FULL_BACKOFF;
 use crate::op::Op;
 
 /// See the module.
@@ -13,6 +17,15 @@ pub(crate) struct Wrong {
     pub(crate) channels: HashSet<Box<str>>,
     /// The places of these users.
     pub(crate) users: HashSet<Box<str>>,
+}
+
+/// Channels that somebody has to enter for whom Redis had no memory.
+#[derive(Debug)]
+pub(crate) struct Full {
+    channels: HashSet<Box<str>>,
+    /// When that is tried again.
+    until: Option<Instant>,
+    backoff: Backoff,
 }
 
 impl Wrong {
@@ -44,5 +57,30 @@ impl Wrong {
             Op::Users(..) => self.all,
             _ => false,
         }
+    }
+}
+
+impl Full {
+    pub(crate) fn new() -> Self {
+        Full { channels: HashSet::new(), until: None, backoff: Backoff::new(FULL_BACKOFF) }
+    }
+
+    /// There was no memory for somebody in this channel.
+    pub(crate) fn add(&mut self, channel: &str) {
+        let now = Instant::now();
+        // It has lasted since then, or it is another time.
+        if self.until.is_some_and(|until| now > until + FULL_BACKOFF.1) {
+            self.backoff.reset();
+        }
+        if self.until.is_none_or(|until| now > until) {
+            self.until = Some(now + self.backoff.pause());
+        }
+        self.channels.insert(channel.into());
+    }
+
+    /// Those that are to be tried again now.
+    pub(crate) fn take_due(&mut self) -> HashSet<Box<str>> {
+        let is_due = self.until.is_some_and(|until| until <= Instant::now());
+        if is_due { std::mem::take(&mut self.channels) } else { HashSet::new() }
     }
 }

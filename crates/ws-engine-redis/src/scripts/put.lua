@@ -1,13 +1,14 @@
 -- Has a node's members of a channel, between two connections, be the given ones: it enters, changes and removes. Of another
 -- node only if that has ended.
 -- KEYS nodes, presence of the channel; ARGV lease, own node, its number, node, base, channel, topic, whether it is announced
--- ('': as it was), first and last connection, then the members. Answers 2 where there are more to remove, otherwise 1.
-local SPARE, GIVEN = 200, 10
+-- ('': as it was), 1 or 0: who is not there yet does not enter, and who is there stays as it is, first and last connection,
+-- then the members. Answers 2 where there are more to remove, otherwise 1.
+local SPARE, GIVEN = 200, 11
 local now, own, node, base, channel = now_ms(), ARGV[2], ARGV[4], ARGV[5], ARGV[6]
 local leases = leases_of(KEYS[1], ARGV[1], own, ARGV[3], now)
 if not leases then return 'LAPSED' end
 if node ~= own and is_alive(leases, node, now) then return 1 end
-local present, users, announced = KEYS[2], base .. 'w:' .. channel, ARGV[8]
+local present, users, announced, enters = KEYS[2], base .. 'w:' .. channel, ARGV[8], ARGV[9] == '1'
 local members, own_users = base .. 'q:' .. node .. ':' .. channel, base .. 'v:' .. node .. ':' .. channel
 if announced == '' then announced = redis.call('HGET', present, '*') or '0' end
 
@@ -32,10 +33,10 @@ end
 local given, stays, changes = {}, {}, {}
 for i = GIVEN + 1, #ARGV do given[string.sub(ARGV[i], 1, 16)] = ARGV[i] end
 local most = #ARGV - GIVEN + SPARE
-local found = redis.call('ZRANGEBYLEX', members, '[' .. ARGV[9], '[' .. ARGV[10] .. '\255', 'LIMIT', 0, most)
+local found = redis.call('ZRANGEBYLEX', members, '[' .. ARGV[10], '[' .. ARGV[11] .. '\255', 'LIMIT', 0, most)
 for _, member in ipairs(found) do
   local connection = string.sub(member, 1, 16)
-  if given[connection] ~= member then
+  if given[connection] ~= member and (enters or not given[connection]) then
     redis.call('ZREM', members, member)
     went(member)
     stays[connection] = given[connection] ~= nil
@@ -44,7 +45,7 @@ for _, member in ipairs(found) do
 end
 for i = GIVEN + 1, #ARGV do
   local member = ARGV[i]
-  if redis.call('ZADD', members, 0, member) == 1 then
+  if enters and redis.call('ZADD', members, 0, member) == 1 then
     came(member)
     -- That a connection has another user now is told to nobody.
     if not stays[string.sub(member, 1, 16)] then

@@ -167,6 +167,25 @@ async fn who_goes_need_not_wait_for_memory() {
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_goes_beside_many_who_cannot_come_need_not_wait_for_memory() {
+    let redis = Redis::start().await;
+    let a = Peer::start(short(&redis)).await;
+    let before: Vec<_> = (1..=300).collect();
+    before.iter().for_each(|n| a.enter("c", *n, None));
+    a.sees("c", counts(300, 0), &before).await;
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    for n in 1..=250 {
+        a.enter("c", 1000 + n, None);
+        a.leave("c", n);
+    }
+    let left: Vec<_> = (251..=300).collect();
+    a.sees("c", counts(50, 0), &left).await;
+    redis.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    a.sees("c", counts(300, 0), &left.into_iter().chain(1001..=1250).collect::<Vec<_>>()).await;
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_came_over_a_connection_that_was_given_up_does_not_come_late() {
     let redis = Redis::start().await;
     let proxy = Proxy::start(&redis);
