@@ -81,6 +81,11 @@ impl Op {
         matches!(self, Op::Put(_) | Op::Users(..))
     }
 
+    /// Whether it changes how many connections a user has.
+    pub(crate) fn is_counting(&self) -> bool {
+        matches!(self, Op::Admit { .. } | Op::Dismiss(_))
+    }
+
     /// Whether somebody waits for it.
     pub(crate) fn is_asked(&self) -> bool {
         !self.is_copy() && !matches!(self, Op::Dismiss(_))

@@ -145,3 +145,20 @@ async fn where_there_is_no_memory_others_leave_and_it_is_tried_again_later() {
     resync(&shared).await.expect("it ends").expect("it is made right");
     writer.expect("enter").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_user_has_is_set_after_all_before_it_was_answered() {
+    let shared = server(&[]);
+    (0..2).for_each(|_| shared.count_user("u", true));
+    let (mut writer, _feed) = connect(&shared);
+    shared.order(Op::Dismiss("u".into()));
+    // The answer to an admission was lost.
+    shared.order(Op::Users(shared.keys.partition("u"), vec!["u".into()]));
+    writer.expect("admit").await;
+    writer.say(b"-BUSY Redis is busy running a script.\r\n").await;
+    shared.open_desk();
+    writer.expect("admit").await;
+    writer.is_idle().await;
+    writer.say(DONE).await;
+    assert_about(&writer.expect("users").await, "1");
+}

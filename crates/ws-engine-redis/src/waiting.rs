@@ -72,12 +72,17 @@ impl Desk {
         if self.in_flight || is_paused || self.is_suspended || self.wrong.all {
             return Vec::new();
         }
-        let (mut batch, mut members) = (Vec::new(), 0);
+        let (mut batch, mut members) = (Vec::<Queued>::new(), 0);
         for line in &mut self.lines {
             while batch.len() < OPS_BATCH_MAX
                 && members < MEMBERS_PIPELINE_MAX
                 && let Some(queued) = line.pop_front()
             {
+                // What a user has is known when all before it has been answered.
+                if matches!(queued.op, Op::Users(..)) && batch.iter().any(|before| before.op.is_counting()) {
+                    line.push_front(queued);
+                    break;
+                }
                 members += queued.op.members();
                 batch.push(queued);
             }
