@@ -42,12 +42,12 @@ impl Cluster for RedisCluster {
     fn enter(&self, channel: &str, member: Member, is_announced: bool) {
         let (connection, members) = (member.connection, vec![encode(&member)]);
         let (is_announced, between) = (Some(is_announced), (connection, connection));
-        self.0.order(Op::Put(Put { channel: channel.into(), is_announced, between, members }));
+        self.0.order(Op::Put(Put { channel: channel.into(), is_announced, between, members, only_leaves: false }));
     }
 
     fn leave(&self, channel: &str, connection: Uuid, is_announced: bool) {
         let (is_announced, between) = (Some(is_announced), (connection, connection));
-        self.0.order(Op::Put(Put { channel: channel.into(), is_announced, between, members: Vec::new() }));
+        self.0.order(Op::Put(Put { is_announced, between, ..Put::nobody(channel) }));
     }
 
     fn members(&self, query: MembersQuery<'_>, done: Done<Members>) {

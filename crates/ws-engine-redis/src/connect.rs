@@ -126,6 +126,7 @@ pub(crate) async fn keep_time(shared: Arc<Shared>) {
 async fn connect(shared: &Arc<Shared>) -> Result<Pair, String> {
     let within = shared.options.command_timeout;
     let feed = shared.clone();
+    shared.nodes.begin_number();
     let words = |error: DialError| error.to_string();
     let writer = dial(&shared.options, Patience::Command(within), Box::new(|_| {})).await.map_err(words)?;
     let on_push = Box::new(move |parts: &[Value]| feed.pushed(parts));

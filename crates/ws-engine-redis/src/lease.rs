@@ -37,9 +37,7 @@ impl Shared {
             };
             let next = roll.next.map_or(every, |next| next.min(every));
             self.call_roll(roll, writer);
-            if self.nodes.is_stale.swap(false, Ordering::AcqRel)
-                && let Err(trouble) = self.resync(writer).await
-            {
+            if let Err(trouble) = self.resync(writer).await {
                 return trouble;
             }
             self.open_desk();
@@ -105,9 +103,11 @@ impl Shared {
         hear(subscriber, &[topic]).await?;
         subscriber.send(|batch| batch.subscription(["SUNSUBSCRIBE", &earlier], 1, |_| {}))?;
         tracing::warn!(before = %own, after = %node, "the lease has ended, or Redis has lost it: this server enters again as another node");
+        // Nothing is said as the other node before it has its members.
+        self.nodes.desk.lock().wrong.all = true;
+        self.nodes.former.lock().push((own, Instant::now()));
         self.nodes.set_own(Own { node, is_new: true, generation: 0 });
         self.nodes.living.lock().remove(&own);
-        self.nodes.is_stale.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -116,6 +116,10 @@ impl Shared {
         if self.nodes.is_leaving.load(Ordering::Acquire) {
             return;
         }
+        // Where they cannot be removed, for whatever reason, they are not waited for longer than that.
+        let is_left =
+            |(node, since): &(Uuid, Instant)| roll.ended.contains(node) && since.elapsed() < self.options.lease;
+        self.nodes.former.lock().retain(is_left);
         let before = std::mem::replace(&mut *self.nodes.living.lock(), roll.living.clone());
         let sink = self.nodes.sink();
         before.difference(&roll.living).for_each(|node| sink.ended(*node));
@@ -128,9 +132,9 @@ impl Shared {
         }
     }
 
-    /// Redis is another one, or has lost data: what it has of this node is compared.
+    /// Redis is another one, or has lost data: nothing goes before what it has of this node is made right.
     pub(crate) fn is_other(&self) {
-        self.nodes.is_stale.store(true, Ordering::Release);
+        self.nodes.desk.lock().wrong.all = true;
         self.nodes.look.notify_one();
     }
 

@@ -71,9 +71,13 @@ mod sweep;
 mod time;
 #[cfg(test)]
 mod told;
+#[cfg(test)]
+mod turns;
 mod verdict;
+mod waiting;
 #[cfg(test)]
 mod waits;
+mod wrong;
 
 pub use check::StartError;
 pub use engine::RedisEngine;

@@ -78,6 +78,9 @@ pub(crate) const MEMBERS_BATCH_MAX: usize = 200;
 /// How often a lease is renewed at least, so that it is soon known when it cannot be.
 pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(2);
 
+/// The first and the longest pause before those enter for whom Redis had no memory: all of their channels are sent again.
+pub(crate) const FULL_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
 /// How soon the others learn how many connections this server has.
 pub(crate) const REPORT_EVERY: Duration = Duration::from_millis(500);
 

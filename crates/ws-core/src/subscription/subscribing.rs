@@ -75,7 +75,7 @@ impl Membership {
         state.start_reader(self.shard());
         drop(state);
         subscription.set_started();
-        self.shared().tell_entered(subscription, true);
+        self.shared().tell_entered(subscription);
         let mut data = SubscribeData { channel: channel.name().to_owned().into(), ..SubscribeData::default() };
         let after = match history {
             Some(history) => {

@@ -8,5 +8,6 @@ mod node;
 mod nodes;
 mod peer;
 mod presence;
+mod proxy;
 mod start;
 mod users;
