@@ -208,6 +208,10 @@ impl Inner {
     }
 
     async fn run(&self, open: Arc<OpenRun>, request: AskClaude<'static>, question: Question, provider: &dyn Provider) {
+        if request.run_id.is_some() {
+            // The id may be that of a run whose server has still to say so.
+            self.books.journal.others_are_back().await;
+        }
         match self.take_places(&open).await {
             Ok(Taken::Here(places)) => open.hold(places),
             Ok(Taken::Elsewhere(data)) => return self.leave(&open, Ok(data)),

@@ -6,14 +6,14 @@ use std::collections::HashSet;
 
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 use ws_core::Hub;
 use ws_proto::ErrorBody;
 use ws_proto::action::Ack;
 use ws_proto::publication::HistoryEntry;
 
-use crate::limits::PUT_RIGHT_WITHIN;
+use crate::limits::{OTHERS_BACK_WITHIN, PUT_RIGHT_WITHIN};
 use crate::noted::Noted;
 use crate::open::OpenRuns;
 use crate::pieces::raw;
@@ -75,6 +75,14 @@ impl Journal {
     pub(crate) fn may_be_lost(&self) -> bool {
         *self.lost_at.lock() = Some(Instant::now());
         self.listed.lock().take().is_some()
+    }
+
+    /// Waits until the other servers are likely to have come back to a store that may have lost something.
+    pub(crate) async fn others_are_back(&self) {
+        let lost_at = *self.lost_at.lock();
+        if let Some(at) = lost_at {
+            sleep_until(at + OTHERS_BACK_WITHIN).await;
+        }
     }
 
     /// Whether the store may have lost something so lately that not all servers have put it right.
