@@ -12,6 +12,7 @@ use crate::generations;
 use crate::link::{Link, Patience};
 use crate::options::RedisOptions;
 use crate::prepare::{PrepareError, load_scripts, setup};
+use crate::primary::Finder;
 use crate::rehearsal::rehearse;
 use crate::resp::Value;
 use crate::scripts::{Hashes, Script};
@@ -35,18 +36,24 @@ const RIGHTS: &str = "~PREFIX:* &PREFIX:* +@all -@dangerous +info";
 ///
 /// # Errors
 /// [`StartError`].
-pub(crate) async fn check(options: &RedisOptions) -> Result<Hashes, StartError> {
+pub(crate) async fn check(options: &RedisOptions, finder: &Finder) -> Result<Hashes, StartError> {
     let (heard, mut hears) = mpsc::channel(1);
     let on_push = Box::new(move |parts: &[Value]| {
         let is_message = parts.first().and_then(Value::as_bytes) == Some(b"smessage");
         // One is enough.
         let _ = if is_message { heard.try_send(()) } else { Ok(()) };
     });
-    let link = match dial(options, Patience::Command(options.command_timeout), on_push).await {
-        Ok(link) => link,
-        Err(DialError::Unreachable(error)) => return Err(StartError::Unreachable(error)),
-        Err(error) => return Err(StartError::Unusable(error.to_string())),
+    let dialled = async {
+        let address = finder.find(options).await?;
+        dial(options, &address, Patience::Command(options.command_timeout), on_push).await
     };
+    let link = dialled.await.map_err(|error| match error {
+        DialError::Replica(_) if finder.fixed().is_some() => {
+            StartError::Unusable(format!("{error}; engine.redis.url must name the primary"))
+        }
+        DialError::Unreachable(_) | DialError::Replica(_) => StartError::Unreachable(error.to_string()),
+        DialError::Refused(error) => StartError::Unusable(error),
+    })?;
     let checked = async {
         let info = info(&link).await?;
         judge(&info, options).map_err(StartError::Unusable)?;
@@ -98,10 +105,6 @@ fn judge(info: &HashMap<String, String>, options: &RedisOptions) -> Result<(), S
     }
     if get("cluster_enabled") == "1" {
         return Err("it is part of a Redis Cluster, which this version of the engine does not support".to_owned());
-    }
-    match get("role") {
-        "master" => {}
-        role => return Err(format!("its role is {role:?}; engine.redis.url must name the primary")),
     }
     let policy = get("maxmemory_policy");
     if !options.allow_eviction && !matches!(policy, "noeviction" | "") {
@@ -178,8 +181,9 @@ mod tests {
     /// In each of its steps.
     async fn check_refusals(error: &str, is_awaited: bool) {
         let (redis, options) = listen().await;
+        let finder = Finder::new(options.locations[0].clone());
         for nth in 0.. {
-            let (checked, is_refused) = tokio::join!(super::check(&options), refuse(&redis, nth, error));
+            let (checked, is_refused) = tokio::join!(super::check(&options, &finder), refuse(&redis, nth, error));
             match checked {
                 Ok(_) => {
                     assert!(!is_refused && nth > 30, "{nth} steps");
@@ -215,14 +219,13 @@ mod tests {
     }
 
     #[test]
-    fn only_a_primary_that_forgets_nothing_is_used() {
-        check("redis_version:7.0.15 role:master maxmemory_policy:noeviction", false, Ok(()));
-        check("redis_version:6.2.1 role:master", false, Err("it is Redis 6.2.1"));
-        check("redis_version:7.2.4 valkey_version:8.0.1 role:master", false, Ok(()));
-        check("redis_version:7.2.4 valkey_version:7.2.5 role:master", false, Err("it is Valkey 7.2.5"));
-        check("redis_version:7.0.15 role:slave", false, Err("its role is \"slave\""));
-        check("redis_version:7.0.15 role:master cluster_enabled:1", false, Err("Redis Cluster"));
-        let evicts = "redis_version:7.0.15 role:master maxmemory_policy:allkeys-lru";
+    fn only_what_forgets_nothing_is_used() {
+        check("redis_version:7.0.15 maxmemory_policy:noeviction", false, Ok(()));
+        check("redis_version:6.2.1", false, Err("it is Redis 6.2.1"));
+        check("redis_version:7.2.4 valkey_version:8.0.1", false, Ok(()));
+        check("redis_version:7.2.4 valkey_version:7.2.5", false, Err("it is Valkey 7.2.5"));
+        check("redis_version:7.0.15 cluster_enabled:1", false, Err("Redis Cluster"));
+        let evicts = "redis_version:7.0.15 maxmemory_policy:allkeys-lru";
         check(evicts, false, Err("its maxmemory-policy is allkeys-lru"));
         check(evicts, true, Ok(()));
     }

@@ -2,6 +2,7 @@
 //! where they are, ends with them, and is replaced alone where it alone breaks. Whatever breaks is dialled anew, without
 //! end, at most some ten times a second.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,39 +14,70 @@ use crate::dial::{Backoff, DialError, dial};
 use crate::generations::Seen;
 use crate::limits::{BACKOFF, CHECK_ALL_EVERY, ECHO_EVERY, ECHO_WITHIN, TICK};
 use crate::link::{Link, Patience};
+use crate::location::Address;
 use crate::owned::Owned;
-use crate::prepare::{hear, load_scripts, run_id, setup};
+use crate::prepare::{self, hear, load_scripts, setup};
+use crate::primary::Finder;
+use crate::replicas::Replicas;
 use crate::resp::Value;
-use crate::shared::{Part, Shared};
+use crate::shared::Shared;
+use crate::trouble::Part;
 
-/// The writer and the feed.
+/// The writer and the feed, and who waits for the replicas of what the writer has written.
 struct Pair {
     writer: Owned,
     subscriber: Owned,
+    replicas: Option<(Owned, Arc<Replicas>)>,
     place: Place,
     seen: Seen,
 }
 
-/// Which process of Redis there are connections to: a name or an address may lead to another one at any time.
-pub(crate) type Place = Arc<str>;
+/// A primary, and which process there is connected to: a name or an address may lead to another one at any time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    address: Address,
+    run_id: Box<str>,
+}
+
+impl Pair {
+    fn links(&self) -> impl Iterator<Item = &Owned> {
+        [&self.writer, &self.subscriber].into_iter().chain(self.replicas.iter().map(|(link, _)| link))
+    }
+
+    /// Waits until one of them has ended. Why.
+    async fn ended(&self) -> String {
+        let replicas = async {
+            match &self.replicas {
+                Some((link, _)) => link.ended().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            trouble = self.writer.ended() => trouble,
+            trouble = self.subscriber.ended() => trouble,
+            trouble = replicas => trouble,
+        }
+    }
+}
 
 /// Keeps the writer and the feed, and says where they are; `None`: they are not there.
-pub(crate) async fn keep_pair(shared: Arc<Shared>, place: watch::Sender<Option<Place>>) {
+pub(crate) async fn keep_pair(shared: Arc<Shared>, finder: Arc<Finder>, place: watch::Sender<Option<Place>>) {
+    let mut primary = finder.fixed().cloned();
     let mut backoff = Backoff::new(BACKOFF);
     while !shared.is_closed() {
-        let trouble = match connect(&shared).await {
+        let trouble = match connect(&shared, &finder, &mut primary).await {
             Ok(pair) => {
                 let since = Instant::now();
                 place.send_replace(Some(pair.place.clone()));
                 let trouble = tokio::select! {
                     trouble = use_pair(&shared, &pair) => trouble,
                     trouble = shared.keep_lease(&pair.writer, &pair.subscriber) => trouble,
-                    trouble = stalls(&shared, &pair.writer) => trouble,
+                    trouble = stalls(&shared, &pair) => trouble,
                 };
                 if since.elapsed() > BACKOFF.1 {
                     backoff.reset();
                 }
-                [&pair.writer, &pair.subscriber].into_iter().for_each(|link| link.end(trouble.clone()));
+                pair.links().for_each(|link| link.end(trouble.clone()));
                 trouble
             }
             Err(trouble) => trouble,
@@ -56,6 +88,7 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>, place: watch::Sender<Option<P
         reader.iter().for_each(|reader| reader.end(trouble.clone()));
         shared.report(Part::Pair, Some(trouble));
         shared.writer.write().take();
+        shared.replicas.write().take();
         shared.subscriber.write().take();
         shared.unfollow_all();
         sleep(backoff.pause()).await;
@@ -85,12 +118,12 @@ pub(crate) async fn keep_reader(shared: Arc<Shared>, mut place: watch::Receiver<
 /// Reads from the Redis where the writer is, until the connection ends or the writer has gone. Why.
 async fn read_from(shared: &Shared, there: &Place, place: &mut watch::Receiver<Option<Place>>) -> String {
     let patience = Patience::Command(shared.options.command_timeout);
-    let link = match dial(&shared.options, patience, Box::new(|_| {})).await {
+    let link = match dial(&shared.options, &there.address, patience, Box::new(|_| {})).await {
         Ok(link) => link,
         Err(error) => return error.to_string(),
     };
-    match run_id(&link).await {
-        Ok(run_id) if *run_id == **there => {}
+    match prepare::run_id(&link).await {
+        Ok(run_id) if *run_id == *there.run_id => {}
         Ok(_) => return ELSEWHERE.to_owned(),
         Err(trouble) => return trouble,
     }
@@ -113,6 +146,7 @@ pub(crate) async fn keep_time(shared: Arc<Shared>) {
     let mut checked = Instant::now();
     while !shared.is_closed() {
         ticks.tick().await;
+        shared.say();
         shared.tick_feed();
         shared.tick_lanes();
         shared.tick_desk();
@@ -123,20 +157,22 @@ pub(crate) async fn keep_time(shared: Arc<Shared>) {
     }
 }
 
-async fn connect(shared: &Arc<Shared>) -> Result<Pair, String> {
+async fn connect(shared: &Arc<Shared>, finder: &Finder, primary: &mut Option<Address>) -> Result<Pair, String> {
     let within = shared.options.command_timeout;
-    let feed = shared.clone();
     shared.nodes.begin_number();
-    let words = |error: DialError| error.to_string();
-    let writer = dial(&shared.options, Patience::Command(within), Box::new(|_| {})).await.map_err(words)?;
-    let on_push = Box::new(move |parts: &[Value]| feed.pushed(parts));
-    let subscriber = dial(&shared.options, Patience::Silence(within), on_push).await.map_err(words)?;
+    let address = finder.find(&shared.options).await.map_err(|error| error.to_string())?;
+    let dialled = dial_pair(shared, &address).await.map_err(|error| error.to_string())?;
+    if primary.replace(address.clone()).as_ref() != Some(&address) {
+        tracing::info!(primary = %address, "Sentinels lead to this primary");
+    }
+    let (writer, subscriber, replicas) = dialled;
     let prepared = async {
-        let place = run_id(&writer).await?;
-        if place != run_id(&subscriber).await? {
+        let run_id: Box<str> = prepare::run_id(&writer).await?.into();
+        if *run_id != *prepare::run_id(&subscriber).await? {
             return Err(ELSEWHERE.to_owned());
         }
-        let mut pair = Pair { writer, subscriber, place: place.into(), seen: Seen::default() };
+        let place = Place { address, run_id };
+        let mut pair = Pair { writer, subscriber, replicas, place, seen: Seen::default() };
         load_scripts(&pair.writer).await?;
         setup(&pair.writer, shared).await?;
         shared.read_clock(&pair.writer).await?;
@@ -148,8 +184,28 @@ async fn connect(shared: &Arc<Shared>) -> Result<Pair, String> {
     timeout(within, prepared).await.unwrap_or_else(|_| Err(format!("Redis has not answered within {within:?}")))
 }
 
+/// The writer, the feed, and who waits for the replicas of what the writer has written.
+type Dialled = (Owned, Owned, Option<(Owned, Arc<Replicas>)>);
+
+async fn dial_pair(shared: &Arc<Shared>, address: &Address) -> Result<Dialled, DialError> {
+    let (options, within) = (&shared.options, shared.options.command_timeout);
+    let writer = dial(options, address, Patience::Command(within), Box::new(|_| {})).await?;
+    let feed = shared.clone();
+    let on_push = Box::new(move |parts: &[Value]| feed.pushed(parts));
+    let subscriber = dial(options, address, Patience::Silence(within), on_push).await?;
+    if options.replicas_min == 0 {
+        return Ok((writer, subscriber, None));
+    }
+    let patience = Patience::Command(within + options.replicas_timeout);
+    let link = dial(options, address, patience, Box::new(|_| {})).await?;
+    let (key, min) = (shared.keys.replicas(), options.replicas_min);
+    let replicas = Replicas::new(writer.clone(), link.clone(), key, min, options.replicas_timeout);
+    Ok((writer, subscriber, Some((link, replicas))))
+}
+
 /// Uses the connections until one of them ends. Why.
 async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
+    *shared.replicas.write() = pair.replicas.as_ref().map(|(_, replicas)| replicas.clone());
     if !shared.install(&shared.writer, &pair.writer) || !shared.install(&shared.subscriber, &pair.subscriber) {
         return "it is closed".to_owned();
     }
@@ -163,8 +219,7 @@ async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
     let (mut echoes, mut seen) = (Echoes::default(), pair.seen.clone());
     loop {
         let is_time = tokio::select! {
-            trouble = pair.writer.ended() => return trouble,
-            trouble = pair.subscriber.ended() => return trouble,
+            trouble = pair.ended() => return trouble,
             () = shared.renew.notified() => false,
             _ = renewals.tick() => true,
             _ = to_echo.tick() => {
@@ -200,14 +255,14 @@ async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
 
 /// Waits until the writer stalls though Redis does not: the command timeout may be as long as the lease, which must not be
 /// lost with one connection. A Redis that stands still ends no lease, and is waited for. Why.
-async fn stalls(shared: &Shared, writer: &Link) -> String {
+async fn stalls(shared: &Shared, Pair { writer, place, .. }: &Pair) -> String {
     let within = shared.options.lease / 3;
     loop {
         sleep(TICK).await;
         if writer.stalled_for() < within {
             continue;
         }
-        let other = dial(&shared.options, Patience::Command(within), Box::new(|_| {}));
+        let other = dial(&shared.options, &place.address, Patience::Command(within), Box::new(|_| {}));
         let is_well = matches!(timeout(within, other).await, Ok(Ok(_)));
         // Redis may have stood still until just now.
         sleep(TICK).await;
@@ -283,14 +338,25 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::fake::{self, accept, info, listen, server_with};
+    use crate::fake::{self, accept, address, info, listen, server_with};
     use crate::options::RedisOptions;
+
+    /// A process with this `run_id`, where these options lead.
+    fn place(shared: &Shared, run_id: &str) -> Place {
+        Place { address: address(&shared.options), run_id: run_id.into() }
+    }
+
+    fn pair(shared: &Shared) -> Pair {
+        let [writer, subscriber] =
+            [&shared.writer, &shared.subscriber].map(|slot| Owned(slot.read().clone().expect("it is connected")));
+        Pair { writer, subscriber, replicas: None, place: place(shared, "one"), seen: Seen::default() }
+    }
 
     #[tokio::test]
     async fn nothing_is_read_from_another_redis_than_the_writers() {
         let (redis, options) = listen().await;
         let (shared, _) = server_with(options);
-        let (place, at) = watch::channel(Some("one".into()));
+        let (now, at) = watch::channel(Some(place(&shared, "one")));
         let reader = tokio::spawn(keep_reader(shared.clone(), at));
         let mut peer = accept(&redis).await;
         peer.greet().await;
@@ -309,7 +375,7 @@ mod tests {
             }
         };
         timeout(Duration::from_secs(20), is_there).await.expect("it is used");
-        place.send_replace(Some("other".into()));
+        now.send_replace(Some(place(&shared, "other")));
         peer.is_closed().await;
         reader.abort();
     }
@@ -319,9 +385,7 @@ mod tests {
         let command_timeout = Duration::from_secs(1);
         let (shared, _) = server_with(RedisOptions { command_timeout, ..RedisOptions::for_tests() });
         let (mut to_writer, mut to_feed) = fake::connect(&shared);
-        let [writer, subscriber] =
-            [&shared.writer, &shared.subscriber].map(|slot| Owned(slot.read().clone().expect("it is connected")));
-        let pair = Pair { writer, subscriber, place: "one".into(), seen: Seen::default() };
+        let pair = pair(&shared);
         let died = Cell::new(None);
         let serve = async {
             loop {
@@ -347,8 +411,8 @@ mod tests {
         let (redis, options) = listen().await;
         let (shared, _) = server_with(RedisOptions { lease: Duration::from_millis(300), ..options });
         let (to_writer, to_feed) = fake::connect(&shared);
-        let writer = shared.writer.read().clone().expect("it is connected");
-        writer.send(|batch| batch.command(["PING"], |_| {})).expect("it is there");
+        let pair = pair(&shared);
+        pair.writer.send(|batch| batch.command(["PING"], |_| {})).expect("it is there");
         let greet = async {
             loop {
                 let mut peer = accept(&redis).await;
@@ -359,7 +423,7 @@ mod tests {
             }
         };
         let is_given_up = tokio::select! {
-            trouble = stalls(&shared, &writer) => trouble.contains("this connection alone"),
+            trouble = stalls(&shared, &pair) => trouble.contains("this connection alone"),
             () = greet => unreachable!("it does not end"),
             () = sleep(if is_greeted { Duration::from_secs(20) } else { shared.options.lease * 3 }) => false,
         };
@@ -386,7 +450,8 @@ mod tests {
             writer.is_closed().await;
             feed.is_closed().await;
         };
-        let (connected, ()) = tokio::join!(connect(&shared), serve);
+        let (finder, mut primary) = (Finder::new(shared.options.locations[0].clone()), None);
+        let (connected, ()) = tokio::join!(connect(&shared, &finder, &mut primary), serve);
         let trouble = connected.map(drop).expect_err("there is no feed");
         assert!(trouble.contains("max number of clients"), "{trouble}");
     }

@@ -1,14 +1,20 @@
-//! How a connection to Redis begins: socket, protocol, login.
+//! How a connection begins: socket, TLS, protocol, login. What may have changed is read anew for each: passwords,
+//! certificates, the addresses of a name.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use crate::limits::SENTINEL_WITHIN;
 use crate::link::{Failure, Link, OnPush, Patience};
-use crate::options::{Address, RedisOptions};
+use crate::location::Address;
+use crate::options::RedisOptions;
 use crate::owned::Owned;
+use crate::resp::Value;
+use crate::tls;
 
 /// Why a connection could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,35 +22,86 @@ pub(crate) enum DialError {
     /// It may be there later.
     #[error("{0}")]
     Unreachable(String),
-    /// Redis refuses the login.
-    #[error("Redis refuses the login: {0}")]
+    /// The login is refused.
+    #[error("{0}")]
     Refused(String),
+    /// It is a replica, which takes no writes.
+    #[error("{0} is a replica")]
+    Replica(Address),
 }
 
-/// Connects, and speaks RESP3 from then on.
+/// Who logs in.
+struct Login<'a> {
+    username: &'a str,
+    password_file: Option<&'a Path>,
+}
+
+/// Connects to a primary, and speaks RESP3 from then on.
 ///
 /// # Errors
 /// [`DialError`].
-pub(crate) async fn dial(options: &RedisOptions, patience: Patience, on_push: OnPush) -> Result<Owned, DialError> {
-    let within = options.command_timeout;
-    let password = password(options)?;
-    let connected = timeout(within, connect(&options.address, patience, on_push)).await;
-    let link = connected
-        .map_err(|_| unreachable(options, format!("no connection within {within:?}")))?
-        .map_err(|error| unreachable(options, error))?;
-    let link = Owned(link);
-    let hello = match password {
+pub(crate) async fn dial(
+    options: &RedisOptions,
+    address: &Address,
+    patience: Patience,
+    on_push: OnPush,
+) -> Result<Owned, DialError> {
+    let login = Login { username: &options.username, password_file: options.password_file.as_deref() };
+    let (link, hello) = open(options, address, &login, options.command_timeout, patience, on_push).await?;
+    match role(&hello) {
+        Some(b"replica") => Err(DialError::Replica(address.clone())),
+        _ => Ok(link),
+    }
+}
+
+/// Connects to a Sentinel, for questions.
+///
+/// # Errors
+/// [`DialError`], never `Replica`.
+pub(crate) async fn dial_sentinel(options: &RedisOptions, address: &Address) -> Result<Owned, DialError> {
+    let file = options.sentinel_password_file.as_deref();
+    let login = Login { username: &options.sentinel_username, password_file: file };
+    let within = options.command_timeout.min(SENTINEL_WITHIN);
+    let link = open(options, address, &login, within, Patience::Command(within), Box::new(|_| {})).await;
+    link.map(|(link, _)| link)
+}
+
+/// A connection, and what it was greeted with.
+async fn open(
+    options: &RedisOptions,
+    address: &Address,
+    login: &Login<'_>,
+    within: Duration,
+    patience: Patience,
+    on_push: OnPush,
+) -> Result<(Owned, Value), DialError> {
+    let unreachable = |error: &str| DialError::Unreachable(format!("{address}: {error}"));
+    let password = login.password_file.map(password).transpose().map_err(DialError::Unreachable)?;
+    let connected = timeout(within, connect(options, address, patience, on_push)).await;
+    let connected = connected.unwrap_or_else(|_| Err(format!("no connection within {within:?}")));
+    let link = Owned(connected.map_err(|error| unreachable(&error))?);
+    let hello = match &password {
         None => link.call(["HELLO", "3"]).await,
         Some(password) => {
-            let user = if options.username.is_empty() { "default" } else { &options.username };
-            link.call(["HELLO", "3", "AUTH", user, &password]).await
+            let user = if login.username.is_empty() { "default" } else { login.username };
+            link.call(["HELLO", "3", "AUTH", user, password]).await
         }
     };
-    match hello {
-        Ok(_) => Ok(link),
-        Err(Failure::Refused(error)) if is_login(&error) => Err(DialError::Refused(error)),
-        Err(failure) => Err(unreachable(options, failure)),
-    }
+    let failure = match hello {
+        Ok(hello) => return Ok((link, hello)),
+        Err(failure) => failure,
+    };
+    let wants_certificate = options.tls.as_ref().is_some_and(|tls| tls.identity.is_none());
+    Err(match failure {
+        Failure::Refused(error) if is_login(&error) => {
+            DialError::Refused(format!("{address} refuses the login: {error}"))
+        }
+        // Who demands a certificate says so only after the handshake, if at all.
+        Failure::Lost { reason, .. } if wants_certificate => {
+            unreachable(&format!("{reason}; if it demands a certificate, set engine.redis.tls_cert_file"))
+        }
+        failure => unreachable(&failure.to_string()),
+    })
 }
 
 /// Whether an error says that the user or its password is wrong, or has not the right.
@@ -52,31 +109,42 @@ pub(crate) fn is_login(error: &str) -> bool {
     ["NOAUTH", "WRONGPASS", "NOPERM", "NOPROTO"].iter().any(|code| error.starts_with(code))
 }
 
-async fn connect(address: &Address, patience: Patience, on_push: OnPush) -> std::io::Result<Link> {
-    Ok(match address {
-        Address::Tcp(host, port) => {
-            let socket = TcpStream::connect((host.as_str(), *port)).await?;
-            socket.set_nodelay(true)?;
-            let (read, write) = socket.into_split();
-            Link::begin(read, write, patience, on_push)
-        }
-        Address::Unix(path) => {
-            let (read, write) = UnixStream::connect(path).await?.into_split();
-            Link::begin(read, write, patience, on_push)
-        }
-    })
+/// What a server says that it is when it is greeted.
+fn role(hello: &Value) -> Option<&[u8]> {
+    let pairs = hello.as_array()?.chunks_exact(2);
+    pairs.filter_map(|pair| Some((pair[0].as_bytes()?, &pair[1]))).find(|(key, _)| *key == b"role")?.1.as_bytes()
 }
 
-fn password(options: &RedisOptions) -> Result<Option<String>, DialError> {
-    let Some(file) = &options.password_file else { return Ok(None) };
-    // A few bytes, and it may have changed.
-    let read = fs::read_to_string(file);
-    let read = read.map_err(|error| DialError::Unreachable(format!("{}: {error}", file.display())))?;
-    Ok(Some(read.trim_end_matches(['\r', '\n']).to_owned()))
+async fn connect(
+    options: &RedisOptions,
+    address: &Address,
+    patience: Patience,
+    on_push: OnPush,
+) -> Result<Link, String> {
+    let words = |error: std::io::Error| error.to_string();
+    match (address, &options.tls) {
+        (Address::Tcp(host, port), tls) => {
+            let socket = TcpStream::connect((host.as_str(), *port)).await.map_err(words)?;
+            socket.set_nodelay(true).map_err(words)?;
+            let Some(tls) = tls else {
+                let (read, write) = socket.into_split();
+                return Ok(Link::begin(read, write, patience, on_push));
+            };
+            let (read, write) = tokio::io::split(tls::connect(tls, host, socket).await?);
+            Ok(Link::begin(read, write, patience, on_push))
+        }
+        (Address::Unix(path), None) => {
+            let (read, write) = UnixStream::connect(path).await.map_err(words)?.into_split();
+            Ok(Link::begin(read, write, patience, on_push))
+        }
+        (Address::Unix(_), Some(_)) => Err("a Unix socket has no TLS".to_owned()),
+    }
 }
 
-fn unreachable(options: &RedisOptions, error: impl std::fmt::Display) -> DialError {
-    DialError::Unreachable(format!("{}: {error}", options.address))
+/// The password that a file has at the moment.
+fn password(file: &Path) -> Result<String, String> {
+    let read = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(read.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// A pause before the next dial, at random between half and all of it, which doubles up to a bound.
@@ -109,13 +177,14 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::fake::listen;
+    use crate::fake::{address, listen};
 
     #[tokio::test]
     async fn nobody_is_dialled_without_a_password_to_say() {
         let (redis, options) = listen().await;
         let options = RedisOptions { password_file: Some(PathBuf::from("/nowhere/password")), ..options };
-        let dialled = dial(&options, Patience::Command(options.command_timeout), Box::new(|_| {})).await;
+        let patience = Patience::Command(options.command_timeout);
+        let dialled = dial(&options, &address(&options), patience, Box::new(|_| {})).await;
         let error = dialled.expect_err("it says nothing");
         assert!(matches!(&error, DialError::Unreachable(error) if error.contains("/nowhere/password")), "{error}");
         let accepted = timeout(Duration::from_millis(20), redis.accept()).await;

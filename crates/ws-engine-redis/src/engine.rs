@@ -22,6 +22,7 @@ use crate::job::{Appending, Job, Removing};
 use crate::limits::{APPEND_WAIT, BACKOFF, TICK};
 use crate::message::record;
 use crate::options::RedisOptions;
+use crate::primary::Finder;
 use crate::shared::Shared;
 
 /// Keeps publications in Redis, together with other servers.
@@ -29,6 +30,7 @@ use crate::shared::Shared;
 pub struct RedisEngine {
     shared: Arc<Shared>,
     cluster: RedisCluster,
+    finder: Arc<Finder>,
 }
 
 impl RedisEngine {
@@ -41,9 +43,13 @@ impl RedisEngine {
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn open(options: RedisOptions) -> Result<Self, StartError> {
+        let [location] = options.locations.as_slice() else {
+            return Err(StartError::Unusable("several servers of Redis are not supported yet".to_owned()));
+        };
+        let finder = Arc::new(Finder::new(location.clone()));
         let (since, mut backoff) = (Instant::now(), Backoff::new(BACKOFF));
         let hashes = loop {
-            match check(&options).await {
+            match check(&options, &finder).await {
                 Ok(hashes) => break hashes,
                 Err(StartError::Unreachable(_)) if since.elapsed() < options.start_timeout => {}
                 Err(error) => return Err(error),
@@ -51,7 +57,7 @@ impl RedisEngine {
             sleep(backoff.pause()).await;
         };
         let shared = Arc::new(Shared::new(options, hashes));
-        Ok(RedisEngine { cluster: RedisCluster(shared.clone()), shared })
+        Ok(RedisEngine { cluster: RedisCluster(shared.clone()), shared, finder })
     }
 }
 
@@ -76,12 +82,13 @@ impl Engine for RedisEngine {
         if self.shared.sink.set(sink).is_err() {
             return;
         }
-        let supervisor = || self.shared.supervisor.clone();
-        let shared = || self.shared.clone();
         let (place, at) = watch::channel(None);
-        self.shared.runtime.spawn(supervisor().watch("the task that writes to Redis", keep_pair(shared(), place)));
-        self.shared.runtime.spawn(supervisor().watch("the task that reads from Redis", keep_reader(shared(), at)));
-        self.shared.runtime.spawn(supervisor().watch("the timer of the Redis engine", keep_time(shared())));
+        let pair = keep_pair(self.shared.clone(), self.finder.clone(), place);
+        let reader = keep_reader(self.shared.clone(), at);
+        let supervisor = || self.shared.supervisor.clone();
+        self.shared.runtime.spawn(supervisor().watch("the task that writes to Redis", pair));
+        self.shared.runtime.spawn(supervisor().watch("the task that reads from Redis", reader));
+        self.shared.runtime.spawn(supervisor().watch("the timer of the Redis engine", keep_time(self.shared.clone())));
     }
 
     fn append(&self, append: Append<'_>, done: Done<Appended>) {

@@ -10,8 +10,9 @@ use tokio::time::timeout;
 use ws_core::engine::Epoch;
 
 use crate::link::{Link, OnPush, Patience};
+use crate::location::{Address, Location};
 use crate::message::epoch;
-use crate::options::{Address, RedisOptions};
+use crate::options::RedisOptions;
 use crate::resp::{self, Parsed, Value};
 use crate::scripts::{Hashes, Script};
 use crate::shared::Shared;
@@ -57,7 +58,13 @@ pub(crate) async fn listen() -> (TcpListener, RedisOptions) {
     let redis = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = redis.local_addr().expect("it is bound").port();
     let address = Address::Tcp("127.0.0.1".to_owned(), port);
-    (redis, RedisOptions { address, ..RedisOptions::for_tests() })
+    (redis, RedisOptions { locations: vec![Location::Server(address)], ..RedisOptions::for_tests() })
+}
+
+/// Where these options lead.
+pub(crate) fn address(options: &RedisOptions) -> Address {
+    let [Location::Server(address)] = &options.locations[..] else { panic!("a server") };
+    address.clone()
 }
 
 /// The next connection, before its greeting.

@@ -108,6 +108,11 @@ impl Keys {
         self.of(partition, "u", user)
     }
 
+    /// What is written so that replicas can be waited for.
+    pub(crate) fn replicas(&self) -> String {
+        self.of(0, "k", "replicas")
+    }
+
     /// What the data was set up with. Without a tag: tags depend on it.
     pub(crate) fn setup(&self) -> String {
         format!("{}:setup", self.prefix)

@@ -12,7 +12,9 @@ use crate::job::{Appending, Group, Job, Removing, take};
 use crate::limits::APPEND_WAIT;
 use crate::link::{Batch, Failure};
 use crate::message::{Node, epoch};
+use crate::queue::Lane;
 use crate::refusal::Refusal;
+use crate::replicas::Replicas;
 use crate::resp::Value;
 use crate::scripts::{Script, ttl_ms};
 use crate::shared::{Shared, random};
@@ -25,6 +27,8 @@ pub(crate) struct Round {
     /// What has to go again, with its place.
     again: Mutex<Vec<(usize, Vec<Job>)>>,
     is_refused: AtomicBool,
+    /// Who waits until replicas have it too.
+    replicas: Option<Arc<Replicas>>,
 }
 
 impl Shared {
@@ -44,6 +48,10 @@ impl Shared {
     /// Sends the next pipeline, if it may go.
     pub(crate) fn flush(self: &Arc<Self>, partition: usize) {
         let Some(link) = self.writer.read().clone() else { return };
+        let replicas = self.replicas.read().clone().filter(|replicas| replicas.is_of(&link));
+        if replicas.is_none() && self.options.replicas_min > 0 {
+            return;
+        }
         let generation = self.generation(partition);
         let mut state = self.lanes[partition].0.lock();
         let is_paused = state.paused_until.is_some_and(|until| until > Instant::now());
@@ -58,7 +66,7 @@ impl Shared {
         state.in_flight = true;
         drop(state);
         let (left, again) = (AtomicUsize::new(groups.len()), Mutex::default());
-        let round = Arc::new(Round { partition, left, again, is_refused: AtomicBool::new(false) });
+        let round = Arc::new(Round { partition, left, again, is_refused: AtomicBool::new(false), replicas });
         let mut groups = Some(groups);
         let send = |batch: &mut Batch<'_>| {
             for (at, group) in groups.take().into_iter().flatten().enumerate() {
@@ -140,7 +148,7 @@ impl Shared {
             (Some(g), Some(e)) if parts.len() == jobs.len() + 2 => {
                 self.lanes[round.partition].0.lock().backoff.reset();
                 for (job, outcome) in jobs.into_iter().zip(&parts[2..]) {
-                    self.finish(job, (e, g), outcome);
+                    self.finish(round, job, (e, g), outcome);
                 }
             }
             _ => {
@@ -151,7 +159,7 @@ impl Shared {
         }
     }
 
-    fn finish(self: &Arc<Self>, job: Appending, (e, g): (u64, u64), outcome: &Value) {
+    fn finish(self: &Arc<Self>, round: &Round, job: Appending, (e, g): (u64, u64), outcome: &Value) {
         let Appending { channel, bytes, came, done, .. } = job;
         self.queue.release(bytes.len(), self.sink());
         let Value::Int(outcome) = outcome else { return done(Err(EngineError::UnknownOutcome)) };
@@ -160,7 +168,7 @@ impl Shared {
             return done(Err(EngineError::Conflict));
         }
         let answer = Appended { position: Some((epoch, offset)), duplicate };
-        self.answer_when_delivered(&channel, (epoch, offset), came, answer, done);
+        self.answer_when_safe(round, channel, (epoch, offset), (came, answer), done);
     }
 
     fn not_appended(self: &Arc<Self>, round: &Round, at: usize, jobs: Vec<Appending>, failure: &Failure) {
@@ -216,7 +224,29 @@ impl Shared {
         };
         let epoch = epoch(u64::from_be_bytes(e), u64::from_be_bytes(g));
         let Removing { channel, came, done } = remove;
-        self.answer_when_delivered(&channel, (epoch, 0), came, epoch, done);
+        self.answer_when_safe(round, channel, (epoch, 0), (came, epoch), done);
+    }
+
+    /// Redis has done it. Where replicas are waited for, and too few have it in time, the answer is not that it is done.
+    fn answer_when_safe<T: Send + 'static>(
+        self: &Arc<Self>,
+        round: &Round,
+        channel: Box<str>,
+        position: (Epoch, u64),
+        (came, answer): (Instant, T),
+        done: Done<T>,
+    ) {
+        let Some(replicas) = &round.replicas else {
+            return self.answer_when_delivered(&channel, position, came, answer, done);
+        };
+        let shared = self.clone();
+        replicas.wait(Box::new(move |replicated| match replicated {
+            Ok(()) => shared.answer_when_delivered(&channel, position, came, answer, done),
+            Err(trouble) => {
+                let unknown = format!("{trouble}; it is done, and not known to survive a failover");
+                done(Err(EngineError::Unavailable(unknown)));
+            }
+        }));
     }
 
     /// Redis has done it. Where the feed does not come so far in time, the answer is not that it is done: subscribers of
@@ -291,12 +321,13 @@ impl Shared {
         }
     }
 
-    /// Whether nothing waits to be written.
+    /// Whether nothing waits to be written, or to be had by replicas.
     pub(crate) fn are_lanes_idle(&self) -> bool {
-        self.lanes.iter().all(|lane| {
+        let is_idle = |lane: &Lane| {
             let state = lane.0.lock();
             state.queue.is_empty() && !state.in_flight
-        })
+        };
+        self.lanes.iter().all(is_idle) && self.replicas.read().as_ref().is_none_or(|replicas| replicas.is_idle())
     }
 
     /// Gives up everything that waits.

@@ -15,8 +15,8 @@
 //!   publications come: so a position covers exactly what was told before it.
 //! - An **answer** waits until the sink of this server has been given what the answer includes.
 //!
-//! Deliberately absent: frames, subscribers, rights, what other servers do. Not yet: Sentinel, Redis Cluster, several
-//! servers of Redis side by side, TLS, `WAIT`.
+//! Deliberately absent: frames, subscribers, rights, what other servers do. Not yet: Redis Cluster, several servers of
+//! Redis side by side.
 
 mod bytes;
 mod channel;
@@ -40,6 +40,7 @@ mod lane;
 mod lease;
 mod limits;
 mod link;
+mod location;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
@@ -57,11 +58,13 @@ mod pass;
 mod phrase;
 mod positions;
 mod prepare;
+mod primary;
 mod queue;
 mod recount;
 mod refusal;
 mod registry;
 mod rehearsal;
+mod replicas;
 mod resp;
 mod resync;
 mod scripts;
@@ -69,8 +72,10 @@ mod shared;
 mod subscribe;
 mod sweep;
 mod time;
+mod tls;
 #[cfg(test)]
 mod told;
+mod trouble;
 #[cfg(test)]
 mod turns;
 mod verdict;
@@ -81,4 +86,5 @@ mod wrong;
 
 pub use check::StartError;
 pub use engine::RedisEngine;
-pub use options::{Address, RedisOptions};
+pub use location::{Address, Location};
+pub use options::{Identity, RedisOptions, TlsOptions};

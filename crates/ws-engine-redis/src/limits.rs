@@ -35,6 +35,21 @@ pub(crate) const APPEND_WAIT: Duration = Duration::from_secs(5);
 /// The first and the longest pause between two dials, and between two tries of what Redis refuses for the moment.
 pub(crate) const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
+/// How long a Sentinel may take to connect, and then to answer, before the next one is asked.
+pub(crate) const SENTINEL_WITHIN: Duration = Duration::from_secs(1);
+
+/// Sentinels that are asked, those that others name included.
+pub(crate) const SENTINELS_MAX: usize = 32;
+
+/// How long the key lives that is written so that replicas can be waited for.
+pub(crate) const REPLICAS_KEY_TTL: Duration = Duration::from_secs(60);
+
+/// How often the log says, at most, that Redis is available or is not.
+pub(crate) const SAY_EVERY: Duration = Duration::from_secs(1);
+
+/// How long it is not available before it is said that it is so for another reason than was said.
+pub(crate) const SAY_AGAIN: Duration = Duration::from_secs(10);
+
 /// How often what waits is looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 

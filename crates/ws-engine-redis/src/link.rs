@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::limits::{PING_AFTER, READ_BYTES, TICK};
 use crate::refusal::Refusal;
@@ -238,6 +238,11 @@ impl Link {
         state.waiting.front().map_or(Duration::ZERO, |waiting| waiting.since.max(state.read).elapsed())
     }
 
+    /// Whether this is a handle of the same connection.
+    pub(crate) fn is(&self, other: &Link) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     fn has_ended(&self) -> bool {
         self.0.state.lock().ended.is_some()
     }
@@ -314,8 +319,13 @@ impl Link {
                 state.handed = state.appended;
                 std::mem::take(&mut state.out)
             };
+            let write = async {
+                socket.write_all(&bytes).await?;
+                // TLS holds back what did not fit into the socket.
+                socket.flush().await
+            };
             let written = tokio::select! {
-                written = socket.write_all(&bytes) => written,
+                written = write => written,
                 _ = self.ended() => break,
                 reason = self.given_up() => {
                     self.end(reason);
@@ -326,8 +336,8 @@ impl Link {
                 self.end(error.to_string());
             }
         }
-        // The peer may be gone already.
-        let _ = socket.shutdown().await;
+        // The peer may be gone already, or stand still: TLS has a goodbye to write.
+        let _ = timeout(TICK, socket.shutdown()).await;
     }
 
     /// Ends a link that waits for too long, and pings one that has been silent.
@@ -457,5 +467,16 @@ mod tests {
         let (first, second, ()) = tokio::join!(first, second, end);
         assert!(matches!(first, Err(Failure::Lost { sent: true, .. })), "{first:?}");
         assert!(matches!(second, Err(Failure::Lost { sent: false, .. })), "{second:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_link_is_pinged_and_any_answer_is_life() {
+        let ((link, mut redis), since, mut asked) = (link(LONG), Instant::now(), [0; 14]);
+        redis.read_exact(&mut asked).await.expect("a command");
+        assert_eq!(&asked, b"*1\r\n$4\r\nPING\r\n");
+        assert!((PING_AFTER..PING_AFTER + 3 * TICK).contains(&since.elapsed()), "{:?}", since.elapsed());
+        redis.write_all(b"-NOPERM no\r\n").await.expect("it reads");
+        tokio::time::sleep(PING_AFTER / 2 + TICK).await;
+        assert!(!link.has_ended());
     }
 }

@@ -45,6 +45,10 @@ pub(crate) async fn rehearse(link: &Link, options: &RedisOptions, hashes: Hashes
     run("leave", shared.put_args(&Put::nobody(channel), &own)).await?;
     run("forget", shared.forget_args(&own)).await?;
     run("end", shared.end_args()).await?;
+    if options.replicas_min > 0 {
+        // As many as there are: this is about the right.
+        link.call(["WAIT", "0", "1"]).await.map_err(PrepareError::failed("WAIT"))?;
+    }
     let keys = [shared.keys.nodes(), shared.keys.connections()].map(String::into_bytes).to_vec();
     run("expire", shared.eval(Script::Expire, keys)).await
 }

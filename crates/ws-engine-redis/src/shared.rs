@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use ws_core::Supervisor;
@@ -20,7 +20,9 @@ use crate::options::RedisOptions;
 use crate::positions::Positions;
 use crate::queue::{Lane, Queue};
 use crate::registry::Feed;
+use crate::replicas::Replicas;
 use crate::scripts::{Hashes, Script};
+use crate::trouble::{Part, Troubles};
 
 /// See the module.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) writer: RwLock<Option<Link>>,
     pub(crate) subscriber: RwLock<Option<Link>>,
     pub(crate) reader: RwLock<Option<Link>>,
+    /// That of the writer, where replicas are waited for.
+    pub(crate) replicas: RwLock<Option<Arc<Replicas>>>,
     pub(crate) feed: Feed,
     pub(crate) lanes: Box<[Lane]>,
     pub(crate) queue: Queue,
@@ -51,17 +55,7 @@ pub(crate) struct Shared {
     pub(crate) closed: AtomicBool,
     pub(crate) supervisor: Supervisor,
     pub(crate) runtime: Handle,
-    /// Why it does not work at the moment, and which part of it.
-    troubles: Mutex<[Option<String>; 2]>,
-}
-
-/// A part of the engine that can fail by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// Writing and the feed.
-    Pair,
-    /// Reading pages.
-    Reader,
+    troubles: Troubles,
 }
 
 impl Shared {
@@ -80,6 +74,7 @@ impl Shared {
             writer: RwLock::default(),
             subscriber: RwLock::default(),
             reader: RwLock::default(),
+            replicas: RwLock::default(),
             feed: Feed::new(options.partitions),
             lanes: (0..options.partitions).map(|_| Lane::default()).collect(),
             queue: Queue::new(options.queue_bytes_max),
@@ -91,7 +86,7 @@ impl Shared {
             closed: AtomicBool::new(false),
             supervisor: Supervisor::default(),
             runtime: Handle::current(),
-            troubles: Mutex::new([Some(NOT_STARTED.to_owned()), Some(NOT_STARTED.to_owned())]),
+            troubles: Troubles::default(),
             keys,
             options,
         }
@@ -126,25 +121,20 @@ impl Shared {
 
     /// A part of the engine works, or does not.
     pub(crate) fn report(&self, part: Part, trouble: Option<String>) {
-        let mut troubles = self.troubles.lock();
-        let before = troubles.iter().any(Option::is_some);
-        let begins = troubles[part as usize].is_none() && trouble.is_some();
-        troubles[part as usize] = trouble;
-        let now = troubles.iter().flatten().next().cloned();
-        drop(troubles);
-        if self.is_closed() {
-            return;
-        }
-        match now {
-            Some(trouble) if begins => tracing::error!("Redis is not available: {trouble}"),
-            None if before => tracing::info!(redis = %self.options.address, "Redis is available"),
-            _ => {}
+        self.troubles.report(part, trouble);
+        self.say();
+    }
+
+    /// Keeps the log up to date.
+    pub(crate) fn say(&self) {
+        if !self.is_closed() {
+            self.troubles.say(|| self.options.places());
         }
     }
 
     /// Why it does not work, if it does not.
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.troubles.lock().iter().flatten().next().cloned()
+        self.troubles.current()
     }
 
     pub(crate) fn unavailable(&self) -> EngineError {
@@ -159,6 +149,8 @@ impl Shared {
             let link = slot.write().take();
             link.iter().for_each(|link| link.end("the engine is closed"));
         }
+        let replicas = self.replicas.write().take();
+        replicas.iter().for_each(|replicas| replicas.link().end("the engine is closed"));
         self.renew();
         self.fail_lanes();
         self.fail_desk();
@@ -166,8 +158,6 @@ impl Shared {
         self.end_feed();
     }
 }
-
-const NOT_STARTED: &str = "it was not connected yet";
 
 /// Eight random bytes.
 pub(crate) fn random() -> [u8; 8] {

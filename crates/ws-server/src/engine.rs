@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use ws_core::{Engine, MemoryEngine, MemoryLimits};
-use ws_engine_redis::{Address, RedisEngine, RedisOptions};
+use ws_engine_redis::{Identity, RedisEngine, RedisOptions, TlsOptions};
 use ws_engine_sqlite::{SqliteEngine, SqliteOptions};
 
-use crate::config::{Config, EngineType, Fsync, RedisUrl};
+use crate::config::{Config, EngineType, Fsync};
 use crate::same_fields::same_fields;
 
 /// Why an engine cannot be opened, in the words of that engine.
@@ -80,15 +80,16 @@ fn sqlite_options(config: &Config) -> SqliteOptions {
 
 fn redis_options(config: &Config) -> RedisOptions {
     let redis = &config.engine.redis;
-    let address = match redis.url.clone() {
-        RedisUrl::Tcp(host, port) => Address::Tcp(host, port),
-        RedisUrl::Unix(path) => Address::Unix(path),
-    };
+    let files = redis.tls_cert_file.clone().zip(redis.tls_key_file.clone());
+    let identity = files.map(|(cert_file, key_file)| Identity { cert_file, key_file });
+    let tls = redis.url.is_tls.then(|| TlsOptions { ca_file: redis.tls_ca_file.clone(), identity });
     same_fields!(redis => RedisOptions {
-        partitions, position_ttl, lease, command_timeout, start_timeout, queue_bytes_max, batch_publications_max,
-        allow_eviction;
-        address: address; prefix: redis.prefix.clone(); username: redis.username.clone().unwrap_or_default();
-        password_file: redis.password_file.clone()
+        partitions, position_ttl, lease, replicas_min, replicas_timeout, command_timeout, start_timeout,
+        queue_bytes_max, batch_publications_max, allow_eviction;
+        locations: redis.url.locations.clone(); tls: tls; prefix: redis.prefix.clone();
+        username: redis.username.clone().unwrap_or_default(); password_file: redis.password_file.clone();
+        sentinel_username: redis.sentinel_username.clone().unwrap_or_default();
+        sentinel_password_file: redis.sentinel_password_file.clone()
     })
 }
 

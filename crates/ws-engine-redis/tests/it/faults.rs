@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 use ws_core::engine::{Engine, EngineError, FindQuery, Retention};
-use ws_engine_redis::{Address, RedisOptions};
+use ws_engine_redis::{Address, Location, RedisOptions};
 
 use crate::fixture::{Redis, options, until};
 use crate::node::{KEEP, Node, Told, delivered};
@@ -233,7 +233,9 @@ async fn all_connections_go_where_the_name_leads() {
         std::os::unix::fs::symlink(path, &name).expect("a link");
     };
     leads_to(&one);
-    let a = Node::start(RedisOptions { address: Address::Unix(name.clone()), ..options(&one) }).await;
+    let a =
+        Node::start(RedisOptions { locations: vec![Location::Server(Address::Unix(name.clone()))], ..options(&one) })
+            .await;
     a.publish("c", 1, None).await.expect("it is published");
     a.publish("c", 2, None).await.expect("it is published");
     leads_to(&other);

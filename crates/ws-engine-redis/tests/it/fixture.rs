@@ -1,24 +1,29 @@
-//! A Redis in a directory of its own, on a Unix socket.
+//! A Redis in a directory of its own, on a Unix socket, and on a port where it needs one.
 
+use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
-use ws_engine_redis::{Address, RedisOptions};
+use ws_engine_redis::{Address, Location, RedisOptions};
 
 /// Longest wait for anything; only a broken engine misses it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// How often a port is chosen: somebody else may take it before it is used.
+const PORTS: usize = 5;
 
 /// A Redis that ends with its handle.
 #[derive(Debug)]
 pub(crate) struct Redis {
     dir: TempDir,
-    arguments: Vec<&'static str>,
+    arguments: Vec<String>,
     process: Child,
+    port: u16,
 }
 
 impl Redis {
@@ -27,16 +32,50 @@ impl Redis {
     }
 
     /// With further arguments.
-    pub(crate) async fn start_with(arguments: &[&'static str]) -> Self {
+    pub(crate) async fn start_with(arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Redis::try_start(0, arguments).await.expect("Redis starts")
+    }
+
+    /// On a port as well, which is among its arguments.
+    pub(crate) async fn on_port(arguments: impl Fn(u16) -> Vec<String>) -> Self {
+        for _ in 0..PORTS {
+            let port = free_port();
+            if let Some(redis) = Redis::try_start(port, arguments(port)).await {
+                return redis;
+            }
+        }
+        panic!("Redis does not start");
+    }
+
+    /// A replica of one that is on a port; it has everything.
+    pub(crate) async fn replica_of(primary: &Redis) -> Self {
+        let primary = primary.port.to_string();
+        let replica = Redis::on_port(|port| {
+            let arguments = ["--port", &port.to_string(), "--replicaof", "127.0.0.1", &primary];
+            arguments.map(str::to_owned).to_vec()
+        });
+        let replica = replica.await;
+        until("the replica to have everything", async || {
+            replica.ask(&["INFO", "replication"]).await.contains("master_link_status:up").then_some(())
+        })
+        .await;
+        replica
+    }
+
+    async fn try_start(port: u16, arguments: Vec<String>) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a directory");
-        let process = spawn(&dir, arguments);
-        let redis = Redis { dir, arguments: arguments.to_vec(), process };
-        redis.is_up().await;
-        redis
+        let process = spawn(&dir, &arguments);
+        let mut redis = Redis { dir, arguments, process, port };
+        redis.is_up().await.then_some(redis)
     }
 
     pub(crate) fn address(&self) -> Address {
         Address::Unix(self.dir.path().join("socket"))
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Kills it.
@@ -47,7 +86,7 @@ impl Redis {
     /// Starts it again, empty.
     pub(crate) async fn restart(&mut self) {
         self.process = spawn(&self.dir, &self.arguments);
-        self.is_up().await;
+        assert!(self.is_up().await, "Redis starts again");
     }
 
     /// Sends it a signal, by name.
@@ -63,12 +102,14 @@ impl Redis {
         keys.lines().filter(|line| line.starts_with("ws:")).map(str::to_owned).collect()
     }
 
-    async fn is_up(&self) {
-        until("Redis to start", async || match self.try_ask(&["PING"]).await {
-            Some(answer) if answer.starts_with("+PONG") => Some(()),
-            _ => None,
+    /// Waits until it answers; false: it has ended.
+    async fn is_up(&mut self) -> bool {
+        until("Redis to start", async || {
+            let is_up = self.try_ask(&["PING"]).await.is_some_and(|answer| answer.starts_with("+PONG"));
+            let has_ended = self.process.try_wait().expect("a child of ours").is_some();
+            (is_up || has_ended).then_some(is_up)
         })
-        .await;
+        .await
     }
 
     /// Sends a command and returns its answer as it comes; it has to come in one piece.
@@ -76,21 +117,44 @@ impl Redis {
         self.try_ask(command).await.expect("Redis answers")
     }
 
+    /// The same of one that demands a password.
+    pub(crate) async fn ask_with(&self, password: &str, command: &[&str]) -> String {
+        let mut socket = self.socket().await.expect("it runs");
+        ask_over(&mut socket, &["AUTH", password]).await.expect("Redis answers");
+        ask_over(&mut socket, command).await.expect("Redis answers")
+    }
+
     async fn try_ask(&self, command: &[&str]) -> Option<String> {
-        let mut socket = UnixStream::connect(self.dir.path().join("socket")).await.ok()?;
-        let mut bytes = format!("*{}\r\n", command.len());
-        command.iter().for_each(|arg| bytes.push_str(&format!("${}\r\n{arg}\r\n", arg.len())));
-        socket.write_all(bytes.as_bytes()).await.ok()?;
-        let mut answer = vec![0; 1 << 16];
-        let read = timeout(DEADLINE, socket.read(&mut answer)).await.ok()?.ok()?;
-        Some(String::from_utf8_lossy(&answer[..read]).into_owned())
+        ask_over(&mut self.socket().await?, command).await
+    }
+
+    async fn socket(&self) -> Option<UnixStream> {
+        UnixStream::connect(self.dir.path().join("socket")).await.ok()
     }
 }
 
-fn spawn(dir: &TempDir, arguments: &[&str]) -> Child {
+/// Sends a command and returns its answer, which has to come in one piece.
+pub(crate) async fn ask_over(socket: &mut (impl AsyncRead + AsyncWrite + Unpin), command: &[&str]) -> Option<String> {
+    let mut bytes = format!("*{}\r\n", command.len());
+    command.iter().for_each(|arg| bytes.push_str(&format!("${}\r\n{arg}\r\n", arg.len())));
+    socket.write_all(bytes.as_bytes()).await.ok()?;
+    let mut answer = vec![0; 1 << 16];
+    let read = timeout(DEADLINE, socket.read(&mut answer)).await.ok()?.ok()?;
+    Some(String::from_utf8_lossy(&answer[..read]).into_owned())
+}
+
+/// A port of loopback that nobody uses at the moment.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.local_addr().expect("it is bound").port()
+}
+
+fn spawn(dir: &TempDir, arguments: &[String]) -> Child {
     let path = dir.path().join("socket");
     Command::new("redis-server")
-        .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
+        .args(["--port", "0", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        // A replica has everything at once.
+        .args(["--repl-diskless-sync-delay", "0", "--unixsocket"])
         .arg(path)
         .args(["--dir"])
         .arg(dir.path())
@@ -104,13 +168,18 @@ fn spawn(dir: &TempDir, arguments: &[&str]) -> Child {
 
 pub(crate) fn options(redis: &Redis) -> RedisOptions {
     RedisOptions {
-        address: redis.address(),
+        locations: vec![Location::Server(redis.address())],
+        tls: None,
         prefix: "ws".to_owned(),
         username: String::new(),
         password_file: None,
+        sentinel_username: String::new(),
+        sentinel_password_file: None,
         partitions: 4,
         position_ttl: Duration::from_secs(86_400),
         lease: Duration::from_secs(3),
+        replicas_min: 0,
+        replicas_timeout: Duration::from_secs(1),
         command_timeout: Duration::from_secs(5),
         start_timeout: Duration::from_millis(200),
         queue_bytes_max: 1 << 20,

@@ -116,9 +116,24 @@ impl Node {
         id: Option<&str>,
         age_ms: u64,
     ) -> Result<Appended, EngineError> {
-        let body: Arc<[u8]> = body(n).into();
-        let data = 7..7 + n.to_string().len();
-        let append = Append { channel, retention, body, data, msg_id: id, age_ms, read_us: None };
+        self.append(channel, retention, &n.to_string(), id, age_ms).await
+    }
+
+    /// Publishes this data, which is JSON.
+    pub(crate) async fn publish_data(&self, channel: &str, data: &str) -> Result<Appended, EngineError> {
+        self.append(channel, KEEP, data, None, 0).await
+    }
+
+    async fn append(
+        &self,
+        channel: &str,
+        retention: Retention,
+        data: &str,
+        msg_id: Option<&str>,
+        age_ms: u64,
+    ) -> Result<Appended, EngineError> {
+        let (body, data): (Arc<[u8]>, _) = (body(data).into(), 7..7 + data.len());
+        let append = Append { channel, retention, body, data, msg_id, age_ms, read_us: None };
         self.call(|done| self.engine.append(append, done)).await
     }
 

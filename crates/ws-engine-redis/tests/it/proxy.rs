@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
-use ws_engine_redis::{Address, RedisOptions};
+use ws_engine_redis::{Address, Location, RedisOptions};
 
 use crate::fixture::{Redis, until};
 
@@ -40,7 +40,8 @@ impl Proxy {
 
     /// Options with which a server takes this way.
     pub(crate) fn options(&self, options: RedisOptions) -> RedisOptions {
-        RedisOptions { address: Address::Unix(self.dir.path().join("socket")), ..options }
+        let address = Address::Unix(self.dir.path().join("socket"));
+        RedisOptions { locations: vec![Location::Server(address)], ..options }
     }
 
     /// The next answer with these bytes is lost, and its connection breaks.

@@ -54,7 +54,7 @@ pub use sections::{
 pub use show::reference;
 pub use source::{Source, Sources};
 pub use template::template;
-pub use value::{RedisUrl, Secret, SecureUrl, duration, duration_meant};
+pub use value::{RedisUrls, Secret, SecureUrl, duration, duration_meant};
 pub use warnings::Warning;
 pub use ws_transport::ApiRights;
 

@@ -216,6 +216,12 @@ const UNUSED: [Unused; 15] = [
     },
     Unused {
         section: "engine.redis",
+        keys: &["replicas_timeout"],
+        when: |config| config.engine.r#type == EngineType::Redis && config.engine.redis.replicas_min == 0,
+        why: "engine.redis.replicas_min is 0",
+    },
+    Unused {
+        section: "engine.redis",
         keys: &[],
         when: |config| config.engine.r#type != EngineType::Redis,
         why: "another engine is configured",

@@ -3,6 +3,7 @@
 mod claude;
 mod outage;
 mod together;
+mod ways;
 
 use ws_tests::prelude::*;
 use ws_tests::redis::Redis;

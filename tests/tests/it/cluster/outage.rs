@@ -34,6 +34,6 @@ async fn sockets_stay_and_subscriptions_go_on() {
     assert_eq!(next(&mut reader).await, 2);
 }
 
-async fn ready(server: &Server) -> u16 {
+pub(super) async fn ready(server: &Server) -> u16 {
     http::get(server.addr(), "/ready").await.status
 }

@@ -1,0 +1,157 @@
+//! Whether Redis is available, and what the log says of it: a line when that has changed, and another one where it is not
+//! available for another reason than before. Flapping connections fill no log.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::limits::{SAY_AGAIN, SAY_EVERY};
+
+/// A part of the engine that can fail by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Writing and the feed.
+    Pair,
+    /// Reading pages.
+    Reader,
+}
+
+/// How all parts are.
+#[derive(Debug, Default)]
+pub(crate) struct Troubles(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    parts: [Health; 2],
+    /// What the log said last, and when.
+    said: Option<(Health, Instant)>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum Health {
+    #[default]
+    NotStarted,
+    Well,
+    Trouble(String),
+}
+
+impl Troubles {
+    /// A part works, or does not.
+    pub(crate) fn report(&self, part: Part, trouble: Option<String>) {
+        self.0.lock().parts[part as usize] = trouble.map_or(Health::Well, Health::Trouble);
+    }
+
+    /// Why it does not work, if it does not.
+    pub(crate) fn current(&self) -> Option<String> {
+        match self.0.lock().health() {
+            Health::NotStarted => Some("it was not connected yet".to_owned()),
+            Health::Well => None,
+            Health::Trouble(trouble) => Some(trouble),
+        }
+    }
+
+    /// Tells the log what it has not been told, if it is time for that. `places`: where Redis is.
+    pub(crate) fn say(&self, places: impl FnOnce() -> String) {
+        match self.0.lock().next(Instant::now()) {
+            Some(Health::Well) => tracing::info!(redis = %places(), "Redis is available"),
+            Some(Health::Trouble(trouble)) => tracing::error!("Redis is not available: {trouble}"),
+            Some(Health::NotStarted) | None => {}
+        }
+    }
+}
+
+impl State {
+    fn health(&self) -> Health {
+        let is_trouble = |part: &&Health| matches!(part, Health::Trouble(_));
+        let all_well = self.parts.iter().all(|part| *part == Health::Well);
+        let well = if all_well { Health::Well } else { Health::NotStarted };
+        self.parts.iter().find(is_trouble).cloned().unwrap_or(well)
+    }
+
+    fn next(&mut self, now: Instant) -> Option<Health> {
+        let health = self.health();
+        let pause = match (&self.said, &health) {
+            (_, Health::NotStarted) => return None,
+            (None, _) => Duration::ZERO,
+            (Some((said, _)), health) if said == health => return None,
+            (Some((Health::Trouble(_), _)), Health::Trouble(_)) => SAY_AGAIN,
+            (Some(_), _) => SAY_EVERY,
+        };
+        if self.said.as_ref().is_some_and(|(_, at)| now.duration_since(*at) < pause) {
+            return None;
+        }
+        self.said = Some((health.clone(), now));
+        Some(health)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is reported, each at a moment in milliseconds: `p` the pair, `r` the reader, with a trouble or without; and
+    /// what the log says then, `+`: that Redis is available.
+    #[track_caller]
+    fn check(reports: &[(u64, &str, &str)]) {
+        let (begun, mut state) = (Instant::now(), State::default());
+        for (at, report, expect) in reports {
+            let health = |text: &str| match text {
+                "" => Health::Well,
+                text => Health::Trouble(text.to_owned()),
+            };
+            if let Some(trouble) = report.strip_prefix('p') {
+                state.parts[Part::Pair as usize] = health(trouble);
+            } else if let Some(trouble) = report.strip_prefix('r') {
+                state.parts[Part::Reader as usize] = health(trouble);
+            }
+            let said = match state.next(begun + Duration::from_millis(*at)) {
+                Some(Health::Well) => "+".to_owned(),
+                Some(Health::Trouble(trouble)) => trouble,
+                Some(Health::NotStarted) | None => String::new(),
+            };
+            assert_eq!(said, *expect, "at {at} of {reports:?}");
+        }
+    }
+
+    #[test]
+    fn an_outage_is_two_lines() {
+        check(&[
+            (0, "p", ""),
+            (1, "r", "+"),
+            (2000, "pcut", "cut"),
+            (2001, "rcut too", ""),
+            (2100, "prefused", ""),
+            (9000, "p", ""),
+            (9001, "r", "+"),
+            (20_000, "", ""),
+        ]);
+        check(&[(0, "pcut", "cut")]);
+    }
+
+    #[test]
+    fn flapping_is_a_line_a_second_and_the_last_one_is_true() {
+        check(&[
+            (0, "p", ""),
+            (0, "r", "+"),
+            (10, "pcut", ""),
+            (20, "p", ""),
+            (500, "pcut", ""),
+            (1000, "", "cut"),
+            (1100, "p", ""),
+            (1900, "", ""),
+            (2000, "", "+"),
+        ]);
+    }
+
+    #[test]
+    fn another_reason_is_told_after_a_while() {
+        check(&[
+            (0, "pcut", "cut"),
+            (1000, "pthe password is wrong", ""),
+            (9999, "", ""),
+            (10_000, "", "the password is wrong"),
+            (99_000, "", ""),
+        ]);
+    }
+}
