@@ -121,7 +121,7 @@ impl Peer {
                 match args[0].as_slice() {
                     // Nobody is in any channel.
                     b"EVALSHA" if args[1] == b"counts" => {
-                        let channels = args.len() - 7;
+                        let channels = args.len() - 8;
                         self.counted.push(channels);
                         self.say(&array(&vec![b"$-1\r\n".to_vec(); channels])).await;
                     }
