@@ -12,7 +12,7 @@ use ws_core::engine::EngineError;
 use ws_core::engine::cluster::{Change, ClusterSink, Counts, Member};
 
 use crate::fake::{self, Peer, connect};
-use crate::limits::{FULL_BACKOFF, OPS_MAX};
+use crate::limits::{FULL_BACKOFF, OPS_BATCH_MAX, OPS_MAX};
 use crate::member::encode;
 use crate::op::{Op, Put};
 use crate::shared::Shared;
@@ -103,11 +103,12 @@ async fn nothing_goes_to_a_new_store_before_what_this_server_has() {
     has_nothing(&mut writer, &shared).await;
     resync.await.expect("it ends").expect("it is made right");
     assert_about(&writer.expect("users").await, "u");
-    assert_about(&writer.expect("enter").await, "c");
     writer.expect("admit").await;
-    writer.expect("enter").await;
-    writer.say(&DONE.repeat(4)).await;
+    let enter = writer.expect("enter").await;
+    assert_eq!(enter.last(), Some(&encode(&member(1))), "who is there, whatever was said before");
+    writer.say(&DONE.repeat(3)).await;
     assert_eq!(admitted.try_recv(), Ok(Ok(true)));
+    writer.is_idle().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,4 +162,35 @@ async fn what_a_user_has_is_set_after_all_before_it_was_answered() {
     writer.is_idle().await;
     writer.say(DONE).await;
     assert_about(&writer.expect("users").await, "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_and_goes_does_not_keep_servers_from_talking() {
+    let shared = server(&[]);
+    let send = || {
+        let (called, calls) = channel();
+        let done = Box::new(move |result| called.send(result).expect("somebody waits"));
+        shared.order(Op::Send { to: None, message: Vec::new(), done });
+        calls
+    };
+    let mut puts = 0;
+    while shared.nodes.desk.lock().wrong.is_empty() {
+        shared.order(put("c", puts, true));
+        puts += 1;
+    }
+    let (sent, admitted) = (send(), admit(&shared, "u"));
+    let (mut writer, _feed) = connect(&shared);
+    shared.flush_desk();
+    writer.expect("send").await;
+    writer.expect("admit").await;
+    writer.expect("enter").await;
+    writer.say(&DONE.repeat(2)).await;
+    assert_eq!((sent.try_recv(), admitted.try_recv()), (Ok(Ok(())), Ok(Ok(true))));
+    shared.is_other();
+    let sent = send();
+    writer.say(&DONE.repeat(OPS_BATCH_MAX - 2)).await;
+    while writer.next().await[1] != b"send" {}
+    writer.is_idle().await;
+    writer.say(DONE).await;
+    assert_eq!(sent.try_recv(), Ok(Ok(())), "it needs no copy");
 }

@@ -12,24 +12,48 @@ use crate::wrong::{Full, Wrong};
 /// What waits for Redis: one pipeline is in flight.
 #[derive(Debug)]
 pub(crate) struct Desk {
-    lines: [VecDeque<Queued>; 2],
+    lines: [VecDeque<Queued>; Line::ALL.len()],
     pub(crate) in_flight: bool,
     /// What this node has is being collected: nothing goes.
     pub(crate) is_suspended: bool,
     pub(crate) paused_until: Option<Instant>,
     pub(crate) backoff: Backoff,
-    /// What has to be made right. If it is everything, nothing goes before it is.
+    /// What has to be made right. If it is everything, nothing about users and members goes before it is.
     pub(crate) wrong: Wrong,
     full: Full,
 }
 
-/// Operations that keep their order among each other. What is in the first line goes first.
+/// Operations that keep their order among each other; what is in an earlier line goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Line {
-    /// What this node had when it was collected. What came later is in the other line.
+    /// Messages, and questions about nodes: they need nothing of what else waits.
+    Nodes,
+    /// Places of users.
+    Users,
+    /// The members that this node had when they were collected.
     Copy,
-    /// Everything else.
-    Said,
+    /// Members that have come and gone since, and questions about members.
+    Members,
+}
+
+impl Line {
+    const ALL: [Line; 4] = [Line::Nodes, Line::Users, Line::Copy, Line::Members];
+
+    fn of(op: &Op) -> Self {
+        match op {
+            Op::Nodes(_) | Op::Elsewhere(_) | Op::Send { .. } => Line::Nodes,
+            Op::Admit { .. } | Op::Dismiss(_) | Op::Users(..) => Line::Users,
+            Op::Put(_) | Op::Members { .. } => Line::Members,
+        }
+    }
+
+    /// Most operations of a pipeline: there is always room for the lines behind it.
+    fn most(self) -> usize {
+        match self {
+            Line::Nodes | Line::Users => OPS_BATCH_MAX / 4,
+            Line::Copy | Line::Members => OPS_BATCH_MAX,
+        }
+    }
 }
 
 /// An operation that waits.
@@ -53,28 +77,32 @@ impl Desk {
         }
     }
 
-    /// Adds an operation, unless too many wait.
+    /// Adds an operation, unless too many of its line wait.
     ///
     /// # Errors
     /// The operation.
     pub(crate) fn push(&mut self, op: Op) -> Result<(), Op> {
-        let queue = &mut self.lines[Line::Said as usize];
+        let line = Line::of(&op);
+        let queue = &mut self.lines[line as usize];
         if queue.len() >= OPS_MAX {
             return Err(op);
         }
-        queue.push_back(Queued { op, came: Instant::now(), line: Line::Said });
+        queue.push_back(Queued { op, came: Instant::now(), line });
         Ok(())
     }
 
     /// Takes out what goes with the next pipeline; empty if nothing may go.
     pub(crate) fn take(&mut self) -> Vec<Queued> {
         let is_paused = self.paused_until.is_some_and(|until| until > Instant::now());
-        if self.in_flight || is_paused || self.is_suspended || self.wrong.all {
+        if self.in_flight || is_paused || self.is_suspended {
             return Vec::new();
         }
         let (mut batch, mut members) = (Vec::<Queued>::new(), 0);
-        for line in &mut self.lines {
-            while batch.len() < OPS_BATCH_MAX
+        let open: &[Line] = if self.wrong.all { &[Line::Nodes] } else { &Line::ALL };
+        for line in open {
+            let most = (batch.len() + line.most()).min(OPS_BATCH_MAX);
+            let line = &mut self.lines[*line as usize];
+            while batch.len() < most
                 && members < MEMBERS_PIPELINE_MAX
                 && let Some(queued) = line.pop_front()
             {
@@ -140,7 +168,12 @@ impl Desk {
     /// What was wrong is this. It goes before what has come meanwhile.
     pub(crate) fn correct(&mut self, ops: Vec<Op>) {
         let came = Instant::now();
-        self.lines[Line::Copy as usize].extend(ops.into_iter().map(|op| Queued { op, came, line: Line::Copy }));
+        for op in ops {
+            match Line::of(&op) {
+                Line::Members => self.lines[Line::Copy as usize].push_back(Queued { op, came, line: Line::Copy }),
+                line => self.lines[line as usize].push_front(Queued { op, came, line }),
+            }
+        }
     }
 }
 
@@ -153,7 +186,7 @@ mod tests {
     fn what_this_server_has_leaves_room_for_what_comes() {
         let mut desk = Desk::new();
         desk.correct((0..=OPS_MAX).map(|_| Op::Put(Put::nobody("c"))).collect());
-        assert!(desk.push(Op::Dismiss("u".into())).is_ok());
+        assert!(desk.push(Op::Put(Put::nobody("last"))).is_ok());
         let mut all = Vec::new();
         loop {
             let batch = desk.take();
@@ -164,6 +197,7 @@ mod tests {
             desk.put_back(Vec::new());
         }
         assert_eq!(all.len(), OPS_MAX + 2);
-        assert!(matches!(all.last().map(|last| &last.op), Some(Op::Dismiss(_))), "what came later goes later");
+        let is_last = |op: &Op| matches!(op, Op::Put(put) if &*put.channel == "last");
+        assert!(all.last().is_some_and(|last| is_last(&last.op)), "what came later goes later");
     }
 }
