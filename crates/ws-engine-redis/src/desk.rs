@@ -110,6 +110,7 @@ impl Shared {
         if self.is_closed() {
             return self.fail_desk();
         }
+        self.recount_renewed();
         self.flush_desk();
     }
 

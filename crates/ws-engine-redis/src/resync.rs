@@ -33,6 +33,7 @@ impl Shared {
         let is_all = suspension.wrong.all;
         suspension.end(ops);
         if is_all {
+            self.recount_renewed();
             self.nodes.sink().restored();
         }
         Ok(())
@@ -119,8 +120,8 @@ struct Suspension<'a> {
 impl Suspension<'_> {
     /// These are sent first.
     fn end(mut self, ops: Vec<Op>) {
-        self.wrong = Wrong::default();
-        self.shared.nodes.desk.lock().correct(ops);
+        let wrong = std::mem::take(&mut self.wrong);
+        self.shared.nodes.desk.lock().correct(&wrong, ops);
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Desk {
     /// What has to be made right. If it is everything, nothing about users and members goes before it is.
     pub(crate) wrong: Wrong,
     full: Full,
+    /// Everything was made right, and what that takes is on its way.
+    is_renewed: bool,
 }
 
 /// Operations that keep their order among each other; what is in an earlier line goes first.
@@ -74,6 +76,7 @@ impl Desk {
             backoff: Backoff::new(BACKOFF),
             wrong: Wrong::default(),
             full: Full::new(),
+            is_renewed: false,
         }
     }
 
@@ -155,6 +158,12 @@ impl Desk {
         std::mem::take(&mut self.wrong)
     }
 
+    /// Whether the store has all members of this node again, after everything was wrong. Says so once.
+    pub(crate) fn take_renewed(&mut self) -> bool {
+        let has_come = !self.wrong.all && !self.in_flight && self.lines[Line::Copy as usize].is_empty();
+        has_come && std::mem::take(&mut self.is_renewed)
+    }
+
     /// Has nothing go, so that what is wrong can be collected. What was said of it before is forgotten. Not while something is
     /// on its way.
     pub(crate) fn suspend(&mut self, wrong: &Wrong) -> bool {
@@ -166,8 +175,9 @@ impl Desk {
     }
 
     /// What was wrong is this. It goes before what has come meanwhile.
-    pub(crate) fn correct(&mut self, ops: Vec<Op>) {
+    pub(crate) fn correct(&mut self, wrong: &Wrong, ops: Vec<Op>) {
         let came = Instant::now();
+        self.is_renewed |= wrong.all;
         for op in ops {
             match Line::of(&op) {
                 Line::Members => self.lines[Line::Copy as usize].push_back(Queued { op, came, line: Line::Copy }),
@@ -185,7 +195,7 @@ mod tests {
     #[test]
     fn what_this_server_has_leaves_room_for_what_comes() {
         let mut desk = Desk::new();
-        desk.correct((0..=OPS_MAX).map(|_| Op::Put(Put::nobody("c"))).collect());
+        desk.correct(&Wrong::default(), (0..=OPS_MAX).map(|_| Op::Put(Put::nobody("c"))).collect());
         assert!(desk.push(Op::Put(Put::nobody("last"))).is_ok());
         let mut all = Vec::new();
         loop {

@@ -115,6 +115,22 @@ async fn what_was_deleted_is_entered_again() {
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_are_counted_again_when_they_have_entered_again() {
+    let redis = Redis::start().await;
+    let a = Peer::start(short(&redis)).await;
+    a.node.follow("c").await;
+    (1..=1000).for_each(|n| a.enter("c", n, None));
+    a.is_told("c", 1000).await;
+    a.forget_changes();
+    redis.ask(&["FLUSHALL"]).await;
+    let is_last = (Change::Unknown, counts(1000, 0));
+    let told = until("the counts", async || Some(a.changed("c")).filter(|told| told.last() == Some(&is_last))).await;
+    let joined = told.iter().filter(|(change, _)| matches!(change, Change::Joined(_))).count();
+    assert_eq!(joined, 1000, "after all have entered");
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_that_was_lost_was_not_over_however_often_redis_is_asked() {
     let redis = Redis::start().await;
     let proxy = Proxy::start(&redis);
