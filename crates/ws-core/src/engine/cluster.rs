@@ -61,7 +61,8 @@ pub trait ClusterSink: fmt::Debug + Send + Sync {
     /// takes note, and calls nothing of the hub.
     fn members(&self, enter: &mut dyn FnMut(&str, Member, bool));
 
-    /// Somebody, of this node or another, has come or gone in a channel that this node has interest in.
+    /// Somebody, of this node or another, has come or gone in a channel that this node has interest in. Where some may have
+    /// been missed, the counts are told, also of a channel in which nothing is announced.
     fn changed(&self, channel: &str, change: Change, counts: Counts);
 
     /// Another node has sent a message.
