@@ -37,14 +37,6 @@ impl Shared {
         }
     }
 
-    /// Where the store had lost the members, who is not among them any more was not told to have left: when they are there
-    /// again, all channels are counted.
-    pub(crate) fn recount_renewed(self: &Arc<Self>) {
-        if self.nodes.desk.lock().take_renewed() {
-            self.recount(self.feed.all());
-        }
-    }
-
     /// Asks for what has not been asked for.
     pub(crate) fn recount_all(self: &Arc<Self>) {
         let Some(link) = self.subscriber.read().clone() else { return };
