@@ -25,6 +25,7 @@ use crate::trouble::Part;
 
 /// The writer and the feed, and who waits for the replicas of what the writer has written.
 struct Pair {
+    address: Address,
     writer: Owned,
     subscriber: Owned,
     replicas: Option<(Owned, Arc<Replicas>)>,
@@ -60,6 +61,7 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>, finder: Arc<Finder>, primary:
                 let since = Instant::now();
                 let trouble = tokio::select! {
                     trouble = use_pair(&shared, &pair) => trouble,
+                    trouble = finder.has_moved(&shared.options, &pair.address) => trouble,
                     trouble = shared.keep_lease(&pair.writer, &pair.subscriber) => trouble,
                 };
                 if since.elapsed() > BACKOFF.1 {
@@ -150,8 +152,8 @@ async fn connect(
     primary: &watch::Sender<Option<Address>>,
 ) -> Result<Pair, String> {
     let within = shared.options.command_timeout;
-    let address = finder.find(&shared.options).await.map_err(|error| error.to_string())?;
-    let pair = dial_pair(shared, &address).await.map_err(|error| error.to_string())?;
+    let address = finder.find(&shared.options, None).await.map_err(|error| error.to_string())?;
+    let pair = dial_pair(shared, address.clone()).await.map_err(|error| error.to_string())?;
     let is_other = primary.send_if_modified(|now| now.replace(address.clone()).as_ref() != Some(&address));
     if is_other {
         tracing::info!(primary = %address, "Sentinels lead to this primary");
@@ -172,20 +174,20 @@ async fn connect(
     Ok(pair)
 }
 
-async fn dial_pair(shared: &Arc<Shared>, address: &Address) -> Result<Pair, DialError> {
+async fn dial_pair(shared: &Arc<Shared>, address: Address) -> Result<Pair, DialError> {
     let (options, within) = (&shared.options, shared.options.command_timeout);
-    let writer = dial(options, address, Patience::Command(within), Box::new(|_| {})).await?;
+    let writer = dial(options, &address, Patience::Command(within), Box::new(|_| {})).await?;
     let feed = shared.clone();
     let on_push = Box::new(move |parts: &[Value]| feed.pushed(parts));
-    let subscriber = dial(options, address, Patience::Silence(within), on_push).await?;
+    let subscriber = dial(options, &address, Patience::Silence(within), on_push).await?;
     if options.replicas_min == 0 {
-        return Ok(Pair { writer, subscriber, replicas: None });
+        return Ok(Pair { address, writer, subscriber, replicas: None });
     }
     let patience = Patience::Command(within + options.replicas_timeout);
-    let link = dial(options, address, patience, Box::new(|_| {})).await?;
+    let link = dial(options, &address, patience, Box::new(|_| {})).await?;
     let (key, min) = (shared.keys.replicas(), options.replicas_min);
     let replicas = Replicas::new(writer.clone(), link.clone(), key, min, options.replicas_timeout);
-    Ok(Pair { writer, subscriber, replicas: Some((link, replicas)) })
+    Ok(Pair { address, writer, subscriber, replicas: Some((link, replicas)) })
 }
 
 /// Uses the connections until one of them ends. Why.
