@@ -42,9 +42,14 @@ impl Redis {
     /// A replica of one that replicas can reach; it has everything.
     pub async fn replica_of(primary: &Redis) -> Self {
         let replica = Self::on_port(|port| format!("--port {port} --replicaof 127.0.0.1 {}", primary.port)).await;
-        // The link is up some time before it carries what is written from then on.
+        until("the link to be up", async || {
+            let answer = replica.ask("INFO replication").await;
+            answer.filter(|answer| answer.contains("master_link_status:up")).map(drop)
+        })
+        .await;
+        // That is some time before it carries what is written from then on.
+        primary.ask("SET written 1 PX 60000").await;
         until("the replica to have what is written", async || {
-            primary.ask("SET written 1 PX 60000").await;
             replica.ask("EXISTS written").await.filter(|answer| answer == ":1\r\n").map(drop)
         })
         .await;

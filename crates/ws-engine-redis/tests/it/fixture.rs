@@ -56,9 +56,13 @@ impl Redis {
             arguments.map(str::to_owned).to_vec()
         });
         let replica = replica.await;
-        // The link is up some time before it carries what is written from then on.
+        until("the link to be up", async || {
+            replica.ask(&["INFO", "replication"]).await.contains("master_link_status:up").then_some(())
+        })
+        .await;
+        // That is some time before it carries what is written from then on.
+        redis.ask(&["SET", "written", "", "PX", "60000"]).await;
         until("the replica to have what is written", async || {
-            redis.ask(&["SET", "written", "", "PX", "60000"]).await;
             replica.ask(&["EXISTS", "written"]).await.starts_with(":1").then_some(())
         })
         .await;
