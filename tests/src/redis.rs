@@ -42,7 +42,17 @@ impl Redis {
     /// A replica of one that replicas can reach; it has everything.
     pub async fn replica_of(primary: &Redis) -> Self {
         let replica = Self::on_port(|port| format!("--port {port} --replicaof 127.0.0.1 {}", primary.port)).await;
-        replica.says("INFO replication", "master_link_status:up").await;
+        until("the link to be up", async || {
+            let answer = replica.ask("INFO replication").await;
+            answer.filter(|answer| answer.contains("master_link_status:up")).map(drop)
+        })
+        .await;
+        // That is some time before it carries what is written from then on.
+        primary.ask("SET written 1 PX 60000").await;
+        until("the replica to have what is written", async || {
+            replica.ask("EXISTS written").await.filter(|answer| answer == ":1\r\n").map(drop)
+        })
+        .await;
         replica
     }
 
@@ -100,11 +110,6 @@ impl Redis {
 
     fn socket(&self) -> PathBuf {
         self.dir.path().join("socket")
-    }
-
-    /// Waits until its answer to a command contains something.
-    pub async fn says(&self, command: &str, what: &str) {
-        until(what, async || self.ask(command).await.filter(|answer| answer.contains(what)).map(drop)).await;
     }
 
     /// Waits until it answers; false: it has ended.

@@ -44,7 +44,7 @@ pub(crate) async fn check(options: &RedisOptions, finder: &Finder) -> Result<Has
         let _ = if is_message { heard.try_send(()) } else { Ok(()) };
     });
     let dialled = async {
-        let address = finder.find(options).await?;
+        let address = finder.find(options, None).await?;
         dial(options, &address, Patience::Command(options.command_timeout), on_push).await
     };
     let link = dialled.await.map_err(|error| match error {

@@ -71,6 +71,7 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>, finder: Arc<Finder>, place: w
                 place.send_replace(Some(pair.place.clone()));
                 let trouble = tokio::select! {
                     trouble = use_pair(&shared, &pair) => trouble,
+                    trouble = finder.has_moved(&shared.options, &pair.place.address) => trouble,
                     trouble = shared.keep_lease(&pair.writer, &pair.subscriber) => trouble,
                     trouble = stalls(&shared, &pair) => trouble,
                 };
@@ -160,7 +161,7 @@ pub(crate) async fn keep_time(shared: Arc<Shared>) {
 async fn connect(shared: &Arc<Shared>, finder: &Finder, primary: &mut Option<Address>) -> Result<Pair, String> {
     let within = shared.options.command_timeout;
     shared.nodes.begin_number();
-    let address = finder.find(&shared.options).await.map_err(|error| error.to_string())?;
+    let address = finder.find(&shared.options, None).await.map_err(|error| error.to_string())?;
     let dialled = dial_pair(shared, &address).await.map_err(|error| error.to_string())?;
     if primary.replace(address.clone()).as_ref() != Some(&address) {
         tracing::info!(primary = %address, "Sentinels lead to this primary");

@@ -38,6 +38,9 @@ pub(crate) const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Dur
 /// How long a Sentinel may take to connect, and then to answer, before the next one is asked.
 pub(crate) const SENTINEL_WITHIN: Duration = Duration::from_secs(1);
 
+/// How often Sentinels are asked whether there is another primary.
+pub(crate) const SENTINELS_EVERY: Duration = Duration::from_secs(1);
+
 /// Sentinels that are asked, those that others name included.
 pub(crate) const SENTINELS_MAX: usize = 32;
 

@@ -49,15 +49,21 @@ impl Redis {
     }
 
     /// A replica of one that is on a port; it has everything.
-    pub(crate) async fn replica_of(primary: &Redis) -> Self {
-        let primary = primary.port.to_string();
+    pub(crate) async fn replica_of(redis: &Redis) -> Self {
+        let primary = redis.port.to_string();
         let replica = Redis::on_port(|port| {
             let arguments = ["--port", &port.to_string(), "--replicaof", "127.0.0.1", &primary];
             arguments.map(str::to_owned).to_vec()
         });
         let replica = replica.await;
-        until("the replica to have everything", async || {
+        until("the link to be up", async || {
             replica.ask(&["INFO", "replication"]).await.contains("master_link_status:up").then_some(())
+        })
+        .await;
+        // That is some time before it carries what is written from then on.
+        redis.ask(&["SET", "written", "", "PX", "60000"]).await;
+        until("the replica to have what is written", async || {
+            replica.ask(&["EXISTS", "written"]).await.starts_with(":1").then_some(())
         })
         .await;
         replica
