@@ -1,5 +1,6 @@
-//! A Redis in a directory of its own, on a Unix socket.
+//! A Redis, or a Valkey, in a directory of its own, on a Unix socket.
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -10,6 +11,34 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 use ws_engine_redis::{Address, RedisOptions};
 
+use crate::require;
+
+/// Tests that run on Redis and on Valkey: functions that get the program.
+macro_rules! on_both {
+    ($($test:ident,)*) => {
+        mod on_redis {
+            $(
+                #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test("redis-server").await;
+                }
+            )*
+        }
+
+        mod on_valkey {
+            $(
+                #[cfg_attr(not(found_valkey), ignore = "valkey-server is missing")]
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test("valkey-server").await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_both;
+
 /// Longest wait for anything; only a broken engine misses it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -17,6 +46,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(crate) struct Redis {
     dir: TempDir,
+    program: PathBuf,
     arguments: Vec<&'static str>,
     process: Child,
 }
@@ -28,9 +58,18 @@ impl Redis {
 
     /// With further arguments.
     pub(crate) async fn start_with(arguments: &[&'static str]) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let process = spawn(&dir, arguments);
-        let redis = Redis { dir, arguments: arguments.to_vec(), process };
+        Redis::launch("redis-server", arguments).await
+    }
+
+    /// `redis-server` or `valkey-server`.
+    pub(crate) async fn of(program: &str) -> Self {
+        Redis::launch(program, &[]).await
+    }
+
+    async fn launch(program: &str, arguments: &[&'static str]) -> Self {
+        let (dir, program) = (tempfile::tempdir().expect("a directory"), require::found(program));
+        let process = spawn(&program, &dir, arguments);
+        let redis = Redis { dir, program, arguments: arguments.to_vec(), process };
         redis.is_up().await;
         redis
     }
@@ -46,7 +85,7 @@ impl Redis {
 
     /// Starts it again, empty.
     pub(crate) async fn restart(&mut self) {
-        self.process = spawn(&self.dir, &self.arguments);
+        self.process = spawn(&self.program, &self.dir, &self.arguments);
         self.is_up().await;
     }
 
@@ -87,9 +126,9 @@ impl Redis {
     }
 }
 
-fn spawn(dir: &TempDir, arguments: &[&str]) -> Child {
+fn spawn(program: &Path, dir: &TempDir, arguments: &[&str]) -> Child {
     let path = dir.path().join("socket");
-    Command::new("redis-server")
+    Command::new(program)
         .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
         .arg(path)
         .args(["--dir"])
@@ -99,7 +138,7 @@ fn spawn(dir: &TempDir, arguments: &[&str]) -> Child {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .expect("redis-server is installed")
+        .expect("it can be started")
 }
 
 pub(crate) fn options(redis: &Redis) -> RedisOptions {
