@@ -17,6 +17,7 @@ on_both!(
     scripts_that_were_forgotten_are_loaded_again,
     a_full_redis_refuses_publications_and_loses_nothing,
     what_survived_another_identity_goes_on,
+    who_does_not_know_of_a_new_generation_writes_nothing,
 );
 
 async fn two(redis: &Redis) -> (Node, Node) {
@@ -219,6 +220,22 @@ async fn what_survived_another_identity_goes_on(program: &str) {
         assert_eq!(told[3], Told::Renewed(epoch, 3), "{told:?}");
         assert_eq!(told.len(), 5, "nothing comes twice: {told:?}");
     }
+}
+
+async fn who_does_not_know_of_a_new_generation_writes_nothing(program: &str) {
+    let redis = Redis::of(program).await;
+    let a = Node::start(options(&redis)).await;
+    let before = a.publish("c", 1, None).await.expect("it is published");
+    // Another server has noticed something.
+    let renew = "redis.call('SET', KEYS[1], 'anothers' .. string.sub(redis.call('GET', KEYS[1]), 9))";
+    for key in redis.keys().await.iter().filter(|key| key.ends_with('}')) {
+        redis.ask(&["EVAL", renew, "1", key]).await;
+    }
+    let after = a.publish("c", 2, None).await.expect("it is published");
+    let (epoch, offset) = after.position.expect("a position");
+    assert_eq!(offset, 2, "what was there has survived");
+    assert_ne!(before.position.map(|(epoch, _)| epoch), Some(epoch));
+    assert_eq!(a.history("c").await.map(|history| history.epoch), Ok(epoch));
 }
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
