@@ -70,6 +70,7 @@ impl Fault {
         Rules {
             epochs_change: may_lose || self == RedisKilledKeeping,
             may_lose,
+            is_split: self == BothWritten,
             stopped: stopped.into_iter().collect(),
             answer_within: ANSWER_WITHIN.as_millis() as Ms,
         }

@@ -17,15 +17,17 @@ mod tests;
 mod truth;
 
 use self::truth::Truth;
-use super::trace::{FEW_SIZE, FEW_TTL, Kind, Ms, Record};
+use super::trace::{Attempt, FEW_SIZE, FEW_TTL, Kind, Ms, Record};
 
 /// What a fault excuses.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rules {
-    /// Epochs may change.
+    /// Redis is another one: epochs may change.
     pub(super) epochs_change: bool,
     /// What was acknowledged may be lost.
     pub(super) may_lose: bool,
+    /// There were two at a time: what one passes on, nobody hears who follows the other one.
+    pub(super) is_split: bool,
     /// Servers that stood still.
     pub(super) stopped: Vec<usize>,
     /// How long an answer may take elsewhere.
@@ -40,7 +42,10 @@ pub(super) fn judge(record: &Record, rules: &Rules) -> Vec<String> {
     publishers::judge(record, &truth, rules, &mut wrong);
     for trace in &record.traces {
         match Kind::of(&trace.channel) {
-            Kind::Passing => passing::judge(trace, &record.attempts, &mut wrong),
+            Kind::Passing => {
+                let due: &[Attempt] = if rules.is_split { &[] } else { &record.attempts };
+                passing::judge(trace, due, &mut wrong);
+            }
             kind => {
                 let last = record.last.iter().find(|page| page.channel == trace.channel);
                 stream::judge(trace, kind, &truth, last, &mut wrong);

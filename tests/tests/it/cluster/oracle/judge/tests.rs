@@ -186,6 +186,8 @@ fn what_passes_comes_or_is_told_as_missed() {
     check(&told(&[came(1), Told::Gap(Gap::Missed), came(4)]), SAME, "");
     check(&told(&[came(1), came(2), came(3), Told::Gap(Gap::Missed)]), SAME, "");
     check(&told(&[came(1), came(4)]), SAME, "(b)");
+    check(&told(&[came(1), came(4)]), || Rules { is_split: true, ..SAME() }, "");
+    check(&told(&[came(2), came(1)]), || Rules { is_split: true, ..SAME() }, "(b)");
     check(&told(&[Told::Gap(Gap::Missed), came(1), came(4)]), SAME, "(b)");
     check(&told(&[came(1), came(2), came(3)]), SAME, "(b)");
     check(&told(&[came(2), came(3), came(4)]), SAME, "(b)");
