@@ -114,8 +114,10 @@ impl Member {
                 }
                 Some("who") => {
                     is_asked = false;
-                    if let Some(present) = ids(&frame) {
+                    if let Some(mut present) = ids(&frame) {
                         is_known = true;
+                        // Where there was no memory yet it is not in there, and nobody is told of its own join.
+                        present.insert(wire.id.clone());
                         watched.answered(present);
                     }
                 }
