@@ -76,6 +76,9 @@ fn a_subscriber_has_everything_once() {
     check(&read(back(Some(("E", 1)), ("E", 2), Some(Gap::Offsets { from: 2, to: 2 }))), SAME, "(b)");
     check(&read(back(Some(("E", 1)), ("E", 2), None)), SAME, "(b)");
     check(&read(back(Some(("E", 1)), ("E", 1), None)), SAME, "(b)");
+    let above = |after| began(Some(("E", 1)), ("E", after), Some(Gap::Epoch { epoch: "E".into(), after: 0 }));
+    check(&read([&all()[..2], &[above(0)], &all()[1..]].concat()), SAME, "");
+    check(&read([&all()[..2], &[above(1)], &all()[2..]].concat()), SAME, "(b)");
     check(&read([&all()[..1], &all()[2..]].concat()), SAME, "(b)");
     check(&read([&all()[..2], &all()[1..]].concat()), SAME, "(b)");
     check(&read([&all()[..1], &[gone(1, 1)], &all()[2..]].concat()), SAME, "(b)");
