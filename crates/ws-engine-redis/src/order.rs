@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use ws_core::engine::{Appended, Done, EngineError, Epoch, Retention};
+use ws_core::engine::{Appended, Done, EngineError, Epoch, History, Retention};
 
 use crate::channel::Then;
 use crate::fake::{connect, disconnect, of, server, server_with};
@@ -96,6 +96,22 @@ async fn to_be_followed_takes_one_position() {
     feed.position(1, 0).await;
     assert_eq!(calls.try_recv(), Ok(Ok(())));
     feed.is_idle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_position_that_is_answered_is_not_behind_the_feed() {
+    let (shared, _) = server();
+    let (_writer, mut feed) = connect(&shared);
+    shared.interest("c", true);
+    let subscribe = feed.expect("SSUBSCRIBE").await;
+    feed.expect("position").await;
+    feed.confirm(&subscribe[1]).await;
+    feed.position(1, 2).await;
+    // It was read before the channel was followed.
+    let read = |e| History { epoch: of(e), top: 1, oldest: 1, publications: Vec::new(), more: false };
+    assert_eq!(shared.as_followed("c", read(1)).top, 2);
+    assert_eq!(shared.as_followed("c", read(2)).top, 1, "nothing is known of another epoch");
+    assert_eq!(shared.as_followed("other", read(1)).top, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -162,6 +162,7 @@ impl Shared {
     /// Answers when the sink has been given what the answer includes.
     fn answer(self: &Arc<Self>, page: Page, result: Result<History, EngineError>) {
         let Page { channel, retention, came, asks, .. } = page;
+        let is_position = matches!(asks, Asks::Many(_));
         let all = match asks {
             Asks::One(done) => vec![done],
             Asks::Many(all) => {
@@ -195,13 +196,26 @@ impl Shared {
             Ok(history) => history,
             Err(error) => return all.into_iter().for_each(|done| done(Err(error.clone()))),
         };
-        let (shared, until) = (self.clone(), (history.epoch, history.top));
+        let (shared, until, name) = (self.clone(), (history.epoch, history.top), channel.clone());
         let then = move |has_come: bool| {
+            let history = if is_position { shared.as_followed(&name, history) } else { history };
             for done in all {
                 done(if has_come { Ok(history.clone()) } else { Err(shared.unavailable()) });
             }
         };
         self.when_delivered(&channel, until, self.deadline(came), Box::new(then));
+    }
+
+    /// A position that is not behind the feed. Where it was asked for before the channel was followed, the feed began later:
+    /// the sink is not told of what is between.
+    pub(crate) fn as_followed(&self, channel: &str, mut history: History) -> History {
+        if let Some(channel) = self.followed(channel)
+            && let Some(known) = &channel.state.lock().known
+            && known.epoch() == history.epoch
+        {
+            history.top = history.top.max(known.delivered());
+        }
+        history
     }
 
     /// Gives up everything that waits for a position.

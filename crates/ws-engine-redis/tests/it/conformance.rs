@@ -5,12 +5,12 @@ use std::cell::Cell;
 use ws_core::engine::conformance;
 use ws_engine_redis::RedisEngine;
 
-use crate::fixture::{Redis, options};
+use crate::fixture::{Redis, on_both, options};
 
-#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_redis_engine_does_what_every_engine_does() {
-    let (redis, n) = (Redis::start().await, Cell::new(0));
+on_both!(the_redis_engine_does_what_every_engine_does,);
+
+async fn the_redis_engine_does_what_every_engine_does(program: &str) {
+    let (redis, n) = (Redis::of(program).await, Cell::new(0));
     conformance::run(async || {
         n.set(n.get() + 1);
         let mut options = options(&redis);

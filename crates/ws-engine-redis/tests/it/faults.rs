@@ -7,8 +7,19 @@ use tokio::time::sleep;
 use ws_core::engine::{Engine, EngineError, FindQuery, Retention};
 use ws_engine_redis::{Address, Location, RedisOptions};
 
-use crate::fixture::{Redis, options, until};
+use crate::fixture::{Redis, on_both, options, until};
 use crate::node::{KEEP, Node, Told, delivered};
+
+on_both!(
+    a_redis_that_comes_back_empty_begins_new_epochs,
+    data_that_was_deleted_begins_new_epochs,
+    what_was_missed_without_a_feed_is_read_from_the_history,
+    connections_that_are_cut_are_replaced_and_nothing_is_stored_twice,
+    scripts_that_were_forgotten_are_loaded_again,
+    a_full_redis_refuses_publications_and_loses_nothing,
+    what_survived_another_identity_goes_on,
+    who_does_not_know_of_a_new_generation_writes_nothing,
+);
 
 async fn two(redis: &Redis) -> (Node, Node) {
     (Node::start(options(redis)).await, Node::start(options(redis)).await)
@@ -47,10 +58,8 @@ async fn begins_anew(a: &Node, b: &Node, before: &[Told]) {
     }
 }
 
-#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_comes_back_empty_begins_new_epochs() {
-    let mut redis = Redis::start().await;
+async fn a_redis_that_comes_back_empty_begins_new_epochs(program: &str) {
+    let mut redis = Redis::of(program).await;
     let (a, b, before) = at_three(&redis).await;
     redis.kill().await;
     until("the trouble to be noticed", async || a.engine.health().err()).await;
@@ -62,10 +71,8 @@ async fn a_redis_that_comes_back_empty_begins_new_epochs() {
     b.is_well().await;
 }
 
-#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn data_that_was_deleted_begins_new_epochs() {
-    let redis = Redis::start().await;
+async fn data_that_was_deleted_begins_new_epochs(program: &str) {
+    let redis = Redis::of(program).await;
     let (a, b, before) = at_three(&redis).await;
     redis.ask(&["FLUSHALL"]).await;
     begins_anew(&a, &b, &before).await;
@@ -85,10 +92,8 @@ async fn a_publication_waits_while_redis_is_away() {
     assert_eq!(published.expect("it waited").position.map(|(_, offset)| offset), Some(1));
 }
 
-#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_missed_without_a_feed_is_read_from_the_history() {
-    let redis = Redis::start().await;
+async fn what_was_missed_without_a_feed_is_read_from_the_history(program: &str) {
+    let redis = Redis::of(program).await;
     let (a, b, before) = at_three(&redis).await;
     for round in 0..20 {
         let n = 4 + 2 * round;
@@ -139,10 +144,8 @@ fn is_without_hole(told: &[Told]) {
     }
 }
 
-#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_are_cut_are_replaced_and_nothing_is_stored_twice() {
-    let redis = Redis::start().await;
+async fn connections_that_are_cut_are_replaced_and_nothing_is_stored_twice(program: &str) {
+    let redis = Redis::of(program).await;
     let a = Node::start(options(&redis)).await;
     a.follow("c").await;
     for n in 1..=30 {
@@ -167,10 +170,8 @@ async fn who_follows_what_is_not_retained_is_told_that_something_may_be_lost() {
     a.is_told("pass", &[Told::Lost]).await;
 }
 
-#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn scripts_that_were_forgotten_are_loaded_again() {
-    let redis = Redis::start().await;
+async fn scripts_that_were_forgotten_are_loaded_again(program: &str) {
+    let redis = Redis::of(program).await;
     let (a, b, _) = at_three(&redis).await;
     for n in 4..10 {
         redis.ask(&["SCRIPT", "FLUSH"]).await;
@@ -182,10 +183,8 @@ async fn scripts_that_were_forgotten_are_loaded_again() {
     }
 }
 
-#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_redis_refuses_publications_and_loses_nothing() {
-    let redis = Redis::start().await;
+async fn a_full_redis_refuses_publications_and_loses_nothing(program: &str) {
+    let redis = Redis::of(program).await;
     let (a, _b, before) = at_three(&redis).await;
     redis.ask(&["CONFIG", "SET", "maxmemory", "1"]).await;
     let (refused, read, removed) = tokio::join!(a.publish("c", 4, None), a.history("c"), a.remove("other"));
@@ -267,10 +266,8 @@ async fn nothing_is_answered_while_redis_refuses_to_write() {
     assert_eq!(a.history("c").await.expect("it can be read").top, 3);
 }
 
-#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_survived_another_identity_goes_on() {
-    let redis = Redis::start().await;
+async fn what_survived_another_identity_goes_on(program: &str) {
+    let redis = Redis::of(program).await;
     let (a, b, before) = at_three(&redis).await;
     // It becomes a replica of nobody, and a primary again: another identity with the same data.
     redis.ask(&["REPLICAOF", "127.0.0.1", "1"]).await;
@@ -290,6 +287,22 @@ async fn what_survived_another_identity_goes_on() {
         assert_eq!(told[3], Told::Renewed(epoch, 3), "{told:?}");
         assert_eq!(told.len(), 5, "nothing comes twice: {told:?}");
     }
+}
+
+async fn who_does_not_know_of_a_new_generation_writes_nothing(program: &str) {
+    let redis = Redis::of(program).await;
+    let a = Node::start(options(&redis)).await;
+    let before = a.publish("c", 1, None).await.expect("it is published");
+    // Another server has noticed something.
+    let renew = "redis.call('SET', KEYS[1], 'anothers' .. string.sub(redis.call('GET', KEYS[1]), 9))";
+    for key in redis.keys().await.iter().filter(|key| key.ends_with('}')) {
+        redis.ask(&["EVAL", renew, "1", key]).await;
+    }
+    let after = a.publish("c", 2, None).await.expect("it is published");
+    let (epoch, offset) = after.position.expect("a position");
+    assert_eq!(offset, 2, "what was there has survived");
+    assert_ne!(before.position.map(|(epoch, _)| epoch), Some(epoch));
+    assert_eq!(a.history("c").await.map(|history| history.epoch), Ok(epoch));
 }
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]

@@ -1,6 +1,7 @@
-//! A Redis in a directory of its own, on a Unix socket, and on a port where it needs one.
+//! A Redis, or a Valkey, in a directory of its own, on a Unix socket, and on a port where it needs one.
 
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -10,6 +11,34 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 use ws_engine_redis::{Address, Location, RedisOptions};
+
+use crate::require;
+
+/// Tests that run on Redis and on Valkey: functions that get the program.
+macro_rules! on_both {
+    ($($test:ident,)*) => {
+        mod on_redis {
+            $(
+                #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test("redis-server").await;
+                }
+            )*
+        }
+
+        mod on_valkey {
+            $(
+                #[cfg_attr(not(found_valkey), ignore = "valkey-server is missing")]
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test("valkey-server").await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_both;
 
 /// Longest wait for anything; only a broken engine misses it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -21,6 +50,7 @@ const PORTS: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Redis {
     dir: TempDir,
+    program: PathBuf,
     arguments: Vec<String>,
     process: Child,
     port: u16,
@@ -34,14 +64,19 @@ impl Redis {
     /// With further arguments.
     pub(crate) async fn start_with(arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        Redis::try_start(0, arguments).await.expect("Redis starts")
+        Redis::try_start("redis-server", 0, arguments).await.expect("Redis starts")
+    }
+
+    /// `redis-server` or `valkey-server`.
+    pub(crate) async fn of(program: &str) -> Self {
+        Redis::try_start(program, 0, Vec::new()).await.expect("it starts")
     }
 
     /// On a port as well, which is among its arguments.
     pub(crate) async fn on_port(arguments: impl Fn(u16) -> Vec<String>) -> Self {
         for _ in 0..PORTS {
             let port = free_port();
-            if let Some(redis) = Redis::try_start(port, arguments(port)).await {
+            if let Some(redis) = Redis::try_start("redis-server", port, arguments(port)).await {
                 return redis;
             }
         }
@@ -69,10 +104,10 @@ impl Redis {
         replica
     }
 
-    async fn try_start(port: u16, arguments: Vec<String>) -> Option<Self> {
-        let dir = tempfile::tempdir().expect("a directory");
-        let process = spawn(&dir, &arguments);
-        let mut redis = Redis { dir, arguments, process, port };
+    async fn try_start(program: &str, port: u16, arguments: Vec<String>) -> Option<Self> {
+        let (dir, program) = (tempfile::tempdir().expect("a directory"), require::found(program));
+        let process = spawn(&program, &dir, &arguments);
+        let mut redis = Redis { dir, program, arguments, process, port };
         redis.is_up().await.then_some(redis)
     }
 
@@ -91,7 +126,7 @@ impl Redis {
 
     /// Starts it again, empty.
     pub(crate) async fn restart(&mut self) {
-        self.process = spawn(&self.dir, &self.arguments);
+        self.process = spawn(&self.program, &self.dir, &self.arguments);
         assert!(self.is_up().await, "Redis starts again");
     }
 
@@ -155,9 +190,9 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
-fn spawn(dir: &TempDir, arguments: &[String]) -> Child {
+fn spawn(program: &Path, dir: &TempDir, arguments: &[String]) -> Child {
     let path = dir.path().join("socket");
-    Command::new("redis-server")
+    Command::new(program)
         .args(["--port", "0", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
         // A replica has everything at once.
         .args(["--repl-diskless-sync-delay", "0", "--unixsocket"])
@@ -169,7 +204,7 @@ fn spawn(dir: &TempDir, arguments: &[String]) -> Child {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .expect("redis-server is installed")
+        .expect("it can be started")
 }
 
 pub(crate) fn options(redis: &Redis) -> RedisOptions {

@@ -54,6 +54,22 @@ async fn all_get_all_in_one_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn those_that_come_while_nobody_is_connected_are_for_nobody() {
+    let servers = Servers::start(2, limits(), &[]);
+    let (mut here, mut there) = (servers.connect(0), servers.connect(1));
+    say(&mut here, "broadcast", &json!({"message": 1}));
+    assert_eq!(heard(&mut there).await, [1]);
+    drop(there);
+    settle().await;
+    say(&mut here, "broadcast", &json!({"message": 2}));
+    settle().await;
+    let mut late = servers.connect(1);
+    settle().await;
+    say(&mut here, "broadcast", &json!({"message": 3}));
+    assert_eq!(heard(&mut late).await, [3]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_was_not_told_catches_up() {
     let servers = Servers::start(2, limits(), &[]);
     let (mut here, mut there) = (servers.connect(0), servers.connect(1));
