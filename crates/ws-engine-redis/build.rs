@@ -1,15 +1,24 @@
-//! Looks for Redis, which the tests need, so that `cargo test` lists them as ignored where it is missing.
+//! Looks for Redis and Valkey, which the tests need, so that `cargo test` lists them as ignored where one is missing.
 
 use std::env;
 
+/// How all tests of the repository look for programs.
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../tests/src/require.rs"]
+mod require;
+
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(found_redis)");
-    let path = env::var_os("PATH").unwrap_or_default();
-    let is_there = env::split_paths(&path).any(|folder| folder.join("redis-server").is_file());
-    if is_there || env::var_os("WS_TEST_REQUIRE").is_some_and(|value| value == "all") {
-        println!("cargo::rustc-cfg=found_redis");
+    let all = env::var_os("WS_TEST_REQUIRE").is_some_and(|value| value == "all");
+    for (cfg, program) in [("found_redis", "redis-server"), ("found_valkey", "valkey-server")] {
+        println!("cargo::rustc-check-cfg=cfg({cfg})");
+        if all || require::find(program).is_some() {
+            println!("cargo::rustc-cfg={cfg}");
+        }
     }
-    for variable in ["PATH", "WS_TEST_REQUIRE"] {
+    for variable in ["PATH", "WS_TEST_PYTHON", "WS_TEST_REQUIRE"] {
         println!("cargo::rerun-if-env-changed={variable}");
+    }
+    for path in ["build.rs", "../../tests/src/require.rs"] {
+        println!("cargo::rerun-if-changed={path}");
     }
 }

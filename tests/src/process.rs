@@ -33,6 +33,21 @@ pub enum Signal {
     Cont,
 }
 
+impl Signal {
+    /// Sends it to a process of the test.
+    pub(crate) async fn send(self, id: u32) {
+        let name = match self {
+            Signal::Term => "-TERM",
+            Signal::Int => "-INT",
+            Signal::Hup => "-HUP",
+            Signal::Stop => "-STOP",
+            Signal::Cont => "-CONT",
+        };
+        let sent = Command::new("kill").args([name, &id.to_string()]).status().await.expect("there is a kill");
+        assert!(sent.success(), "kill {name} {id}");
+    }
+}
+
 impl Process {
     /// Starts `program` on a port that the system chooses, with these variables, and waits until it listens.
     pub async fn start(program: &str, variables: &[(&str, &str)]) -> Self {
@@ -90,16 +105,7 @@ impl Process {
 
     /// Sends it a signal.
     pub async fn signal(&self, signal: Signal) {
-        let name = match signal {
-            Signal::Term => "-TERM",
-            Signal::Int => "-INT",
-            Signal::Hup => "-HUP",
-            Signal::Stop => "-STOP",
-            Signal::Cont => "-CONT",
-        };
-        let id = self.id().to_string();
-        let sent = Command::new("kill").args([name, &id]).status().await.expect("there is a kill");
-        assert!(sent.success(), "kill {name} {id}");
+        signal.send(self.id()).await;
     }
 
     /// Kills it, and waits until it is gone.

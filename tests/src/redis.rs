@@ -1,6 +1,8 @@
-//! A Redis in a directory of its own, for servers in this process; a replica of one, and a Sentinel that watches it.
+//! A Redis, or a Valkey, in a directory of its own, for servers in this process or in others; a replica of one, and a
+//! Sentinel that watches it.
 
-use std::path::PathBuf;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tempfile::TempDir;
@@ -9,6 +11,7 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use ws_server::config::{Config, EngineType, Sources};
 
+use crate::process::Signal;
 use crate::require;
 use crate::tls::Certificate;
 use crate::wait::{until, within};
@@ -19,19 +22,39 @@ const NAME: &str = "main";
 /// How often a port is chosen: somebody else may take it before it is used.
 const PORTS: usize = 5;
 
-/// A Redis on a Unix socket, and on a port where it needs one. It keeps nothing on the disk, and ends with its handle.
+/// Where those listen that are killed and started again: an address of loopback that no other test uses, so that nobody
+/// takes the port of one that does not run.
+const HOST: [u8; 4] = [127, 0, 0, 7];
+
+/// One on a Unix socket, and on a port where it needs one. It keeps nothing on the disk unless it is told to, and ends with
+/// its handle.
 #[derive(Debug)]
 pub struct Redis {
     dir: TempDir,
-    arguments: Vec<String>,
+    program: PathBuf,
+    /// Where it listens besides its socket, as it is told.
+    place: Vec<String>,
+    addr: SocketAddr,
     process: Child,
-    port: u16,
 }
 
 impl Redis {
-    /// Starts one.
+    /// Starts Redis on a Unix socket.
     pub async fn start() -> Self {
-        Self::try_start(0, Vec::new()).await.expect("Redis starts")
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::try_start("redis-server", nowhere, Vec::new(), &[]).await.expect("Redis starts")
+    }
+
+    /// Starts `redis-server` or `valkey-server` on a port too, with further arguments, which a restart does not have.
+    pub async fn listening(program: &str, arguments: &[&str]) -> Self {
+        for _ in 0..PORTS {
+            let addr = free(HOST);
+            let place = ["--bind", &addr.ip().to_string(), "--port", &addr.port().to_string()].map(str::to_owned);
+            if let Some(redis) = Self::try_start(program, addr, place.to_vec(), arguments).await {
+                return redis;
+            }
+        }
+        panic!("{program} does not start");
     }
 
     /// Starts one that replicas and Sentinels can reach.
@@ -41,8 +64,19 @@ impl Redis {
 
     /// A replica of one that replicas can reach; it has everything.
     pub async fn replica_of(primary: &Redis) -> Self {
-        let replica = Self::on_port(|port| format!("--port {port} --replicaof 127.0.0.1 {}", primary.port)).await;
-        replica.says("INFO replication", "master_link_status:up").await;
+        let replica =
+            Self::on_port(|port| format!("--port {port} --replicaof 127.0.0.1 {}", primary.addr.port())).await;
+        until("the link to be up", async || {
+            let answer = replica.try_ask(&["INFO", "replication"]).await;
+            answer.filter(|answer| answer.contains("master_link_status:up")).map(drop)
+        })
+        .await;
+        // That is some time before it carries what is written from then on.
+        primary.ask(&["SET", "written", "1", "PX", "60000"]).await;
+        until("the replica to have what is written", async || {
+            replica.try_ask(&["EXISTS", "written"]).await.filter(|answer| answer == ":1\r\n").map(drop)
+        })
+        .await;
         replica
     }
 
@@ -56,19 +90,19 @@ impl Redis {
 
     async fn on_port(arguments: impl Fn(u16) -> String) -> Self {
         for _ in 0..PORTS {
-            let port = free_port();
-            let arguments = arguments(port).split(' ').map(str::to_owned).collect();
-            if let Some(redis) = Self::try_start(port, arguments).await {
+            let addr = free([127, 0, 0, 1]);
+            let place = arguments(addr.port()).split(' ').map(str::to_owned).collect();
+            if let Some(redis) = Self::try_start("redis-server", addr, place, &[]).await {
                 return redis;
             }
         }
         panic!("Redis does not start");
     }
 
-    async fn try_start(port: u16, arguments: Vec<String>) -> Option<Self> {
-        let dir = tempfile::tempdir().expect("a directory");
-        let process = spawn(&dir, &arguments);
-        let mut redis = Redis { dir, arguments, process, port };
+    async fn try_start(program: &str, addr: SocketAddr, place: Vec<String>, arguments: &[&str]) -> Option<Self> {
+        let (dir, program) = (tempfile::tempdir().expect("a directory"), require::found(program));
+        let process = spawn(&program, &dir, &place, arguments);
+        let mut redis = Redis { dir, program, place, addr, process };
         redis.is_up().await.then_some(redis)
     }
 
@@ -77,10 +111,32 @@ impl Redis {
         self.process.kill().await.expect("it runs");
     }
 
-    /// Starts it again, empty.
+    /// Starts it again, empty unless it was told to keep something.
     pub async fn restart(&mut self) {
-        self.process = spawn(&self.dir, &self.arguments);
-        assert!(self.is_up().await, "Redis starts again");
+        self.restart_with(&[]).await;
+    }
+
+    /// The same with further arguments.
+    pub async fn restart_with(&mut self, arguments: &[&str]) {
+        self.process = spawn(&self.program, &self.dir, &self.place, arguments);
+        assert!(self.is_up().await, "it starts again");
+    }
+
+    /// Removes what it has on the disk.
+    pub fn forget(&self) {
+        for entry in self.dir.path().read_dir().expect("a directory").flatten() {
+            let path = entry.path();
+            match path.is_dir() {
+                true => std::fs::remove_dir_all(&path).expect("it can be removed"),
+                false if path != self.socket() => std::fs::remove_file(&path).expect("it can be removed"),
+                false => {}
+            }
+        }
+    }
+
+    /// Sends it a signal.
+    pub async fn signal(&self, signal: Signal) {
+        signal.send(self.process.id().expect("it runs")).await;
     }
 
     /// Has a server use it.
@@ -93,53 +149,68 @@ impl Redis {
         format!("redis+unix://{}", self.socket().display())
     }
 
-    /// The port that it was started with.
-    pub fn port(&self) -> u16 {
-        self.port
+    /// Where it listens; port 0: on its Unix socket alone.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Sends a command, over its Unix socket. Its answer, as it comes.
+    pub async fn ask(&self, command: &[&str]) -> String {
+        self.try_ask(command).await.expect("Redis answers")
     }
 
     fn socket(&self) -> PathBuf {
         self.dir.path().join("socket")
     }
 
-    /// Waits until its answer to a command contains something.
-    pub async fn says(&self, command: &str, what: &str) {
-        until(what, async || self.ask(command).await.filter(|answer| answer.contains(what)).map(drop)).await;
-    }
-
     /// Waits until it answers; false: it has ended.
     async fn is_up(&mut self) -> bool {
         until("Redis to start", async || {
-            let is_up = self.ask("PING").await.is_some_and(|answer| answer == "+PONG\r\n");
+            let is_up = self.try_ask(&["PING"]).await.is_some_and(|answer| answer.starts_with("+PONG"));
             let has_ended = self.process.try_wait().expect("a child of ours").is_some();
             (is_up || has_ended).then_some(is_up)
         })
         .await
     }
 
-    async fn ask(&self, command: &str) -> Option<String> {
+    async fn try_ask(&self, command: &[&str]) -> Option<String> {
         let mut socket = UnixStream::connect(self.socket()).await.ok()?;
-        socket.write_all(format!("{command}\r\n").as_bytes()).await.ok()?;
-        let mut answer = vec![0; 1 << 16];
-        let read = within("Redis to answer", socket.read(&mut answer)).await.ok()?;
-        Some(String::from_utf8_lossy(&answer[..read]).into_owned())
+        let mut bytes = format!("*{}\r\n", command.len());
+        command.iter().for_each(|word| bytes.push_str(&format!("${}\r\n{word}\r\n", word.len())));
+        socket.write_all(bytes.as_bytes()).await.ok()?;
+        let mut answer = Vec::new();
+        while !is_whole(&answer) {
+            if within("Redis to answer", socket.read_buf(&mut answer)).await.ok()? == 0 {
+                return None;
+            }
+        }
+        Some(String::from_utf8_lossy(&answer).into_owned())
     }
 }
 
-fn spawn(dir: &TempDir, arguments: &[String]) -> Child {
-    Command::new(require::found("redis-server"))
+/// Whether this is a whole answer: a line, or a text of the length that its first line says.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(line) = answer.windows(2).position(|end| end == b"\r\n") else { return false };
+    let length = answer.strip_prefix(b"$").and_then(|rest| std::str::from_utf8(&rest[..line - 1]).ok());
+    let length = length.and_then(|length| length.parse::<usize>().ok());
+    length.is_none_or(|length| answer.len() >= line + 2 + length + 2)
+}
+
+fn spawn(program: &Path, dir: &TempDir, place: &[String], arguments: &[&str]) -> Child {
+    Command::new(program)
         .args(["--port", "0", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
         // A replica has everything at once.
         .args(["--repl-diskless-sync-delay", "0", "--unixsocket"])
         .arg(dir.path().join("socket"))
         .arg("--dir")
         .arg(dir.path())
+        .args(place)
         .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .expect("redis-server starts")
+        .expect("it can be started")
 }
 
 /// Has a server use the Redis engine, with these keys of its section as an environment has them.
@@ -161,13 +232,13 @@ pub struct Sentinel {
 impl Sentinel {
     /// Starts one, and waits until it could promote this replica.
     pub async fn start(primary: &Redis, replica: &Redis) -> Self {
-        let (dir, port) = (tempfile::tempdir().expect("a directory"), free_port());
+        let (dir, port) = (tempfile::tempdir().expect("a directory"), free([127, 0, 0, 1]).port());
         let file = dir.path().join("sentinel.conf");
         let lines = [
             format!("port {port}"),
             "bind 127.0.0.1".to_owned(),
             format!("dir {}", dir.path().display()),
-            format!("sentinel monitor {NAME} 127.0.0.1 {} 1", primary.port),
+            format!("sentinel monitor {NAME} 127.0.0.1 {} 1", primary.addr.port()),
             format!("sentinel down-after-milliseconds {NAME} 500"),
             format!("sentinel failover-timeout {NAME} 3000"),
         ];
@@ -182,7 +253,7 @@ impl Sentinel {
             .expect("redis-server starts");
         // What it knows of a replica is in its file, once it has heard of it.
         until("the Sentinel to know the replica", async || {
-            let known = format!("known-replica {NAME} 127.0.0.1 {}", replica.port);
+            let known = format!("known-replica {NAME} 127.0.0.1 {}", replica.addr.port());
             std::fs::read_to_string(&file).ok().filter(|text| text.contains(&known)).map(drop)
         })
         .await;
@@ -195,7 +266,8 @@ impl Sentinel {
     }
 }
 
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("it is bound").port()
+/// A port that nobody uses at the moment.
+fn free(host: [u8; 4]) -> SocketAddr {
+    let listener = TcpListener::bind(SocketAddr::from((host, 0)));
+    listener.and_then(|listener| listener.local_addr()).expect("a port of loopback")
 }

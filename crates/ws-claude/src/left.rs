@@ -30,10 +30,11 @@ pub(crate) async fn take_over(books: Arc<Books>) {
 async fn try_to_take_over(books: &Arc<Books>) -> Result<(), ErrorBody> {
     let Some(own) = books.hub.node() else { return Ok(()) };
     let living = books.hub.nodes().await?;
+    let dead = books.journal.dead(&books.hub, &living).await?;
     if living.iter().min() != Some(&own) {
         return Ok(());
     }
-    for node in journal::dead(&books.hub, &living).await? {
+    for node in dead {
         take_over_from(books, own, node).await?;
     }
     Ok(())
@@ -41,27 +42,33 @@ async fn try_to_take_over(books: &Arc<Books>) -> Result<(), ErrorBody> {
 
 async fn take_over_from(books: &Arc<Books>, own: Uuid, node: Uuid) -> Result<(), ErrorBody> {
     let later = |message| Err(ErrorBody::new(ErrorCode::Overloaded, message));
-    let left = journal::left_open(&books.hub, Some(node)).await?;
-    if left.is_empty() {
+    let Some(left) = journal::left_open(&books.hub, Some(node)).await? else {
+        books.journal.settle(node);
         return Ok(());
-    }
+    };
+    let has_left = !left.is_empty();
     for noted in left {
-        match books.open.get(&noted.channel, &noted.run_id) {
-            None => adopt(books, noted),
-            Some(run) if run.is_adopted() || run.has_begun() => {}
-            Some(_) => return later("a run of the same id is just beginning here"),
+        if let Err(run) = adopt(books, noted)
+            && !(run.is_adopted() || run.has_begun())
+        {
+            return later("a run of the same id is just beginning here");
         }
     }
     // So that they are not lost should this server die too.
-    books.journal.note(&books.hub, &books.open).await?;
+    if has_left {
+        books.journal.note(&books.hub, &books.open).await?;
+    }
     if books.hub.node() != Some(own) {
         return later("this server was taken for dead itself");
     }
-    journal::forget(&books.hub, node).await
+    books.journal.forget(&books.hub, node).await
 }
 
 /// Takes over a run, to end it.
-pub(crate) fn adopt(books: &Arc<Books>, noted: Noted) {
+///
+/// # Errors
+/// The run of its id that is open here.
+pub(crate) fn adopt(books: &Arc<Books>, noted: Noted) -> Result<(), Arc<OpenRun>> {
     let left = noted.clone();
     let new = NewRun {
         channel: left.channel,
@@ -72,15 +79,20 @@ pub(crate) fn adopt(books: &Arc<Books>, noted: Noted) {
         model: left.model,
         started_at: left.started_at,
     };
-    let open = books.open.adopt(new, noted.has_begun);
+    let open = books.open.adopt(new, noted.has_begun)?;
     let held = match books.hub.hold_stream(open.stream()) {
         Ok(held) => held,
         Err(error) => {
             tracing::warn!(run = %open.id(), channel = %open.channel(), %error, "claude: a run that was left open cannot be ended");
             books.journal.keep(noted);
-            return books.open.close(&open);
+            books.open.close(&open);
+            return Ok(());
         }
     };
+    if books.hub.node().is_none() {
+        // Nobody else can have its id.
+        open.hold(Vec::new());
+    }
     let books = books.clone();
     tokio::spawn(async move {
         let lost = open.clone();
@@ -90,6 +102,7 @@ pub(crate) fn adopt(books: &Arc<Books>, noted: Noted) {
             () = end(&books, open, held) => {}
         }
     });
+    Ok(())
 }
 
 async fn end(books: &Books, open: Arc<OpenRun>, held: HeldStream) {

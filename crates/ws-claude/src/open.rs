@@ -38,8 +38,10 @@ pub(crate) struct OpenRun {
     stop: watch::Sender<Option<Stop>>,
     /// Other servers have it now.
     is_lost: watch::Sender<bool>,
-    /// Its places in the whole cluster. With them it has its id there.
+    /// Its places in the whole cluster.
     places: Mutex<Vec<Place>>,
+    /// Whether it has its id in the whole cluster; `None`: that is not known yet.
+    is_here: watch::Sender<Option<bool>>,
     state: Mutex<State>,
 }
 
@@ -112,8 +114,9 @@ impl OpenRun {
         let NewRun { channel, id, key, user, digest, model, started_at } = run;
         let stream = format!("{}:{channel}/{id}", ws_proto::CLAUDE_NAMESPACE).into();
         let (stop, is_lost) = (watch::Sender::new(None), watch::Sender::new(false));
-        let (places, state) = (Mutex::default(), Mutex::new(State::Starting(Vec::new())));
-        OpenRun { channel, id, stream, key, user, digest, model, started_at, stop, is_lost, places, state }
+        let (places, is_here) = (Mutex::default(), watch::Sender::new(None));
+        let state = Mutex::new(State::Starting(Vec::new()));
+        OpenRun { channel, id, stream, key, user, digest, model, started_at, stop, is_lost, places, is_here, state }
     }
 
     pub(crate) fn channel(&self) -> &Arc<str> {
@@ -175,9 +178,21 @@ impl OpenRun {
         reply(data);
     }
 
-    /// It has these places until it is closed.
+    /// It has its id in the whole cluster, and these places, until it is closed.
     pub(crate) fn hold(&self, places: Vec<Place>) {
         *self.places.lock() = places;
+        self.is_here.send_replace(Some(true));
+    }
+
+    /// Whether it has its id in the whole cluster; otherwise another server may have a run of this id.
+    pub(crate) fn is_here(&self) -> bool {
+        *self.is_here.borrow() == Some(true)
+    }
+
+    /// Waits until that is known.
+    pub(crate) async fn comes_here(&self) -> bool {
+        // It does not fail: the sender is here.
+        self.is_here.subscribe().wait_for(Option::is_some).await.is_ok_and(|is_here| *is_here == Some(true))
     }
 
     /// Whether another server began it: its request is known from its `started` alone.
@@ -280,7 +295,7 @@ impl OpenRuns {
 
     /// The open run of this id, if the id is its own in the whole cluster.
     pub(crate) fn held(&self, channel: &Arc<str>, id: &Arc<str>) -> Option<Arc<OpenRun>> {
-        self.get(channel, id).filter(|run| !run.places.lock().is_empty())
+        self.get(channel, id).filter(|run| run.is_here())
     }
 
     /// The open run of this id.
@@ -310,12 +325,18 @@ impl OpenRuns {
     }
 
     /// Opens a run that a server before this one has left behind.
-    pub(crate) fn adopt(&self, new: NewRun, has_begun: bool) -> Arc<OpenRun> {
+    ///
+    /// # Errors
+    /// The run of its id that is open here.
+    pub(crate) fn adopt(&self, new: NewRun, has_begun: bool) -> Result<Arc<OpenRun>, Arc<OpenRun>> {
         let mut runs = self.runs.lock();
+        if let Some(run) = runs.by_id.get(&(new.channel.clone(), new.id.clone())) {
+            return Err(run.clone());
+        }
         let run = runs.insert(new);
         *run.state.lock() = if has_begun { State::Left } else { State::InDoubt };
         self.count.send_replace(runs.all.len());
-        run
+        Ok(run)
     }
 
     /// The run is over.
@@ -324,7 +345,8 @@ impl OpenRuns {
         runs.remove(run);
         self.count.send_replace(runs.all.len());
         drop(runs);
-        run.hold(Vec::new());
+        run.is_here.send_replace(Some(false));
+        run.places.lock().clear();
     }
 
     /// How many there are.

@@ -19,7 +19,7 @@ pub(crate) fn nobody() -> AskerKey {
 }
 
 /// Ends a run as `interrupted`, with the text that is stored; or as it had ended, where only that could not be told. A run
-/// that never began leaves nothing. Tries for as long as it takes.
+/// that is known not to have begun leaves nothing. Tries for as long as it takes.
 pub(crate) async fn end(hub: &Hub, open: &Arc<OpenRun>, held: HeldStream) -> Option<RunStatus> {
     let mut backoff = Backoff::default();
     let (said, stream_epoch) = loop {
@@ -60,9 +60,10 @@ async fn look(hub: &Hub, open: &OpenRun) -> Result<Option<(Said, String)>, Error
             }
             Ok(Some((said, started.stream_epoch.into_owned())))
         }
-        // In a channel without history nobody can tell whether it had begun; that it had ended, the stream tells.
+        // That it had ended, the stream tells. Otherwise nobody can tell of a channel without history whether it has begun,
+        // and whoever was told of a beginning is told of an end.
         None if !is_kept && said.finished.is_some() => Ok(None),
-        None if said.has_begun || open.has_begun() => {
+        None if !is_kept || said.has_begun || open.has_begun() => {
             let epoch = said.epoch.clone();
             Ok(Some((said, epoch)))
         }

@@ -173,8 +173,14 @@ pub(crate) const BROADCASTS_PAGE_BYTES: usize = 1 << 20;
 /// Time until broadcasts are asked for again that the engine could not give.
 pub(crate) const BROADCASTS_RETRY: Duration = Duration::from_millis(200);
 
+/// Who has waited for longer behind other requests does not wait for an engine that is known to be away.
+pub(crate) const BEHIND_MAX: Duration = Duration::from_secs(1);
+
+/// How often a server that starts looks whether the others know it.
+pub(crate) const JOINED_EVERY: Duration = Duration::from_millis(20);
+
 /// Names in a list that a participant keeps.
-pub(crate) const LISTED_MAX: usize = 256;
+pub(crate) const LISTED_MAX: usize = 1024;
 
 /// Channels, and members of a channel, that a cluster is told of under one lock, after an outage.
 pub(crate) const CHANNELS_SLICE: usize = 4096;

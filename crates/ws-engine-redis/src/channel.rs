@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -36,7 +35,7 @@ pub(crate) struct State {
     /// Another one is needed after that.
     pub(crate) ask_again: bool,
     pub(crate) waits: Vec<Wait>,
-    /// Own publications without retention that have not come back, by their numbers, and since when.
+    /// Own publications without retention that have not come back, by their numbers, and when that is in vain.
     pub(crate) echoes: HashMap<u64, (Instant, Then)>,
     /// It is in the list of channels in which somebody waits.
     pub(crate) is_listed: bool,
@@ -60,6 +59,8 @@ pub(crate) enum Phase {
 pub(crate) struct Wait {
     pub(crate) until: Until,
     pub(crate) since: Instant,
+    /// When it is in vain.
+    pub(crate) by: Instant,
     /// Or until this position is known: what is waited for was in Redis before it was asked for.
     pub(crate) settled_by: Option<u64>,
     pub(crate) then: Then,
@@ -99,6 +100,13 @@ impl State {
         self.asked
     }
 
+    /// As [`State::ask`], unless one is on its way, after which another one is asked for where it has to be `anew`; or it
+    /// will be asked for with the subscription.
+    pub(crate) fn ask_if_needed(&mut self, anew: bool) -> Option<u64> {
+        self.ask_again |= self.is_asking && anew;
+        (!self.is_asking && self.phase == Phase::Following).then(|| self.ask())
+    }
+
     /// A position has been answered, or will not be. False: a later one is on its way, over another connection.
     pub(crate) fn is_answered(&mut self, number: u64) -> bool {
         let is_last = number == self.asked;
@@ -126,11 +134,11 @@ impl State {
         is_needed
     }
 
-    /// Takes out what has waited for longer than this.
-    pub(crate) fn take_late(&mut self, within: Duration) -> Vec<Then> {
-        let waits = self.waits.extract_if(.., |wait| wait.since.elapsed() > within).map(|wait| wait.then);
-        let mut late: Vec<_> = waits.collect();
-        late.extend(self.echoes.extract_if(|_, (since, _)| since.elapsed() > within).map(|(_, (_, then))| then));
+    /// Takes out what waits in vain.
+    pub(crate) fn take_late(&mut self) -> Vec<Then> {
+        let now = Instant::now();
+        let mut late: Vec<_> = self.waits.extract_if(.., |wait| wait.by < now).map(|wait| wait.then).collect();
+        late.extend(self.echoes.extract_if(|_, (by, _)| *by < now).map(|(_, (_, then))| then));
         late
     }
 

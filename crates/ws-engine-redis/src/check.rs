@@ -8,12 +8,13 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::dial::{DialError, dial};
+use crate::generations;
 use crate::keys::Keys;
-use crate::link::{Failure, Link, Patience};
+use crate::link::{Link, Patience};
 use crate::location::{Address, Location};
 use crate::options::RedisOptions;
 use crate::owned::Owned;
-use crate::prepare::{compare_setup, load_scripts, setup};
+use crate::prepare::{PrepareError, compare_setup, load_scripts, setup};
 use crate::primary::Finder;
 use crate::rehearsal::rehearse;
 use crate::resp::Value;
@@ -24,7 +25,7 @@ use crate::slots::Slots;
 /// Why a start is in vain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
-    /// It could not be reached for as long as `start_timeout`.
+    /// It could not be reached, or refused for the moment, for as long as `start_timeout`.
     #[error("Redis cannot be reached: {0}")]
     Unreachable(String),
     /// It is there, and cannot be used as it is.
@@ -57,7 +58,7 @@ pub(crate) async fn check(options: &RedisOptions, keys: &Keys, finder: &Finder) 
         let _ = if is_message { heard.try_send(()) } else { Ok(()) };
     });
     let dialled = async {
-        let address = finder.find(options).await?;
+        let address = finder.find(options, None).await?;
         dial(options, &address, Patience::Command(options.command_timeout), on_push).await
     };
     let link = dialled.await.map_err(|error| match error {
@@ -70,19 +71,20 @@ pub(crate) async fn check(options: &RedisOptions, keys: &Keys, finder: &Finder) 
     let checked = async {
         let info = info(&link).await?;
         judge(&info, options).map_err(StartError::Unusable)?;
-        let hashes = Hashes(load_scripts(&link).await.map_err(|error| rights(options, &error))?);
+        let failed = |error: PrepareError| in_vain(options, &error);
+        let hashes = Hashes(load_scripts(&link).await.map_err(failed)?);
         let shared = Arc::new(Shared::alone(options.clone(), keys.clone(), hashes.clone()));
         match finder.slots() {
-            None => compare_setup(&link, &shared).await.map_err(|error| refused(options, error))?,
+            None => compare_setup(&link, &shared).await.map_err(failed)?,
             // Once is enough.
             Some(slots) if keys.share().unit == 0 => {
                 let link = dial_setup(&shared, slots).await?;
-                compare_setup(&link, &shared).await.map_err(|error| refused(options, error))?;
+                compare_setup(&link, &shared).await.map_err(failed)?;
             }
             Some(_) => {}
         }
-        test_rights(&link, &shared, &mut hears).await.map_err(|error| rights(options, &error))?;
-        rehearse(&link, options, keys, hashes.clone()).await.map_err(|error| rights(options, &error))?;
+        test_rights(&link, &shared, &mut hears).await.map_err(failed)?;
+        rehearse(&link, options, keys, hashes.clone()).await.map_err(failed)?;
         Ok(hashes)
     };
     let checked = timeout(options.command_timeout, checked).await;
@@ -96,11 +98,11 @@ pub(crate) async fn check(options: &RedisOptions, keys: &Keys, finder: &Finder) 
 pub(crate) async fn set_up(options: &RedisOptions, keys: &Keys, finder: &Finder) -> Result<(), StartError> {
     let shared = Shared::alone(options.clone(), keys.clone(), Hashes::default());
     let link = match finder.slots() {
-        None => dial_to(options, finder.find(options).await).await?,
+        None => dial_to(options, finder.find(options, None).await).await?,
         Some(slots) if keys.share().unit == 0 => dial_setup(&shared, slots).await?,
         Some(_) => return Ok(()),
     };
-    setup(&link, &shared).await.map_err(|error| refused(options, error))
+    setup(&link, &shared).await.map_err(|error| in_vain(options, &error))
 }
 
 /// Connects to the node of a Redis Cluster that has what the data was set up with.
@@ -117,29 +119,24 @@ async fn dial_to(options: &RedisOptions, address: Result<Address, DialError>) ->
     })
 }
 
-fn refused(options: &RedisOptions, error: String) -> StartError {
-    if error.contains("NOPERM") { rights(options, &error) } else { unusable(error) }
-}
-
-/// Unless the slots of a Redis Cluster are moving just now.
-fn unusable(error: String) -> StartError {
-    let is_moving = ["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"].iter().any(|code| error.contains(code));
-    if is_moving { StartError::Unreachable(error) } else { StartError::Unusable(error) }
-}
-
-fn rights(options: &RedisOptions, error: &str) -> StartError {
-    let needed = RIGHTS.replace("PREFIX", &options.prefix);
-    unusable(format!("{error}; the user needs these rights: {needed}"))
+fn in_vain(options: &RedisOptions, error: &PrepareError) -> StartError {
+    match error {
+        error if error.is_passing() => StartError::Unreachable(error.to_string()),
+        PrepareError::Failed { .. } => {
+            let needed = RIGHTS.replace("PREFIX", &options.prefix);
+            StartError::Unusable(format!("{error}; the user needs these rights: {needed}"))
+        }
+        error => StartError::Unusable(error.to_string()),
+    }
 }
 
 async fn info(link: &Link) -> Result<HashMap<String, String>, StartError> {
     let info = match link.call(["INFO"]).await {
         Ok(info) => info,
-        Err(Failure::Refused(error)) if error.starts_with("LOADING") => return Err(StartError::Unreachable(error)),
-        Err(Failure::Refused(error)) => {
-            return Err(StartError::Unusable(format!("it refuses INFO: {error}; the user needs the right +info")));
+        Err(failure) if failure.is_passing() => return Err(StartError::Unreachable(failure.to_string())),
+        Err(failure) => {
+            return Err(StartError::Unusable(format!("it refuses INFO: {failure}; the user needs the right +info")));
         }
-        Err(failure) => return Err(StartError::Unreachable(failure.to_string())),
     };
     let text = String::from_utf8_lossy(info.as_bytes().unwrap_or_default()).into_owned();
     Ok(text.lines().filter_map(|line| line.split_once(':')).map(|(key, value)| (key.into(), value.into())).collect())
@@ -174,7 +171,7 @@ fn judge(info: &HashMap<String, String>, options: &RedisOptions) -> Result<(), S
 }
 
 /// Does everything that the engine does, with keys of its own that expire.
-async fn test_rights(link: &Link, shared: &Arc<Shared>, hears: &mut mpsc::Receiver<()>) -> Result<(), String> {
+async fn test_rights(link: &Link, shared: &Arc<Shared>, hears: &mut mpsc::Receiver<()>) -> Result<(), PrepareError> {
     let (partition, name) = (0, format!("*test:{}", shared.node_name));
     let keys = &shared.keys;
     let generation = keys.of_test(&shared.node_name);
@@ -184,15 +181,13 @@ async fn test_rights(link: &Link, shared: &Arc<Shared>, hears: &mut mpsc::Receiv
     let run = async |script: Script, keys: &[&str], args: Vec<Vec<u8>>| {
         let mut command = shared.eval(script, bytes(keys));
         command.extend(args);
-        let answer = link.call(command).await;
-        answer.map_err(|failure| format!("the script {} fails: {failure}", script.name()))
+        link.call(command).await.map_err(PrepareError::failed(format!("the script {} fails", script.name())))
     };
-    let (done, confirmed) = tokio::sync::oneshot::channel();
-    link.send(|batch| batch.subscription(["SSUBSCRIBE", &topic], 1, move |result| drop(done.send(result))))?;
-    let confirmed = confirmed.await.unwrap_or_else(|_| Err(Failure::Refused("it was dropped".to_owned())));
-    confirmed.map_err(|failure| format!("SSUBSCRIBE fails: {failure}"))?;
-    let g = run(Script::Generation, &[&generation], vec![b"12345678".to_vec(), Vec::new()]).await?;
-    let g = g.as_bytes().unwrap_or_default().to_vec();
+    let subscribed = link.subscribe(["SSUBSCRIBE", &topic], 1).await;
+    subscribed.map_err(PrepareError::failed("SSUBSCRIBE fails"))?;
+    let g = run(Script::Generation, &[&generation], vec![b"12345678".to_vec(), Vec::new(), Vec::new()]).await?;
+    let (g, _) = generations::parse(&g).unwrap_or_default();
+    let g = g.to_be_bytes().to_vec();
     let e = b"12345678".to_vec();
     let mut record = crate::message::record(b"1", &(0..1));
     record.truncate(17);
@@ -201,7 +196,7 @@ async fn test_rights(link: &Link, shared: &Arc<Shared>, hears: &mut mpsc::Receiv
     append.extend([record, b"+id".to_vec(), b"0".to_vec(), e.clone()]);
     run(Script::Append, &[&generation, &meta, &stream, &ids], append).await?;
     if hears.recv().await.is_none() {
-        return Err("what is published does not arrive".to_owned());
+        return Err(PrepareError::Late("the connection ended before what was published arrived".to_owned()));
     }
     run(Script::Page, &[&generation, &meta, &stream], bytes(&["1", "0", "0", "9", "0", "1", "1"])).await?;
     let position = [bytes(&["1000"]), vec![e.clone()], bytes(&["1", "0"])].concat();
@@ -210,19 +205,62 @@ async fn test_rights(link: &Link, shared: &Arc<Shared>, hears: &mut mpsc::Receiv
     remove.extend(bytes(&["1000", &topic, "12345678"]));
     run(Script::Remove, &[&generation, &meta, &stream, &ids], remove).await?;
     run(Script::Expire, &[&generation, &meta, &stream, &ids], Vec::new()).await?;
-    for command in [vec!["SPUBLISH", &topic, ""], vec!["SUNSUBSCRIBE", &topic]] {
-        let pushes = usize::from(command[0] == "SUNSUBSCRIBE");
-        let (done, answered) = tokio::sync::oneshot::channel();
-        link.send(|batch| batch.subscription(command, pushes, move |result| drop(done.send(result))))?;
-        let answered = answered.await.unwrap_or_else(|_| Err(Failure::Refused("it was dropped".to_owned())));
-        answered.map_err(|failure| failure.to_string())?;
-    }
-    Ok(())
+    let published = link.call(["SPUBLISH", &topic, ""]).await;
+    published.map_err(PrepareError::failed("SPUBLISH fails"))?;
+    let unsubscribed = link.subscribe(["SUNSUBSCRIBE", &topic], 1).await;
+    unsubscribed.map_err(PrepareError::failed("SUNSUBSCRIBE fails"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::{accept, listen};
+
+    /// A Redis that grants everything, up to a command, which it refuses. Whether it came so far.
+    async fn refuse(redis: &tokio::net::TcpListener, nth: usize, error: &str) -> bool {
+        let mut peer = accept(redis).await;
+        peer.greet().await;
+        for n in 0.. {
+            let Some(command) = peer.try_next().await else { return false };
+            if n == nth {
+                peer.say(format!("-{error}\r\n").as_bytes()).await;
+                peer.is_closed().await;
+                return true;
+            }
+            peer.grant(&command).await;
+        }
+        false
+    }
+
+    /// In each of its steps.
+    async fn check_refusals(error: &str, is_awaited: bool) {
+        let (redis, options) = listen().await;
+        let finder = Finder::new(options.locations[0].clone());
+        let keys = Keys::of_units(&options.prefix, options.partitions, 1).remove(0);
+        for nth in 0.. {
+            let (checked, is_refused) =
+                tokio::join!(super::check(&options, &keys, &finder), refuse(&redis, nth, error));
+            match checked {
+                Ok(_) => {
+                    assert!(!is_refused && nth > 30, "{nth} steps");
+                    return;
+                }
+                Err(StartError::Unreachable(words)) => assert!(is_awaited && words.contains(error), "{nth}: {words}"),
+                Err(StartError::Unusable(words)) => assert!(!is_awaited && words.contains("right"), "{nth}: {words}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_start_waits_for_a_redis_that_refuses_for_the_moment() {
+        check_refusals("LOADING Redis is loading the dataset in memory", true).await;
+        check_refusals("OOM command not allowed when used memory > 'maxmemory'.", true).await;
+    }
+
+    #[tokio::test]
+    async fn a_start_says_at_once_which_rights_are_missing() {
+        check_refusals("NOPERM this user has no permissions", false).await;
+    }
 
     #[track_caller]
     fn check(info: &str, allow_eviction: bool, expect: Result<(), &str>) {

@@ -1,15 +1,20 @@
 //! The servers that use the same Redis: takes calls and hands them to the desk, and tells the hub what others say.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use uuid::Uuid;
+use ws_core::LogLimit;
 use ws_core::engine::Done;
 use ws_core::engine::cluster::{Cluster, ClusterSink, Member, Members, MembersQuery};
 
 use crate::bytes::Bytes;
+use crate::limits::LOGGED_PER_SECOND;
 use crate::member::encode;
 use crate::op::{Op, Put};
 use crate::shared::{Shared, unit_of};
+
+static STRANGE: LogLimit = LogLimit::new(LOGGED_PER_SECOND);
 
 /// The cluster of an engine, with its units. What is about a channel or a user is in the unit that has it; what is about
 /// the nodes as such is in the first one.
@@ -50,12 +55,13 @@ impl Cluster for RedisCluster {
     fn enter(&self, channel: &str, member: Member, is_announced: bool) {
         let (connection, members) = (member.connection, vec![encode(&member)]);
         let (is_announced, between) = (Some(is_announced), (connection, connection));
-        self.of(channel).order(Op::Put(Put { channel: channel.into(), is_announced, between, members }));
+        let put = Put { channel: channel.into(), is_announced, between, members, only_leaves: false };
+        self.of(channel).order(Op::Put(put));
     }
 
     fn leave(&self, channel: &str, connection: Uuid, is_announced: bool) {
         let (is_announced, between) = (Some(is_announced), (connection, connection));
-        self.of(channel).order(Op::Put(Put { channel: channel.into(), is_announced, between, members: Vec::new() }));
+        self.of(channel).order(Op::Put(Put { is_announced, between, ..Put::nobody(channel) }));
     }
 
     fn members(&self, query: MembersQuery<'_>, done: Done<Members>) {
@@ -89,7 +95,11 @@ impl Shared {
             }
             // A lease was given up.
             Some([b'E']) => self.nodes.look.notify_one(),
-            _ => tracing::error!("a server of another version sends what this one cannot read"),
+            _ => {
+                if let Some(left_out) = STRANGE.pass(Instant::now()) {
+                    tracing::error!(left_out, "a server of another version sends what this one cannot read");
+                }
+            }
         }
     }
 }

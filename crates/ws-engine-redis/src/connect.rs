@@ -1,6 +1,6 @@
-//! The connections of the engine, for as long as it lives. The writer and the feed live and die together, on one primary;
-//! the reader goes where they are, and is replaced alone. Whatever breaks is dialled anew, without end, at most some ten
-//! times a second.
+//! The connections of the engine, for as long as it lives. The writer and the feed live and die together; the reader is
+//! where they are, ends with them, and is replaced alone where it alone breaks. Whatever breaks is dialled anew, without
+//! end, at most some ten times a second.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::dial::{Backoff, DialError, dial};
-use crate::limits::{BACKOFF, CHECK_ALL_EVERY, ECHO_WITHIN, TICK};
-use crate::link::{Failure, Link, Patience};
+use crate::generations::Seen;
+use crate::limits::{BACKOFF, CHECK_ALL_EVERY, ECHO_EVERY, ECHO_WITHIN, TICK};
+use crate::link::{Link, Patience};
 use crate::location::Address;
 use crate::owned::Owned;
-use crate::prepare::{hear, load_scripts, setup};
+use crate::prepare::{self, hear, load_scripts, setup};
 use crate::primary::Finder;
 use crate::replicas::Replicas;
 use crate::resp::Value;
-use crate::scripts::Script;
-use crate::shared::{Shared, random};
+use crate::shared::Shared;
 use crate::trouble::Part;
 
 /// The writer and the feed, and who waits for the replicas of what the writer has written.
@@ -28,6 +28,15 @@ struct Pair {
     writer: Owned,
     subscriber: Owned,
     replicas: Option<(Owned, Arc<Replicas>)>,
+    place: Place,
+    seen: Seen,
+}
+
+/// A primary, and which process there is connected to: a name or an address may lead to another one at any time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    address: Address,
+    run_id: Box<str>,
 }
 
 impl Pair {
@@ -51,16 +60,20 @@ impl Pair {
     }
 }
 
-/// Keeps the writer and the feed, and says where they are.
-pub(crate) async fn keep_pair(shared: Arc<Shared>, finder: Arc<Finder>, primary: watch::Sender<Option<Address>>) {
+/// Keeps the writer and the feed, and says where they are; `None`: they are not there.
+pub(crate) async fn keep_pair(shared: Arc<Shared>, finder: Arc<Finder>, place: watch::Sender<Option<Place>>) {
+    let mut primary = finder.fixed().cloned();
     let mut backoff = Backoff::new(BACKOFF);
     while !shared.is_closed() {
-        let trouble = match connect(&shared, &finder, &primary).await {
+        let trouble = match connect(&shared, &finder, &mut primary).await {
             Ok(pair) => {
                 let since = Instant::now();
+                place.send_replace(Some(pair.place.clone()));
                 let trouble = tokio::select! {
                     trouble = use_pair(&shared, &pair) => trouble,
+                    trouble = finder.has_moved(&shared.options, &pair.place.address) => trouble,
                     trouble = shared.keep_lease(&pair.writer, &pair.subscriber) => trouble,
+                    trouble = stalls(&shared, &pair) => trouble,
                 };
                 if since.elapsed() > BACKOFF.1 {
                     backoff.reset();
@@ -70,6 +83,10 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>, finder: Arc<Finder>, primary:
             }
             Err(trouble) => trouble,
         };
+        place.send_replace(None);
+        // What can only be read is not up to date.
+        let reader = shared.reader.write().take();
+        reader.iter().for_each(|reader| reader.end(trouble.clone()));
         shared.report(Part::Pair, Some(trouble));
         shared.writer.write().take();
         shared.replicas.write().take();
@@ -81,51 +98,48 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>, finder: Arc<Finder>, primary:
 }
 
 /// Keeps the reader, where the writer is.
-pub(crate) async fn keep_reader(shared: Arc<Shared>, mut primary: watch::Receiver<Option<Address>>) {
+pub(crate) async fn keep_reader(shared: Arc<Shared>, mut place: watch::Receiver<Option<Place>>) {
     let mut backoff = Backoff::new(BACKOFF);
     while !shared.is_closed() {
-        let address = primary.borrow_and_update().clone();
-        if let Some(address) = &address {
-            let (since, trouble) = (Instant::now(), read_from(&shared, address, &mut primary).await);
+        let there = place.borrow_and_update().clone();
+        if let Some(there) = there {
+            let (since, trouble) = (Instant::now(), read_from(&shared, &there, &mut place).await);
             if since.elapsed() > BACKOFF.1 {
                 backoff.reset();
             }
             shared.reader.write().take();
             shared.report(Part::Reader, Some(trouble));
         }
-        // Another primary is dialled at once.
-        if *primary.borrow() == address {
-            let _ = timeout(backoff.pause(), next(&mut primary)).await;
+        // Where the writer has gone it goes at once.
+        if let Ok(Err(_)) = timeout(backoff.pause(), place.changed()).await {
+            return;
         }
     }
 }
 
-/// Waits for another primary.
-async fn next(primary: &mut watch::Receiver<Option<Address>>) {
-    if primary.changed().await.is_err() {
-        // Nobody looks for one any more.
-        pending::<()>().await;
-    }
-}
-
-/// Reads from a primary until the connection ends, or there is another primary. Why.
-async fn read_from(shared: &Shared, address: &Address, primary: &mut watch::Receiver<Option<Address>>) -> String {
+/// Reads from the Redis where the writer is, until the connection ends or the writer has gone. Why.
+async fn read_from(shared: &Shared, there: &Place, place: &mut watch::Receiver<Option<Place>>) -> String {
     let patience = Patience::Command(shared.options.command_timeout);
-    let link = match dial(&shared.options, address, patience, Box::new(|_| {})).await {
+    let link = match dial(&shared.options, &there.address, patience, Box::new(|_| {})).await {
         Ok(link) => link,
         Err(error) => return error.to_string(),
     };
+    match prepare::run_id(&link).await {
+        Ok(run_id) if *run_id == *there.run_id => {}
+        Ok(_) => return ELSEWHERE.to_owned(),
+        Err(trouble) => return trouble,
+    }
     if !shared.install(&shared.reader, &link) {
         return "it is closed".to_owned();
     }
     shared.report(Part::Reader, None);
-    let trouble = tokio::select! {
+    tokio::select! {
         trouble = link.ended() => trouble,
-        Ok(_) = primary.wait_for(|now| now.as_ref() != Some(address)) => format!("{address} is not the primary any more"),
-    };
-    link.end(trouble.clone());
-    trouble
+        Ok(_) = place.wait_for(|now| now.as_ref() != Some(there)) => "the writer has gone".to_owned(),
+    }
 }
+
+const ELSEWHERE: &str = "the connections lead to different servers of Redis";
 
 /// Looks after everything that waits.
 pub(crate) async fn keep_time(shared: Arc<Shared>) {
@@ -145,50 +159,53 @@ pub(crate) async fn keep_time(shared: Arc<Shared>) {
     }
 }
 
-async fn connect(
-    shared: &Arc<Shared>,
-    finder: &Finder,
-    primary: &watch::Sender<Option<Address>>,
-) -> Result<Pair, String> {
+async fn connect(shared: &Arc<Shared>, finder: &Finder, primary: &mut Option<Address>) -> Result<Pair, String> {
     let within = shared.options.command_timeout;
-    let address = finder.find(&shared.options).await.map_err(|error| error.to_string())?;
-    let pair = dial_pair(shared, &address).await.map_err(|error| error.to_string())?;
-    let is_other = primary.send_if_modified(|now| now.replace(address.clone()).as_ref() != Some(&address));
+    shared.nodes.begin_number();
+    let address = finder.find(&shared.options, None).await.map_err(|error| error.to_string())?;
+    let dialled = dial_pair(shared, &address).await.map_err(|error| error.to_string())?;
+    let is_other = primary.replace(address.clone()).as_ref() != Some(&address);
     if is_other && !shared.is_in_cluster() {
         tracing::info!(primary = %address, "Sentinels lead to this primary");
     }
+    let (writer, subscriber, replicas) = dialled;
     let prepared = async {
+        let run_id: Box<str> = prepare::run_id(&writer).await?.into();
+        if *run_id != *prepare::run_id(&subscriber).await? {
+            return Err(ELSEWHERE.to_owned());
+        }
+        let place = Place { address, run_id };
+        let mut pair = Pair { writer, subscriber, replicas, place, seen: Seen::default() };
         load_scripts(&pair.writer).await?;
         if !shared.is_in_cluster() {
             setup(&pair.writer, shared).await?;
         }
         shared.read_clock(&pair.writer).await?;
-        renew_generations(shared, &pair.writer).await?;
+        shared.renew_generations(&pair.writer, &mut pair.seen).await?;
         listen(shared, &pair.subscriber).await?;
-        shared.renew_lease(&pair.writer, &pair.subscriber).await.map(drop)
+        shared.renew_lease(&pair.writer, &pair.subscriber).await?;
+        Ok(pair)
     };
-    let prepared = timeout(within, prepared).await.map_err(|_| format!("Redis has not answered within {within:?}"));
-    if let Err(trouble) = prepared.and_then(|prepared| prepared) {
-        pair.links().for_each(|link| link.end(trouble.clone()));
-        return Err(trouble);
-    }
-    Ok(pair)
+    timeout(within, prepared).await.unwrap_or_else(|_| Err(format!("Redis has not answered within {within:?}")))
 }
 
-async fn dial_pair(shared: &Arc<Shared>, address: &Address) -> Result<Pair, DialError> {
+/// The writer, the feed, and who waits for the replicas of what the writer has written.
+type Dialled = (Owned, Owned, Option<(Owned, Arc<Replicas>)>);
+
+async fn dial_pair(shared: &Arc<Shared>, address: &Address) -> Result<Dialled, DialError> {
     let (options, within) = (&shared.options, shared.options.command_timeout);
     let writer = dial(options, address, Patience::Command(within), Box::new(|_| {})).await?;
     let feed = shared.clone();
     let on_push = Box::new(move |parts: &[Value]| feed.pushed(parts));
     let subscriber = dial(options, address, Patience::Silence(within), on_push).await?;
     if options.replicas_min == 0 {
-        return Ok(Pair { writer, subscriber, replicas: None });
+        return Ok((writer, subscriber, None));
     }
     let patience = Patience::Command(within + options.replicas_timeout);
     let link = dial(options, address, patience, Box::new(|_| {})).await?;
     let (key, min) = (shared.keys.replicas(), options.replicas_min);
     let replicas = Replicas::new(writer.clone(), link.clone(), key, min, options.replicas_timeout);
-    Ok(Pair { writer, subscriber, replicas: Some((link, replicas)) })
+    Ok((writer, subscriber, Some((link, replicas))))
 }
 
 /// Uses the connections until one of them ends. Why.
@@ -202,12 +219,18 @@ async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
     shared.flush_all();
     let mut renewals = interval(shared.options.lease / 3);
     renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut echoes = Echoes::default();
+    let mut to_echo = interval((shared.options.lease / 3).min(ECHO_EVERY));
+    to_echo.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut echoes, mut seen) = (Echoes::default(), pair.seen.clone());
     loop {
         let is_time = tokio::select! {
             trouble = pair.ended() => return trouble,
             () = shared.renew.notified() => false,
             _ = renewals.tick() => true,
+            _ = to_echo.tick() => {
+                echoes.send(shared, &pair.writer);
+                continue;
+            }
             () = sleep(TICK) => {
                 if let Some(trouble) = echoes.check(shared, &pair.subscriber) {
                     return trouble;
@@ -222,17 +245,34 @@ async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
             if !is_time {
                 load_scripts(&pair.writer).await?;
             }
-            renew_generations(shared, &pair.writer).await
+            shared.renew_generations(&pair.writer, &mut seen).await
         };
         if let Err(trouble) = renewed.await {
             return trouble;
         }
-        if is_time {
-            echoes.send(shared, &pair.writer);
-        } else {
+        if !is_time {
             // What asks in vain again and again does not do so without a pause.
             sleep(Duration::from_millis(5)).await;
             shared.flush_all();
+        }
+    }
+}
+
+/// Waits until the writer stalls though Redis does not: the command timeout may be as long as the lease, which must not be
+/// lost with one connection. A Redis that stands still ends no lease, and is waited for. Why.
+async fn stalls(shared: &Shared, Pair { writer, place, .. }: &Pair) -> String {
+    let within = shared.options.lease / 3;
+    loop {
+        sleep(TICK).await;
+        if writer.stalled_for() < within {
+            continue;
+        }
+        let other = dial(&shared.options, &place.address, Patience::Command(within), Box::new(|_| {}));
+        let is_well = matches!(timeout(within, other).await, Ok(Ok(_)));
+        // Redis may have stood still until just now.
+        sleep(TICK).await;
+        if is_well && writer.stalled_for() >= within {
+            return format!("this connection alone has not answered within {within:?}, a third of the lease");
         }
     }
 }
@@ -263,8 +303,9 @@ impl Echoes {
             self.at = None;
             return None;
         }
-        let is_dead = at.elapsed() > ECHO_WITHIN && subscriber.silence() > ECHO_WITHIN;
-        is_dead.then(|| format!("what is published has not arrived within {ECHO_WITHIN:?}"))
+        let within = shared.options.command_timeout.min(ECHO_WITHIN);
+        let is_dead = at.elapsed() > within && subscriber.silence() > within;
+        is_dead.then(|| format!("what is published has not arrived within {within:?}"))
     }
 }
 
@@ -274,37 +315,6 @@ async fn listen(shared: &Arc<Shared>, subscriber: &Link) -> Result<(), String> {
     let keys = &shared.keys;
     let topics = [keys.echo(&shared.node_name), keys.all_nodes(), keys.node(&shared.nodes.own_name())];
     hear(subscriber, &topics).await
-}
-
-/// Asks for the generation of every partition, and begins another one where Redis has become another one.
-async fn renew_generations(shared: &Arc<Shared>, writer: &Link) -> Result<(), String> {
-    let mut answers = Vec::new();
-    writer.send(|batch| {
-        for partition in 0..shared.keys.partitions() {
-            let wrong = match shared.wrong[partition].swap(0, Ordering::AcqRel) {
-                0 => Vec::new(),
-                wrong => wrong.to_be_bytes().to_vec(),
-            };
-            let keys = vec![shared.keys.generation(partition).into_bytes()];
-            let mut args = shared.eval(Script::Generation, keys);
-            args.extend([random().to_vec(), wrong]);
-            let (done, answered) = tokio::sync::oneshot::channel();
-            batch.command(args, move |result| drop(done.send(result)));
-            answers.push(answered);
-        }
-    })?;
-    for (partition, answer) in answers.into_iter().enumerate() {
-        let answer = answer.await.unwrap_or_else(|_| Err(Failure::Refused("it was dropped".to_owned())));
-        let answer = answer.map_err(|failure| format!("a generation cannot be renewed: {failure}"))?;
-        let generation = answer.as_bytes().and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
-        let before = shared.generations[partition].swap(generation, Ordering::AcqRel);
-        if before != 0 && before != generation {
-            tracing::warn!(partition, "Redis has lost data or has become another one: a new generation begins");
-            shared.check_partition(partition);
-            shared.is_other();
-        }
-    }
-    Ok(())
 }
 
 impl Shared {
@@ -325,5 +335,129 @@ impl Shared {
         // On a task of its own: the callers may be dealing with what these links have said.
         let why = why.to_owned();
         self.runtime.spawn(async move { links.iter().flatten().for_each(|link| link.end(why.clone())) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::fake::{self, accept, address, info, listen, server_with};
+    use crate::options::RedisOptions;
+
+    /// A process with this `run_id`, where these options lead.
+    fn place(shared: &Shared, run_id: &str) -> Place {
+        Place { address: address(&shared.options), run_id: run_id.into() }
+    }
+
+    fn pair(shared: &Shared) -> Pair {
+        let [writer, subscriber] =
+            [&shared.writer, &shared.subscriber].map(|slot| Owned(slot.read().clone().expect("it is connected")));
+        Pair { writer, subscriber, replicas: None, place: place(shared, "one"), seen: Seen::default() }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_from_another_redis_than_the_writers() {
+        let (redis, options) = listen().await;
+        let (shared, _) = server_with(options);
+        let (now, at) = watch::channel(Some(place(&shared, "one")));
+        let reader = tokio::spawn(keep_reader(shared.clone(), at));
+        let mut peer = accept(&redis).await;
+        peer.greet().await;
+        assert_eq!(peer.next().await, [b"INFO".to_vec(), b"server".to_vec()]);
+        peer.say(&info("run_id:other")).await;
+        peer.is_closed().await;
+        // The name leads where the writer is by now.
+        let mut peer = accept(&redis).await;
+        peer.greet().await;
+        peer.next().await;
+        assert!(shared.reader.read().is_none(), "no other one is used");
+        peer.say(&info("run_id:one")).await;
+        let is_there = async {
+            while shared.reader.read().is_none() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), is_there).await.expect("it is used");
+        now.send_replace(Some(place(&shared, "other")));
+        peer.is_closed().await;
+        reader.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_feed_that_has_died_is_known_in_time() {
+        let command_timeout = Duration::from_secs(1);
+        let (shared, _) = server_with(RedisOptions { command_timeout, ..RedisOptions::for_tests() });
+        let (mut to_writer, mut to_feed) = fake::connect(&shared);
+        let pair = pair(&shared);
+        let died = Cell::new(None);
+        let serve = async {
+            loop {
+                let command = to_writer.next().await;
+                to_writer.grant(&command).await;
+                if command[0] == b"SPUBLISH" && died.get().is_none() {
+                    to_feed.pushed(&command[1], &command[2]).await;
+                    died.set(Some(Instant::now()));
+                }
+            }
+        };
+        let trouble = tokio::select! {
+            trouble = use_pair(&shared, &pair) => trouble,
+            () = serve => unreachable!("it does not end"),
+        };
+        assert!(trouble.contains("has not arrived"), "{trouble}");
+        let died: Instant = died.get().expect("the first one has arrived");
+        assert!(died.elapsed() < command_timeout + Duration::from_secs(2), "{:?}", died.elapsed());
+    }
+
+    /// A writer that does not answer, and whether another connection is greeted: whether the writer is given up.
+    async fn check_stall(is_greeted: bool) -> bool {
+        let (redis, options) = listen().await;
+        let (shared, _) = server_with(RedisOptions { lease: Duration::from_millis(300), ..options });
+        let (to_writer, to_feed) = fake::connect(&shared);
+        let pair = pair(&shared);
+        pair.writer.send(|batch| batch.command(["PING"], |_| {})).expect("it is there");
+        let greet = async {
+            loop {
+                let mut peer = accept(&redis).await;
+                if is_greeted {
+                    peer.greet().await;
+                }
+                peer.is_closed_after_all().await;
+            }
+        };
+        let is_given_up = tokio::select! {
+            trouble = stalls(&shared, &pair) => trouble.contains("this connection alone"),
+            () = greet => unreachable!("it does not end"),
+            () = sleep(if is_greeted { Duration::from_secs(20) } else { shared.options.lease * 3 }) => false,
+        };
+        drop((to_writer, to_feed));
+        is_given_up
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_stalls_is_replaced_before_the_lease_is_lost() {
+        assert!(check_stall(true).await, "Redis answers others");
+        assert!(!check_stall(false).await, "nobody is answered");
+    }
+
+    #[tokio::test]
+    async fn a_writer_without_a_feed_is_closed() {
+        let (redis, options) = listen().await;
+        let (shared, _) = server_with(options);
+        let serve = async {
+            let mut writer = accept(&redis).await;
+            writer.greet().await;
+            let mut feed = accept(&redis).await;
+            feed.next().await;
+            feed.say(b"-ERR max number of clients reached\r\n").await;
+            writer.is_closed().await;
+            feed.is_closed().await;
+        };
+        let (finder, mut primary) = (Finder::new(shared.options.locations[0].clone()), None);
+        let (connected, ()) = tokio::join!(connect(&shared, &finder, &mut primary), serve);
+        let trouble = connected.map(drop).expect_err("there is no feed");
+        assert!(trouble.contains("max number of clients"), "{trouble}");
     }
 }

@@ -185,7 +185,22 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::fake::{address, listen};
+
+    #[tokio::test]
+    async fn nobody_is_dialled_without_a_password_to_say() {
+        let (redis, options) = listen().await;
+        let options = RedisOptions { password_file: Some(PathBuf::from("/nowhere/password")), ..options };
+        let patience = Patience::Command(options.command_timeout);
+        let dialled = dial(&options, &address(&options), patience, Box::new(|_| {})).await;
+        let error = dialled.expect_err("it says nothing");
+        assert!(matches!(&error, DialError::Unreachable(error) if error.contains("/nowhere/password")), "{error}");
+        let accepted = timeout(Duration::from_millis(20), redis.accept()).await;
+        assert!(accepted.is_err(), "a connection is left");
+    }
 
     #[test]
     fn pauses_grow_up_to_a_bound_and_differ() {

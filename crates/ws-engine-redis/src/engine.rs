@@ -61,6 +61,7 @@ impl RedisEngine {
             let few = format!("{n} shards, and engine.redis.partitions = {}; each needs one", options.partitions);
             return Err(StartError::Unusable(few));
         }
+        let since = Instant::now();
         let (mut checks, mut all, mut hashes) = (JoinSet::new(), Vec::new(), Hashes::default());
         for keys in Keys::of_units(&options.prefix, options.partitions, n) {
             let (options, finder) = match &slots {
@@ -73,15 +74,16 @@ impl RedisEngine {
             let finder = Arc::new(finder);
             all.push((options.clone(), keys.clone(), finder.clone()));
             checks.spawn(async move {
-                let checked = check_in_time(&options, &keys, &finder).await;
-                checked.map_err(|error| error.of(&title(&options, &keys)))
+                let (options, keys, finder) = (&options, &keys, &finder);
+                let checked = in_time(options, since, || check(options, keys, finder)).await;
+                checked.map_err(|error| error.of(&title(options, keys)))
             });
         }
         while let Some(checked) = checks.join_next().await {
             hashes = checked.map_err(|error| StartError::Unusable(error.to_string()))??;
         }
         for (options, keys, finder) in &all {
-            let set_up = set_up(options, keys, finder).await;
+            let set_up = in_time(options, since, || set_up(options, keys, finder)).await;
             set_up.map_err(|error| error.of(&title(options, keys)))?;
         }
         // One outage is one line, and not one for each partition.
@@ -124,8 +126,8 @@ impl Engine for RedisEngine {
             if unit.sink.set(sink.clone()).is_err() {
                 return;
             }
-            let (primary, at) = watch::channel(finder.fixed().cloned());
-            let pair = keep_pair(unit.clone(), finder.clone(), primary);
+            let (place, at) = watch::channel(None);
+            let pair = keep_pair(unit.clone(), finder.clone(), place);
             let reader = keep_reader(unit.clone(), at);
             let supervisor = || unit.units.supervisor.clone();
             unit.runtime.spawn(supervisor().watch("the task that writes to Redis", pair));
@@ -238,13 +240,17 @@ impl Drop for RedisEngine {
     }
 }
 
-/// Checks a server of Redis, and waits for it.
-async fn check_in_time(options: &RedisOptions, keys: &Keys, finder: &Finder) -> Result<Hashes, StartError> {
-    let (since, mut backoff) = (Instant::now(), Backoff::new(BACKOFF));
+/// Does something with Redis, and waits for it: up to the `start_timeout` after the start.
+async fn in_time<T, F: Future<Output = Result<T, StartError>>>(
+    options: &RedisOptions,
+    since: Instant,
+    attempt: impl Fn() -> F,
+) -> Result<T, StartError> {
+    let mut backoff = Backoff::new(BACKOFF);
     loop {
-        match check(options, keys, finder).await {
+        match attempt().await {
             Err(StartError::Unreachable(_)) if since.elapsed() < options.start_timeout => {}
-            checked => return checked,
+            done => return done,
         }
         sleep(backoff.pause()).await;
     }

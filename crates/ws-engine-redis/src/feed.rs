@@ -6,15 +6,18 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::MutexGuard;
 use tokio::time::Instant;
+use ws_core::LogLimit;
 use ws_core::engine::{Done, Epoch, Publication};
 
 use crate::channel::{Channel, Phase, State, Then, Until, Wait};
 use crate::follow::{self, Next};
-use crate::limits::{CHECK_AFTER, LINGER};
+use crate::limits::{CHECK_AFTER, LINGER, LOGGED_PER_SECOND};
 use crate::member::Changed;
 use crate::message::Message;
 use crate::resp::Value;
 use crate::shared::Shared;
+
+static STRANGE: LogLimit = LogLimit::new(LOGGED_PER_SECOND);
 
 impl Shared {
     /// The channel of this name, if it is followed.
@@ -72,28 +75,44 @@ impl Shared {
         }
         let shared = self.clone();
         let then: Then = Box::new(move |has_come| done(if has_come { Ok(()) } else { Err(shared.unavailable()) }));
-        self.wait(&channel, state, Until::Followed, then);
+        self.wait(&channel, state, Until::Followed, self.deadline(Instant::now()), then);
     }
 
-    /// Calls `then` when this server's sink has been given an offset of an epoch, or follows the channel no more.
-    pub(crate) fn when_delivered(self: &Arc<Self>, name: &str, (epoch, offset): (Epoch, u64), then: Then) {
+    /// Calls `then` when this server's sink has been given an offset of an epoch, or follows the channel no more; within the
+    /// command timeout, and by a deadline.
+    pub(crate) fn when_delivered(
+        self: &Arc<Self>,
+        name: &str,
+        (epoch, offset): (Epoch, u64),
+        deadline: Instant,
+        then: Then,
+    ) {
         let Some(channel) = self.followed(name) else { return then(true) };
         let (state, until) = (channel.state.lock(), Until::Delivered(epoch, offset));
         if state.subscribers == 0 || state.has_come(until) == Some(true) {
             drop(state);
             return then(true);
         }
-        self.wait(&channel, state, until, then);
+        self.wait(&channel, state, until, deadline, then);
     }
 
-    fn wait(self: &Arc<Self>, channel: &Arc<Channel>, mut state: MutexGuard<'_, State>, until: Until, then: Then) {
+    fn wait(
+        self: &Arc<Self>,
+        channel: &Arc<Channel>,
+        mut state: MutexGuard<'_, State>,
+        until: Until,
+        deadline: Instant,
+        then: Then,
+    ) {
         if self.is_closed() {
             drop(state);
             return then(false);
         }
         let is_other = state.has_come(until).is_none();
         let settled_by = is_other.then_some(state.asked + 1);
-        state.waits.push(Wait { until, since: Instant::now(), settled_by, then });
+        let since = Instant::now();
+        let by = deadline.min(since + self.options.command_timeout);
+        state.waits.push(Wait { until, since, by, settled_by, then });
         if is_other {
             self.ask(channel, &mut state, true);
         }
@@ -108,14 +127,16 @@ impl Shared {
         }
     }
 
-    /// Calls `then` when an own publication without retention has come back. Not if the channel is not followed.
-    pub(crate) fn when_echoed(self: &Arc<Self>, name: &str, sequence: u64, then: Then) -> bool {
+    /// Calls `then` when an own publication without retention has come back; within the command timeout, and by a deadline.
+    /// Not if the channel is not followed.
+    pub(crate) fn when_echoed(self: &Arc<Self>, name: &str, sequence: u64, deadline: Instant, then: Then) -> bool {
         let Some(channel) = self.followed(name) else { return false };
         let mut state = channel.state.lock();
         if state.subscribers == 0 || state.phase != Phase::Following || self.is_closed() {
             return false;
         }
-        state.echoes.insert(sequence, (Instant::now(), then));
+        let by = deadline.min(Instant::now() + self.options.command_timeout);
+        state.echoes.insert(sequence, (by, then));
         self.list(&channel, state);
         true
     }
@@ -137,7 +158,7 @@ impl Shared {
     /// A partition has another generation: all of its channels have other epochs.
     pub(crate) fn check_partition(self: &Arc<Self>, partition: usize) {
         let channels: Vec<_> = self.feed.partitions[partition].lock().values().cloned().collect();
-        channels.iter().for_each(|channel| self.ask(channel, &mut channel.state.lock(), true));
+        self.ask_all(channels, true);
     }
 
     /// Redis has pushed something.
@@ -158,7 +179,15 @@ impl Shared {
         let Some(channel) = self.followed(name) else { return };
         match Message::parse(payload) {
             Some(message) => self.told(&channel, message),
-            None => tracing::error!(channel = name, "a server of another version publishes what this one cannot read"),
+            None => {
+                if let Some(left_out) = STRANGE.pass(Instant::now().into_std()) {
+                    tracing::error!(
+                        left_out,
+                        channel = name,
+                        "a server of another version publishes what this one cannot read"
+                    );
+                }
+            }
         }
     }
 
@@ -198,7 +227,7 @@ impl Shared {
     pub(crate) fn tick_feed(self: &Arc<Self>) {
         self.follow_queued();
         let to_ask = std::mem::take(&mut *self.feed.to_ask.lock());
-        to_ask.iter().for_each(|channel| self.ask(channel, &mut channel.state.lock(), false));
+        self.ask_all(to_ask, false);
         let waiting = std::mem::take(&mut *self.feed.waiting.lock());
         let waiting: Vec<_> = waiting.into_iter().filter(|channel| self.look_after(channel)).collect();
         self.feed.waiting.lock().extend(waiting);
@@ -210,7 +239,7 @@ impl Shared {
     /// Whether somebody still waits in the channel.
     fn look_after(self: &Arc<Self>, channel: &Arc<Channel>) -> bool {
         let mut state = channel.state.lock();
-        let late = state.take_late(self.options.command_timeout);
+        let late = state.take_late();
         let next = state.asked + 1;
         let overdue = state.waits.iter_mut().filter(|wait| wait.settled_by.is_none());
         let overdue = overdue.filter(|wait| wait.since.elapsed() > CHECK_AFTER);

@@ -18,14 +18,14 @@ struct Search {
     channel: Box<str>,
     retention: Retention,
     id: Box<str>,
-    since: Instant,
+    came: Instant,
     done: Done<Option<Found>>,
 }
 
 impl Shared {
     pub(crate) fn find(self: &Arc<Self>, query: &FindQuery<'_>, done: Done<Option<Found>>) {
         let FindQuery { channel, retention, msg_id } = *query;
-        self.search(Search { channel: channel.into(), retention, id: msg_id.into(), since: Instant::now(), done });
+        self.search(Search { channel: channel.into(), retention, id: msg_id.into(), came: Instant::now(), done });
     }
 
     fn search(self: &Arc<Self>, search: Search) {
@@ -68,7 +68,7 @@ impl Shared {
 
     /// The data, the scripts or the connection have just gone: they are about to be renewed.
     fn search_again(self: &Arc<Self>, search: Search) {
-        if self.is_closed() || search.since.elapsed() > self.options.command_timeout {
+        if !self.may_be_sent(search.came) {
             return (search.done)(Err(self.unavailable()));
         }
         self.renew();
@@ -82,9 +82,9 @@ impl Shared {
     /// Answers when the sink has been given what was found.
     fn tell(self: &Arc<Self>, search: Search, found: Found) {
         let until = (found.epoch, found.publication.offset.unwrap_or_default());
-        let (shared, done) = (self.clone(), search.done);
+        let (shared, deadline, done) = (self.clone(), self.deadline(search.came), search.done);
         let then = move |has_come: bool| done(if has_come { Ok(Some(found)) } else { Err(shared.unavailable()) });
-        self.when_delivered(&search.channel, until, Box::new(then));
+        self.when_delivered(&search.channel, until, deadline, Box::new(then));
     }
 }
 

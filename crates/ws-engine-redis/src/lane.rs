@@ -160,7 +160,7 @@ impl Shared {
     }
 
     fn finish(self: &Arc<Self>, round: &Round, job: Appending, (e, g): (u64, u64), outcome: &Value) {
-        let Appending { channel, bytes, done, .. } = job;
+        let Appending { channel, bytes, came, done, .. } = job;
         self.units.queue.release(bytes.len(), self.sink());
         let Value::Int(outcome) = outcome else { return done(Err(EngineError::UnknownOutcome)) };
         let (epoch, offset, duplicate) = (epoch(e, g), outcome.unsigned_abs(), *outcome < 0);
@@ -168,7 +168,7 @@ impl Shared {
             return done(Err(EngineError::Conflict));
         }
         let answer = Appended { position: Some((epoch, offset)), duplicate };
-        self.answer_when_safe(round, channel, (epoch, offset), answer, done);
+        self.answer_when_safe(round, channel, (epoch, offset), (came, answer), done);
     }
 
     fn not_appended(self: &Arc<Self>, round: &Round, at: usize, jobs: Vec<Appending>, failure: &Failure) {
@@ -223,8 +223,8 @@ impl Shared {
             return round.refuse(at, vec![Job::Remove(remove)]);
         };
         let epoch = epoch(u64::from_be_bytes(e), u64::from_be_bytes(g));
-        let Removing { channel, done, .. } = remove;
-        self.answer_when_safe(round, channel, (epoch, 0), epoch, done);
+        let Removing { channel, came, done } = remove;
+        self.answer_when_safe(round, channel, (epoch, 0), (came, epoch), done);
     }
 
     /// Redis has done it. Where replicas are waited for, and too few have it in time, the answer is not that it is done.
@@ -233,15 +233,15 @@ impl Shared {
         round: &Round,
         channel: Box<str>,
         position: (Epoch, u64),
-        answer: T,
+        (came, answer): (Instant, T),
         done: Done<T>,
     ) {
         let Some(replicas) = &round.replicas else {
-            return self.answer_when_delivered(&channel, position, answer, done);
+            return self.answer_when_delivered(&channel, position, came, answer, done);
         };
         let shared = self.clone();
         replicas.wait(Box::new(move |replicated| match replicated {
-            Ok(()) => shared.answer_when_delivered(&channel, position, answer, done),
+            Ok(()) => shared.answer_when_delivered(&channel, position, came, answer, done),
             Err(trouble) => {
                 let unknown = format!("{trouble}; it is done, and not known to survive a failover");
                 done(Err(EngineError::Unavailable(unknown)));
@@ -255,12 +255,13 @@ impl Shared {
         self: &Arc<Self>,
         channel: &str,
         position: (Epoch, u64),
+        came: Instant,
         answer: T,
         done: Done<T>,
     ) {
         let shared = self.clone();
         let then = move |has_come| done(if has_come { Ok(answer) } else { Err(shared.unavailable()) });
-        self.when_delivered(channel, position, Box::new(then));
+        self.when_delivered(channel, position, self.deadline(came), Box::new(then));
     }
 
     /// A command of a pipeline has been dealt with. After the last one, the next pipeline goes.

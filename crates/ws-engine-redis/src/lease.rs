@@ -37,9 +37,7 @@ impl Shared {
             };
             let next = next.map_or(every, |next| next.min(every));
             self.call_roll(roll, writer);
-            if self.nodes.is_stale.swap(false, Ordering::AcqRel)
-                && let Err(trouble) = self.resync(writer).await
-            {
+            if let Err(trouble) = self.resync(writer).await {
                 return trouble;
             }
             self.open_desk();
@@ -88,7 +86,7 @@ impl Shared {
                     self.nodes.reported.store(connections, Ordering::Release);
                     if renewal.was_lost {
                         tracing::warn!(%node, "Redis has lost the lease: this server enters again");
-                        self.nodes.is_stale.store(true, Ordering::Release);
+                        self.nodes.desk.lock().wrong.all = true;
                     }
                     return Ok(renewal);
                 }
@@ -124,19 +122,19 @@ impl Shared {
 
     /// Where this server has become another node, the unit does.
     async fn become_another(&self, writer: &Link, subscriber: &Link) -> Result<(), String> {
-        let (Own { node: own, is_new, .. }, node) = (self.nodes.own(), self.units.node());
+        let (own, node) = (self.nodes.own().node, self.units.node());
         if own == node {
             return Ok(());
         }
-        if !is_new {
-            self.end_lease(own, writer).await?;
-        }
+        self.end_lease(own, writer).await?;
         let [earlier, topic] = [own, node].map(|node| self.keys.node(&node.simple().to_string()));
         hear(subscriber, &[topic]).await?;
         subscriber.send(|batch| batch.subscription(["SUNSUBSCRIBE", &earlier], 1, |_| {}))?;
+        // Nothing is said as the other node before it has its members.
+        self.nodes.desk.lock().wrong.all = true;
+        self.nodes.former.lock().push((own, Instant::now()));
         self.nodes.roll.lock().living.remove(&own);
         self.nodes.set_own(Own { node, is_new: true, generation: 0 });
-        self.nodes.is_stale.store(true, Ordering::Release);
         // What waits was given to the node that has ended: it must not follow what others have published for that.
         self.fail_lanes();
         Ok(())
@@ -147,6 +145,10 @@ impl Shared {
         if self.nodes.is_leaving.load(Ordering::Acquire) {
             return;
         }
+        // Where they cannot be removed, for whatever reason, they are not waited for longer than that.
+        let is_left =
+            |(node, since): &(Uuid, Instant)| roll.ended.contains(node) && since.elapsed() < self.options.lease;
+        self.nodes.former.lock().retain(is_left);
         let ended = roll.ended.clone();
         *self.nodes.roll.lock() = roll;
         self.nodes.is_heard.store(true, Ordering::Release);
@@ -161,9 +163,9 @@ impl Shared {
         self.units.tell_ended();
     }
 
-    /// Redis is another one, or has lost data: what it has of this node is compared.
+    /// Redis is another one, or has lost data: nothing goes before what it has of this node is made right.
     pub(crate) fn is_other(&self) {
-        self.nodes.is_stale.store(true, Ordering::Release);
+        self.nodes.desk.lock().wrong.all = true;
         self.nodes.look.notify_one();
     }
 
@@ -180,8 +182,8 @@ impl Shared {
 }
 
 fn renewal(answer: &Value, own: Uuid) -> Option<Renewal> {
-    let [living, ended, was_lost] = answer.as_array()? else { return None };
-    let was_lost = was_lost.as_int()? == 1;
+    let [living, ended, lease] = answer.as_array()? else { return None };
+    let was_lost = lease.as_bytes()? == b"LOST";
     let mut renewal = Renewal { was_lost, ..Renewal::default() };
     renewal.roll.ended = ended.as_array()?.iter().map(node).collect::<Option<_>>()?;
     for pair in living.as_array()?.chunks(2) {

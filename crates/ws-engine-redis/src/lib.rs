@@ -26,6 +26,7 @@ mod check;
 mod clock;
 mod cluster;
 mod connect;
+mod deadline;
 mod desk;
 mod dial;
 mod engine;
@@ -34,6 +35,7 @@ mod fake;
 mod feed;
 mod find;
 mod follow;
+mod generations;
 mod job;
 mod keys;
 mod lane;
@@ -41,6 +43,10 @@ mod lease;
 mod limits;
 mod link;
 mod location;
+#[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod many;
 mod member;
 mod message;
 mod nodes;
@@ -73,8 +79,14 @@ mod tls;
 #[cfg(test)]
 mod told;
 mod trouble;
+#[cfg(test)]
+mod turns;
 mod units;
 mod verdict;
+mod waiting;
+#[cfg(test)]
+mod waits;
+mod wrong;
 
 pub use check::StartError;
 pub use engine::RedisEngine;

@@ -29,7 +29,7 @@ pub(crate) const LINGER: Duration = Duration::from_secs(10);
 /// How long an answer waits for its delivery before the position is checked.
 pub(crate) const CHECK_AFTER: Duration = Duration::from_secs(1);
 
-/// How long a publication waits for a connection before it is refused.
+/// How long a publication waits for a connection before it is refused, and how long a question is asked again.
 pub(crate) const APPEND_WAIT: Duration = Duration::from_secs(5);
 
 /// The first and the longest pause between two dials, and between two tries of what Redis refuses for the moment.
@@ -37,6 +37,9 @@ pub(crate) const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Dur
 
 /// How long a Sentinel may take to connect, and then to answer, before the next one is asked.
 pub(crate) const SENTINEL_WITHIN: Duration = Duration::from_secs(1);
+
+/// How often Sentinels are asked whether there is another primary.
+pub(crate) const SENTINELS_EVERY: Duration = Duration::from_secs(1);
 
 /// Sentinels that are asked, those that others name included.
 pub(crate) const SENTINELS_MAX: usize = 32;
@@ -59,7 +62,11 @@ pub(crate) const TICK: Duration = Duration::from_millis(100);
 /// A connection that has been silent for so long is pinged.
 pub(crate) const PING_AFTER: Duration = Duration::from_secs(10);
 
-/// How soon what a server sends to itself must arrive on its feed.
+/// How often a server sends something to itself at least: its feed is known to be dead 2 s after it has died, and what that
+/// may take to arrive.
+pub(crate) const ECHO_EVERY: Duration = Duration::from_millis(1800);
+
+/// How soon what a server sends to itself must arrive on its feed, if Redis may take so long to answer.
 pub(crate) const ECHO_WITHIN: Duration = Duration::from_secs(3);
 
 /// How often the positions of all channels that are followed are checked.
@@ -92,5 +99,11 @@ pub(crate) const MEMBERS_BATCH_MAX: usize = 200;
 /// How often a lease is renewed at least, so that it is soon known when it cannot be.
 pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(2);
 
+/// The first and the longest pause before those enter for whom Redis had no memory: all of their channels are sent again.
+pub(crate) const FULL_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
 /// How soon the others learn how many connections this server has.
 pub(crate) const REPORT_EVERY: Duration = Duration::from_millis(500);
+
+/// Lines of one kind in the log, per second: what others send, or what is tried again and again, must not fill it.
+pub(crate) const LOGGED_PER_SECOND: u32 = 1;

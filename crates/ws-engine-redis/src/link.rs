@@ -15,6 +15,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::limits::{PING_AFTER, READ_BYTES, TICK};
+use crate::refusal::Refusal;
 use crate::resp::{self, Parsed, Value};
 
 /// Takes a reply. Called on the task that reads, or on that of whoever ends the link; it never blocks.
@@ -31,6 +32,8 @@ pub(crate) enum Failure {
     /// The link ended; `sent`: the command may have reached Redis.
     Lost { sent: bool, reason: String },
 }
+
+const DROPPED: &str = "it was dropped";
 
 /// When a link gives up waiting for a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,7 +169,23 @@ impl Link {
         // The receiver is below, or its caller is gone.
         let lost = |reason| Failure::Lost { sent: false, reason };
         self.send(|batch| batch.command(args, move |result| drop(answer.send(result)))).map_err(lost)?;
-        answered.await.unwrap_or_else(|_| Err(Failure::Lost { sent: true, reason: "it was dropped".to_owned() }))
+        answered.await.unwrap_or_else(|_| Err(Failure::Lost { sent: true, reason: DROPPED.to_owned() }))
+    }
+
+    /// Sends one command that is confirmed by this many pushed messages, and waits for them.
+    ///
+    /// # Errors
+    /// Redis refused it, or the link has ended.
+    pub(crate) async fn subscribe<A: AsRef<[u8]>>(
+        &self,
+        args: impl IntoIterator<Item = A, IntoIter: ExactSizeIterator>,
+        pushes: usize,
+    ) -> Result<(), Failure> {
+        let (answer, answered) = oneshot::channel();
+        // The receiver is below, or its caller is gone.
+        let lost = |reason| Failure::Lost { sent: false, reason };
+        self.send(|batch| batch.subscription(args, pushes, move |result| drop(answer.send(result)))).map_err(lost)?;
+        answered.await.unwrap_or_else(|_| Err(Failure::Lost { sent: true, reason: DROPPED.to_owned() })).map(drop)
     }
 
     /// Sends commands together and waits for all replies.
@@ -185,7 +204,7 @@ impl Link {
         })?;
         let mut values = Vec::with_capacity(answers.len());
         for answered in answers {
-            let answer = answered.await.map_err(|_| "it was dropped".to_owned())?;
+            let answer = answered.await.map_err(|_| DROPPED.to_owned())?;
             values.push(answer.map_err(|failure| failure.to_string())?);
         }
         Ok(values)
@@ -223,6 +242,12 @@ impl Link {
     /// How long nothing has been read.
     pub(crate) fn silence(&self) -> Duration {
         self.0.state.lock().read.elapsed()
+    }
+
+    /// How long a command has waited and nothing has been read; zero where none waits.
+    pub(crate) fn stalled_for(&self) -> Duration {
+        let state = self.0.state.lock();
+        state.waiting.front().map_or(Duration::ZERO, |waiting| waiting.since.max(state.read).elapsed())
     }
 
     /// Whether this is a handle of the same connection.
@@ -365,6 +390,16 @@ impl Link {
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("ended", &self.0.state.lock().ended).finish()
+    }
+}
+
+impl Failure {
+    /// Whether it may work in a moment, on another connection or on this one.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Failure::Refused(error) => Refusal::of(error) != Refusal::Unknown,
+            Failure::Lost { .. } => true,
+        }
     }
 }
 

@@ -46,7 +46,6 @@ impl Changed {
             all.push(match kind {
                 b'J' => Change::Joined(member()?),
                 b'L' => Change::Left(member()?),
-                b'U' => Change::Unknown,
                 _ => return None,
             });
         }
@@ -75,9 +74,9 @@ mod tests {
     fn what_is_cut_short_is_no_change() {
         let one = encode(&member(Some("u")));
         let length = (one.len() as u32).to_be_bytes();
-        let bytes = [&3_u64.to_be_bytes()[..], &2_u64.to_be_bytes(), b"U", b"L", &length, &one].concat();
+        let bytes = [&3_u64.to_be_bytes()[..], &2_u64.to_be_bytes(), b"L", &length, &one].concat();
         let counts = Counts { connections: 3, users: 2 };
-        let all = vec![Change::Unknown, Change::Left(member(Some("u")))];
+        let all = vec![Change::Left(member(Some("u")))];
         assert_eq!(Changed::parse(Bytes(&bytes)), Some(Changed { counts, all }));
         assert_eq!(Changed::parse(Bytes(&bytes[..bytes.len() - one.len()])), None);
     }

@@ -1,6 +1,6 @@
 //! What a unit knows of the cluster, and what waits to be stored or asked about it.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -11,9 +11,7 @@ use uuid::Uuid;
 use ws_core::engine::cluster::{Change, ClusterSink, Counts, Member};
 
 use crate::channel::Channel;
-use crate::dial::Backoff;
-use crate::limits::BACKOFF;
-use crate::op::Op;
+use crate::waiting::Desk;
 
 /// See the module. No other lock is taken under one of its locks but that of a link.
 #[derive(Debug)]
@@ -27,6 +25,8 @@ pub(crate) struct Nodes {
     pub(crate) is_heard: AtomicBool,
     /// Nodes that have ended in another unit, and whose leases have to end here.
     pub(crate) to_end: Mutex<BTreeSet<Uuid>>,
+    /// The nodes that this server was, since when it is not, and whose members have not all been removed.
+    pub(crate) former: Mutex<Vec<(Uuid, Instant)>>,
     /// Nodes that have ended, and whose members this server removes.
     pub(crate) sweeping: Mutex<HashSet<Uuid>>,
     pub(crate) desk: Mutex<Desk>,
@@ -34,8 +34,6 @@ pub(crate) struct Nodes {
     pub(crate) users: Mutex<HashMap<Box<str>, u64>>,
     /// The connections that the others were told of.
     pub(crate) reported: AtomicU64,
-    /// What the store has of this node may be wrong.
-    pub(crate) is_stale: AtomicBool,
     /// Channels in which changes may have been missed.
     pub(crate) to_recount: Mutex<Vec<Arc<Channel>>>,
     /// Has the lease be renewed at once.
@@ -44,6 +42,8 @@ pub(crate) struct Nodes {
     leased_until: RwLock<Option<Instant>>,
     /// The lease is given up, and not renewed any more.
     pub(crate) is_leaving: AtomicBool,
+    /// How often a writer and a feed were dialled. What earlier ones had sent, and Redis comes to only now, is refused.
+    dials: AtomicU64,
 }
 
 /// The nodes, as they were when the lease was last renewed.
@@ -63,24 +63,6 @@ pub(crate) struct Own {
     pub(crate) generation: u64,
 }
 
-/// What waits for Redis, in its order: one pipeline is in flight.
-#[derive(Debug)]
-pub(crate) struct Desk {
-    pub(crate) queue: VecDeque<Queued>,
-    pub(crate) in_flight: bool,
-    /// What the store has of this node is being compared.
-    pub(crate) is_suspended: bool,
-    pub(crate) paused_until: Option<Instant>,
-    pub(crate) backoff: Backoff,
-}
-
-/// An operation that waits.
-#[derive(Debug)]
-pub(crate) struct Queued {
-    pub(crate) op: Op,
-    pub(crate) came: Instant,
-}
-
 impl Nodes {
     pub(crate) fn new(node: Uuid) -> Self {
         Nodes {
@@ -90,21 +72,16 @@ impl Nodes {
             roll: Mutex::default(),
             is_heard: AtomicBool::new(false),
             to_end: Mutex::default(),
+            former: Mutex::default(),
             sweeping: Mutex::default(),
-            desk: Mutex::new(Desk {
-                queue: VecDeque::new(),
-                in_flight: false,
-                is_suspended: false,
-                paused_until: None,
-                backoff: Backoff::new(BACKOFF),
-            }),
+            desk: Mutex::new(Desk::new()),
             users: Mutex::default(),
             reported: AtomicU64::new(0),
-            is_stale: AtomicBool::new(false),
             to_recount: Mutex::default(),
             look: Notify::new(),
             leased_until: RwLock::default(),
             is_leaving: AtomicBool::new(false),
+            dials: AtomicU64::new(0),
         }
     }
 
@@ -124,6 +101,16 @@ impl Nodes {
     /// This node as keys have it.
     pub(crate) fn own_name(&self) -> String {
         self.own().node.simple().to_string()
+    }
+
+    /// The number of the present connections, as scripts have it.
+    pub(crate) fn number(&self) -> String {
+        self.dials.load(Ordering::Acquire).to_string()
+    }
+
+    /// The connections are replaced. None of the earlier ones may be in use.
+    pub(crate) fn begin_number(&self) {
+        self.dials.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether the others may have taken this server for dead: it stood still, Redis does not answer, or it is known. Not

@@ -42,12 +42,15 @@ pub(crate) struct Put {
     pub(crate) between: (Uuid, Uuid),
     /// As [`member`](crate::member) encodes them.
     pub(crate) members: Vec<Vec<u8>>,
+    /// Who is not there yet does not enter: the others leave, which needs no memory.
+    pub(crate) only_leaves: bool,
 }
 
 impl Put {
     /// Nobody is in a channel.
     pub(crate) fn nobody(channel: &str) -> Self {
-        Put { channel: channel.into(), is_announced: None, between: (Uuid::nil(), Uuid::max()), members: Vec::new() }
+        let (between, members) = ((Uuid::nil(), Uuid::max()), Vec::new());
+        Put { channel: channel.into(), is_announced: None, between, members, only_leaves: false }
     }
 }
 
@@ -76,6 +79,11 @@ impl Op {
     /// Whether it says what the store has to have, and nobody waits for it.
     pub(crate) fn is_copy(&self) -> bool {
         matches!(self, Op::Put(_) | Op::Users(..))
+    }
+
+    /// Whether it changes how many connections a user has.
+    pub(crate) fn is_counting(&self) -> bool {
+        matches!(self, Op::Admit { .. } | Op::Dismiss(_))
     }
 
     /// Whether somebody waits for it.

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use ws_core::engine::{Appended, Done, EngineError, Epoch, Retention};
+use ws_core::engine::{Appended, Done, EngineError, Epoch, History, Retention};
 
 use crate::channel::Then;
 use crate::fake::{connect, disconnect, of, server, server_with};
@@ -20,7 +20,7 @@ fn then() -> (Then, Receiver<bool>) {
     (Box::new(move |has_come| called.send(has_come).expect("somebody waits")), calls)
 }
 
-fn done<T: Send + 'static>() -> (Done<T>, Receiver<Result<T, EngineError>>) {
+pub(crate) fn done<T: Send + 'static>() -> (Done<T>, Receiver<Result<T, EngineError>>) {
     let (called, calls) = channel();
     (Box::new(move |result| called.send(result).expect("somebody waits")), calls)
 }
@@ -31,7 +31,7 @@ fn remove(shared: &Arc<Shared>, name: &str) -> Receiver<Result<Epoch, EngineErro
     calls
 }
 
-fn append(shared: &Arc<Shared>, name: &str, size: usize) -> Receiver<Result<Appended, EngineError>> {
+pub(crate) fn append(shared: &Arc<Shared>, name: &str, size: usize) -> Receiver<Result<Appended, EngineError>> {
     let (done, calls) = done();
     let (retention, came) = (Retention::new(size, Duration::ZERO), Instant::now());
     let (bytes, id, age_ms, tag, is_repeated) = (vec![0; 17], None, 0, 0, false);
@@ -42,7 +42,7 @@ fn append(shared: &Arc<Shared>, name: &str, size: usize) -> Receiver<Result<Appe
 }
 
 /// Lets time pass, in which the engine looks after what waits.
-async fn pass(shared: &Arc<Shared>, time: Duration) {
+pub(crate) async fn pass(shared: &Arc<Shared>, time: Duration) {
     let since = Instant::now();
     while since.elapsed() < time {
         sleep(Duration::from_millis(100)).await;
@@ -99,6 +99,22 @@ async fn to_be_followed_takes_one_position() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_position_that_is_answered_is_not_behind_the_feed() {
+    let (shared, _) = server();
+    let (_writer, mut feed) = connect(&shared);
+    shared.interest("c", true);
+    let subscribe = feed.expect("SSUBSCRIBE").await;
+    feed.expect("position").await;
+    feed.confirm(&subscribe[1]).await;
+    feed.position(1, 2).await;
+    // It was read before the channel was followed.
+    let read = |e| History { epoch: of(e), top: 1, oldest: 1, publications: Vec::new(), more: false };
+    assert_eq!(shared.as_followed("c", read(1)).top, 2);
+    assert_eq!(shared.as_followed("c", read(2)).top, 1, "nothing is known of another epoch");
+    assert_eq!(shared.as_followed("other", read(1)).top, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_position_that_was_on_its_way_says_nothing_of_what_came_later() {
     let (shared, told) = server();
     let (mut writer, mut feed) = connect(&shared);
@@ -132,7 +148,7 @@ async fn a_position_is_asked_for_anew_where_its_like_is_on_its_way_with_a_subscr
     let subscribe = feed.expect("SSUBSCRIBE").await;
     feed.expect("position").await;
     let (then, calls) = then();
-    shared.when_delivered("c", (of(2), 0), then);
+    shared.when_delivered("c", (of(2), 0), shared.deadline(Instant::now()), then);
     feed.confirm(&subscribe[1]).await;
     feed.position(1, 0).await;
     assert_eq!(calls.try_recv(), Err(TryRecvError::Empty), "that was before it");
@@ -198,7 +214,7 @@ async fn who_waits_in_a_channel_that_is_left_is_answered() {
     shared.interest("c", true);
     feed.follow(1).await;
     let (then, calls) = then();
-    shared.when_delivered("c", (of(1), 1), then);
+    shared.when_delivered("c", (of(1), 1), shared.deadline(Instant::now()), then);
     shared.interest("c", false);
     pass(&shared, LINGER - Duration::from_secs(1)).await;
     assert_eq!(calls.try_recv(), Err(TryRecvError::Empty), "it may come");

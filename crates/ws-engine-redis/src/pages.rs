@@ -24,7 +24,8 @@ struct Page {
     reverse: bool,
     limit: usize,
     bytes_max: usize,
-    since: Instant,
+    /// When the first who asks came.
+    came: Instant,
     asks: Asks,
 }
 
@@ -44,7 +45,7 @@ impl Shared {
             let key = key(query.channel, query.retention);
             let mut pages = self.positions.0.lock();
             if let Some(next) = pages.get_mut(&key) {
-                next.push(done);
+                next.push((Instant::now(), done));
                 return;
             }
             pages.insert(key, Vec::new());
@@ -60,7 +61,7 @@ impl Shared {
             reverse: query.reverse,
             limit: query.limit.min(NUMBER_MAX as usize),
             bytes_max: query.bytes_max.min(NUMBER_MAX as usize),
-            since: Instant::now(),
+            came: Instant::now(),
             asks,
         });
     }
@@ -70,9 +71,13 @@ impl Shared {
         let Some(link) = link else {
             // It may be back in a moment.
             let trouble = self.unavailable();
-            let may_wait = page.since.elapsed() < READ_WAIT && !self.is_closed();
+            let may_wait = page.came.elapsed() < READ_WAIT && !self.is_closed();
             return if may_wait { self.read_again(page) } else { self.answer(page, Err(trouble)) };
         };
+        if !self.may_be_sent(page.came) {
+            let trouble = self.unavailable();
+            return self.answer(page, Err(trouble));
+        }
         let partition = self.keys.partition(&page.channel);
         let keys = [
             self.keys.generation(partition),
@@ -91,7 +96,7 @@ impl Shared {
             }
         });
         if let (Err(reason), Some(page)) = (sent, page) {
-            if page.since.elapsed() < READ_WAIT {
+            if page.came.elapsed() < READ_WAIT {
                 return self.read_again(page);
             }
             self.answer(page, Err(EngineError::Unavailable(reason)));
@@ -118,6 +123,9 @@ impl Shared {
 
     /// Nothing is known of the channel: its position begins.
     fn begin(self: &Arc<Self>, page: Page) {
+        if !self.may_be_sent(page.came) {
+            return self.read(page);
+        }
         let partition = self.keys.partition(&page.channel);
         let keys = [
             self.keys.generation(partition),
@@ -145,10 +153,6 @@ impl Shared {
 
     /// The data, or the scripts, have just gone: they are about to be renewed.
     fn read_again(self: &Arc<Self>, page: Page) {
-        if page.since.elapsed() > self.options.command_timeout {
-            let trouble = self.unavailable();
-            return self.answer(page, Err(trouble));
-        }
         self.renew();
         let shared = self.clone();
         self.runtime.spawn(async move {
@@ -159,20 +163,22 @@ impl Shared {
 
     /// Answers when the sink has been given what the answer includes.
     fn answer(self: &Arc<Self>, page: Page, result: Result<History, EngineError>) {
-        let Page { channel, retention, asks, .. } = page;
+        let Page { channel, retention, came, asks, .. } = page;
+        let is_position = matches!(asks, Asks::Many(_));
         let all = match asks {
             Asks::One(done) => vec![done],
             Asks::Many(all) => {
                 let key = key(&channel, retention);
                 let mut pages = self.positions.0.lock();
                 let next = pages.remove(&key).unwrap_or_default();
-                let again = !next.is_empty() && !self.is_closed();
-                if again {
+                let first = next.first().map(|(came, _)| *came).filter(|_| !self.is_closed());
+                if first.is_some() {
                     pages.insert(key, Vec::new());
                 }
                 drop(pages);
-                match again {
-                    true => self.read(Page {
+                let next = next.into_iter().map(|(_, done)| done);
+                match first {
+                    Some(came) => self.read(Page {
                         channel: channel.clone(),
                         retention,
                         after: 0,
@@ -180,10 +186,10 @@ impl Shared {
                         reverse: false,
                         limit: 0,
                         bytes_max: 0,
-                        since: Instant::now(),
-                        asks: Asks::Many(next),
+                        came,
+                        asks: Asks::Many(next.collect()),
                     }),
-                    false => next.into_iter().for_each(|done| done(Err(self.unavailable()))),
+                    None => next.for_each(|done| done(Err(self.unavailable()))),
                 }
                 all
             }
@@ -192,19 +198,32 @@ impl Shared {
             Ok(history) => history,
             Err(error) => return all.into_iter().for_each(|done| done(Err(error.clone()))),
         };
-        let (shared, until) = (self.clone(), (history.epoch, history.top));
+        let (shared, until, name) = (self.clone(), (history.epoch, history.top), channel.clone());
         let then = move |has_come: bool| {
+            let history = if is_position { shared.as_followed(&name, history) } else { history };
             for done in all {
                 done(if has_come { Ok(history.clone()) } else { Err(shared.unavailable()) });
             }
         };
-        self.when_delivered(&channel, until, Box::new(then));
+        self.when_delivered(&channel, until, self.deadline(came), Box::new(then));
+    }
+
+    /// A position that is not behind the feed. Where it was asked for before the channel was followed, the feed began later:
+    /// the sink is not told of what is between.
+    pub(crate) fn as_followed(&self, channel: &str, mut history: History) -> History {
+        if let Some(channel) = self.followed(channel)
+            && let Some(known) = &channel.state.lock().known
+            && known.epoch() == history.epoch
+        {
+            history.top = history.top.max(known.delivered());
+        }
+        history
     }
 
     /// Gives up everything that waits for a position.
     pub(crate) fn fail_pages(&self) {
         let pages = std::mem::take(&mut *self.positions.0.lock());
-        pages.into_values().flatten().for_each(|done| done(Err(self.unavailable())));
+        pages.into_values().flatten().for_each(|(_, done)| done(Err(self.unavailable())));
     }
 }
 

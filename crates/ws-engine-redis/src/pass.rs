@@ -32,7 +32,7 @@ impl Shared {
             let passed = Appended { position: None, duplicate: false };
             echoed.half(if has_come { Ok(passed) } else { Err(shared.unavailable()) });
         };
-        if !self.when_echoed(&channel, sequence, Box::new(then)) {
+        if !self.when_echoed(&channel, sequence, self.deadline(came), Box::new(then)) {
             both.left.store(1, Ordering::Release);
         }
         let done = Box::new(move |result| both.half(result));

@@ -48,15 +48,17 @@ impl Shared {
 
     /// Sets the members of a node.
     pub(crate) fn put_args(&self, put: &Put, node: &str) -> Args {
-        let Put { channel, is_announced, between, members } = put;
+        let Put { channel, is_announced, between, members, only_leaves } = put;
         let partition = self.keys.partition(channel);
-        let script = if members.is_empty() { Script::Leave } else { Script::Enter };
+        let enters = !members.is_empty() && !only_leaves;
+        let script = if enters { Script::Enter } else { Script::Leave };
         let announced = match is_announced {
             None => "",
             Some(false) => "0",
             Some(true) => "1",
         };
-        let texts = [node, &self.keys.base(partition), channel, &self.keys.topic(partition, channel), announced];
+        let (base, topic) = (self.keys.base(partition), self.keys.topic(partition, channel));
+        let texts = [node, &base, channel, &topic, announced, if enters { "1" } else { "0" }];
         let mut args = self.of_nodes(script, vec![self.keys.presence(partition, channel)]);
         args.extend(texts.map(|text| text.as_bytes().to_vec()));
         args.extend([between.0, between.1].map(|connection| connection.as_bytes().to_vec()));
@@ -98,7 +100,7 @@ impl Shared {
         let is_new = u8::from(is_new).to_string();
         let texts = [self.lease_ms(), node.simple().to_string(), connections.to_string(), is_new];
         args.extend(texts.map(String::into_bytes));
-        args.push(generation.to_be_bytes().to_vec());
+        args.extend([generation.to_be_bytes().to_vec(), self.nodes.number().into_bytes()]);
         args
     }
 
@@ -135,7 +137,7 @@ impl Shared {
     fn of_nodes(&self, script: Script, keys: Vec<String>) -> Args {
         let keys = std::iter::once(self.keys.nodes()).chain(keys).map(String::into_bytes).collect();
         let mut args = self.eval(script, keys);
-        args.extend([self.lease_ms(), self.nodes.own_name()].map(String::into_bytes));
+        args.extend([self.lease_ms(), self.nodes.own_name(), self.nodes.number()].map(String::into_bytes));
         args
     }
 

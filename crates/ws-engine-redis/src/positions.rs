@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use ws_core::engine::{Done, History, Retention};
 
 use crate::scripts::ttl_ms;
@@ -11,9 +12,9 @@ use crate::scripts::ttl_ms;
 /// A channel, and what is kept of it.
 type Key = (Box<str>, usize, i64);
 
-/// For each position that is on its way: who came too late for it and waits for the next one.
+/// For each position that is on its way: who came too late for it and waits for the next one, and when each came.
 #[derive(Default)]
-pub(crate) struct Positions(pub(crate) Mutex<HashMap<Key, Vec<Done<History>>>>);
+pub(crate) struct Positions(pub(crate) Mutex<HashMap<Key, Vec<(Instant, Done<History>)>>>);
 
 pub(crate) fn key(channel: &str, retention: Retention) -> Key {
     (channel.into(), retention.size, ttl_ms(retention))

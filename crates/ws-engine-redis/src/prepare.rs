@@ -5,15 +5,51 @@ use crate::resp::Value;
 use crate::scripts::Script;
 use crate::shared::Shared;
 
+/// Why Redis cannot be used, or cannot yet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PrepareError {
+    /// It has refused something, or has not answered.
+    #[error("{what}: {failure}")]
+    Failed { what: String, failure: Failure },
+    /// It has taken too long.
+    #[error("{0}")]
+    Late(String),
+    /// It was set up in another way.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl PrepareError {
+    pub(crate) fn failed(what: impl Into<String>) -> impl FnOnce(Failure) -> Self {
+        let what = what.into();
+        |failure| PrepareError::Failed { what, failure }
+    }
+
+    /// Whether it may work in a moment.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            PrepareError::Failed { failure, .. } => failure.is_passing(),
+            PrepareError::Late(_) => true,
+            PrepareError::Other(_) => false,
+        }
+    }
+}
+
+impl From<PrepareError> for String {
+    fn from(error: PrepareError) -> Self {
+        error.to_string()
+    }
+}
+
 /// Loads the scripts. Their hashes.
 ///
 /// # Errors
-/// In words.
-pub(crate) async fn load_scripts(link: &Link) -> Result<Vec<Vec<u8>>, String> {
+/// [`PrepareError::Failed`].
+pub(crate) async fn load_scripts(link: &Link) -> Result<Vec<Vec<u8>>, PrepareError> {
     let mut hashes = Vec::new();
     for script in Script::ALL {
         let loaded = link.call(["SCRIPT", "LOAD", &script.text()]).await;
-        let loaded = loaded.map_err(|failure| format!("the script {} cannot be loaded: {failure}", script.name()))?;
+        let loaded = loaded.map_err(PrepareError::failed(format!("the script {} cannot be loaded", script.name())))?;
         hashes.push(loaded.as_bytes().unwrap_or_default().to_vec());
     }
     Ok(hashes)
@@ -22,9 +58,9 @@ pub(crate) async fn load_scripts(link: &Link) -> Result<Vec<Vec<u8>>, String> {
 /// Compares what the data was set up with, if it was.
 ///
 /// # Errors
-/// In words.
-pub(crate) async fn compare_setup(link: &Link, shared: &Shared) -> Result<(), String> {
-    let found = link.call(["GET", &shared.keys.setup()]).await.map_err(|failure| failure.to_string())?;
+/// [`PrepareError`].
+pub(crate) async fn compare_setup(link: &Link, shared: &Shared) -> Result<(), PrepareError> {
+    let found = read_setup(link, &shared.keys.setup()).await?;
     judge_setup(&found, &shared.setup())
 }
 
@@ -32,34 +68,54 @@ pub(crate) async fn compare_setup(link: &Link, shared: &Shared) -> Result<(), St
 /// the slot of that.
 ///
 /// # Errors
-/// In words.
-pub(crate) async fn setup(link: &Link, shared: &Shared) -> Result<(), String> {
+/// [`PrepareError`].
+pub(crate) async fn setup(link: &Link, shared: &Shared) -> Result<(), PrepareError> {
     let (key, own) = (shared.keys.setup(), shared.setup());
-    let found = link.call(["SET", &key, &own, "NX", "GET"]).await.map_err(|failure| failure.to_string())?;
+    let found = match read_setup(link, &key).await? {
+        // A Redis that is full refuses every SET, also one that would change nothing.
+        Value::Null => link.call(["SET", &key, &own, "NX", "GET"]).await.map_err(no_setup(&key))?,
+        found => found,
+    };
     judge_setup(&found, &own)
 }
 
-fn judge_setup(found: &Value, own: &str) -> Result<(), String> {
+async fn read_setup(link: &Link, key: &str) -> Result<Value, PrepareError> {
+    link.call(["GET", key]).await.map_err(no_setup(key))
+}
+
+fn no_setup(key: &str) -> impl FnOnce(Failure) -> PrepareError {
+    PrepareError::failed(format!("{key} cannot be read or set"))
+}
+
+fn judge_setup(found: &Value, own: &str) -> Result<(), PrepareError> {
     match found.as_bytes() {
         Some(found) if found != own.as_bytes() => {
             let found = String::from_utf8_lossy(found);
-            Err(format!(
+            Err(PrepareError::Other(format!(
                 "its data was set up with {found}, and engine.redis says {own}; partitions and shards stay what they are \
                  for the life of the data: take the same, in the same order, or another prefix"
-            ))
+            )))
         }
         _ => Ok(()),
     }
 }
 
-/// Hears what is told on these topics from now on.
+/// Which process of Redis is at the other end: a random number of it. Empty where it does not say.
 ///
 /// # Errors
 /// In words.
+pub(crate) async fn run_id(link: &Link) -> Result<String, String> {
+    let info = link.call(["INFO", "server"]).await.map_err(|failure| failure.to_string())?;
+    let info = String::from_utf8_lossy(info.as_bytes().unwrap_or_default()).into_owned();
+    let run_id = info.lines().find_map(|line| line.strip_prefix("run_id:"));
+    Ok(run_id.unwrap_or_default().to_owned())
+}
+
+/// Hears what is told on these topics from now on.
+///
+/// # Errors
+/// [`Failure`], in words.
 pub(crate) async fn hear(link: &Link, topics: &[String]) -> Result<(), String> {
-    let (done, confirmed) = tokio::sync::oneshot::channel();
     let args: Vec<_> = std::iter::once("SSUBSCRIBE").chain(topics.iter().map(String::as_str)).collect();
-    link.send(|batch| batch.subscription(args, topics.len(), move |result| drop(done.send(result))))?;
-    let confirmed = confirmed.await.unwrap_or_else(|_| Err(Failure::Refused("it was dropped".to_owned())));
-    confirmed.map(drop).map_err(|failure| failure.to_string())
+    link.subscribe(args, topics.len()).await.map_err(|failure| failure.to_string())
 }

@@ -4,12 +4,14 @@
 //! have named. What one says counts once that server says that it is the primary: a Sentinel that was cut off names an
 //! earlier one.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::time::sleep;
 
 use crate::dial::{DialError, dial, dial_sentinel, is_login};
-use crate::limits::SENTINELS_MAX;
+use crate::limits::{SENTINELS_EVERY, SENTINELS_MAX};
 use crate::link::{Failure, Link, Patience};
 use crate::location::{Address, Location};
 use crate::options::RedisOptions;
@@ -51,14 +53,14 @@ impl Finder {
         }
     }
 
-    /// The address of the primary.
+    /// The address of the primary. `current`: one that is known to be a primary, and is not asked whether it is.
     ///
     /// # Errors
     /// [`DialError`]: `Refused` where logins are all that is in the way.
-    pub(crate) async fn find(&self, options: &RedisOptions) -> Result<Address, DialError> {
+    pub(crate) async fn find(&self, options: &RedisOptions, current: Option<&Address>) -> Result<Address, DialError> {
         match &self.location {
             Location::Server(address) => Ok(address.clone()),
-            Location::Sentinel { primary, .. } => self.ask_all(options, primary).await,
+            Location::Sentinel { primary, .. } => self.ask_all(options, primary, current).await,
             Location::Cluster(_) => match &self.slot {
                 Some((slots, slot)) => slots.primary(*slot, options).await,
                 None => Err(DialError::Unreachable("it is not known for which slot".to_owned())),
@@ -66,7 +68,29 @@ impl Finder {
         }
     }
 
-    async fn ask_all(&self, options: &RedisOptions, primary: &str) -> Result<Address, DialError> {
+    /// Waits until Sentinels lead away from this primary. Where to, in words.
+    ///
+    /// When operators have them promote another one, the earlier one takes writes for some 10 s more.
+    pub(crate) async fn has_moved(&self, options: &RedisOptions, current: &Address) -> String {
+        // A node of a Redis Cluster says itself that another one has its slots.
+        while self.location.is_sentinel() {
+            sleep(SENTINELS_EVERY).await;
+            // Where they cannot be asked, the connections say whether it is there.
+            if let Ok(now) = self.find(options, Some(current)).await
+                && now != *current
+            {
+                return format!("Sentinels lead to {now}, and no longer to {current}");
+            }
+        }
+        pending().await
+    }
+
+    async fn ask_all(
+        &self,
+        options: &RedisOptions,
+        primary: &str,
+        current: Option<&Address>,
+    ) -> Result<Address, DialError> {
         let mut sentinels = self.sentinels.lock().clone();
         let (mut errors, mut tried, mut at) = (Vec::new(), Vec::new(), 0);
         while let Some(sentinel) = sentinels.get(at).cloned() {
@@ -79,7 +103,8 @@ impl Finder {
                 }
             };
             if !tried.contains(&address) {
-                match is_primary(options, &address).await {
+                let is_known = current == Some(&address);
+                match if is_known { Ok(()) } else { is_primary(options, &address).await } {
                     Ok(()) => {
                         let known = [vec![sentinel], configured(&self.location).to_vec(), others].concat();
                         *self.sentinels.lock() = distinct(known);

@@ -3,21 +3,38 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
+use ws_core::LogLimit;
 use ws_core::engine::cluster::Change;
 
 use crate::channel::Channel;
-use crate::limits::MEMBERS_BATCH_MAX;
+use crate::limits::{LOGGED_PER_SECOND, MEMBERS_BATCH_MAX};
 use crate::link::Failure;
 use crate::member;
 use crate::resp::Value;
 use crate::shared::Shared;
 
+static FAILURES: LogLimit = LogLimit::new(LOGGED_PER_SECOND);
+
 impl Shared {
-    /// Changes may have been missed in these channels.
-    pub(crate) fn recount(self: &Arc<Self>, channels: impl IntoIterator<Item = Arc<Channel>>) {
+    /// Changes may have been missed in these channels. They are asked for together, after what is still to be followed.
+    pub(crate) fn recount(self: &Arc<Self>, channels: Vec<Arc<Channel>>) {
+        if channels.is_empty() {
+            return;
+        }
         self.nodes.to_recount.lock().extend(channels);
-        self.recount_all();
+        if self.feed.to_follow.lock().is_empty() {
+            self.recount_all();
+        }
+    }
+
+    /// Where the store had lost the members, who is not among them any more was not told to have left: when they are there
+    /// again, all channels are counted.
+    pub(crate) fn recount_renewed(self: &Arc<Self>) {
+        if self.nodes.desk.lock().take_renewed() {
+            self.recount(self.feed.all());
+        }
     }
 
     /// Asks for what has not been asked for.
@@ -53,7 +70,9 @@ impl Shared {
                 self.nodes.to_recount.lock().extend(channels);
                 match other {
                     Err(Failure::Refused(error)) if !error.starts_with("NOSCRIPT") => {
-                        tracing::error!("the members of channels cannot be counted: {error}");
+                        if let Some(left_out) = FAILURES.pass(Instant::now()) {
+                            tracing::error!(left_out, "the members of channels cannot be counted: {error}");
+                        }
                     }
                     _ => self.nodes.look.notify_one(),
                 }

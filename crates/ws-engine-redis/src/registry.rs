@@ -27,7 +27,15 @@ pub(crate) struct Feed {
 #[derive(Debug, Default)]
 pub(crate) struct ToFollow {
     pub(crate) by_partition: BTreeMap<usize, Vec<Arc<Channel>>>,
+    /// Those that it has been asked about.
     pub(crate) batches: usize,
+}
+
+impl ToFollow {
+    /// Whether everything has been asked about and answered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batches == 0 && self.by_partition.is_empty()
+    }
 }
 
 impl Feed {

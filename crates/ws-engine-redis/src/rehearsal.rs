@@ -10,26 +10,32 @@ use crate::member::encode;
 use crate::op::{Op, Put};
 use crate::options::RedisOptions;
 use crate::phrase::Args;
+use crate::prepare::PrepareError;
 use crate::scripts::{Hashes, Script};
 use crate::shared::Shared;
 
 /// Runs every script about the cluster.
 ///
 /// # Errors
-/// What Redis refuses, in words.
-pub(crate) async fn rehearse(link: &Link, options: &RedisOptions, keys: &Keys, hashes: Hashes) -> Result<(), String> {
+/// [`PrepareError`].
+pub(crate) async fn rehearse(
+    link: &Link,
+    options: &RedisOptions,
+    keys: &Keys,
+    hashes: Hashes,
+) -> Result<(), PrepareError> {
     let keys = keys.with_prefix(&format!("{}:test:{}", options.prefix, Uuid::new_v4().simple()));
     let name = keys.name_within();
     let (user, channel, partition) = (&*name, &*name, keys.partition(&name));
     let shared = Shared::alone(options.clone(), keys, hashes);
     let own = shared.nodes.own_name();
     let run = async |what: &str, args: Args| {
-        let answer = link.call(args).await.map_err(|failure| format!("the script {what} fails: {failure}"))?;
-        let is_lapsed = answer.as_bytes() == Some(b"LAPSED");
-        if is_lapsed {
-            Err(format!("the script {what} does not find the lease that was just taken"))
-        } else {
-            Ok(answer)
+        let failed = PrepareError::failed(format!("the script {what} fails"));
+        match link.call(args).await.map_err(failed)?.as_bytes() {
+            Some(b"LAPSED") => {
+                Err(PrepareError::Late(format!("the lease was over before the script {what} was tried")))
+            }
+            _ => Ok(()),
         }
     };
     run("lease", shared.lease_args(shared.nodes.own(), 0)).await?;
@@ -49,8 +55,8 @@ pub(crate) async fn rehearse(link: &Link, options: &RedisOptions, keys: &Keys, h
     run("end", shared.end_args(shared.nodes.own().node)).await?;
     if options.replicas_min > 0 {
         // As many as there are: this is about the right.
-        link.call(["WAIT", "0", "1"]).await.map_err(|failure| format!("WAIT fails: {failure}"))?;
+        link.call(["WAIT", "0", "1"]).await.map_err(PrepareError::failed("WAIT"))?;
     }
     let keys = [shared.keys.nodes(), shared.keys.connections()].map(String::into_bytes).to_vec();
-    run("expire", shared.eval(Script::Expire, keys)).await.map(drop)
+    run("expire", shared.eval(Script::Expire, keys)).await
 }

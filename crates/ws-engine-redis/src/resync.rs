@@ -1,72 +1,66 @@
-//! What the store has of this node is a copy. It is made right as a whole where the store has lost some of it, has an old
-//! state of it, or could not take what was new.
+//! What the store has of this node is a copy. What is [wrong](crate::wrong) with it is made right: all of it where the store
+//! has lost some, or has an old state; single channels and users where the store could not take what was new.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::limits::MEMBERS_BATCH_MAX;
 use crate::link::Link;
 use crate::member::encode;
-use crate::nodes::Queued;
 use crate::op::{Op, Put};
 use crate::shared::Shared;
 use crate::sweep::Held;
+use crate::wrong::Wrong;
 
 /// The members of this node in a channel, and whether they are announced.
 type Channels = BTreeMap<Box<str>, (bool, Vec<(Uuid, Vec<u8>)>)>;
 
 impl Shared {
-    /// Has the store be made right, before anything else that waits.
+    /// Has the store be made right, if something is wrong, before anything else that waits.
     ///
     /// # Errors
     /// In words; it has to be done again.
     pub(crate) async fn resync(self: &Arc<Self>, writer: &Link) -> Result<(), String> {
-        let suspension = Suspension { shared: self, is_over: false };
-        while self.suspend() {
+        let Some(suspension) = self.suspend() else { return Ok(()) };
+        while !self.nodes.desk.lock().suspend(&suspension.wrong) {
             sleep(Duration::from_millis(1)).await;
         }
-        let ops = self.collect(writer).await?;
+        let ops = self.collect(&suspension.wrong, writer).await?;
+        let is_all = suspension.wrong.all;
         suspension.end(ops);
-        self.nodes.sink().restored();
+        if is_all {
+            self.recount_renewed();
+            self.nodes.sink().restored();
+        }
         Ok(())
     }
 
-    /// Has nothing be sent any more, and forgets what is about to be sent as a whole; what comes from now on is sent after
-    /// that. Whether something is still on its way.
-    fn suspend(&self) -> bool {
+    fn suspend(&self) -> Option<Suspension<'_>> {
+        // Members leave before they come again.
+        let has_left = self.nodes.former.lock().is_empty();
         let mut desk = self.nodes.desk.lock();
-        desk.is_suspended = true;
-        if !desk.in_flight {
-            desk.queue.retain(|queued| !queued.op.is_copy());
+        if desk.wrong.all && !has_left {
+            return None;
         }
-        desk.in_flight
+        let wrong = desk.take_wrong();
+        if wrong.is_empty() {
+            return None;
+        }
+        desk.is_suspended = true;
+        Some(Suspension { shared: self, wrong })
     }
 
-    async fn collect(self: &Arc<Self>, writer: &Link) -> Result<Vec<Op>, String> {
-        let held = self.held(&self.nodes.own_name(), writer).await?;
-        let (sink, share) = (self.nodes.sink(), self.keys.share());
-        // There may be very many.
-        let collecting = self.runtime.spawn_blocking(move || {
-            let mut channels = Channels::new();
-            sink.members(&mut |channel, member, is_announced| {
-                if !share.has(channel) {
-                    return;
-                }
-                let (announced, members) = channels.entry(channel.into()).or_default();
-                *announced = is_announced;
-                members.push((member.connection, encode(&member)));
-            });
-            channels
-        });
-        let channels = collecting.await.map_err(|error| error.to_string())?;
-        let mut ops = Vec::new();
-        for channel in held.iter().flat_map(|held| &held.channels) {
-            if !channels.contains_key(&**channel) {
+    async fn collect(&self, wrong: &Wrong, writer: &Link) -> Result<Vec<Op>, String> {
+        let held = if wrong.all { self.held(&self.nodes.own_name(), writer).await? } else { Vec::new() };
+        let mut ops = self.all_users(wrong, &held);
+        let channels = self.channels(wrong).await?;
+        let known = held.iter().flat_map(|held| held.channels.iter().map(String::as_str));
+        for channel in known.chain(wrong.channels.iter().map(|channel| &**channel)) {
+            if !channels.contains_key(channel) {
                 ops.push(Op::Put(Put::nobody(channel)));
             }
         }
@@ -74,19 +68,42 @@ impl Shared {
             members.sort_unstable();
             ops.extend(puts(&channel, is_announced, &members).map(Op::Put));
         }
-        ops.extend(self.all_users(held));
         Ok(ops)
     }
 
-    /// All users of this node, and those that it has no more.
-    fn all_users(&self, held: Vec<Held>) -> Vec<Op> {
-        let mut by_partition: Vec<HashSet<Box<str>>> =
-            held.into_iter().map(|held| held.users.into_iter().map(Into::into).collect()).collect();
-        for user in self.nodes.users.lock().keys() {
-            by_partition[self.keys.partition(user)].insert(user.clone());
+    /// The channels in which this node has members, of those that are wrong.
+    async fn channels(&self, wrong: &Wrong) -> Result<Channels, String> {
+        let only = if wrong.all { None } else { Some(wrong.channels.clone()) };
+        if only.as_ref().is_some_and(HashSet::is_empty) {
+            return Ok(Channels::new());
+        }
+        let (sink, share) = (self.nodes.sink(), self.keys.share());
+        // There may be very many.
+        let collecting = self.runtime.spawn_blocking(move || {
+            let mut channels = Channels::new();
+            sink.members(&mut |channel, member, is_announced| {
+                if share.has(channel) && only.as_ref().is_none_or(|only| only.contains(channel)) {
+                    let (announced, members) = channels.entry(channel.into()).or_default();
+                    *announced = is_announced;
+                    members.push((member.connection, encode(&member)));
+                }
+            });
+            channels
+        });
+        collecting.await.map_err(|error| error.to_string())
+    }
+
+    /// The users that are wrong; if that is everything: all users of this node, and those that it has no more.
+    fn all_users(&self, wrong: &Wrong, held: &[Held]) -> Vec<Op> {
+        let mut by_partition = BTreeMap::<_, HashSet<Box<str>>>::new();
+        let mut add = |user: &str| _ = by_partition.entry(self.keys.partition(user)).or_default().insert(user.into());
+        held.iter().flat_map(|held| &held.users).for_each(|user| add(user));
+        wrong.users.iter().for_each(|user| add(user));
+        if wrong.all {
+            self.nodes.users.lock().keys().for_each(|user| add(user));
         }
         let mut ops = Vec::new();
-        for (partition, users) in by_partition.into_iter().enumerate() {
+        for (partition, users) in by_partition {
             let users: Vec<_> = users.into_iter().collect();
             ops.extend(users.chunks(MEMBERS_BATCH_MAX).map(|users| Op::Users(partition, users.to_vec())));
         }
@@ -94,28 +111,25 @@ impl Shared {
     }
 }
 
-/// Nothing is sent meanwhile. If it ends in another way, everything has to be done again.
+/// Nothing is sent meanwhile. If it ends in another way, it has to be done again.
 struct Suspension<'a> {
     shared: &'a Shared,
-    is_over: bool,
+    wrong: Wrong,
 }
 
 impl Suspension<'_> {
     /// These are sent first.
     fn end(mut self, ops: Vec<Op>) {
-        let (mut desk, came) = (self.shared.nodes.desk.lock(), Instant::now());
-        ops.into_iter().rev().for_each(|op| desk.queue.push_front(Queued { op, came }));
-        drop(desk);
-        self.is_over = true;
+        let wrong = std::mem::take(&mut self.wrong);
+        self.shared.nodes.desk.lock().correct(&wrong, ops);
     }
 }
 
 impl Drop for Suspension<'_> {
     fn drop(&mut self) {
-        self.shared.nodes.desk.lock().is_suspended = false;
-        if !self.is_over {
-            self.shared.nodes.is_stale.store(true, Ordering::Release);
-        }
+        let mut desk = self.shared.nodes.desk.lock();
+        desk.is_suspended = false;
+        desk.wrong.extend(std::mem::take(&mut self.wrong));
     }
 }
 
@@ -132,7 +146,7 @@ fn puts<'a>(
         let between = (from, to);
         from = Uuid::from_u128(to.as_u128().saturating_add(1));
         let members = part.iter().map(|(_, member)| member.clone()).collect();
-        Put { channel: channel.into(), is_announced: Some(is_announced), between, members }
+        Put { is_announced: Some(is_announced), between, members, ..Put::nobody(channel) }
     })
 }
 

@@ -3,6 +3,7 @@
 //! To follow a channel is one pipeline, `SSUBSCRIBE` and the position: Redis executes them in this order, so the position
 //! says exactly what was missed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -142,7 +143,13 @@ impl Shared {
     }
 
     fn batch_done(self: &Arc<Self>) {
-        self.feed.to_follow.lock().batches -= 1;
+        let mut to_follow = self.feed.to_follow.lock();
+        to_follow.batches -= 1;
+        let is_last = to_follow.is_empty();
+        drop(to_follow);
+        if is_last {
+            self.recount_all();
+        }
         self.follow_queued();
     }
 
@@ -154,6 +161,7 @@ impl Shared {
             }
             return;
         }
+        let mut to_recount = Vec::new();
         for channel in channels {
             let is_kept = self.is_kept(&channel.name);
             let mut state = channel.state.lock();
@@ -162,7 +170,7 @@ impl Shared {
             }
             state.phase = Phase::Following;
             if std::mem::take(&mut state.may_have_lost) {
-                self.recount([channel.clone()]);
+                to_recount.push(channel.clone());
                 if !is_kept {
                     self.sink().lost(&channel.name);
                 }
@@ -174,6 +182,7 @@ impl Shared {
             drop(state);
             ready.into_iter().for_each(|then| then(true));
         }
+        self.recount(to_recount);
     }
 
     /// Channels of one partition, at least one.
@@ -198,19 +207,30 @@ impl Shared {
 
     /// Asks for the position of a channel that is followed; `anew`: one that is already on its way does not do.
     pub(crate) fn ask(self: &Arc<Self>, channel: &Arc<Channel>, state: &mut State, anew: bool) {
-        if state.is_asking {
-            state.ask_again |= anew;
-            return;
-        }
-        if state.phase != Phase::Following {
-            // It will be asked for with the subscription.
-            return;
-        }
         let Some(link) = self.subscriber.read().clone() else { return };
-        let (shared, channels) = (self.clone(), [(channel.clone(), state.ask())]);
+        let Some(number) = state.ask_if_needed(anew) else { return };
+        let (shared, channels) = (self.clone(), [(channel.clone(), number)]);
         let args = self.position_args([channel]);
         // A connection that has ended is replaced, and everything is asked for anew.
         let _ = link.send(|batch| batch.command(args, move |result| shared.positioned(&channels, result)));
+    }
+
+    /// As [`Shared::ask`], for many channels together.
+    pub(crate) fn ask_all(self: &Arc<Self>, channels: impl IntoIterator<Item = Arc<Channel>>, anew: bool) {
+        let Some(link) = self.subscriber.read().clone() else { return };
+        let mut by_partition = BTreeMap::<_, Vec<_>>::new();
+        for channel in channels {
+            let number = channel.state.lock().ask_if_needed(anew);
+            if let Some(number) = number {
+                by_partition.entry(channel.partition).or_default().push((channel, number));
+            }
+        }
+        for asked in by_partition.values().flat_map(|channels| channels.chunks(FOLLOW_BATCH_MAX)) {
+            let (shared, asked) = (self.clone(), asked.to_vec());
+            let args = self.position_args(asked.iter().map(|(channel, _)| channel));
+            // A connection that has ended is replaced, and everything is asked for anew.
+            let _ = link.send(|batch| batch.command(args, move |result| shared.positioned(&asked, result)));
+        }
     }
 
     /// Channels whose positions were asked for, each with the number of its position.
@@ -230,18 +250,22 @@ impl Shared {
                 return;
             }
         };
+        let mut to_recount = Vec::new();
         for ((channel, number), position) in channels.iter().zip(positions) {
             match position.as_bytes().and_then(Position::parse) {
-                Some(position) => self.take_position(channel, *number, &position),
+                Some(position) if self.take_position(channel, *number, &position) => to_recount.push(channel.clone()),
+                Some(_) => {}
                 None => self.end_pair("a script has answered what this version does not understand"),
             }
         }
+        self.recount(to_recount);
     }
 
-    fn take_position(self: &Arc<Self>, channel: &Arc<Channel>, number: u64, position: &Position) {
+    /// Whether it is not the one that was expected.
+    fn take_position(self: &Arc<Self>, channel: &Arc<Channel>, number: u64, position: &Position) -> bool {
         let mut state = channel.state.lock();
         if !state.is_answered(number) {
-            return;
+            return false;
         }
         let before = state.known;
         let next = follow::positioned(&mut state.known, position, &channel.name, self.sink());
@@ -249,9 +273,7 @@ impl Shared {
             self.wrong[channel.partition].store(position.g, Ordering::Release);
             self.renew();
         }
-        if before.is_some() && before != state.known {
-            self.recount([channel.clone()]);
-        }
+        let is_other = before.is_some() && before != state.known;
         let mut ready = Vec::new();
         let is_needed = state.settle(number, &mut ready);
         if std::mem::take(&mut state.ask_again) || is_needed {
@@ -259,5 +281,6 @@ impl Shared {
         }
         drop(state);
         ready.into_iter().for_each(|then| then(true));
+        is_other
     }
 }

@@ -21,10 +21,16 @@ pub(crate) struct Held {
 impl Shared {
     /// Removes everything of a node. What cannot be removed now is when the lease is renewed next.
     pub(crate) async fn sweep(self: Arc<Self>, node: Uuid, writer: &Link) {
-        if let Err(trouble) = self.remove_all(&node.simple().to_string(), writer).await {
-            tracing::debug!(%node, "its members will be removed later: {trouble}");
-        }
+        let removed = self.remove_all(&node.simple().to_string(), writer).await;
         self.nodes.sweeping.lock().remove(&node);
+        match removed {
+            // The members of this server wait for it.
+            Ok(()) if self.nodes.former.lock().iter().any(|(former, _)| *former == node) => {
+                self.nodes.look.notify_one()
+            }
+            Ok(()) => {}
+            Err(trouble) => tracing::debug!(%node, "its members will be removed later: {trouble}"),
+        }
     }
 
     async fn remove_all(&self, node: &str, writer: &Link) -> Result<(), String> {

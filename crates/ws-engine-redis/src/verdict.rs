@@ -1,19 +1,23 @@
 //! What Redis's answer means for an operation about the cluster.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use uuid::Uuid;
+use ws_core::LogLimit;
 use ws_core::engine::EngineError;
 use ws_core::engine::cluster::Members;
 
+use crate::limits::LOGGED_PER_SECOND;
 use crate::link::Failure;
 use crate::member;
-use crate::op::Op;
+use crate::op::{Op, Put};
 use crate::refusal::{Refusal, is_half_moved};
 use crate::resp::Value;
 use crate::shared::Shared;
 use crate::sweep::MORE;
+
+static REFUSALS: LogLimit = LogLimit::new(LOGGED_PER_SECOND);
 
 /// What becomes of an operation.
 pub(crate) enum Verdict {
@@ -102,22 +106,29 @@ impl Shared {
             }
             // Who goes must not wait until there is memory for those who come.
             Refusal::Later if !(error.starts_with("OOM") && op.is_copy()) => Verdict::Later(op),
-            Refusal::Later => {
-                self.nodes.is_stale.store(true, Ordering::Release);
-                Verdict::Done
-            }
+            Refusal::Later => self.has_no_room(op),
             Refusal::Unknown => {
-                tracing::error!("Redis refuses {op:?} of the cluster: {error}");
+                if let Some(left_out) = REFUSALS.pass(Instant::now()) {
+                    tracing::error!(left_out, "Redis refuses {op:?} of the cluster: {error}");
+                }
                 if let Op::Dismiss(user) = &op {
                     self.count_user(user, false);
                 }
-                if !op.is_asked() {
-                    self.nodes.is_stale.store(true, Ordering::Release);
-                }
+                self.nodes.desk.lock().wrong.add(&op);
                 op.fail(EngineError::Unavailable(error));
                 Verdict::Done
             }
         }
+    }
+
+    /// Redis is full. Those who enter do so later; where others may have to leave for them, they do so now.
+    fn has_no_room(&self, op: Op) -> Verdict {
+        let Op::Put(put) = op else { return Verdict::Later(op) };
+        self.nodes.desk.lock().has_no_room(&put.channel);
+        if put.only_leaves || put.between.0 == put.between.1 {
+            return Verdict::Done;
+        }
+        Verdict::Again(Op::Put(Put { only_leaves: true, ..put }))
     }
 
     /// A connection of a user is counted, or is not any more.

@@ -93,6 +93,18 @@ async fn a_beginning_in_doubt_that_was_stored_is_interrupted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_may_have_been_told_of_a_beginning_is_told_of_an_end() {
+    let stage = Stage::new().await;
+    stage.engine.set(Fault::Forgetful);
+    // A channel without history: whether subscribers got it, nobody can look up.
+    stage.ask_in("cursor:1", "one").await.expect_err("nobody knows");
+    stage.engine.set(Fault::None);
+    stage.until("the end", || stage.open() == 0).await;
+    let stream = stage.history("claude:cursor:1/one").await;
+    assert_eq!((kinds(&stream), &stream[0]["status"]), (vec!["finished"], &"interrupted".into()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_beginning_that_was_not_stored_leaves_nothing() {
     let stage = Stage::new().await;
     stage.engine.set(Fault::Away);

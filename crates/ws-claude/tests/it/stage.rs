@@ -182,8 +182,12 @@ impl Stage {
     }
 
     pub(crate) async fn ask(&self, run_id: &str) -> Result<AskClaudeData<'static>, ErrorBody> {
+        self.ask_in("room", run_id).await
+    }
+
+    pub(crate) async fn ask_in(&self, channel: &str, run_id: &str) -> Result<AskClaudeData<'static>, ErrorBody> {
         let request = AskClaude {
-            channel: "room".into(),
+            channel: channel.to_owned().into(),
             run_id: Some(run_id.to_owned().into()),
             prompt: Some("Hi".into()),
             ..AskClaude::default()

@@ -154,7 +154,12 @@ impl Channel {
             state.trim(self, gate);
             return to_notify;
         }
-        state.move_end(self, Cursor { seq: state.end.seq + 1, offset });
+        // Nobody reads. A log that is kept all the same, that of broadcasts, goes on where the stream does.
+        let end = Cursor { seq: state.end.seq + 1, offset };
+        state.move_end(self, end);
+        if let Some(backlog) = &mut state.backlog {
+            backlog.log.restart(end);
+        }
         Shards::default()
     }
 

@@ -55,6 +55,11 @@ impl Shards {
         self.0 |= 1 << shard;
     }
 
+    /// Those of both.
+    pub(crate) fn and(self, others: Shards) -> Shards {
+        Shards(self.0 | others.0)
+    }
+
     pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
         std::iter::successors(Some(self.0), |rest| Some(rest & rest.wrapping_sub(1)))
             .take_while(|rest| *rest != 0)

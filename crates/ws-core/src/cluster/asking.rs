@@ -90,8 +90,8 @@ impl Asking {
     /// What all other nodes answer. If one has failed the others may have done what was asked nevertheless.
     ///
     /// # Errors
-    /// That of the first node that has one; `engine_unavailable`: the living nodes are not known, or one does not answer
-    /// within 2 s or cannot; `overloaded`: one has too much to do, or too much is asked here.
+    /// That of the first node that has one; `engine_unavailable`: the living nodes are not known, one does not answer
+    /// within 2 s or cannot, has too much to do, or too much is asked here.
     pub(crate) async fn all<T: DeserializeOwned>(&self, question: &Question<'_>) -> Result<Vec<T>, ErrorBody> {
         let Some(cluster) = self.cluster()? else { return Ok(Vec::new()) };
         let mut open = self.ask(cluster, question).await?;
@@ -141,7 +141,7 @@ impl Asking {
         let by = Instant::now() + ASK_TIMEOUT;
         let places = timeout_at(by, self.asking.acquire_many(question.places())).await;
         let Ok(Ok(places)) = places else {
-            return Err(overloaded("this server asks the others for too much at a time"));
+            return Err(unavailable("this server asks the others for too much at a time; try again"));
         };
         let mut open = self.open(places, by);
         let mut nodes: HashSet<Uuid> = answered(by, |done| cluster.nodes(done)).await?.into_iter().collect();
@@ -209,21 +209,19 @@ impl Drop for OpenQuestion<'_> {
 }
 
 fn decoded<T: DeserializeOwned>(answer: Answer) -> Result<T, ErrorBody> {
-    let other_version = || {
-        let message = "another server is of another version, and cannot answer; try again when all are the same";
-        ErrorBody::new(ErrorCode::EngineUnavailable, message)
-    };
+    let other_version =
+        || unavailable("another server is of another version, and cannot answer; try again when all are the same");
     match answer {
         Answer::Done(value) => serde_json::from_str(value.get()).map_err(|_| other_version()),
         Answer::Failed(error) if error.code == ErrorCode::Unknown => Err(other_version()),
         Answer::Failed(error) => Err(error),
-        Answer::Refused(Refused::Busy) => Err(overloaded("another server has too much to do; try again")),
+        Answer::Refused(Refused::Busy) => Err(unavailable("another server has too much to do; try again")),
         Answer::Refused(Refused::Unknown) => Err(other_version()),
     }
 }
 
-fn overloaded(message: &'static str) -> ErrorBody {
-    ErrorBody::new(ErrorCode::Overloaded, message)
+fn unavailable(message: &'static str) -> ErrorBody {
+    ErrorBody::new(ErrorCode::EngineUnavailable, message)
 }
 
 /// What the cluster answers, if it does by then.

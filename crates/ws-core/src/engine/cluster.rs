@@ -28,8 +28,9 @@ pub trait Cluster: fmt::Debug + Send + Sync {
     /// only an answer can tell.
     fn send(&self, to: Option<Uuid>, message: Vec<u8>, done: Done<()>);
 
-    /// Adds a connection to the presence of a channel, or changes its user. All nodes with interest in the channel get
-    /// [`changed`](ClusterSink::changed) if `is_announced`. What cannot be stored now is stored when the store is back.
+    /// Adds a connection to the presence of a channel, or changes its user. `is_announced`: it is a channel in which all
+    /// nodes with interest get [`changed`](ClusterSink::changed) for whoever comes or goes, also with a node that has
+    /// ended; that a user has changed nobody is told. What cannot be stored now is stored when the store is back.
     /// It is called after what [`members`](ClusterSink::members) gives has changed, in the order of the changes.
     fn enter(&self, channel: &str, member: Member, is_announced: bool);
 
@@ -60,7 +61,8 @@ pub trait ClusterSink: fmt::Debug + Send + Sync {
     /// takes note, and calls nothing of the hub.
     fn members(&self, enter: &mut dyn FnMut(&str, Member, bool));
 
-    /// Somebody, of this node or another, has come or gone in a channel that this node has interest in.
+    /// Somebody, of this node or another, has come or gone in a channel that this node has interest in. Where some may have
+    /// been missed, the counts are told, also of a channel in which nothing is announced.
     fn changed(&self, channel: &str, change: Change, counts: Counts);
 
     /// Another node has sent a message.

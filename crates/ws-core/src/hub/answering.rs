@@ -21,7 +21,8 @@ pub(super) async fn answer_all(shared: Arc<Shared>) {
 
 async fn answer(shared: Arc<Shared>, asked: Asked) {
     let result = timeout_at(asked.by, perform(&shared, &asked.question, asked.by)).await;
-    let late = || Err(ErrorBody::new(ErrorCode::Overloaded, "another server could not do it in time; try again"));
+    let late =
+        || Err(ErrorBody::new(ErrorCode::EngineUnavailable, "another server could not do it in time; try again"));
     shared.asking.questions.answer(asked, result.unwrap_or_else(|_| late()));
 }
 

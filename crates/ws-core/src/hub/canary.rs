@@ -107,6 +107,7 @@ impl Flight {
             }
         };
         match result {
+            Err(EngineError::Unavailable(_)) if self.is_full_for_all() => self.canary.put_off(),
             Err(error) => {
                 let is_lasting = error != EngineError::Overloaded;
                 self.canary.refused(is_lasting.then(|| error.to_string()));
@@ -114,6 +115,12 @@ impl Flight {
             }
             Ok(()) => log.arrived(),
         }
+    }
+
+    /// A store that several servers share is well, and takes nothing: it is full. Clients would be no better off on another
+    /// server, and all would be taken out at once.
+    fn is_full_for_all(&self) -> bool {
+        self.shared.engine.is_shared() && self.shared.engine.health().is_ok()
     }
 
     /// Why the server is not ready; nothing while it drains, when that is no news.

@@ -46,7 +46,7 @@ impl Hub {
         answered(Pending::call(|done| self.shared.engine.remove(&channel, done))).await.map(drop)
     }
 
-    /// Puts a name into a list, unless it is there. The list keeps the last 256.
+    /// Puts a name into a list, unless it is there. The list keeps the last 1,024.
     ///
     /// # Errors
     /// `overloaded` (it was not put there), `engine_unavailable` (it may have been).

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 use ws_proto::ErrorBody;
 
 use super::handle::Hub;
 use crate::engine::pending::Pending;
+use crate::limits::JOINED_EVERY;
 use crate::state::{Shared, unavailable};
 
 /// One of the places of a name, counted on all living servers; given back when this is dropped.
@@ -21,12 +22,18 @@ pub struct Place {
 }
 
 impl Hub {
-    /// Waits until it is known where the broadcasts of other servers begin, but for no longer than this. Who connects
-    /// before that may miss some, and is told so.
+    /// Waits until it is known where the broadcasts of other servers begin, and until those know this one, but for no
+    /// longer than this. Who connects before that may miss some, and is told so; and what others are asked to do with all
+    /// connections may leave it out.
     pub async fn joined(&self, within: Duration) {
-        if let Some(feed) = &self.shared.feed {
-            let _ = timeout(within, feed.known()).await;
-        }
+        let Some(feed) = &self.shared.feed else { return };
+        let joined = async {
+            feed.known().await;
+            while self.nodes().await.is_err() {
+                sleep(JOINED_EVERY).await;
+            }
+        };
+        let _ = timeout(within, joined).await;
     }
 
     /// This server among those that use the same store; `None`: it is the only one. It has another id after it was taken

@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 use ws_proto::action::{BroadcastData, GetHistory, GetPresence, HistoryData, PresenceData, Publish, PublishData};
@@ -17,6 +18,15 @@ use crate::state::{Broadcasting, Draft, PresenceInfo, PresencePage, Repeat, chec
 use crate::waiter::Waiter;
 
 impl Hub {
+    /// Refuses what has waited for so long behind other operations of the same caller, if the engine is known to be away:
+    /// otherwise the waits add up. For callers that do one after the other.
+    ///
+    /// # Errors
+    /// `engine_unavailable`.
+    pub fn check_engine(&self, waited: Duration) -> Result<(), ErrorBody> {
+        self.shared.check_engine(waited)
+    }
+
     /// Publishes in a channel. Waits for room, and for the engine's answer. `from` is `None` if there is no particular
     /// sender. If the future is dropped early, the publication may or may not have been published; publishing again
     /// with the same `msg_id`, and the time since as `age_ms`, is safe where the channel has history.
@@ -94,8 +104,9 @@ impl Hub {
     /// `invalid_channel`, `unknown_namespace`, `not_available` (no history), `permission_denied` (it is the stream of an
     /// open run), `overloaded` (nothing was removed), `engine_unavailable` (it may have been).
     pub async fn remove_history(&self, channel: &str) -> Result<Epoch, ErrorBody> {
-        let options = self.shared.channel_options(ChannelName::parse(channel)?)?;
-        if self.shared.streams.is_held(channel) {
+        let name = ChannelName::parse(channel)?;
+        let options = self.shared.channel_options(name)?;
+        if self.shared.streams.is_held(channel) || self.is_streamed_elsewhere(name).await? {
             let message = "this is the stream of a run of Claude that is open; cancel the run first";
             return Err(ErrorBody::new(ErrorCode::PermissionDenied, message));
         }

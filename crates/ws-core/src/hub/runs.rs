@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use ws_proto::action::{AskClaude, AskClaudeData, CancelClaude, CancelClaudeData};
 use ws_proto::api::OpenRuns;
-use ws_proto::{ChannelName, ErrorBody};
+use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 
 use super::handle::Hub;
 use crate::cluster::Question;
@@ -80,6 +80,20 @@ impl Hub {
     ) -> Result<Option<AskClaudeData<'static>>, ErrorBody> {
         let question = Question::Run { channel: channel.into(), run_id: run_id.into(), digest: digest.into() };
         self.shared.asking.one(&question).await
+    }
+
+    /// Whether this is the stream of a run that another server has open.
+    ///
+    /// # Errors
+    /// `engine_unavailable`, `overloaded`: another server that may have it does not say.
+    pub(super) async fn is_streamed_elsewhere(&self, name: ChannelName<'_>) -> Result<bool, ErrorBody> {
+        let Some(stream) = name.stream() else { return Ok(false) };
+        // Whatever was asked for, it was not this: who has the run says so by a conflict.
+        match self.run_elsewhere(stream.channel.as_str(), stream.run_id, "").await {
+            Ok(found) => Ok(found.is_some()),
+            Err(error) if error.code == ErrorCode::Conflict => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// Holds a stream while its run is open.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 use ws_proto::event::Sender;
 use ws_proto::{ChannelName, CloseCode, ErrorBody, OwnedRequestId, RequestId, encode_error};
@@ -147,6 +148,12 @@ impl Session {
     /// When the frame that runs now may have arrived at the earliest.
     pub(super) fn arrived_ms(&self) -> u64 {
         self.unread_since_ms.unwrap_or_else(|| self.membership.shared().clock.now_ms())
+    }
+
+    /// For how long the frame that runs now may have waited to be read.
+    pub(super) fn behind(&self) -> Duration {
+        let now_ms = || self.membership.shared().clock.now_ms();
+        Duration::from_millis(self.unread_since_ms.map_or(0, |since_ms| now_ms().saturating_sub(since_ms)))
     }
 
     /// Whether [`go_on`](Self::go_on) stopped because the outbox was full: call it again when there is room, even if

@@ -150,6 +150,15 @@ impl Canary {
         state.refusal = reason;
     }
 
+    /// The engine did not take it, and is well otherwise: that says nothing against this server.
+    pub(crate) fn put_off(&self) {
+        let mut state = self.state.lock();
+        state.failures += 1;
+        state.stage = Stage::Interval;
+        state.refusal = None;
+        state.completed = self.clock.elapsed();
+    }
+
     /// It has not arrived in time.
     pub(crate) fn missed(&self) {
         self.state.lock().failures += 1;
@@ -245,6 +254,19 @@ mod tests {
         canary.delivered(number, 0);
         canary.delivered(number, 1);
         assert_eq!(canary.stage(), Stage::Fanout, "those were deliveries of the one before");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_put_off_is_a_failure_and_no_verdict() {
+        let canary = canary();
+        canary.refused(Some("it is full".to_owned()));
+        for _ in 0..5 {
+            canary.begin(1);
+            tokio::time::advance(Duration::from_secs(10)).await;
+            canary.put_off();
+            assert!(canary.verdict().is_ok());
+        }
+        assert_eq!(canary.stats().failures, 6);
     }
 
     #[tokio::test(start_paused = true)]

@@ -33,6 +33,8 @@ pub(super) struct FeedState {
     pub(super) at: Option<(Epoch, u64)>,
     /// The newest offset that the engine has told of.
     pub(super) told: u64,
+    /// What the stream has already may have been delivered in an earlier epoch.
+    pub(super) is_unknown: bool,
 }
 
 /// What there is to ask the engine.
@@ -104,6 +106,12 @@ impl Feed {
     pub(super) fn skip(&self, to: u64) {
         let mut state = self.state.lock();
         state.told = state.told.max(to);
+        // The gap is told already, and no broadcast may come twice: they have no offsets to tell them apart by.
+        if std::mem::take(&mut state.is_unknown)
+            && let Some((_, at)) = &mut state.at
+        {
+            *at = to.max(*at);
+        }
         drop(state);
         self.wake.notify_one();
     }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use parking_lot::MutexGuard;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use ws_proto::encode_notification;
@@ -49,6 +50,7 @@ impl Shared {
             Some((_, at)) if offset <= *at => {}
             Some((_, at)) if offset == *at + 1 => {
                 *at = offset;
+                state.is_unknown = false;
                 self.deliver_broadcast(publication, read_us);
             }
             _ => {
@@ -58,11 +60,22 @@ impl Shared {
         }
     }
 
-    /// A new epoch: what may have been missed in the one before, nobody knows.
-    pub(super) fn feed_restart(&self, feed: &Feed, epoch: Epoch, at: impl FnOnce(u64) -> u64) {
-        let mut state = feed.state.lock();
-        let at = at(state.at.map_or(u64::MAX, |(_, at)| at));
-        *state = FeedState { at: Some((epoch, at)), told: at };
+    /// Another stream: what may have been missed in the one before, nobody knows. One that is not new may have what was
+    /// delivered before.
+    pub(super) fn feed_reset(&self, feed: &Feed, epoch: Epoch, after: u64) {
+        let state = feed.state.lock();
+        self.feed_restart(feed, state, FeedState { at: Some((epoch, after)), told: after, is_unknown: after > 0 });
+    }
+
+    /// A new epoch of the same stream, of which so much has survived.
+    pub(super) fn feed_renew(&self, feed: &Feed, epoch: Epoch, survived: u64) {
+        let state = feed.state.lock();
+        let at = state.at.map_or(survived, |(_, at)| at.min(survived));
+        self.feed_restart(feed, state, FeedState { at: Some((epoch, at)), told: at, is_unknown: false });
+    }
+
+    fn feed_restart(&self, feed: &Feed, mut state: MutexGuard<'_, FeedState>, next: FeedState) {
+        *state = next;
         feed.set_known();
         self.tell_missed(None);
     }

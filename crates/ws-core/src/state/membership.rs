@@ -120,7 +120,7 @@ impl Membership {
                 state.presence.set_user(user.clone());
             }
             drop(state);
-            self.shared().tell_entered(&subscription, false);
+            self.shared().tell_entered(&subscription);
         }
     }
 

@@ -38,13 +38,12 @@ impl Shared {
     }
 
     /// Tells the cluster, if there is one, of a subscriber that is present, or has another user now.
-    pub(crate) fn tell_entered(&self, subscription: &Subscription, is_announced: bool) {
+    pub(crate) fn tell_entered(&self, subscription: &Subscription) {
         if let Some(cluster) = self.engine.cluster()
             && subscription.number().is_some()
         {
             let channel = subscription.channel();
-            let is_announced = is_announced && channel.options().join_leave;
-            cluster.enter(channel.name(), member(subscription.connection()), is_announced);
+            cluster.enter(channel.name(), member(subscription.connection()), channel.options().join_leave);
         }
     }
 

@@ -104,14 +104,14 @@ impl EngineSink for Sink {
     }
 
     fn reset(&self, name: &str, epoch: Epoch, after: u64) {
-        if self.feed(name, |shared, feed| shared.feed_restart(feed, epoch, |_| after)) {
+        if self.feed(name, |shared, feed| shared.feed_reset(feed, epoch, after)) {
             return;
         }
         self.change(name, |channel, state, gate| channel.restart(state, epoch, Restart::New { after }, gate));
     }
 
     fn renew(&self, name: &str, epoch: Epoch, survived: u64) {
-        if self.feed(name, |shared, feed| shared.feed_restart(feed, epoch, |at| at.min(survived))) {
+        if self.feed(name, |shared, feed| shared.feed_renew(feed, epoch, survived)) {
             return;
         }
         self.change(name, |channel, state, gate| channel.restart(state, epoch, Restart::Renewed { survived }, gate));

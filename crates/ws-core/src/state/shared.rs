@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use ws_proto::{ChannelName, ErrorBody};
 
 use super::canary::{Canary, is_canary};
 use super::directory::Directory;
-use super::error::unknown_namespace;
+use super::error::{unavailable, unknown_namespace};
 use super::feed::Feed;
 use super::logins::Logins;
 use super::options::HubOptions;
@@ -20,11 +21,11 @@ use crate::channel::{Channel, Shards};
 use crate::clock::Clock;
 use crate::cluster::Asking;
 use crate::counters::Counters;
-use crate::engine::{Done, Engine, History, HistoryQuery};
+use crate::engine::{Done, Engine, EngineError, History, HistoryQuery};
 use crate::gate::{EngineRoom, Gate};
 use crate::heartbeat::Heartbeat;
 use crate::histogram::Histogram;
-use crate::limits::{Limits, SHARDS_MAX};
+use crate::limits::{BEHIND_MAX, Limits, SHARDS_MAX};
 use crate::options::{Actions, ChannelOptions, Namespaces};
 use crate::rate::Rate;
 use crate::registry::{Named, Registry};
@@ -92,6 +93,18 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Refuses a request that has waited behind others, if the engine is known to be away: the waits of requests that
+    /// come one after the other would add up.
+    ///
+    /// # Errors
+    /// `engine_unavailable`.
+    pub(crate) fn check_engine(&self, waited: Duration) -> Result<(), ErrorBody> {
+        if waited < BEHIND_MAX {
+            return Ok(());
+        }
+        self.engine.health().map_err(|why| unavailable(&EngineError::Unavailable(why)))
+    }
+
     pub(crate) fn new(clock: Clock, options: HubOptions, engine: Arc<dyn Engine>) -> Self {
         let HubOptions { limits, heartbeat, namespaces, actions, streams, auth, shards } = options;
         let shards = shards.clamp(1, SHARDS_MAX);

@@ -63,19 +63,24 @@ impl Membership {
     ) -> Option<(Started, SubscribeData<'a>)> {
         let channel = subscription.channel();
         let mut state = channel.lock();
+        let mut to_notify = Shards::default();
         if let Some(history) = history {
             match state.epoch {
                 Some(epoch) if epoch != history.epoch => return None,
+                // The engine has told of it only now: who reads already looks in the history for what is between.
+                Some(_) if history.top > state.end.offset => {
+                    to_notify = channel.skip(&mut state, history.top, &self.shared().gate);
+                }
                 _ => state.found(history.epoch, history.top),
             }
         }
         // Before the cursor is set, so that it does not get its own join event.
-        let to_notify = self.shared().enter(subscription, &mut state);
+        to_notify = to_notify.and(self.shared().enter(subscription, &mut state));
         let (live, generation) = (state.end, channel.generation());
         state.start_reader(self.shard());
         drop(state);
         subscription.set_started();
-        self.shared().tell_entered(subscription, true);
+        self.shared().tell_entered(subscription);
         let mut data = SubscribeData { channel: channel.name().to_owned().into(), ..SubscribeData::default() };
         let after = match history {
             Some(history) => {

@@ -113,7 +113,7 @@ local function may_have_lost(sent)
   return struct.unpack('>I8', record_at(m.top - kept + 1)) >= sent
 end
 
-local answer, tags = { g, m.e }, {}
+local answer, tags, new_ids = { g, m.e }, {}, 0
 for i = 8, #ARGV, 4 do
   local record, id, sent, result = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), nil
   local has_id = id ~= ''
@@ -130,7 +130,10 @@ for i = 8, #ARGV, 4 do
     record = show(number(now) .. string.sub(record, 9))
     m.top = m.top + 1
     fresh[m.top - stored] = record
-    if has_id then redis.call('ZADD', ids, m.top, id) end
+    if has_id then
+      redis.call('ZADD', ids, m.top, id)
+      new_ids = new_ids + 1
+    end
     tags[m.top - stored] = ARGV[i + 3]
     result = m.top
   end
@@ -140,7 +143,11 @@ end
 local n = m.top - stored
 if n > 0 then
   m.newest, m.used = now, 1
-  for i = 1, n do redis.call('RPUSH', stream, fresh[i]) end
+  local length
+  for i = 1, n do length = redis.call('RPUSH', stream, fresh[i]) end
+  -- A key that is new, as the one before was emptied or evicted, has no expiry yet.
+  if length == n then m.stream_until = 0 end
+  if new_ids > 0 and redis.call('ZCARD', ids) <= new_ids then m.ids_until = 0 end
   redis.call('LTRIM', stream, -size, -1)
   if math.floor(m.top / 16) ~= math.floor(stored / 16) then
     redis.call('ZREMRANGEBYSCORE', ids, '-inf', m.top - size)

@@ -1,5 +1,5 @@
--- What the scripts about nodes share. The hash `nodes` has of each node when its lease ends (0: it has ended for good), and
--- under '*' when anybody last renewed one. Times are in milliseconds. `base` begins all keys of a partition:
+-- What the scripts about nodes share. The hash `nodes` has of each node when its lease ends (0: it has ended for good), under '*' when anybody last renewed one, and under '#NODE' the number of the node's
+-- connections, which is higher for later ones. Times are in milliseconds. `base` begins all keys of a partition:
 -- p:CHANNEL  hash: node → its connections there; '*' → 1 where the presence is announced
 -- q:NODE:CHANNEL  sorted set: members, as connection (16 bytes), length of the user + 1 (2 bytes, 0: anonymous), user, client
 -- v:NODE:CHANNEL  hash: user → connections on that node
@@ -9,14 +9,15 @@
 -- Those of other nodes cannot be declared, as the script finds out about them; they are in the same slot.
 local USERS_EXACT_MAX = 2000
 
--- When the leases end, unless the own one has ended, or for so long nobody has renewed one that the others may have been
--- unable to.
-local function leases_of(nodes, lease, own, now)
+-- When the leases end, unless the own one has ended, this comes from a connection that has been replaced, or for so long
+-- nobody has renewed one that the others may have been unable to.
+local function leases_of(nodes, lease, own, number, now)
   local leases, all = {}, redis.call('HGETALL', nodes)
   for i = 1, #all, 2 do leases[all[i]] = tonumber(all[i + 1]) end
   local last = leases['*']
   leases['*'] = nil
   if not last or math.abs(now - last) > tonumber(lease) / 2 or (leases[own] or 0) <= now then return nil end
+  if (leases['#' .. own] or 0) > tonumber(number) then return nil end
   return leases
 end
 

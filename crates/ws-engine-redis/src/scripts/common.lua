@@ -47,10 +47,11 @@ local function first_alive(stream, length, ttl, now)
   return low
 end
 
--- The shorter of two ttls, where 0 is none.
-local function shorter(a, b)
-  if a == 0 then return b elseif b == 0 then return a end
-  return math.abs(a) < math.abs(b) and a or b
+-- The shorter of the ttl that a stream was stored with and the one asked for, where 0 is none. A stream that was stored
+-- with none and is to expire together is held on another server, and nothing of it expires meanwhile.
+local function shorter(stored, asked)
+  if stored == 0 then return math.max(asked, 0) elseif asked == 0 then return stored end
+  return math.abs(stored) < math.abs(asked) and stored or asked
 end
 
 -- Offset of the oldest publication that is retained by size and ttl; top + 1: none is.

@@ -1,6 +1,6 @@
--- The living nodes. KEYS nodes, their connections; ARGV lease, own node. Answers each, and its connections.
+-- The living nodes. KEYS nodes, their connections; ARGV lease, own node, its number. Answers each and its connections.
 local now = now_ms()
-local leases = leases_of(KEYS[1], ARGV[1], ARGV[2], now)
+local leases = leases_of(KEYS[1], ARGV[1], ARGV[2], ARGV[3], now)
 if not leases then return 'LAPSED' end
 local answer = {}
 for node in pairs(leases) do

@@ -5,13 +5,13 @@ use std::cell::Cell;
 use ws_core::engine::conformance;
 use ws_engine_redis::{RedisEngine, RedisOptions};
 
-use crate::fixture::{options_of, start};
+use crate::fixture::{Redis, on_both, options, options_of, start};
 
-#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_redis_engine_does_what_every_engine_does() {
-    let shards = start(1).await;
-    on(|| options_of(&shards)).await;
+on_both!(the_redis_engine_does_what_every_engine_does,);
+
+async fn the_redis_engine_does_what_every_engine_does(program: &str) {
+    let redis = Redis::of(program).await;
+    on(|| options(&redis)).await;
 }
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]

@@ -4,10 +4,22 @@
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
-use ws_core::engine::{Engine, EngineError, Retention};
+use ws_core::engine::{Engine, EngineError, FindQuery, Retention};
+use ws_engine_redis::{Address, Location, RedisOptions};
 
-use crate::fixture::{Redis, options, until};
-use crate::node::{Node, Told, delivered};
+use crate::fixture::{Redis, on_both, options, until};
+use crate::node::{KEEP, Node, Told, delivered};
+
+on_both!(
+    a_redis_that_comes_back_empty_begins_new_epochs,
+    data_that_was_deleted_begins_new_epochs,
+    what_was_missed_without_a_feed_is_read_from_the_history,
+    connections_that_are_cut_are_replaced_and_nothing_is_stored_twice,
+    scripts_that_were_forgotten_are_loaded_again,
+    a_full_redis_refuses_publications_and_loses_nothing,
+    what_survived_another_identity_goes_on,
+    who_does_not_know_of_a_new_generation_writes_nothing,
+);
 
 async fn two(redis: &Redis) -> (Node, Node) {
     (Node::start(options(redis)).await, Node::start(options(redis)).await)
@@ -46,10 +58,8 @@ async fn begins_anew(a: &Node, b: &Node, before: &[Told]) {
     }
 }
 
-#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_comes_back_empty_begins_new_epochs() {
-    let mut redis = Redis::start().await;
+async fn a_redis_that_comes_back_empty_begins_new_epochs(program: &str) {
+    let mut redis = Redis::of(program).await;
     let (a, b, before) = at_three(&redis).await;
     redis.kill().await;
     until("the trouble to be noticed", async || a.engine.health().err()).await;
@@ -61,10 +71,8 @@ async fn a_redis_that_comes_back_empty_begins_new_epochs() {
     b.is_well().await;
 }
 
-#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn data_that_was_deleted_begins_new_epochs() {
-    let redis = Redis::start().await;
+async fn data_that_was_deleted_begins_new_epochs(program: &str) {
+    let redis = Redis::of(program).await;
     let (a, b, before) = at_three(&redis).await;
     redis.ask(&["FLUSHALL"]).await;
     begins_anew(&a, &b, &before).await;
@@ -84,10 +92,8 @@ async fn a_publication_waits_while_redis_is_away() {
     assert_eq!(published.expect("it waited").position.map(|(_, offset)| offset), Some(1));
 }
 
-#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_missed_without_a_feed_is_read_from_the_history() {
-    let redis = Redis::start().await;
+async fn what_was_missed_without_a_feed_is_read_from_the_history(program: &str) {
+    let redis = Redis::of(program).await;
     let (a, b, before) = at_three(&redis).await;
     for round in 0..20 {
         let n = 4 + 2 * round;
@@ -138,10 +144,8 @@ fn is_without_hole(told: &[Told]) {
     }
 }
 
-#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_are_cut_are_replaced_and_nothing_is_stored_twice() {
-    let redis = Redis::start().await;
+async fn connections_that_are_cut_are_replaced_and_nothing_is_stored_twice(program: &str) {
+    let redis = Redis::of(program).await;
     let a = Node::start(options(&redis)).await;
     a.follow("c").await;
     for n in 1..=30 {
@@ -166,10 +170,8 @@ async fn who_follows_what_is_not_retained_is_told_that_something_may_be_lost() {
     a.is_told("pass", &[Told::Lost]).await;
 }
 
-#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn scripts_that_were_forgotten_are_loaded_again() {
-    let redis = Redis::start().await;
+async fn scripts_that_were_forgotten_are_loaded_again(program: &str) {
+    let redis = Redis::of(program).await;
     let (a, b, _) = at_three(&redis).await;
     for n in 4..10 {
         redis.ask(&["SCRIPT", "FLUSH"]).await;
@@ -181,10 +183,8 @@ async fn scripts_that_were_forgotten_are_loaded_again() {
     }
 }
 
-#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_redis_refuses_publications_and_loses_nothing() {
-    let redis = Redis::start().await;
+async fn a_full_redis_refuses_publications_and_loses_nothing(program: &str) {
+    let redis = Redis::of(program).await;
     let (a, _b, before) = at_three(&redis).await;
     redis.ask(&["CONFIG", "SET", "maxmemory", "1"]).await;
     let (refused, read, removed) = tokio::join!(a.publish("c", 4, None), a.history("c"), a.remove("other"));
@@ -202,8 +202,72 @@ async fn a_full_redis_refuses_publications_and_loses_nothing() {
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_survived_another_identity_goes_on() {
+async fn who_loses_a_full_redis_comes_back_to_it() {
     let redis = Redis::start().await;
+    let (a, _b, before) = at_three(&redis).await;
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    for kind in ["NORMAL", "PUBSUB"] {
+        redis.ask(&["CLIENT", "KILL", "TYPE", kind]).await;
+    }
+    // Only another connection can tell that it is followed.
+    a.follow("new").await;
+    a.follow("c").await;
+    a.is_well().await;
+    assert_eq!(a.history("c").await.expect("it can be read").top, 3);
+    redis.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    a.publish_at_last("c", 4, "x").await;
+    a.is_told("c", &[before, vec![delivered(4, 4)]].concat()).await;
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_connections_go_where_the_name_leads() {
+    let (one, other) = (Redis::start().await, Redis::start().await);
+    let dir = tempfile::tempdir().expect("a directory");
+    let name = dir.path().join("name");
+    let leads_to = |redis: &Redis| {
+        let Address::Unix(path) = redis.address() else { panic!("a path") };
+        // One that is not there is not removed.
+        let _ = std::fs::remove_file(&name);
+        std::os::unix::fs::symlink(path, &name).expect("a link");
+    };
+    leads_to(&one);
+    let a =
+        Node::start(RedisOptions { locations: vec![Location::Server(Address::Unix(name.clone()))], ..options(&one) })
+            .await;
+    a.publish("c", 1, None).await.expect("it is published");
+    a.publish("c", 2, None).await.expect("it is published");
+    leads_to(&other);
+    // The reader has nothing to do with it.
+    one.ask(&["CLIENT", "KILL", "TYPE", "PUBSUB"]).await;
+    let (epoch, offset) = until("the other one", async || {
+        let published = a.publish("c", 3, None).await.ok()?.position?;
+        (published.1 == 1).then_some(published)
+    })
+    .await;
+    a.is_well().await;
+    let history = a.history("c").await.expect("a history");
+    assert_eq!((history.epoch, history.top), (epoch, offset));
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_answered_while_redis_refuses_to_write() {
+    let redis = Redis::start().await;
+    let (a, _b, _) = at_three(&redis).await;
+    redis.ask(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
+    until("the trouble to be noticed", async || a.engine.health().err()).await;
+    let query = FindQuery { channel: "c", retention: KEEP, msg_id: "x" };
+    let (read, found) = tokio::join!(a.history("c"), a.call(|done| a.engine.find(query, done)));
+    assert!(matches!(read, Err(EngineError::Unavailable(_))), "{read:?}");
+    assert!(matches!(found, Err(EngineError::Unavailable(_))), "{found:?}");
+    redis.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
+    a.is_well().await;
+    assert_eq!(a.history("c").await.expect("it can be read").top, 3);
+}
+
+async fn what_survived_another_identity_goes_on(program: &str) {
+    let redis = Redis::of(program).await;
     let (a, b, before) = at_three(&redis).await;
     // It becomes a replica of nobody, and a primary again: another identity with the same data.
     redis.ask(&["REPLICAOF", "127.0.0.1", "1"]).await;
@@ -222,6 +286,50 @@ async fn what_survived_another_identity_goes_on() {
         assert_eq!(told[..3], before);
         assert_eq!(told[3], Told::Renewed(epoch, 3), "{told:?}");
         assert_eq!(told.len(), 5, "nothing comes twice: {told:?}");
+    }
+}
+
+async fn who_does_not_know_of_a_new_generation_writes_nothing(program: &str) {
+    let redis = Redis::of(program).await;
+    let a = Node::start(options(&redis)).await;
+    let before = a.publish("c", 1, None).await.expect("it is published");
+    // Another server has noticed something.
+    let renew = "redis.call('SET', KEYS[1], 'anothers' .. string.sub(redis.call('GET', KEYS[1]), 9))";
+    for key in redis.keys().await.iter().filter(|key| key.ends_with('}')) {
+        redis.ask(&["EVAL", renew, "1", key]).await;
+    }
+    let after = a.publish("c", 2, None).await.expect("it is published");
+    let (epoch, offset) = after.position.expect("a position");
+    assert_eq!(offset, 2, "what was there has survived");
+    assert_ne!(before.position.map(|(epoch, _)| epoch), Some(epoch));
+    assert_eq!(a.history("c").await.map(|history| history.epoch), Ok(epoch));
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_replica_begins_no_new_epochs() {
+    let redis = Redis::start().await;
+    let (a, b, before) = at_three(&redis).await;
+    let epoch = a.history("c").await.expect("a history").epoch;
+    let identity = async || {
+        let info = redis.ask(&["INFO", "replication"]).await;
+        info.lines().find_map(|line| line.strip_prefix("master_replid:")).expect("an identity").to_owned()
+    };
+    let first = identity().await;
+    let synced = redis.ask(&["PSYNC", "?", "-1"]).await;
+    assert!(synced.starts_with("+FULLRESYNC"), "{synced}");
+    let other = identity().await;
+    assert_ne!(first, other, "it has another identity");
+    for generation in redis.keys().await.iter().filter(|key| key.ends_with('}')) {
+        until("the identity to be noticed", async || {
+            redis.ask(&["GET", generation]).await.contains(&other).then_some(())
+        })
+        .await;
+    }
+    let published = a.publish("c", 4, None).await.expect("it is published");
+    assert_eq!(published.position, Some((epoch, 4)));
+    for node in [&a, &b] {
+        node.is_told("c", &[before.clone(), vec![delivered(4, 4)]].concat()).await;
     }
 }
 

@@ -1,7 +1,7 @@
-//! A Redis in a directory of its own, on a Unix socket, and on a port where it needs one.
+//! A Redis, or a Valkey, in a directory of its own, on a Unix socket, and on a port where it needs one.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,6 +11,34 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 use ws_engine_redis::{Address, Location, RedisOptions};
+
+use crate::require;
+
+/// Tests that run on Redis and on Valkey: functions that get the program.
+macro_rules! on_both {
+    ($($test:ident,)*) => {
+        mod on_redis {
+            $(
+                #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test("redis-server").await;
+                }
+            )*
+        }
+
+        mod on_valkey {
+            $(
+                #[cfg_attr(not(found_valkey), ignore = "valkey-server is missing")]
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test("valkey-server").await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_both;
 
 /// Longest wait for anything; only a broken engine misses it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -22,6 +50,7 @@ const PORTS: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Redis {
     dir: TempDir,
+    program: PathBuf,
     arguments: Vec<String>,
     process: Child,
     port: u16,
@@ -35,14 +64,19 @@ impl Redis {
     /// With further arguments.
     pub(crate) async fn start_with(arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        Redis::try_start(0, arguments).await.expect("Redis starts")
+        Redis::try_start("redis-server", 0, arguments).await.expect("Redis starts")
+    }
+
+    /// `redis-server` or `valkey-server`.
+    pub(crate) async fn of(program: &str) -> Self {
+        Redis::try_start(program, 0, Vec::new()).await.expect("it starts")
     }
 
     /// On a port as well, which is among its arguments.
     pub(crate) async fn on_port(arguments: impl Fn(u16) -> Vec<String>) -> Self {
         for _ in 0..PORTS {
             let port = free_port();
-            if let Some(redis) = Redis::try_start(port, arguments(port)).await {
+            if let Some(redis) = Redis::try_start("redis-server", port, arguments(port)).await {
                 return redis;
             }
         }
@@ -50,24 +84,30 @@ impl Redis {
     }
 
     /// A replica of one that is on a port; it has everything.
-    pub(crate) async fn replica_of(primary: &Redis) -> Self {
-        let primary = primary.port.to_string();
+    pub(crate) async fn replica_of(redis: &Redis) -> Self {
+        let primary = redis.port.to_string();
         let replica = Redis::on_port(|port| {
             let arguments = ["--port", &port.to_string(), "--replicaof", "127.0.0.1", &primary];
             arguments.map(str::to_owned).to_vec()
         });
         let replica = replica.await;
-        until("the replica to have everything", async || {
+        until("the link to be up", async || {
             replica.ask(&["INFO", "replication"]).await.contains("master_link_status:up").then_some(())
+        })
+        .await;
+        // That is some time before it carries what is written from then on.
+        redis.ask(&["SET", "written", "", "PX", "60000"]).await;
+        until("the replica to have what is written", async || {
+            replica.ask(&["EXISTS", "written"]).await.starts_with(":1").then_some(())
         })
         .await;
         replica
     }
 
-    async fn try_start(port: u16, arguments: Vec<String>) -> Option<Self> {
-        let dir = tempfile::tempdir().expect("a directory");
-        let process = spawn(&dir, &arguments);
-        let mut redis = Redis { dir, arguments, process, port };
+    async fn try_start(program: &str, port: u16, arguments: Vec<String>) -> Option<Self> {
+        let (dir, program) = (tempfile::tempdir().expect("a directory"), require::found(program));
+        let process = spawn(&program, &dir, &arguments);
+        let mut redis = Redis { dir, program, arguments, process, port };
         redis.is_up().await.then_some(redis)
     }
 
@@ -90,7 +130,7 @@ impl Redis {
 
     /// Starts it again, empty.
     pub(crate) async fn restart(&mut self) {
-        self.process = spawn(&self.dir, &self.arguments);
+        self.process = spawn(&self.program, &self.dir, &self.arguments);
         assert!(self.is_up().await, "Redis starts again");
     }
 
@@ -163,9 +203,9 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
-fn spawn(dir: &TempDir, arguments: &[String]) -> Child {
+fn spawn(program: &Path, dir: &TempDir, arguments: &[String]) -> Child {
     let path = dir.path().join("socket");
-    Command::new("redis-server")
+    Command::new(program)
         .args(["--port", "0", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
         // A replica has everything at once.
         .args(["--repl-diskless-sync-delay", "0", "--unixsocket"])
@@ -177,7 +217,7 @@ fn spawn(dir: &TempDir, arguments: &[String]) -> Child {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .expect("redis-server is installed")
+        .expect("it can be started")
 }
 
 pub(crate) fn options(redis: &Redis) -> RedisOptions {

@@ -10,6 +10,7 @@ use ws_engine_redis::RedisOptions;
 
 use crate::fixture::{Redis, options, until};
 use crate::peer::{Peer, counts, member, short};
+use crate::proxy::Proxy;
 
 async fn two(redis: &Redis) -> (Peer, Peer) {
     let (a, b) = (Peer::start(short(redis)).await, Peer::start(short(redis)).await);
@@ -110,6 +111,40 @@ async fn what_was_deleted_is_entered_again() {
         let (lapsed, restored) = peer.lapsed_and_restored();
         assert!(lapsed == 0 && restored > 0, "{lapsed}, {restored}");
     }
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_are_counted_again_when_they_have_entered_again() {
+    let redis = Redis::start().await;
+    let a = Peer::start(short(&redis)).await;
+    a.node.follow("c").await;
+    (1..=1000).for_each(|n| a.enter("c", n, None));
+    a.is_told("c", 1000).await;
+    a.forget_changes();
+    redis.ask(&["FLUSHALL"]).await;
+    let is_last = (Change::Unknown, counts(1000, 0));
+    let told = until("the counts", async || Some(a.changed("c")).filter(|told| told.last() == Some(&is_last))).await;
+    let joined = told.iter().filter(|(change, _)| matches!(change, Change::Joined(_))).count();
+    assert_eq!(joined, 1000, "after all have entered");
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_was_lost_was_not_over_however_often_redis_is_asked() {
+    let redis = Redis::start().await;
+    let proxy = Proxy::start(&redis);
+    let a = Peer::start(proxy.options(short(&redis))).await;
+    a.enter("c", 1, Some("u"));
+    a.sees("c", counts(1, 1), &[1]).await;
+    let before = a.id();
+    proxy.lose_answer(b"LOST");
+    redis.ask(&["FLUSHALL"]).await;
+    proxy.has_lost_answer().await;
+    until("another id", async || (a.id() != before).then_some(())).await;
+    a.sees("c", counts(1, 1), &[1]).await;
+    let (lapsed, restored) = a.lapsed_and_restored();
+    assert!(lapsed == 0 && restored > 0, "{lapsed}, {restored}");
 }
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
@@ -221,6 +256,30 @@ async fn who_was_taken_for_dead_enters_again_as_another() {
     until("the last message", async || (a.received().len() == 2).then_some(())).await;
     assert_eq!(a.received()[1].1, b"z", "nobody has the earlier id");
     assert_eq!((a.lapsed_and_restored(), b.lapsed_and_restored()), ((1, 1), (0, 0)));
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_enters_again_leaves_before() {
+    let redis = Redis::start().await;
+    let a = Peer::start(options(&redis)).await;
+    a.node.follow("c").await;
+    let all: Vec<_> = (1..=2000).collect();
+    all.iter().for_each(|n| a.enter("c", *n, None));
+    a.is_told("c", all.len()).await;
+    a.forget_changes();
+    let key = leases(&redis.keys().await);
+    redis.ask(&["HSET", &key, &a.id().simple().to_string(), "0"]).await;
+    let told = a.is_told("c", 2 * all.len()).await;
+    let mut is_gone = BTreeSet::new();
+    for (change, _) in told {
+        match change {
+            Change::Left(member) => assert!(is_gone.insert(member.connection), "it leaves once"),
+            Change::Joined(member) => assert!(is_gone.remove(&member.connection), "it has left"),
+            Change::Unknown => {}
+        }
+    }
+    a.sees("c", counts(2000, 0), &all).await;
 }
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]

@@ -1,4 +1,4 @@
-//! The engine against a real Redis, which each test starts for itself.
+//! The engine against a real Redis or Valkey, which each test starts for itself.
 
 mod authority;
 mod conformance;
@@ -11,8 +11,13 @@ mod node;
 mod nodes;
 mod peer;
 mod presence;
+mod proxy;
 mod redis_cluster;
 mod replicas;
+/// How all tests of the repository look for programs.
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../../tests/src/require.rs"]
+mod require;
 mod sentinels;
 mod shards;
 mod start;

@@ -1,8 +1,10 @@
 //! Several servers on one Redis, and on several shards.
 
-use ws_core::engine::{Appended, EngineError};
+use std::time::Duration;
 
-use crate::fixture::{Redis, options_of, start};
+use ws_core::engine::{Appended, EngineError, Retention};
+
+use crate::fixture::{Redis, options, options_of, start};
 use crate::node::{Node, Told, body, delivered};
 
 /// How many shards there are.
@@ -55,6 +57,34 @@ async fn a_msg_id_is_one_everywhere() {
             assert_eq!(one.position, other.position);
             assert!(one.duplicate != other.duplicate, "one of them is new");
         }
+    }
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_expires_also_after_it_was_emptied() {
+    const HOUR: Retention = Retention::new(16, Duration::from_secs(3600));
+    let redis = Redis::start().await;
+    let a = Node::start(options(&redis)).await;
+    let is_of_c = |key: &String| key.ends_with(":c") && !key.contains("test");
+    let publish = async |id| a.repeat("c", HOUR, 1, id, 0).await.expect("it is published");
+    publish(Some("x")).await;
+    // The only id is not retained any more.
+    for _ in 0..48 {
+        publish(None).await;
+    }
+    let emptied: Vec<_> = redis.keys().await.into_iter().filter(is_of_c).collect();
+    assert_eq!(emptied.len(), 2, "the meta and the stream: {emptied:?}");
+    publish(Some("y")).await;
+    let stream = emptied.iter().find(|key| key.contains(":s:")).expect("a stream");
+    // As an eviction would.
+    redis.ask(&["DEL", stream]).await;
+    publish(None).await;
+    let keys: Vec<_> = redis.keys().await.into_iter().filter(is_of_c).collect();
+    assert_eq!(keys.len(), 3, "the ids as well: {keys:?}");
+    for key in keys {
+        let left = redis.ask(&["PTTL", &key]).await;
+        assert!(left.starts_with(':') && !left.starts_with(":-"), "{key} is left for ever: {left}");
     }
 }
 

@@ -1,9 +1,13 @@
 //! What servers count together, and tell each other.
 
-use ws_core::engine::EngineError;
+use std::time::Duration;
 
-use crate::fixture::{Redis, until};
+use ws_core::engine::EngineError;
+use ws_engine_redis::RedisOptions;
+
+use crate::fixture::{Redis, options, until};
 use crate::peer::{Peer, short};
+use crate::proxy::Proxy;
 
 /// How many connections a user can still have.
 async fn left(peer: &Peer, user: &str, max: u64) -> u64 {
@@ -73,6 +77,21 @@ async fn users_are_counted_again_after_a_loss() {
     }
     until("all places to be free", async || (left(&b, "v", 7).await == 7).then_some(())).await;
     until("all places to be free", async || (left(&a, "v", 7).await == 7).then_some(())).await;
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_that_was_asked_for_over_a_connection_that_was_given_up_is_not_taken() {
+    let redis = Redis::start().await;
+    let proxy = Proxy::start(&redis);
+    let impatient = RedisOptions { command_timeout: Duration::from_millis(300), ..options(&redis) };
+    let a = Peer::start(proxy.options(impatient)).await;
+    proxy.hold_request(b"visitor");
+    let refused = a.admit("visitor", 5).await;
+    assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{refused:?}");
+    until("the next connection", async || (left(&a, "visitor", 5).await == 5).then_some(())).await;
+    proxy.release().await;
+    assert_eq!(left(&a, "visitor", 5).await, 5);
 }
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]

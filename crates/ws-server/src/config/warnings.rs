@@ -115,7 +115,7 @@ struct Unused {
     why: &'static str,
 }
 
-const UNUSED: [Unused; 15] = [
+const UNUSED: [Unused; 16] = [
     Unused {
         section: "auth",
         keys: &["audience", "issuer", "leeway", "expiry_grace", "expiry_notice"],

@@ -1,6 +1,7 @@
 //! Two servers on one Redis: what one is told, the other tells.
 
 mod claude;
+mod oracle;
 mod outage;
 mod shards;
 mod together;

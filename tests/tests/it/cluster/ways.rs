@@ -16,7 +16,7 @@ async fn two_with(keys: &[(&str, &str)]) -> (Server, Server) {
 async fn servers_share_a_redis_over_tls() {
     let certificate = Certificate::new();
     let redis = Redis::over_tls(&certificate).await;
-    let (url, ca_file) = (format!("rediss://localhost:{}", redis.port()), certificate.cert_file());
+    let (url, ca_file) = (format!("rediss://localhost:{}", redis.addr().port()), certificate.cert_file());
     let (a, b) = two_with(&[("URL", &url), ("TLS_CA_FILE", &ca_file.display().to_string())]).await;
     let (mut publisher, mut reader) = (a.connect().await, b.connect().await);
     reader.ask("subscribe", json!({"channel": "c"})).await;

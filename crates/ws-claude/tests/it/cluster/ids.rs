@@ -1,6 +1,7 @@
 //! A run's id: one run has it, on whatever server it is asked for.
 
 use serde_json::Value;
+use ws_core::engine::cluster::{Cluster, ClusterSink};
 use ws_proto::ErrorCode;
 use ws_proto::action::CancelClaude;
 use ws_proto::claude::RunStatus;
@@ -72,4 +73,57 @@ async fn any_server_cancels_it() {
     assert!(answer.is_closed());
     let room = servers.history(1, "room").await;
     assert_eq!((kinds(&room), &room[1]["status"]), (vec!["started", "finished"], &"cancelled".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_server_removes_the_stream_of_an_open_run() {
+    let servers = Servers::start(2).await;
+    let answer = servers.all[0].begin("room", "one", "ann").await;
+    answer.send(text("a")).expect("it reads");
+    until("the question", || servers.all[0].script.asked() == 1).await;
+    for server in &servers.all {
+        let refused = server.hub.remove_history("claude:room/one").await.expect_err("it is open");
+        assert_eq!(refused.code, ErrorCode::PermissionDenied);
+    }
+    answer.send(end()).expect("it reads");
+    until("the end", || servers.all[0].open() == 0).await;
+    servers.all[1].hub.remove_history("claude:room/one").await.expect("it is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_again_elsewhere_still_stops_the_run() {
+    let servers = Servers::start(2).await;
+    let [a, b] = &servers.all[..] else { panic!("two") };
+    let answer = a.begin("cursor:1", "one", "ann").await;
+    until("the question", || a.script.asked() == 1).await;
+    // The answers of the store are late: the other server does not know yet that the run is not its own.
+    servers.store.hold();
+    let cancel = CancelClaude { channel: "cursor:1".into(), run_id: "one".into() };
+    let (again, cancelled, ()) = tokio::join!(b.ask("cursor:1", "one", "ann"), b.hub.cancel_claude(&cancel), async {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        servers.store.release();
+    });
+    again.expect("it is found");
+    assert_eq!(cancelled.expect("it is open").status, RunStatus::Cancelling);
+    until("the end", || a.open() == 0).await;
+    assert!(answer.is_closed(), "the provider's connection is closed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_has_lost_who_has_an_id_does_not_run_it_twice() {
+    let servers = Servers::start(2).await;
+    let [a, b] = &servers.all[..] else { panic!("two") };
+    let answer = a.begin("room", "one", "ann").await;
+    until("the question", || a.script.asked() == 1).await;
+    let first = a.ask("room", "one", "ann").await.expect("it is found");
+    // Of all that, the first server has put nothing right yet.
+    let place = "\u{1}claude:run:claude:room/one";
+    a.hub.remove_history("room").await.expect("it has a history");
+    a.node.dismiss(place);
+    b.node.cluster_sink().restored();
+    assert_eq!(b.ask("room", "one", "ann").await.expect("it is found"), first);
+    assert_eq!(b.script.asked(), 0);
+    a.node.admit(place, 0, Box::new(|_| {}));
+    answer.send(end()).expect("it reads");
+    until("the end", || a.open() == 0).await;
 }

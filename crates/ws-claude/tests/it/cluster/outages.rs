@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
+use ws_core::engine::cluster::ClusterSink;
 
 use super::Servers;
 use crate::stage::{end, kinds, text, until};
@@ -30,4 +31,27 @@ async fn runs_go_on_and_count_when_it_is_back() {
     let room = servers.history(1, "room").await;
     assert_eq!((kinds(&room), &room[1]["status"]), (vec!["started", "finished"], &"complete".into()));
     assert_eq!(servers.store.counted("\u{1}claude:user:ann"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_store_has_lost_is_kept_again_however_long_that_takes() {
+    let servers = Servers::start(2).await;
+    let [a, b] = &servers.all[..] else { panic!("two") };
+    let answer = a.begin("room", "one", "ann").await;
+    answer.send(text("a")).expect("it reads");
+    sleep(Duration::from_millis(100)).await;
+    let node = a.hub.node().expect("a cluster");
+    a.hub.forget("claude-nodes").await.expect("the store is there");
+    a.hub.forget(&format!("claude-runs:{node}")).await.expect("the store is there");
+    // It is back for a moment only, and not told of it again.
+    servers.set_away(0, true);
+    a.node.cluster_sink().restored();
+    sleep(Duration::from_secs(10)).await;
+    servers.set_away(0, false);
+    sleep(Duration::from_secs(2)).await;
+    servers.kill(0);
+    sleep(Duration::from_secs(2)).await;
+    let room = servers.history(1, "room").await;
+    assert_eq!((kinds(&room), b.open()), (vec!["started", "finished"], 0));
+    assert_eq!(room[1]["status"], "interrupted");
 }

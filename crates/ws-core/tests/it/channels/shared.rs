@@ -182,6 +182,21 @@ async fn a_delivery_that_does_not_follow_is_never_taken_for_the_next_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_position_that_is_ahead_is_no_hole_for_those_who_read_already() {
+    let (store, hub) = start();
+    let mut client = at_three(&store, &hub).await;
+    store.hold(1, 1, 5);
+    let mut second = subscriber(&hub, "a", PLENTY).await;
+    assert_eq!(seen(&mut client).await, [4, 5]);
+    seen(&mut second).await;
+    store.hold(1, 1, 6);
+    store.sink().deliver("a", &publication(6), None);
+    for client in [&mut client, &mut second] {
+        assert_eq!(seen(client).await, [6]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_epoch_goes_on_after_what_survived() {
     for (survived, top, expect) in [(3, 4, [gap(2, 3), json!(4)]), (2, 3, [gap(2, 2), json!(3)])] {
         let (store, hub) = start();

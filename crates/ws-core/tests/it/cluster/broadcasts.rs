@@ -6,6 +6,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::time::advance;
 use ws_core::Engine;
+use ws_core::engine::Epoch;
 use ws_proto::ErrorCode;
 
 use super::{Client, Servers, answer_of, ask, limits, say, seen};
@@ -50,6 +51,22 @@ async fn all_get_all_in_one_order() {
     }
     let broadcasts: u64 = servers.hubs.iter().map(|hub| hub.counters().broadcasts.get()).sum();
     assert_eq!(broadcasts, 11, "each counts where it was sent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_come_while_nobody_is_connected_are_for_nobody() {
+    let servers = Servers::start(2, limits(), &[]);
+    let (mut here, mut there) = (servers.connect(0), servers.connect(1));
+    say(&mut here, "broadcast", &json!({"message": 1}));
+    assert_eq!(heard(&mut there).await, [1]);
+    drop(there);
+    settle().await;
+    say(&mut here, "broadcast", &json!({"message": 2}));
+    settle().await;
+    let mut late = servers.connect(1);
+    settle().await;
+    say(&mut here, "broadcast", &json!({"message": 3}));
+    assert_eq!(heard(&mut late).await, [3]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,6 +152,21 @@ async fn a_store_that_lost_them_is_told_as_a_gap_without_a_number() {
     for client in [&mut here, &mut there] {
         assert_eq!(heard(client).await, [-1000, 3]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_comes_again_when_the_store_cannot_say_what_was_told() {
+    let servers = Servers::start(2, limits(), &[]);
+    let (mut here, mut there) = (servers.connect(0), servers.connect(1));
+    for n in 1..=3 {
+        say(&mut here, "broadcast", &json!({"message": n}));
+    }
+    assert_eq!(heard(&mut there).await, [1, 2, 3]);
+    // Two generations were missed, and the last two broadcasts are retained.
+    servers.nodes[1].sink().reset("*all", Epoch::random(), 1);
+    servers.nodes[1].sink().skip("*all", 3);
+    say(&mut here, "broadcast", &json!({"message": 4}));
+    assert_eq!(heard(&mut there).await, [-1000, 4]);
 }
 
 #[tokio::test(start_paused = true)]

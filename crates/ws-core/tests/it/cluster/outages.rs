@@ -1,8 +1,11 @@
 //! While the store is away: what is refused, and what still works.
 
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use super::{Servers, ask, limits};
+use serde_json::{Value, json};
+use tokio::time::advance;
+
+use super::{Servers, ask, limits, say, seen};
 
 #[tokio::test(start_paused = true)]
 async fn all_but_three_actions_are_refused_and_the_sockets_stay() {
@@ -40,4 +43,31 @@ async fn all_but_three_actions_are_refused_and_the_sockets_stay() {
     let users: Vec<&Value> =
         page["clients"].as_array().expect("clients").iter().map(|client| &client["user"]).collect();
     assert_eq!(users, ["ann"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_waits_of_requests_that_follow_each_other_do_not_add_up() {
+    let servers = Servers::start(2, limits(), &[]);
+    let mut client = servers.connect(0);
+    servers.set_away(0, true);
+    servers.store.hold();
+    // The store takes its time to fail, and meanwhile nothing more is read.
+    say(&mut client, "subscribe", &json!({"channel": "a"}));
+    assert!(client.session.is_holding());
+    advance(Duration::from_secs(5)).await;
+    assert!(servers.store.let_go());
+    client.go_on_to_next();
+    for channel in ["b", "c", "d"] {
+        say(&mut client, "subscribe", &json!({"channel": channel}));
+        assert!(!client.session.is_holding(), "it is answered at once");
+    }
+    say(&mut client, "echo", &json!({"message": 1}));
+    let frames = seen(&mut client).await;
+    let codes: Vec<_> = frames.iter().filter_map(|frame| frame["error"]["code"].as_str()).collect();
+    assert_eq!(codes, ["engine_unavailable"; 4]);
+    // All that had arrived was read: the next one may wait again.
+    client.session.caught_up();
+    say(&mut client, "subscribe", &json!({"channel": "e"}));
+    assert!(client.session.is_holding());
+    servers.store.release();
 }

@@ -211,6 +211,20 @@ async fn who_was_on_a_server_that_died_has_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_login_is_told_to_nobody_and_ends_nothing_of_what_is_told() {
+    let servers = Servers::start(2, limits(), &[("", joining(100))]);
+    let mut here = servers.subscriber(0, "a").await;
+    let mut there = servers.subscriber(1, "a").await;
+    events(&mut here).await;
+    let token = json!({"user": "ann", "info": 1}).to_string();
+    ask(&mut there, "authenticate", &json!({"token": token})).await.expect("it is let in");
+    assert!(events(&mut here).await.is_empty(), "nobody has come or gone");
+    let ann = json!({"connection_id": there.connection.id(), "user": "ann", "info": 1});
+    servers.store.kill(&servers.nodes[1]);
+    assert_eq!(events(&mut here).await, [json!({"event": "leave", "channel": "a", "client": ann})]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_server_missed_it_tells_with_the_counts() {
     let servers = Servers::start(2, limits(), &[("", joining(100))]);
     let mut here = servers.subscriber(0, "a").await;

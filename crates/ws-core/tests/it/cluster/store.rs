@@ -4,7 +4,7 @@
 //! of presence) takes its turn in one queue, which a test can [hold](Store::hold) and release bit by bit. A node can be
 //! [taken away](Store::set_away) from the store, and [killed](Store::kill): its lease is over.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
 
@@ -32,6 +32,8 @@ type Present = BTreeMap<(Uuid, Uuid), Member>;
 #[derive(Default)]
 struct State {
     presence: HashMap<String, Present>,
+    /// Channels where who comes and goes is told, as was said last.
+    announced: HashSet<String>,
     /// By user and node.
     users: HashMap<(String, Uuid), u64>,
 }
@@ -104,7 +106,8 @@ impl Store {
         let mut state = self.state.lock().expect("no panic while locked");
         node.counted().into_iter().for_each(|(user, count)| _ = state.users.insert((user, node.id()), count));
         let mut gone = before.clone();
-        for (channel, member, _) in &members {
+        for (channel, member, is_announced) in &members {
+            state.announce(channel, *is_announced);
             gone.remove(&(channel.clone(), member.connection));
             let present = state.presence.entry(channel.clone()).or_default();
             present.insert((node.id(), member.connection), member.clone());
@@ -133,7 +136,9 @@ impl Store {
             let sink = other.cluster_sink().clone();
             self.later(move || sink.ended(id));
         }
-        left.into_iter().for_each(|(channel, member)| self.changed(&channel, &Change::Left(member)));
+        let announced = self.state.lock().expect("no panic while locked").announced.clone();
+        let left = left.into_iter().filter(|(channel, _)| announced.contains(channel));
+        left.for_each(|(channel, member)| self.changed(&channel, &Change::Left(member)));
         self.run();
     }
 
@@ -177,9 +182,10 @@ impl Store {
     pub(super) fn enter(&self, node: Uuid, channel: &str, member: Member, is_announced: bool) {
         let mut state = self.state.lock().expect("no panic while locked");
         let present = state.presence.entry(channel.to_owned()).or_default();
-        present.insert((node, member.connection), member.clone());
+        let is_new = present.insert((node, member.connection), member.clone()).is_none();
+        state.announce(channel, is_announced);
         drop(state);
-        if is_announced {
+        if is_new && is_announced {
             self.changed(channel, &Change::Joined(member));
         }
         self.run();
@@ -255,6 +261,16 @@ impl Store {
             drop(queue);
             turn();
             self.queue.lock().expect("no panic while locked").is_running = false;
+        }
+    }
+}
+
+impl State {
+    fn announce(&mut self, channel: &str, is_announced: bool) {
+        if is_announced {
+            self.announced.insert(channel.to_owned());
+        } else {
+            self.announced.remove(channel);
         }
     }
 }

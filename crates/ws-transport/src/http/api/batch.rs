@@ -8,6 +8,7 @@ use futures_util::{StreamExt, stream};
 use hyper::Method;
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use ws_proto::api::{Batch, BatchData, BatchRequest, BatchResponse};
 use ws_proto::limits::BATCH_REQUESTS_MAX;
@@ -50,7 +51,9 @@ async fn perform(resources: &Resources, key: &ApiKey, body: &[u8]) -> Outcome {
     let room = Room::for_requests(count);
     let at_once = if batch.parallel.unwrap_or(false) { BATCH_PARALLEL_MAX } else { 1 };
     // Collected before they run, as `buffered` needs futures whose type says nothing of a lifetime.
-    let requests: Vec<_> = batch.requests.iter().map(|request| response(resources, key, request, &room)).collect();
+    let since = Instant::now();
+    let respond = |request| response(resources, key, request, &room, since);
+    let requests: Vec<_> = batch.requests.iter().map(respond).collect();
     let responses: Vec<_> = stream::iter(requests).buffered(at_once).collect().await;
     answer(&BatchData { responses })
 }
@@ -60,8 +63,13 @@ async fn response(
     key: &ApiKey,
     request: &BatchRequest<'_, &RawValue>,
     room: &Room,
+    since: Instant,
 ) -> BatchResponse<Box<RawValue>> {
-    let outcome = room.bound(is_write(request), perform_one(resources, key, request)).await;
+    let perform = async {
+        resources.hub.check_engine(since.elapsed())?;
+        perform_one(resources, key, request).await
+    };
+    let outcome = room.bound(is_write(request), perform).await;
     let (status, body) = in_batch(outcome);
     // What is in it was JSON.
     let body = RawValue::from_string(body).unwrap_or_else(|_| RawValue::NULL.to_owned());

@@ -104,7 +104,7 @@ async fn one_that_cannot_answer_makes_it_an_error() {
     let failed = json!({"failed": {"code": "internal", "message": "no", "retryable": true}});
     let newer = json!({"failed": {"code": "brand_new", "message": "no", "retryable": false}});
     let cases = [
-        (json!({"refused": "busy"}), ErrorCode::Overloaded),
+        (json!({"refused": "busy"}), ErrorCode::EngineUnavailable),
         (json!({"refused": "unknown"}), ErrorCode::EngineUnavailable),
         (json!({"done": "something else"}), ErrorCode::EngineUnavailable),
         (newer, ErrorCode::EngineUnavailable),

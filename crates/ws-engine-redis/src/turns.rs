@@ -1,0 +1,196 @@
+//! Tests of what goes to Redis in which turn, and of what is made right.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use uuid::Uuid;
+use ws_core::engine::EngineError;
+use ws_core::engine::cluster::{Change, ClusterSink, Counts, Member};
+
+use crate::fake::{self, Peer, connect};
+use crate::limits::{FULL_BACKOFF, OPS_BATCH_MAX, OPS_MAX};
+use crate::member::encode;
+use crate::op::{Op, Put};
+use crate::shared::Shared;
+
+/// The members of this server, by channel.
+#[derive(Debug, Default)]
+struct Hub(Mutex<Vec<(&'static str, Member)>>);
+
+impl ClusterSink for Hub {
+    fn connections(&self) -> u64 {
+        0
+    }
+    fn members(&self, enter: &mut dyn FnMut(&str, Member, bool)) {
+        self.0.lock().iter().for_each(|(channel, member)| enter(channel, member.clone(), true));
+    }
+    fn changed(&self, _: &str, _: Change, _: Counts) {}
+    fn received(&self, _: Uuid, _: &[u8]) {}
+    fn ended(&self, _: Uuid) {}
+    fn lapsed(&self) {}
+    fn restored(&self) {}
+}
+
+/// A server with these members.
+fn server(members: &[(&'static str, u128)]) -> Arc<Shared> {
+    let (shared, _) = fake::server();
+    let members = members.iter().map(|(channel, n)| (*channel, member(*n))).collect();
+    shared.nodes.start(Arc::new(Hub(Mutex::new(members))));
+    shared
+}
+
+fn member(n: u128) -> Member {
+    Member { connection: Uuid::from_u128(n), user: None, client: b"{}".to_vec() }
+}
+
+/// One member enters a channel, or leaves it.
+fn put(channel: &str, n: u128, enters: bool) -> Op {
+    let (member, between) = (member(n), (Uuid::from_u128(n), Uuid::from_u128(n)));
+    let members = if enters { vec![encode(&member)] } else { Vec::new() };
+    Op::Put(Put { is_announced: Some(true), between, members, ..Put::nobody(channel) })
+}
+
+fn admit(shared: &Arc<Shared>, user: &str) -> Receiver<Result<bool, EngineError>> {
+    let (called, calls) = channel();
+    let done = Box::new(move |result| called.send(result).expect("somebody waits"));
+    shared.order(Op::Admit { user: user.into(), max: 5, done });
+    calls
+}
+
+/// Makes right what is wrong.
+fn resync(shared: &Arc<Shared>) -> JoinHandle<Result<(), String>> {
+    let (shared, writer) = (shared.clone(), shared.writer.read().clone().expect("a writer"));
+    tokio::spawn(async move {
+        let result = shared.resync(&writer).await;
+        shared.open_desk();
+        result
+    })
+}
+
+/// Redis has nothing of this server.
+async fn has_nothing(writer: &mut Peer, shared: &Shared) {
+    for _ in 0..shared.keys.partitions() {
+        writer.expect("held").await;
+    }
+    writer.say(&b"*2\r\n*0\r\n*0\r\n".repeat(shared.keys.partitions())).await;
+}
+
+/// Whether a command has such an argument.
+#[track_caller]
+fn assert_about(command: &[Vec<u8>], argument: &str) {
+    let has = command.iter().any(|arg| arg == argument.as_bytes());
+    assert!(has, "{argument} in {:?}", command.iter().map(|arg| String::from_utf8_lossy(arg)).collect::<Vec<_>>());
+}
+
+const DONE: &[u8] = b":1\r\n";
+const FULL: &[u8] = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+
+#[tokio::test(start_paused = true)]
+async fn nothing_goes_to_a_new_store_before_what_this_server_has() {
+    let shared = server(&[("c", 1)]);
+    shared.count_user("u", true);
+    shared.is_other();
+    let (mut writer, _feed) = connect(&shared);
+    let admitted = admit(&shared, "u");
+    shared.order(put("c", 2, true));
+    shared.tick_desk();
+    writer.is_idle().await;
+    let resync = resync(&shared);
+    has_nothing(&mut writer, &shared).await;
+    resync.await.expect("it ends").expect("it is made right");
+    assert_about(&writer.expect("users").await, "u");
+    writer.expect("admit").await;
+    let enter = writer.expect("enter").await;
+    assert_eq!(enter.last(), Some(&encode(&member(1))), "who is there, whatever was said before");
+    writer.say(&DONE.repeat(3)).await;
+    assert_eq!(admitted.try_recv(), Ok(Ok(true)));
+    writer.is_idle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_is_made_right_alone() {
+    let shared = server(&[("c", 1), ("other", 2)]);
+    (0..OPS_MAX).for_each(|_| shared.order(put("full", 3, true)));
+    shared.order(put("c", 1, true));
+    let wrong = shared.nodes.desk.lock().wrong.channels.clone();
+    assert_eq!(wrong, HashSet::from(["c".into()]));
+    let (mut writer, _feed) = connect(&shared);
+    resync(&shared).await.expect("it ends").expect("it is made right");
+    assert_about(&writer.expect("enter").await, "c");
+    assert_about(&writer.expect("enter").await, "full");
+    assert!(shared.nodes.desk.lock().wrong.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_there_is_no_memory_others_leave_and_it_is_tried_again_later() {
+    let shared = server(&[("c", 1)]);
+    let (mut writer, _feed) = connect(&shared);
+    shared.order(put("c", 1, true));
+    writer.expect("enter").await;
+    writer.say(FULL).await;
+    resync(&shared).await.expect("it ends").expect("nothing is to be done yet");
+    writer.is_idle().await;
+    sleep(FULL_BACKOFF.0).await;
+    resync(&shared).await.expect("it ends").expect("it is made right");
+    writer.expect("enter").await;
+    writer.say(FULL).await;
+    assert_about(&writer.expect("leave").await, "c");
+    writer.say(DONE).await;
+    resync(&shared).await.expect("it ends").expect("nothing is to be done yet");
+    writer.is_idle().await;
+    sleep(2 * FULL_BACKOFF.0).await;
+    resync(&shared).await.expect("it ends").expect("it is made right");
+    writer.expect("enter").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_user_has_is_set_after_all_before_it_was_answered() {
+    let shared = server(&[]);
+    (0..2).for_each(|_| shared.count_user("u", true));
+    let (mut writer, _feed) = connect(&shared);
+    shared.order(Op::Dismiss("u".into()));
+    // The answer to an admission was lost.
+    shared.order(Op::Users(shared.keys.partition("u"), vec!["u".into()]));
+    writer.expect("admit").await;
+    writer.say(b"-BUSY Redis is busy running a script.\r\n").await;
+    shared.open_desk();
+    writer.expect("admit").await;
+    writer.is_idle().await;
+    writer.say(DONE).await;
+    assert_about(&writer.expect("users").await, "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_and_goes_does_not_keep_servers_from_talking() {
+    let shared = server(&[]);
+    let send = || {
+        let (called, calls) = channel();
+        let done = Box::new(move |result| called.send(result).expect("somebody waits"));
+        shared.order(Op::Send { to: None, message: Vec::new(), done });
+        calls
+    };
+    let mut puts = 0;
+    while shared.nodes.desk.lock().wrong.is_empty() {
+        shared.order(put("c", puts, true));
+        puts += 1;
+    }
+    let (sent, admitted) = (send(), admit(&shared, "u"));
+    let (mut writer, _feed) = connect(&shared);
+    shared.flush_desk();
+    writer.expect("send").await;
+    writer.expect("admit").await;
+    writer.expect("enter").await;
+    writer.say(&DONE.repeat(2)).await;
+    assert_eq!((sent.try_recv(), admitted.try_recv()), (Ok(Ok(())), Ok(Ok(true))));
+    shared.is_other();
+    let sent = send();
+    writer.say(&DONE.repeat(OPS_BATCH_MAX - 2)).await;
+    while writer.next().await[1] != b"send" {}
+    writer.is_idle().await;
+    writer.say(DONE).await;
+    assert_eq!(sent.try_recv(), Ok(Ok(())), "it needs no copy");
+}

@@ -1,0 +1,82 @@
+//! Tests of how long anybody waits at most.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
+
+use ws_core::engine::{EngineError, FindQuery, Found, History, HistoryQuery, Retention};
+
+use crate::fake::{connect, disconnect, read, server};
+use crate::order::{append, done, pass};
+use crate::shared::Shared;
+
+/// A history, or only the position.
+fn page(shared: &Arc<Shared>, limit: usize) -> Receiver<Result<History, EngineError>> {
+    let (done, calls) = done();
+    let retention = Retention::new(100, Duration::ZERO);
+    let (after, before, reverse, bytes_max) = (0, None, false, 1000);
+    shared.page(&HistoryQuery { channel: "c", retention, after, before, reverse, limit, bytes_max }, done);
+    calls
+}
+
+fn find(shared: &Arc<Shared>) -> Receiver<Result<Option<Found>, EngineError>> {
+    let (done, calls) = done();
+    shared.find(&FindQuery { channel: "c", retention: Retention::new(100, Duration::ZERO), msg_id: "x" }, done);
+    calls
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_do_not_add_up() {
+    const ALMOST: Duration = Duration::from_millis(4800);
+    const REST: Duration = Duration::from_millis(600);
+    let (shared, _) = server();
+    let (_writer, mut feed) = connect(&shared);
+    shared.interest("c", true);
+    feed.follow(1).await;
+    // As long as may be without a connection, for its reply, and for the feed.
+    disconnect(&shared);
+    let appended = append(&shared, "c", 100);
+    let mut reader = read(&shared);
+    let (paged, found) = (page(&shared, 10), find(&shared));
+    reader.expect("page").await;
+    reader.expect("find").await;
+    pass(&shared, ALMOST).await;
+    reader.say(b"+FENCED\r\n+FENCED\r\n").await;
+    let (mut writer, mut feed) = connect(&shared);
+    shared.follow_all();
+    feed.follow(1).await;
+    pass(&shared, Duration::from_millis(100)).await;
+    writer.expect("append").await;
+    reader.expect("page").await;
+    reader.expect("find").await;
+    pass(&shared, ALMOST).await;
+    writer.done(1, Some(2)).await;
+    reader.page(1, 2).await;
+    reader.found(1, 2).await;
+    assert_eq!(appended.try_recv(), Err(TryRecvError::Empty));
+    assert_eq!(paged.try_recv(), Err(TryRecvError::Empty));
+    assert_eq!(found.try_recv(), Err(TryRecvError::Empty));
+    pass(&shared, REST).await;
+    let is_refused = |error: Option<EngineError>| matches!(error, Some(EngineError::Unavailable(_)));
+    assert!(is_refused(appended.try_recv().expect("an answer").err()));
+    assert!(is_refused(paged.try_recv().expect("an answer").err()));
+    assert!(is_refused(found.try_recv().expect("an answer").err()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_next_position_has_waited_since_it_came() {
+    let (shared, _) = server();
+    let mut reader = read(&shared);
+    let first = page(&shared, 0);
+    let next = page(&shared, 0);
+    reader.expect("page").await;
+    pass(&shared, Duration::from_millis(4800)).await;
+    reader.page(1, 0).await;
+    assert_eq!(first.try_recv().expect("an answer").map(|history| history.top), Ok(0));
+    reader.expect("page").await;
+    pass(&shared, Duration::from_millis(4800)).await;
+    reader.say(b"+FENCED\r\n").await;
+    pass(&shared, Duration::from_millis(100)).await;
+    let refused = next.try_recv().expect("it is not asked for again");
+    assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{refused:?}");
+}
