@@ -200,7 +200,7 @@ impl Shared {
         };
         let (shared, until, name) = (self.clone(), (history.epoch, history.top), channel.clone());
         let then = move |has_come: bool| {
-            let history = if is_position { shared.as_followed(&name, history) } else { history };
+            let history = if is_position { shared.as_followed(&name, retention, history) } else { history };
             for done in all {
                 done(if has_come { Ok(history.clone()) } else { Err(shared.unavailable()) });
             }
@@ -209,13 +209,14 @@ impl Shared {
     }
 
     /// A position that is not behind the feed. Where it was asked for before the channel was followed, the feed began later:
-    /// the sink is not told of what is between.
-    pub(crate) fn as_followed(&self, channel: &str, mut history: History) -> History {
+    /// the sink is not told of what is between. What that has pushed out is not retained.
+    pub(crate) fn as_followed(&self, channel: &str, retention: Retention, mut history: History) -> History {
         if let Some(channel) = self.followed(channel)
             && let Some(known) = &channel.state.lock().known
             && known.epoch() == history.epoch
         {
             history.top = history.top.max(known.delivered());
+            history.oldest = history.oldest.max((history.top + 1).saturating_sub(retention.size as u64));
         }
         history
     }
