@@ -70,7 +70,11 @@ fn rights(options: &RedisOptions, error: &str) -> StartError {
     StartError::Unusable(format!("{error}; the user needs these rights: {needed}"))
 }
 
-async fn info(link: &Link) -> Result<HashMap<String, String>, StartError> {
+/// What `INFO` says.
+///
+/// # Errors
+/// [`StartError`].
+pub(crate) async fn info(link: &Link) -> Result<HashMap<String, String>, StartError> {
     let info = match link.call(["INFO"]).await {
         Ok(info) => info,
         Err(Failure::Refused(error)) if error.starts_with("LOADING") => return Err(StartError::Unreachable(error)),
@@ -83,8 +87,11 @@ async fn info(link: &Link) -> Result<HashMap<String, String>, StartError> {
     Ok(text.lines().filter_map(|line| line.split_once(':')).map(|(key, value)| (key.into(), value.into())).collect())
 }
 
-/// What `INFO` says.
-fn judge(info: &HashMap<String, String>, options: &RedisOptions) -> Result<(), String> {
+/// Whether a server can be used of which `INFO` says this.
+///
+/// # Errors
+/// In words.
+pub(crate) fn judge(info: &HashMap<String, String>, options: &RedisOptions) -> Result<(), String> {
     let get = |key: &str| info.get(key).map_or("", String::as_str);
     let (name, version, least) = match get("valkey_version") {
         "" => ("Redis", get("redis_version"), 7),

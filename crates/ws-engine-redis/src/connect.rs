@@ -25,7 +25,7 @@ struct Pair {
 pub(crate) async fn keep_pair(shared: Arc<Shared>) {
     let mut backoff = Backoff::new(BACKOFF);
     while !shared.is_closed() {
-        let trouble = match connect(&shared).await {
+        let trouble = match shared.stats.dialled(connect(&shared).await) {
             Ok(pair) => {
                 let since = Instant::now();
                 let trouble = tokio::select! {
@@ -53,7 +53,7 @@ pub(crate) async fn keep_reader(shared: Arc<Shared>) {
     let mut backoff = Backoff::new(BACKOFF);
     while !shared.is_closed() {
         let patience = Patience::Command(shared.options.command_timeout);
-        let trouble = match dial(&shared.options, patience, Box::new(|_| {})).await {
+        let trouble = match shared.stats.dialled(dial(&shared.options, patience, Box::new(|_| {})).await) {
             Ok(link) => {
                 let since = Instant::now();
                 if !shared.install(&shared.reader, &link) {
@@ -224,6 +224,7 @@ async fn renew_generations(shared: &Arc<Shared>, writer: &Link) -> Result<(), St
         let before = shared.generations[partition].swap(generation, Ordering::AcqRel);
         if before != 0 && before != generation {
             tracing::warn!(partition, "Redis has lost data or has become another one: a new generation begins");
+            shared.stats.generations.add(1);
             shared.check_partition(partition);
             shared.is_other();
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use ws_core::engine::EngineError;
+use ws_core::engine::{EngineError, RoundTrip};
 
 use crate::limits::{MEMBERS_PIPELINE_MAX, OPS_BATCH_MAX, OPS_MAX};
 use crate::link::Batch;
@@ -29,6 +29,7 @@ fn first(queue: &VecDeque<Queued>) -> usize {
 
 /// A pipeline in flight.
 struct Round {
+    sent: Instant,
     left: AtomicUsize,
     /// What has to go again, with its place.
     again: Mutex<Vec<(usize, Queued)>>,
@@ -80,7 +81,7 @@ impl Shared {
         desk.in_flight = true;
         drop(desk);
         let (left, again) = (AtomicUsize::new(n), Mutex::default());
-        let round = Arc::new(Round { left, again, is_refused: AtomicBool::new(false) });
+        let round = Arc::new(Round { sent: Instant::now(), left, again, is_refused: AtomicBool::new(false) });
         let send = |commands: &mut Batch<'_>| {
             for (at, queued) in batch.take().into_iter().flatten().enumerate() {
                 let (shared, round) = (self.clone(), round.clone());
@@ -114,6 +115,7 @@ impl Shared {
         if round.left.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }
+        self.stats.answered(RoundTrip::Cluster, round.sent);
         let mut again = std::mem::take(&mut *round.again.lock());
         again.sort_by_key(|(at, _)| *at);
         let mut desk = self.nodes.desk.lock();

@@ -27,11 +27,13 @@ mod connect;
 mod desk;
 mod dial;
 mod engine;
+mod examine;
 #[cfg(test)]
 mod fake;
 mod feed;
 mod find;
 mod follow;
+mod gauges;
 mod job;
 mod keys;
 mod lane;
@@ -59,6 +61,7 @@ mod resp;
 mod resync;
 mod scripts;
 mod shared;
+mod stats;
 mod subscribe;
 mod sweep;
 mod time;
@@ -68,4 +71,5 @@ mod verdict;
 
 pub use check::StartError;
 pub use engine::RedisEngine;
+pub use examine::{Examined, examine};
 pub use options::{Address, RedisOptions};

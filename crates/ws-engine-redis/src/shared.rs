@@ -21,6 +21,7 @@ use crate::positions::Positions;
 use crate::queue::{Lane, Queue};
 use crate::registry::Feed;
 use crate::scripts::{Hashes, Script};
+use crate::stats::Stats;
 
 /// See the module.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) positions: Positions,
     pub(crate) nodes: Nodes,
+    pub(crate) stats: Stats,
     /// Something is wrong with a generation, or with the scripts.
     pub(crate) renew: Notify,
     /// The number of the last message to itself that this server has heard.
@@ -86,6 +88,7 @@ impl Shared {
             clock: Clock::new(),
             positions: Positions::default(),
             nodes: Nodes::new(),
+            stats: Stats::default(),
             renew: Notify::new(),
             echoed: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -124,11 +127,10 @@ impl Shared {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// A part of the engine works, or does not.
+    /// A part of the engine works, or does not. The log says what was the first to break, and when everything works again.
     pub(crate) fn report(&self, part: Part, trouble: Option<String>) {
         let mut troubles = self.troubles.lock();
         let before = troubles.iter().any(Option::is_some);
-        let begins = troubles[part as usize].is_none() && trouble.is_some();
         troubles[part as usize] = trouble;
         let now = troubles.iter().flatten().next().cloned();
         drop(troubles);
@@ -136,7 +138,7 @@ impl Shared {
             return;
         }
         match now {
-            Some(trouble) if begins => tracing::error!("Redis is not available: {trouble}"),
+            Some(trouble) if !before => tracing::error!("Redis is not available: {trouble}"),
             None if before => tracing::info!(redis = %self.options.address, "Redis is available"),
             _ => {}
         }

@@ -9,4 +9,5 @@ mod nodes;
 mod peer;
 mod presence;
 mod start;
+mod stats;
 mod users;
