@@ -78,7 +78,8 @@ fn sqlite_options(config: &Config) -> SqliteOptions {
     })
 }
 
-fn redis_options(config: &Config) -> RedisOptions {
+/// The options of the cluster engine.
+pub(crate) fn redis_options(config: &Config) -> RedisOptions {
     let redis = &config.engine.redis;
     let address = match redis.url.clone() {
         RedisUrl::Tcp(host, port) => Address::Tcp(host, port),
