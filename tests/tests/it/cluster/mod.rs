@@ -1,7 +1,11 @@
 //! Two servers on one Redis: what one is told, the other tells.
 
 mod claude;
+mod examples;
+mod killed;
+mod logs;
 mod outage;
+mod suite;
 mod together;
 
 use ws_tests::prelude::*;
