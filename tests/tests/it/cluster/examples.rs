@@ -126,7 +126,8 @@ async fn the_script_starts_a_cluster_and_ends_all_of_it() {
     drop((publisher, reader));
 
     let id = script.id().expect("it runs").to_string();
-    let sent = Command::new("kill").args(["-INT", &id]).status().expect("there is a kill");
+    // As Ctrl-C does, which a shell ignores that was started in the background.
+    let sent = Command::new("kill").args(["-TERM", &id]).status().expect("there is a kill");
     assert!(sent.success());
     let status = within("the script to end", script.wait()).await.expect("a child of ours");
     assert!(status.success(), "{status}");

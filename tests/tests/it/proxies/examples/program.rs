@@ -125,8 +125,8 @@ pub(super) fn haproxy(server: SocketAddr) -> Proxy {
 /// HAProxy in front of several servers: another backend.
 pub(super) fn haproxy_of(servers: &[SocketAddr; 2]) -> Proxy {
     let one = block("### HAProxy", "haproxy");
-    let (before, _) = one.split_once("backend ws_server\n").expect("a backend");
-    let config = format!("{before}{}", addresses(&block(SEVERAL, "haproxy"), servers));
+    let (before, _) = one.split_once("\nbackend ws_server\n").expect("a backend");
+    let config = format!("{before}\n{}", addresses(&block(SEVERAL, "haproxy"), servers));
     run_haproxy(Place::new([127, 0, 77, 5]), &config)
 }
 
