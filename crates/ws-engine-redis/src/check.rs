@@ -9,8 +9,9 @@ use tokio::time::timeout;
 
 use crate::dial::{DialError, dial};
 use crate::generations;
-use crate::link::{Link, Patience};
+use crate::link::{Link, OnPush, Patience};
 use crate::options::RedisOptions;
+use crate::owned::Owned;
 use crate::prepare::{PrepareError, load_scripts, setup};
 use crate::primary::Finder;
 use crate::rehearsal::rehearse;
@@ -43,17 +44,7 @@ pub(crate) async fn check(options: &RedisOptions, finder: &Finder) -> Result<Has
         // One is enough.
         let _ = if is_message { heard.try_send(()) } else { Ok(()) };
     });
-    let dialled = async {
-        let address = finder.find(options, None).await?;
-        dial(options, &address, Patience::Command(options.command_timeout), on_push).await
-    };
-    let link = dialled.await.map_err(|error| match error {
-        DialError::Replica(_) if finder.fixed().is_some() => {
-            StartError::Unusable(format!("{error}; engine.redis.url must name the primary"))
-        }
-        DialError::Unreachable(_) | DialError::Replica(_) => StartError::Unreachable(error.to_string()),
-        DialError::Refused(error) => StartError::Unusable(error),
-    })?;
+    let link = reach(options, finder, on_push).await?;
     let checked = async {
         let info = info(&link).await?;
         judge(&info, options).map_err(StartError::Unusable)?;
@@ -69,6 +60,24 @@ pub(crate) async fn check(options: &RedisOptions, finder: &Finder) -> Result<Has
     checked.unwrap_or_else(|_| Err(StartError::Unreachable("it has not answered in time".to_owned())))
 }
 
+/// A connection to the primary.
+///
+/// # Errors
+/// [`StartError`].
+pub(crate) async fn reach(options: &RedisOptions, finder: &Finder, on_push: OnPush) -> Result<Owned, StartError> {
+    let dialled = async {
+        let address = finder.find(options, None).await?;
+        dial(options, &address, Patience::Command(options.command_timeout), on_push).await
+    };
+    dialled.await.map_err(|error| match error {
+        DialError::Replica(_) if finder.fixed().is_some() => {
+            StartError::Unusable(format!("{error}; engine.redis.url must name the primary"))
+        }
+        DialError::Unreachable(_) | DialError::Replica(_) => StartError::Unreachable(error.to_string()),
+        DialError::Refused(error) => StartError::Unusable(error),
+    })
+}
+
 fn in_vain(options: &RedisOptions, error: &PrepareError) -> StartError {
     match error {
         error if error.is_passing() => StartError::Unreachable(error.to_string()),
@@ -80,7 +89,11 @@ fn in_vain(options: &RedisOptions, error: &PrepareError) -> StartError {
     }
 }
 
-async fn info(link: &Link) -> Result<HashMap<String, String>, StartError> {
+/// What `INFO` says.
+///
+/// # Errors
+/// [`StartError`].
+pub(crate) async fn info(link: &Link) -> Result<HashMap<String, String>, StartError> {
     let info = match link.call(["INFO"]).await {
         Ok(info) => info,
         Err(failure) if failure.is_passing() => return Err(StartError::Unreachable(failure.to_string())),
@@ -92,8 +105,11 @@ async fn info(link: &Link) -> Result<HashMap<String, String>, StartError> {
     Ok(text.lines().filter_map(|line| line.split_once(':')).map(|(key, value)| (key.into(), value.into())).collect())
 }
 
-/// What `INFO` says.
-fn judge(info: &HashMap<String, String>, options: &RedisOptions) -> Result<(), String> {
+/// Whether a server can be used of which `INFO` says this.
+///
+/// # Errors
+/// In words.
+pub(crate) fn judge(info: &HashMap<String, String>, options: &RedisOptions) -> Result<(), String> {
     let get = |key: &str| info.get(key).map_or("", String::as_str);
     let (name, version, least) = match get("valkey_version") {
         "" => ("Redis", get("redis_version"), 7),

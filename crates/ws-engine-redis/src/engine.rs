@@ -147,7 +147,8 @@ impl Engine for RedisEngine {
     }
 
     fn stats(&self) -> EngineStats {
-        EngineStats { channels: self.shared.feed.count() as u64, ..EngineStats::default() }
+        let cluster = Some(self.shared.cluster_stats());
+        EngineStats { channels: self.shared.feed.count() as u64, cluster, ..EngineStats::default() }
     }
 
     fn health(&self) -> Result<(), String> {

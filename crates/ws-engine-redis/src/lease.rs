@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
+use ws_core::engine::RoundTrip;
 
 use crate::limits::{RENEW_EVERY, REPORT_EVERY};
 use crate::link::{Failure, Link};
@@ -72,8 +73,10 @@ impl Shared {
         while !self.nodes.is_leaving.load(Ordering::Acquire) {
             let (own, connections) = (self.nodes.own(), self.nodes.sink().connections());
             let (node, generation) = (own.node, self.generation(0));
-            let until = Instant::now() + self.options.lease;
-            match writer.call(self.lease_args(own, connections)).await {
+            let sent = Instant::now();
+            let answer = writer.call(self.lease_args(own, connections)).await;
+            self.stats.answered(RoundTrip::Lease, sent);
+            match answer {
                 Ok(Value::Bytes(answer)) if answer == b"LOST" => self.become_another(subscriber).await?,
                 Ok(Value::Bytes(answer)) if answer == b"LAPSED" => {
                     self.become_another(subscriber).await?;
@@ -84,7 +87,7 @@ impl Shared {
                 }
                 Ok(answer) => {
                     self.nodes.set_own(Own { node, is_new: false, generation });
-                    self.nodes.set_leased_until(until);
+                    self.nodes.set_leased_until(sent + self.options.lease);
                     self.nodes.reported.store(connections, Ordering::Release);
                     return roll(&answer, node).ok_or_else(|| "the lease has an answer of another version".to_owned());
                 }
@@ -103,6 +106,7 @@ impl Shared {
         hear(subscriber, &[topic]).await?;
         subscriber.send(|batch| batch.subscription(["SUNSUBSCRIBE", &earlier], 1, |_| {}))?;
         tracing::warn!(before = %own, after = %node, "the lease has ended, or Redis has lost it: this server enters again as another node");
+        self.stats.lapses.add(1);
         // Nothing is said as the other node before it has its members.
         self.nodes.desk.lock().wrong.all = true;
         self.nodes.former.lock().push((own, Instant::now()));

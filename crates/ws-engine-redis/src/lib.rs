@@ -28,11 +28,13 @@ mod deadline;
 mod desk;
 mod dial;
 mod engine;
+mod examine;
 #[cfg(test)]
 mod fake;
 mod feed;
 mod find;
 mod follow;
+mod gauges;
 mod generations;
 mod job;
 mod keys;
@@ -69,6 +71,7 @@ mod resp;
 mod resync;
 mod scripts;
 mod shared;
+mod stats;
 mod subscribe;
 mod sweep;
 mod time;
@@ -86,5 +89,6 @@ mod wrong;
 
 pub use check::StartError;
 pub use engine::RedisEngine;
+pub use examine::{Examined, examine};
 pub use location::{Address, Location};
 pub use options::{Identity, RedisOptions, TlsOptions};

@@ -22,6 +22,7 @@ use crate::queue::{Lane, Queue};
 use crate::registry::Feed;
 use crate::replicas::Replicas;
 use crate::scripts::{Hashes, Script};
+use crate::stats::Stats;
 use crate::trouble::{Part, Troubles};
 
 /// See the module.
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) positions: Positions,
     pub(crate) nodes: Nodes,
+    pub(crate) stats: Stats,
     /// Something is wrong with a generation, or with the scripts.
     pub(crate) renew: Notify,
     /// The number of the last message to itself that this server has heard.
@@ -81,6 +83,7 @@ impl Shared {
             clock: Clock::new(),
             positions: Positions::default(),
             nodes: Nodes::new(),
+            stats: Stats::default(),
             renew: Notify::new(),
             echoed: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -119,7 +122,7 @@ impl Shared {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// A part of the engine works, or does not.
+    /// A part of the engine works, or does not. See [`Troubles`] for what the log says.
     pub(crate) fn report(&self, part: Part, trouble: Option<String>) {
         self.troubles.report(part, trouble);
         self.say();

@@ -19,5 +19,6 @@ mod replicas;
 mod require;
 mod sentinels;
 mod start;
+mod stats;
 mod tls;
 mod users;

@@ -1,8 +1,12 @@
 //! Two servers on one Redis: what one is told, the other tells.
 
 mod claude;
+mod examples;
+mod killed;
+mod logs;
 mod oracle;
 mod outage;
+mod suite;
 mod together;
 mod ways;
 
