@@ -68,6 +68,12 @@ impl Metrics {
         Metrics { samples, families }
     }
 
+    /// Adds the samples of another server.
+    pub fn add(&mut self, other: Metrics) {
+        other.samples.into_iter().for_each(|(name, value)| *self.samples.entry(name).or_default() += value);
+        self.families.extend(other.families);
+    }
+
     /// How many samples there are.
     pub fn count(&self) -> usize {
         self.samples.len()

@@ -1,6 +1,7 @@
 //! The harness of the end-to-end tests: servers, clients, and ways to wait.
 //!
 //! * [`server`]: a server in this process; [`process`]: one in a separate process; each on a port that the system chooses.
+//! * [`dealer`]: a proxy that deals connections to several servers.
 //! * [`client`]: a WebSocket client that reads with deadlines. [`raw`]: bytes on a socket, for what no client library would send.
 //! * [`fake_claude`]: the provider's Messages API, by script.
 //! * [`fault_proxy`]: a bad network between a client and a server. [`oracle`]: whether clients behind it were told the
@@ -16,6 +17,7 @@
 pub mod api;
 pub mod chromium;
 pub mod client;
+pub mod dealer;
 mod devtools;
 pub mod fake_claude;
 pub mod fault_proxy;

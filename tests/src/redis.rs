@@ -41,8 +41,14 @@ pub struct Redis {
 impl Redis {
     /// Starts Redis on a Unix socket.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further arguments, which a restart has too.
+    pub async fn start_with(arguments: &[&str]) -> Self {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self::try_start("redis-server", nowhere, Vec::new(), &[]).await.expect("Redis starts")
+        let place = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Self::try_start("redis-server", nowhere, place, &[]).await.expect("Redis starts")
     }
 
     /// Starts `redis-server` or `valkey-server` on a port too, with further arguments, which a restart does not have.
@@ -166,7 +172,9 @@ impl Redis {
     /// Waits until it answers; false: it has ended.
     async fn is_up(&mut self) -> bool {
         until("Redis to start", async || {
-            let is_up = self.try_ask(&["PING"]).await.is_some_and(|answer| answer.starts_with("+PONG"));
+            // One with a password refuses it, and is there.
+            let is_answer = |answer: String| answer.starts_with("+PONG") || answer.starts_with("-NOAUTH");
+            let is_up = self.try_ask(&["PING"]).await.is_some_and(is_answer);
             let has_ended = self.process.try_wait().expect("a child of ours").is_some();
             (is_up || has_ended).then_some(is_up)
         })

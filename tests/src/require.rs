@@ -11,7 +11,7 @@ use std::process::Command;
 pub type Find = fn() -> Option<PathBuf>;
 
 /// All programs: the name in `cfg(found = "…")`, and the function that finds it.
-pub const PROGRAMS: [(&str, Find); 21] = [
+pub const PROGRAMS: [(&str, Find); 22] = [
     ("anthropic_js", || node_with("@anthropic-ai/sdk")),
     ("anthropic_py", || python_with("import anthropic")),
     ("asyncapi", || node_with("@asyncapi/parser")),
@@ -33,6 +33,7 @@ pub const PROGRAMS: [(&str, Find); 21] = [
     ("schemathesis", || python_with("import jsonschema, jwt, openapi_spec_validator, schemathesis, websockets")),
     ("sqlite3", || program(&["python3"], &["-c", "import sqlite3"])),
     ("valkey-server", valkey),
+    ("yaml", || python_with("import yaml")),
 ];
 
 /// Names under which Chromium and Chrome are installed.

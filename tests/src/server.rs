@@ -1,4 +1,5 @@
-//! A server in the test's own process.
+//! A server in the test's own process; or, with `WS_TEST_NODES=n`, that many servers on one Redis, which to the test are
+//! one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,15 +9,26 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use ws_core::Engine;
 use ws_server::app::App;
-use ws_server::config::Config;
+use ws_server::config::{Config, EngineType};
 
 use crate::client::Client;
+use crate::dealer::Dealer;
 use crate::http::{self, Metrics};
+use crate::redis::Redis;
 use crate::wait::{until, within};
 
 /// A running server. Dropping it ends its task without a drain.
 #[derive(Debug)]
 pub struct Server {
+    addr: SocketAddr,
+    nodes: Vec<Node>,
+    /// In front of several, and what they share.
+    cluster: Option<(Dealer, Redis)>,
+}
+
+/// One server.
+#[derive(Debug)]
+struct Node {
     addr: SocketAddr,
     shutdown: Option<oneshot::Sender<()>>,
     task: JoinHandle<(usize, usize)>,
@@ -28,33 +40,52 @@ impl Server {
         Self::with(|_| {}).await
     }
 
-    /// The same with some of the configuration changed.
+    /// The same with some of the configuration changed. With `WS_TEST_NODES`, it is several servers, unless the test
+    /// chooses an engine or addresses itself.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = config();
+        let (mut config, nodes) = (config(), nodes());
+        let addr = config.addr.clone();
         change(&mut config);
-        Self::run(App::bind(&config).await.expect("port 0 can be bound"))
+        if nodes > 1 && config.engine.r#type == EngineType::Memory && config.addr == addr {
+            return Self::cluster(config, nodes).await;
+        }
+        Self::one(Node::start(&config).await)
     }
 
     /// The same with the test's own engine.
     pub async fn over(engine: Arc<dyn Engine>, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = config();
         change(&mut config);
-        Self::run(App::bind_with(&config, |_| Ok(engine)).await.expect("port 0 can be bound"))
+        Self::one(Node::run(App::bind_with(&config, |_| Ok(engine)).await.expect("port 0 can be bound")))
     }
 
-    fn run(app: App) -> Self {
-        let addr = *app.local_addrs().first().expect("one address");
-        let (shutdown, asked) = oneshot::channel::<()>();
-        let task = tokio::spawn(async move {
-            let drained = app.run(async move { drop(asked.await) }).await;
-            (drained.connections, drained.cut_off)
-        });
-        Server { addr, shutdown: Some(shutdown), task }
+    fn one(node: Node) -> Self {
+        Server { addr: node.addr, nodes: vec![node], cluster: None }
+    }
+
+    async fn cluster(mut config: Config, n: usize) -> Self {
+        let redis = Redis::start().await;
+        redis.configure(&mut config);
+        let mut nodes = Vec::new();
+        for _ in 0..n {
+            nodes.push(Node::start(&config).await);
+        }
+        for node in &nodes {
+            let ready = async || (http::get(node.addr, "/ready").await.status == 200).then_some(());
+            until("each server to be ready", ready).await;
+        }
+        let dealer = Dealer::start(nodes.iter().map(|node| node.addr).collect(), seed()).await;
+        Server { addr: dealer.addr(), nodes, cluster: Some((dealer, redis)) }
     }
 
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// What the answer to a publication that is retained promises, unless the test has chosen the engine.
+    pub fn ack(&self) -> &'static str {
+        if self.cluster.is_some() { "replicated" } else { "memory" }
     }
 
     /// A client that has read its `connected`.
@@ -71,9 +102,13 @@ impl Server {
         clients
     }
 
-    /// The current `/metrics`.
+    /// The current `/metrics`; the sums of several servers.
     pub async fn metrics(&self) -> Metrics {
-        http::metrics(self.addr).await
+        let mut all = http::metrics(self.nodes[0].addr).await;
+        for node in &self.nodes[1..] {
+            all.add(http::metrics(node.addr).await);
+        }
+        all
     }
 
     /// Waits until a metric has this value.
@@ -89,19 +124,56 @@ impl Server {
 
     /// Starts the drain.
     pub fn begin_drain(&mut self) {
-        drop(self.shutdown.take());
+        self.nodes.iter_mut().for_each(|node| drop(node.shutdown.take()));
     }
 
     /// Waits until the server has ended by itself.
     pub async fn ended(mut self) {
-        within("the server to end", &mut self.task).await.expect("the server's task ends well");
+        for node in &mut self.nodes {
+            within("the server to end", &mut node.task).await.expect("the server's task ends well");
+        }
     }
 
     /// Drains, and returns how many connections there were and how many were cut off.
     pub async fn stop(mut self) -> (usize, usize) {
         self.begin_drain();
-        within("the server to drain", &mut self.task).await.expect("the server's task ends well")
+        let mut all = (0, 0);
+        for node in &mut self.nodes {
+            let (connections, cut_off) =
+                within("the server to drain", &mut node.task).await.expect("the server's task ends well");
+            all = (all.0 + connections, all.1 + cut_off);
+        }
+        all
     }
+}
+
+impl Node {
+    async fn start(config: &Config) -> Self {
+        Self::run(App::bind(config).await.expect("port 0 can be bound"))
+    }
+
+    fn run(app: App) -> Self {
+        let addr = *app.local_addrs().first().expect("one address");
+        let (shutdown, asked) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            let drained = app.run(async move { drop(asked.await) }).await;
+            (drained.connections, drained.cut_off)
+        });
+        Node { addr, shutdown: Some(shutdown), task }
+    }
+}
+
+/// How many servers are one.
+fn nodes() -> usize {
+    std::env::var("WS_TEST_NODES").map_or(1, |nodes| nodes.parse().expect("WS_TEST_NODES is a number"))
+}
+
+/// Where connections go is the same in each run of a test.
+fn seed() -> u64 {
+    let name = std::thread::current().name().unwrap_or_default().to_owned();
+    let mut hasher = std::hash::DefaultHasher::new();
+    std::hash::Hash::hash(&name, &mut hasher);
+    std::hash::Hasher::finish(&hasher)
 }
 
 fn config() -> Config {
@@ -112,7 +184,7 @@ fn config() -> Config {
     config
 }
 
-impl Drop for Server {
+impl Drop for Node {
     fn drop(&mut self) {
         self.task.abort();
     }

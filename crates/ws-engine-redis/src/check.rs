@@ -10,8 +10,8 @@ use tokio::time::timeout;
 use crate::dial::{DialError, dial};
 use crate::generations;
 use crate::keys::Keys;
-use crate::link::{Link, Patience};
-use crate::location::{Address, Location};
+use crate::link::{Link, OnPush, Patience};
+use crate::location::Location;
 use crate::options::RedisOptions;
 use crate::owned::Owned;
 use crate::prepare::{PrepareError, compare_setup, load_scripts, setup};
@@ -57,17 +57,7 @@ pub(crate) async fn check(options: &RedisOptions, keys: &Keys, finder: &Finder) 
         // One is enough.
         let _ = if is_message { heard.try_send(()) } else { Ok(()) };
     });
-    let dialled = async {
-        let address = finder.find(options, None).await?;
-        dial(options, &address, Patience::Command(options.command_timeout), on_push).await
-    };
-    let link = dialled.await.map_err(|error| match error {
-        DialError::Replica(_) if finder.fixed().is_some() => {
-            StartError::Unusable(format!("{error}; engine.redis.url must name the primary"))
-        }
-        DialError::Unreachable(_) | DialError::Replica(_) => StartError::Unreachable(error.to_string()),
-        DialError::Refused(error) => StartError::Unusable(error),
-    })?;
+    let link = reach(options, finder, on_push).await?;
     let checked = async {
         let info = info(&link).await?;
         judge(&info, options).map_err(StartError::Unusable)?;
@@ -98,7 +88,7 @@ pub(crate) async fn check(options: &RedisOptions, keys: &Keys, finder: &Finder) 
 pub(crate) async fn set_up(options: &RedisOptions, keys: &Keys, finder: &Finder) -> Result<(), StartError> {
     let shared = Shared::alone(options.clone(), keys.clone(), Hashes::default());
     let link = match finder.slots() {
-        None => dial_to(options, finder.find(options, None).await).await?,
+        None => reach(options, finder, Box::new(|_| {})).await?,
         Some(slots) if keys.share().unit == 0 => dial_setup(&shared, slots).await?,
         Some(_) => return Ok(()),
     };
@@ -107,15 +97,32 @@ pub(crate) async fn set_up(options: &RedisOptions, keys: &Keys, finder: &Finder)
 
 /// Connects to the node of a Redis Cluster that has what the data was set up with.
 async fn dial_setup(shared: &Shared, slots: &Slots) -> Result<Owned, StartError> {
-    dial_to(&shared.options, slots.primary(shared.keys.setup_slot(), &shared.options).await).await
-}
-
-async fn dial_to(options: &RedisOptions, address: Result<Address, DialError>) -> Result<Owned, StartError> {
-    let dialled =
-        async { dial(options, &address?, Patience::Command(options.command_timeout), Box::new(|_| {})).await };
+    let options = &shared.options;
+    let dialled = async {
+        let address = slots.primary(shared.keys.setup_slot(), options).await?;
+        dial(options, &address, Patience::Command(options.command_timeout), Box::new(|_| {})).await
+    };
     dialled.await.map_err(|error| match error {
         DialError::Refused(error) => StartError::Unusable(error),
         error => StartError::Unreachable(error.to_string()),
+    })
+}
+
+/// A connection to the primary.
+///
+/// # Errors
+/// [`StartError`].
+pub(crate) async fn reach(options: &RedisOptions, finder: &Finder, on_push: OnPush) -> Result<Owned, StartError> {
+    let dialled = async {
+        let address = finder.find(options, None).await?;
+        dial(options, &address, Patience::Command(options.command_timeout), on_push).await
+    };
+    dialled.await.map_err(|error| match error {
+        DialError::Replica(_) if finder.fixed().is_some() => {
+            StartError::Unusable(format!("{error}; engine.redis.url must name the primary"))
+        }
+        DialError::Unreachable(_) | DialError::Replica(_) => StartError::Unreachable(error.to_string()),
+        DialError::Refused(error) => StartError::Unusable(error),
     })
 }
 
@@ -130,7 +137,11 @@ fn in_vain(options: &RedisOptions, error: &PrepareError) -> StartError {
     }
 }
 
-async fn info(link: &Link) -> Result<HashMap<String, String>, StartError> {
+/// What `INFO` says.
+///
+/// # Errors
+/// [`StartError`].
+pub(crate) async fn info(link: &Link) -> Result<HashMap<String, String>, StartError> {
     let info = match link.call(["INFO"]).await {
         Ok(info) => info,
         Err(failure) if failure.is_passing() => return Err(StartError::Unreachable(failure.to_string())),
@@ -142,8 +153,11 @@ async fn info(link: &Link) -> Result<HashMap<String, String>, StartError> {
     Ok(text.lines().filter_map(|line| line.split_once(':')).map(|(key, value)| (key.into(), value.into())).collect())
 }
 
-/// What `INFO` says.
-fn judge(info: &HashMap<String, String>, options: &RedisOptions) -> Result<(), String> {
+/// Whether a server can be used of which `INFO` says this.
+///
+/// # Errors
+/// In words.
+pub(crate) fn judge(info: &HashMap<String, String>, options: &RedisOptions) -> Result<(), String> {
     let get = |key: &str| info.get(key).map_or("", String::as_str);
     let (name, version, least) = match get("valkey_version") {
         "" => ("Redis", get("redis_version"), 7),

@@ -65,7 +65,7 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>, finder: Arc<Finder>, place: w
     let mut primary = finder.fixed().cloned();
     let mut backoff = Backoff::new(BACKOFF);
     while !shared.is_closed() {
-        let trouble = match connect(&shared, &finder, &mut primary).await {
+        let trouble = match shared.stats.dialled(connect(&shared, &finder, &mut primary).await) {
             Ok(pair) => {
                 let since = Instant::now();
                 place.send_replace(Some(pair.place.clone()));
@@ -120,7 +120,8 @@ pub(crate) async fn keep_reader(shared: Arc<Shared>, mut place: watch::Receiver<
 /// Reads from the Redis where the writer is, until the connection ends or the writer has gone. Why.
 async fn read_from(shared: &Shared, there: &Place, place: &mut watch::Receiver<Option<Place>>) -> String {
     let patience = Patience::Command(shared.options.command_timeout);
-    let link = match dial(&shared.options, &there.address, patience, Box::new(|_| {})).await {
+    let dialled = dial(&shared.options, &there.address, patience, Box::new(|_| {})).await;
+    let link = match shared.stats.dialled(dialled) {
         Ok(link) => link,
         Err(error) => return error.to_string(),
     };

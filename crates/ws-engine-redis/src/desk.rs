@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use ws_core::engine::EngineError;
+use ws_core::engine::{EngineError, RoundTrip};
 
 use crate::limits::APPEND_WAIT;
 use crate::link::Batch;
@@ -18,6 +18,7 @@ use crate::wrong::Wrong;
 
 /// A pipeline in flight.
 struct Round {
+    sent: Instant,
     left: AtomicUsize,
     /// What has to go again, with its place.
     again: Mutex<Vec<(usize, Queued)>>,
@@ -62,7 +63,7 @@ impl Shared {
             return;
         }
         let (left, again) = (AtomicUsize::new(batch.len()), Mutex::default());
-        let round = Arc::new(Round { left, again, is_refused: AtomicBool::new(false) });
+        let round = Arc::new(Round { sent: Instant::now(), left, again, is_refused: AtomicBool::new(false) });
         let mut batch = Some(batch);
         let send = |commands: &mut Batch<'_>| {
             for (at, queued) in batch.take().into_iter().flatten().enumerate() {
@@ -100,6 +101,7 @@ impl Shared {
         if round.left.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }
+        self.stats.answered(RoundTrip::Cluster, round.sent);
         let mut again = std::mem::take(&mut *round.again.lock());
         again.sort_by_key(|(at, _)| *at);
         let mut desk = self.nodes.desk.lock();

@@ -19,6 +19,7 @@ use crate::check::{StartError, check, set_up};
 use crate::cluster::RedisCluster;
 use crate::connect::{keep_pair, keep_reader, keep_time};
 use crate::dial::Backoff;
+use crate::gauges::cluster_stats;
 use crate::job::{Appending, Job, Removing};
 use crate::keys::Keys;
 use crate::limits::{APPEND_WAIT, BACKOFF, TICK};
@@ -193,7 +194,7 @@ impl Engine for RedisEngine {
 
     fn stats(&self) -> EngineStats {
         let channels = self.units.iter().map(|unit| unit.feed.count() as u64).sum();
-        EngineStats { channels, ..EngineStats::default() }
+        EngineStats { channels, cluster: Some(cluster_stats(&self.units)), ..EngineStats::default() }
     }
 
     fn health(&self) -> Result<(), String> {

@@ -196,10 +196,11 @@ impl Shared {
         let mut echo = None;
         match message {
             Message::Published(published) => {
-                let next = follow::published(&mut state.known, &published, &channel.name, &self.node, self.sink());
-                if next == Next::Ask {
+                match follow::published(&mut state.known, &published, &channel.name, &self.node, self.sink()) {
                     // A position that is on its way was executed after this.
-                    self.ask(channel, &mut state, false);
+                    Next::Ask => self.ask(channel, &mut state, false),
+                    Next::Skipped => self.stats.skips.add(1),
+                    Next::Nothing | Next::Regressed => {}
                 }
             }
             Message::Removed { e, g } => follow::removed(&mut state.known, (e, g), &channel.name, self.sink()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::time::{Instant, sleep};
-use ws_core::engine::{Done, EngineError, FindQuery, Found, Publication, Retention};
+use ws_core::engine::{Done, EngineError, FindQuery, Found, Publication, Retention, RoundTrip};
 
 use crate::limits::PAGE_AGAIN;
 use crate::link::Failure;
@@ -38,7 +38,11 @@ impl Shared {
         let (shared, mut search) = (self.clone(), Some(search));
         let sent = link.send(|batch| {
             if let Some(search) = search.take() {
-                batch.command(args, move |result| shared.searched(search, result));
+                let asked = Instant::now();
+                batch.command(args, move |result| {
+                    shared.stats.answered(RoundTrip::Page, asked);
+                    shared.searched(search, result);
+                });
             }
         });
         if let (Err(_), Some(search)) = (sent, search) {

@@ -60,6 +60,7 @@ impl Shared {
                 self.is_other();
             }
         }
+        self.stats.generations.add(renewed);
         if renewed > 0 {
             tracing::warn!(
                 partitions = renewed,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use ws_core::engine::{Appended, Done, EngineError, Epoch};
+use ws_core::engine::{Appended, Done, EngineError, Epoch, RoundTrip};
 
 use crate::job::{Appending, Group, Job, Removing, take};
 use crate::limits::APPEND_WAIT;
@@ -23,6 +23,7 @@ use crate::shared::{Shared, random};
 #[derive(Debug)]
 pub(crate) struct Round {
     partition: usize,
+    sent: Instant,
     left: AtomicUsize,
     /// What has to go again, with its place.
     again: Mutex<Vec<(usize, Vec<Job>)>>,
@@ -66,7 +67,8 @@ impl Shared {
         state.in_flight = true;
         drop(state);
         let (left, again) = (AtomicUsize::new(groups.len()), Mutex::default());
-        let round = Arc::new(Round { partition, left, again, is_refused: AtomicBool::new(false), replicas });
+        let sent = Instant::now();
+        let round = Arc::new(Round { partition, sent, left, again, is_refused: AtomicBool::new(false), replicas });
         let mut groups = Some(groups);
         let send = |batch: &mut Batch<'_>| {
             for (at, group) in groups.take().into_iter().flatten().enumerate() {
@@ -147,6 +149,7 @@ impl Shared {
         match (number(0).map(u64::from_be_bytes), number(1).map(u64::from_be_bytes)) {
             (Some(g), Some(e)) if parts.len() == jobs.len() + 2 => {
                 self.lanes[round.partition].0.lock().backoff.reset();
+                self.stats.written.add(jobs.len() as u64);
                 for (job, outcome) in jobs.into_iter().zip(&parts[2..]) {
                     self.finish(round, job, (e, g), outcome);
                 }
@@ -269,6 +272,7 @@ impl Shared {
         if round.left.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }
+        self.stats.answered(RoundTrip::Write, round.sent);
         let mut again = std::mem::take(&mut *round.again.lock());
         again.sort_by_key(|(at, _)| *at);
         let mut state = self.lanes[round.partition].0.lock();
@@ -319,6 +323,11 @@ impl Shared {
             self.lanes[partition].0.lock().paused_until = None;
             self.flush(partition);
         }
+    }
+
+    /// Publications, and removals of histories, that are not on their way yet.
+    pub(crate) fn waiting_publications(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.0.lock().queue.len() as u64).sum()
     }
 
     /// Whether nothing waits to be written, or to be had by replicas.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
+use ws_core::engine::RoundTrip;
 
 use crate::limits::{RENEW_EVERY, REPORT_EVERY};
 use crate::link::{Failure, Link};
@@ -74,17 +75,20 @@ impl Shared {
             self.become_another(writer, subscriber).await?;
             let (own, connections) = (self.nodes.own(), self.nodes.sink().connections());
             let (node, generation) = (own.node, self.generation(0));
-            let until = Instant::now() + self.options.lease;
-            match writer.call(self.lease_args(own, connections)).await {
+            let sent = Instant::now();
+            let answer = writer.call(self.lease_args(own, connections)).await;
+            self.stats.answered(RoundTrip::Lease, sent);
+            match answer {
                 Ok(Value::Bytes(answer)) if answer == b"LAPSED" => self.units.lapse(node),
                 Ok(answer) => {
                     let renewal = renewal(&answer, node);
                     let renewal = renewal.ok_or_else(|| "the lease has an answer of another version".to_owned())?;
                     self.nodes.set_own(Own { node, is_new: false, generation });
-                    self.nodes.set_leased_until(until);
+                    self.nodes.set_leased_until(sent + self.options.lease);
                     self.units.is_leased(&self.nodes, node);
                     self.nodes.reported.store(connections, Ordering::Release);
                     if renewal.was_lost {
+                        self.stats.lapses.add(1);
                         tracing::warn!(%node, "Redis has lost the lease: this server enters again");
                         self.nodes.desk.lock().wrong.all = true;
                     }

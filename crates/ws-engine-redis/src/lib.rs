@@ -30,11 +30,13 @@ mod deadline;
 mod desk;
 mod dial;
 mod engine;
+mod examine;
 #[cfg(test)]
 mod fake;
 mod feed;
 mod find;
 mod follow;
+mod gauges;
 mod generations;
 mod job;
 mod keys;
@@ -72,6 +74,7 @@ mod resync;
 mod scripts;
 mod shared;
 mod slots;
+mod stats;
 mod subscribe;
 mod sweep;
 mod time;
@@ -90,5 +93,6 @@ mod wrong;
 
 pub use check::StartError;
 pub use engine::RedisEngine;
+pub use examine::{Examined, examine};
 pub use location::{Address, Location};
 pub use options::{Identity, RedisOptions, TlsOptions};

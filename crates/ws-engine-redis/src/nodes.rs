@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
@@ -117,6 +118,11 @@ impl Nodes {
     /// before it has had a lease.
     pub(crate) fn may_have_lapsed(&self) -> bool {
         self.is_former.load(Ordering::Acquire) || self.leased_until.read().is_some_and(|until| until < Instant::now())
+    }
+
+    /// How long ago a lease of this length was last renewed; `None`: there was none yet.
+    pub(crate) fn lease_age(&self, lease: Duration) -> Option<Duration> {
+        self.leased_until.read().map(|until| (Instant::now() + lease).saturating_duration_since(until))
     }
 
     pub(crate) fn set_leased_until(&self, until: Instant) {

@@ -65,7 +65,7 @@ pub struct RedisOptions {
 
 impl RedisOptions {
     /// All locations, for the log.
-    pub(crate) fn places(&self) -> String {
+    pub fn places(&self) -> String {
         self.locations.iter().map(Location::to_string).collect::<Vec<_>>().join(", ")
     }
 }

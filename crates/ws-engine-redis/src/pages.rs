@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tokio::time::{Instant, sleep};
-use ws_core::engine::{Done, EngineError, History, HistoryQuery, Publication, Retention};
+use ws_core::engine::{Done, EngineError, History, HistoryQuery, Publication, Retention, RoundTrip};
 
 use crate::limits::{NUMBER_MAX, PAGE_AGAIN, READ_WAIT};
 use crate::link::Failure;
@@ -92,7 +92,11 @@ impl Shared {
         let (shared, mut page) = (self.clone(), Some(page));
         let sent = link.send(|batch| {
             if let Some(page) = page.take() {
-                batch.command(args, move |result| shared.paged(page, result));
+                let asked = Instant::now();
+                batch.command(args, move |result| {
+                    shared.stats.answered(RoundTrip::Page, asked);
+                    shared.paged(page, result);
+                });
             }
         });
         if let (Err(reason), Some(page)) = (sent, page) {

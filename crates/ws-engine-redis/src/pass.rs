@@ -48,7 +48,10 @@ impl Shared {
         result: Result<Value, Failure>,
     ) {
         let failure = match result {
-            Ok(_) => return (append.done)(Ok(Appended { position: None, duplicate: false })),
+            Ok(_) => {
+                self.stats.written.add(1);
+                return (append.done)(Ok(Appended { position: None, duplicate: false }));
+            }
             Err(failure) => failure,
         };
         self.expect_no_echo(&append.channel, sequence);

@@ -57,7 +57,7 @@ impl Queue {
         self.is_below()
     }
 
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::SeqCst)
     }
 

@@ -22,6 +22,7 @@ use crate::queue::Lane;
 use crate::registry::Feed;
 use crate::replicas::Replicas;
 use crate::scripts::{Hashes, Script};
+use crate::stats::Stats;
 use crate::trouble::{Part, Troubles};
 use crate::units::Units;
 
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) positions: Positions,
     pub(crate) units: Arc<Units>,
     pub(crate) nodes: Arc<Nodes>,
+    /// Of all units together.
+    pub(crate) stats: Arc<Stats>,
     /// Something is wrong with a generation, or with the scripts.
     pub(crate) renew: Notify,
     /// The number of the last message to itself that this server has heard.
@@ -90,6 +93,7 @@ impl Shared {
             clock: Clock::new(),
             positions: Positions::default(),
             nodes,
+            stats: units.stats.clone(),
             units,
             renew: Notify::new(),
             echoed: AtomicU64::new(0),
@@ -139,7 +143,7 @@ impl Shared {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// A part of the engine works, or does not.
+    /// A part of the engine works, or does not. See [`Troubles`] for what the log says.
     pub(crate) fn report(&self, part: Part, trouble: Option<String>) {
         let title = || title(&self.options, &self.keys);
         self.troubles.report(part, trouble.map(|trouble| format!("{}{trouble}", title())));

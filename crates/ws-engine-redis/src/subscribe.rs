@@ -170,6 +170,7 @@ impl Shared {
             }
             state.phase = Phase::Following;
             if std::mem::take(&mut state.may_have_lost) {
+                self.stats.resubscriptions.add(1);
                 to_recount.push(channel.clone());
                 if !is_kept {
                     self.sink().lost(&channel.name);
@@ -269,9 +270,13 @@ impl Shared {
         }
         let before = state.known;
         let next = follow::positioned(&mut state.known, position, &channel.name, self.sink());
-        if next == Next::Regressed {
-            self.wrong[channel.partition].store(position.g, Ordering::Release);
-            self.renew();
+        match next {
+            Next::Regressed => {
+                self.wrong[channel.partition].store(position.g, Ordering::Release);
+                self.renew();
+            }
+            Next::Skipped => self.stats.skips.add(1),
+            Next::Nothing | Next::Ask => {}
         }
         let is_other = before.is_some() && before != state.known;
         let mut ready = Vec::new();

@@ -15,6 +15,7 @@ use ws_core::Supervisor;
 
 use crate::nodes::Nodes;
 use crate::queue::Queue;
+use crate::stats::Stats;
 use crate::trouble::Troubles;
 
 /// What all units have in common.
@@ -24,6 +25,7 @@ pub(crate) struct Units {
     pub(crate) nodes: Box<[Arc<Nodes>]>,
     pub(crate) queue: Queue,
     pub(crate) supervisor: Supervisor,
+    pub(crate) stats: Arc<Stats>,
     /// What the log says of all units together; `None`: each says it for itself.
     pub(crate) troubles: Option<Troubles>,
     /// This node.
@@ -39,6 +41,7 @@ impl Units {
             nodes: (0..units).map(|_| Arc::new(Nodes::new(node))).collect(),
             queue: Queue::new(queue_bytes_max),
             supervisor: Supervisor::default(),
+            stats: Arc::default(),
             troubles,
             node: Mutex::new(node),
             told: Mutex::default(),
@@ -59,6 +62,7 @@ impl Units {
         }
         *node = Uuid::new_v4();
         tracing::warn!(before = %dead, after = %*node, "the lease has ended: this server enters again as another node");
+        self.stats.lapses.add(1);
         for unit in &self.nodes {
             unit.is_former.store(true, Ordering::Release);
             unit.look.notify_one();

@@ -128,6 +128,11 @@ impl Desk {
         all.into_iter().rev().for_each(|queued| self.lines[queued.line as usize].push_front(queued));
     }
 
+    /// Operations that are not on their way yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lines.iter().map(VecDeque::len).sum()
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_idle(&self) -> bool {
         !self.in_flight && self.lines.iter().all(VecDeque::is_empty)

@@ -78,7 +78,8 @@ fn sqlite_options(config: &Config) -> SqliteOptions {
     })
 }
 
-fn redis_options(config: &Config) -> RedisOptions {
+/// The options of the cluster engine.
+pub(crate) fn redis_options(config: &Config) -> RedisOptions {
     let redis = &config.engine.redis;
     let files = redis.tls_cert_file.clone().zip(redis.tls_key_file.clone());
     let identity = files.map(|(cert_file, key_file)| Identity { cert_file, key_file });

@@ -7,13 +7,21 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use ws_tests::prelude::*;
+use ws_tests::redis::Redis;
 
 use crate::SERVER;
 
 /// Runs it with these arguments, without the fan-out; gives the exit code and the JSON.
 async fn doctor(args: &[&str]) -> (Option<i32>, Value) {
+    doctor_with(args, &[]).await
+}
+
+/// The same with these variables.
+async fn doctor_with(args: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, Value) {
     let args = [&["doctor", "--json", "--no-fanout"], args].concat();
-    let output = within("doctor", Command::new(SERVER).args(&args).env_remove("WEBSOCKET_ADDR").output()).await;
+    let mut command = Command::new(SERVER);
+    command.args(&args).env_remove("WEBSOCKET_ADDR").envs(variables.iter().copied());
+    let output = within("doctor", command.output()).await;
     let output = output.expect("the server's binary starts");
     let json = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("JSON: {output:?}"));
     (output.status.code(), json)
@@ -91,6 +99,33 @@ async fn a_data_directory_that_cannot_be_is_a_problem() {
     assert_eq!((code, said(&report, "data directory").0), (Some(1), "problem"));
     let (code, report) = doctor(&["--addr", "127.0.0.1:0"]).await;
     assert_eq!((code, said(&report, "data directory").0), (Some(0), "skipped"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "redis-server"), ignore = "redis-server is missing")]
+async fn a_redis_is_looked_at_and_left_as_it_is() {
+    let redis = Redis::start().await;
+    let url = redis.url();
+    let variables = [("WS_SERVER__ENGINE__TYPE", "redis"), ("WS_SERVER__ENGINE__REDIS__URL", url.as_str())];
+    let args = ["--addr", "127.0.0.1:0"];
+    let (code, report) = doctor_with(&args, &variables).await;
+    let (verdict, found) = said(&report, "Redis");
+    assert_eq!((code, verdict), (Some(0), "warning"), "it has no limit of memory: {found}");
+    assert!(found.contains(": Redis ") && found.contains(", noeviction, ") && found.ends_with(" ms"), "{found}");
+    assert_eq!(redis.ask(&["DBSIZE"]).await, ":0\r\n", "nothing is left behind");
+    redis.ask(&["CONFIG", "SET", "maxmemory", "100mb"]).await;
+    assert_eq!(said(&doctor_with(&args, &variables).await.1, "Redis").0, "ok");
+    redis.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
+    let (code, report) = doctor_with(&args, &variables).await;
+    let (verdict, found) = said(&report, "Redis");
+    assert_eq!((code, verdict), (Some(1), "problem"), "{found}");
+    assert!(found.contains("its maxmemory-policy is allkeys-lru"), "{found}");
+    drop(redis);
+    let (code, report) = doctor_with(&args, &variables).await;
+    let (verdict, found) = said(&report, "Redis");
+    assert_eq!((code, verdict), (Some(1), "problem"), "{found}");
+    assert!(found.contains("cannot be reached"), "{found}");
+    assert_eq!(said(&doctor(&args).await.1, "Redis"), ("skipped", "the engine does not use it"));
 }
 
 /// Without a server: doctor listens itself, so the whole time is measured.

@@ -6,6 +6,7 @@
 
 mod answer;
 pub mod cluster;
+mod cluster_stats;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub(crate) mod memory;
@@ -22,6 +23,7 @@ use ws_proto::action::Ack;
 
 pub use self::answer::{Done, EngineError};
 use self::cluster::Cluster;
+pub use self::cluster_stats::{ClusterStats, RoundTrip};
 pub use self::repeat::Remembered;
 use crate::histogram::HistogramValues;
 pub use crate::retention::{Expiry, Retention};
@@ -242,6 +244,8 @@ pub struct EngineStats {
     pub bytes: u64,
     /// What is stored outside memory; `None` if nothing is.
     pub store: Option<StoreStats>,
+    /// What it shares with other servers; `None` if nothing is.
+    pub cluster: Option<ClusterStats>,
 }
 
 /// How much an engine has stored outside memory, and what that took since its start.

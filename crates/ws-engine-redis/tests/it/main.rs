@@ -21,6 +21,7 @@ mod require;
 mod sentinels;
 mod shards;
 mod start;
+mod stats;
 mod tls;
 mod users;
 mod wire;

@@ -9,6 +9,7 @@ mod data_directory;
 mod fanout;
 mod idle_cut;
 mod ports;
+mod redis;
 mod report;
 mod socket;
 
@@ -78,6 +79,7 @@ pub fn run(args: &DoctorArgs, config: &Config, warnings: &[Warning]) -> Result<F
         let (of_ports, use_of_ports) = ports::check(config).await;
         checks.extend(of_ports);
         checks.push(data_directory::check(config));
+        checks.push(redis::check(config).await);
         checks.extend(warnings.iter().map(|warning| Check::warning("configuration", warning.to_string(), None)));
         if let Some(url) = &args.url {
             checks.push(idle_cut::check(url, config, use_of_ports, idle_max).await);

@@ -59,6 +59,11 @@ pub(super) fn known(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str,
     value.map_or(Ok(()), |value| single(encoder, name, help, gauge(value)))
 }
 
+/// What waits for the engine, whichever it is.
+pub(super) fn waiting_bytes(encoder: &mut DescriptorEncoder<'_>, bytes: u64) -> fmt::Result {
+    single(encoder, "ws_engine_waiting_bytes", "Bytes of publications that wait to be stored", gauge(bytes))
+}
+
 /// A counter for each value of one label.
 pub(super) fn labelled(
     encoder: &mut DescriptorEncoder<'_>,

@@ -20,8 +20,11 @@ use ws_proto::{CloseCode, ErrorCode, PROTOCOL_VERSION};
 
 use super::api::Api;
 use super::body::Body;
+use super::cluster_metrics;
 use super::exposition::Format;
-use super::metric_text::{Scale, counter, gauge, head, histogram, histograms, info, known, labelled, single};
+use super::metric_text::{
+    Scale, counter, gauge, head, histogram, histograms, info, known, labelled, single, waiting_bytes,
+};
 use super::read_only::readable;
 use super::reply::Reply;
 use super::run_metrics;
@@ -146,6 +149,9 @@ impl HubMetrics {
         )?;
         if let Some(store) = &engine.store {
             stored(encoder, store)?;
+        }
+        if let Some(cluster) = &engine.cluster {
+            cluster_metrics::encode(encoder, cluster)?;
         }
         if let Some(canary) = self.hub.canary_stats() {
             // While it drains, none is sent.
@@ -283,8 +289,7 @@ fn found(encoder: &mut DescriptorEncoder<'_>, canary: &CanaryStats, is_lost: boo
 /// Metrics of an engine that stores outside of memory.
 fn stored(encoder: &mut DescriptorEncoder<'_>, store: &StoreStats) -> fmt::Result {
     single(encoder, "ws_engine_stored_bytes", "Bytes that the engine uses on disk", gauge(store.stored_bytes))?;
-    let waiting = gauge(store.waiting_bytes);
-    single(encoder, "ws_engine_waiting_bytes", "Bytes of publications that wait to be stored", waiting)?;
+    waiting_bytes(encoder, store.waiting_bytes)?;
     let help = "Time of each commit, which stores a batch of publications";
     histogram(encoder, "ws_engine_commit_seconds", help, Scale::Micros, &store.commit_us)?;
     single(encoder, "ws_engine_committed", "Publications in those batches", counter(store.committed))?;

@@ -7,6 +7,7 @@
 mod api;
 mod body;
 mod client;
+mod cluster_metrics;
 mod connection;
 mod content;
 mod exposition;

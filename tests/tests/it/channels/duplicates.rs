@@ -24,7 +24,8 @@ async fn the_same_id_again_publishes_nothing() {
         assert_eq!((&first["offset"], &first["duplicate"]), (&json!(n + 1), &json!(false)));
         for client in [&mut client, &mut other] {
             let again = publish_as(client, ROOM, msg_id, json!(msg_id)).await;
-            let expect = json!({"channel": ROOM, "epoch": epoch, "offset": n + 1, "ack": "memory", "duplicate": true});
+            let expect =
+                json!({"channel": ROOM, "epoch": epoch, "offset": n + 1, "ack": server.ack(), "duplicate": true});
             assert_eq!(again, expect, "{msg_id:?}");
         }
     }

@@ -21,7 +21,8 @@ async fn the_answer_and_the_event_name_the_same_publication() {
     for offset in 1..=3 {
         let before = unix_ms();
         let answer = publish(&mut publisher, ROOM, json!({"n": offset})).await;
-        let expect = json!({"channel": ROOM, "epoch": epoch, "offset": offset, "ack": "memory", "duplicate": false});
+        let expect =
+            json!({"channel": ROOM, "epoch": epoch, "offset": offset, "ack": server.ack(), "duplicate": false});
         assert_eq!(answer, expect);
         let mut event = reader.event("publication").await;
         let time = event["time"].take().as_u64().expect("a time");

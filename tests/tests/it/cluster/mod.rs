@@ -1,9 +1,13 @@
 //! Two servers on one Redis: what one is told, the other tells.
 
 mod claude;
+mod examples;
+mod killed;
+mod logs;
 mod oracle;
 mod outage;
 mod shards;
+mod suite;
 mod together;
 mod ways;
 

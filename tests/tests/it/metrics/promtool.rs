@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use ws_server::config::EngineType;
 use ws_tests::prelude::*;
+use ws_tests::redis::Redis;
 use ws_tests::require;
 
 use crate::durable::directory;
@@ -12,18 +13,36 @@ use crate::durable::directory;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg_attr(not(found = "promtool"), ignore = "promtool is missing")]
 async fn promtool_finds_nothing_to_complain_about() {
-    // The engine with the most metrics.
+    // A durable engine.
     let server = Server::with(|config| {
         config.engine.r#type = EngineType::Sqlite;
         config.engine.sqlite.dir = directory("promtool");
     })
     .await;
+    let text = busy(&server).await;
+    assert!(text.contains("ws_engine_commit_seconds_count 1\n"), "{text}");
+    check(&text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(all(found = "promtool", found = "redis-server")), ignore = "promtool or redis-server is missing")]
+async fn nor_in_a_cluster() {
+    let redis = Redis::start().await;
+    let text = busy(&Server::with(|config| redis.configure(config)).await).await;
+    assert!(text.contains("ws_engine_written_total 1\n"), "{text}");
+    check(&text);
+}
+
+/// The page of a server that has published something.
+async fn busy(server: &Server) -> String {
     let mut client = server.connect().await;
     client.ask("subscribe", json!({"channel": "a"})).await;
     client.ask("publish", json!({"channel": "a", "data": 1})).await;
     client.event("publication").await;
-    let text = http::get(server.addr(), "/metrics").await.text().to_owned();
-    assert!(text.contains("ws_engine_commit_seconds_count 1\n"), "{text}");
+    http::get(server.addr(), "/metrics").await.text().to_owned()
+}
+
+fn check(text: &str) {
     let mut promtool = Command::new(require::found("promtool"))
         .args(["check", "metrics"])
         .stdin(Stdio::piped())

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use ws_server::config::EngineType;
+use ws_server::config::{Config, EngineType};
 use ws_tests::prelude::*;
+use ws_tests::redis::Redis;
 
 use crate::durable::directory;
 
@@ -48,29 +49,41 @@ fn served(text: &str) -> (BTreeMap<String, About>, BTreeSet<String>) {
     (metrics, helped)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[cfg(target_os = "linux")]
-async fn the_table_of_metrics_is_right() {
+/// The page of a server with this engine that has everything which only some have.
+async fn page(engine: impl FnOnce(&mut Config)) -> String {
     let server = Server::with(|config| {
-        config.engine.r#type = EngineType::Sqlite;
-        config.engine.sqlite.dir = directory("table");
+        engine(config);
         config.canary.interval = Duration::from_secs(1);
         ws_tests::api::with_key(config);
     })
     .await;
     assert_eq!(http::get(server.addr(), "/api/v1/node").await.status, 401, "so that there is a series");
-    let page = until("a canary", async || {
+    until("a canary", async || {
         let page = http::get(server.addr(), "/metrics").await.text().to_owned();
         page.contains("ws_canary_round_trip_seconds").then_some(page)
     })
-    .await;
-    let (served, helped) = served(&page);
-    assert!(served.len() > 60, "{served:?}");
-    assert_eq!(served.keys().cloned().collect::<BTreeSet<_>>(), helped, "each has its help");
-    let documented = documented();
-    let missing: Vec<_> = served.iter().filter(|(name, about)| documented.get(*name) != Some(about)).collect();
-    assert!(missing.is_empty(), "not in the table as they are: {missing:?}");
-    let gone: Vec<_> = documented.keys().filter(|name| !served.contains_key(*name)).collect();
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg(target_os = "linux")]
+#[cfg_attr(not(found = "redis-server"), ignore = "redis-server is missing")]
+async fn the_table_of_metrics_is_right() {
+    let redis = Redis::start().await;
+    let sqlite = |config: &mut Config| {
+        config.engine.r#type = EngineType::Sqlite;
+        config.engine.sqlite.dir = directory("table");
+    };
+    let (mut all, documented) = (BTreeMap::new(), documented());
+    for page in [page(sqlite).await, page(|config| redis.configure(config)).await] {
+        let (served, helped) = served(&page);
+        assert!(served.len() > 60, "{served:?}");
+        assert_eq!(served.keys().cloned().collect::<BTreeSet<_>>(), helped, "each has its help");
+        let missing: Vec<_> = served.iter().filter(|(name, about)| documented.get(*name) != Some(about)).collect();
+        assert!(missing.is_empty(), "not in the table as they are: {missing:?}");
+        all.extend(served);
+    }
+    let gone: Vec<_> = documented.keys().filter(|name| !all.contains_key(*name)).collect();
     assert!(gone.is_empty(), "in the table, and not served: {gone:?}");
 }
 

@@ -1,23 +1,32 @@
-//! The dashboard and the alert rules in `docs/`: they ask for metrics that the server has, and a Prometheus that scrapes
-//! it has an answer to each of their queries.
+//! The dashboard and the alert rules in `docs/`: they ask for metrics that servers have, and a Prometheus that scrapes
+//! them has an answer to each of their queries.
 
 mod names;
 mod prometheus;
 mod queries;
 mod rules;
 
-use ws_server::config::EngineType;
+use ws_server::config::{Config, EngineType};
 use ws_tests::api::{self, Api};
 use ws_tests::prelude::*;
+use ws_tests::redis::Redis;
 
 use crate::durable::directory;
 
-/// A server that has every metric: it keeps what is published in a database, and has keys for tokens and for the API.
-async fn server(name: &str) -> Server {
+/// Two servers that together have every metric: one keeps what is published in a database, one in Redis.
+async fn servers(name: &str, redis: &Redis) -> [Server; 2] {
     let dir = directory(name);
-    Server::with(|config| {
+    let sqlite = |config: &mut Config| {
         config.engine.r#type = EngineType::Sqlite;
         config.engine.sqlite.dir = dir;
+    };
+    [server(sqlite).await, server(|config| redis.configure(config)).await]
+}
+
+/// A server with this engine, which has keys for tokens and for the API.
+async fn server(engine: impl FnOnce(&mut Config)) -> Server {
+    Server::with(|config| {
+        engine(config);
         config.canary.interval = Duration::from_millis(200);
         config.heartbeat.interval = Duration::from_millis(200);
         config.channels.history_size = 50;

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ws_tests::prelude::*;
+use ws_tests::redis::Redis;
 
 use super::queries::{Query, asked, dashboard, of_dashboard, of_rules, read};
-use super::{server, traffic};
+use super::{servers, traffic};
 
 /// Metrics that Prometheus makes itself.
 const OF_PROMETHEUS: [&str; 1] = ["up"];
@@ -54,15 +55,19 @@ fn unknown(samples: &Samples, Query { place, expr }: &Query) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(found = "redis-server"), ignore = "redis-server is missing")]
 async fn what_queries_ask_for_is_there() {
-    let server = server("monitored-names").await;
-    traffic(&server).await;
-    let page = until("a canary", async || {
-        let page = http::get(server.addr(), "/metrics").await.text().to_owned();
-        page.contains("ws_canary_round_trip_seconds").then_some(page)
-    })
-    .await;
-    let samples = samples(&page);
+    let redis = Redis::start().await;
+    let mut pages = String::new();
+    for server in servers("monitored-names", &redis).await {
+        traffic(&server).await;
+        let page = until("a canary", async || {
+            let page = http::get(server.addr(), "/metrics").await.text().to_owned();
+            page.contains("ws_canary_round_trip_seconds").then_some(page)
+        });
+        pages.push_str(&page.await);
+    }
+    let samples = samples(&pages);
     let queries: Vec<_> = of_dashboard().into_iter().chain(of_rules()).collect();
     assert!(queries.len() > 80, "they are found: {}", queries.len());
     let unknown: Vec<_> = queries.iter().flat_map(|query| unknown(&samples, query)).collect();

@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes a server that has something to do, and answers every query of the dashboard.
+//! A real Prometheus scrapes servers that have something to do, and answers every query of the dashboard.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -7,9 +7,10 @@ use std::process::Stdio;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use ws_tests::prelude::*;
+use ws_tests::redis::Redis;
 
 use super::queries::{Query, document, of_dashboard, of_rules};
-use super::{server, traffic};
+use super::{servers, traffic};
 
 /// A running Prometheus. Dropping it kills it.
 struct Prometheus {
@@ -19,17 +20,17 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// One that scrapes this server every second, with the alert rules.
-    fn start(server: SocketAddr) -> Self {
+    /// One that scrapes these servers every second, with the alert rules.
+    fn start(servers: &[SocketAddr]) -> Self {
         let free = TcpListener::bind("127.0.0.78:0").expect("an address of loopback that nobody else uses");
         let addr = free.local_addr().expect("an address");
         drop(free);
         let dir = tempfile::tempdir().expect("a directory");
-        let rules = json!(document("prometheus/alerts.yml"));
+        let (rules, targets) = (json!(document("prometheus/alerts.yml")), json!(servers));
         let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\n\
              rule_files: [{rules}]\n\
-             scrape_configs:\n  - job_name: ws-server\n    static_configs: [{{targets: [\"{server}\"]}}]\n"
+             scrape_configs:\n  - job_name: ws-server\n    static_configs: [{{targets: {targets}}}]\n"
         );
         let file = dir.path().join("prometheus.yml");
         fs::write(&file, config).expect("room");
@@ -92,16 +93,19 @@ fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[cfg_attr(not(found = "prometheus"), ignore = "prometheus is missing")]
+#[cfg_attr(not(all(found = "prometheus", found = "redis-server")), ignore = "prometheus or redis-server is missing")]
 async fn every_query_of_the_dashboard_has_an_answer() {
-    let server = server("monitored").await;
-    let prometheus = Prometheus::start(server.addr());
+    let redis = Redis::start().await;
+    let servers = servers("monitored", &redis).await;
+    let prometheus = Prometheus::start(&servers.each_ref().map(Server::addr));
     prometheus.is_ready().await;
     let mut waiting: Vec<Query> = of_dashboard();
     // Read, so that it answers pings.
-    let mut idle = server.connect().await;
+    let mut idle = servers[0].connect().await;
     let answered = until("an answer to every query", async || {
-        traffic(&server).await;
+        for server in &servers {
+            traffic(server).await;
+        }
         while tokio::time::timeout(Duration::from_millis(10), idle.next()).await.is_ok() {}
         let mut still = Vec::new();
         for query in waiting.drain(..) {

@@ -1,7 +1,7 @@
 //! A run's id: one run has it, on whatever server it is asked for.
 
 use serde_json::Value;
-use ws_core::engine::cluster::{Cluster, ClusterSink};
+use ws_core::engine::cluster::Cluster;
 use ws_proto::ErrorCode;
 use ws_proto::action::CancelClaude;
 use ws_proto::claude::RunStatus;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use ws_core::engine::cluster::ClusterSink;
 
 use super::Servers;
 use crate::stage::{end, kinds, text, until};

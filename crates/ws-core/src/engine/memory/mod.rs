@@ -109,6 +109,7 @@ impl Engine for MemoryEngine {
             publications: self.inner.totals.publications(),
             bytes: self.inner.totals.bytes(),
             store: None,
+            cluster: None,
         }
     }
 

@@ -1,11 +1,13 @@
 //! The examples of `docs/OPERATIONS.md`, as an operator copies them: nginx, HAProxy and Caddy in front of a real server.
 //! Only addresses, files and the numbers of limits are other ones here.
 
+mod cluster;
 mod document;
 mod program;
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
@@ -51,17 +53,28 @@ async fn caddy() {
 
 /// A server with the configuration of this section, and at most two connections per address.
 async fn server(section: &str) -> Process {
+    let (_file, variables) = configuration(section);
+    let limit = [("WS_SERVER__LIMITS__CONNECTIONS_PER_IP_MAX", "2")];
+    Process::start(SERVER, &[&as_text(&variables)[..], &limit].concat()).await
+}
+
+/// The configuration of this section in a file, and the variables for it.
+fn configuration(section: &str) -> (NamedTempFile, Vec<(&'static str, String)>) {
     let config = document::block(section, "toml");
     let config = document::replaced(&config, &[("127.0.0.1:9300", "127.0.0.1:0")]);
-    let file = tempfile::NamedTempFile::new().expect("a file");
+    let file = NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), config).expect("room");
-    let variables = [
-        ("WS_SERVER__LOG_CONNECTIONS", "all"),
-        ("WS_SERVER__LIMITS__CONNECTIONS_PER_IP_MAX", "2"),
-        ("WS_SERVER__AUTH__KEYS__0__SECRET", token::SECRET),
-        ("WS_SERVER_CONFIG", file.path().to_str().expect("a path in UTF-8")),
+    let path = file.path().to_str().expect("a path in UTF-8").to_owned();
+    let variables = vec![
+        ("WS_SERVER__LOG_CONNECTIONS", "all".to_owned()),
+        ("WS_SERVER__AUTH__KEYS__0__SECRET", token::SECRET.to_owned()),
+        ("WS_SERVER_CONFIG", path),
     ];
-    Process::start(SERVER, &variables).await
+    (file, variables)
+}
+
+fn as_text<'a>(variables: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
+    variables.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 
 fn client(last: u8) -> IpAddr {

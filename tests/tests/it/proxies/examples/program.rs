@@ -15,6 +15,9 @@ use super::document::{HOST, block, replaced};
 /// Connections per address that the examples allow here.
 const LIMIT: &str = "3";
 
+/// The section about several servers.
+const SEVERAL: &str = "### Proxies in front of several servers";
+
 /// A running proxy. Dropping it kills it.
 pub(super) struct Proxy {
     pub(super) addr: SocketAddr,
@@ -70,16 +73,33 @@ impl Place {
     }
 }
 
+/// The example with these servers in place of its own.
+fn addresses(example: &str, [one, two]: &[SocketAddr; 2]) -> String {
+    replaced(example, &[("10.0.0.11:3000", &one.to_string()), ("10.0.0.12:3000", &two.to_string())])
+}
+
 fn text(path: &Path) -> String {
     path.to_str().expect("a path in UTF-8").to_owned()
 }
 
 pub(super) fn nginx(server: SocketAddr) -> Proxy {
-    let place = Place::new([127, 0, 77, 1]);
+    let config = replaced(&block("### nginx", "nginx"), &[("127.0.0.1:3000", &server.to_string())]);
+    run_nginx(Place::new([127, 0, 77, 1]), &config)
+}
+
+/// nginx in front of several servers: another upstream.
+pub(super) fn nginx_of(servers: &[SocketAddr; 2]) -> Proxy {
+    let one = block("### nginx", "nginx");
+    let (before, after) = one.split_once("upstream ws_server {\n").expect("an upstream");
+    let after = after.split_once("}\n").expect("its end").1;
+    let config = format!("{before}{}{after}", addresses(&block(SEVERAL, "nginx"), servers));
+    run_nginx(Place::new([127, 0, 77, 4]), &config)
+}
+
+fn run_nginx(place: Place, example: &str) -> Proxy {
     let example = replaced(
-        &block("### nginx", "nginx"),
+        example,
         &[
-            ("127.0.0.1:3000", &server.to_string()),
             ("listen 443", &format!("listen {}", place.addr)),
             ("/etc/ssl/chat.example.org.pem", &text(&place.certificate.cert_file())),
             ("/etc/ssl/chat.example.org.key", &text(&place.certificate.key_file())),
@@ -98,15 +118,26 @@ pub(super) fn nginx(server: SocketAddr) -> Proxy {
 }
 
 pub(super) fn haproxy(server: SocketAddr) -> Proxy {
-    let place = Place::new([127, 0, 77, 2]);
+    let config = replaced(&block("### HAProxy", "haproxy"), &[("127.0.0.1:3000", &server.to_string())]);
+    run_haproxy(Place::new([127, 0, 77, 2]), &config)
+}
+
+/// HAProxy in front of several servers: another backend.
+pub(super) fn haproxy_of(servers: &[SocketAddr; 2]) -> Proxy {
+    let one = block("### HAProxy", "haproxy");
+    let (before, _) = one.split_once("\nbackend ws_server\n").expect("a backend");
+    let config = format!("{before}\n{}", addresses(&block(SEVERAL, "haproxy"), servers));
+    run_haproxy(Place::new([127, 0, 77, 5]), &config)
+}
+
+fn run_haproxy(place: Place, example: &str) -> Proxy {
     let pem = place.path("pem");
     let files =
         [place.certificate.cert_file(), place.certificate.key_file()].map(|path| fs::read(path).expect("a file"));
     fs::write(&pem, files.concat()).expect("room");
     let config = replaced(
-        &block("### HAProxy", "haproxy"),
+        example,
         &[
-            ("127.0.0.1:3000", &server.to_string()),
             ("bind :443", &format!("bind {}", place.addr)),
             ("/etc/ssl/chat.example.org.pem", &pem),
             ("sc0_conn_cur gt 100", &format!("sc0_conn_cur gt {LIMIT}")),

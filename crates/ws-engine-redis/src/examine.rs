@@ -1,0 +1,82 @@
+//! Looks at a Redis, and writes nothing there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use crate::check::{StartError, info, judge, reach};
+use crate::link::Link;
+use crate::location::Location;
+use crate::options::RedisOptions;
+use crate::primary::Finder;
+use crate::slots::Slots;
+
+/// Round trips that are measured.
+const PINGS: usize = 21;
+
+/// A Redis that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examined {
+    /// Its name and version.
+    pub version: String,
+    /// Its `maxmemory-policy`; empty: it does not say.
+    pub eviction: String,
+    /// Bytes that it uses.
+    pub used_bytes: u64,
+    /// Bytes that it may use; 0: no limit.
+    pub bytes_max: u64,
+    /// Whether it appends every write to a file.
+    pub is_persistent: bool,
+    /// Replicas that are connected to it.
+    pub replicas: u64,
+    /// The median time of a round trip.
+    pub round_trip: Duration,
+}
+
+/// Connects once, and looks at the first of its servers, within the `command_timeout`.
+///
+/// # Errors
+/// [`StartError`], as at a start.
+pub async fn examine(options: &RedisOptions) -> Result<Examined, StartError> {
+    let nowhere = || StartError::Unusable("there is no server of Redis to look at".to_owned());
+    let location = options.locations.first().ok_or_else(nowhere)?.clone();
+    let finder = match location {
+        Location::Cluster(nodes) => Finder::of_slot(Arc::new(Slots::new(nodes)), 0),
+        location => Finder::new(location),
+    };
+    let link = reach(options, &finder, Box::new(|_| {})).await?;
+    let examined = timeout(options.command_timeout, look(&link, options)).await;
+    examined.unwrap_or_else(|_| Err(StartError::Unreachable("it has not answered in time".to_owned())))
+}
+
+async fn look(link: &Link, options: &RedisOptions) -> Result<Examined, StartError> {
+    let info = info(link).await?;
+    judge(&info, options).map_err(StartError::Unusable)?;
+    let text = |key: &str| info.get(key).cloned().unwrap_or_default();
+    let number = |key: &str| text(key).parse().unwrap_or_default();
+    let version = match text("valkey_version") {
+        version if version.is_empty() => format!("Redis {}", text("redis_version")),
+        version => format!("Valkey {version}"),
+    };
+    Ok(Examined {
+        version,
+        eviction: text("maxmemory_policy"),
+        used_bytes: number("used_memory"),
+        bytes_max: number("maxmemory"),
+        is_persistent: text("aof_enabled") == "1",
+        replicas: number("connected_slaves"),
+        round_trip: round_trip(link).await?,
+    })
+}
+
+async fn round_trip(link: &Link) -> Result<Duration, StartError> {
+    let mut times = Vec::with_capacity(PINGS);
+    for _ in 0..PINGS {
+        let sent = Instant::now();
+        link.call(["PING"]).await.map_err(|failure| StartError::Unreachable(failure.to_string()))?;
+        times.push(sent.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times[PINGS / 2])
+}

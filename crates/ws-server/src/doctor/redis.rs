@@ -1,0 +1,89 @@
+//! Redis, for the cluster engine: reachable, of a version that will do, forgetting nothing by itself, and near.
+
+use std::time::Duration;
+
+use ws_engine_redis::{Examined, RedisOptions, examine};
+
+use super::report::Check;
+use crate::config::{Config, EngineType};
+use crate::engine::redis_options;
+
+const WHAT: &str = "Redis";
+
+const MIB: u64 = 1 << 20;
+
+/// Within a data centre it takes less than 1 ms. Every publication waits for one.
+const ROUND_TRIP_ENOUGH: Duration = Duration::from_millis(5);
+
+pub(super) async fn check(config: &Config) -> Check {
+    if config.engine.r#type != EngineType::Redis {
+        return Check::skipped(WHAT, "the engine does not use it");
+    }
+    let options = redis_options(config);
+    match examine(&options).await {
+        Ok(redis) => judge(&options, &redis),
+        Err(error) => {
+            let advice = "start it, or correct [engine.redis]; the server needs it to start";
+            Check::problem(WHAT, format!("{}: {error}", options.places()), advice)
+        }
+    }
+}
+
+fn judge(options: &RedisOptions, redis: &Examined) -> Check {
+    let memory = match redis.bytes_max {
+        0 => format!("{} MiB without a limit", redis.used_bytes / MIB),
+        max => format!("{} of {} MiB", redis.used_bytes / MIB, max / MIB),
+    };
+    let found = format!(
+        "{}: {}, {}, {memory}, {} replicas, {}, a round trip takes {:.1} ms",
+        options.places(),
+        redis.version,
+        if redis.eviction.is_empty() { "eviction unknown" } else { &redis.eviction },
+        redis.replicas,
+        if redis.is_persistent { "appendonly" } else { "no appendonly" },
+        redis.round_trip.as_secs_f64() * 1e3
+    );
+    if !matches!(redis.eviction.as_str(), "noeviction" | "") {
+        Check::warning(WHAT, found, "it forgets channels when its memory is full: maxmemory-policy noeviction")
+    } else if redis.round_trip > ROUND_TRIP_ENOUGH {
+        Check::warning(WHAT, found, "every publication waits for a round trip: put the servers near Redis")
+    } else if redis.bytes_max == 0 {
+        Check::warning(WHAT, found, "set maxmemory below the memory of the machine, or the system may kill it")
+    } else {
+        Check::fine(WHAT, found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Verdict;
+    use super::*;
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Examined), verdict: Verdict, says: &str) {
+        let mut redis = Examined {
+            version: "Redis 7.0.15".to_owned(),
+            eviction: "noeviction".to_owned(),
+            used_bytes: 3 * MIB,
+            bytes_max: 1024 * MIB,
+            is_persistent: true,
+            replicas: 1,
+            round_trip: Duration::from_micros(240),
+        };
+        change(&mut redis);
+        let check = judge(&redis_options(&Config::default()), &redis);
+        assert_eq!(check.verdict, verdict, "{check:?}");
+        let told = format!("{} {}", check.found, check.advice.unwrap_or_default());
+        assert!(told.contains(says), "{says} is in {told}");
+    }
+
+    #[test]
+    fn what_is_found_is_judged() {
+        let all = "Redis 7.0.15, noeviction, 3 of 1024 MiB, 1 replicas, appendonly, a round trip takes 0.2 ms";
+        check(|_| {}, Verdict::Fine, all);
+        check(|redis| redis.eviction = "allkeys-lru".to_owned(), Verdict::Warning, "forgets channels");
+        check(|redis| redis.round_trip = Duration::from_millis(20), Verdict::Warning, "20.0 ms");
+        check(|redis| redis.bytes_max = 0, Verdict::Warning, "3 MiB without a limit");
+        check(|redis| redis.is_persistent = false, Verdict::Fine, "no appendonly");
+    }
+}
