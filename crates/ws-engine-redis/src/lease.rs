@@ -71,15 +71,24 @@ impl Shared {
     /// In words.
     pub(crate) async fn renew_lease(&self, writer: &Link, subscriber: &Link) -> Result<Renewal, String> {
         self.end_others(writer).await?;
+        let mut has_failed = false;
         while !self.nodes.is_leaving.load(Ordering::Acquire) {
-            self.become_another(writer, subscriber).await?;
+            if self.become_another(writer, subscriber).await? && !has_failed {
+                self.fail_lanes();
+            }
             let (own, connections) = (self.nodes.own(), self.nodes.sink().connections());
             let (node, generation) = (own.node, self.generation(0));
             let sent = Instant::now();
             let answer = writer.call(self.lease_args(own, connections)).await;
             self.stats.answered(RoundTrip::Lease, sent);
             match answer {
-                Ok(Value::Bytes(answer)) if answer == b"LAPSED" => self.units.lapse(node),
+                Ok(Value::Bytes(answer)) if answer == b"LAPSED" => {
+                    self.units.lapse(node);
+                    // What waits was given to the node that has ended: it must not follow what others have published for
+                    // that.
+                    self.fail_lanes();
+                    has_failed = true;
+                }
                 Ok(answer) => {
                     let renewal = renewal(&answer, node);
                     let renewal = renewal.ok_or_else(|| "the lease has an answer of another version".to_owned())?;
@@ -124,11 +133,11 @@ impl Shared {
         .map_err(|failure| format!("the lease of {node} cannot be ended: {failure}"))
     }
 
-    /// Where this server has become another node, the unit does.
-    async fn become_another(&self, writer: &Link, subscriber: &Link) -> Result<(), String> {
+    /// Where this server has become another node, the unit does. Whether it has.
+    async fn become_another(&self, writer: &Link, subscriber: &Link) -> Result<bool, String> {
         let (own, node) = (self.nodes.own().node, self.units.node());
         if own == node {
-            return Ok(());
+            return Ok(false);
         }
         self.end_lease(own, writer).await?;
         let [earlier, topic] = [own, node].map(|node| self.keys.node(&node.simple().to_string()));
@@ -139,9 +148,7 @@ impl Shared {
         self.nodes.former.lock().push((own, Instant::now()));
         self.nodes.roll.lock().living.remove(&own);
         self.nodes.set_own(Own { node, is_new: true, generation: 0 });
-        // What waits was given to the node that has ended: it must not follow what others have published for that.
-        self.fail_lanes();
-        Ok(())
+        Ok(true)
     }
 
     /// Tells who has ended, and has what they leave behind be removed.

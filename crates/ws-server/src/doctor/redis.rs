@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ws_engine_redis::{Examined, RedisOptions, examine};
 
-use super::report::Check;
+use super::report::{Check, Verdict};
 use crate::config::{Config, EngineType};
 use crate::engine::redis_options;
 
@@ -20,13 +20,33 @@ pub(super) async fn check(config: &Config) -> Check {
         return Check::skipped(WHAT, "the engine does not use it");
     }
     let options = redis_options(config);
-    match examine(&options).await {
-        Ok(redis) => judge(&options, &redis),
+    let mut checks = Vec::new();
+    for location in &options.locations {
+        checks.push(check_one(&RedisOptions { locations: vec![location.clone()], ..options.clone() }).await);
+    }
+    worst(checks)
+}
+
+/// Checks a shard, or the only server.
+async fn check_one(options: &RedisOptions) -> Check {
+    match examine(options).await {
+        Ok(redis) => judge(options, &redis),
         Err(error) => {
             let advice = "start it, or correct [engine.redis]; the server needs it to start";
             Check::problem(WHAT, format!("{}: {error}", options.places()), advice)
         }
     }
+}
+
+/// One line for all of them: the worst one, or everything that was found.
+fn worst(mut checks: Vec<Check>) -> Check {
+    for verdict in [Verdict::Problem, Verdict::Warning] {
+        if let Some(at) = checks.iter().position(|check| check.verdict == verdict) {
+            return checks.swap_remove(at);
+        }
+    }
+    let found: Vec<_> = checks.into_iter().map(|check| check.found).collect();
+    Check::fine(WHAT, found.join("; "))
 }
 
 fn judge(options: &RedisOptions, redis: &Examined) -> Check {
@@ -56,7 +76,6 @@ fn judge(options: &RedisOptions, redis: &Examined) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::Verdict;
     use super::*;
 
     #[track_caller]
@@ -85,5 +104,14 @@ mod tests {
         check(|redis| redis.round_trip = Duration::from_millis(20), Verdict::Warning, "20.0 ms");
         check(|redis| redis.bytes_max = 0, Verdict::Warning, "3 MiB without a limit");
         check(|redis| redis.is_persistent = false, Verdict::Fine, "no appendonly");
+    }
+
+    #[test]
+    fn shards_are_one_line_and_the_worst_one_is_told() {
+        let fine = |found: &str| Check::fine(WHAT, found);
+        assert_eq!(worst(vec![fine("a"), fine("b")]), fine("a; b"));
+        let (slow, away) = (|| Check::warning(WHAT, "slow", None), || Check::problem(WHAT, "away", None));
+        assert_eq!(worst(vec![fine("a"), slow()]), slow());
+        assert_eq!(worst(vec![slow(), away(), fine("a")]), away());
     }
 }
