@@ -220,13 +220,7 @@ impl Engine for RedisEngine {
                 sleep(Duration::from_millis(1).min(TICK)).await;
             }
             units.iter().for_each(|unit| unit.nodes.is_leaving.store(true, Ordering::Release));
-            let mut closing = JoinSet::new();
-            for unit in units.iter().cloned() {
-                closing.spawn(async move {
-                    unit.give_up_lease().await;
-                    unit.end();
-                });
-            }
+            let mut closing: JoinSet<()> = units.iter().map(|unit| end(unit.clone())).collect();
             while closing.join_next().await.is_some() {}
             done(Ok(()));
         });
@@ -255,6 +249,11 @@ async fn in_time<T, F: Future<Output = Result<T, StartError>>>(
         }
         sleep(backoff.pause()).await;
     }
+}
+
+async fn end(unit: Arc<Shared>) {
+    unit.give_up_lease().await;
+    unit.end();
 }
 
 /// Whether something waits that may still be written.
