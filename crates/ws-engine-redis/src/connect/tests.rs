@@ -1,0 +1,122 @@
+//! Tests of the connections, with a Redis that the tests play.
+
+use std::cell::Cell;
+
+use super::*;
+use crate::fake::{self, accept, address, info, listen, server_with};
+use crate::options::RedisOptions;
+
+/// A process with this `run_id`, where these options lead.
+fn place(shared: &Shared, run_id: &str) -> Place {
+    Place { address: address(&shared.options), run_id: run_id.into() }
+}
+
+fn pair(shared: &Shared) -> Pair {
+    let [writer, subscriber] =
+        [&shared.writer, &shared.subscriber].map(|slot| Owned(slot.read().clone().expect("it is connected")));
+    Pair { writer, subscriber, replicas: None, place: place(shared, "one"), seen: Seen::default() }
+}
+
+#[tokio::test]
+async fn nothing_is_read_from_another_redis_than_the_writers() {
+    let (redis, options) = listen().await;
+    let (shared, _) = server_with(options);
+    let (now, at) = watch::channel(Some(place(&shared, "one")));
+    let reader = tokio::spawn(keep_reader(shared.clone(), at));
+    let mut peer = accept(&redis).await;
+    peer.greet().await;
+    assert_eq!(peer.next().await, [b"INFO".to_vec(), b"server".to_vec()]);
+    peer.say(&info("run_id:other")).await;
+    peer.is_closed().await;
+    // The name leads where the writer is by now.
+    let mut peer = accept(&redis).await;
+    peer.greet().await;
+    peer.next().await;
+    assert!(shared.reader.read().is_none(), "no other one is used");
+    peer.say(&info("run_id:one")).await;
+    let is_there = async {
+        while shared.reader.read().is_none() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), is_there).await.expect("it is used");
+    now.send_replace(Some(place(&shared, "other")));
+    peer.is_closed().await;
+    reader.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_feed_that_has_died_is_known_in_time() {
+    let command_timeout = Duration::from_secs(1);
+    let (shared, _) = server_with(RedisOptions { command_timeout, ..RedisOptions::for_tests() });
+    let (mut to_writer, mut to_feed) = fake::connect(&shared);
+    let pair = pair(&shared);
+    let died = Cell::new(None);
+    let serve = async {
+        loop {
+            let command = to_writer.next().await;
+            to_writer.grant(&command).await;
+            if command[0] == b"SPUBLISH" && died.get().is_none() {
+                to_feed.pushed(&command[1], &command[2]).await;
+                died.set(Some(Instant::now()));
+            }
+        }
+    };
+    let trouble = tokio::select! {
+        trouble = use_pair(&shared, &pair) => trouble,
+        () = serve => unreachable!("it does not end"),
+    };
+    assert!(trouble.contains("has not arrived"), "{trouble}");
+    let died: Instant = died.get().expect("the first one has arrived");
+    assert!(died.elapsed() < command_timeout + Duration::from_secs(2), "{:?}", died.elapsed());
+}
+
+/// A writer that does not answer, and whether another connection is greeted: whether the writer is given up.
+async fn check_stall(is_greeted: bool) -> bool {
+    let (redis, options) = listen().await;
+    let (shared, _) = server_with(RedisOptions { lease: Duration::from_millis(300), ..options });
+    let (to_writer, to_feed) = fake::connect(&shared);
+    let pair = pair(&shared);
+    pair.writer.send(|batch| batch.command(["PING"], |_| {})).expect("it is there");
+    let greet = async {
+        loop {
+            let mut peer = accept(&redis).await;
+            if is_greeted {
+                peer.greet().await;
+            }
+            peer.is_closed_after_all().await;
+        }
+    };
+    let is_given_up = tokio::select! {
+        trouble = stalls(&shared, &pair) => trouble.contains("this connection alone"),
+        () = greet => unreachable!("it does not end"),
+        () = sleep(if is_greeted { Duration::from_secs(20) } else { shared.options.lease * 3 }) => false,
+    };
+    drop((to_writer, to_feed));
+    is_given_up
+}
+
+#[tokio::test]
+async fn a_connection_that_stalls_is_replaced_before_the_lease_is_lost() {
+    assert!(check_stall(true).await, "Redis answers others");
+    assert!(!check_stall(false).await, "nobody is answered");
+}
+
+#[tokio::test]
+async fn a_writer_without_a_feed_is_closed() {
+    let (redis, options) = listen().await;
+    let (shared, _) = server_with(options);
+    let serve = async {
+        let mut writer = accept(&redis).await;
+        writer.greet().await;
+        let mut feed = accept(&redis).await;
+        feed.next().await;
+        feed.say(b"-ERR max number of clients reached\r\n").await;
+        writer.is_closed().await;
+        feed.is_closed().await;
+    };
+    let (finder, mut primary) = (Finder::new(shared.options.locations[0].clone()), None);
+    let (connected, ()) = tokio::join!(connect(&shared, &finder, &mut primary), serve);
+    let trouble = connected.map(drop).expect_err("there is no feed");
+    assert!(trouble.contains("max number of clients"), "{trouble}");
+}
