@@ -11,6 +11,7 @@ use super::*;
 async fn server(url: &str) -> Server {
     Server::with(|config| {
         configure(config, &[("URL", url), ("PARTITIONS", "8")]);
+        config.channels.read_presence = ws_server::config::Access::ANYONE;
         ws_tests::api::with_key(config);
     })
     .await

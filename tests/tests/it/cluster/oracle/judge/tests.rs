@@ -182,7 +182,7 @@ fn what_passes_comes_or_is_told_as_missed() {
     let came = |nth| Told::Publication { offset: None, body: format!("a-{nth}") };
     let told = |events: &[Told]| Record {
         attempts: (1..=4).map(passed).collect(),
-        traces: vec![trace("pass:1", [&[begin.clone()], events].concat())],
+        traces: vec![trace("pass:1", [std::slice::from_ref(&begin), events].concat())],
         ..Record::default()
     };
     check(&told(&[came(1), came(2), came(3), came(4)]), SAME, "");
@@ -209,8 +209,10 @@ fn what_passes_comes_or_is_told_as_missed() {
 fn broadcasts_come_again_only_after_a_gap() {
     let begin = Told::Began { since: None, after: None, gap: None };
     let came = |nth| Told::Publication { offset: None, body: format!("a-{nth}") };
-    let told =
-        |events: &[Told]| Record { traces: vec![trace("*", [&[begin.clone()], events].concat())], ..Record::default() };
+    let told = |events: &[Told]| Record {
+        traces: vec![trace("*", [std::slice::from_ref(&begin), events].concat())],
+        ..Record::default()
+    };
     check(&told(&[came(1), came(2), Told::Gap(Gap::Missed), came(1), came(3)]), SAME, "");
     check(&told(&[came(1), came(2), came(1)]), SAME, "(b)");
 }
