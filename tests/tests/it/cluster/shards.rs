@@ -11,7 +11,8 @@ use super::*;
 async fn server(url: &str) -> Server {
     Server::with(|config| {
         configure(config, &[("URL", url), ("PARTITIONS", "8")]);
-        config.channels.read_presence = ws_server::config::Access::ANYONE;
+        let anyone = ws_server::config::Access::ANYONE;
+        (config.channels.read_presence, config.channels.read_history) = (anyone, anyone);
         ws_tests::api::with_key(config);
     })
     .await
