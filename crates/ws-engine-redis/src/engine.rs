@@ -206,6 +206,10 @@ impl Engine for RedisEngine {
         })
     }
 
+    fn health_of(&self, channel: &str) -> Result<(), String> {
+        self.of(channel).trouble().map_or(Ok(()), Err)
+    }
+
     fn supervisor(&self) -> Option<&Supervisor> {
         Some(&self.common().supervisor)
     }

@@ -100,6 +100,15 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether it can store and read this channel. Only an engine of which a part can be away knows more than
+    /// [`health`](Self::health).
+    ///
+    /// # Errors
+    /// As of [`health`](Self::health).
+    fn health_of(&self, _channel: &str) -> Result<(), String> {
+        self.health()
+    }
+
     /// Watches the tasks and threads that the engine depends on, if it has any.
     fn supervisor(&self) -> Option<&Supervisor> {
         None

@@ -18,13 +18,13 @@ use crate::state::{Broadcasting, Draft, PresenceInfo, PresencePage, Repeat, chec
 use crate::waiter::Waiter;
 
 impl Hub {
-    /// Refuses what has waited for so long behind other operations of the same caller, if the engine is known to be away:
-    /// otherwise the waits add up. For callers that do one after the other.
+    /// Refuses what has waited for so long behind other operations of the same caller, if the engine is known to be away,
+    /// for this channel or at all: otherwise the waits add up. For callers that do one after the other.
     ///
     /// # Errors
     /// `engine_unavailable`.
-    pub fn check_engine(&self, waited: Duration) -> Result<(), ErrorBody> {
-        self.shared.check_engine(waited)
+    pub fn check_engine(&self, channel: Option<&str>, waited: Duration) -> Result<(), ErrorBody> {
+        self.shared.check_engine(channel, waited)
     }
 
     /// Publishes in a channel. Waits for room, and for the engine's answer. `from` is `None` if there is no particular

@@ -203,19 +203,10 @@ impl Session {
         if action != Some(ActionName::Publish) && self.owes_answers() {
             return self.hold(Box::new(Held::Queued(request.into())));
         }
-        match self.check_engine(action).and_then(|()| self.run(action, request, out)) {
+        match self.run(action, request, out) {
             Ok(()) => Flow::Continue,
             Err(stop) => self.end_request(Some(request.id), stop, now_ms, out),
         }
-    }
-
-    /// What has waited behind other requests does not wait for an engine that is known to be away.
-    fn check_engine(&self, action: Option<ActionName>) -> Result<(), Stop> {
-        use ActionName::{Authenticate, Echo, Unsubscribe};
-        if action.is_none_or(|action| matches!(action, Authenticate | Echo | Unsubscribe)) {
-            return Ok(());
-        }
-        Ok(self.membership.shared().check_engine(self.behind())?)
     }
 
     fn run(&mut self, action: Option<ActionName>, request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {

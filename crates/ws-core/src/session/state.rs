@@ -151,7 +151,7 @@ impl Session {
     }
 
     /// For how long the frame that runs now may have waited to be read.
-    pub(super) fn behind(&self) -> Duration {
+    fn behind(&self) -> Duration {
         let now_ms = || self.membership.shared().clock.now_ms();
         Duration::from_millis(self.unread_since_ms.map_or(0, |since_ms| now_ms().saturating_sub(since_ms)))
     }
@@ -183,14 +183,21 @@ impl Session {
         self.membership.shared().channel_options(channel)
     }
 
-    /// Checks whether this connection may do what the request asks for.
+    /// Checks whether this connection may do what the request asks for, and whether the engine is there for it.
     pub(super) fn check(&self, request: RequestId<'_>, check: AccessCheck<'_>) -> Result<(), ErrorBody> {
         let granted = |channel: ChannelName<'_>| self.subscription_grants(channel.as_str());
         let grant = check.channel.and_then(|channel| granted(channel).or_else(|| granted(channel.asking())));
-        self.check_with(request, check, grant)
+        self.check_with(request, check, grant)?;
+        self.check_engine(check.channel)
     }
 
-    /// The same, with the grants of a subscription token for the channel.
+    /// What has waited behind other requests does not wait for an engine that is known to be away.
+    pub(super) fn check_engine(&self, channel: Option<ChannelName<'_>>) -> Result<(), ErrorBody> {
+        self.membership.shared().check_engine(channel.map(|channel| channel.as_str()), self.behind())
+    }
+
+    /// Checks whether this connection may do what the request asks for, with the grants of a subscription token for the
+    /// channel.
     pub(super) fn check_with(
         &self,
         request: RequestId<'_>,

@@ -76,6 +76,7 @@ fn attach(
         let message = "this channel keeps no history (`history_size = 0`), so neither `since` nor `rewind` is possible";
         return Err(ErrorBody::new(ErrorCode::NotAvailable, message).into());
     }
+    session.check_engine(Some(channel))?;
     let subscription = session.membership.attach(channel, &options)?;
     Ok(attaching::attach(session, subscription, grant))
 }

@@ -93,16 +93,17 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Refuses a request that has waited behind others, if the engine is known to be away: the waits of requests that
-    /// come one after the other would add up.
+    /// Refuses a request that has waited behind others, if what it needs of the engine is known to be away: the channel,
+    /// or everything where it is about none. The waits of requests that come one after the other would add up.
     ///
     /// # Errors
     /// `engine_unavailable`.
-    pub(crate) fn check_engine(&self, waited: Duration) -> Result<(), ErrorBody> {
+    pub(crate) fn check_engine(&self, channel: Option<&str>, waited: Duration) -> Result<(), ErrorBody> {
         if waited < BEHIND_MAX {
             return Ok(());
         }
-        self.engine.health().map_err(|why| unavailable(&EngineError::Unavailable(why)))
+        let health = channel.map_or_else(|| self.engine.health(), |channel| self.engine.health_of(channel));
+        health.map_err(|why| unavailable(&EngineError::Unavailable(why)))
     }
 
     pub(crate) fn new(clock: Clock, options: HubOptions, engine: Arc<dyn Engine>) -> Self {

@@ -57,17 +57,51 @@ async fn the_waits_of_requests_that_follow_each_other_do_not_add_up() {
     advance(Duration::from_secs(5)).await;
     assert!(servers.store.let_go());
     client.go_on_to_next();
-    for channel in ["b", "c", "d"] {
-        say(&mut client, "subscribe", &json!({"channel": channel}));
-        assert!(!client.session.is_holding(), "it is answered at once");
+    let refused = [
+        ("subscribe", json!({"channel": "b"})),
+        ("publish", json!({"channel": "b", "data": 1})),
+        ("get_history", json!({"channel": "b"})),
+        ("get_presence", json!({"channel": "b"})),
+        ("get_connections", json!({})),
+        ("broadcast", json!({"message": 1})),
+    ];
+    for (action, payload) in &refused {
+        say(&mut client, action, payload);
+        assert!(!client.session.is_holding(), "{action} is answered at once");
     }
     say(&mut client, "echo", &json!({"message": 1}));
     let frames = seen(&mut client).await;
     let codes: Vec<_> = frames.iter().filter_map(|frame| frame["error"]["code"].as_str()).collect();
-    assert_eq!(codes, ["engine_unavailable"; 4]);
+    assert_eq!(codes, ["engine_unavailable"; 7]);
     // All that had arrived was read: the next one may wait again.
     client.session.caught_up();
     say(&mut client, "subscribe", &json!({"channel": "e"}));
     assert!(client.session.is_holding());
+    servers.store.release();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_for_another_part_of_the_store_is_not_refused() {
+    let servers = Servers::start(2, limits(), &[]);
+    let mut client = servers.connect(0);
+    servers.set_away(0, true);
+    servers.store.hold();
+    let elsewhere = [
+        ("subscribe", json!({"channel": "elsewhere"})),
+        ("publish", json!({"channel": "elsewhere", "data": 1})),
+        ("get_history", json!({"channel": "elsewhere"})),
+        ("get_presence", json!({"channel": "elsewhere"})),
+    ];
+    for (action, payload) in &elsewhere {
+        say(&mut client, "get_history", &json!({"channel": "a"}));
+        advance(Duration::from_secs(5)).await;
+        assert!(servers.store.let_go());
+        client.go_on_to_next();
+        say(&mut client, action, payload);
+        assert!(client.session.is_holding() || client.session.owes_answers(), "{action} is asked");
+        servers.store.let_go();
+        client.go_on_to_next();
+        client.session.caught_up();
+    }
     servers.store.release();
 }

@@ -65,18 +65,20 @@ async fn response(
     room: &Room,
     since: Instant,
 ) -> BatchResponse<Box<RawValue>> {
-    let perform = async {
-        resources.hub.check_engine(since.elapsed())?;
-        perform_one(resources, key, request).await
-    };
-    let outcome = room.bound(is_write(request), perform).await;
+    let outcome = room.bound(is_write(request), perform_one(resources, key, request, since)).await;
     let (status, body) = in_batch(outcome);
     // What is in it was JSON.
     let body = RawValue::from_string(body).unwrap_or_else(|_| RawValue::NULL.to_owned());
     BatchResponse { status, body }
 }
 
-async fn perform_one(resources: &Resources, key: &ApiKey, request: &BatchRequest<'_, &RawValue>) -> Outcome {
+/// `since`: when the batch began.
+async fn perform_one(
+    resources: &Resources,
+    key: &ApiKey,
+    request: &BatchRequest<'_, &RawValue>,
+    since: Instant,
+) -> Outcome {
     let (path, query) = match request.path.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (&*request.path, None),
@@ -90,6 +92,7 @@ async fn perform_one(resources: &Resources, key: &ApiKey, request: &BatchRequest
     if body.len() > bytes_max {
         return Err(Refused::TooLarge(bytes_max));
     }
+    resources.hub.check_engine(resource.channel(), since.elapsed())?;
     resources.perform(&Call { resource, verb, query: Query::new(query), body, idempotency_key: None }).await
 }
 

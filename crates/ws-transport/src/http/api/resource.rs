@@ -100,6 +100,16 @@ impl<'a> Resource<'a> {
         }))
     }
 
+    /// The channel it is about, if it is about one.
+    pub(super) fn channel(&self) -> Option<&str> {
+        use Resource::{Channel, ConnectionSubscription, Presence, Publications, Runs, UserSubscription};
+        match self {
+            Channel(channel) | Publications(channel) | Presence(channel) | Runs(channel) => Some(channel),
+            ConnectionSubscription(_, channel) | UserSubscription(_, channel) => Some(channel),
+            _ => None,
+        }
+    }
+
     /// The paths of all resources, with the names as in the documentation.
     pub(super) const ROUTES: [&'static str; 15] = [
         "/channels/{channel}/publications",
