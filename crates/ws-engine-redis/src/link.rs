@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -270,7 +271,7 @@ impl Link {
             match read {
                 Ok(0) => break "Redis has closed the connection".to_owned(),
                 Ok(_) => self.0.state.lock().read = Instant::now(),
-                Err(error) => break error.to_string(),
+                Err(error) => break broken(&error),
             }
             // What comes after the end would get among what the next link says.
             while buffer.len() - parsed >= needs && !self.has_ended() {
@@ -348,7 +349,7 @@ impl Link {
                 }
             };
             if let Err(error) = written {
-                self.end(error.to_string());
+                self.end(broken(&error));
             }
         }
         // The peer may be gone already, or stand still: TLS has a goodbye to write.
@@ -410,6 +411,10 @@ impl fmt::Display for Failure {
             Failure::Lost { reason, .. } => write!(f, "the connection to Redis is lost: {reason}"),
         }
     }
+}
+
+fn broken(error: &io::Error) -> String {
+    format!("Redis cannot be reached any more: {error}")
 }
 
 #[cfg(test)]

@@ -3,10 +3,13 @@
 use ws_tests::chromium::{Browser, Page, PageOptions};
 use ws_tests::prelude::*;
 
+/// How long the clients wait for an answer. What was perhaps sent counts as older by this.
+const REQUEST: Duration = Duration::from_secs(3);
+
 /// Makes a client on the page, over the store that all pages of this origin share, and waits until it reads.
 const CLIENT: &str = "Promise.all([import('/client/ws-client.js'), import('/client/indexeddb.js')]).then(([{ connect }, { indexedDb }]) => {
     window.lost = [];
-    window.client = connect(new URL('/ws', location.href), { store: indexedDb('test'), timers: { store: 60_000 } });
+    window.client = connect(new URL('/ws', location.href), { store: indexedDb('test'), timers: { store: 60_000, request: 3_000 } });
     client.lost((entry, error) => lost.push([entry.data, error.kind]));
     const room = client.channel('room');
     room.subscribe(() => {}); // who reads may read the history
@@ -19,6 +22,12 @@ async fn server() -> Server {
         config.limits.requests_per_second = 0;
     })
     .await
+}
+
+/// Waits until the channel, which is new, is older than what is published in it from now on and then repeated: of what
+/// may have been before it, the server would say that nobody knows.
+async fn is_older() {
+    tokio::time::sleep(REQUEST + Duration::from_millis(100)).await;
 }
 
 async fn run(page: &Page, js: &str) -> Value {
@@ -45,7 +54,8 @@ async fn stored(page: &Page) -> Value {
 async fn comes_to(page: &Page, number: &str, goal: u64) {
     let mut at = run(page, number).await;
     while at != goal {
-        at = until("the next step", async || Some(run(page, number).await).filter(|now| *now != at)).await;
+        let step = format!("{number} to go on from {at} to {goal}");
+        at = until(&step, async || Some(run(page, number).await).filter(|now| *now != at)).await;
     }
 }
 
@@ -61,6 +71,7 @@ async fn a_page_that_is_reloaded_while_it_sends() {
     let page =
         browser.open(&format!("http://{}/", server.addr()), &PageOptions::default()).await.expect("the page opens");
     run(&page, CLIENT).await;
+    is_older().await;
     publish(&page, 0, 1_000).await;
     let before = run(&page, "client.pending.get()").await;
     assert!(before.as_u64().is_some_and(|left| left > 0), "in the middle: {before} are left");
@@ -82,6 +93,7 @@ async fn a_second_tab_on_the_same_store() {
     let url = format!("http://{}/", server.addr());
     let page = browser.open(&url, &PageOptions::default()).await.expect("the page opens");
     run(&page, CLIENT).await;
+    is_older().await;
     let second = browser.open_beside(&page, &url, &PageOptions::default()).await.expect("the page opens");
     publish(&page, 0, 500).await;
     run(&second, CLIENT).await;
