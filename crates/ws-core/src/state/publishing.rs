@@ -121,10 +121,14 @@ impl EngineSink for Sink {
         if self.feed(name, |_, feed| feed.skip(to)) {
             return;
         }
-        // Who does not know the position yet asks for it.
         self.change(name, |channel, state, gate| match state.epoch {
             Some(_) if to > state.end.offset => channel.skip(state, to, gate),
-            _ => Shards::default(),
+            Some(_) => Shards::default(),
+            // Nobody reads yet. Who has been told an earlier position, and has not begun at it, begins here.
+            None => {
+                state.end.offset = state.end.offset.max(to);
+                Shards::default()
+            }
         });
     }
 

@@ -35,21 +35,28 @@ impl Membership {
         options: &Arc<ChannelOptions>,
     ) -> Result<Arc<Subscription>, ErrorBody> {
         let (shared, name) = (self.shared(), name.as_str());
-        let mut subscriptions = self.entry.subscriptions.lock();
-        let subscriptions = subscriptions.get_or_insert_default();
-        if subscriptions.contains(name) {
+        self.check_attach(name)?;
+        // Not under the lock of the subscriptions: an engine asks for them under locks that it takes in this call. Nobody
+        // else adds any meanwhile.
+        let channel = shared.attach(name, options, self.shard());
+        let subscription = Arc::new(Subscription::new(channel, self.connection().clone()));
+        self.entry.subscriptions.lock().get_or_insert_default().insert(subscription.clone());
+        Ok(subscription)
+    }
+
+    /// Whether there may be one more subscription.
+    fn check_attach(&self, name: &str) -> Result<(), ErrorBody> {
+        let subscriptions = self.entry.subscriptions.lock();
+        if subscriptions.as_ref().is_some_and(|subscriptions| subscriptions.contains(name)) {
             return Err(already_subscribed());
         }
-        let max = shared.limits.channels_per_connection_max;
-        if subscriptions.len() >= max {
+        let max = self.shared().limits.channels_per_connection_max;
+        if subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.len()) >= max {
             let message =
                 format!("this connection has {max} subscriptions already (limits.channels_per_connection_max)");
             return Err(ErrorBody::new(ErrorCode::LimitExceeded, message));
         }
-        let channel = shared.attach(name, options, self.shard());
-        let subscription = Arc::new(Subscription::new(channel, self.connection().clone()));
-        subscriptions.insert(subscription.clone());
-        Ok(subscription)
+        Ok(())
     }
 
     /// Gives a subscription its cursor, and returns the data of the answer. `history` is the position that the engine

@@ -206,6 +206,7 @@ impl Engine for Node {
     }
 
     fn interest(&self, channel: &str, interested: bool) {
+        self.store.before_interest();
         let mut interest = self.interest.lock().expect("no panic while locked");
         let count = interest.entry(channel.to_owned()).or_default();
         *count = if interested { *count + 1 } else { *count - 1 };

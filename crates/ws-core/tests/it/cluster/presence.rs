@@ -260,3 +260,28 @@ async fn who_left_while_it_was_asked_leaves_nothing_behind() {
     let page = ask(&mut there, "get_presence", &json!({"channel": "a"})).await.expect("a page");
     assert_eq!((&page["connections"], servers.hubs[0].channels()), (&json!(1), 0));
 }
+
+/// An engine tells under locks that it also takes when a subscription begins: nothing that it needs to tell may be locked
+/// then.
+#[test]
+fn who_subscribes_again_while_its_leave_is_told_does_not_wait_for_itself() {
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.expect("a runtime").block_on(async {
+            let servers = Servers::start(1, limits(), &[("", joining(10))]);
+            let (mut other, mut client) = (servers.subscriber(0, "a").await, servers.subscriber(0, "a").await);
+            assert_eq!(events(&mut other).await, [joined(client.connection.id())]);
+            servers.store.hold();
+            say(&mut client, "unsubscribe", &json!({"channel": "a"}));
+            servers.store.tell_before_interest();
+            say(&mut client, "subscribe", &json!({"channel": "a"}));
+            servers.store.release();
+            seen(&mut client).await;
+            let id = client.connection.id();
+            assert_eq!(events(&mut other).await, [left(id), joined(id)]);
+        });
+        done.send(()).expect("the test waits");
+    });
+    assert_eq!(is_done.recv_timeout(Duration::from_secs(20)), Ok(()), "it failed, or waits for itself");
+}

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use uuid::Uuid;
@@ -21,6 +22,7 @@ pub(crate) struct Store {
     nodes: Mutex<Vec<Weak<Node>>>,
     state: Mutex<State>,
     queue: Mutex<Queue>,
+    is_telling: AtomicBool,
 }
 
 /// Something that takes its turn.
@@ -58,6 +60,7 @@ impl Store {
             nodes: Mutex::default(),
             state: Mutex::default(),
             queue: Mutex::default(),
+            is_telling: AtomicBool::new(false),
         });
         store.memory.start(Arc::new(Everyone(Arc::downgrade(&store))));
         store
@@ -79,6 +82,16 @@ impl Store {
     pub(crate) fn let_go(&self) -> bool {
         let turn = self.queue.lock().expect("no panic while locked").waiting.pop_front();
         turn.map(|turn| turn()).is_some()
+    }
+
+    /// From now on a node that is told of interest first releases what waits: as where it waits for a thread that tells.
+    #[allow(dead_code, reason = "not every test that has this file among its own calls it")]
+    pub(crate) fn tell_before_interest(&self) {
+        self.is_telling.store(true, Ordering::Release);
+    }
+
+    pub(super) fn before_interest(&self) {
+        while self.is_telling.load(Ordering::Acquire) && self.let_go() {}
     }
 
     /// Releases all that waits, and holds nothing any more.
