@@ -8,11 +8,12 @@ use tokio::time::{Instant, sleep};
 use ws_core::engine::{Appended, Done, EngineError, Epoch, History, Retention};
 
 use crate::channel::Then;
-use crate::fake::{connect, disconnect, of, server, server_with};
+use crate::fake::{connect, disconnect, of, read, server, server_with};
 use crate::job::{Appending, Job, Removing};
 use crate::limits::LINGER;
 use crate::options::RedisOptions;
 use crate::shared::Shared;
+use crate::waits::page;
 
 /// A callback, and what it was called with.
 fn then() -> (Then, Receiver<bool>) {
@@ -108,15 +109,36 @@ async fn a_position_that_is_answered_is_not_behind_the_feed() {
     feed.confirm(&subscribe[1]).await;
     feed.position(1, 2).await;
     // It was read before the channel was followed.
-    let read = |e| History { epoch: of(e), top: 1, oldest: 1, publications: Vec::new(), more: false };
+    let found = |e| History { epoch: of(e), top: 1, oldest: 1, publications: Vec::new(), more: false };
     let followed = |channel, e, size| {
-        let history = shared.as_followed(channel, Retention::new(size, Duration::ZERO), read(e));
+        let history = shared.as_followed(channel, Retention::new(size, Duration::ZERO), found(e));
         (history.oldest, history.top)
     };
     assert_eq!(followed("c", 1, 2), (1, 2));
     assert_eq!(followed("c", 1, 1), (2, 2), "no more is retained than the size");
     assert_eq!(followed("c", 2, 2), (1, 1), "nothing is known of another epoch");
     assert_eq!(followed("other", 1, 2), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_position_of_an_epoch_that_ended_before_the_feed_began_is_read_again() {
+    let (shared, told) = server();
+    let (_writer, mut feed) = connect(&shared);
+    let mut reader = read(&shared);
+    shared.interest("c", true);
+    let paged = page(&shared, 0);
+    reader.expect("page").await;
+    reader.page(1, 5).await;
+    // Another server has removed everything meanwhile.
+    feed.follow(2).await;
+    feed.expect("position").await;
+    feed.position(2, 0).await;
+    reader.expect("page").await;
+    assert_eq!(paged.try_recv(), Err(TryRecvError::Empty));
+    reader.page(2, 0).await;
+    let history = paged.try_recv().expect("an answer").expect("it is there");
+    assert_eq!((history.epoch, history.top), (of(2), 0));
+    assert!(told.0.lock().is_empty(), "nobody reads yet");
 }
 
 #[tokio::test(start_paused = true)]

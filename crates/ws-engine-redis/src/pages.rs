@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tokio::time::{Instant, sleep};
-use ws_core::engine::{Done, EngineError, History, HistoryQuery, Publication, Retention, RoundTrip};
+use ws_core::engine::{Done, EngineError, Epoch, History, HistoryQuery, Publication, Retention, RoundTrip};
 
 use crate::limits::{NUMBER_MAX, PAGE_AGAIN, READ_WAIT};
 use crate::link::Failure;
@@ -33,6 +33,13 @@ enum Asks {
     One(Done<History>),
     /// Of a position.
     Many(Vec<Done<History>>),
+}
+
+impl Page {
+    fn position(channel: Box<str>, retention: Retention, came: Instant, asks: Asks) -> Self {
+        let (after, before, reverse, limit, bytes_max) = (0, NUMBER_MAX, false, 0, 0);
+        Page { channel, retention, after, before, reverse, limit, bytes_max, came, asks }
+    }
 }
 
 impl Shared {
@@ -182,17 +189,9 @@ impl Shared {
                 drop(pages);
                 let next = next.into_iter().map(|(_, done)| done);
                 match first {
-                    Some(came) => self.read(Page {
-                        channel: channel.clone(),
-                        retention,
-                        after: 0,
-                        before: NUMBER_MAX,
-                        reverse: false,
-                        limit: 0,
-                        bytes_max: 0,
-                        came,
-                        asks: Asks::Many(next.collect()),
-                    }),
+                    Some(came) => {
+                        self.read(Page::position(channel.clone(), retention, came, Asks::Many(next.collect())));
+                    }
                     None => next.for_each(|done| done(Err(self.unavailable()))),
                 }
                 all
@@ -204,12 +203,23 @@ impl Shared {
         };
         let (shared, until, name) = (self.clone(), (history.epoch, history.top), channel.clone());
         let then = move |has_come: bool| {
+            if is_position && has_come && shared.has_ended(&name, history.epoch) {
+                let (asks, channel) = (Asks::Many(all), name);
+                return shared.read(Page::position(channel, retention, came, asks));
+            }
             let history = if is_position { shared.as_followed(&name, retention, history) } else { history };
             for done in all {
                 done(if has_come { Ok(history.clone()) } else { Err(shared.unavailable()) });
             }
         };
         self.when_delivered(&channel, until, self.deadline(came), Box::new(then));
+    }
+
+    /// Whether the feed began in a later epoch, or has come to it. The sink was not told of one in which it began: a
+    /// subscriber that were given the earlier one would take what comes for that.
+    fn has_ended(&self, channel: &str, epoch: Epoch) -> bool {
+        self.followed(channel)
+            .is_some_and(|channel| channel.state.lock().known.is_some_and(|known| known.epoch() != epoch))
     }
 
     /// A position that is not behind the feed. Where it was asked for before the channel was followed, the feed began later:

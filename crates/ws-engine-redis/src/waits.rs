@@ -11,7 +11,7 @@ use crate::order::{append, done, pass};
 use crate::shared::Shared;
 
 /// A history, or only the position.
-fn page(shared: &Arc<Shared>, limit: usize) -> Receiver<Result<History, EngineError>> {
+pub(crate) fn page(shared: &Arc<Shared>, limit: usize) -> Receiver<Result<History, EngineError>> {
     let (done, calls) = done();
     let retention = Retention::new(100, Duration::ZERO);
     let (after, before, reverse, bytes_max) = (0, None, false, 1000);
