@@ -11,6 +11,8 @@ if node ~= own and is_alive(leases, node, now) then return 1 end
 local present, users, announced, enters = KEYS[2], base .. 'w:' .. channel, ARGV[8], ARGV[9] == '1'
 local members, own_users = base .. 'q:' .. node .. ':' .. channel, base .. 'v:' .. node .. ':' .. channel
 if announced == '' then announced = redis.call('HGET', present, '*') or '0' end
+-- While a slot moves, Redis refuses what is not here: all keys are looked at before the first is changed.
+for _, key in ipairs({ present, users, members, own_users, base .. 'x:' .. node }) do redis.call('EXISTS', key) end
 
 local function user_of(member)
   local length = struct.unpack('>I2', member, 17)

@@ -18,6 +18,8 @@ on_both!(
     scripts_that_were_forgotten_are_loaded_again,
     a_full_redis_refuses_publications_and_loses_nothing,
     what_survived_another_identity_goes_on,
+    what_was_quiet_through_two_identities_is_not_told_again,
+    what_is_kept_is_known_for_as_long,
     who_does_not_know_of_a_new_generation_writes_nothing,
 );
 
@@ -266,12 +268,44 @@ async fn nothing_is_answered_while_redis_refuses_to_write() {
     assert_eq!(a.history("c").await.expect("it can be read").top, 3);
 }
 
+/// It becomes a replica of nobody, and a primary again: another identity with the same data.
+async fn become_another(redis: &Redis) {
+    redis.ask(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    redis.ask(&["REPLICAOF", "NO", "ONE"]).await;
+}
+
+async fn what_was_quiet_through_two_identities_is_not_told_again(program: &str) {
+    let redis = Redis::of(program).await;
+    let (a, b, before) = at_three(&redis).await;
+    for n in 1..=2 {
+        become_another(&redis).await;
+        for node in [&a, &b] {
+            until("the new epoch", async || (node.sink.told("c").len() == before.len() + n).then_some(())).await;
+            let told = node.sink.told("c");
+            assert!(told[before.len()..].iter().all(|told| matches!(told, Told::Renewed(_, 3))), "{told:?}");
+        }
+    }
+}
+
+async fn what_is_kept_is_known_for_as_long(program: &str) {
+    const SHORT: Duration = Duration::from_millis(1000);
+    let kept = Retention::new(100, SHORT * 4);
+    let redis = Redis::of(program).await;
+    let a = Node::start(RedisOptions { position_ttl: SHORT, ..options(&redis) }).await;
+    let first = a.repeat("c", kept, 1, Some("x"), 0).await.expect("it is published");
+    // Almost as long as both together: the position outlives what was published at the end of its time too.
+    sleep(SHORT * 2).await;
+    let second = a.repeat("c", kept, 2, Some("y"), 0).await.expect("it is published");
+    assert_eq!(second.position.map(|(_, offset)| offset), Some(2), "{first:?}");
+    sleep(SHORT * 3).await;
+    let again = a.repeat("c", kept, 2, Some("y"), 0).await.expect("it is known");
+    assert!(again.duplicate && again.position == second.position, "{again:?}");
+}
+
 async fn what_survived_another_identity_goes_on(program: &str) {
     let redis = Redis::of(program).await;
     let (a, b, before) = at_three(&redis).await;
-    // It becomes a replica of nobody, and a primary again: another identity with the same data.
-    redis.ask(&["REPLICAOF", "127.0.0.1", "1"]).await;
-    redis.ask(&["REPLICAOF", "NO", "ONE"]).await;
+    become_another(&redis).await;
     let (epoch, offset) = until("the new epoch", async || {
         let told = a.sink.told("c");
         told.iter().find_map(|told| if let Told::Renewed(epoch, at) = told { Some((*epoch, *at)) } else { None })
