@@ -220,7 +220,8 @@ impl Shared {
     pub(crate) fn ask_all(self: &Arc<Self>, channels: impl IntoIterator<Item = Arc<Channel>>, anew: bool) {
         let Some(link) = self.subscriber.read().clone() else { return };
         let mut by_partition = BTreeMap::<_, Vec<_>>::new();
-        for channel in channels {
+        // The others have no positions.
+        for channel in channels.into_iter().filter(|channel| self.is_kept(&channel.name)) {
             let number = channel.state.lock().ask_if_needed(anew);
             if let Some(number) = number {
                 by_partition.entry(channel.partition).or_default().push((channel, number));
