@@ -172,8 +172,10 @@ async fn connect(shared: &Arc<Shared>, finder: &Finder, primary: &mut Option<Add
     let (writer, subscriber, replicas) = dialled;
     let prepared = async {
         let run_id: Box<str> = prepare::run_id(&writer).await?.into();
-        if *run_id != *prepare::run_id(&subscriber).await? {
-            return Err(ELSEWHERE.to_owned());
+        for other in std::iter::once(&subscriber).chain(replicas.iter().map(|(link, _)| link)) {
+            if *run_id != *prepare::run_id(other).await? {
+                return Err(ELSEWHERE.to_owned());
+            }
         }
         let place = Place { address, run_id };
         let mut pair = Pair { writer, subscriber, replicas, place, seen: Seen::default() };

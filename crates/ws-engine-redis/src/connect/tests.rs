@@ -2,9 +2,15 @@
 
 use std::cell::Cell;
 
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
 use super::*;
-use crate::fake::{self, accept, address, info, listen, server_with};
+use crate::fake::{self, Peer, accept, address, info, listen, server_with};
+use crate::location::Location;
 use crate::options::RedisOptions;
+use crate::slots::Slots;
 
 /// A process with this `run_id`, where these options lead.
 fn place(shared: &Shared, run_id: &str) -> Place {
@@ -119,4 +125,28 @@ async fn a_writer_without_a_feed_is_closed() {
     let (connected, ()) = tokio::join!(connect(&shared, &finder, &mut primary), serve);
     let trouble = connected.map(drop).expect_err("there is no feed");
     assert!(trouble.contains("max number of clients"), "{trouble}");
+}
+
+#[tokio::test]
+async fn replicas_are_not_waited_for_at_another_redis_than_the_writers() {
+    let (redis, options) = listen().await;
+    let (shared, _) = server_with(RedisOptions { replicas_min: 1, ..options });
+    let serve = async {
+        let mut peers = Vec::new();
+        for run_id in ["one", "one", "other"] {
+            let mut peer = accept(&redis).await;
+            peer.greet().await;
+            peers.push((peer, run_id));
+        }
+        for (peer, run_id) in &mut peers {
+            assert_eq!(peer.next().await, [b"INFO".to_vec(), b"server".to_vec()], "{run_id}");
+            peer.say(&info(&format!("run_id:{run_id}"))).await;
+        }
+        for (peer, _) in &mut peers {
+            peer.is_closed().await;
+        }
+    };
+    let (finder, mut primary) = (Finder::new(shared.options.locations[0].clone()), None);
+    let (connected, ()) = tokio::join!(connect(&shared, &finder, &mut primary), serve);
+    assert_eq!(connected.map(drop), Err(ELSEWHERE.to_owned()));
 }
