@@ -81,7 +81,10 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>, finder: Arc<Finder>, place: w
                 pair.links().for_each(|link| link.end(trouble.clone()));
                 trouble
             }
-            Err(trouble) => trouble,
+            Err(trouble) => {
+                finder.doubt().await;
+                trouble
+            }
         };
         place.send_replace(None);
         // What can only be read is not up to date.

@@ -150,3 +150,51 @@ async fn replicas_are_not_waited_for_at_another_redis_than_the_writers() {
     let (connected, ()) = tokio::join!(connect(&shared, &finder, &mut primary), serve);
     assert_eq!(connected.map(drop), Err(ELSEWHERE.to_owned()));
 }
+
+/// A server of a Redis Cluster whose nodes are these, and what leads it to the primary.
+fn in_cluster(options: &[&RedisOptions]) -> (Arc<Shared>, Finder) {
+    let nodes: Vec<_> = options.iter().map(|options| address(options)).collect();
+    let locations = vec![Location::Cluster(nodes.clone())];
+    let (shared, _) = server_with(RedisOptions { locations, ..RedisOptions::for_tests() });
+    let finder = Finder::of_slot(Arc::new(Slots::new(nodes)), shared.keys.slot());
+    (shared, finder)
+}
+
+/// Somebody who looks at what is set.
+type Set = mpsc::UnboundedSender<Vec<Vec<u8>>>;
+
+/// A node of a Redis Cluster that says of all slots that it has them.
+async fn node(redis: &TcpListener, is_cut_off: bool, set: &Set) {
+    let (slots, mut serving) = (fake::slots("0-16383", redis), JoinSet::new());
+    loop {
+        let peer = accept(redis).await;
+        serving.spawn(serve(peer, slots.clone(), is_cut_off, set.clone()));
+    }
+}
+
+async fn serve(mut peer: Peer, slots: Vec<u8>, is_cut_off: bool, set: Set) {
+    peer.greet().await;
+    while let Some(command) = peer.try_next().await {
+        if command[0] == b"SET" {
+            set.send(command.clone()).expect("somebody looks");
+        }
+        match &*command[0] {
+            b"CLUSTER" => peer.say(&slots).await,
+            b"EVALSHA" if is_cut_off => peer.say(b"-CLUSTERDOWN The cluster is down\r\n").await,
+            _ => peer.grant(&command).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_is_cut_off_is_not_asked_for_ever() {
+    let ((a, of_a), (b, of_b)) = (listen().await, listen().await);
+    let (shared, finder) = in_cluster(&[&of_a, &of_b]);
+    let (set, _sets) = mpsc::unbounded_channel();
+    tokio::select! {
+        () = keep_pair(shared.clone(), Arc::new(finder), watch::channel(None).0) => unreachable!("it does not end"),
+        () = node(&a, true, &set) => unreachable!("it does not end"),
+        _ = accept(&b) => {}
+        () = sleep(Duration::from_secs(20)) => panic!("the other one is not asked"),
+    }
+}
