@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
+use crate::bytes::Bytes;
 use crate::dial::{Backoff, DialError, dial};
 use crate::generations::Seen;
 use crate::limits::{BACKOFF, CHECK_ALL_EVERY, ECHO_EVERY, ECHO_WITHIN, TICK};
@@ -296,8 +297,9 @@ impl Echoes {
             self.at = Some(Instant::now());
         }
         self.sent += 1;
-        let (topic, number) = (shared.keys.echo(&shared.node_name), self.sent);
-        let args = [b"SPUBLISH".to_vec(), topic.into_bytes(), number.to_be_bytes().to_vec()];
+        let topic = shared.keys.echo(&shared.node_name);
+        let echo = [shared.nodes.dials(), self.sent].map(u64::to_be_bytes).concat();
+        let args = [b"SPUBLISH".to_vec(), topic.into_bytes(), echo];
         // What becomes of it is seen on the feed.
         let _ = writer.send(|batch| batch.command(args, |_| {}));
     }
@@ -333,6 +335,17 @@ impl Shared {
             return false;
         }
         true
+    }
+
+    /// What this server has sent to itself has come. What an earlier pair has sent may come after its end, and says nothing
+    /// about this one.
+    pub(crate) fn has_echoed(&self, echo: &[u8]) {
+        let mut echo = Bytes(echo);
+        if let (Some(dials), Some(sent)) = (echo.u64(), echo.u64())
+            && dials == self.nodes.dials()
+        {
+            self.echoed.store(sent, Ordering::Release);
+        }
     }
 
     /// Has the writer and the feed be dialled anew.

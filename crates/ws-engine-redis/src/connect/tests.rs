@@ -77,6 +77,48 @@ async fn a_feed_that_has_died_is_known_in_time() {
     assert!(died.elapsed() < command_timeout + Duration::from_secs(2), "{:?}", died.elapsed());
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_pair_has_sent_says_nothing_about_a_feed() {
+    let command_timeout = Duration::from_secs(1);
+    let (shared, _) = server_with(RedisOptions { command_timeout, ..RedisOptions::for_tests() });
+    let (mut to_writer, mut to_feed) = fake::connect(&shared);
+    let earlier = pair(&shared);
+    let mut echoes = Vec::new();
+    let serve = async {
+        while echoes.len() < 6 {
+            let command = to_writer.next().await;
+            to_writer.grant(&command).await;
+            if command[0] == b"SPUBLISH" {
+                to_feed.pushed(&command[1], &command[2]).await;
+                echoes.push(command);
+            }
+        }
+    };
+    tokio::select! {
+        trouble = use_pair(&shared, &earlier) => unreachable!("it is well: {trouble}"),
+        () = serve => {}
+    }
+    fake::disconnect(&shared);
+    shared.nodes.begin_number();
+    shared.echoed.store(0, Ordering::Release);
+    let (mut to_writer, mut to_feed) = fake::connect(&shared);
+    let (pair, since) = (pair(&shared), Instant::now());
+    // Redis comes to it only now.
+    to_feed.pushed(&echoes[5][1], &echoes[5][2]).await;
+    let serve = async {
+        loop {
+            let command = to_writer.next().await;
+            to_writer.grant(&command).await;
+        }
+    };
+    let trouble = tokio::select! {
+        trouble = use_pair(&shared, &pair) => trouble,
+        () = serve => unreachable!("it does not end"),
+    };
+    assert!(trouble.contains("has not arrived"), "{trouble}");
+    assert!(since.elapsed() < command_timeout + Duration::from_secs(2), "{:?}", since.elapsed());
+}
+
 /// A writer that does not answer, and whether another connection is greeted: whether the writer is given up.
 async fn check_stall(is_greeted: bool) -> bool {
     let (redis, options) = listen().await;
