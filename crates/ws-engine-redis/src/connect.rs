@@ -254,12 +254,15 @@ async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
             }
             shared.renew_generations(&pair.writer, &mut seen).await
         };
-        if let Err(trouble) = renewed.await {
-            return trouble;
-        }
+        let is_other = match renewed.await {
+            Ok(is_other) => is_other,
+            Err(trouble) => return trouble,
+        };
         if !is_time {
             // What asks in vain again and again does not do so without a pause.
             sleep(Duration::from_millis(5)).await;
+        }
+        if is_other {
             shared.flush_all();
         }
     }

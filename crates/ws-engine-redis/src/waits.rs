@@ -86,6 +86,31 @@ async fn who_waits_for_the_next_position_has_waited_since_it_came() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_again_has_only_that_be_renewed_which_has_gone() {
+    let (shared, _) = server();
+    let is_renewed = async || timeout(Duration::from_millis(200), shared.renew.notified()).await.is_ok();
+    let (paged, found) = (page(&shared, 10), find(&shared));
+    assert!(!is_renewed().await, "the reader is away");
+    let mut reader = read(&shared);
+    for (answer, expect) in [
+        ("-TRYAGAIN Multiple keys request during rehashing of slot", false),
+        ("-CLUSTERDOWN The cluster is down", false),
+        ("-ASK 3999 127.0.0.1:6381", false),
+        ("-NOSCRIPT No matching script.", true),
+        ("-MOVED 3999 127.0.0.1:6381", true),
+        ("+FENCED", true),
+    ] {
+        for _ in 0..2 {
+            // The page, and the search.
+            let command = reader.next().await;
+            reader.say(format!("{answer}\r\n").as_bytes()).await;
+            assert_eq!(is_renewed().await, expect, "{answer} of {}", String::from_utf8_lossy(&command[1]));
+        }
+    }
+    drop((paged, found));
+}
+
+#[tokio::test(start_paused = true)]
 async fn replicas_are_waited_for_no_longer_than_anything_else() {
     const HALF: Duration = Duration::from_secs(5);
     let replicas_timeout = Duration::from_secs(60);

@@ -119,6 +119,36 @@ async fn what_an_earlier_pair_has_sent_says_nothing_about_a_feed() {
     assert!(since.elapsed() < command_timeout + Duration::from_secs(2), "{:?}", since.elapsed());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_waits_goes_on_at_once_only_in_another_generation() {
+    let (shared, _) = server_with(RedisOptions::for_tests());
+    let (mut to_writer, _to_feed) = fake::connect(&shared);
+    let pair = pair(&shared);
+    let serve = async {
+        loop {
+            let command = to_writer.next().await;
+            to_writer.grant(&command).await;
+        }
+    };
+    let renew = async || {
+        shared.renew();
+        sleep(TICK).await;
+        shared.lanes[0].0.lock().paused_until.is_some()
+    };
+    let check = async {
+        sleep(TICK).await;
+        shared.lanes[0].0.lock().paused_until = Some(Instant::now() + BACKOFF.1);
+        assert!(renew().await, "nothing has changed");
+        shared.generations[0].store(fake::G + 1, Ordering::Release);
+        assert!(!renew().await, "the next generation has begun");
+    };
+    tokio::select! {
+        trouble = use_pair(&shared, &pair) => unreachable!("it is well: {trouble}"),
+        () = serve => unreachable!("it does not end"),
+        () = check => {}
+    }
+}
+
 /// A writer that does not answer, and whether another connection is greeted: whether the writer is given up.
 async fn check_stall(is_greeted: bool) -> bool {
     let (redis, options) = listen().await;
