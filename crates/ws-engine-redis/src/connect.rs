@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::bytes::Bytes;
+use crate::check::dial_setup;
 use crate::dial::{Backoff, DialError, dial};
 use crate::generations::Seen;
 use crate::limits::{BACKOFF, CHECK_ALL_EVERY, ECHO_EVERY, ECHO_WITHIN, TICK};
@@ -184,8 +185,14 @@ async fn connect(shared: &Arc<Shared>, finder: &Finder, primary: &mut Option<Add
         let place = Place { address, run_id };
         let mut pair = Pair { writer, subscriber, replicas, place, seen: Seen::default() };
         load_scripts(&pair.writer).await?;
-        if !shared.is_in_cluster() {
-            setup(&pair.writer, shared).await?;
+        match finder.slots() {
+            None => setup(&pair.writer, shared).await?,
+            // Once is enough.
+            Some(slots) if shared.keys.share().unit == 0 => {
+                let link = dial_setup(shared, slots).await.map_err(|error| error.to_string())?;
+                setup(&link, shared).await?;
+            }
+            Some(_) => {}
         }
         shared.read_clock(&pair.writer).await?;
         shared.renew_generations(&pair.writer, &mut pair.seen).await?;

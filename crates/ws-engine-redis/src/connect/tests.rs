@@ -270,3 +270,18 @@ async fn a_node_that_is_cut_off_is_not_asked_for_ever() {
         () = sleep(Duration::from_secs(20)) => panic!("the other one is not asked"),
     }
 }
+
+#[tokio::test]
+async fn a_redis_cluster_is_set_up_with_each_dial() {
+    let (redis, options) = listen().await;
+    let (shared, finder) = in_cluster(&[&options]);
+    let ((set, mut sets), mut primary) = (mpsc::unbounded_channel(), None);
+    for nth in 0..2 {
+        let set = tokio::select! {
+            connected = connect(&shared, &finder, &mut primary) => panic!("not with {nth}: {:?}", connected.map(drop)),
+            () = node(&redis, false, &set) => unreachable!("it does not end"),
+            set = sets.recv() => set.expect("somebody sets it"),
+        };
+        assert_eq!(set[1..3], [shared.keys.setup(), shared.setup()].map(String::into_bytes));
+    }
+}
