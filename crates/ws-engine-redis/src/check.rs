@@ -20,7 +20,7 @@ use crate::rehearsal::rehearse;
 use crate::resp::Value;
 use crate::scripts::{Hashes, Script};
 use crate::shared::Shared;
-use crate::slots::Slots;
+use crate::slots::{Lead, Slots};
 
 /// Why a start is in vain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,7 +78,11 @@ pub(crate) async fn check(options: &RedisOptions, keys: &Keys, finder: &Finder) 
         Ok(hashes)
     };
     let checked = timeout(options.command_timeout, checked).await;
-    checked.unwrap_or_else(|_| Err(StartError::Unreachable("it has not answered in time".to_owned())))
+    let checked = checked.unwrap_or_else(|_| Err(StartError::Unreachable("it has not answered in time".to_owned())));
+    if checked.is_err() {
+        finder.doubt().await;
+    }
+    checked
 }
 
 /// Sets the data up, once all servers of Redis have been [checked](check).
@@ -96,11 +100,18 @@ pub(crate) async fn set_up(options: &RedisOptions, keys: &Keys, finder: &Finder)
 }
 
 /// Connects to the node of a Redis Cluster that has what the data was set up with.
-async fn dial_setup(shared: &Shared, slots: &Slots) -> Result<Owned, StartError> {
+///
+/// # Errors
+/// [`StartError`].
+pub(crate) async fn dial_setup(shared: &Shared, slots: &Slots) -> Result<Owned, StartError> {
     let options = &shared.options;
     let dialled = async {
-        let address = slots.primary(shared.keys.setup_slot(), options).await?;
-        dial(options, &address, Patience::Command(options.command_timeout), Box::new(|_| {})).await
+        let Lead { primary, by } = slots.primary(shared.keys.setup_slot(), options).await?;
+        let dialled = dial(options, &primary, Patience::Command(options.command_timeout), Box::new(|_| {})).await;
+        if dialled.is_err() {
+            slots.doubt(&by).await;
+        }
+        dialled
     };
     dialled.await.map_err(|error| match error {
         DialError::Refused(error) => StartError::Unusable(error),
@@ -115,7 +126,11 @@ async fn dial_setup(shared: &Shared, slots: &Slots) -> Result<Owned, StartError>
 pub(crate) async fn reach(options: &RedisOptions, finder: &Finder, on_push: OnPush) -> Result<Owned, StartError> {
     let dialled = async {
         let address = finder.find(options, None).await?;
-        dial(options, &address, Patience::Command(options.command_timeout), on_push).await
+        let dialled = dial(options, &address, Patience::Command(options.command_timeout), on_push).await;
+        if dialled.is_err() {
+            finder.doubt().await;
+        }
+        dialled
     };
     dialled.await.map_err(|error| match error {
         DialError::Replica(_) if finder.fixed().is_some() => {

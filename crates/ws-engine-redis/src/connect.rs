@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
+use crate::bytes::Bytes;
+use crate::check::dial_setup;
 use crate::dial::{Backoff, DialError, dial};
 use crate::generations::Seen;
 use crate::limits::{BACKOFF, CHECK_ALL_EVERY, ECHO_EVERY, ECHO_WITHIN, TICK};
@@ -81,7 +83,10 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>, finder: Arc<Finder>, place: w
                 pair.links().for_each(|link| link.end(trouble.clone()));
                 trouble
             }
-            Err(trouble) => trouble,
+            Err(trouble) => {
+                finder.doubt().await;
+                trouble
+            }
         };
         place.send_replace(None);
         // What can only be read is not up to date.
@@ -172,14 +177,22 @@ async fn connect(shared: &Arc<Shared>, finder: &Finder, primary: &mut Option<Add
     let (writer, subscriber, replicas) = dialled;
     let prepared = async {
         let run_id: Box<str> = prepare::run_id(&writer).await?.into();
-        if *run_id != *prepare::run_id(&subscriber).await? {
-            return Err(ELSEWHERE.to_owned());
+        for other in std::iter::once(&subscriber).chain(replicas.iter().map(|(link, _)| link)) {
+            if *run_id != *prepare::run_id(other).await? {
+                return Err(ELSEWHERE.to_owned());
+            }
         }
         let place = Place { address, run_id };
         let mut pair = Pair { writer, subscriber, replicas, place, seen: Seen::default() };
         load_scripts(&pair.writer).await?;
-        if !shared.is_in_cluster() {
-            setup(&pair.writer, shared).await?;
+        match finder.slots() {
+            None => setup(&pair.writer, shared).await?,
+            // Once is enough.
+            Some(slots) if shared.keys.share().unit == 0 => {
+                let link = dial_setup(shared, slots).await.map_err(|error| error.to_string())?;
+                setup(&link, shared).await?;
+            }
+            Some(_) => {}
         }
         shared.read_clock(&pair.writer).await?;
         shared.renew_generations(&pair.writer, &mut pair.seen).await?;
@@ -248,12 +261,15 @@ async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
             }
             shared.renew_generations(&pair.writer, &mut seen).await
         };
-        if let Err(trouble) = renewed.await {
-            return trouble;
-        }
+        let is_other = match renewed.await {
+            Ok(is_other) => is_other,
+            Err(trouble) => return trouble,
+        };
         if !is_time {
             // What asks in vain again and again does not do so without a pause.
             sleep(Duration::from_millis(5)).await;
+        }
+        if is_other {
             shared.flush_all();
         }
     }
@@ -291,8 +307,9 @@ impl Echoes {
             self.at = Some(Instant::now());
         }
         self.sent += 1;
-        let (topic, number) = (shared.keys.echo(&shared.node_name), self.sent);
-        let args = [b"SPUBLISH".to_vec(), topic.into_bytes(), number.to_be_bytes().to_vec()];
+        let topic = shared.keys.echo(&shared.node_name);
+        let echo = [shared.nodes.dials(), self.sent].map(u64::to_be_bytes).concat();
+        let args = [b"SPUBLISH".to_vec(), topic.into_bytes(), echo];
         // What becomes of it is seen on the feed.
         let _ = writer.send(|batch| batch.command(args, |_| {}));
     }
@@ -328,6 +345,17 @@ impl Shared {
             return false;
         }
         true
+    }
+
+    /// What this server has sent to itself has come. What an earlier pair has sent may come after its end, and says nothing
+    /// about this one.
+    pub(crate) fn has_echoed(&self, echo: &[u8]) {
+        let mut echo = Bytes(echo);
+        if let (Some(dials), Some(sent)) = (echo.u64(), echo.u64())
+            && dials == self.nodes.dials()
+        {
+            self.echoed.store(sent, Ordering::Release);
+        }
     }
 
     /// Has the writer and the feed be dialled anew.

@@ -100,12 +100,16 @@ async fn open(
     };
     let failure = match hello {
         Ok(hello) => return Ok((link, hello)),
+        Err(Failure::Refused(error)) => Failure::Refused(without_password(&error, password.as_deref())),
         Err(failure) => failure,
     };
     let wants_certificate = options.tls.as_ref().is_some_and(|tls| tls.identity.is_none());
     Err(match failure {
         Failure::Refused(error) if is_login(&error) => {
             DialError::Refused(format!("{address} refuses the login: {error}"))
+        }
+        Failure::Refused(error) if error.starts_with("ERR unknown command") => {
+            DialError::Refused(format!("{address} does not speak RESP3 (HELLO): {error}"))
         }
         // Who demands a certificate says so only after the handshake, if at all.
         Failure::Lost { reason, .. } if wants_certificate => {
@@ -118,6 +122,13 @@ async fn open(
 /// Whether an error says that the user or its password is wrong, or has not the right.
 pub(crate) fn is_login(error: &str) -> bool {
     ["NOAUTH", "WRONGPASS", "NOPERM", "NOPROTO"].iter().any(|code| error.starts_with(code))
+}
+
+/// An error up to where it quotes what was sent, or a part of that.
+fn without_password(error: &str, password: Option<&str>) -> String {
+    let quotes = [Some("with args"), password.filter(|password| !password.is_empty())];
+    let end = quotes.into_iter().flatten().filter_map(|quote| error.find(quote)).min();
+    error[..end.unwrap_or(error.len())].trim_end_matches([' ', ',']).to_owned()
 }
 
 /// What a server says that it is when it is greeted.
@@ -188,7 +199,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::fake::{address, listen};
+    use crate::fake::{accept, address, listen};
 
     #[tokio::test]
     async fn nobody_is_dialled_without_a_password_to_say() {
@@ -200,6 +211,43 @@ mod tests {
         assert!(matches!(&error, DialError::Unreachable(error) if error.contains("/nowhere/password")), "{error}");
         let accepted = timeout(Duration::from_millis(20), redis.accept()).await;
         assert!(accepted.is_err(), "a connection is left");
+    }
+
+    /// Refuses the greeting with a password, which is the same for Sentinels.
+    async fn refuse(error: &str) -> [DialError; 2] {
+        let (redis, options) = listen().await;
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(file.path(), "hunter2secret\n").expect("room");
+        let password_file = Some(file.path().to_path_buf());
+        let options = RedisOptions { sentinel_password_file: password_file.clone(), password_file, ..options };
+        let answer = async || {
+            let mut peer = accept(&redis).await;
+            assert_eq!(peer.next().await[4], b"hunter2secret");
+            peer.say(format!("-{error}\r\n").as_bytes()).await;
+            peer.is_closed().await;
+        };
+        let (at, patience) = (address(&options), Patience::Command(options.command_timeout));
+        let (dialled, ()) = tokio::join!(dial(&options, &at, patience, Box::new(|_| {})), answer());
+        let (asked, ()) = tokio::join!(dial_sentinel(&options, &at), answer());
+        [dialled, asked].map(|dialled| dialled.expect_err("it is refused"))
+    }
+
+    #[tokio::test]
+    async fn a_password_that_redis_quotes_is_not_told() {
+        let quoted = "'3' 'AUTH' 'default' 'hunter2secret' ";
+        let unknown = |quoted: &str| format!("ERR unknown command 'HELLO', with args beginning with: {quoted}");
+        // Redis quotes 128 bytes.
+        for error in [unknown(quoted), unknown(&quoted[..30])] {
+            for error in refuse(&error).await {
+                let words = error.to_string();
+                assert!(words.ends_with(": ERR unknown command 'HELLO'"), "{words}");
+                assert!(matches!(error, DialError::Refused(_)) && words.contains("does not speak RESP3"), "{words}");
+            }
+        }
+        for error in refuse("ERR a proxy cannot AUTH default hunter2secret").await {
+            let words = error.to_string();
+            assert!(words.ends_with(": Redis says: ERR a proxy cannot AUTH default"), "{words}");
+        }
     }
 
     #[test]

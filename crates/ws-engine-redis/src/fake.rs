@@ -63,6 +63,15 @@ pub(crate) async fn listen() -> (TcpListener, RedisOptions) {
     (redis, RedisOptions { locations: vec![Location::Server(address)], ..RedisOptions::for_tests() })
 }
 
+/// What a node of a Redis Cluster answers that says of a range of slots that it has them itself.
+pub(crate) fn slots(range: &str, node: &TcpListener) -> Vec<u8> {
+    let port = node.local_addr().expect("it is bound").port();
+    let node = array(&[bulk(b"127.0.0.1"), format!(":{port}\r\n").into_bytes()]);
+    let (first, last) = range.split_once('-').expect("two slots");
+    let [first, last] = [first, last].map(|slot| format!(":{slot}\r\n").into_bytes());
+    array(&[array(&[first, last, node])])
+}
+
 /// Where these options lead.
 pub(crate) fn address(options: &RedisOptions) -> Address {
     let [Location::Server(address)] = &options.locations[..] else { panic!("a server") };

@@ -172,9 +172,7 @@ impl Shared {
             if topic != self.keys.echo(&self.node_name).as_bytes() {
                 return self.heard(payload);
             }
-            let number = payload.try_into().map_or(0, u64::from_be_bytes);
-            self.echoed.store(number, Ordering::Release);
-            return;
+            return self.has_echoed(payload);
         };
         let Some(channel) = self.followed(name) else { return };
         match Message::parse(payload) {

@@ -8,7 +8,7 @@ use ws_core::engine::{Done, EngineError, FindQuery, Found, Publication, Retentio
 use crate::limits::PAGE_AGAIN;
 use crate::link::Failure;
 use crate::message::{Position, body};
-use crate::refusal::is_moving;
+use crate::refusal::{is_moving, is_stale};
 use crate::resp::Value;
 use crate::scripts::{Script, ttl_ms};
 use crate::shared::Shared;
@@ -60,22 +60,25 @@ impl Shared {
                 }
             },
             Ok(Value::Bytes(answer)) if answer == b"NONE" => (search.done)(Ok(None)),
-            Ok(_) => self.search_again(search),
-            Err(Failure::Refused(error)) if error.starts_with("NOSCRIPT") || is_moving(&error) => {
-                self.search_again(search)
-            }
+            Ok(_) => self.search_renewed(search),
+            Err(Failure::Refused(error)) if is_stale(&error) => self.search_renewed(search),
+            Err(Failure::Refused(error)) if is_moving(&error) => self.search_again(search),
             // To look twice does no harm.
             Err(Failure::Lost { .. }) if !self.is_closed() => self.search_again(search),
             Err(failure) => (search.done)(Err(EngineError::Unavailable(failure.to_string()))),
         }
     }
 
-    /// The data, the scripts or the connection have just gone: they are about to be renewed.
+    /// The data, or the scripts, have just gone: they are renewed.
+    fn search_renewed(self: &Arc<Self>, search: Search) {
+        self.renew();
+        self.search_again(search);
+    }
+
     fn search_again(self: &Arc<Self>, search: Search) {
         if !self.may_be_sent(search.came) {
             return (search.done)(Err(self.unavailable()));
         }
-        self.renew();
         let shared = self.clone();
         self.runtime.spawn(async move {
             sleep(PAGE_AGAIN).await;

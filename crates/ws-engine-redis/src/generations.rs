@@ -23,11 +23,12 @@ pub(crate) struct Seen {
 }
 
 impl Shared {
-    /// Asks for the generation of every partition, and begins another one where Redis has become another one.
+    /// Asks for the generation of every partition, and begins another one where Redis has become another one. Whether any is
+    /// another one than it was.
     ///
     /// # Errors
     /// In words.
-    pub(crate) async fn renew_generations(self: &Arc<Self>, writer: &Link, seen: &mut Seen) -> Result<(), String> {
+    pub(crate) async fn renew_generations(self: &Arc<Self>, writer: &Link, seen: &mut Seen) -> Result<bool, String> {
         // What was seen long ago says nothing about what has happened since.
         let is_fresh = seen.at.is_some_and(|at| at.elapsed() < self.options.lease);
         let before = std::mem::take(seen).identities;
@@ -68,7 +69,7 @@ impl Shared {
             );
         }
         *seen = Seen { identities, at: Some(at) };
-        Ok(())
+        Ok(renewed > 0)
     }
 }
 

@@ -243,13 +243,14 @@ impl Shared {
             return self.answer_when_delivered(&channel, position, came, answer, done);
         };
         let shared = self.clone();
-        replicas.wait(Box::new(move |replicated| match replicated {
+        let then = move |replicated| match replicated {
             Ok(()) => shared.answer_when_delivered(&channel, position, came, answer, done),
             Err(trouble) => {
                 let unknown = format!("{trouble}; it is done, and not known to survive a failover");
                 done(Err(EngineError::Unavailable(unknown)));
             }
-        }));
+        };
+        replicas.wait(self.deadline(came), Box::new(then));
     }
 
     /// Redis has done it. Where the feed does not come so far in time, the answer is not that it is done: subscribers of
@@ -303,6 +304,8 @@ impl Shared {
     /// Sends what has waited long enough, and gives up what has waited for too long.
     pub(crate) fn tick_lanes(self: &Arc<Self>) {
         self.tick_clock();
+        let replicas = self.replicas.read().clone();
+        replicas.iter().for_each(|replicas| replicas.give_up_late());
         for partition in 0..self.lanes.len() {
             let mut state = self.lanes[partition].0.lock();
             if state.queue.is_empty() {

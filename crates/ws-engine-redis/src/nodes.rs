@@ -106,7 +106,12 @@ impl Nodes {
 
     /// The number of the present connections, as scripts have it.
     pub(crate) fn number(&self) -> String {
-        self.dials.load(Ordering::Acquire).to_string()
+        self.dials().to_string()
+    }
+
+    /// The number of the present connections.
+    pub(crate) fn dials(&self) -> u64 {
+        self.dials.load(Ordering::Acquire)
     }
 
     /// The connections are replaced. None of the earlier ones may be in use.

@@ -10,7 +10,7 @@ use crate::limits::{NUMBER_MAX, PAGE_AGAIN, READ_WAIT};
 use crate::link::Failure;
 use crate::message::{Position, body};
 use crate::positions::key;
-use crate::refusal::is_moving;
+use crate::refusal::{is_moving, is_stale};
 use crate::resp::Value;
 use crate::scripts::{Script, ttl_ms};
 use crate::shared::{Shared, random};
@@ -124,8 +124,9 @@ impl Shared {
                 }
             },
             Ok(Value::Bytes(answer)) if answer == b"NONE" => self.begin(page),
-            Ok(_) => self.read_again(page),
-            Err(Failure::Refused(error)) if error.starts_with("NOSCRIPT") || is_moving(&error) => self.read_again(page),
+            Ok(_) => self.read_renewed(page),
+            Err(Failure::Refused(error)) if is_stale(&error) => self.read_renewed(page),
+            Err(Failure::Refused(error)) if is_moving(&error) => self.read_again(page),
             // To read twice does no harm.
             Err(Failure::Lost { .. }) if !self.is_closed() => self.read_again(page),
             Err(failure) => self.answer(page, Err(EngineError::Unavailable(failure.to_string()))),
@@ -152,7 +153,7 @@ impl Shared {
             let Some(page) = page.take() else { return };
             batch.command(args, move |result| match result {
                 Ok(Value::Array(_)) => shared.read(page),
-                Ok(_) => shared.read_again(page),
+                Ok(_) => shared.read_renewed(page),
                 Err(Failure::Refused(error)) if is_moving(&error) => shared.read_again(page),
                 Err(failure) => shared.answer(page, Err(EngineError::Unavailable(failure.to_string()))),
             });
@@ -162,9 +163,13 @@ impl Shared {
         }
     }
 
-    /// The data, or the scripts, have just gone: they are about to be renewed.
-    fn read_again(self: &Arc<Self>, page: Page) {
+    /// The data, or the scripts, have just gone: they are renewed.
+    fn read_renewed(self: &Arc<Self>, page: Page) {
         self.renew();
+        self.read_again(page);
+    }
+
+    fn read_again(self: &Arc<Self>, page: Page) {
         let shared = self.clone();
         self.runtime.spawn(async move {
             sleep(PAGE_AGAIN).await;

@@ -16,7 +16,7 @@ use crate::link::{Failure, Link, Patience};
 use crate::location::{Address, Location};
 use crate::options::RedisOptions;
 use crate::resp::Value;
-use crate::slots::Slots;
+use crate::slots::{Lead, Slots};
 
 /// Finds the primary, before each dial.
 #[derive(Debug)]
@@ -26,18 +26,20 @@ pub(crate) struct Finder {
     sentinels: Mutex<Vec<Address>>,
     /// In a Redis Cluster: which slot it is about.
     slot: Option<(Arc<Slots>, u16)>,
+    /// The node of it that has named the primary.
+    led_by: Mutex<Option<Address>>,
 }
 
 impl Finder {
     pub(crate) fn new(location: Location) -> Self {
         let sentinels = Mutex::new(configured(&location).to_vec());
-        Finder { location, sentinels, slot: None }
+        Finder { location, sentinels, slot: None, led_by: Mutex::default() }
     }
 
     /// Of a slot of a Redis Cluster.
     pub(crate) fn of_slot(slots: Arc<Slots>, slot: u16) -> Self {
         let location = Location::Cluster(slots.configured().to_vec());
-        Finder { location, sentinels: Mutex::default(), slot: Some((slots, slot)) }
+        Finder { location, sentinels: Mutex::default(), slot: Some((slots, slot)), led_by: Mutex::default() }
     }
 
     /// Who knows where the slots of the Redis Cluster are.
@@ -62,9 +64,22 @@ impl Finder {
             Location::Server(address) => Ok(address.clone()),
             Location::Sentinel { primary, .. } => self.ask_all(options, primary, current).await,
             Location::Cluster(_) => match &self.slot {
-                Some((slots, slot)) => slots.primary(*slot, options).await,
+                Some((slots, slot)) => {
+                    *self.led_by.lock() = None;
+                    let Lead { primary, by } = slots.primary(*slot, options).await?;
+                    *self.led_by.lock() = Some(by);
+                    Ok(primary)
+                }
                 None => Err(DialError::Unreachable("it is not known for which slot".to_owned())),
             },
+        }
+    }
+
+    /// The address that was found last was of no use.
+    pub(crate) async fn doubt(&self) {
+        let led_by = self.led_by.lock().take();
+        if let (Some((slots, _)), Some(led_by)) = (&self.slot, led_by) {
+            slots.doubt(&led_by).await;
         }
     }
 

@@ -44,6 +44,12 @@ pub(crate) fn is_moving(error: &str) -> bool {
     matches!(error.split(' ').next(), Some("MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN"))
 }
 
+/// Whether an error says that the scripts have to be loaded again, or that the writer has to look whether its data is still
+/// there.
+pub(crate) fn is_stale(error: &str) -> bool {
+    matches!(error.split(' ').next(), Some("NOSCRIPT" | "MOVED"))
+}
+
 /// Whether an error says that a script came upon a key that has moved, while others of its slot have not. It may have done
 /// a part of what it was to do.
 pub(crate) fn is_half_moved(error: &str) -> bool {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::limits::REPLICAS_KEY_TTL;
 use crate::link::{Batch, Failure, Link};
@@ -16,6 +17,12 @@ use crate::resp::Value;
 
 /// Called when enough replicas have everything that was written before, or with why that is not known.
 pub(crate) type Then = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+/// Who waits, and until when.
+struct Waiting {
+    by: Instant,
+    then: Then,
+}
 
 /// The connection that belongs to a writer.
 pub(crate) struct Replicas {
@@ -29,8 +36,9 @@ pub(crate) struct Replicas {
 
 #[derive(Default)]
 struct State {
-    in_flight: bool,
-    waiting: Vec<Then>,
+    /// Those for whom a `WAIT` is in flight.
+    in_flight: Option<Vec<Waiting>>,
+    waiting: Vec<Waiting>,
 }
 
 impl Replicas {
@@ -50,30 +58,38 @@ impl Replicas {
 
     pub(crate) fn is_idle(&self) -> bool {
         let state = self.state.lock();
-        !state.in_flight && state.waiting.is_empty()
+        state.in_flight.is_none() && state.waiting.is_empty()
     }
 
     /// Call it when the writer has the answer of what is waited for.
-    pub(crate) fn wait(self: &Arc<Self>, then: Then) {
-        self.state.lock().waiting.push(then);
+    pub(crate) fn wait(self: &Arc<Self>, by: Instant, then: Then) {
+        self.state.lock().waiting.push(Waiting { by, then });
         self.next();
+    }
+
+    /// Answers those whose time is over, whatever becomes of the `WAIT`.
+    pub(crate) fn give_up_late(&self) {
+        let (now, mut state) = (Instant::now(), self.state.lock());
+        let State { in_flight, waiting } = &mut *state;
+        let all = in_flight.iter_mut().chain([waiting]);
+        let late: Vec<_> = all.flat_map(|all| all.extract_if(.., move |waiting| waiting.by <= now)).collect();
+        drop(state);
+        late.into_iter().for_each(|late| (late.then)(Err("replicas have not answered in time".to_owned())));
     }
 
     fn next(self: &Arc<Self>) {
         let mut state = self.state.lock();
-        if state.in_flight || state.waiting.is_empty() {
+        if state.in_flight.is_some() || state.waiting.is_empty() {
             return;
         }
-        state.in_flight = true;
-        let mut all = Some(std::mem::take(&mut state.waiting));
+        state.in_flight = Some(std::mem::take(&mut state.waiting));
         drop(state);
-        let sent = self.link.send(|batch| self.ask(batch, all.take().unwrap_or_default()));
-        if let Err(reason) = sent {
-            self.answered(all.take().unwrap_or_default(), Err(reason));
+        if let Err(reason) = self.link.send(|batch| self.ask(batch)) {
+            self.answered(&Err(reason));
         }
     }
 
-    fn ask(self: &Arc<Self>, batch: &mut Batch<'_>, all: Vec<Then>) {
+    fn ask(self: &Arc<Self>, batch: &mut Batch<'_>) {
         let ttl_ms = REPLICAS_KEY_TTL.as_millis().to_string();
         let marked = Arc::new(Mutex::new(Err("nothing was marked".to_owned())));
         let mark = marked.clone();
@@ -84,8 +100,7 @@ impl Replicas {
         let replicas = self.clone();
         batch.command(["WAIT", &min, &within_ms], move |result| {
             let marked = std::mem::replace(&mut *marked.lock(), Ok(()));
-            let result = marked.and_then(|()| replicas.judge(result));
-            replicas.answered(all, result);
+            replicas.answered(&marked.and_then(|()| replicas.judge(result)));
         });
     }
 
@@ -97,9 +112,10 @@ impl Replicas {
         }
     }
 
-    fn answered(self: &Arc<Self>, all: Vec<Then>, result: Result<(), String>) {
-        all.into_iter().for_each(|then| then(result.clone()));
-        self.state.lock().in_flight = false;
+    fn answered(self: &Arc<Self>, result: &Result<(), String>) {
+        let all = self.state.lock().in_flight.as_mut().map(std::mem::take);
+        all.into_iter().flatten().for_each(|waiting| (waiting.then)(result.clone()));
+        self.state.lock().in_flight = None;
         self.next();
     }
 }

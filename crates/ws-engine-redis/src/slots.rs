@@ -1,7 +1,8 @@
 //! Which node of a Redis Cluster has which slots.
 //!
 //! Any node can say it, and is asked before each dial; those who dial at about the same time are answered together. Nodes are
-//! asked in turn: first those that the last answer named, then those that are configured.
+//! asked in turn: first the one that has answered last and those that it has named, then those that are configured. One whose
+//! answer has led nowhere is asked last: a node that was cut off from the others goes on to name itself.
 
 use std::fmt;
 
@@ -24,8 +25,33 @@ pub(crate) struct Slots {
 /// What was answered last.
 #[derive(Default)]
 struct Last {
+    /// Who has answered is the first one.
     nodes: Vec<Address>,
     answer: Option<(Instant, Result<Vec<Range>, DialError>)>,
+}
+
+impl Last {
+    /// Has all others be asked before the node that has answered.
+    fn doubt(&mut self, configured: &[Address]) {
+        self.answer = None;
+        let Some(doubted) = self.nodes.first().cloned() else { return };
+        let mut nodes = Vec::new();
+        for node in self.nodes[1..].iter().chain(configured).filter(|node| **node != doubted) {
+            if !nodes.contains(node) {
+                nodes.push(node.clone());
+            }
+        }
+        nodes.push(doubted);
+        self.nodes = nodes;
+    }
+}
+
+/// The primary of a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lead {
+    pub(crate) primary: Address,
+    /// The node that has named it.
+    pub(crate) by: Address,
 }
 
 /// Slots from the first to the last, and their primary.
@@ -50,7 +76,7 @@ impl Slots {
     ///
     /// # Errors
     /// [`DialError`]: `Refused` where logins are all that is in the way.
-    pub(crate) async fn primary(&self, slot: u16, options: &RedisOptions) -> Result<Address, DialError> {
+    pub(crate) async fn primary(&self, slot: u16, options: &RedisOptions) -> Result<Lead, DialError> {
         let mut last = self.last.lock().await;
         let ranges = match &last.answer {
             Some((at, answer)) if at.elapsed() < SLOTS_FRESH => answer.clone()?,
@@ -61,8 +87,19 @@ impl Slots {
             }
         };
         let range = ranges.into_iter().find(|range| (range.first..=range.last).contains(&slot));
-        let nobody = || DialError::Unreachable(format!("no node of the Redis Cluster has the slot {slot}"));
-        range.map(|range| range.primary).ok_or_else(nobody)
+        if let (Some(range), Some(by)) = (range, last.nodes.first().cloned()) {
+            return Ok(Lead { primary: range.primary, by });
+        }
+        last.doubt(&self.configured);
+        Err(DialError::Unreachable(format!("no node of the Redis Cluster has the slot {slot}")))
+    }
+
+    /// What this node has answered has led nowhere. Of all whom it has misled, the first one to say so counts.
+    pub(crate) async fn doubt(&self, node: &Address) {
+        let mut last = self.last.lock().await;
+        if last.nodes.first() == Some(node) {
+            last.doubt(&self.configured);
+        }
     }
 
     async fn ask_all(&self, options: &RedisOptions, nodes: &mut Vec<Address>) -> Result<Vec<Range>, DialError> {
@@ -72,7 +109,6 @@ impl Slots {
         for node in all {
             match ask(options, &node).await {
                 Ok(ranges) => {
-                    // Who has answered is asked first.
                     *nodes = vec![node];
                     for range in &ranges {
                         if !nodes.contains(&range.primary) {
@@ -138,6 +174,7 @@ fn is_unknown(node: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::{accept, listen, slots};
 
     fn node(host: Value, port: i64) -> Value {
         Value::Array(vec![host, Value::Int(port), Value::Bytes(b"id".to_vec()), Value::Array(Vec::new())])
@@ -170,5 +207,37 @@ mod tests {
         );
         assert_eq!(ranges(&Value::Null, &asked), None);
         assert_eq!(ranges(&Value::Array(vec![Value::Int(1)]), &asked), None);
+    }
+
+    /// Has a node answer that it has these slots itself. Whom the cluster leads to with the slot 0.
+    async fn ask(all: &Slots, options: &RedisOptions, node: &tokio::net::TcpListener, own: &str) -> Option<Lead> {
+        let answer = async {
+            let mut peer = accept(node).await;
+            peer.greet().await;
+            assert_eq!(peer.next().await, [b"CLUSTER".to_vec(), b"SLOTS".to_vec()]);
+            peer.say(&slots(own, node)).await;
+            peer.is_closed().await;
+        };
+        let (lead, ()) = tokio::join!(all.primary(0, options), answer);
+        lead.ok()
+    }
+
+    #[tokio::test]
+    async fn who_has_led_nowhere_is_asked_last() {
+        let ((a, of_a), (b, of_b)) = (listen().await, listen().await);
+        let [at_a, at_b] = [of_a, of_b.clone()].map(|options| crate::fake::address(&options));
+        let all = Slots::new(vec![at_a.clone(), at_b.clone()]);
+        let itself = |at: &Address| Some(Lead { primary: at.clone(), by: at.clone() });
+        assert_eq!(ask(&all, &of_b, &a, "0-16383").await, itself(&at_a));
+        // Several were misled.
+        all.doubt(&at_a).await;
+        all.doubt(&at_a).await;
+        assert_eq!(all.last.lock().await.nodes, [at_b.clone(), at_a.clone()]);
+        assert_eq!(ask(&all, &of_b, &b, "0-16383").await, itself(&at_b));
+        all.doubt(&at_a).await;
+        assert_eq!(all.last.lock().await.nodes, [at_b.clone()], "it is not about this one");
+        all.doubt(&at_b).await;
+        assert_eq!(ask(&all, &of_b, &a, "1-16383").await, None);
+        assert_eq!(ask(&all, &of_b, &b, "0-16383").await, itself(&at_b));
     }
 }

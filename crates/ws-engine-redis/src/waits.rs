@@ -1,13 +1,17 @@
-//! Tests of how long anybody waits at most.
+//! Tests of how long anybody waits at most, and of what is renewed meanwhile.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
+use tokio::time::timeout;
 use ws_core::engine::{EngineError, FindQuery, Found, History, HistoryQuery, Retention};
 
-use crate::fake::{connect, disconnect, read, server};
+use crate::fake::{connect, disconnect, read, server, server_with};
+use crate::limits::APPEND_WAIT;
+use crate::options::RedisOptions;
 use crate::order::{append, done, pass};
+use crate::replicas::Replicas;
 use crate::shared::Shared;
 
 /// A history, or only the position.
@@ -79,4 +83,63 @@ async fn who_waits_for_the_next_position_has_waited_since_it_came() {
     pass(&shared, Duration::from_millis(100)).await;
     let refused = next.try_recv().expect("it is not asked for again");
     assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_again_has_only_that_be_renewed_which_has_gone() {
+    let (shared, _) = server();
+    let is_renewed = async || timeout(Duration::from_millis(200), shared.renew.notified()).await.is_ok();
+    let (paged, found) = (page(&shared, 10), find(&shared));
+    assert!(!is_renewed().await, "the reader is away");
+    let mut reader = read(&shared);
+    for (answer, expect) in [
+        ("-TRYAGAIN Multiple keys request during rehashing of slot", false),
+        ("-CLUSTERDOWN The cluster is down", false),
+        ("-ASK 3999 127.0.0.1:6381", false),
+        ("-NOSCRIPT No matching script.", true),
+        ("-MOVED 3999 127.0.0.1:6381", true),
+        ("+FENCED", true),
+    ] {
+        for _ in 0..2 {
+            // The page, and the search.
+            let command = reader.next().await;
+            reader.say(format!("{answer}\r\n").as_bytes()).await;
+            assert_eq!(is_renewed().await, expect, "{answer} of {}", String::from_utf8_lossy(&command[1]));
+        }
+    }
+    drop((paged, found));
+}
+
+#[tokio::test(start_paused = true)]
+async fn replicas_are_waited_for_no_longer_than_anything_else() {
+    const HALF: Duration = Duration::from_secs(5);
+    let replicas_timeout = Duration::from_secs(60);
+    let (shared, _) = server_with(RedisOptions { replicas_min: 1, replicas_timeout, ..RedisOptions::for_tests() });
+    let (mut writer, _feed) = connect(&shared);
+    let mut redis = read(&shared);
+    let [link, of] = [&shared.reader, &shared.writer].map(|slot| slot.read().clone().expect("it is connected"));
+    *shared.replicas.write() = Some(Replicas::new(of, link, shared.keys.replicas(), 1, replicas_timeout));
+    let mut publish = async || {
+        let appended = append(&shared, "c", 100);
+        writer.expect("append").await;
+        writer.done(1, Some(1)).await;
+        appended
+    };
+    let first = publish().await;
+    redis.expect("SET").await;
+    redis.expect("WAIT").await;
+    pass(&shared, HALF).await;
+    let second = publish().await;
+    pass(&shared, APPEND_WAIT + shared.options.command_timeout - HALF).await;
+    let given_up = first.try_recv().expect("an answer");
+    let is_told = |words: &str| words.contains("not known to survive");
+    assert!(matches!(&given_up, Err(EngineError::Unavailable(words)) if is_told(words)), "{given_up:?}");
+    assert_eq!(second.try_recv(), Err(TryRecvError::Empty));
+    // They have it after all.
+    redis.say(b"+OK\r\n:1\r\n").await;
+    redis.expect("SET").await;
+    redis.expect("WAIT").await;
+    redis.say(b"+OK\r\n:1\r\n").await;
+    assert!(second.try_recv().expect("an answer").is_ok());
+    assert!(shared.are_lanes_idle());
 }

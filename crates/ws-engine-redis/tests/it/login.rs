@@ -77,6 +77,16 @@ async fn a_password_that_is_demanded_from_now_on_is_an_outage_too() {
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_that_redis_quotes_is_not_told() {
+    let redis = Redis::start_with(&["--rename-command", "HELLO", ""]).await;
+    let password = Password::new("hunter2secret");
+    let options = RedisOptions { password_file: Some(password.path()), ..options(&redis) };
+    let words = RedisEngine::open(options).await.expect_err("it knows no HELLO").to_string();
+    assert!(words.contains("does not speak RESP3") && !words.contains("hunter2"), "{words}");
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rights_that_are_taken_away_are_an_outage_until_they_are_back() {
     let redis = Redis::start().await;
     let user =

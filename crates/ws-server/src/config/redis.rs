@@ -45,7 +45,8 @@ section! {
         lease: Duration = "15s", time(3 * SECOND, 10 * MINUTE);
         /// How many replicas must have a publication or a removal before it is acknowledged. See Replicas.
         replicas_min: usize = "0", count(1, 16).zero("no replica is waited for");
-        /// How long they are waited for; where fewer have it by then, the answer is `engine_unavailable`.
+        /// How long they are waited for, and no longer than `command_timeout` and 5 s in all; where fewer have it by
+        /// then, the answer is `engine_unavailable`.
         replicas_timeout: Duration = "1s", time(MS, MINUTE);
         /// How long Redis may take to answer before the connection is given up and made anew.
         command_timeout: Duration = "5s", time(100 * MS, MINUTE);
