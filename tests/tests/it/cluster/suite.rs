@@ -17,7 +17,7 @@ const OWN: &str = "what a server says of itself, or of its own connections";
 const MEMORY: &str = "metrics of the memory engine";
 
 /// Tests that are about one server, and why.
-const OF_ONE: [(&str, &str); 20] = [
+const OF_ONE: [(&str, &str); 22] = [
     ("api::frames::both_directions_are_seen_and_tokens_are_not", OWN),
     ("api::frames::it_ends_with_the_connection_and_says_the_code", OWN),
     ("api::frames::it_needs_admin_and_a_free_place", OWN),
@@ -36,12 +36,14 @@ const OF_ONE: [(&str, &str); 20] = [
     ("http::health_and_readiness", OWN),
     ("http::metrics_move", OWN),
     ("identity::handshake::what_a_token_lists_is_subscribed", AT_ONCE),
+    ("identity::key_set::a_made_up_key_id_takes_no_place", "each server lets so many wait"),
+    ("identity::key_set::tokens_with_made_up_keys_are_refused_and_cost_few_fetches", "each server fetches for itself"),
     ("identity::unauthenticated::an_unauthenticated_connection_gets_nothing_and_is_not_counted", AT_ONCE),
     ("identity::unauthenticated::their_number_is_limited", "a limit of each server"),
 ];
 
+#[cfg_attr(not(found = "redis-server"), ignore = "redis-server is missing")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the list of tests of one server is not complete yet"]
 async fn clients_do_not_notice_that_they_are_served_by_three() {
     check(&QUICK).await;
 }
