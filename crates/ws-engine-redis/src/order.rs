@@ -110,13 +110,13 @@ async fn a_position_that_is_answered_is_not_behind_the_feed() {
     // It was read before the channel was followed.
     let read = |e| History { epoch: of(e), top: 1, oldest: 1, publications: Vec::new(), more: false };
     let followed = |channel, e, size| {
-        let history = shared.as_followed(channel, Retention::new(size, Duration::ZERO), read(e));
-        (history.oldest, history.top)
+        let history = shared.as_followed(channel, Retention::new(size, Duration::ZERO), true, read(e));
+        history.map(|history| (history.oldest, history.top))
     };
-    assert_eq!(followed("c", 1, 2), (1, 2));
-    assert_eq!(followed("c", 1, 1), (2, 2), "no more is retained than the size");
-    assert_eq!(followed("c", 2, 2), (1, 1), "nothing is known of another epoch");
-    assert_eq!(followed("other", 1, 2), (1, 1));
+    assert_eq!(followed("c", 1, 2), Some((1, 2)));
+    assert_eq!(followed("c", 1, 1), Some((2, 2)), "no more is retained than the size");
+    assert_eq!(followed("c", 2, 2), None, "it is of another epoch");
+    assert_eq!(followed("other", 1, 2), Some((1, 1)));
 }
 
 #[tokio::test(start_paused = true)]

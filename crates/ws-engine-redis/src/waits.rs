@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ws_core::engine::{EngineError, FindQuery, Found, History, HistoryQuery, Retention};
 
-use crate::fake::{connect, disconnect, read, server};
+use crate::fake::{connect, disconnect, of, read, server};
 use crate::order::{append, done, pass};
 use crate::shared::Shared;
 
@@ -79,4 +79,59 @@ async fn who_waits_for_the_next_position_has_waited_since_it_came() {
     pass(&shared, Duration::from_millis(100)).await;
     let refused = next.try_recv().expect("it is not asked for again");
     assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_before_the_epoch_of_the_feed_is_read_again() {
+    for limit in [0, 10] {
+        let (shared, told) = server();
+        let (_writer, mut feed) = connect(&shared);
+        let mut reader = read(&shared);
+        shared.interest("c", true);
+        let subscribe = feed.expect("SSUBSCRIBE").await;
+        feed.expect("position").await;
+        let first = page(&shared, limit);
+        reader.expect("page").await;
+        reader.page(1, 5).await;
+        // Another server removes everything before the channel is followed.
+        feed.confirm(&subscribe[1]).await;
+        feed.position(2, 0).await;
+        feed.expect("position").await;
+        feed.position(2, 0).await;
+        assert_eq!(first.try_recv(), Err(TryRecvError::Empty), "the sink is never told of the new epoch");
+        let next = page(&shared, limit);
+        reader.expect("page").await;
+        if limit > 0 {
+            reader.expect("page").await;
+            reader.page(2, 0).await;
+        }
+        reader.page(2, 0).await;
+        let epoch =
+            |paged: Receiver<Result<History, EngineError>>| paged.try_recv().map(|read| read.map(|it| it.epoch));
+        assert_eq!(epoch(first), Ok(Ok(of(2))), "{limit}");
+        if limit == 0 {
+            // It came too late for the one before.
+            reader.expect("page").await;
+            reader.page(2, 0).await;
+        }
+        assert_eq!(epoch(next), Ok(Ok(of(2))), "{limit}");
+        assert_eq!(told.0.lock().len(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_of_another_epoch_than_the_feed_is_read_again_for_so_long() {
+    let (shared, _) = server();
+    let (_writer, mut feed) = connect(&shared);
+    let mut reader = read(&shared);
+    shared.interest("c", true);
+    feed.follow(2).await;
+    let paged = page(&shared, 0);
+    reader.expect("page").await;
+    pass(&shared, Duration::from_millis(5100)).await;
+    reader.page(1, 5).await;
+    feed.expect("position").await;
+    feed.position(2, 0).await;
+    assert!(matches!(paged.try_recv(), Ok(Err(EngineError::Unavailable(_)))));
+    reader.is_idle().await;
 }
