@@ -193,6 +193,19 @@ async fn what_does_not_come_back_in_time_is_no_success() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_position_is_asked_for_where_nothing_is_retained() {
+    let (shared, told) = server();
+    let (_writer, mut feed) = connect(&shared);
+    shared.interest("pass", true);
+    let subscribe = feed.expect("SSUBSCRIBE").await;
+    feed.confirm(&subscribe[1]).await;
+    shared.check("pass");
+    (0..shared.keys.partitions()).for_each(|partition| shared.check_partition(partition));
+    feed.is_idle().await;
+    assert_eq!(told.0.lock().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_passed_on_at_the_second_try_is_answered() {
     let (shared, told) = server();
     let (mut writer, mut feed) = connect(&shared);

@@ -64,6 +64,14 @@ impl Sink {
         true
     }
 
+    /// Begins another stream in a channel that has subscribers. Without history it has no position to begin at.
+    fn restart(&self, name: &str, epoch: Epoch, restart: Restart) {
+        self.change(name, |channel, state, gate| match channel.kind() {
+            Kind::Ephemeral => Shards::default(),
+            _ => channel.restart(state, epoch, restart, gate),
+        });
+    }
+
     /// Changes a channel that has subscribers; `change` returns the shards to notify.
     fn change(&self, name: &str, change: impl FnOnce(&Channel, &mut State, &Gate) -> Shards) {
         let Some(shared) = self.0.upgrade() else { return };
@@ -107,14 +115,14 @@ impl EngineSink for Sink {
         if self.feed(name, |shared, feed| shared.feed_reset(feed, epoch, after)) {
             return;
         }
-        self.change(name, |channel, state, gate| channel.restart(state, epoch, Restart::New { after }, gate));
+        self.restart(name, epoch, Restart::New { after });
     }
 
     fn renew(&self, name: &str, epoch: Epoch, survived: u64) {
         if self.feed(name, |shared, feed| shared.feed_renew(feed, epoch, survived)) {
             return;
         }
-        self.change(name, |channel, state, gate| channel.restart(state, epoch, Restart::Renewed { survived }, gate));
+        self.restart(name, epoch, Restart::Renewed { survived });
     }
 
     fn skip(&self, name: &str, to: u64) {
