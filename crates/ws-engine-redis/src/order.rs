@@ -8,12 +8,11 @@ use tokio::time::{Instant, sleep};
 use ws_core::engine::{Appended, Done, EngineError, Epoch, History, Retention};
 
 use crate::channel::Then;
-use crate::fake::{connect, disconnect, of, read, server, server_with};
+use crate::fake::{connect, disconnect, of, server, server_with};
 use crate::job::{Appending, Job, Removing};
 use crate::limits::LINGER;
 use crate::options::RedisOptions;
 use crate::shared::Shared;
-use crate::waits::page;
 
 /// A callback, and what it was called with.
 fn then() -> (Then, Receiver<bool>) {
@@ -109,36 +108,15 @@ async fn a_position_that_is_answered_is_not_behind_the_feed() {
     feed.confirm(&subscribe[1]).await;
     feed.position(1, 2).await;
     // It was read before the channel was followed.
-    let found = |e| History { epoch: of(e), top: 1, oldest: 1, publications: Vec::new(), more: false };
+    let read = |e| History { epoch: of(e), top: 1, oldest: 1, publications: Vec::new(), more: false };
     let followed = |channel, e, size| {
-        let history = shared.as_followed(channel, Retention::new(size, Duration::ZERO), found(e));
-        (history.oldest, history.top)
+        let history = shared.as_followed(channel, Retention::new(size, Duration::ZERO), true, read(e));
+        history.map(|history| (history.oldest, history.top))
     };
-    assert_eq!(followed("c", 1, 2), (1, 2));
-    assert_eq!(followed("c", 1, 1), (2, 2), "no more is retained than the size");
-    assert_eq!(followed("c", 2, 2), (1, 1), "nothing is known of another epoch");
-    assert_eq!(followed("other", 1, 2), (1, 1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_position_of_an_epoch_that_ended_before_the_feed_began_is_read_again() {
-    let (shared, told) = server();
-    let (_writer, mut feed) = connect(&shared);
-    let mut reader = read(&shared);
-    shared.interest("c", true);
-    let paged = page(&shared, 0);
-    reader.expect("page").await;
-    reader.page(1, 5).await;
-    // Another server has removed everything meanwhile.
-    feed.follow(2).await;
-    feed.expect("position").await;
-    feed.position(2, 0).await;
-    reader.expect("page").await;
-    assert_eq!(paged.try_recv(), Err(TryRecvError::Empty));
-    reader.page(2, 0).await;
-    let history = paged.try_recv().expect("an answer").expect("it is there");
-    assert_eq!((history.epoch, history.top), (of(2), 0));
-    assert!(told.0.lock().is_empty(), "nobody reads yet");
+    assert_eq!(followed("c", 1, 2), Some((1, 2)));
+    assert_eq!(followed("c", 1, 1), Some((2, 2)), "no more is retained than the size");
+    assert_eq!(followed("c", 2, 2), None, "it is of another epoch");
+    assert_eq!(followed("other", 1, 2), Some((1, 1)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,6 +189,19 @@ async fn what_does_not_come_back_in_time_is_no_success() {
     assert!(is_refused(appended.try_recv().expect("an answer").err()));
     assert!(is_refused(removed.try_recv().expect("an answer").err()));
     assert!(is_refused(passed.try_recv().expect("an answer").err()));
+    assert_eq!(told.0.lock().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_position_is_asked_for_where_nothing_is_retained() {
+    let (shared, told) = server();
+    let (_writer, mut feed) = connect(&shared);
+    shared.interest("pass", true);
+    let subscribe = feed.expect("SSUBSCRIBE").await;
+    feed.confirm(&subscribe[1]).await;
+    shared.check("pass");
+    (0..shared.keys.partitions()).for_each(|partition| shared.check_partition(partition));
+    feed.is_idle().await;
     assert_eq!(told.0.lock().len(), 0);
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tokio::time::{Instant, sleep};
-use ws_core::engine::{Done, EngineError, Epoch, History, HistoryQuery, Publication, Retention, RoundTrip};
+use ws_core::engine::{Done, EngineError, History, HistoryQuery, Publication, Retention, RoundTrip};
 
 use crate::limits::{NUMBER_MAX, PAGE_AGAIN, READ_WAIT};
 use crate::link::Failure;
@@ -35,10 +35,12 @@ enum Asks {
     Many(Vec<Done<History>>),
 }
 
-impl Page {
-    fn position(channel: Box<str>, retention: Retention, came: Instant, asks: Asks) -> Self {
-        let (after, before, reverse, limit, bytes_max) = (0, NUMBER_MAX, false, 0, 0);
-        Page { channel, retention, after, before, reverse, limit, bytes_max, came, asks }
+impl Asks {
+    fn answer(self, result: Result<History, EngineError>) {
+        match self {
+            Asks::One(done) => done(result),
+            Asks::Many(all) => all.into_iter().for_each(|done| done(result.clone())),
+        }
     }
 }
 
@@ -179,65 +181,81 @@ impl Shared {
 
     /// Answers when the sink has been given what the answer includes.
     fn answer(self: &Arc<Self>, page: Page, result: Result<History, EngineError>) {
-        let Page { channel, retention, came, asks, .. } = page;
-        let is_position = matches!(asks, Asks::Many(_));
-        let all = match asks {
-            Asks::One(done) => vec![done],
-            Asks::Many(all) => {
-                let key = key(&channel, retention);
-                let mut pages = self.positions.0.lock();
-                let next = pages.remove(&key).unwrap_or_default();
-                let first = next.first().map(|(came, _)| *came).filter(|_| !self.is_closed());
-                if first.is_some() {
-                    pages.insert(key, Vec::new());
-                }
-                drop(pages);
-                let next = next.into_iter().map(|(_, done)| done);
-                match first {
-                    Some(came) => {
-                        self.read(Page::position(channel.clone(), retention, came, Asks::Many(next.collect())));
-                    }
-                    None => next.for_each(|done| done(Err(self.unavailable()))),
-                }
-                all
-            }
-        };
+        if let Asks::Many(_) = page.asks {
+            self.read_next(&page);
+        }
         let history = match result {
             Ok(history) => history,
-            Err(error) => return all.into_iter().for_each(|done| done(Err(error.clone()))),
+            Err(error) => return page.asks.answer(Err(error)),
         };
-        let (shared, until, name) = (self.clone(), (history.epoch, history.top), channel.clone());
-        let then = move |has_come: bool| {
-            if is_position && has_come && shared.has_ended(&name, history.epoch) {
-                let (asks, channel) = (Asks::Many(all), name);
-                return shared.read(Page::position(channel, retention, came, asks));
-            }
-            let history = if is_position { shared.as_followed(&name, retention, history) } else { history };
-            for done in all {
-                done(if has_come { Ok(history.clone()) } else { Err(shared.unavailable()) });
-            }
-        };
-        self.when_delivered(&channel, until, self.deadline(came), Box::new(then));
+        let (shared, channel, until) = (self.clone(), page.channel.clone(), (history.epoch, history.top));
+        let deadline = self.deadline(page.came);
+        let then = move |has_come: bool| shared.delivered(page, history, has_come);
+        self.when_delivered(&channel, until, deadline, Box::new(then));
     }
 
-    /// Whether the feed began in a later epoch, or has come to it. The sink was not told of one in which it began: a
-    /// subscriber that were given the earlier one would take what comes for that.
-    fn has_ended(&self, channel: &str, epoch: Epoch) -> bool {
-        self.followed(channel)
-            .is_some_and(|channel| channel.state.lock().known.is_some_and(|known| known.epoch() != epoch))
+    /// A position has been answered: who came too late for it is next.
+    fn read_next(self: &Arc<Self>, page: &Page) {
+        let key = key(&page.channel, page.retention);
+        let mut pages = self.positions.0.lock();
+        let next = pages.remove(&key).unwrap_or_default();
+        let first = next.first().map(|(came, _)| *came).filter(|_| !self.is_closed());
+        if first.is_some() {
+            pages.insert(key, Vec::new());
+        }
+        drop(pages);
+        let asks = Asks::Many(next.into_iter().map(|(_, done)| done).collect());
+        match first {
+            Some(came) => self.read(Page { channel: page.channel.clone(), came, asks, ..*page }),
+            None => asks.answer(Err(self.unavailable())),
+        }
     }
 
-    /// A position that is not behind the feed. Where it was asked for before the channel was followed, the feed began later:
-    /// the sink is not told of what is between. What that has pushed out is not retained.
-    pub(crate) fn as_followed(&self, channel: &str, retention: Retention, mut history: History) -> History {
-        if let Some(channel) = self.followed(channel)
-            && let Some(known) = &channel.state.lock().known
-            && known.epoch() == history.epoch
-        {
+    /// The sink has been given what was read, or not in time.
+    fn delivered(self: &Arc<Self>, page: Page, history: History, has_come: bool) {
+        if !has_come {
+            return page.asks.answer(Err(self.unavailable()));
+        }
+        let is_position = matches!(page.asks, Asks::Many(_));
+        match self.as_followed(&page.channel, page.retention, is_position, history) {
+            Some(history) => page.asks.answer(Ok(history)),
+            None => self.read_other(page),
+        }
+    }
+
+    /// What was read is of an epoch that has ended meanwhile: it is read again. Who waits for the same position goes with it.
+    fn read_other(self: &Arc<Self>, mut page: Page) {
+        if let Asks::Many(all) = &mut page.asks {
+            let mut pages = self.positions.0.lock();
+            let next = pages.entry(key(&page.channel, page.retention)).or_default();
+            all.extend(next.drain(..).map(|(_, done)| done));
+        }
+        self.read(page);
+    }
+
+    /// What was read, if it is of the epoch of the feed. The sink is not told of the epoch in which a channel is first
+    /// followed: it takes it from here.
+    ///
+    /// A position is not behind the feed. Where it was asked for before the channel was followed, the feed began later: the
+    /// sink is not told of what is between. What that has pushed out is not retained.
+    pub(crate) fn as_followed(
+        &self,
+        channel: &str,
+        retention: Retention,
+        is_position: bool,
+        mut history: History,
+    ) -> Option<History> {
+        let Some(channel) = self.followed(channel) else { return Some(history) };
+        let state = channel.state.lock();
+        let Some(known) = state.known.filter(|_| state.subscribers > 0) else { return Some(history) };
+        if known.epoch() != history.epoch {
+            return None;
+        }
+        if is_position {
             history.top = history.top.max(known.delivered());
             history.oldest = history.oldest.max((history.top + 1).saturating_sub(retention.size as u64));
         }
-        history
+        Some(history)
     }
 
     /// Gives up everything that waits for a position.

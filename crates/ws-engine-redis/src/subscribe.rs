@@ -206,8 +206,12 @@ impl Shared {
         args
     }
 
-    /// Asks for the position of a channel that is followed; `anew`: one that is already on its way does not do.
+    /// Asks for the position of a channel that is followed, if it has one; `anew`: one that is already on its way does not
+    /// do.
     pub(crate) fn ask(self: &Arc<Self>, channel: &Arc<Channel>, state: &mut State, anew: bool) {
+        if !self.is_kept(&channel.name) {
+            return;
+        }
         let Some(link) = self.subscriber.read().clone() else { return };
         let Some(number) = state.ask_if_needed(anew) else { return };
         let (shared, channels) = (self.clone(), [(channel.clone(), number)]);
@@ -220,7 +224,6 @@ impl Shared {
     pub(crate) fn ask_all(self: &Arc<Self>, channels: impl IntoIterator<Item = Arc<Channel>>, anew: bool) {
         let Some(link) = self.subscriber.read().clone() else { return };
         let mut by_partition = BTreeMap::<_, Vec<_>>::new();
-        // The others have no positions.
         for channel in channels.into_iter().filter(|channel| self.is_kept(&channel.name)) {
             let number = channel.state.lock().ask_if_needed(anew);
             if let Some(number) = number {

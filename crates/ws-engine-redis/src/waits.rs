@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use ws_core::engine::{EngineError, FindQuery, Found, History, HistoryQuery, Retention};
 
-use crate::fake::{connect, disconnect, read, server, server_with};
+use crate::fake::{connect, disconnect, of, read, server, server_with};
 use crate::limits::APPEND_WAIT;
 use crate::options::RedisOptions;
 use crate::order::{append, done, pass};
@@ -15,7 +15,7 @@ use crate::replicas::Replicas;
 use crate::shared::Shared;
 
 /// A history, or only the position.
-pub(crate) fn page(shared: &Arc<Shared>, limit: usize) -> Receiver<Result<History, EngineError>> {
+fn page(shared: &Arc<Shared>, limit: usize) -> Receiver<Result<History, EngineError>> {
     let (done, calls) = done();
     let retention = Retention::new(100, Duration::ZERO);
     let (after, before, reverse, bytes_max) = (0, None, false, 1000);
@@ -142,4 +142,59 @@ async fn replicas_are_waited_for_no_longer_than_anything_else() {
     redis.say(b"+OK\r\n:1\r\n").await;
     assert!(second.try_recv().expect("an answer").is_ok());
     assert!(shared.are_lanes_idle());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_before_the_epoch_of_the_feed_is_read_again() {
+    for limit in [0, 10] {
+        let (shared, told) = server();
+        let (_writer, mut feed) = connect(&shared);
+        let mut reader = read(&shared);
+        shared.interest("c", true);
+        let subscribe = feed.expect("SSUBSCRIBE").await;
+        feed.expect("position").await;
+        let first = page(&shared, limit);
+        reader.expect("page").await;
+        reader.page(1, 5).await;
+        // Another server removes everything before the channel is followed.
+        feed.confirm(&subscribe[1]).await;
+        feed.position(2, 0).await;
+        feed.expect("position").await;
+        feed.position(2, 0).await;
+        assert_eq!(first.try_recv(), Err(TryRecvError::Empty), "the sink is never told of the new epoch");
+        let next = page(&shared, limit);
+        reader.expect("page").await;
+        if limit > 0 {
+            reader.expect("page").await;
+            reader.page(2, 0).await;
+        }
+        reader.page(2, 0).await;
+        let epoch =
+            |paged: Receiver<Result<History, EngineError>>| paged.try_recv().map(|read| read.map(|it| it.epoch));
+        assert_eq!(epoch(first), Ok(Ok(of(2))), "{limit}");
+        if limit == 0 {
+            // It came too late for the one before.
+            reader.expect("page").await;
+            reader.page(2, 0).await;
+        }
+        assert_eq!(epoch(next), Ok(Ok(of(2))), "{limit}");
+        assert_eq!(told.0.lock().len(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_of_another_epoch_than_the_feed_is_read_again_for_so_long() {
+    let (shared, _) = server();
+    let (_writer, mut feed) = connect(&shared);
+    let mut reader = read(&shared);
+    shared.interest("c", true);
+    feed.follow(2).await;
+    let paged = page(&shared, 0);
+    reader.expect("page").await;
+    pass(&shared, Duration::from_millis(5100)).await;
+    reader.page(1, 5).await;
+    feed.expect("position").await;
+    feed.position(2, 0).await;
+    assert!(matches!(paged.try_recv(), Ok(Err(EngineError::Unavailable(_)))));
+    reader.is_idle().await;
 }

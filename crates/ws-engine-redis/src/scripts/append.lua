@@ -13,9 +13,10 @@ local clock = now_ms()
 
 local raw = redis.call('GET', KEYS[2])
 local m = raw and read_meta(raw)
--- Where nothing was ever published in this epoch, what is there is of one that has been forgotten.
-if not m or m.used == 0 or m.newest > clock + CLOCK_BACK_MAX then redis.call('DEL', stream, ids) end
+-- Where nothing was published in this epoch, what is left is of one that has been forgotten.
+if m and m.used == 0 then redis.call('DEL', stream, ids) end
 if not m or m.newest > clock + CLOCK_BACK_MAX then
+  redis.call('DEL', stream, ids)
   m = { e = ARGV[2], g = g, h = g, top = 0, base = 0, newest = 0, ttl = ttl, begun = clock, shown = 0, meta_until = 0,
     stream_until = 0, ids_until = 0, used = 0 }
 end
@@ -168,13 +169,13 @@ if n > 0 then
   end
 end
 
--- It outlives the publications that it counts.
-local lasting = math.ceil(math.abs(ttl) * 1.25)
+-- It outlives the stream and the ids, whatever their ttl.
+local outlives = math.ceil(math.abs(ttl) * 1.25)
 if ttl == 0 then
   m.meta_until = 0
   redis.call('SET', KEYS[2], write_meta(m))
-elseif m.meta_until < now + math.max(position_ttl * 0.75, lasting) then
-  m.meta_until = now + position_ttl + lasting
+elseif m.meta_until < now + math.max(position_ttl * 0.75, outlives) then
+  m.meta_until = now + position_ttl + outlives
   redis.call('SET', KEYS[2], write_meta(m), 'PXAT', m.meta_until)
 else
   redis.call('SET', KEYS[2], write_meta(m), 'KEEPTTL')

@@ -23,10 +23,16 @@ end
 
 local function is_alive(leases, node, now) return (leases[node] or 0) > now end
 
+-- Keys that this script has emptied. In a slot that moves they could not be read.
+local emptied = {}
+
+local function fields(key) return emptied[key] and 0 or redis.call('HLEN', key) end
+
 -- How many are in a channel, and the nodes that they are on. Users of nodes that have ended, and of no other, are found one by
 -- one: where there are too many of them, they count until they are swept.
 local function count(leases, now, base, channel)
-  local present, connections, living, ended, theirs = redis.call('HGETALL', base .. 'p:' .. channel), 0, {}, {}, 0
+  local key, connections, living, ended, theirs = base .. 'p:' .. channel, 0, {}, {}, 0
+  local present = emptied[key] and {} or redis.call('HGETALL', key)
   for i = 1, #present, 2 do
     local node = present[i]
     if node ~= '*' and is_alive(leases, node, now) then
@@ -34,11 +40,13 @@ local function count(leases, now, base, channel)
       living[#living + 1] = node
     elseif node ~= '*' then
       local key = base .. 'v:' .. node .. ':' .. channel
-      ended[#ended + 1], theirs = key, theirs + redis.call('HLEN', key)
+      local n = fields(key)
+      theirs = theirs + n
+      if n > 0 then ended[#ended + 1] = key end
     end
   end
-  local users, on = redis.call('HLEN', base .. 'w:' .. channel), {}
-  if theirs <= USERS_EXACT_MAX then
+  local users, on = fields(base .. 'w:' .. channel), {}
+  if users > 0 and theirs <= USERS_EXACT_MAX then
     for _, key in ipairs(ended) do
       for _, user in ipairs(redis.call('HKEYS', key)) do on[user] = (on[user] or 0) + 1 end
     end

@@ -58,5 +58,5 @@ end
 local function oldest_retained(stream, m, size, ttl, now)
   local length = redis.call('LLEN', stream)
   local alive = first_alive(stream, length, shorter(m.ttl, ttl), now)
-  return m.top + 1 - math.min(length - alive, size, m.top)
+  return math.max(m.top + 1 - math.min(length - alive, size), 1)
 end

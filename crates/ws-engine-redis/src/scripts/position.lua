@@ -11,18 +11,18 @@ for i = 1, (#KEYS - 1) / 2 do
   local m
   if raw then
     m = read_meta(raw)
-    -- Kept, so that who was here in this generation is known to have been, in the next one.
-    local is_renewed = m.g ~= g
+    -- It is stored, as who follows the channel is in this generation from now on.
+    local is_older = m.g ~= g
     in_generation(m, g, since)
     if m.used ~= 0 and m.meta_until ~= 0 and m.meta_until < clock + position_ttl * 0.75 then
       m.meta_until = clock + position_ttl
       redis.call('SET', key, write_meta(m), 'PXAT', m.meta_until)
-    elseif is_renewed then
+    elseif is_older then
       redis.call('SET', key, write_meta(m), 'KEEPTTL')
     end
     if m.used == 0 then redis.call('PEXPIRE', key, UNUSED_TTL) end
   else
-    -- Publications without it are of an epoch that has been forgotten.
+    -- What is left of the publications is of an epoch that has been forgotten.
     redis.call('DEL', stream)
     m = { e = ARGV[3 * i - 1], g = g, h = g, top = 0, base = 0, newest = 0, ttl = 0, begun = clock, shown = 0,
       meta_until = 0, stream_until = 0, ids_until = 0, used = 0 }

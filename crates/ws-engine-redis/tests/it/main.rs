@@ -10,6 +10,7 @@ mod login;
 mod node;
 mod nodes;
 mod peer;
+mod positions;
 mod presence;
 mod proxy;
 mod redis_cluster;

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use ws_core::engine::Engine;
+use ws_core::engine::cluster::Change;
 use ws_engine_redis::{Address, Location, RedisEngine, RedisOptions, StartError};
 
 use crate::fixture::{Redis, free_port, name_on, options_of, until};
 use crate::node::{Node, Told, body};
-use crate::peer::{Peer, counts};
+use crate::peer::{Peer, counts, member};
 
 /// Slots of each primary, as `redis-cli` deals them out.
 const SLOTS: [(&str, &str); 3] = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
@@ -251,6 +252,48 @@ async fn presence_and_nodes_are_those_of_the_whole_cluster() {
         b.sees(channel, counts(1, 0), &[2]).await;
     }
     until("the end to be told", async || (b.ended() == [id]).then_some(())).await;
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_presence_is_changed_as_a_whole_in_a_slot_that_moves() {
+    let cluster = Cluster::start(0).await;
+    let a = Peer::start(cluster.options()).await;
+    let channel = &name_on(0, 4);
+    a.node.follow(channel).await;
+    let set = async |there: &[&str], here: &[&str]| {
+        for (node, rest) in [(&cluster.0[1], there), (&cluster.0[0], here)] {
+            let answer = node.ask(&[&["CLUSTER", "SETSLOT", FIRST], rest].concat()).await;
+            assert!(answer.starts_with("+OK"), "{answer}");
+        }
+    };
+    let [here, there] = [id(&cluster.0[0]).await, id(&cluster.0[1]).await];
+    let move_slot = async || set(&["IMPORTING", &here], &["MIGRATING", &there]).await;
+    let stay = async || set(&["STABLE"], &["STABLE"]).await;
+    let failed = async || {
+        let stats = cluster.0[0].ask(&["INFO", "commandstats"]).await;
+        let stats = stats.lines().find(|line| line.starts_with("cmdstat_evalsha:")).expect("scripts run").to_owned();
+        stats.rsplit('=').next().and_then(|failed| failed.trim().parse::<u64>().ok()).expect("a number")
+    };
+
+    a.enter(channel, 1, None);
+    a.is_told(channel, 1).await;
+    // Nothing of users is there yet.
+    move_slot().await;
+    let before = failed().await;
+    a.enter(channel, 2, Some("u"));
+    until("a script to be refused", async || (failed().await > before).then_some(())).await;
+    stay().await;
+    let mut expect =
+        vec![(Change::Joined(member(1, None)), counts(1, 0)), (Change::Joined(member(2, Some("u"))), counts(2, 1))];
+    assert_eq!(a.is_told(channel, 2).await, expect);
+    // The last user goes, and takes a key along.
+    move_slot().await;
+    a.leave(channel, 2);
+    expect.push((Change::Left(member(2, Some("u"))), counts(1, 0)));
+    assert_eq!(a.is_told(channel, 3).await, expect);
+    stay().await;
+    a.sees(channel, counts(1, 0), &[1]).await;
 }
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]

@@ -249,6 +249,19 @@ async fn a_channel_without_history_waits_until_it_is_followed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_channel_without_history_has_no_epoch() {
+    let (store, hub) = start();
+    let mut client = subscriber(&hub, "pass:a", PLENTY).await;
+    settle().await;
+    store.follow();
+    seen(&mut client).await;
+    store.sink().renew("pass:a", Epoch::from_u64(2), 0);
+    store.sink().reset("pass:a", Epoch::from_u64(3), 0);
+    store.sink().deliver("pass:a", &publication(None), None);
+    assert_eq!(seen(&mut client).await, [0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_may_be_lost_without_history_is_told() {
     let (store, hub) = start();
     let told = json!({"event": "gap", "channel": "pass:a"});
