@@ -22,7 +22,7 @@ use crate::options::RunOptions;
 use crate::pieces::raw;
 use crate::places;
 use crate::provider::Provider;
-use crate::publish::{Backoff, sender, start_id};
+use crate::publish::{sender, start_id};
 use crate::run::Run;
 use crate::upstream::Question;
 
@@ -72,16 +72,26 @@ impl Claude {
         let books = &self.0.books;
         books.open.interrupt();
         let runs = books.open.count();
-        if runs == 0 {
-            return;
+        if runs > 0 {
+            tracing::info!(runs, "claude: interrupting all runs");
         }
-        tracing::info!(runs, "claude: interrupting all runs");
-        if timeout(within, books.open.none()).await.is_err() {
-            let runs = books.open.count();
+        let is_over = async {
+            books.open.none().await;
+            if runs > 0 || books.journal.is_behind() {
+                // Nobody keeps it later.
+                let _ = books.journal.note(&books.hub, &books.open).await;
+            }
+        };
+        let _ = timeout(within, is_over).await;
+        let left = books.open.count();
+        if left > 0 {
             tracing::warn!(
-                runs,
+                runs = left,
                 "claude: the end of some runs is not published; the next start does that where it can"
             );
+        }
+        if runs == 0 {
+            return;
         }
         // Readers see the ends before they are told to go; who lags is not waited for.
         let is_delivered = async {
@@ -160,7 +170,7 @@ impl Runs for Inner {
 
     fn keep_again(&self) {
         if self.books.journal.may_be_lost() {
-            tokio::spawn(keep_again(self.books.clone()));
+            self.books.keep_again();
         }
     }
 }
@@ -351,8 +361,9 @@ impl Inner {
                     return self.settle(open, held).await;
                 }
             },
-            Err(error) if error.code == ErrorCode::EngineUnavailable => {
-                open.begun(Err(error));
+            Err(error) if matches!(error.code, ErrorCode::EngineUnavailable | ErrorCode::UnknownOutcome) => {
+                // Whoever asks again with this id is told what became of it.
+                open.begun(Err(if error.code == ErrorCode::UnknownOutcome { in_doubt() } else { error }));
                 return self.settle(open, held).await;
             }
             Err(error) => {
@@ -409,15 +420,6 @@ impl Inner {
     async fn settle(&self, open: Arc<OpenRun>, held: HeldStream) {
         tracing::warn!(run = %open.id(), channel = %open.channel(), "claude: whether a run has begun is not known yet");
         self.books.end(open, held).await;
-    }
-}
-
-/// Tries for as long as it takes: what is not kept has no end if this server dies.
-async fn keep_again(books: Arc<Books>) {
-    let mut backoff = Backoff::default();
-    while let Err(error) = books.journal.note(&books.hub, &books.open).await {
-        tracing::debug!(%error, "claude: which runs are open is kept later");
-        backoff.wait().await;
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Among several servers each keeps its own under a name with its node, and the names are in a list.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
@@ -27,8 +28,10 @@ const NODES: &str = "claude-nodes";
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
-    /// So that what is stored last is what was true last.
-    order: Mutex<()>,
+    /// Locked while a note is handed to the engine, so that what is stored last is what was true last.
+    changes: Mutex<Changes>,
+    /// Whether somebody keeps it again and again until it is stored.
+    is_repeated: AtomicBool,
     /// Runs that were left open, and cannot be ended under this configuration. Another one may.
     stuck: Mutex<Vec<Noted>>,
     /// The node that was put into the list.
@@ -36,7 +39,22 @@ pub(crate) struct Journal {
     /// When the store may have lost what is kept.
     lost_at: Mutex<Option<Instant>>,
     /// The dead that have left nothing.
-    settled: Mutex<HashSet<Uuid>>,
+    settled: Mutex<HashMap<Uuid, Settled>>,
+}
+
+/// How often what is to be kept has changed, and which of these states is stored.
+#[derive(Debug, Default)]
+struct Changes {
+    made: u64,
+    stored: u64,
+}
+
+/// A node that was not alive and had left nothing.
+#[derive(Debug)]
+struct Settled {
+    since: Instant,
+    /// That was so again, so much later that a node which lives would have renewed its lease.
+    is_final: bool,
 }
 
 impl Journal {
@@ -54,14 +72,34 @@ impl Journal {
         if node.is_none() && hub.engine().ack() != Ack::Durable {
             return Ok(());
         }
+        self.changes.lock().made += 1;
         self.enlist(hub, node).await?;
-        let keeping = {
-            let _order = self.order.lock();
+        let (made, keeping) = {
+            let changes = self.changes.lock();
             let mut noted = self.stuck.lock().clone();
             noted.extend(open.all().iter().map(|run| run.noted()));
-            hub.keep(&name(node), &raw(&noted))
+            (changes.made, hub.keep(&name(node), &raw(&noted)))
         };
-        keeping.await
+        keeping.await?;
+        let mut changes = self.changes.lock();
+        changes.stored = changes.stored.max(made);
+        Ok(())
+    }
+
+    /// Whether what is stored may be too old.
+    pub(crate) fn is_behind(&self) -> bool {
+        let changes = self.changes.lock();
+        changes.stored < changes.made
+    }
+
+    /// Whether it is up to the caller to keep it until that succeeds; it is up to one at a time.
+    pub(crate) fn begin_repeating(&self) -> bool {
+        !self.is_repeated.swap(true, Ordering::AcqRel)
+    }
+
+    /// It has succeeded.
+    pub(crate) fn end_repeating(&self) {
+        self.is_repeated.store(false, Ordering::Release);
     }
 
     async fn enlist(&self, hub: &Hub, node: Option<Uuid>) -> Result<(), ErrorBody> {
@@ -74,6 +112,9 @@ impl Journal {
     /// What was kept may be lost: next time this node is put into the list again. Whether it was there.
     pub(crate) fn may_be_lost(&self) -> bool {
         *self.lost_at.lock() = Some(Instant::now());
+        let mut changes = self.changes.lock();
+        changes.made += u64::from(changes.made > 0);
+        drop(changes);
         self.listed.lock().take().is_some()
     }
 
@@ -90,20 +131,27 @@ impl Journal {
         self.lost_at.lock().is_some_and(|at| at.elapsed() < PUT_RIGHT_WITHIN)
     }
 
-    /// The nodes that have kept their runs, and are not alive. Where the list has forgotten this node for others, it is
-    /// put there again.
+    /// The nodes that have kept their runs. Where the list has forgotten this node for others, it is put there again.
     ///
     /// # Errors
     /// Those of the engine.
-    pub(crate) async fn dead(&self, hub: &Hub, living: &[Uuid]) -> Result<Vec<Uuid>, ErrorBody> {
+    pub(crate) async fn nodes(&self, hub: &Hub) -> Result<Vec<Uuid>, ErrorBody> {
         let nodes: Vec<_> = hub.listed(NODES).await?.iter().filter_map(|name| Uuid::try_parse(name).ok()).collect();
         let own = *self.listed.lock();
         if own.is_some_and(|own| !nodes.contains(&own)) {
             *self.listed.lock() = None;
             self.enlist(hub, hub.node()).await?;
         }
-        let settled = self.settled.lock();
-        Ok(nodes.into_iter().filter(|node| !living.contains(node) && !settled.contains(node)).collect())
+        Ok(nodes)
+    }
+
+    /// Those of the nodes that are not alive and may have left something. A store that has lost leases takes nodes for dead
+    /// that will renew theirs, so a node that had left nothing is asked about twice.
+    pub(crate) fn dead(&self, nodes: Vec<Uuid>, living: &[Uuid]) -> Vec<Uuid> {
+        let mut settled = self.settled.lock();
+        settled.retain(|node, _| !living.contains(node));
+        let is_final = |node: &Uuid| settled.get(node).is_some_and(|settled| settled.is_final);
+        nodes.into_iter().filter(|node| !living.contains(node) && !is_final(node)).collect()
     }
 
     /// Keeps nothing of a dead node any more.
@@ -116,9 +164,11 @@ impl Journal {
         Ok(())
     }
 
-    /// A dead node has left nothing, and need not be asked about again.
+    /// A dead node has left nothing.
     pub(crate) fn settle(&self, node: Uuid) {
-        self.settled.lock().insert(node);
+        let mut settled = self.settled.lock();
+        let settled = settled.entry(node).or_insert_with(|| Settled { since: Instant::now(), is_final: false });
+        settled.is_final = settled.since.elapsed() >= PUT_RIGHT_WITHIN;
     }
 }
 
@@ -141,4 +191,37 @@ pub(crate) async fn left_open(hub: &Hub, node: Option<Uuid>) -> Result<Option<Ve
 
 fn name(node: Option<Uuid>) -> String {
     node.map_or_else(|| NAME.to_owned(), |node| format!("{NAME}:{node}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_was_taken_for_dead_can_die_later() {
+        let (journal, node) = (Journal::default(), Uuid::from_u128(1));
+        assert_eq!(journal.dead(vec![node], &[]), [node]);
+        journal.settle(node);
+        advance(2 * PUT_RIGHT_WITHIN).await;
+        assert!(journal.dead(vec![node], &[node]).is_empty(), "it lives");
+        assert_eq!(journal.dead(vec![node], &[]), [node]);
+        journal.settle(node);
+        advance(2 * PUT_RIGHT_WITHIN).await;
+        assert_eq!(journal.dead(vec![node], &[]), [node], "it may have lived, unseen");
+        journal.settle(node);
+        assert!(journal.dead(vec![node], &[]).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_dead_are_asked_about_for_a_while() {
+        let (journal, node) = (Journal::default(), Uuid::from_u128(1));
+        journal.settle(node);
+        advance(PUT_RIGHT_WITHIN - Duration::from_secs(1)).await;
+        journal.settle(node);
+        assert_eq!(journal.dead(vec![node], &[]), [node]);
+    }
 }

@@ -29,8 +29,10 @@ pub(crate) async fn take_over(books: Arc<Books>) {
 
 async fn try_to_take_over(books: &Arc<Books>) -> Result<(), ErrorBody> {
     let Some(own) = books.hub.node() else { return Ok(()) };
+    let nodes = books.journal.nodes(&books.hub).await?;
+    // Asked for in this order: who is in the list has been alive by now.
     let living = books.hub.nodes().await?;
-    let dead = books.journal.dead(&books.hub, &living).await?;
+    let dead = books.journal.dead(nodes, &living);
     if living.iter().min() != Some(&own) {
         return Ok(());
     }
@@ -105,7 +107,7 @@ pub(crate) fn adopt(books: &Arc<Books>, noted: Noted) -> Result<(), Arc<OpenRun>
     Ok(())
 }
 
-async fn end(books: &Books, open: Arc<OpenRun>, held: HeldStream) {
+async fn end(books: &Arc<Books>, open: Arc<OpenRun>, held: HeldStream) {
     let mut backoff = Backoff::default();
     let id = loop {
         match places::id(&books.hub, &open).await {

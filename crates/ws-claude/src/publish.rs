@@ -55,7 +55,8 @@ impl Backoff {
     }
 }
 
-/// Publishes, for as long as it takes. An id that has other data by now was published before: that stands.
+/// Publishes, for as long as it takes. An id that has other data by now was published before: that stands. Where nobody
+/// can tell whether it was published before, nothing that is retained has its id: then it is published now.
 ///
 /// # Errors
 /// What waiting does not mend: the namespace is no longer configured, or there is a fault in the server.
@@ -67,13 +68,16 @@ pub(crate) async fn publish(hub: Hub, publication: Publication) -> Result<(), Er
         match hub.append(&entry).await {
             Ok(_) => return Ok(()),
             Err(error) if error.code == ErrorCode::Conflict => return Ok(()),
-            Err(error) if !matches!(error.code, ErrorCode::EngineUnavailable | ErrorCode::Overloaded) => {
-                return Err(error);
-            }
-            Err(error) => {
+            Err(error) if is_repeated(error.code) => {
                 tracing::debug!(channel = &*channel, %error, "a publication of a run waits for the engine");
                 backoff.wait().await;
             }
+            Err(error) => return Err(error),
         }
     }
+}
+
+/// Whether a publication that fails with this is tried again.
+fn is_repeated(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::EngineUnavailable | ErrorCode::Overloaded | ErrorCode::UnknownOutcome)
 }

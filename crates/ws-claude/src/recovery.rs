@@ -26,9 +26,7 @@ pub(crate) async fn end(hub: &Hub, open: &Arc<OpenRun>, held: HeldStream) -> Opt
         match look(hub, open).await {
             Ok(Some(found)) => break found,
             Ok(None) => return None,
-            Err(error) if matches!(error.code, ErrorCode::EngineUnavailable | ErrorCode::Overloaded) => {
-                backoff.wait().await;
-            }
+            Err(error) if is_repeated(error.code) => backoff.wait().await,
             Err(error) => {
                 tracing::error!(run = %open.id(), channel = %open.channel(), %error, "claude: a run cannot be ended");
                 return None;
@@ -46,6 +44,11 @@ pub(crate) async fn end(hub: &Hub, open: &Arc<OpenRun>, held: HeldStream) -> Opt
     Some(status)
 }
 
+/// Whether it is looked again after this. A stream may have become another one between two of its pages.
+fn is_repeated(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::EngineUnavailable | ErrorCode::Overloaded | ErrorCode::StalePosition)
+}
+
 /// What the run has said, and the epoch of its stream; `None`: it never began, or nobody is left to be told of its end.
 async fn look(hub: &Hub, open: &OpenRun) -> Result<Option<(Said, String)>, ErrorBody> {
     let started = lookup::started(hub, open.channel(), open.id()).await?;
@@ -60,9 +63,8 @@ async fn look(hub: &Hub, open: &OpenRun) -> Result<Option<(Said, String)>, Error
             }
             Ok(Some((said, started.stream_epoch.into_owned())))
         }
-        // That it had ended, the stream tells. Otherwise nobody can tell of a channel without history whether it has begun,
-        // and whoever was told of a beginning is told of an end.
-        None if !is_kept && said.finished.is_some() => Ok(None),
+        // Nobody can tell of a channel without history whether it was told of a beginning, or of an end that the stream has:
+        // whoever was told of a beginning is told of an end, rather twice than never.
         None if !is_kept || said.has_begun || open.has_begun() => {
             let epoch = said.epoch.clone();
             Ok(Some((said, epoch)))

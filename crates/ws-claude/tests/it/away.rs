@@ -53,6 +53,31 @@ async fn what_was_stored_after_all_is_not_published_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_nobody_can_tell_of_is_published_again() {
+    through(Fault::Unsure).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_beginning_of_which_nobody_can_tell_is_settled() {
+    let stage = Stage::new().await;
+    stage.engine.set(Fault::Unsure);
+    assert_eq!(stage.ask("one").await.expect_err("nobody knows").code, ErrorCode::EngineUnavailable);
+    stage.until("it to be settled", || stage.open() == 0).await;
+    assert!(stage.history("room").await.is_empty(), "it has not begun");
+    stage.ask_in("cursor:1", "one").await.expect_err("nobody knows");
+    stage.engine.set(Fault::None);
+    stage.until("it to be settled", || stage.open() == 0).await;
+    let stream = stage.history("claude:cursor:1/one").await;
+    assert_eq!((kinds(&stream), &stream[0]["status"]), (vec!["finished"], &"interrupted".into()));
+    let answer = stage.script.answer();
+    stage.ask("one").await.expect("the id is free");
+    answer.send(end()).expect("it reads");
+    stage.until("the end", || stage.open() == 0).await;
+    assert_eq!(kinds(&stage.history("room").await), ["started", "finished"]);
+    assert_eq!(stage.script.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn text_that_waits_is_joined() {
     let stage = Stage::new().await;
     let answer = stage.script.answer();

@@ -2,4 +2,6 @@
 
 mod away;
 mod cluster;
+mod disk;
+mod restarts;
 mod stage;

@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Away,
     /// It stores what it is given, and says that it cannot: the outcome is unknown to its caller.
     Forgetful,
+    /// It has been away for a moment: it cannot tell what became of a publication that it was given before.
+    Unsure,
 }
 
 /// A memory engine with faults.
@@ -72,6 +74,9 @@ impl Engine for Faulty {
         if self.is(Fault::Forgetful) {
             self.memory.append(append, Box::new(drop));
             return done(Err(away()));
+        }
+        if self.is(Fault::Unsure) && append.msg_id.is_some() {
+            return done(Err(EngineError::UnknownOutcome));
         }
         self.memory.append(append, done);
     }
@@ -186,13 +191,7 @@ impl Stage {
     }
 
     pub(crate) async fn ask_in(&self, channel: &str, run_id: &str) -> Result<AskClaudeData<'static>, ErrorBody> {
-        let request = AskClaude {
-            channel: channel.to_owned().into(),
-            run_id: Some(run_id.to_owned().into()),
-            prompt: Some("Hi".into()),
-            ..AskClaude::default()
-        };
-        self.hub.ask_claude(request, Asker { user: None, key: AskerKey::Connection(Uuid::from_u128(1)) }).await
+        ask(&self.hub, channel, run_id).await
     }
 
     pub(crate) async fn history(&self, channel: &str) -> Vec<Value> {
@@ -236,6 +235,17 @@ pub(crate) fn hub(engine: Arc<dyn Engine>) -> Hub {
         shards: 1,
     };
     Hub::start(options, engine)
+}
+
+/// Somebody asks.
+pub(crate) async fn ask(hub: &Hub, channel: &str, run_id: &str) -> Result<AskClaudeData<'static>, ErrorBody> {
+    let request = AskClaude {
+        channel: channel.to_owned().into(),
+        run_id: Some(run_id.to_owned().into()),
+        prompt: Some("Hi".into()),
+        ..AskClaude::default()
+    };
+    hub.ask_claude(request, Asker { user: None, key: AskerKey::Connection(Uuid::from_u128(1)) }).await
 }
 
 /// The data of all publications of a channel.

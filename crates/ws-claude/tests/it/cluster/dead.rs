@@ -169,3 +169,28 @@ async fn both_may_come_back() {
         assert_interrupted(&servers, middle, "room", "a").await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_just_coming_back_is_not_taken_for_one_of_the_dead() {
+    let servers = Servers::start(2).await;
+    let [a, b] = &servers.all[..] else { panic!("two") };
+    let answer = b.begin("room", "one", "ann").await;
+    answer.send(end()).expect("it reads");
+    until("the end", || b.open() == 0).await;
+    // The first one looks for the dead, and the other one comes back and puts itself into the list meanwhile.
+    servers.store.hold();
+    servers.kill(1);
+    let_go(&servers, 1).await;
+    servers.set_away(1, false);
+    let_go(&servers, 1).await;
+    servers.store.release();
+    sleep(Duration::from_secs(2)).await;
+    let answer = b.begin("room", "two", "ann").await;
+    answer.send(text("a")).expect("it reads");
+    sleep(Duration::from_millis(100)).await;
+    servers.kill(1);
+    sleep(Duration::from_secs(2)).await;
+    let room = servers.history(0, "room").await;
+    assert_eq!(kinds(&room), ["started", "finished", "started", "finished"]);
+    assert_eq!((&room[3]["status"], a.open()), (&"interrupted".into(), 0));
+}
