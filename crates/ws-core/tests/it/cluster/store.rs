@@ -91,7 +91,9 @@ impl Store {
     }
 
     pub(super) fn before_interest(&self) {
-        while self.is_telling.load(Ordering::Acquire) && self.let_go() {}
+        if self.is_telling.load(Ordering::Acquire) {
+            while self.let_go() {}
+        }
     }
 
     /// Releases all that waits, and holds nothing any more.
