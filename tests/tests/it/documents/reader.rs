@@ -21,6 +21,8 @@ const SHOWN: [&str; 2] = ["127.0.0.1:3000", "localhost:3000"];
 /// Shorter than the deadline of [`Raw`], whose message would say less.
 const PATIENCE: Duration = DEADLINE.saturating_sub(Duration::from_secs(5));
 
+const INTERRUPT_AGAIN: Duration = Duration::from_secs(10);
+
 /// Replaces cargo: what the documents build is built already.
 const CARGO: &str = r#"#!/bin/sh
 case "$*" in
@@ -216,11 +218,18 @@ impl Reader {
         self.program = Some((child, BufReader::new(printed).lines()));
     }
 
-    /// Ends the program with Ctrl+C. All that it printed is in the document.
+    /// Ends the program with Ctrl+C, again after a while as anybody would: once in many runs Python's asyncio did not hear
+    /// the first one. All that it printed is in the document.
     pub(super) async fn stop(&mut self) {
         if let Some((mut program, mut lines)) = self.program.take() {
-            self.run(&format!("kill -INT {}", program.id().expect("it runs"))).await;
-            within("the program to end", program.wait()).await.expect("a child of ours");
+            until("the program to end", async || {
+                if let Some(id) = program.id() {
+                    self.run(&format!("kill -INT {id}")).await;
+                }
+                timeout(INTERRUPT_AGAIN, program.wait()).await.ok()
+            })
+            .await
+            .expect("a child of ours");
             let more = within("the end of its output", lines.next_line()).await.expect("text");
             assert_eq!(more, None, "the program printed more than the document shows");
         }
