@@ -12,7 +12,6 @@ use super::handle::Hub;
 use crate::engine::pending::Pending;
 use crate::engine::{Epoch, FindQuery, Publication};
 use crate::state::{Draft, unavailable};
-use crate::waiter::Waiter;
 
 /// One publication of a participant.
 #[derive(Debug, Clone, Copy)]
@@ -66,13 +65,7 @@ impl Hub {
             tags: None,
             read_us: self.shared.clock.now_us(),
         };
-        let mut waiter = Waiter::default();
-        let publishing = poll_fn(|cx| {
-            let publishing = self.shared.publish(&draft, &mut waiter, || cx.waker().clone());
-            publishing.map_or(Poll::Pending, Poll::Ready)
-        });
-        let publishing = publishing.await;
-        let result = poll_fn(|cx| publishing.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await;
+        let result = self.submit(&draft).await;
         let place = result.as_ref().ok().map(|appended| (appended.position, appended.duplicate));
         self.shared.published(entry.channel, result)?;
         place.ok_or_else(|| ErrorBody::new(ErrorCode::Internal, "an answer without a place"))

@@ -13,7 +13,7 @@ use ws_proto::event::{BroadcastEvent, Sender};
 use ws_proto::{ChannelName, ErrorBody, ErrorCode};
 
 use super::handle::Hub;
-use crate::engine::Epoch;
+use crate::engine::{Appended, EngineError, Epoch};
 use crate::state::{Broadcasting, Draft, PresenceInfo, PresencePage, Repeat, check_msg_id, unavailable};
 use crate::waiter::Waiter;
 
@@ -59,14 +59,21 @@ impl Hub {
             tags: publish.tags.as_ref(),
             read_us: self.shared.clock.now_us(),
         };
+        self.shared.published(&publish.channel, self.submit(&draft).await)
+    }
+
+    /// Gives a publication to the engine when there is room, and waits for its answer.
+    pub(super) async fn submit(&self, draft: &Draft<'_>) -> Result<Appended, EngineError> {
         let mut waiter = Waiter::default();
         let publishing = poll_fn(|cx| {
-            let publishing = self.shared.publish(&draft, &mut waiter, || cx.waker().clone());
-            publishing.map_or(Poll::Pending, Poll::Ready)
+            if let Err(error) = self.shared.check_held(draft.channel, draft.read_us) {
+                return Poll::Ready(Err(error));
+            }
+            let publishing = self.shared.publish(draft, &mut waiter, || cx.waker().clone());
+            publishing.map_or(Poll::Pending, |publishing| Poll::Ready(Ok(publishing)))
         });
-        let publishing = publishing.await;
-        let result = poll_fn(|cx| publishing.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready));
-        self.shared.published(&publish.channel, result.await)
+        let publishing = publishing.await?;
+        poll_fn(|cx| publishing.poll(|| cx.waker().clone()).map_or(Poll::Pending, Poll::Ready)).await
     }
 
     /// Sends a value to every connection, of all nodes. Waits for room, and in a cluster for the engine's answer. If the

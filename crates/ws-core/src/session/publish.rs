@@ -9,7 +9,7 @@ use super::answer::respond;
 use super::held::{Held, HeldPublish};
 use super::state::{Ended, Session, Stop};
 use crate::access::{AccessCheck, Right};
-use crate::state::{Draft, Repeat, check_msg_id};
+use crate::state::{Draft, Repeat, check_msg_id, unavailable};
 use crate::waiter::Waiter;
 
 /// Submits the publication to the engine. If the engine answers within the call, so does this; otherwise
@@ -52,6 +52,9 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
 }
 
 pub(super) fn go_on(mut held: HeldPublish, session: &mut Session, out: &mut Vec<u8>) -> Result<(), Ended> {
+    if let Err(error) = session.membership.shared().check_held(&held.channel, session.timing.read_us()) {
+        return Err(Ended::new(held.id, unavailable(&error)));
+    }
     let draft = Draft {
         channel: &held.channel,
         options: &held.options,

@@ -107,6 +107,9 @@ impl Shared {
                     Err(error) => return Some(Err(unavailable(&error))),
                 },
                 Stage::Room(elsewhere) => {
+                    if let Err(error) = self.check_held(BROADCASTS, read_us) {
+                        return Some(Err(unavailable(&error)));
+                    }
                     let draft = Draft {
                         channel: BROADCASTS,
                         options: feed.options(),

@@ -99,11 +99,26 @@ impl Shared {
     /// # Errors
     /// `engine_unavailable`.
     pub(crate) fn check_engine(&self, channel: Option<&str>, waited: Duration) -> Result<(), ErrorBody> {
+        self.check_waited(channel, waited).map_err(|error| unavailable(&error))
+    }
+
+    /// The same for a publication that has waited for room since it was read then, on the hub's clock in microseconds.
+    /// Publications that wait for an engine's room get it all at once when the engine gives up on those before them, and
+    /// would wait as long again.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    pub(crate) fn check_held(&self, channel: &str, read_us: u64) -> Result<(), EngineError> {
+        let waited = Duration::from_micros(self.clock.now_us().saturating_sub(read_us));
+        self.check_waited(Some(channel), waited)
+    }
+
+    fn check_waited(&self, channel: Option<&str>, waited: Duration) -> Result<(), EngineError> {
         if waited < BEHIND_MAX {
             return Ok(());
         }
         let health = channel.map_or_else(|| self.engine.health(), |channel| self.engine.health_of(channel));
-        health.map_err(|why| unavailable(&EngineError::Unavailable(why)))
+        health.map_err(EngineError::Unavailable)
     }
 
     pub(crate) fn new(clock: Clock, options: HubOptions, engine: Arc<dyn Engine>) -> Self {

@@ -5,7 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::advance;
 
-use super::{Servers, ask, limits, say, seen};
+use ws_core::Limits;
+use ws_proto::ErrorCode;
+use ws_proto::action::Publish;
+
+use super::{Servers, answer_of, ask, limits, say, seen};
+use crate::client::{Client, settle};
 
 #[tokio::test(start_paused = true)]
 async fn all_but_three_actions_are_refused_and_the_sockets_stay() {
@@ -103,5 +108,43 @@ async fn what_is_for_another_part_of_the_store_is_not_refused() {
         client.go_on_to_next();
         client.session.caught_up();
     }
+    servers.store.release();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waited_for_room_does_not_wait_for_the_store_as_well() {
+    let limits = Limits { message_bytes_max: 2_000, channel_log_bytes_max: 8_192, ..limits() };
+    let servers = Servers::start(2, limits, &[]);
+    let _subscriber = servers.subscriber(0, "a").await;
+    let mut clients: Vec<_> = (0..20).map(|_| servers.connect(0)).collect();
+    servers.set_away(0, true);
+    servers.store.hold();
+    let publish = json!({"channel": "a", "data": "x".repeat(1_500)});
+    clients.iter_mut().for_each(|client| _ = say(client, "publish", &publish));
+    let hub = servers.hubs[0].clone();
+    let by_api = tokio::spawn(async move {
+        let data = serde_json::value::to_raw_value(&"x").expect("it is JSON");
+        let publish = Publish { channel: "a".into(), data: &*data, msg_id: None, age_ms: None, tags: None };
+        hub.publish(&publish, None).await.map(|_| ()).map_err(|error| error.code)
+    });
+    settle().await;
+    let held = clients.iter().filter(|client| client.session.is_holding()).count();
+    assert!((10..20).contains(&held), "{held} wait for room");
+    clients.iter_mut().for_each(|client| _ = client.is_woken());
+    // The store takes its time to fail those that had room.
+    advance(Duration::from_secs(5)).await;
+    for _ in held..clients.len() {
+        assert!(servers.store.let_go());
+    }
+    for _ in 0..clients.len() {
+        clients.iter_mut().filter(|client| client.is_woken()).for_each(Client::go_on_to_next);
+        settle().await;
+    }
+    for client in &mut clients {
+        let answer = answer_of(&client.read(), "publish");
+        assert_eq!(answer, Some(Err("engine_unavailable".to_owned())));
+    }
+    assert_eq!(by_api.await.expect("it does not panic"), Err(ErrorCode::EngineUnavailable));
+    assert!(!servers.store.let_go(), "nobody has asked the store once more");
     servers.store.release();
 }
