@@ -1,23 +1,25 @@
-//! A Redis, or a Valkey, in a directory of its own, for servers in this process or in others; a replica of one, and a
-//! Sentinel that watches it.
+//! A Redis, or a Valkey, in a directory of its own, for servers in this process or in others; a replica of one, a
+//! Sentinel that watches it, and a Redis Cluster.
+
+mod cluster;
+mod sentinel;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use ws_server::config::{Config, EngineType, Sources};
 
+pub use self::cluster::RedisCluster;
+pub use self::sentinel::Sentinel;
 use crate::process::Signal;
 use crate::require;
 use crate::tls::Certificate;
 use crate::wait::{until, within};
-
-/// The name under which a Sentinel watches a primary.
-const NAME: &str = "main";
 
 /// How often a port is chosen: somebody else may take it before it is used.
 const PORTS: usize = 5;
@@ -55,7 +57,8 @@ impl Redis {
     pub async fn listening(program: &str, arguments: &[&str]) -> Self {
         for _ in 0..PORTS {
             let addr = free(HOST);
-            let place = ["--bind", &addr.ip().to_string(), "--port", &addr.port().to_string()].map(str::to_owned);
+            let (host, port) = (addr.ip().to_string(), addr.port().to_string());
+            let place = ["--bind", &host, "--port", &port, "--replica-announce-ip", &host].map(str::to_owned);
             if let Some(redis) = Self::try_start(program, addr, place.to_vec(), arguments).await {
                 return redis;
             }
@@ -65,25 +68,30 @@ impl Redis {
 
     /// Starts one that replicas and Sentinels can reach.
     pub async fn primary() -> Self {
-        Self::on_port(|port| format!("--port {port}")).await
+        Self::on_port("redis-server", |port| format!("--port {port}")).await
     }
 
     /// A replica of one that replicas can reach; it has everything.
     pub async fn replica_of(primary: &Redis) -> Self {
-        let replica =
-            Self::on_port(|port| format!("--port {port} --replicaof 127.0.0.1 {}", primary.addr.port())).await;
+        let of = format!("--replicaof 127.0.0.1 {}", primary.addr.port());
+        let replica = Self::on_port("redis-server", |port| format!("--port {port} {of}")).await;
+        replica.has_all_of(primary).await;
+        replica
+    }
+
+    /// Waits until this replica has everything.
+    pub async fn has_all_of(&self, primary: &Redis) {
         until("the link to be up", async || {
-            let answer = replica.try_ask(&["INFO", "replication"]).await;
+            let answer = self.try_ask(&["INFO", "replication"]).await;
             answer.filter(|answer| answer.contains("master_link_status:up")).map(drop)
         })
         .await;
         // That is some time before it carries what is written from then on.
-        primary.ask(&["SET", "written", "1", "PX", "60000"]).await;
+        until("something to be written", async || primary.try_ask(&["SET", "written", "1", "PX", "60000"]).await).await;
         until("the replica to have what is written", async || {
-            replica.try_ask(&["EXISTS", "written"]).await.filter(|answer| answer == ":1\r\n").map(drop)
+            self.try_ask(&["EXISTS", "written"]).await.filter(|answer| answer == ":1\r\n").map(drop)
         })
         .await;
-        replica
     }
 
     /// Starts one that speaks TLS on a port, with this certificate.
@@ -91,18 +99,18 @@ impl Redis {
         let (cert, key) = (certificate.cert_file(), certificate.key_file());
         let files =
             format!("--tls-cert-file {0} --tls-key-file {1} --tls-ca-cert-file {0}", cert.display(), key.display());
-        Self::on_port(|port| format!("--tls-port {port} {files} --tls-auth-clients no")).await
+        Self::on_port("redis-server", |port| format!("--tls-port {port} {files} --tls-auth-clients no")).await
     }
 
-    async fn on_port(arguments: impl Fn(u16) -> String) -> Self {
+    async fn on_port(program: &str, arguments: impl Fn(u16) -> String) -> Self {
         for _ in 0..PORTS {
             let addr = free([127, 0, 0, 1]);
             let place = arguments(addr.port()).split(' ').map(str::to_owned).collect();
-            if let Some(redis) = Self::try_start("redis-server", addr, place, &[]).await {
+            if let Some(redis) = Self::try_start(program, addr, place, &[]).await {
                 return redis;
             }
         }
-        panic!("Redis does not start");
+        panic!("{program} does not start");
     }
 
     async fn try_start(program: &str, addr: SocketAddr, place: Vec<String>, arguments: &[&str]) -> Option<Self> {
@@ -181,27 +189,36 @@ impl Redis {
         .await
     }
 
-    async fn try_ask(&self, command: &[&str]) -> Option<String> {
-        let mut socket = UnixStream::connect(self.socket()).await.ok()?;
-        let mut bytes = format!("*{}\r\n", command.len());
-        command.iter().for_each(|word| bytes.push_str(&format!("${}\r\n{word}\r\n", word.len())));
-        socket.write_all(bytes.as_bytes()).await.ok()?;
-        let mut answer = Vec::new();
-        while !is_whole(&answer) {
-            if within("Redis to answer", socket.read_buf(&mut answer)).await.ok()? == 0 {
-                return None;
-            }
-        }
-        Some(String::from_utf8_lossy(&answer).into_owned())
+    /// The same; `None`: the connection has ended.
+    pub async fn try_ask(&self, command: &[&str]) -> Option<String> {
+        ask_over(UnixStream::connect(self.socket()).await.ok()?, command).await
     }
 }
 
-/// Whether this is a whole answer: a line, or a text of the length that its first line says.
-fn is_whole(answer: &[u8]) -> bool {
-    let Some(line) = answer.windows(2).position(|end| end == b"\r\n") else { return false };
-    let length = answer.strip_prefix(b"$").and_then(|rest| std::str::from_utf8(&rest[..line - 1]).ok());
-    let length = length.and_then(|length| length.parse::<usize>().ok());
-    length.is_none_or(|length| answer.len() >= line + 2 + length + 2)
+/// Sends a command. Its answer, as it comes; `None`: the connection has ended.
+async fn ask_over(mut socket: impl AsyncRead + AsyncWrite + Unpin, command: &[&str]) -> Option<String> {
+    let mut bytes = format!("*{}\r\n", command.len());
+    command.iter().for_each(|word| bytes.push_str(&format!("${}\r\n{word}\r\n", word.len())));
+    socket.write_all(bytes.as_bytes()).await.ok()?;
+    let mut answer = Vec::new();
+    while whole(&answer).is_none() {
+        if within("Redis to answer", socket.read_buf(&mut answer)).await.ok()? == 0 {
+            return None;
+        }
+    }
+    Some(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// The length of the answer that this begins with; `None`: it is not whole.
+fn whole(answer: &[u8]) -> Option<usize> {
+    let line = answer.windows(2).position(|end| end == b"\r\n")?;
+    let count = std::str::from_utf8(&answer[1..line]).ok().and_then(|count| count.parse::<usize>().ok());
+    let first = line + 2;
+    match (answer[0], count) {
+        (b'$', Some(bytes)) => (answer.len() >= first + bytes + 2).then_some(first + bytes + 2),
+        (b'*', Some(values)) => (0..values).try_fold(first, |at, _| Some(at + whole(&answer[at..])?)),
+        _ => Some(first),
+    }
 }
 
 fn spawn(program: &Path, dir: &TempDir, place: &[String], arguments: &[&str]) -> Child {
@@ -227,51 +244,6 @@ pub fn configure(config: &mut Config, keys: &[(&str, &str)]) {
     let env = keys.iter().map(variable).chain([("WS_SERVER__ENGINE__TYPE".into(), "redis".into())]).collect();
     let loaded = Config::load(&Sources { env, ..Sources::default() }).expect("valid keys");
     (config.engine.r#type, config.engine.redis) = (EngineType::Redis, loaded.engine.redis);
-}
-
-/// A Sentinel that watches a primary and takes it for dead after half a second. It ends with its handle.
-#[derive(Debug)]
-pub struct Sentinel {
-    /// Its process and its file.
-    _owned: (Child, TempDir),
-    port: u16,
-}
-
-impl Sentinel {
-    /// Starts one, and waits until it could promote this replica.
-    pub async fn start(primary: &Redis, replica: &Redis) -> Self {
-        let (dir, port) = (tempfile::tempdir().expect("a directory"), free([127, 0, 0, 1]).port());
-        let file = dir.path().join("sentinel.conf");
-        let lines = [
-            format!("port {port}"),
-            "bind 127.0.0.1".to_owned(),
-            format!("dir {}", dir.path().display()),
-            format!("sentinel monitor {NAME} 127.0.0.1 {} 1", primary.addr.port()),
-            format!("sentinel down-after-milliseconds {NAME} 500"),
-            format!("sentinel failover-timeout {NAME} 3000"),
-        ];
-        std::fs::write(&file, lines.join("\n")).expect("room");
-        let process = Command::new(require::found("redis-server"))
-            .arg(&file)
-            .arg("--sentinel")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("redis-server starts");
-        // What it knows of a replica is in its file, once it has heard of it.
-        until("the Sentinel to know the replica", async || {
-            let known = format!("known-replica {NAME} 127.0.0.1 {}", replica.addr.port());
-            std::fs::read_to_string(&file).ok().filter(|text| text.contains(&known)).map(drop)
-        })
-        .await;
-        Sentinel { _owned: (process, dir), port }
-    }
-
-    /// What leads through it to the primary.
-    pub fn url(&self) -> String {
-        format!("redis+sentinel://127.0.0.1:{}/{NAME}", self.port)
-    }
 }
 
 /// A port that nobody uses at the moment.

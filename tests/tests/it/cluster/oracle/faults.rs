@@ -7,7 +7,7 @@ use ws_tests::process::Signal;
 use ws_tests::redis::Redis;
 
 use super::judge::Rules;
-use super::stage::{COMMAND_TIMEOUT, LEASE, QUICK_REPLICAS, Stage};
+use super::stage::{COMMAND_TIMEOUT, Kind, LEASE, PARTITIONS, QUICK_REPLICAS, Stage, Store, Watched};
 use super::trace::Ms;
 
 /// Longer than a server may stand still.
@@ -43,10 +43,16 @@ pub(super) enum Fault {
     BothWritten,
     /// Redis comes back as it was some time ago.
     OldSnapshot,
+    /// A Redis dies, and its Sentinel has the replica take its place.
+    SentinelFailover,
+    /// A Sentinel is told to have it so, and both are primaries for a moment.
+    SentinelSwitch,
+    /// Slots of a Redis Cluster move, key by key.
+    SlotMoved,
 }
 
 impl Fault {
-    pub(super) const ALL: [Fault; 14] = [
+    pub(super) const ALL: [Fault; 17] = [
         Fault::RedisKilled,
         Fault::RedisKilledKeeping,
         Fault::RedisStopped,
@@ -61,16 +67,32 @@ impl Fault {
         Fault::ReplicaPromoted,
         Fault::BothWritten,
         Fault::OldSnapshot,
+        Fault::SentinelFailover,
+        Fault::SentinelSwitch,
+        Fault::SlotMoved,
     ];
+
+    /// The stage on which it can happen.
+    pub(super) fn stage(self) -> Kind {
+        match self {
+            Fault::SentinelFailover | Fault::SentinelSwitch => Kind::Watched,
+            Fault::SlotMoved => Kind::Cluster,
+            _ => Kind::Alone,
+        }
+    }
 
     /// What it excuses; `stopped`: the server that stood still.
     pub(super) fn rules(self, stopped: Option<usize>) -> Rules {
-        use Fault::{AllFlushed, BothWritten, OldSnapshot, RedisKilled, RedisKilledKeeping, ReplicaPromoted};
-        let may_lose = matches!(self, RedisKilled | AllFlushed | ReplicaPromoted | BothWritten | OldSnapshot);
+        let is_split = matches!(self, Fault::BothWritten | Fault::SentinelSwitch);
+        let may_lose = match self {
+            Fault::RedisKilled | Fault::AllFlushed | Fault::OldSnapshot => true,
+            Fault::ReplicaPromoted | Fault::SentinelFailover => true,
+            _ => is_split,
+        };
         Rules {
-            epochs_change: may_lose || self == RedisKilledKeeping,
+            epochs_change: may_lose || matches!(self, Fault::RedisKilledKeeping | Fault::SlotMoved),
             may_lose,
-            is_split: self == BothWritten,
+            is_split,
             stopped: stopped.into_iter().collect(),
             answer_within: ANSWER_WITHIN.as_millis() as Ms,
         }
@@ -81,16 +103,16 @@ impl Fault {
         let nth = rng.range(0..=stage.nodes.len() as u64 - 1) as usize;
         match self {
             Fault::RedisKilled => {
-                stage.redis.kill().await;
-                stage.redis.forget();
+                stage.redis().kill().await;
+                stage.redis().forget();
                 up_to(rng, 1500).await;
-                stage.redis.restart_with(&QUICK_REPLICAS).await;
+                stage.redis().restart_with(&QUICK_REPLICAS).await;
             }
             Fault::RedisKilledKeeping => killed_keeping(stage, rng).await,
             Fault::RedisStopped => {
-                stage.redis.signal(Signal::Stop).await;
+                stage.redis().signal(Signal::Stop).await;
                 sleep(BEYOND_LEASE).await;
-                stage.redis.signal(Signal::Cont).await;
+                stage.redis().signal(Signal::Cont).await;
             }
             Fault::ServerKilled => {
                 stage.nodes[nth].kill().await;
@@ -104,7 +126,7 @@ impl Fault {
                 return Some(nth);
             }
             Fault::ServerCut => {
-                let proxy = &stage.nodes[nth].proxy;
+                let proxy = stage.nodes[nth].proxy();
                 cut(proxy).await;
                 sleep(BEYOND_LEASE).await;
                 // What the network has held back arrives first.
@@ -112,31 +134,34 @@ impl Fault {
                 proxy.accept().await;
             }
             Fault::ScriptsFlushed => again_and_again(stage, rng, &[&["SCRIPT", "FLUSH"]]).await,
-            Fault::AllFlushed => drop(stage.redis.ask(&["FLUSHALL"]).await),
+            Fault::AllFlushed => drop(stage.redis().ask(&["FLUSHALL"]).await),
             Fault::FeedsCut => again_and_again(stage, rng, &[&["CLIENT", "KILL", "TYPE", "pubsub"]]).await,
             Fault::WritersCut => {
                 let normal = ["CLIENT", "KILL", "TYPE", "normal"];
                 again_and_again(stage, rng, &[&normal, &["CLIENT", "KILL", "TYPE", "pubsub"]]).await;
             }
             Fault::MemoryFull => {
-                stage.redis.ask(&["CONFIG", "SET", "maxmemory", "1"]).await;
+                stage.redis().ask(&["CONFIG", "SET", "maxmemory", "1"]).await;
                 up_to(rng, 3000).await;
-                stage.redis.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
+                stage.redis().ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
             }
             Fault::ReplicaPromoted => {
                 let replica = behind(stage, rng).await;
-                stage.redis.kill().await;
+                stage.redis().kill().await;
                 replica.ask(&["REPLICAOF", "NO", "ONE"]).await;
                 stage.replace(replica);
             }
             Fault::BothWritten => both_written(stage, rng).await,
             Fault::OldSnapshot => {
-                stage.redis.ask(&["SAVE"]).await;
+                stage.redis().ask(&["SAVE"]).await;
                 up_to(rng, 800).await;
-                stage.redis.kill().await;
-                stage.redis.restart_with(&QUICK_REPLICAS).await;
-                stage.redis.forget();
+                stage.redis().kill().await;
+                stage.redis().restart_with(&QUICK_REPLICAS).await;
+                stage.redis().forget();
             }
+            Fault::SentinelFailover => failover(stage, rng, false).await,
+            Fault::SentinelSwitch => failover(stage, rng, true).await,
+            Fault::SlotMoved => slots_moved(stage, rng).await,
         }
         None
     }
@@ -153,10 +178,10 @@ async fn cut(proxy: &FaultProxy) {
 }
 
 /// Each of the commands several times, at any moment of what is under way.
-async fn again_and_again(stage: &Stage, rng: &mut Rng, commands: &[&[&str]]) {
+async fn again_and_again(stage: &mut Stage, rng: &mut Rng, commands: &[&[&str]]) {
     for _ in 0..8 {
         for command in commands {
-            stage.redis.ask(command).await;
+            stage.redis().ask(command).await;
             up_to(rng, 100).await;
         }
     }
@@ -164,25 +189,25 @@ async fn again_and_again(stage: &Stage, rng: &mut Rng, commands: &[&[&str]]) {
 
 async fn killed_keeping(stage: &mut Stage, rng: &mut Rng) {
     const KEEP: [&str; 6] = ["--appendonly", "yes", "--appendfsync", "always", QUICK_REPLICAS[0], QUICK_REPLICAS[1]];
-    stage.redis.ask(&["CONFIG", "SET", "appendfsync", "always"]).await;
-    stage.redis.ask(&["CONFIG", "SET", "appendonly", "yes"]).await;
+    stage.redis().ask(&["CONFIG", "SET", "appendfsync", "always"]).await;
+    stage.redis().ask(&["CONFIG", "SET", "appendonly", "yes"]).await;
     until("everything to be on the disk", async || {
-        let info = stage.redis.ask(&["INFO", "persistence"]).await;
+        let info = stage.redis().ask(&["INFO", "persistence"]).await;
         let is_kept = ["aof_enabled:1", "aof_rewrite_in_progress:0", "aof_rewrite_scheduled:0"];
         is_kept.iter().all(|line| info.contains(line)).then_some(())
     })
     .await;
     up_to(rng, 300).await;
-    stage.redis.kill().await;
+    stage.redis().kill().await;
     up_to(rng, 1500).await;
-    stage.redis.restart_with(&KEEP).await;
-    stage.redis.ask(&["CONFIG", "SET", "appendonly", "no"]).await;
-    stage.redis.forget();
+    stage.redis().restart_with(&KEEP).await;
+    stage.redis().ask(&["CONFIG", "SET", "appendonly", "no"]).await;
+    stage.redis().forget();
 }
 
 /// A replica that has everything up to some time ago, and is cut off.
-async fn behind(stage: &Stage, rng: &mut Rng) -> Redis {
-    let link = FaultProxy::start(stage.redis.addr()).await;
+async fn behind(stage: &mut Stage, rng: &mut Rng) -> Redis {
+    let link = FaultProxy::start(stage.redis().addr()).await;
     let (host, port) = (link.addr().ip().to_string(), link.addr().port().to_string());
     let of = ["--replicaof", &host, &port, QUICK_REPLICAS[0], QUICK_REPLICAS[1]];
     let replica = Redis::listening(stage.program, &of).await;
@@ -201,9 +226,43 @@ async fn both_written(stage: &mut Stage, rng: &mut Rng) {
     let replica = behind(stage, rng).await;
     replica.ask(&["REPLICAOF", "NO", "ONE"]).await;
     for node in &stage.nodes[1..] {
-        node.proxy.set_upstream(replica.addr());
-        node.proxy.now(fault_proxy::Fault::Reset);
+        node.proxy().set_upstream(replica.addr());
+        node.proxy().now(fault_proxy::Fault::Reset);
     }
     sleep(BEYOND_LEASE).await;
     stage.replace(replica).kill().await;
+}
+
+async fn failover(stage: &mut Stage, rng: &mut Rng, is_planned: bool) {
+    let Store::Watched(Watched { primary, replica, sentinel }) = &mut stage.store else { panic!("nobody watches") };
+    match is_planned {
+        true => sentinel.fail_over().await,
+        false => primary.kill().await,
+    }
+    until("the replica to take over", async || {
+        // Who is promoted cuts all connections.
+        replica.try_ask(&["INFO", "replication"]).await?.contains("role:master").then_some(())
+    })
+    .await;
+    let (host, port) = (replica.addr().ip().to_string(), replica.addr().port().to_string());
+    if is_planned {
+        // The Sentinel would do it in some 10 s.
+        up_to(rng, BEYOND_LEASE.as_millis() as Ms).await;
+        primary.ask(&["REPLICAOF", &host, &port]).await;
+    } else {
+        up_to(rng, 500).await;
+        primary.restart_with(&["--replicaof", &host, &port]).await;
+    }
+    primary.has_all_of(replica).await;
+    std::mem::swap(primary, replica);
+    sentinel.knows(replica).await;
+}
+
+async fn slots_moved(stage: &mut Stage, rng: &mut Rng) {
+    let Store::Cluster(cluster) = &stage.store else { panic!("there are no slots") };
+    for partition in 0..PARTITIONS {
+        // As the engine spreads them.
+        cluster.move_slot((2 * partition + 1) * (16384 / PARTITIONS / 2)).await;
+        up_to(rng, 100).await;
+    }
 }

@@ -1,5 +1,5 @@
-//! An oracle over a cluster: servers under load over one Redis, to which something happens in each round. Whatever it is,
-//! nothing is lost in silence.
+//! An oracle over a cluster: servers under load, to which, or to whose Redis, something happens in each round. Whatever it
+//! is, nothing is lost in silence.
 //!
 //! [`load`](round) publishes, reads, joins and leaves, and keeps what everybody was told ([`trace`]). [`faults`] break the
 //! [`stage`]. The [`judge`] says what of it cannot be.
@@ -24,7 +24,7 @@ use ws_tests::fault_proxy::seed;
 
 use self::faults::Fault;
 use self::round::Sums;
-use self::stage::Stage;
+use self::stage::{Kind, Stage};
 
 /// What is asked of a run by hand.
 struct Asked {
@@ -51,27 +51,33 @@ async fn run(program: &'static str, faults: &[Fault]) {
     let Asked { rounds, servers, faults } = Asked::or(faults);
     let seed = seed();
     println!("{program}, {servers} servers, WS_TEST_SEED={seed}");
-    let mut stage = Stage::set(program, servers).await;
     let mut all: BTreeMap<Fault, Sums> = BTreeMap::new();
     let mut wrong = Vec::new();
-    for round in 0..rounds {
-        for (nth, fault) in faults.iter().enumerate() {
-            let nth = round * faults.len() as u64 + nth as u64 + 1;
-            let outcome = round::run(&mut stage, *fault, seed, nth).await;
-            let sums = all.entry(*fault).or_default();
-            sums.add(&outcome.sums);
-            for what in outcome.wrong {
-                println!("round {nth}, {fault:?}: {what}");
-                wrong.push(format!("round {nth}, {fault:?}: {what}"));
+    for kind in [Kind::Alone, Kind::Watched, Kind::Cluster] {
+        let faults: Vec<_> = faults.iter().copied().filter(|fault| fault.stage() == kind).collect();
+        if faults.is_empty() {
+            continue;
+        }
+        let mut stage = Stage::set(program, kind, servers).await;
+        let before = wrong.len();
+        for round in 0..rounds {
+            for (nth, fault) in faults.iter().enumerate() {
+                let nth = round * faults.len() as u64 + nth as u64 + 1;
+                let outcome = round::run(&mut stage, *fault, seed, nth).await;
+                all.entry(*fault).or_default().add(&outcome.sums);
+                for what in outcome.wrong {
+                    println!("round {nth}, {fault:?}: {what}");
+                    wrong.push(format!("round {nth}, {fault:?}: {what}"));
+                }
             }
+        }
+        let said = stage.strike().await;
+        if wrong.len() > before {
+            said.iter().for_each(|line| println!("{line}"));
         }
     }
     println!("| fault | rounds | acknowledged | unknown | received | gaps | wrong |\n|---|---|---|---|---|---|---|");
     all.iter().for_each(|(fault, sums)| println!("| {fault:?} {sums}"));
-    let said = stage.strike().await;
-    if !wrong.is_empty() {
-        said.iter().for_each(|line| println!("{line}"));
-    }
     assert!(wrong.is_empty(), "WS_TEST_SEED={seed}:\n{}", wrong.join("\n"));
 }
 
@@ -84,5 +90,6 @@ async fn nothing_is_lost_in_silence_on_redis() {
 #[cfg_attr(not(found = "valkey-server"), ignore = "valkey-server is missing")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_in_silence_on_valkey() {
-    run("valkey-server", &[Fault::RedisKilled, Fault::ServerStopped, Fault::FeedsCut, Fault::ReplicaPromoted]).await;
+    use Fault::{FeedsCut, RedisKilled, ReplicaPromoted, SentinelFailover, ServerStopped, SlotMoved};
+    run("valkey-server", &[RedisKilled, ServerStopped, FeedsCut, ReplicaPromoted, SentinelFailover, SlotMoved]).await;
 }
