@@ -75,17 +75,12 @@ end
 -- The clock that gave earlier times was far ahead: they are lowered.
 local function lower(latest)
   for i, record in ipairs(fresh) do fresh[i] = limited(record, latest) end
-  local length, n = redis.call('LLEN', stream), 0
-  while n < length do
-    local _, goes_on = limited(redis.call('LINDEX', stream, -n - 1), latest)
+  -- In place: a list that has been emptied cannot be filled again while its slot moves to another server.
+  for at = -1, -redis.call('LLEN', stream), -1 do
+    local record, goes_on = limited(redis.call('LINDEX', stream, at), latest)
     if not goes_on then break end
-    n = n + 1
+    redis.call('LSET', stream, at, record)
   end
-  if n == 0 then return end
-  local tail = redis.call('LRANGE', stream, -n, -1)
-  redis.call('LTRIM', stream, 0, -n - 1)
-  if n == length then m.stream_until = 0 end
-  for _, record in ipairs(tail) do redis.call('RPUSH', stream, (limited(record, latest))) end
 end
 
 local function show(record)
