@@ -16,9 +16,11 @@ local m = raw and read_meta(raw)
 -- Where nothing was published in this epoch, what is left is of one that has been forgotten.
 if m and m.used == 0 then redis.call('DEL', stream, ids) end
 if not m or m.newest > clock + CLOCK_BACK_MAX then
-  redis.call('DEL', stream, ids)
   m = { e = ARGV[2], g = g, h = g, top = 0, base = 0, newest = 0, ttl = ttl, begun = clock, shown = 0, meta_until = 0,
     stream_until = 0, ids_until = 0, used = 0 }
+  -- The epoch first: where the slot moves, what follows the removal is refused.
+  if raw then redis.call('SET', KEYS[2], write_meta(m), 'PX', position_ttl) end
+  redis.call('DEL', stream, ids)
 end
 in_generation(m, g, struct.unpack('>I8', generation, 49))
 local now = math.max(clock, m.newest)
@@ -146,9 +148,6 @@ if n > 0 then
   if length == n then m.stream_until = 0 end
   if new_ids > 0 and redis.call('ZCARD', ids) <= new_ids then m.ids_until = 0 end
   redis.call('LTRIM', stream, -size, -1)
-  if math.floor(m.top / 16) ~= math.floor(stored / 16) then
-    redis.call('ZREMRANGEBYSCORE', ids, '-inf', m.top - size)
-  end
   if ttl == 0 then
     if m.stream_until ~= 0 then redis.call('PERSIST', stream) end
     if m.ids_until ~= 0 then redis.call('PERSIST', ids) end
@@ -180,5 +179,9 @@ if n > 0 then
   local message = { 'P', m.e, g, ARGV[7], number(stored + 1), struct.pack('>I2', n) }
   for i = 1, n do message[#message + 1] = struct.pack('>I4', #fresh[i]) .. tags[i] .. fresh[i] end
   redis.call('SPUBLISH', ARGV[6], table.concat(message))
+end
+-- Last: where the slot moves, ids that have been emptied cannot be used any more.
+if math.floor(m.top / 16) ~= math.floor(stored / 16) then
+  redis.call('ZREMRANGEBYSCORE', ids, '-inf', m.top - size)
 end
 return answer

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use ws_core::engine::Engine;
 use ws_core::engine::cluster::Change;
+use ws_core::engine::{Engine, Retention};
 use ws_engine_redis::{Address, Location, RedisEngine, RedisOptions, StartError};
 
 use crate::fixture::{Redis, free_port, name_on, options_of, until};
@@ -84,16 +84,31 @@ impl Cluster {
         RedisOptions { locations, start_timeout: Duration::from_secs(10), ..options_of([]) }
     }
 
+    async fn set_slot(&self, node: usize, slot: &str, rest: &[&str]) {
+        let answer = self.0[node].ask(&[&["CLUSTER", "SETSLOT", slot], rest].concat()).await;
+        assert!(answer.starts_with("+OK"), "{answer}");
+    }
+
+    /// A slot is about to move: what is not there is elsewhere from now on.
+    async fn begin_to_move(&self, slot: &str, from: usize, to: usize) {
+        let [from_id, to_id] = [id(&self.0[from]).await, id(&self.0[to]).await];
+        self.set_slot(to, slot, &["IMPORTING", &from_id]).await;
+        self.set_slot(from, slot, &["MIGRATING", &to_id]).await;
+    }
+
+    /// It does not move after all.
+    async fn stay(&self, slot: &str) {
+        for node in 0..SLOTS.len() {
+            self.set_slot(node, slot, &["STABLE"]).await;
+        }
+    }
+
     /// Moves a slot with its keys, as `redis-cli` does.
     async fn move_slot(&self, slot: &str, from: usize, to: usize) {
-        let ids = [id(&self.0[from]).await, id(&self.0[to]).await];
+        self.begin_to_move(slot, from, to).await;
+        let to_id = id(&self.0[to]).await;
+        let owners = [to, from];
         let (from, to) = (&self.0[from], &self.0[to]);
-        let set = async |node: &Redis, rest: [&str; 2]| {
-            let answer = node.ask(&["CLUSTER", "SETSLOT", slot, rest[0], rest[1]]).await;
-            assert!(answer.starts_with("+OK"), "{answer}");
-        };
-        set(to, ["IMPORTING", &ids[0]]).await;
-        set(from, ["MIGRATING", &ids[1]]).await;
         let port = to.port().to_string();
         loop {
             let keys = from.ask(&["CLUSTER", "GETKEYSINSLOT", slot, "10"]).await;
@@ -107,8 +122,9 @@ impl Cluster {
             // Long enough for something to be refused.
             sleep(Duration::from_millis(20)).await;
         }
-        set(to, ["NODE", &ids[1]]).await;
-        set(from, ["NODE", &ids[1]]).await;
+        for node in owners {
+            self.set_slot(node, slot, &["NODE", &to_id]).await;
+        }
     }
 }
 
@@ -261,15 +277,6 @@ async fn a_presence_is_changed_as_a_whole_in_a_slot_that_moves() {
     let a = Peer::start(cluster.options()).await;
     let channel = &name_on(0, 4);
     a.node.follow(channel).await;
-    let set = async |there: &[&str], here: &[&str]| {
-        for (node, rest) in [(&cluster.0[1], there), (&cluster.0[0], here)] {
-            let answer = node.ask(&[&["CLUSTER", "SETSLOT", FIRST], rest].concat()).await;
-            assert!(answer.starts_with("+OK"), "{answer}");
-        }
-    };
-    let [here, there] = [id(&cluster.0[0]).await, id(&cluster.0[1]).await];
-    let move_slot = async || set(&["IMPORTING", &here], &["MIGRATING", &there]).await;
-    let stay = async || set(&["STABLE"], &["STABLE"]).await;
     let failed = async || {
         let stats = cluster.0[0].ask(&["INFO", "commandstats"]).await;
         let stats = stats.lines().find(|line| line.starts_with("cmdstat_evalsha:")).expect("scripts run").to_owned();
@@ -279,21 +286,48 @@ async fn a_presence_is_changed_as_a_whole_in_a_slot_that_moves() {
     a.enter(channel, 1, None);
     a.is_told(channel, 1).await;
     // Nothing of users is there yet.
-    move_slot().await;
+    cluster.begin_to_move(FIRST, 0, 1).await;
     let before = failed().await;
     a.enter(channel, 2, Some("u"));
     until("a script to be refused", async || (failed().await > before).then_some(())).await;
-    stay().await;
+    cluster.stay(FIRST).await;
     let mut expect =
         vec![(Change::Joined(member(1, None)), counts(1, 0)), (Change::Joined(member(2, Some("u"))), counts(2, 1))];
     assert_eq!(a.is_told(channel, 2).await, expect);
     // The last user goes, and takes a key along.
-    move_slot().await;
+    cluster.begin_to_move(FIRST, 0, 1).await;
     a.leave(channel, 2);
     expect.push((Change::Left(member(2, Some("u"))), counts(1, 0)));
     assert_eq!(a.is_told(channel, 3).await, expect);
-    stay().await;
+    cluster.stay(FIRST).await;
     a.sees(channel, counts(1, 0), &[1]).await;
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publication_is_stored_as_a_whole_in_a_slot_that_moves() {
+    const TTL: Duration = Duration::from_secs(4);
+    let keep = Retention::new(10, TTL);
+    let cluster = Cluster::start(0).await;
+    let a = Node::start(cluster.options()).await;
+    let channel = &name_on(0, 4);
+    let publish = async |n: u64, id| {
+        let appended = a.repeat(channel, keep, n, id, 0).await;
+        assert_eq!(appended.map(|appended| appended.position.map(|(_, offset)| offset)), Ok(Some(n)));
+    };
+    publish(1, Some("x")).await;
+    for n in 2..=15 {
+        publish(n, None).await;
+    }
+    // Long enough for the ids to be given a later end, with the publication that leaves none of them.
+    sleep(TTL / 4 + Duration::from_millis(100)).await;
+    cluster.begin_to_move(FIRST, 0, 1).await;
+    publish(16, None).await;
+    cluster.stay(FIRST).await;
+    publish(17, None).await;
+    let history = a.history(channel).await.expect("a history");
+    let kept: Vec<_> = history.publications.iter().map(|one| (one.offset, one.body.to_vec())).collect();
+    assert_eq!(kept, (8..=17).map(|n| (Some(n), body(n))).collect::<Vec<_>>());
 }
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
