@@ -22,8 +22,16 @@ struct Round {
     left: AtomicUsize,
     /// What has to go again, with its place.
     again: Mutex<Vec<(usize, Queued)>>,
-    /// Something of it has to go again.
+    /// Something of it has to go again, after a pause.
     is_refused: AtomicBool,
+}
+
+impl Round {
+    /// Whether something has to go again that comes before this, and may be about the same.
+    fn is_overtaken_by(&self, op: &Op) -> bool {
+        let is_of_same_channel = || self.again.lock().iter().any(|(_, queued)| queued.op.is_of_channel_of(op));
+        self.is_refused.load(Ordering::Acquire) || is_of_same_channel()
+    }
 }
 
 impl Shared {
@@ -71,7 +79,7 @@ impl Shared {
                 commands.command(self.phrase(&queued.op), move |result| {
                     let Queued { op, came, line } = queued;
                     let mut overtaking = Wrong::default();
-                    if round.is_refused.load(Ordering::Acquire) {
+                    if round.is_overtaken_by(&op) {
                         overtaking.add(&op);
                     }
                     let verdict = shared.judge(op, result);

@@ -81,6 +81,11 @@ impl Op {
         matches!(self, Op::Put(_) | Op::Users(..))
     }
 
+    /// Whether both are about the members of one channel.
+    pub(crate) fn is_of_channel_of(&self, other: &Op) -> bool {
+        matches!((self, other), (Op::Put(own), Op::Put(other)) if own.channel == other.channel)
+    }
+
     /// Whether it changes how many connections a user has.
     pub(crate) fn is_counting(&self) -> bool {
         matches!(self, Op::Admit { .. } | Op::Dismiss(_))
