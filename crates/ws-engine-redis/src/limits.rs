@@ -84,6 +84,9 @@ pub(crate) const CLOCK_READINGS: usize = 8;
 /// How often it is read from then on.
 pub(crate) const CLOCK_EVERY: Duration = Duration::from_secs(1);
 
+/// How far Redis's clock may be from a server's before the log says so.
+pub(crate) const SKEW_MAX: Duration = Duration::from_secs(5);
+
 /// Operations about the cluster that wait for Redis. What is beyond is refused, or stored as a whole later.
 pub(crate) const OPS_MAX: usize = 1 << 16;
 
