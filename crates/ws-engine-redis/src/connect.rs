@@ -64,13 +64,18 @@ impl Pair {
 
 /// Keeps the writer and the feed, and says where they are; `None`: they are not there.
 pub(crate) async fn keep_pair(shared: Arc<Shared>, finder: Arc<Finder>, place: watch::Sender<Option<Place>>) {
-    let mut primary = finder.fixed().cloned();
-    let mut backoff = Backoff::new(BACKOFF);
+    let (mut primary, mut last) = (finder.fixed().cloned(), None);
+    // After an outage that ends no lease, there is always time to renew it.
+    let mut backoff = Backoff::new((BACKOFF.0, BACKOFF.1.min(shared.options.lease / 10)));
     while !shared.is_closed() {
         let trouble = match shared.stats.dialled(connect(&shared, &finder, &mut primary).await) {
             Ok(pair) => {
                 let since = Instant::now();
                 place.send_replace(Some(pair.place.clone()));
+                if last.replace(pair.place.clone()).is_some_and(|last| last != pair.place) {
+                    // Before anything else is published.
+                    shared.tell_missed(&pair.writer);
+                }
                 let trouble = tokio::select! {
                     trouble = use_pair(&shared, &pair) => trouble,
                     trouble = finder.has_moved(&shared.options, &pair.place.address) => trouble,
@@ -187,10 +192,11 @@ async fn connect(shared: &Arc<Shared>, finder: &Finder, primary: &mut Option<Add
         load_scripts(&pair.writer).await?;
         match finder.slots() {
             None => setup(&pair.writer, shared).await?,
-            // Once is enough.
+            // Once is enough. It is on another node, which was there at the start and may be away alone.
             Some(slots) if shared.keys.share().unit == 0 => {
-                let link = dial_setup(shared, slots).await.map_err(|error| error.to_string())?;
-                setup(&link, shared).await?;
+                if let Ok(Ok(link)) = timeout(within / 4, dial_setup(shared, slots)).await {
+                    setup(&link, shared).await?;
+                }
             }
             Some(_) => {}
         }

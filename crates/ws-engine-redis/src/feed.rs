@@ -209,6 +209,12 @@ impl Shared {
                 self.sink().deliver(&channel.name, &publication, read_us);
                 echo = if is_own { state.echoes.remove(&sequence).map(|(_, then)| then) } else { None };
             }
+            // Who has said so begins to follow here just now, and is told all the same.
+            Message::Missed { node } => {
+                if node != self.node && !self.is_kept(&channel.name) {
+                    self.sink().lost(&channel.name);
+                }
+            }
             Message::Changed(Changed { counts, all }) => {
                 let sink = self.nodes.sink();
                 all.into_iter().for_each(|change| sink.changed(&channel.name, change, counts));

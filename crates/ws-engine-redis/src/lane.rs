@@ -357,4 +357,14 @@ impl Round {
         self.is_refused.store(true, Ordering::Release);
         self.again.lock().push((at, jobs));
     }
+
+    /// Takes out what is to go again to this channel, which retains nothing.
+    pub(crate) fn take_passing(&self, channel: &str) -> Vec<Job> {
+        if !self.is_refused.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut again = self.again.lock();
+        let is_of_channel = |job: &mut Job| matches!(job, Job::Append(append) if &*append.channel == channel);
+        again.iter_mut().flat_map(|(_, jobs)| jobs.extract_if(.., is_of_channel).collect::<Vec<_>>()).collect()
+    }
 }

@@ -29,6 +29,7 @@ mod connect;
 mod deadline;
 mod desk;
 mod dial;
+mod elsewhere;
 mod engine;
 mod examine;
 #[cfg(test)]

@@ -84,6 +84,9 @@ pub(crate) const CLOCK_READINGS: usize = 8;
 /// How often it is read from then on.
 pub(crate) const CLOCK_EVERY: Duration = Duration::from_secs(1);
 
+/// Channels without history of which a server remembers that it has published in them of late.
+pub(crate) const PASSED_MAX: usize = 4096;
+
 /// How far Redis's clock may be from a server's before the log says so.
 pub(crate) const SKEW_MAX: Duration = Duration::from_secs(5);
 

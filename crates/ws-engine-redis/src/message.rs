@@ -48,6 +48,10 @@ pub(crate) enum Message {
         tag: u64,
         body: Arc<[u8]>,
     },
+    /// A server has passed on publications that were not told here.
+    Missed {
+        node: Node,
+    },
     /// Who is in it has changed.
     Changed(Changed),
 }
@@ -90,6 +94,11 @@ pub(crate) fn passed(node: &Node, sequence: u64, tag: u64, body: &[u8]) -> Vec<u
     [b"V", &node[..], &sequence.to_be_bytes(), &tag.to_be_bytes(), body].concat()
 }
 
+/// That a server has passed on publications elsewhere, as it is told.
+pub(crate) fn missed(node: &Node) -> Vec<u8> {
+    [b"M", &node[..]].concat()
+}
+
 impl Position {
     /// From a meta, and the oldest retained offset after it.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
@@ -128,6 +137,7 @@ impl Message {
                 let (node, sequence, tag) = (rest.array()?, rest.u64()?, rest.u64()?);
                 Message::Passed { node, sequence, tag, body: rest.0.into() }
             }
+            b'M' => Message::Missed { node: rest.array()? },
             b'C' => Message::Changed(Changed::parse(rest)?),
             _ => return None,
         })

@@ -242,3 +242,25 @@ async fn who_waits_in_a_channel_that_is_left_is_answered() {
     feed.expect("SUNSUBSCRIBE").await;
     assert_eq!(shared.feed.count(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_passed_on_is_in_order_where_redis_refuses_a_part() {
+    let (shared, _) = server();
+    let (mut writer, _feed) = connect(&shared);
+    let before = append(&shared, "before", 0);
+    let [first, second, other] = ["pass", "pass", "other"].map(|channel| append(&shared, channel, 0));
+    writer.expect("SPUBLISH").await;
+    writer.say(b":1\r\n").await;
+    for _ in 0..3 {
+        writer.expect("SPUBLISH").await;
+    }
+    writer.say(b"-BUSY Redis is busy running a script.\r\n:1\r\n-BUSY Redis is busy running a script.\r\n").await;
+    let passed = Ok(Ok(Appended { position: None, duplicate: false }));
+    assert_eq!((before.try_recv(), second.try_recv()), (passed.clone(), passed.clone()));
+    assert!(matches!(first.try_recv(), Ok(Err(EngineError::Unavailable(_)))), "it would follow the second one");
+    pass(&shared, Duration::from_millis(100)).await;
+    writer.expect("SPUBLISH").await;
+    writer.say(b":1\r\n").await;
+    assert_eq!(other.try_recv(), passed);
+    writer.is_idle().await;
+}

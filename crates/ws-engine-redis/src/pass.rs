@@ -18,6 +18,7 @@ impl Shared {
     /// The command for a publication, and the number under which it comes back.
     pub(crate) fn pass(self: &Arc<Self>, partition: usize, append: Appending) -> (u64, [Vec<u8>; 3], Appending) {
         let sequence = self.units.queue.passed.fetch_add(1, Ordering::Relaxed);
+        self.passed.add(&append.channel);
         let topic = self.keys.topic(partition, &append.channel).into_bytes();
         let message = passed(&self.node, sequence, append.tag, &append.bytes);
         (sequence, [b"SPUBLISH".to_vec(), topic, message], self.expect_echo(sequence, append))
@@ -50,6 +51,10 @@ impl Shared {
         let failure = match result {
             Ok(_) => {
                 self.stats.written.add(1);
+                // What was refused before it would follow it now.
+                let overtaken = "Redis has refused it, and passed on one after it; it was not published".to_owned();
+                let overtaken = EngineError::Unavailable(overtaken);
+                round.take_passing(&append.channel).into_iter().for_each(|job| job.fail(overtaken.clone()));
                 return (append.done)(Ok(Appended { position: None, duplicate: false }));
             }
             Err(failure) => failure,
@@ -57,6 +62,9 @@ impl Shared {
         self.expect_no_echo(&append.channel, sequence);
         match failure {
             Failure::Refused(error) if Refusal::of(&error) != Refusal::Unknown => {
+                if Refusal::of(&error) == Refusal::Elsewhere {
+                    self.end_pair("this Redis is not the primary of the data any more");
+                }
                 round.refuse(at, vec![Job::Append(append)]);
             }
             Failure::Lost { sent: false, .. } => round.refuse(at, vec![Job::Append(append)]),

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use ws_core::engine::{EngineError, EngineSink, Epoch, Publication};
 
 use crate::clock::Clock;
+use crate::elsewhere::Passed;
 use crate::keys::{Keys, Share};
 use crate::link::Link;
 use crate::location::Location;
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) lanes: Box<[Lane]>,
     pub(crate) clock: Clock,
     pub(crate) positions: Positions,
+    pub(crate) passed: Passed,
     pub(crate) units: Arc<Units>,
     pub(crate) nodes: Arc<Nodes>,
     /// Of all units together.
@@ -92,6 +94,7 @@ impl Shared {
             lanes: (0..keys.partitions()).map(|_| Lane::default()).collect(),
             clock: Clock::new(),
             positions: Positions::default(),
+            passed: Passed::new(options.lease),
             nodes,
             stats: units.stats.clone(),
             units,

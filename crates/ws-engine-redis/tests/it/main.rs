@@ -2,6 +2,7 @@
 
 mod authority;
 mod conformance;
+mod elsewhere;
 mod failover;
 mod faults;
 mod fixture;

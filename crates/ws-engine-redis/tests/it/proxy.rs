@@ -18,6 +18,8 @@ use crate::fixture::{Redis, until};
 pub(crate) struct Proxy {
     dir: TempDir,
     breaks: Arc<Breaks>,
+    /// Where it leads.
+    to: Arc<Mutex<PathBuf>>,
 }
 
 /// Each happens once, where these bytes are first seen.
@@ -30,12 +32,16 @@ struct Breaks {
 
 impl Proxy {
     pub(crate) fn start(redis: &Redis) -> Self {
-        let Address::Unix(to) = redis.address() else { unreachable!("it is on a Unix socket") };
         let dir = tempfile::tempdir().expect("a directory");
         let listener = UnixListener::bind(dir.path().join("socket")).expect("a socket");
-        let proxy = Proxy { dir, breaks: Arc::default() };
-        tokio::spawn(accept(listener, to, Arc::downgrade(&proxy.breaks)));
+        let proxy = Proxy { dir, breaks: Arc::default(), to: Arc::new(Mutex::new(redis.path())) };
+        tokio::spawn(accept(listener, proxy.to.clone(), Arc::downgrade(&proxy.breaks)));
         proxy
+    }
+
+    /// From now on it leads to this one. Connections stay where they are.
+    pub(crate) fn lead_to(&self, redis: &Redis) {
+        *self.to.lock() = redis.path();
     }
 
     /// Options with which a server takes this way.
@@ -74,10 +80,11 @@ impl Proxy {
     }
 }
 
-async fn accept(listener: UnixListener, to: PathBuf, breaks: std::sync::Weak<Breaks>) {
+async fn accept(listener: UnixListener, to: Arc<Mutex<PathBuf>>, breaks: std::sync::Weak<Breaks>) {
     while let Ok((client, _)) = listener.accept().await {
         let Some(breaks) = breaks.upgrade() else { return };
-        let Ok(redis) = UnixStream::connect(&to).await else { continue };
+        let to = to.lock().clone();
+        let Ok(redis) = UnixStream::connect(to).await else { continue };
         tokio::spawn(pass(client, redis, breaks));
     }
 }

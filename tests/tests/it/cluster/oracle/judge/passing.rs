@@ -24,7 +24,14 @@ pub(super) fn judge(trace: &Trace, attempts: &[Attempt], wrong: &mut Vec<String>
             let Some(to) = next.or(segment.is_last.then_some(segment.to)) else { continue };
             let mut between = trace.events[from..to].iter();
             if !between.any(|(_, told)| matches!(told, Told::Gap(Gap::Missed))) {
-                wrong.push(format!("(b) {} in {}: {} is missing", trace.who, trace.channel, attempt.body));
+                let Attempt { body, server, sent, answered, .. } = attempt;
+                let (began, told) =
+                    (segment.began, &trace.events[from.saturating_sub(1)..trace.events.len().min(to + 1)]);
+                wrong.push(format!(
+                    "(b) {} in {}: {body} is missing, sent to server {server} at {sent} ms and answered at {answered} ms; \
+                     the subscription began at {began} ms, and what was told around it: {told:?}",
+                    trace.who, trace.channel
+                ));
             }
         }
     }
