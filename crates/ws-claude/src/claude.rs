@@ -17,12 +17,13 @@ use crate::journal;
 use crate::left;
 use crate::limits::{DELIVERED_EVERY, DELIVERED_WITHIN};
 use crate::lookup;
-use crate::open::{Admitted, NewRun, OpenRun, conflict, in_doubt};
+use crate::open::{Admitted, NewRun, OpenRun};
 use crate::options::RunOptions;
 use crate::pieces::raw;
 use crate::places;
 use crate::provider::Provider;
 use crate::publish::{sender, start_id};
+use crate::refusals::{conflict, in_doubt, passed_by};
 use crate::run::Run;
 use crate::upstream::Question;
 
@@ -421,9 +422,4 @@ impl Inner {
         tracing::warn!(run = %open.id(), channel = %open.channel(), "claude: whether a run has begun is not known yet");
         self.books.end(open, held).await;
     }
-}
-
-fn passed_by() -> ErrorBody {
-    let message = "a run of this id has come and gone meanwhile; ask again to be told of it";
-    ErrorBody::new(ErrorCode::Overloaded, message)
 }

@@ -13,6 +13,8 @@ use ws_proto::{ErrorBody, ErrorCode};
 
 use crate::noted::Noted;
 use crate::options::RunOptions;
+use crate::refusals::{conflict, full, in_doubt};
+use crate::state::State;
 
 /// Why a run is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,32 +45,6 @@ pub(crate) struct OpenRun {
     /// Whether it has its id in the whole cluster; `None`: that is not known yet.
     is_here: watch::Sender<Option<bool>>,
     state: Mutex<State>,
-}
-
-/// How far a run is.
-enum State {
-    /// `started` is not published yet; those wait for it.
-    Starting(Vec<Reply<AskClaudeData<'static>>>),
-    /// Whether `started` is published is not known.
-    InDoubt,
-    /// `started` was published by a server before this one, which has left the run open.
-    Left,
-    /// It goes on.
-    Running(AskClaudeData<'static>),
-    /// It has ended so, and that is being published.
-    Ending(AskClaudeData<'static>, RunStatus),
-}
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            State::Starting(_) => "Starting",
-            State::InDoubt => "InDoubt",
-            State::Left => "Left",
-            State::Running(_) => "Running",
-            State::Ending(..) => "Ending",
-        })
-    }
 }
 
 /// What a run is opened with.
@@ -422,11 +398,6 @@ impl Runs {
     }
 }
 
-/// There are as many runs as there may be.
-pub(crate) fn full(what: &str, max: usize, key: &str) -> String {
-    format!("{what} {max} open runs of Claude already (claude.{key}); try again when one has ended")
-}
-
 fn less<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
     if let Some(count) = counts.get_mut(key) {
         *count -= 1;
@@ -434,16 +405,4 @@ fn less<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
             counts.remove(key);
         }
     }
-}
-
-/// The id has another request.
-pub(crate) fn conflict() -> ErrorBody {
-    let message = "`payload.run_id` was used for another request in this channel; choose another one";
-    ErrorBody::new(ErrorCode::Conflict, message)
-}
-
-/// Whether a run has begun is not known.
-pub(crate) fn in_doubt() -> ErrorBody {
-    let message = "whether this run has begun is not known yet; try again";
-    ErrorBody::new(ErrorCode::EngineUnavailable, message)
 }
