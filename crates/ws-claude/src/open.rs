@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde_json::value::RawValue;
 use tokio::sync::watch;
 use ws_core::{AskerKey, Place, Reply};
 use ws_proto::action::AskClaudeData;
@@ -44,6 +45,8 @@ pub(crate) struct OpenRun {
     places: Mutex<Vec<Place>>,
     /// Whether it has its id in the whole cluster; `None`: that is not known yet.
     is_here: watch::Sender<Option<bool>>,
+    /// The data of its `started`, from when it may be on its way until it is known to be published.
+    started: Mutex<Option<Arc<RawValue>>>,
     state: Mutex<State>,
 }
 
@@ -91,8 +94,23 @@ impl OpenRun {
         let stream = format!("{}:{channel}/{id}", ws_proto::CLAUDE_NAMESPACE).into();
         let (stop, is_lost) = (watch::Sender::new(None), watch::Sender::new(false));
         let (places, is_here) = (Mutex::default(), watch::Sender::new(None));
-        let state = Mutex::new(State::Starting(Vec::new()));
-        OpenRun { channel, id, stream, key, user, digest, model, started_at, stop, is_lost, places, is_here, state }
+        let (started, state) = (Mutex::default(), Mutex::new(State::Starting(Vec::new())));
+        OpenRun {
+            channel,
+            id,
+            stream,
+            key,
+            user,
+            digest,
+            model,
+            started_at,
+            stop,
+            is_lost,
+            places,
+            is_here,
+            started,
+            state,
+        }
     }
 
     pub(crate) fn channel(&self) -> &Arc<str> {
@@ -127,8 +145,25 @@ impl OpenRun {
     /// As it is kept for the next server.
     pub(crate) fn noted(&self) -> Noted {
         let (channel, run_id, user) = (self.channel.clone(), self.id.clone(), self.user.clone());
-        let has_begun = self.has_begun();
-        Noted { channel, run_id, user, model: self.model.clone(), started_at: self.started_at, has_begun }
+        // In this order: one that is known to be published is forgotten only afterwards.
+        let (started, has_begun) = (self.started(), self.has_begun());
+        Noted { channel, run_id, user, model: self.model.clone(), started_at: self.started_at, has_begun, started }
+    }
+
+    /// From now on its `started` may be on its way, and have this data.
+    pub(crate) fn set_started(&self, data: Arc<RawValue>) {
+        *self.started.lock() = Some(data);
+    }
+
+    /// The data of its `started`, if that may be on its way.
+    pub(crate) fn started(&self) -> Option<Arc<RawValue>> {
+        self.started.lock().clone()
+    }
+
+    /// Its `started` is published, and it is only left to be ended.
+    pub(crate) fn set_left(&self) {
+        *self.state.lock() = State::Left;
+        *self.started.lock() = None;
     }
 
     /// Whether its `started` is known to be published.
@@ -180,6 +215,9 @@ impl OpenRun {
     pub(crate) fn begun(&self, result: Result<AskClaudeData<'static>, ErrorBody>) {
         let next = result.as_ref().map_or(State::InDoubt, |data| State::Running(data.clone()));
         let before = std::mem::replace(&mut *self.state.lock(), next);
+        if result.is_ok() {
+            *self.started.lock() = None;
+        }
         if let State::Starting(waiting) = before {
             waiting.into_iter().for_each(|reply| reply(result.clone()));
         }
@@ -304,13 +342,14 @@ impl OpenRuns {
     ///
     /// # Errors
     /// The run of its id that is open here.
-    pub(crate) fn adopt(&self, new: NewRun, has_begun: bool) -> Result<Arc<OpenRun>, Arc<OpenRun>> {
+    pub(crate) fn adopt(&self, new: NewRun, noted: &Noted) -> Result<Arc<OpenRun>, Arc<OpenRun>> {
         let mut runs = self.runs.lock();
         if let Some(run) = runs.by_id.get(&(new.channel.clone(), new.id.clone())) {
             return Err(run.clone());
         }
         let run = runs.insert(new);
-        *run.state.lock() = if has_begun { State::Left } else { State::InDoubt };
+        *run.state.lock() = if noted.has_begun { State::Left } else { State::InDoubt };
+        run.started.lock().clone_from(&noted.started);
         self.count.send_replace(runs.all.len());
         Ok(run)
     }

@@ -10,7 +10,7 @@ pub(crate) enum State {
     Starting(Vec<Reply<AskClaudeData<'static>>>),
     /// Whether `started` is published is not known.
     InDoubt,
-    /// `started` was published by a server before this one, which has left the run open.
+    /// `started` is published, by this server or one before it, and nobody runs it.
     Left,
     /// It goes on.
     Running(AskClaudeData<'static>),
