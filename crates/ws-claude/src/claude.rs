@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
 use ws_core::{Ask, Clock, Entry, HeldStream, Hub, Place, Reply, RunCounts, Runs};
 use ws_proto::action::{AskClaude, AskClaudeData, CancelClaudeData};
@@ -17,12 +18,13 @@ use crate::journal;
 use crate::left;
 use crate::limits::{DELIVERED_EVERY, DELIVERED_WITHIN};
 use crate::lookup;
-use crate::open::{Admitted, NewRun, OpenRun, conflict, in_doubt};
+use crate::open::{Admitted, NewRun, OpenRun};
 use crate::options::RunOptions;
 use crate::pieces::raw;
 use crate::places;
 use crate::provider::Provider;
 use crate::publish::{sender, start_id};
+use crate::refusals::{conflict, in_doubt, passed_by};
 use crate::run::Run;
 use crate::upstream::Question;
 
@@ -180,6 +182,8 @@ struct Prepared {
     context: Option<Context>,
     held: HeldStream,
     stream_epoch: String,
+    /// The data of its `started`.
+    started: Arc<RawValue>,
 }
 
 /// Where a run may be.
@@ -227,8 +231,8 @@ impl Inner {
             Ok(Taken::Elsewhere(data)) => return self.leave(&open, Ok(data)),
             Err(error) => return self.leave(&open, Err(error)),
         }
-        match self.prepare(&open, &request).await {
-            Ok(prepared) => self.announce(open, request, question, prepared, provider).await,
+        match self.prepare(&open, request).await {
+            Ok(prepared) => self.announce(open, question, prepared, provider).await,
             Err(error) => self.refuse(&open, error).await,
         }
     }
@@ -305,12 +309,11 @@ impl Inner {
         open.begun(Err(error));
     }
 
-    async fn prepare(&self, open: &OpenRun, request: &AskClaude<'_>) -> Result<Prepared, ErrorBody> {
+    async fn prepare(&self, open: &OpenRun, request: AskClaude<'static>) -> Result<Prepared, ErrorBody> {
         let context = match request.context.unwrap_or_default() {
             0 => None,
             n => Some(context::collect(&self.books.hub, open.channel(), n, self.options.context_bytes_max).await?),
         };
-        self.books.journal.note(&self.books.hub, &self.books.open).await?;
         let stream = open.stream();
         // An earlier run of this id: its stream is not continued.
         if self.books.hub.position(stream).await?.is_some_and(|(_, offset)| offset > 0) {
@@ -322,32 +325,30 @@ impl Inner {
         let held = self.books.hub.hold_stream(stream)?;
         let stream_epoch =
             self.books.hub.position(stream).await?.map(|(epoch, _)| epoch.to_string()).unwrap_or_default();
-        Ok(Prepared { context, held, stream_epoch })
-    }
-
-    /// Publishes `started`, and runs.
-    async fn announce(
-        &self,
-        open: Arc<OpenRun>,
-        request: AskClaude<'static>,
-        mut question: Question,
-        prepared: Prepared,
-        provider: &dyn Provider,
-    ) {
-        let Prepared { context, held, stream_epoch } = prepared;
         let started = Started {
             run_id: open.id().to_string().into(),
-            stream: open.stream().to_string().into(),
+            stream: stream.to_string().into(),
             stream_epoch: stream_epoch.clone().into(),
-            model: question.model.clone().into(),
+            model: open.model().to_owned().into(),
             prompt: request.prompt,
             messages: request.messages,
             context: context.as_ref().map(|context| context.taken),
             request_digest: Some(open.digest().to_owned().into()),
         };
+        let started: Arc<RawValue> = raw(&RunEvent::Started(started)).into();
+        if self.books.hub.node().is_some() && self.books.hub.channel_options(open.channel())?.has_history() {
+            open.set_started(started.clone());
+        }
+        self.books.journal.note(&self.books.hub, &self.books.open).await?;
+        Ok(Prepared { context, held, stream_epoch, started })
+    }
+
+    /// Publishes `started`, and runs.
+    async fn announce(&self, open: Arc<OpenRun>, mut question: Question, prepared: Prepared, provider: &dyn Provider) {
+        let Prepared { context, held, stream_epoch, started } = prepared;
         let from = Arc::new(sender(open.user()));
-        let (data, id) = (raw(&RunEvent::Started(started)), start_id(open.id()));
-        let entry = Entry { channel: open.channel(), data: &data, from: &from, id: Some(&id), is_last: false };
+        let id = start_id(open.id());
+        let entry = Entry { channel: open.channel(), data: &started, from: &from, id: Some(&id), is_last: false };
         let begun = Instant::now();
         let position = match self.books.hub.append(&entry).await {
             Ok((position, is_duplicate)) => match self.over(&open, is_duplicate).await {
@@ -416,14 +417,9 @@ impl Inner {
         Ok(None)
     }
 
-    /// Finds out whether a `started` was stored after all: then its run is interrupted.
+    /// Finds out whether a `started` was stored after all, or sees to it: then its run is interrupted.
     async fn settle(&self, open: Arc<OpenRun>, held: HeldStream) {
         tracing::warn!(run = %open.id(), channel = %open.channel(), "claude: whether a run has begun is not known yet");
         self.books.end(open, held).await;
     }
-}
-
-fn passed_by() -> ErrorBody {
-    let message = "a run of this id has come and gone meanwhile; ask again to be told of it";
-    ErrorBody::new(ErrorCode::Overloaded, message)
 }

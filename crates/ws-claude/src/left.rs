@@ -85,7 +85,7 @@ pub(crate) fn adopt(books: &Arc<Books>, noted: Noted) -> Result<(), Arc<OpenRun>
         model: left.model,
         started_at: left.started_at,
     };
-    let open = books.open.adopt(new, noted.has_begun)?;
+    let open = books.open.adopt(new, &noted)?;
     let held = match books.hub.hold_stream(open.stream()) {
         Ok(held) => held,
         Err(error) => {

@@ -26,7 +26,9 @@ mod places;
 mod provider;
 mod publish;
 mod recovery;
+mod refusals;
 mod run;
+mod state;
 pub mod upstream;
 
 pub use self::claude::Claude;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde_json::value::RawValue;
 use tokio::sync::watch;
 use ws_core::{AskerKey, Place, Reply};
 use ws_proto::action::AskClaudeData;
@@ -13,6 +14,8 @@ use ws_proto::{ErrorBody, ErrorCode};
 
 use crate::noted::Noted;
 use crate::options::RunOptions;
+use crate::refusals::{conflict, full, in_doubt};
+use crate::state::State;
 
 /// Why a run is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,33 +45,9 @@ pub(crate) struct OpenRun {
     places: Mutex<Vec<Place>>,
     /// Whether it has its id in the whole cluster; `None`: that is not known yet.
     is_here: watch::Sender<Option<bool>>,
+    /// The data of its `started`, from when it may be on its way until it is known to be published.
+    started: Mutex<Option<Arc<RawValue>>>,
     state: Mutex<State>,
-}
-
-/// How far a run is.
-enum State {
-    /// `started` is not published yet; those wait for it.
-    Starting(Vec<Reply<AskClaudeData<'static>>>),
-    /// Whether `started` is published is not known.
-    InDoubt,
-    /// `started` was published by a server before this one, which has left the run open.
-    Left,
-    /// It goes on.
-    Running(AskClaudeData<'static>),
-    /// It has ended so, and that is being published.
-    Ending(AskClaudeData<'static>, RunStatus),
-}
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            State::Starting(_) => "Starting",
-            State::InDoubt => "InDoubt",
-            State::Left => "Left",
-            State::Running(_) => "Running",
-            State::Ending(..) => "Ending",
-        })
-    }
 }
 
 /// What a run is opened with.
@@ -115,8 +94,23 @@ impl OpenRun {
         let stream = format!("{}:{channel}/{id}", ws_proto::CLAUDE_NAMESPACE).into();
         let (stop, is_lost) = (watch::Sender::new(None), watch::Sender::new(false));
         let (places, is_here) = (Mutex::default(), watch::Sender::new(None));
-        let state = Mutex::new(State::Starting(Vec::new()));
-        OpenRun { channel, id, stream, key, user, digest, model, started_at, stop, is_lost, places, is_here, state }
+        let (started, state) = (Mutex::default(), Mutex::new(State::Starting(Vec::new())));
+        OpenRun {
+            channel,
+            id,
+            stream,
+            key,
+            user,
+            digest,
+            model,
+            started_at,
+            stop,
+            is_lost,
+            places,
+            is_here,
+            started,
+            state,
+        }
     }
 
     pub(crate) fn channel(&self) -> &Arc<str> {
@@ -151,8 +145,25 @@ impl OpenRun {
     /// As it is kept for the next server.
     pub(crate) fn noted(&self) -> Noted {
         let (channel, run_id, user) = (self.channel.clone(), self.id.clone(), self.user.clone());
-        let has_begun = self.has_begun();
-        Noted { channel, run_id, user, model: self.model.clone(), started_at: self.started_at, has_begun }
+        // In this order: one that is known to be published is forgotten only afterwards.
+        let (started, has_begun) = (self.started(), self.has_begun());
+        Noted { channel, run_id, user, model: self.model.clone(), started_at: self.started_at, has_begun, started }
+    }
+
+    /// From now on its `started` may be on its way, and have this data.
+    pub(crate) fn set_started(&self, data: Arc<RawValue>) {
+        *self.started.lock() = Some(data);
+    }
+
+    /// The data of its `started`, if that may be on its way.
+    pub(crate) fn started(&self) -> Option<Arc<RawValue>> {
+        self.started.lock().clone()
+    }
+
+    /// Its `started` is published, and it is only left to be ended.
+    pub(crate) fn set_left(&self) {
+        *self.state.lock() = State::Left;
+        *self.started.lock() = None;
     }
 
     /// Whether its `started` is known to be published.
@@ -204,6 +215,9 @@ impl OpenRun {
     pub(crate) fn begun(&self, result: Result<AskClaudeData<'static>, ErrorBody>) {
         let next = result.as_ref().map_or(State::InDoubt, |data| State::Running(data.clone()));
         let before = std::mem::replace(&mut *self.state.lock(), next);
+        if result.is_ok() {
+            *self.started.lock() = None;
+        }
         if let State::Starting(waiting) = before {
             waiting.into_iter().for_each(|reply| reply(result.clone()));
         }
@@ -328,13 +342,14 @@ impl OpenRuns {
     ///
     /// # Errors
     /// The run of its id that is open here.
-    pub(crate) fn adopt(&self, new: NewRun, has_begun: bool) -> Result<Arc<OpenRun>, Arc<OpenRun>> {
+    pub(crate) fn adopt(&self, new: NewRun, noted: &Noted) -> Result<Arc<OpenRun>, Arc<OpenRun>> {
         let mut runs = self.runs.lock();
         if let Some(run) = runs.by_id.get(&(new.channel.clone(), new.id.clone())) {
             return Err(run.clone());
         }
         let run = runs.insert(new);
-        *run.state.lock() = if has_begun { State::Left } else { State::InDoubt };
+        *run.state.lock() = if noted.has_begun { State::Left } else { State::InDoubt };
+        run.started.lock().clone_from(&noted.started);
         self.count.send_replace(runs.all.len());
         Ok(run)
     }
@@ -422,11 +437,6 @@ impl Runs {
     }
 }
 
-/// There are as many runs as there may be.
-pub(crate) fn full(what: &str, max: usize, key: &str) -> String {
-    format!("{what} {max} open runs of Claude already (claude.{key}); try again when one has ended")
-}
-
 fn less<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
     if let Some(count) = counts.get_mut(key) {
         *count -= 1;
@@ -434,16 +444,4 @@ fn less<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
             counts.remove(key);
         }
     }
-}
-
-/// The id has another request.
-pub(crate) fn conflict() -> ErrorBody {
-    let message = "`payload.run_id` was used for another request in this channel; choose another one";
-    ErrorBody::new(ErrorCode::Conflict, message)
-}
-
-/// Whether a run has begun is not known.
-pub(crate) fn in_doubt() -> ErrorBody {
-    let message = "whether this run has begun is not known yet; try again";
-    ErrorBody::new(ErrorCode::EngineUnavailable, message)
 }

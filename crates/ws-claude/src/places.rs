@@ -4,8 +4,9 @@
 use ws_core::{AskerKey, Hub, Place};
 use ws_proto::{ErrorBody, ErrorCode};
 
-use crate::open::{OpenRun, full};
+use crate::open::OpenRun;
 use crate::options::RunOptions;
+use crate::refusals::full;
 
 /// The id; `None`: another server has a run of it open.
 ///

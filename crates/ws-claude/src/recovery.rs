@@ -1,8 +1,12 @@
-//! Ends runs that have no task any more: those that a server left open when it died, and those whose `started` turned out to
-//! be stored after its asker was told that nobody knows.
+//! Ends runs that have no task any more: those that a server left open when it died, and those of whose `started` nobody
+//! knew whether it was published.
+//!
+//! Among several servers, that a `started` is not found says nothing: followers may have been given it by a store that has
+//! lost it since, or it may still be on its way. So it is published once more, under its id, and is there for certain.
 
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 use ws_core::{AskerKey, HeldStream, Hub};
 use ws_proto::claude::RunStatus;
@@ -10,7 +14,7 @@ use ws_proto::{ErrorBody, ErrorCode};
 
 use crate::lookup::{self, Said};
 use crate::open::OpenRun;
-use crate::publish::{Backoff, sender};
+use crate::publish::{Backoff, Publication, publish, sender, start_id};
 use crate::run::{Outcome, Run};
 
 /// Whose runs those are that were adopted: nobody's here.
@@ -23,9 +27,16 @@ pub(crate) fn nobody() -> AskerKey {
 pub(crate) async fn end(hub: &Hub, open: &Arc<OpenRun>, held: HeldStream) -> Option<RunStatus> {
     let mut backoff = Backoff::default();
     let (said, stream_epoch) = loop {
-        match look(hub, open).await {
+        let done = match look(hub, open).await {
             Ok(Some(found)) => break found,
-            Ok(None) => return None,
+            Ok(None) => {
+                let started = open.started()?;
+                publish_started(hub, open, started).await
+            }
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(()) => {}
             Err(error) if is_repeated(error.code) => backoff.wait().await,
             Err(error) => {
                 tracing::error!(run = %open.id(), channel = %open.channel(), %error, "claude: a run cannot be ended");
@@ -44,12 +55,21 @@ pub(crate) async fn end(hub: &Hub, open: &Arc<OpenRun>, held: HeldStream) -> Opt
     Some(status)
 }
 
+/// Makes a beginning certain: whichever copy of it comes second finds the id, and is not published.
+async fn publish_started(hub: &Hub, open: &OpenRun, data: Arc<RawValue>) -> Result<(), ErrorBody> {
+    let (channel, from) = (open.channel().clone(), Arc::new(sender(open.user())));
+    let publication = Publication { channel, data, from, id: start_id(open.id()), is_last: false };
+    publish(hub.clone(), publication).await?;
+    open.set_left();
+    Ok(())
+}
+
 /// Whether it is looked again after this. A stream may have become another one between two of its pages.
 fn is_repeated(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::EngineUnavailable | ErrorCode::Overloaded | ErrorCode::StalePosition)
 }
 
-/// What the run has said, and the epoch of its stream; `None`: it never began, or nobody is left to be told of its end.
+/// What the run has said, and the epoch of its stream; `None`: nothing says that it began.
 async fn look(hub: &Hub, open: &OpenRun) -> Result<Option<(Said, String)>, ErrorBody> {
     let started = lookup::started(hub, open.channel(), open.id()).await?;
     let mut said = lookup::said(hub, open.stream()).await?;

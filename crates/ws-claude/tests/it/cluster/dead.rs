@@ -103,16 +103,6 @@ async fn a_run_that_had_ended_is_not_ended_again() {
     assert_eq!(kinds(&servers.history(1, &stream("room")).await), ["text", "finished"]);
 }
 
-/// Lets so many answers of the store come, one after the other.
-async fn let_go(servers: &Servers, answers: usize) {
-    for _ in 0..answers {
-        servers.store.let_go();
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
 /// A server has died that had a run, and this many answers of the store have come since. Of those alive the first one is
 /// to end the run.
 async fn after(answers: usize, channel: &str) -> (Servers, [usize; 3]) {
@@ -123,7 +113,7 @@ async fn after(answers: usize, channel: &str) -> (Servers, [usize; 3]) {
     sleep(Duration::from_millis(100)).await;
     servers.store.hold();
     servers.kill(high);
-    let_go(&servers, answers).await;
+    servers.let_go(answers).await;
     (servers, [low, middle, high])
 }
 
@@ -180,9 +170,9 @@ async fn a_server_that_is_just_coming_back_is_not_taken_for_one_of_the_dead() {
     // The first one looks for the dead, and the other one comes back and puts itself into the list meanwhile.
     servers.store.hold();
     servers.kill(1);
-    let_go(&servers, 1).await;
+    servers.let_go(1).await;
     servers.set_away(1, false);
-    let_go(&servers, 1).await;
+    servers.let_go(1).await;
     servers.store.release();
     sleep(Duration::from_secs(2)).await;
     let answer = b.begin("room", "two", "ann").await;

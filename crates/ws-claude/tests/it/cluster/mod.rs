@@ -1,6 +1,8 @@
 //! Runs on several hubs over one store, in one process.
 
+mod beginnings;
 mod dead;
+mod doubtful;
 mod ids;
 mod limits;
 #[path = "../../../../ws-core/tests/it/cluster/node.rs"]
@@ -19,6 +21,7 @@ use ws_core::{Asker, AskerKey, Hub};
 use ws_proto::ErrorBody;
 use ws_proto::action::{AskClaude, AskClaudeData};
 
+use self::doubtful::Doubtful;
 use self::node::Node;
 use self::store::Store;
 use crate::stage::{Script, history, hub, run_options};
@@ -26,6 +29,7 @@ use crate::stage::{Script, history, hub, run_options};
 /// One of them.
 struct Server {
     node: Arc<Node>,
+    engine: Arc<Doubtful>,
     hub: Hub,
     script: Arc<Script>,
     _claude: Claude,
@@ -49,10 +53,11 @@ impl Servers {
     /// One more.
     async fn add(&mut self) {
         let (node, script) = (self.store.node(), Arc::<Script>::default());
-        let (hub, provider) = (hub(node.clone()), script.clone() as Arc<dyn Provider>);
+        let engine = Arc::new(Doubtful::new(node.clone()));
+        let (hub, provider) = (hub(engine.clone()), script.clone() as Arc<dyn Provider>);
         let options = RunOptions { runs_per_user_max: 2, runs_per_channel_max: 3, ..run_options() };
         let claude = Claude::start(hub.clone(), Some(provider), options).await.expect("it starts");
-        self.all.push(Server { node, hub, script, _claude: claude });
+        self.all.push(Server { node, engine, hub, script, _claude: claude });
     }
 
     /// The places by the ids of their nodes, the lowest first.
@@ -64,6 +69,16 @@ impl Servers {
 
     async fn history(&self, at: usize, channel: &str) -> Vec<Value> {
         history(&self.all[at].hub, channel).await
+    }
+
+    /// Lets so many answers of the store come, one after the other.
+    async fn let_go(&self, answers: usize) {
+        for _ in 0..answers {
+            self.store.let_go();
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 
     fn kill(&self, at: usize) {
