@@ -205,14 +205,14 @@ async fn who_comes_while_others_are_removed_bit_by_bit_is_not_removed_with_them(
     shared.order(put("c", 5, true));
     shared.order(put("other", 6, true));
     writer.say(DONE).await;
-    writer.expect("enter").await;
+    writer.expect("leave").await;
     writer.expect("enter").await;
     writer.expect("enter").await;
     // There are more than one command removes: it goes again, after the other one.
     writer.say(&[b":2\r\n", DONE, DONE].concat()).await;
     let wrong = shared.nodes.desk.lock().wrong.channels.clone();
     assert_eq!(wrong, HashSet::from(["c".into()]));
-    writer.expect("enter").await;
+    writer.expect("leave").await;
     writer.say(DONE).await;
     resync(&shared).await.expect("it ends").expect("it is made right");
     assert_eq!(writer.expect("enter").await.last(), Some(&encode(&member(5))));
