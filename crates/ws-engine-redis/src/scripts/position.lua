@@ -1,4 +1,5 @@
--- Positions of channels; those that are missing begin. ARGV ttl of positions, then for each: e of a new epoch, size, ttl.
+-- Positions of channels; those that are missing begin. ARGV ttl of positions, then for each: e of a new epoch, and where the
+-- server knows one in which nothing was published, the e and the generation of that; size, ttl.
 -- KEYS generation, then for each: meta, stream. Answers for each the meta and the oldest retained offset in one string.
 local UNUSED_TTL = 600000
 local generation = redis.call('GET', KEYS[1])
@@ -23,8 +24,10 @@ for i = 1, (#KEYS - 1) / 2 do
     if m.used == 0 then redis.call('PEXPIRE', key, UNUSED_TTL) end
   else
     -- What is left of the publications is of an epoch that has been forgotten.
-    redis.call('DEL', stream)
-    m = { e = ARGV[3 * i - 1], g = g, h = g, top = 0, base = 0, newest = 0, ttl = 0, begun = clock, shown = 0,
+    local is_forgotten, begins = redis.call('DEL', stream) == 1, ARGV[3 * i - 1]
+    local goes_on = not is_forgotten and string.sub(begins, 17) == g
+    local e = goes_on and string.sub(begins, 9, 16) or string.sub(begins, 1, 8)
+    m = { e = e, g = g, h = g, top = 0, base = 0, newest = 0, ttl = 0, begun = clock, shown = 0,
       meta_until = 0, stream_until = 0, ids_until = 0, used = 0 }
     redis.call('SET', key, write_meta(m), 'PX', UNUSED_TTL)
   end
