@@ -222,9 +222,20 @@ impl Shared {
         }
     }
 
-    /// The positions have been answered, or will not be.
+    /// The positions have been answered, or will not be. A Redis that is full is asked for those that it has.
     fn positioned(self: &Arc<Self>, asked: &[Asked], result: Result<Value, Failure>) {
-        let positions = match &result {
+        if !matches!(&result, Err(Failure::Refused(error)) if error.starts_with("OOM")) {
+            return self.take_positions(asked, &result);
+        }
+        let Some(link) = self.subscriber.read().clone() else { return };
+        let (shared, asked) = (self.clone(), asked.to_vec());
+        let args = self.position_args_when_full(&asked);
+        // A connection that has ended is replaced, and everything is asked for anew.
+        let _ = link.send(|batch| batch.command(args, move |result| shared.take_positions(&asked, &result)));
+    }
+
+    fn take_positions(self: &Arc<Self>, asked: &[Asked], result: &Result<Value, Failure>) {
+        let positions = match result {
             Ok(Value::Array(positions)) if positions.len() == asked.len() => positions,
             Err(Failure::Lost { .. }) => return,
             other => {
@@ -233,27 +244,32 @@ impl Shared {
                 if is_renewed {
                     self.renew();
                 }
-                let unanswered = asked.iter().filter(|asked| asked.channel.state.lock().is_answered(asked.number));
-                let unanswered: Vec<_> = unanswered.map(|asked| asked.channel.clone()).collect();
-                self.feed.to_ask.lock().extend(unanswered);
-                return;
+                return asked.iter().for_each(|asked| self.ask_later(asked));
             }
         };
         let mut to_recount = Vec::new();
-        for (Asked { channel, number, .. }, position) in asked.iter().zip(positions) {
+        for (asked, position) in asked.iter().zip(positions) {
             match position.as_bytes().and_then(Position::parse) {
-                Some(position) if self.take_position(channel, *number, &position) => to_recount.push(channel.clone()),
+                Some(position) if self.take_position(asked, &position) => to_recount.push(asked.channel.clone()),
                 Some(_) => {}
+                None if *position == Value::Null => self.ask_later(asked),
                 None => self.end_pair("a script has answered what this version does not understand"),
             }
         }
         self.recount(to_recount);
     }
 
+    /// There is no position yet.
+    fn ask_later(&self, Asked { channel, number, .. }: &Asked) {
+        if channel.state.lock().is_answered(*number) {
+            self.feed.to_ask.lock().push(channel.clone());
+        }
+    }
+
     /// Whether it is not the one that was expected.
-    fn take_position(self: &Arc<Self>, channel: &Arc<Channel>, number: u64, position: &Position) -> bool {
+    fn take_position(self: &Arc<Self>, Asked { channel, number, .. }: &Asked, position: &Position) -> bool {
         let mut state = channel.state.lock();
-        if !state.is_answered(number) {
+        if !state.is_answered(*number) {
             return false;
         }
         state.missing_since = None;
@@ -269,7 +285,7 @@ impl Shared {
         }
         let is_other = before.is_some() && before != state.known;
         let mut ready = Vec::new();
-        let is_needed = state.settle(number, &mut ready);
+        let is_needed = state.settle(*number, &mut ready);
         if std::mem::take(&mut state.ask_again) || is_needed {
             self.ask(channel, &mut state, true);
         }
