@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -28,6 +29,8 @@ pub(crate) struct State {
     pub(crate) left: Option<Instant>,
     pub(crate) phase: Phase,
     pub(crate) known: Option<Known>,
+    /// Since when something may have been missed that the next position tells; `None`: nothing was.
+    pub(crate) missing_since: Option<Instant>,
     /// The number of the position that was asked for last.
     pub(crate) asked: u64,
     /// It has not been answered. No other one is on its way.
@@ -91,6 +94,11 @@ impl State {
             }
             (Some(_), Until::Delivered(..)) => None,
         }
+    }
+
+    /// For how long something may have been missed.
+    pub(crate) fn has_missed_for(&self) -> Duration {
+        self.missing_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// A position is asked for. Its number.

@@ -28,12 +28,16 @@ pub(crate) fn server() -> (Arc<Shared>, Arc<Told>) {
 }
 
 pub(crate) fn server_with(options: RedisOptions) -> (Arc<Shared>, Arc<Told>) {
-    let names = Script::ALL.map(|script| script.name().as_bytes().to_vec()).to_vec();
     let keys = Keys::of_units(&options.prefix, options.partitions, 1).remove(0);
-    let (shared, told) = (Shared::alone(options, keys, Hashes(names)), Arc::<Told>::default());
+    let (shared, told) = (Shared::alone(options, keys, hashes()), Arc::<Told>::default());
     shared.sink.set(told.clone()).expect("it is the first one");
     shared.generations.iter().for_each(|generation| generation.store(G, Ordering::Release));
     (Arc::new(shared), told)
+}
+
+/// Names in place of hashes.
+pub(crate) fn hashes() -> Hashes {
+    Hashes(Script::ALL.map(|script| script.name().as_bytes().to_vec()).to_vec())
 }
 
 /// The end of a connection that is Redis.

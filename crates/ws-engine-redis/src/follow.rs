@@ -37,6 +37,12 @@ impl Known {
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered
     }
+
+    /// The epoch's number and its generation, if nothing was published in it.
+    pub(crate) fn unused(&self) -> Option<[u8; 16]> {
+        let unused = (u128::from(self.e) << 64 | u128::from(self.g)).to_be_bytes();
+        (self.delivered == 0).then_some(unused)
+    }
 }
 
 /// Publications have been stored.

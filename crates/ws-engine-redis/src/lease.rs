@@ -1,5 +1,6 @@
 //! The lease of this server: while it is renewed the server is alive to the others, and they are to it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -29,22 +30,37 @@ pub(crate) struct Renewal {
 impl Shared {
     /// Renews the lease until it cannot be renewed. Why.
     pub(crate) async fn keep_lease(self: &Arc<Self>, writer: &Link, subscriber: &Link) -> String {
-        let every = (self.options.lease / 3).min(RENEW_EVERY);
         loop {
-            let since = Instant::now();
-            let Renewal { roll, next, .. } = match self.renew_lease(writer, subscriber).await {
-                Ok(renewal) => renewal,
-                Err(trouble) => return trouble,
-            };
-            let next = next.map_or(every, |next| next.min(every));
-            self.call_roll(roll, writer);
-            if let Err(trouble) = self.resync(writer).await {
+            if let Err(trouble) = self.keep_lease_once(writer, subscriber).await {
                 return trouble;
             }
-            self.open_desk();
-            self.recount_all();
-            self.until_due(since + next).await;
         }
+    }
+
+    /// Renews the lease, does what has waited for that, and waits until it has to be renewed again.
+    async fn keep_lease_once(self: &Arc<Self>, writer: &Link, subscriber: &Link) -> Result<(), String> {
+        let mut due = self.renew_and_tell(writer, subscriber).await?;
+        let mut resync = pin!(self.resync(writer));
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut resync => break result?,
+                // There may be very many members. What goes wrong meanwhile is made right the next time.
+                () = sleep_until(due) => due = self.renew_and_tell(writer, subscriber).await?,
+            }
+        }
+        self.open_desk();
+        self.recount_all();
+        self.until_due(due).await;
+        Ok(())
+    }
+
+    /// Renews the lease, and tells what that says about the others. When it has to be renewed again.
+    async fn renew_and_tell(self: &Arc<Self>, writer: &Link, subscriber: &Link) -> Result<Instant, String> {
+        let (since, every) = (Instant::now(), (self.options.lease / 3).min(RENEW_EVERY));
+        let Renewal { roll, next, .. } = self.renew_lease(writer, subscriber).await?;
+        self.call_roll(roll, writer);
+        Ok(since + next.map_or(every, |next| next.min(every)))
     }
 
     /// Waits until the lease has to be renewed, or there is something to tell or to ask.

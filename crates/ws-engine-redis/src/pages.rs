@@ -148,7 +148,9 @@ impl Shared {
         ];
         let mut args = self.eval(Script::Position, keys.map(String::into_bytes).to_vec());
         let position_ttl = self.options.position_ttl.as_millis().to_string().into_bytes();
-        args.extend([position_ttl, random().to_vec(), b"1".to_vec(), b"0".to_vec()]);
+        let followed = self.followed(&page.channel);
+        let begins = followed.map_or_else(|| random().to_vec(), |channel| self.begins(&channel.state.lock()));
+        args.extend([position_ttl, begins, b"1".to_vec(), b"0".to_vec()]);
         let Some(link) = self.reader.read().clone() else { return self.read(page) };
         let (shared, mut page) = (self.clone(), Some(page));
         let sent = link.send(|batch| {

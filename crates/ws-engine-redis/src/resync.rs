@@ -81,12 +81,14 @@ impl Shared {
         // There may be very many.
         let collecting = self.runtime.spawn_blocking(move || {
             let mut channels = Channels::new();
-            sink.members(&mut |channel, member, is_announced| {
-                if share.has(channel) && only.as_ref().is_none_or(|only| only.contains(channel)) {
-                    let (announced, members) = channels.entry(channel.into()).or_default();
-                    *announced = is_announced;
-                    members.push((member.connection, encode(&member)));
-                }
+            let is_wanted = |channel: &str| match &only {
+                Some(only) => only.contains(channel),
+                None => share.has(channel),
+            };
+            sink.members(&is_wanted, &mut |channel, member, is_announced| {
+                let (announced, members) = channels.entry(channel.into()).or_default();
+                *announced = is_announced;
+                members.push((member.connection, encode(&member)));
             });
             channels
         });

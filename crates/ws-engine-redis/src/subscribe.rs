@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tokio::time::Instant;
+
+use crate::asked::Asked;
 use crate::channel::{Channel, Phase, State};
 use crate::follow::{self, Next};
 use crate::limits::{FOLLOW_BATCH_MAX, FOLLOW_BATCHES_MAX};
 use crate::link::{Batch, Failure};
 use crate::message::Position;
 use crate::resp::Value;
-use crate::scripts::{Script, ttl_ms};
-use crate::shared::{Shared, random};
+use crate::shared::Shared;
 
 impl Shared {
     /// The connection is there: everything is followed anew.
@@ -38,6 +40,7 @@ impl Shared {
         for channel in self.feed.all() {
             let mut state = channel.state.lock();
             state.may_have_lost |= state.phase == Phase::Following;
+            state.missing_since.get_or_insert_with(Instant::now);
             (state.phase, state.is_asking, state.ask_again) = (Phase::Idle, false, false);
         }
     }
@@ -93,7 +96,8 @@ impl Shared {
             }
             state.phase = Phase::Asked;
             if is_kept {
-                kept.push((channel.clone(), state.ask()));
+                let number = state.ask();
+                kept.push(self.asked(&channel, &state, number));
             }
             drop(state);
             all.push(channel);
@@ -114,7 +118,7 @@ impl Shared {
             });
             if !is_whole {
                 let shared = self.clone();
-                let args = self.position_args(kept.iter().map(|(channel, _)| channel));
+                let args = self.position_args(&kept);
                 batch.command(args, move |result| {
                     shared.positioned(&kept, result);
                     shared.batch_done();
@@ -186,26 +190,6 @@ impl Shared {
         self.recount(to_recount);
     }
 
-    /// Channels of one partition, at least one.
-    fn position_args<'a>(&self, channels: impl IntoIterator<Item = &'a Arc<Channel>>) -> Vec<Vec<u8>> {
-        let mut keys = Vec::new();
-        let mut rest = vec![self.options.position_ttl.as_millis().to_string().into_bytes()];
-        for channel in channels {
-            let partition = channel.partition;
-            if keys.is_empty() {
-                keys.push(self.keys.generation(partition).into_bytes());
-            }
-            let retention = self.sink().retention(&channel.name);
-            let (size, ttl) = retention.map_or((usize::MAX >> 12, 0), |kept| (kept.size, ttl_ms(kept)));
-            keys.push(self.keys.meta(partition, &channel.name).into_bytes());
-            keys.push(self.keys.stream(partition, &channel.name).into_bytes());
-            rest.extend([random().to_vec(), size.to_string().into_bytes(), ttl.to_string().into_bytes()]);
-        }
-        let mut args = self.eval(Script::Position, keys);
-        args.extend(rest);
-        args
-    }
-
     /// Asks for the position of a channel that is followed, if it has one; `anew`: one that is already on its way does not
     /// do.
     pub(crate) fn ask(self: &Arc<Self>, channel: &Arc<Channel>, state: &mut State, anew: bool) {
@@ -214,10 +198,10 @@ impl Shared {
         }
         let Some(link) = self.subscriber.read().clone() else { return };
         let Some(number) = state.ask_if_needed(anew) else { return };
-        let (shared, channels) = (self.clone(), [(channel.clone(), number)]);
-        let args = self.position_args([channel]);
+        let (shared, asked) = (self.clone(), [self.asked(channel, state, number)]);
+        let args = self.position_args(&asked);
         // A connection that has ended is replaced, and everything is asked for anew.
-        let _ = link.send(|batch| batch.command(args, move |result| shared.positioned(&channels, result)));
+        let _ = link.send(|batch| batch.command(args, move |result| shared.positioned(&asked, result)));
     }
 
     /// As [`Shared::ask`], for many channels together.
@@ -225,23 +209,34 @@ impl Shared {
         let Some(link) = self.subscriber.read().clone() else { return };
         let mut by_partition = BTreeMap::<_, Vec<_>>::new();
         for channel in channels.into_iter().filter(|channel| self.is_kept(&channel.name)) {
-            let number = channel.state.lock().ask_if_needed(anew);
-            if let Some(number) = number {
-                by_partition.entry(channel.partition).or_default().push((channel, number));
+            let mut state = channel.state.lock();
+            if let Some(number) = state.ask_if_needed(anew) {
+                by_partition.entry(channel.partition).or_default().push(self.asked(&channel, &state, number));
             }
         }
-        for asked in by_partition.values().flat_map(|channels| channels.chunks(FOLLOW_BATCH_MAX)) {
+        for asked in by_partition.values().flat_map(|asked| asked.chunks(FOLLOW_BATCH_MAX)) {
             let (shared, asked) = (self.clone(), asked.to_vec());
-            let args = self.position_args(asked.iter().map(|(channel, _)| channel));
+            let args = self.position_args(&asked);
             // A connection that has ended is replaced, and everything is asked for anew.
             let _ = link.send(|batch| batch.command(args, move |result| shared.positioned(&asked, result)));
         }
     }
 
-    /// Channels whose positions were asked for, each with the number of its position.
-    fn positioned(self: &Arc<Self>, channels: &[(Arc<Channel>, u64)], result: Result<Value, Failure>) {
-        let positions = match &result {
-            Ok(Value::Array(positions)) if positions.len() == channels.len() => positions,
+    /// The positions have been answered, or will not be. A Redis that is full is asked for those that it has.
+    fn positioned(self: &Arc<Self>, asked: &[Asked], result: Result<Value, Failure>) {
+        if !matches!(&result, Err(Failure::Refused(error)) if error.starts_with("OOM")) {
+            return self.take_positions(asked, &result);
+        }
+        let Some(link) = self.subscriber.read().clone() else { return };
+        let (shared, asked) = (self.clone(), asked.to_vec());
+        let args = self.position_args_when_full(&asked);
+        // A connection that has ended is replaced, and everything is asked for anew.
+        let _ = link.send(|batch| batch.command(args, move |result| shared.take_positions(&asked, &result)));
+    }
+
+    fn take_positions(self: &Arc<Self>, asked: &[Asked], result: &Result<Value, Failure>) {
+        let positions = match result {
+            Ok(Value::Array(positions)) if positions.len() == asked.len() => positions,
             Err(Failure::Lost { .. }) => return,
             other => {
                 let is_renewed = matches!(other, Ok(Value::Bytes(answer)) if answer == b"FENCED")
@@ -249,29 +244,35 @@ impl Shared {
                 if is_renewed {
                     self.renew();
                 }
-                let unanswered = channels.iter().filter(|(channel, number)| channel.state.lock().is_answered(*number));
-                let unanswered: Vec<_> = unanswered.map(|(channel, _)| channel.clone()).collect();
-                self.feed.to_ask.lock().extend(unanswered);
-                return;
+                return asked.iter().for_each(|asked| self.ask_later(asked));
             }
         };
         let mut to_recount = Vec::new();
-        for ((channel, number), position) in channels.iter().zip(positions) {
+        for (asked, position) in asked.iter().zip(positions) {
             match position.as_bytes().and_then(Position::parse) {
-                Some(position) if self.take_position(channel, *number, &position) => to_recount.push(channel.clone()),
+                Some(position) if self.take_position(asked, &position) => to_recount.push(asked.channel.clone()),
                 Some(_) => {}
+                None if *position == Value::Null => self.ask_later(asked),
                 None => self.end_pair("a script has answered what this version does not understand"),
             }
         }
         self.recount(to_recount);
     }
 
+    /// There is no position yet.
+    fn ask_later(&self, Asked { channel, number, .. }: &Asked) {
+        if channel.state.lock().is_answered(*number) {
+            self.feed.to_ask.lock().push(channel.clone());
+        }
+    }
+
     /// Whether it is not the one that was expected.
-    fn take_position(self: &Arc<Self>, channel: &Arc<Channel>, number: u64, position: &Position) -> bool {
+    fn take_position(self: &Arc<Self>, Asked { channel, number, .. }: &Asked, position: &Position) -> bool {
         let mut state = channel.state.lock();
-        if !state.is_answered(number) {
+        if !state.is_answered(*number) {
             return false;
         }
+        state.missing_since = None;
         let before = state.known;
         let next = follow::positioned(&mut state.known, position, &channel.name, self.sink());
         match next {
@@ -284,7 +285,7 @@ impl Shared {
         }
         let is_other = before.is_some() && before != state.known;
         let mut ready = Vec::new();
-        let is_needed = state.settle(number, &mut ready);
+        let is_needed = state.settle(*number, &mut ready);
         if std::mem::take(&mut state.ask_again) || is_needed {
             self.ask(channel, &mut state, true);
         }

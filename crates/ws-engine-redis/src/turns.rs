@@ -12,21 +12,26 @@ use ws_core::engine::EngineError;
 use ws_core::engine::cluster::{Change, ClusterSink, Counts, Member};
 
 use crate::fake::{self, Peer, connect};
-use crate::limits::{FULL_BACKOFF, OPS_BATCH_MAX, OPS_MAX};
+use crate::keys::Keys;
+use crate::limits::{FULL_BACKOFF, OPS_BATCH_MAX, OPS_MAX, RENEW_EVERY};
 use crate::member::encode;
 use crate::op::{Op, Put};
+use crate::options::RedisOptions;
 use crate::shared::Shared;
 
-/// The members of this server, by channel.
+/// The members of this server, by channel, and in which channels it was asked for them.
 #[derive(Debug, Default)]
-struct Hub(Mutex<Vec<(&'static str, Member)>>);
+struct Hub(Mutex<Vec<(&'static str, Member)>>, Mutex<HashSet<&'static str>>);
 
 impl ClusterSink for Hub {
     fn connections(&self) -> u64 {
         0
     }
-    fn members(&self, enter: &mut dyn FnMut(&str, Member, bool)) {
-        self.0.lock().iter().for_each(|(channel, member)| enter(channel, member.clone(), true));
+    fn members(&self, is_wanted: &dyn Fn(&str) -> bool, enter: &mut dyn FnMut(&str, Member, bool)) {
+        for (channel, member) in self.0.lock().iter().filter(|(channel, _)| is_wanted(channel)) {
+            self.1.lock().insert(channel);
+            enter(channel, member.clone(), true);
+        }
     }
     fn changed(&self, _: &str, _: Change, _: Counts) {}
     fn received(&self, _: Uuid, _: &[u8]) {}
@@ -38,9 +43,15 @@ impl ClusterSink for Hub {
 /// A server with these members.
 fn server(members: &[(&'static str, u128)]) -> Arc<Shared> {
     let (shared, _) = fake::server();
-    let members = members.iter().map(|(channel, n)| (*channel, member(*n))).collect();
-    shared.nodes.start(Arc::new(Hub(Mutex::new(members))));
+    has(&shared, members);
     shared
+}
+
+fn has(shared: &Shared, members: &[(&'static str, u128)]) -> Arc<Hub> {
+    let members = members.iter().map(|(channel, n)| (*channel, member(*n))).collect();
+    let hub = Arc::new(Hub(Mutex::new(members), Mutex::default()));
+    shared.nodes.start(hub.clone());
+    hub
 }
 
 fn member(n: u128) -> Member {
@@ -113,16 +124,63 @@ async fn nothing_goes_to_a_new_store_before_what_this_server_has() {
 
 #[tokio::test(start_paused = true)]
 async fn what_does_not_fit_is_made_right_alone() {
-    let shared = server(&[("c", 1), ("other", 2)]);
+    let (shared, _) = fake::server();
+    let hub = has(&shared, &[("c", 1), ("other", 2)]);
     (0..OPS_MAX).for_each(|_| shared.order(put("full", 3, true)));
     shared.order(put("c", 1, true));
     let wrong = shared.nodes.desk.lock().wrong.channels.clone();
     assert_eq!(wrong, HashSet::from(["c".into()]));
     let (mut writer, _feed) = connect(&shared);
     resync(&shared).await.expect("it ends").expect("it is made right");
+    assert_eq!(*hub.1.lock(), HashSet::from(["c"]), "nobody else is asked for");
     assert_about(&writer.expect("enter").await, "c");
     assert_about(&writer.expect("enter").await, "full");
     assert!(shared.nodes.desk.lock().wrong.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_asks_for_the_members_in_its_own_channels_alone() {
+    const CHANNELS: [&str; 4] = ["a", "b", "c", "d"];
+    let options = RedisOptions::for_tests();
+    let mut all = Vec::new();
+    for keys in Keys::of_units(&options.prefix, options.partitions, 2) {
+        let share = keys.share();
+        let shared = Arc::new(Shared::alone(options.clone(), keys, fake::hashes()));
+        let hub = has(&shared, &CHANNELS.map(|channel| (channel, 1)));
+        let (mut writer, _feed) = connect(&shared);
+        shared.is_other();
+        let resync = resync(&shared);
+        has_nothing(&mut writer, &shared).await;
+        resync.await.expect("it ends").expect("it is made right");
+        let asked = hub.1.lock().clone();
+        assert!(asked.iter().all(|channel| share.has(channel)), "{asked:?} in {share:?}");
+        all.extend(asked);
+    }
+    all.sort_unstable();
+    assert_eq!(all, CHANNELS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lease_is_renewed_while_members_are_collected() {
+    const LEASED: &[u8] = b"*3\r\n*0\r\n*0\r\n$2\r\nOK\r\n";
+    let shared = server(&[("c", 1)]);
+    shared.is_other();
+    let (mut writer, _feed) = connect(&shared);
+    let links = [&shared.writer, &shared.subscriber].map(|slot| slot.read().clone().expect("a connection"));
+    let keeps = shared.clone();
+    let keeping = tokio::spawn(async move { keeps.keep_lease(&links[0], &links[1]).await });
+    writer.expect("lease").await;
+    writer.say(LEASED).await;
+    for _ in 0..shared.keys.partitions() {
+        writer.expect("held").await;
+    }
+    sleep(RENEW_EVERY).await;
+    writer.expect("lease").await;
+    writer.say(&b"*2\r\n*0\r\n*0\r\n".repeat(shared.keys.partitions())).await;
+    writer.is_idle().await;
+    writer.say(LEASED).await;
+    assert_about(&writer.expect("enter").await, "c");
+    keeping.abort();
 }
 
 #[tokio::test(start_paused = true)]

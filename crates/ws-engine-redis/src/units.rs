@@ -144,7 +144,7 @@ mod tests {
         fn connections(&self) -> u64 {
             0
         }
-        fn members(&self, _: &mut dyn FnMut(&str, Member, bool)) {}
+        fn members(&self, _: &dyn Fn(&str) -> bool, _: &mut dyn FnMut(&str, Member, bool)) {}
         fn changed(&self, _: &str, _: Change, _: Counts) {}
         fn received(&self, _: Uuid, _: &[u8]) {}
         fn ended(&self, node: Uuid) {

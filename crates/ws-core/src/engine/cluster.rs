@@ -56,10 +56,11 @@ pub trait ClusterSink: fmt::Debug + Send + Sync {
     /// How many connections this node has, for the others.
     fn connections(&self) -> u64;
 
-    /// Calls `enter` with each member of this node: its channel, itself, and whether it is announced. After an outage,
-    /// for what the store has lost. `enter` is called under the lock of the channel, so that a leave comes after it: it
-    /// takes note, and calls nothing of the hub.
-    fn members(&self, enter: &mut dyn FnMut(&str, Member, bool));
+    /// Calls `enter` with each member of this node in the channels that are wanted: its channel, itself, and whether it is
+    /// announced. After an outage, for what the store has lost. `enter` is called under the lock of the channel, so that a
+    /// leave comes after it: it takes note, and calls nothing of the hub. So does `is_wanted`, which is asked
+    /// before anything is done about a channel, and costs little: there may be very many.
+    fn members(&self, is_wanted: &dyn Fn(&str) -> bool, enter: &mut dyn FnMut(&str, Member, bool));
 
     /// Somebody, of this node or another, has come or gone in a channel that this node has interest in. Where some may have
     /// been missed, the counts are told, also of a channel in which nothing is announced.

@@ -27,9 +27,9 @@ impl ClusterSink for ClusterSide {
         self.0.upgrade().map_or(0, |shared| shared.connections() as u64)
     }
 
-    fn members(&self, enter: &mut dyn FnMut(&str, Member, bool)) {
+    fn members(&self, is_wanted: &dyn Fn(&str) -> bool, enter: &mut dyn FnMut(&str, Member, bool)) {
         if let Some(shared) = self.0.upgrade() {
-            shared.own_members(enter);
+            shared.own_members(is_wanted, enter);
         }
     }
 

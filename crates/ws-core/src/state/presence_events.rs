@@ -69,12 +69,14 @@ impl Shared {
         }
     }
 
-    /// Calls `enter` with each member of this node: its channel, itself, and whether it is announced.
-    pub(super) fn own_members(&self, enter: &mut dyn FnMut(&str, Member, bool)) {
+    /// Calls `enter` with each member of this node in the channels that are wanted: its channel, itself, and whether it is
+    /// announced.
+    pub(super) fn own_members(&self, is_wanted: &dyn Fn(&str) -> bool, enter: &mut dyn FnMut(&str, Member, bool)) {
+        let is_wanted = |channel: &Channel| channel.options().presence && is_wanted(channel.name());
         let mut after: Option<Arc<Channel>> = None;
         loop {
             let name = after.as_ref().map(|channel| channel.name());
-            let page = self.channels.page(name, CHANNELS_SLICE, |channel| channel.options().presence);
+            let page = self.channels.page(name, CHANNELS_SLICE, is_wanted);
             page.iter().for_each(|channel| {
                 each_present(channel, |connection| {
                     enter(channel.name(), member(connection), channel.options().join_leave);

@@ -14,6 +14,7 @@ pub(crate) enum Script {
     Page,
     Find,
     Position,
+    PositionWhenFull,
     Remove,
     Generation,
     Expire,
@@ -36,11 +37,12 @@ pub(crate) enum Script {
 pub(crate) struct Hashes(pub(crate) Vec<Vec<u8>>);
 
 impl Script {
-    pub(crate) const ALL: [Script; 19] = [
+    pub(crate) const ALL: [Script; 20] = [
         Script::Append,
         Script::Page,
         Script::Find,
         Script::Position,
+        Script::PositionWhenFull,
         Script::Remove,
         Script::Generation,
         Script::Expire,
@@ -64,6 +66,7 @@ impl Script {
             Script::Page => "page",
             Script::Find => "find",
             Script::Position => "position",
+            Script::PositionWhenFull => "position-when-full",
             Script::Remove => "remove",
             Script::Generation => "generation",
             Script::Expire => "expire",
@@ -88,7 +91,8 @@ impl Script {
             Script::Append => ("", include_str!("append.lua")),
             Script::Page => (" flags=no-writes,allow-oom", include_str!("page.lua")),
             Script::Find => (" flags=no-writes,allow-oom", include_str!("find.lua")),
-            Script::Position => (" flags=allow-oom", include_str!("position.lua")),
+            Script::Position => ("", include_str!("position.lua")),
+            Script::PositionWhenFull => (" flags=allow-oom", include_str!("position.lua")),
             Script::Remove => (" flags=allow-oom", include_str!("remove.lua")),
             Script::Generation => (" flags=allow-oom", include_str!("generation.lua")),
             Script::Expire => (" flags=allow-oom", include_str!("expire.lua")),

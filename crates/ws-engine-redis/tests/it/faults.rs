@@ -187,16 +187,26 @@ async fn scripts_that_were_forgotten_are_loaded_again(program: &str) {
 
 async fn a_full_redis_refuses_publications_and_loses_nothing(program: &str) {
     let redis = Redis::of(program).await;
-    let (a, _b, before) = at_three(&redis).await;
+    let (a, b, before) = at_three(&redis).await;
+    b.publish("used", 1, None).await.expect("it is published");
+    b.follow("followed").await;
     redis.ask(&["CONFIG", "SET", "maxmemory", "1"]).await;
     let (refused, read, removed) = tokio::join!(a.publish("c", 4, None), a.history("c"), a.remove("other"));
     assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{refused:?}");
     assert_eq!(read.expect("it can be read").top, 3);
     removed.expect("to remove needs no memory");
-    a.follow("c").await;
-    a.follow("new").await;
+    for channel in ["c", "used", "followed"] {
+        a.follow(channel).await;
+    }
+    a.engine.interest("new", true);
+    let (followed, named) = tokio::join!(a.call(|done| a.engine.following("new", done)), a.history("other new"));
+    assert!(matches!(followed, Err(EngineError::Unavailable(_))), "{followed:?}");
+    assert!(matches!(named, Err(EngineError::Unavailable(_))), "{named:?}");
+    let keys = redis.keys().await;
+    assert!(!keys.iter().any(|key| key.ends_with("new")), "who names channels stores nothing: {keys:?}");
     assert_eq!(a.engine.health(), Ok(()), "it can be read");
     redis.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    a.call(|done| a.engine.following("new", done)).await.expect("there is room for it");
     let published = a.publish("c", 4, None).await.expect("there is room again");
     assert_eq!(published.position.map(|(_, offset)| offset), Some(4));
     a.is_told("c", &[before, vec![delivered(4, 4)]].concat()).await;
@@ -206,7 +216,8 @@ async fn a_full_redis_refuses_publications_and_loses_nothing(program: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_loses_a_full_redis_comes_back_to_it() {
     let redis = Redis::start().await;
-    let (a, _b, before) = at_three(&redis).await;
+    let (a, b, before) = at_three(&redis).await;
+    b.follow("new").await;
     redis.ask(&["CONFIG", "SET", "maxmemory", "1"]).await;
     for kind in ["NORMAL", "PUBSUB"] {
         redis.ask(&["CLIENT", "KILL", "TYPE", kind]).await;

@@ -40,8 +40,9 @@ impl ClusterSink for Hub {
         self.0.lock().connections
     }
 
-    fn members(&self, enter: &mut dyn FnMut(&str, Member, bool)) {
-        let members = self.0.lock().members.clone();
+    fn members(&self, is_wanted: &dyn Fn(&str) -> bool, enter: &mut dyn FnMut(&str, Member, bool)) {
+        let mut members = self.0.lock().members.clone();
+        members.retain(|(channel, _), _| is_wanted(channel));
         members.into_iter().for_each(|((channel, _), (member, is_announced))| enter(&channel, member, is_announced));
     }
 

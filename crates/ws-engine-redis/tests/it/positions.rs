@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ws_core::engine::{Engine, HistoryQuery, Retention};
+use ws_core::engine::{Engine, Epoch, HistoryQuery, Retention};
 use ws_engine_redis::RedisOptions;
 
 use crate::fixture::{Redis, options, until};
@@ -84,4 +84,63 @@ async fn who_follows_a_quiet_channel_gets_nothing_twice_however_many_generations
         a.is_well().await;
     }
     a.is_told("c", &expect).await;
+}
+
+/// A server that follows a channel, and its epoch.
+async fn following(redis: &Redis) -> (Node, Epoch) {
+    let a = Node::start(options(redis)).await;
+    a.follow("c").await;
+    let history = a.history("c").await.expect("a history");
+    assert_eq!(history.top, 0);
+    (a, history.epoch)
+}
+
+/// The position of the channel is gone, as after an outage of ten minutes, and then the connections are.
+async fn forget(redis: &Redis) {
+    redis.ask(&["DEL", &key(redis, "m", "c").await]).await;
+    for kind in ["NORMAL", "PUBSUB"] {
+        redis.ask(&["CLIENT", "KILL", "TYPE", kind]).await;
+    }
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_never_published_to_is_forgotten_without_a_trace() {
+    let redis = Redis::start().await;
+    let (a, epoch) = following(&redis).await;
+    let (b, of_b) = following(&redis).await;
+    assert_eq!(of_b, epoch);
+    forget(&redis).await;
+    until("it to be followed again", async || redis.keys().await.iter().find(|key| key.ends_with(":m:c")).cloned())
+        .await;
+    assert_eq!(a.publish_at_last("c", 1, "x").await, (epoch, 1));
+    for node in [&a, &b] {
+        let told = until("the publication", async || Some(node.sink.told("c")).filter(|told| !told.is_empty())).await;
+        assert!(told == [delivered(1, 1)] || told == [Told::Skipped(1)], "{told:?}");
+    }
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_else_has_published_to_does_not_go_on() {
+    let redis = Redis::start().await;
+    let (a, epoch) = following(&redis).await;
+    // Somebody has, and this server has not heard of it.
+    let stream = key(&redis, "m", "c").await.replace(":m:", ":s:");
+    redis.ask(&["RPUSH", &stream, "0123456789012345x"]).await;
+    forget(&redis).await;
+    let told = until("the new epoch", async || Some(a.sink.told("c")).filter(|told| !told.is_empty())).await;
+    assert!(matches!(told[..], [Told::Reset(other, 0)] if other != epoch), "{told:?}");
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_epoch_of_an_earlier_generation_does_not_go_on() {
+    let redis = Redis::start().await;
+    let (a, epoch) = following(&redis).await;
+    redis.ask(&["DEL", &key(&redis, "m", "c").await]).await;
+    redis.ask(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    redis.ask(&["REPLICAOF", "NO", "ONE"]).await;
+    let told = until("the new epoch", async || Some(a.sink.told("c")).filter(|told| !told.is_empty())).await;
+    assert!(matches!(told[..], [Told::Reset(other, 0)] if other != epoch), "{told:?}");
 }

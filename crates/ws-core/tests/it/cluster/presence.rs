@@ -1,5 +1,6 @@
 //! Who is in a channel, on all servers, and who is told of it.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -284,4 +285,26 @@ fn who_subscribes_again_while_its_leave_is_told_does_not_wait_for_itself() {
         done.send(()).expect("the test waits");
     });
     assert_eq!(is_done.recv_timeout(Duration::from_secs(20)), Ok(()), "it failed, or waits for itself");
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_are_looked_for_in_the_channels_that_are_wanted() {
+    let servers = Servers::start(1, limits(), &[]);
+    let mut clients = Vec::new();
+    for channel in ["a", "b", "a", "b"] {
+        clients.push(servers.subscriber(0, channel).await);
+    }
+    let (asked, mut told) = (RefCell::new(Vec::new()), Vec::new());
+    let is_wanted = |channel: &str| {
+        asked.borrow_mut().push(channel.to_owned());
+        channel == "a"
+    };
+    servers.nodes[0].cluster_sink().members(&is_wanted, &mut |channel, member, _| {
+        told.push((channel.to_owned(), member.connection));
+    });
+    told.sort_unstable();
+    let mut expect = [0, 2].map(|n| ("a".to_owned(), clients[n].connection.id()));
+    expect.sort_unstable();
+    assert_eq!(told, expect);
+    assert_eq!(asked.borrow().iter().filter(|channel| *channel == "b").count(), 1, "not for each member");
 }

@@ -115,7 +115,7 @@ impl Store {
         }
         node.cluster_sink().restored();
         let mut members = Vec::new();
-        node.cluster_sink().members(&mut |channel, member, is_announced| {
+        node.cluster_sink().members(&|_| true, &mut |channel, member, is_announced| {
             members.push((channel.to_owned(), member, is_announced));
         });
         let mut state = self.state.lock().expect("no panic while locked");

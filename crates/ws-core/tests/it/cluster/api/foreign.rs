@@ -51,7 +51,7 @@ impl ClusterSink for Sink {
         0
     }
 
-    fn members(&self, _enter: &mut dyn FnMut(&str, Member, bool)) {}
+    fn members(&self, _is_wanted: &dyn Fn(&str) -> bool, _enter: &mut dyn FnMut(&str, Member, bool)) {}
 
     fn changed(&self, _channel: &str, _change: Change, _counts: Counts) {}
 
