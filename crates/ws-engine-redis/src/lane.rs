@@ -17,7 +17,7 @@ use crate::refusal::Refusal;
 use crate::replicas::Replicas;
 use crate::resp::Value;
 use crate::scripts::{Script, ttl_ms};
-use crate::shared::{Shared, random};
+use crate::shared::{Shared, random, title};
 
 /// A pipeline in flight.
 #[derive(Debug)]
@@ -150,6 +150,7 @@ impl Shared {
             (Some(g), Some(e)) if parts.len() == jobs.len() + 2 => {
                 self.lanes[round.partition].0.lock().backoff.reset();
                 self.stats.written.add(jobs.len() as u64);
+                self.refusing.taken(|| title(&self.options, &self.keys));
                 for (job, outcome) in jobs.into_iter().zip(&parts[2..]) {
                     self.finish(round, job, (e, g), outcome);
                 }
@@ -184,6 +185,9 @@ impl Shared {
             Refusal::NoScript => self.renew(),
             Refusal::Elsewhere => self.end_pair("this Redis is not the primary of the data any more"),
             Refusal::Later | Refusal::Unknown => {}
+        }
+        if let (Refusal::Later, Failure::Refused(error)) = (refusal, failure) {
+            self.refusing.refused(error);
         }
         if refusal != Refusal::Unknown {
             return round.refuse(at, jobs.into_iter().map(Job::Append).collect());

@@ -177,11 +177,15 @@ impl Shared {
             |(node, since): &(Uuid, Instant)| roll.ended.contains(node) && since.elapsed() < self.options.lease;
         self.nodes.former.lock().retain(is_left);
         let ended = roll.ended.clone();
-        *self.nodes.roll.lock() = roll;
+        let before = std::mem::replace(&mut *self.nodes.roll.lock(), roll);
         self.nodes.is_heard.store(true, Ordering::Release);
         for node in ended {
             self.units.end_elsewhere(node, self.keys.share().unit);
             if self.nodes.sweeping.lock().insert(node) {
+                let is_own = self.nodes.former.lock().iter().any(|(former, _)| *former == node);
+                if self.keys.share().unit == 0 && !is_own && !before.ended.contains(&node) {
+                    tracing::info!(node = %node.simple(), "another server has ended: what it had in Redis is removed");
+                }
                 let (shared, writer) = (self.clone(), writer.clone());
                 let sweep = async move { shared.sweep(node, &writer).await };
                 self.runtime.spawn(self.units.supervisor.clone().watch("the task that removes a node", sweep));

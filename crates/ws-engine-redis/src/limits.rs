@@ -87,6 +87,12 @@ pub(crate) const CLOCK_EVERY: Duration = Duration::from_secs(1);
 /// Channels without history of which a server remembers that it has published in them of late.
 pub(crate) const PASSED_MAX: usize = 4096;
 
+/// How long Redis refuses what is published before the log says so.
+pub(crate) const REFUSED_SAY_AFTER: Duration = Duration::from_secs(1);
+
+/// For how long a refusal is the reason of what is given up.
+pub(crate) const REFUSED_WITHIN: Duration = Duration::from_secs(3);
+
 /// How far Redis's clock may be from a server's before the log says so.
 pub(crate) const SKEW_MAX: Duration = Duration::from_secs(5);
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use tokio::time::timeout;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{DefaultGuard, set_default};
 use tracing::{Event, Metadata, Subscriber};
@@ -10,6 +12,7 @@ use tracing::{Event, Metadata, Subscriber};
 use crate::fake::{connect, server, server_with};
 use crate::generations::Seen;
 use crate::options::RedisOptions;
+use crate::order::{append, pass};
 use crate::resp::Value;
 
 /// Counts the lines of a thread.
@@ -69,4 +72,33 @@ async fn another_redis_is_one_line() {
     let (renewed, ()) = tokio::join!(shared.renew_generations(&writer, &mut seen), serve);
     renewed.expect("they are renewed");
     assert_eq!(lines.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redis_that_refuses_is_a_line_when_it_begins_and_one_when_it_ends() {
+    let (shared, _) = server();
+    let (mut writer, _feed) = connect(&shared);
+    let (lines, _guard) = count();
+    let refused = append(&shared, "c", 100);
+    let refusal = loop {
+        if let Ok(command) = timeout(Duration::from_millis(50), writer.next()).await {
+            assert_eq!(command[1], b"append");
+            writer.say(b"-OOM command not allowed when used memory > 'maxmemory'.\r\n").await;
+        }
+        pass(&shared, Duration::from_millis(100)).await;
+        shared.say();
+        if let Ok(answer) = refused.try_recv() {
+            break answer.expect_err("it is full");
+        }
+    };
+    assert!(refusal.to_string().contains("Redis refuses it: OOM command not allowed"), "{refusal}");
+    assert_eq!(lines.load(Ordering::Relaxed), 1);
+    for _ in 0..2 {
+        let taken = append(&shared, "c", 100);
+        writer.expect("append").await;
+        writer.done(1, Some(1)).await;
+        assert!(taken.try_recv().expect("an answer").is_ok());
+        shared.say();
+    }
+    assert_eq!(lines.load(Ordering::Relaxed), 2);
 }

@@ -11,15 +11,16 @@ use tokio::sync::Notify;
 use ws_core::engine::{EngineError, EngineSink, Epoch, Publication};
 
 use crate::clock::Clock;
-use crate::elsewhere::Passed;
 use crate::keys::{Keys, Share};
 use crate::link::Link;
 use crate::location::Location;
 use crate::message::Node;
 use crate::nodes::Nodes;
 use crate::options::RedisOptions;
+use crate::passed::Passed;
 use crate::positions::Positions;
 use crate::queue::Lane;
+use crate::refusing::Refusing;
 use crate::registry::Feed;
 use crate::replicas::Replicas;
 use crate::scripts::{Hashes, Script};
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) positions: Positions,
     pub(crate) passed: Passed,
+    pub(crate) refusing: Refusing,
     pub(crate) units: Arc<Units>,
     pub(crate) nodes: Arc<Nodes>,
     /// Of all units together.
@@ -95,6 +97,7 @@ impl Shared {
             clock: Clock::new(),
             positions: Positions::default(),
             passed: Passed::new(options.lease),
+            refusing: Refusing::default(),
             nodes,
             stats: units.stats.clone(),
             units,
@@ -159,7 +162,9 @@ impl Shared {
     /// Keeps the log up to date.
     pub(crate) fn say(&self) {
         if !self.is_closed() {
-            self.units.troubles.as_ref().unwrap_or(&self.troubles).say(|| self.options.places());
+            let about = || (self.options.places(), self.nodes.own_name());
+            self.units.troubles.as_ref().unwrap_or(&self.troubles).say(about);
+            self.refusing.say(|| title(&self.options, &self.keys));
         }
     }
 
@@ -170,7 +175,7 @@ impl Shared {
 
     pub(crate) fn unavailable(&self) -> EngineError {
         let closed = || if self.is_closed() { "it is closed" } else { "Redis has not answered in time" }.to_owned();
-        EngineError::Unavailable(self.trouble().unwrap_or_else(closed))
+        EngineError::Unavailable(self.trouble().or_else(|| self.refusing.current()).unwrap_or_else(closed))
     }
 
     /// Ends everything. What waits is told.

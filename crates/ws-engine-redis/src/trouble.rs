@@ -68,10 +68,14 @@ impl Troubles {
         }
     }
 
-    /// Tells the log what it has not been told, if it is time for that. `places`: where Redis is.
-    pub(crate) fn say(&self, places: impl FnOnce() -> String) {
+    /// Tells the log what it has not been told, if it is time for that. `about`: where Redis is, and as which node this server
+    /// is known there.
+    pub(crate) fn say(&self, about: impl FnOnce() -> (String, String)) {
         match self.0.lock().next(Instant::now()) {
-            Some(Health::Well) => tracing::info!(redis = %places(), "Redis is available"),
+            Some(Health::Well) => {
+                let (redis, node) = about();
+                tracing::info!(%redis, %node, "Redis is available");
+            }
             Some(Health::Trouble(trouble)) => tracing::error!("Redis is not available: {trouble}"),
             Some(Health::NotStarted) | None => {}
         }
