@@ -141,7 +141,7 @@ pub(crate) async fn reach(options: &RedisOptions, finder: &Finder, on_push: OnPu
     })
 }
 
-fn in_vain(options: &RedisOptions, error: &PrepareError) -> StartError {
+pub(crate) fn in_vain(options: &RedisOptions, error: &PrepareError) -> StartError {
     match error {
         error if error.is_passing() => StartError::Unreachable(error.to_string()),
         PrepareError::Failed { .. } => {

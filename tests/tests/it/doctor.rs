@@ -115,6 +115,11 @@ async fn a_redis_is_looked_at_and_left_as_it_is() {
     assert_eq!(redis.ask(&["DBSIZE"]).await, ":0\r\n", "nothing is left behind");
     redis.ask(&["CONFIG", "SET", "maxmemory", "100mb"]).await;
     assert_eq!(said(&doctor_with(&args, &variables).await.1, "Redis").0, "ok");
+    redis.ask(&["SET", "ws:setup", "partitions=8"]).await;
+    let (code, report) = doctor_with(&args, &variables).await;
+    let (verdict, found) = said(&report, "Redis");
+    assert_eq!((code, verdict), (Some(1), "problem"), "a start would fail: {found}");
+    assert!(found.contains("was set up with partitions=8"), "{found}");
     redis.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
     let (code, report) = doctor_with(&args, &variables).await;
     let (verdict, found) = said(&report, "Redis");

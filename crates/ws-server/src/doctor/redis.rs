@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ws_engine_redis::{Examined, RedisOptions, examine};
+use ws_engine_redis::{Examined, RedisOptions, StartError, examine};
 
 use super::report::{Check, Verdict};
 use crate::config::{Config, EngineType};
@@ -21,18 +21,22 @@ pub(super) async fn check(config: &Config) -> Check {
     }
     let options = redis_options(config);
     let mut checks = Vec::new();
-    for location in &options.locations {
-        checks.push(check_one(&RedisOptions { locations: vec![location.clone()], ..options.clone() }).await);
+    for shard in 0..options.locations.len() {
+        checks.push(check_one(&options, shard).await);
     }
     worst(checks)
 }
 
 /// Checks a shard, or the only server.
-async fn check_one(options: &RedisOptions) -> Check {
-    match examine(options).await {
-        Ok(redis) => judge(options, &redis),
+async fn check_one(all: &RedisOptions, shard: usize) -> Check {
+    let options = RedisOptions { locations: vec![all.locations[shard].clone()], ..all.clone() };
+    match examine(all, shard).await {
+        Ok(redis) => judge(&options, &redis),
         Err(error) => {
-            let advice = "start it, or correct [engine.redis]; the server needs it to start";
+            let advice = match error {
+                StartError::Unreachable(_) => "start it, or correct engine.redis.url; the server needs it to start",
+                StartError::Unusable(_) => "correct [engine.redis], or this Redis; the server needs it to start",
+            };
             Check::problem(WHAT, format!("{}: {error}", options.places()), advice)
         }
     }
@@ -63,7 +67,12 @@ fn judge(options: &RedisOptions, redis: &Examined) -> Check {
         if redis.is_persistent { "appendonly" } else { "no appendonly" },
         redis.round_trip.as_secs_f64() * 1e3
     );
-    if !matches!(redis.eviction.as_str(), "noeviction" | "") {
+    if redis.bytes_max > 0 && redis.used_bytes >= redis.bytes_max {
+        Check::problem(WHAT, found, "it is full and takes no publications: raise maxmemory")
+    } else if redis.replicas < options.replicas_min as u64 {
+        let advice = "it has fewer replicas than engine.redis.replicas_min: no publication would be acknowledged";
+        Check::problem(WHAT, found, advice)
+    } else if !matches!(redis.eviction.as_str(), "noeviction" | "") {
         Check::warning(WHAT, found, "it forgets channels when its memory is full: maxmemory-policy noeviction")
     } else if redis.round_trip > ROUND_TRIP_ENOUGH {
         Check::warning(WHAT, found, "every publication waits for a round trip: put the servers near Redis")
@@ -78,9 +87,8 @@ fn judge(options: &RedisOptions, redis: &Examined) -> Check {
 mod tests {
     use super::*;
 
-    #[track_caller]
-    fn check(change: impl FnOnce(&mut Examined), verdict: Verdict, says: &str) {
-        let mut redis = Examined {
+    fn found() -> Examined {
+        Examined {
             version: "Redis 7.0.15".to_owned(),
             eviction: "noeviction".to_owned(),
             used_bytes: 3 * MIB,
@@ -88,7 +96,12 @@ mod tests {
             is_persistent: true,
             replicas: 1,
             round_trip: Duration::from_micros(240),
-        };
+        }
+    }
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Examined), verdict: Verdict, says: &str) {
+        let mut redis = found();
         change(&mut redis);
         let check = judge(&redis_options(&Config::default()), &redis);
         assert_eq!(check.verdict, verdict, "{check:?}");
@@ -104,6 +117,9 @@ mod tests {
         check(|redis| redis.round_trip = Duration::from_millis(20), Verdict::Warning, "20.0 ms");
         check(|redis| redis.bytes_max = 0, Verdict::Warning, "3 MiB without a limit");
         check(|redis| redis.is_persistent = false, Verdict::Fine, "no appendonly");
+        check(|redis| redis.used_bytes = redis.bytes_max, Verdict::Problem, "it is full");
+        let options = RedisOptions { replicas_min: 2, ..redis_options(&Config::default()) };
+        assert_eq!(judge(&options, &found()).verdict, Verdict::Problem, "one replica is too few");
     }
 
     #[test]
