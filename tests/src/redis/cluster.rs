@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{Redis, free};
+use super::server::{Redis, free};
 use crate::wait::until;
 
 /// Slots of each primary, as `redis-cli` deals them out.

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use super::{Redis, ask_over, free};
+use super::server::{Redis, ask_over, free};
 use crate::wait::until;
 
 /// The name under which it watches the primary.
@@ -32,7 +32,7 @@ impl Sentinel {
             format!("dir {}", dir.path().display()),
             format!("sentinel monitor {NAME} {} {} 1", watched.ip(), watched.port()),
             format!("sentinel down-after-milliseconds {NAME} 500"),
-            format!("sentinel failover-timeout {NAME} 1000"),
+            format!("sentinel failover-timeout {NAME} 3000"),
         ];
         std::fs::write(&file, lines.join("\n")).expect("room");
         let process = Command::new(&primary.program)

@@ -12,7 +12,8 @@ pub(super) fn judge(trace: &Trace, attempts: &[Attempt], wrong: &mut Vec<String>
     let of_channel = || attempts.iter().filter(|attempt| attempt.channel == trace.channel && attempt.answered <= end);
     for segment in segments(trace) {
         let received = received(trace, &segment, wrong);
-        for attempt in of_channel().filter(|one| one.answer == Answer::Passed && one.sent >= segment.began) {
+        // In the same millisecond it may have come first.
+        for attempt in of_channel().filter(|one| one.answer == Answer::Passed && one.sent > segment.began) {
             let (publisher, number) = numbered(&attempt.body);
             let of: &[(u64, usize)] = received.get(publisher).map_or(&[], Vec::as_slice);
             if of.iter().any(|(nth, _)| *nth == number) {
