@@ -195,6 +195,12 @@ impl Shared {
         match message {
             Message::Published(published) => {
                 match follow::published(&mut state.known, &published, &channel.name, &self.node, self.sink()) {
+                    // Another server has a history for it.
+                    Next::Ask if !self.is_kept(&channel.name) => {
+                        for (_, body) in published.all {
+                            self.sink().deliver(&channel.name, &Publication { offset: None, body }, None);
+                        }
+                    }
                     // A position that is on its way was executed after this.
                     Next::Ask => self.ask(channel, &mut state, false),
                     Next::Skipped => self.stats.skips.add(1),

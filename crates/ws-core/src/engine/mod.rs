@@ -121,8 +121,8 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
 /// Takes what an engine has stored. Calls for one channel come one after the other; only publications without offsets
 /// may come from several threads at once.
 pub trait EngineSink: fmt::Debug + Send + Sync {
-    /// A publication has been stored, or passed through where nothing is retained. `read_us` is that of its
-    /// [`Append`]; `None` on other nodes.
+    /// A publication has been stored, or passed through where nothing is retained, here or on the node that published it.
+    /// `read_us` is that of its [`Append`]; `None` on other nodes.
     fn deliver(&self, channel: &str, publication: &Publication, read_us: Option<u64>);
 
     /// A new epoch has begun, another stream: all publications of the earlier one are gone. What can be read of the new

@@ -98,8 +98,13 @@ impl EngineSink for Sink {
             |frame| {
                 let mut state = channel.lock();
                 let next = state.end.offset + 1;
-                let offset = publication.offset.unwrap_or(next);
-                if offset != next && state.epoch.is_some() {
+                let offset = match publication.offset {
+                    // It comes from a server that keeps nothing here, and counts for nothing.
+                    None if state.epoch.is_some() => state.end.offset,
+                    None => next,
+                    Some(offset) => offset,
+                };
+                if publication.offset.is_some() && offset != next && state.epoch.is_some() {
                     // Never taken for the next one: readers look in the history for what is between.
                     let to_notify = channel.skip(&mut state, offset.saturating_sub(1), &shared.gate);
                     shared.notify_dirty(&channel, to_notify);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ws_core::engine::{Appended, EngineError, Retention};
 
 use crate::fixture::{Redis, options, options_of, start};
-use crate::node::{Node, Told, body, delivered};
+use crate::node::{KEEP, Node, Told, body, delivered};
 
 /// How many shards there are.
 const SHARDS: [usize; 3] = [1, 2, 3];
@@ -139,4 +139,17 @@ async fn a_server_that_comes_later_finds_the_same_stream() {
         assert_eq!(b.history("c").await, Ok(before));
         assert_eq!(b.history("empty").await, Ok(empty));
     }
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_no_history_is_told_what_others_keep() {
+    let redis = Redis::start().await;
+    let (a, b) = (Node::start(options(&redis)).await, Node::start(options(&redis)).await);
+    b.follow("pass").await;
+    for n in 1..=2 {
+        a.repeat("pass", KEEP, n, None, 0).await.expect("it is published");
+    }
+    let told = |n: u64| Told::Delivered(None, body(n));
+    b.is_told("pass", &[told(1), told(2)]).await;
 }

@@ -13,6 +13,7 @@ mod users;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use ws_core::engine::Publication;
 use ws_core::{ChannelOptions, Clock, Flow, Hub, Limits};
 
 pub(crate) use self::node::Node;
@@ -126,4 +127,20 @@ async fn what_one_publishes_all_get_and_who_was_away_catches_up() {
         let data: Vec<_> = frames.iter().filter_map(|frame| frame["data"]["data"].as_u64()).collect();
         assert_eq!(data, expect);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_server_without_history_publishes_is_told_and_counts_for_nothing() {
+    let servers = Servers::start(1, limits(), &[]);
+    let mut client = servers.subscriber(0, "a").await;
+    let mut publisher = servers.connect(0);
+    let publish = |n: u64| json!({"channel": "a", "data": n});
+    ask(&mut publisher, "publish", &publish(1)).await.expect("it is published");
+    let body = br#""data":2,"time":1700000000000}"#[..].into();
+    servers.nodes[0].sink().deliver("a", &Publication { offset: None, body }, None);
+    ask(&mut publisher, "publish", &publish(3)).await.expect("it is published");
+    let frames = seen(&mut client).await;
+    let told: Vec<_> =
+        frames.iter().map(|frame| (frame["data"]["data"].as_u64(), frame["data"]["offset"].as_u64())).collect();
+    assert_eq!(told, [(Some(1), Some(1)), (Some(2), None), (Some(3), Some(2))], "{frames:?}");
 }
