@@ -234,7 +234,8 @@ async fn both_written(stage: &mut Stage, rng: &mut Rng) {
 }
 
 async fn failover(stage: &mut Stage, rng: &mut Rng, is_planned: bool) {
-    let Store::Watched(Watched { primary, replica, sentinel }) = &mut stage.store else { panic!("nobody watches") };
+    let Store::Watched(watched) = &mut stage.store else { panic!("nobody watches") };
+    let Watched { primary, replica, sentinel } = &mut **watched;
     match is_planned {
         true => sentinel.fail_over().await,
         false => primary.kill().await,

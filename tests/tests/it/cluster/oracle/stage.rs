@@ -37,8 +37,8 @@ pub(super) enum Kind {
 }
 
 pub(super) enum Store {
-    Alone(Redis),
-    Watched(Watched),
+    Alone(Box<Redis>),
+    Watched(Box<Watched>),
     Cluster(RedisCluster),
 }
 
@@ -111,14 +111,14 @@ impl Stage {
 impl Store {
     async fn start(program: &str, kind: Kind) -> Self {
         match kind {
-            Kind::Alone => Store::Alone(Redis::listening(program, &QUICK_REPLICAS).await),
+            Kind::Alone => Store::Alone(Box::new(Redis::listening(program, &QUICK_REPLICAS).await)),
             Kind::Watched => {
                 let primary = Redis::listening(program, &[]).await;
                 let (host, port) = (primary.addr().ip().to_string(), primary.addr().port().to_string());
                 let replica = Redis::listening(program, &["--replicaof", &host, &port]).await;
                 replica.has_all_of(&primary).await;
                 let sentinel = Sentinel::start(&primary, &replica).await;
-                Store::Watched(Watched { primary, replica, sentinel })
+                Store::Watched(Box::new(Watched { primary, replica, sentinel }))
             }
             Kind::Cluster => Store::Cluster(RedisCluster::start(program).await),
         }
