@@ -14,6 +14,7 @@ use crate::generations::Seen;
 use crate::options::RedisOptions;
 use crate::order::{append, pass};
 use crate::resp::Value;
+use crate::trouble::Part;
 
 /// Counts the lines of a thread.
 struct Lines(Arc<AtomicUsize>);
@@ -78,6 +79,7 @@ async fn another_redis_is_one_line() {
 async fn a_redis_that_refuses_is_a_line_when_it_begins_and_one_when_it_ends() {
     let (shared, _) = server();
     let (mut writer, _feed) = connect(&shared);
+    [Part::Pair, Part::Reader].map(|part| shared.report(part, None));
     let (lines, _guard) = count();
     let refused = append(&shared, "c", 100);
     let refusal = loop {
