@@ -11,6 +11,7 @@ use tracing::{Event, Metadata, Subscriber};
 
 use crate::fake::{connect, server, server_with};
 use crate::generations::Seen;
+use crate::limits::BACKOFF;
 use crate::options::RedisOptions;
 use crate::order::{append, pass};
 use crate::resp::Value;
@@ -79,7 +80,7 @@ async fn another_redis_is_one_line() {
 async fn a_redis_that_refuses_is_a_line_when_it_begins_and_one_when_it_ends() {
     let (shared, _) = server();
     let (mut writer, _feed) = connect(&shared);
-    [Part::Pair, Part::Reader].map(|part| shared.report(part, None));
+    [Part::Pair, Part::Reader].into_iter().for_each(|part| shared.report(part, None));
     let (lines, _guard) = count();
     let refused = append(&shared, "c", 100);
     let refusal = loop {
@@ -97,6 +98,8 @@ async fn a_redis_that_refuses_is_a_line_when_it_begins_and_one_when_it_ends() {
     assert_eq!(lines.load(Ordering::Relaxed), 1);
     for _ in 0..2 {
         let taken = append(&shared, "c", 100);
+        // After a refusal there is a pause.
+        pass(&shared, BACKOFF.1).await;
         writer.expect("append").await;
         writer.done(1, Some(1)).await;
         assert!(taken.try_recv().expect("an answer").is_ok());
