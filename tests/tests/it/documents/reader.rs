@@ -21,8 +21,6 @@ const SHOWN: [&str; 2] = ["127.0.0.1:3000", "localhost:3000"];
 /// Shorter than the deadline of [`Raw`], whose message would say less.
 const PATIENCE: Duration = DEADLINE.saturating_sub(Duration::from_secs(5));
 
-const INTERRUPT_AGAIN: Duration = Duration::from_secs(10);
-
 /// Replaces cargo: what the documents build is built already.
 const CARGO: &str = r#"#!/bin/sh
 case "$*" in
@@ -210,26 +208,22 @@ impl Reader {
         until("the server to listen", async || TcpStream::connect(self.addr).await.ok()).await;
     }
 
-    /// Starts a program in place of the running one.
+    /// Starts a program in place of the running one. Where the tests run in the background, Ctrl+C is ignored by whatever they
+    /// start, unless it is told otherwise.
     async fn start(&mut self, line: &str) {
         self.stop().await;
-        let mut child = self.shell(&format!("exec {line}")).stdout(Stdio::piped()).spawn().expect("bash");
+        let mut child =
+            self.shell(&format!("exec env --default-signal=INT {line}")).stdout(Stdio::piped()).spawn().expect("bash");
         let printed = child.stdout.take().expect("a pipe");
         self.program = Some((child, BufReader::new(printed).lines()));
     }
 
-    /// Ends the program with Ctrl+C, again after a while as anybody would: once in many runs Python's asyncio did not hear
-    /// the first one. All that it printed is in the document.
+    /// Ends the program with Ctrl+C. All that it printed is in the document.
     pub(super) async fn stop(&mut self) {
         if let Some((mut program, mut lines)) = self.program.take() {
-            until("the program to end", async || {
-                if let Some(id) = program.id() {
-                    self.run(&format!("kill -INT {id}")).await;
-                }
-                timeout(INTERRUPT_AGAIN, program.wait()).await.ok()
-            })
-            .await
-            .expect("a child of ours");
+            let id = program.id().expect("it runs");
+            self.run(&format!("kill -INT {id}")).await;
+            within("the program to end", program.wait()).await.expect("a child of ours");
             let more = within("the end of its output", lines.next_line()).await.expect("text");
             assert_eq!(more, None, "the program printed more than the document shows");
         }
