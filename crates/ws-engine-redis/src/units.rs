@@ -30,8 +30,16 @@ pub(crate) struct Units {
     pub(crate) troubles: Option<Troubles>,
     /// This node.
     node: Mutex<Uuid>,
-    /// The others that the hub takes for alive, and itself.
-    told: Mutex<BTreeSet<Uuid>>,
+    told: Mutex<Told>,
+}
+
+/// What the hub was told of.
+#[derive(Debug, Default)]
+struct Told {
+    /// The others that it takes for alive, and this node.
+    living: BTreeSet<Uuid>,
+    /// Who has ended in a unit, which may have forgotten that by now, while another one has not asked since.
+    ended: BTreeSet<Uuid>,
 }
 
 impl Units {
@@ -68,7 +76,7 @@ impl Units {
             unit.look.notify_one();
         }
         drop(node);
-        self.told.lock().remove(&dead);
+        self.told.lock().living.remove(&dead);
         if let Some(unit) = self.nodes.first() {
             unit.sink().lapsed();
         }
@@ -83,9 +91,14 @@ impl Units {
     /// A unit has seen who lives: the hub is told who does not any more.
     pub(crate) fn tell_ended(&self) {
         let mut told = self.told.lock();
-        let living = self.without_ended(self.seen(&self.nodes));
-        let ended: Vec<_> = told.difference(&living).copied().collect();
-        *told = living;
+        for unit in &self.nodes {
+            told.ended.extend(&unit.roll.lock().ended);
+        }
+        told.ended.retain(|node| self.nodes.iter().any(|unit| unit.roll.lock().living.contains(node)));
+        let mut living = self.seen(&self.nodes);
+        self.leave_out_ended(&mut living, &told);
+        let ended: Vec<_> = told.living.difference(&living).copied().collect();
+        told.living = living;
         drop(told);
         if let Some(unit) = self.nodes.first() {
             let sink = unit.sink();
@@ -107,7 +120,8 @@ impl Units {
     pub(crate) fn living(&self, in_first: impl IntoIterator<Item = Uuid>) -> Vec<Uuid> {
         let mut living = self.seen(self.nodes.get(1..).unwrap_or_default());
         living.extend(in_first);
-        self.without_ended(living).into_iter().collect()
+        self.leave_out_ended(&mut living, &self.told.lock());
+        living.into_iter().collect()
     }
 
     /// The nodes that were alive when these units were last asked; of those that are away, nothing.
@@ -120,12 +134,12 @@ impl Units {
         living
     }
 
-    fn without_ended(&self, mut nodes: BTreeSet<Uuid>) -> BTreeSet<Uuid> {
+    fn leave_out_ended(&self, nodes: &mut BTreeSet<Uuid>, told: &Told) {
+        nodes.retain(|node| !told.ended.contains(node));
         for unit in &self.nodes {
             let roll = unit.roll.lock();
             nodes.retain(|node| !roll.ended.contains(node));
         }
-        nodes
     }
 }
 
@@ -199,6 +213,23 @@ mod tests {
         roll(&units, 1, &[2], &[]);
         roll(&units, 0, &[2], &[]);
         assert_eq!(hub.0.lock().len(), 1, "once");
+    }
+
+    #[test]
+    fn who_is_forgotten_in_one_unit_stays_dead_where_another_one_has_not_asked_since() {
+        let (units, hub) = two();
+        roll(&units, 0, &[1, 2], &[]);
+        roll(&units, 1, &[1, 2], &[]);
+        roll(&units, 0, &[2], &[1]);
+        roll(&units, 0, &[2], &[]);
+        living(&units, &[2], &[2]);
+        // Its answer was on the way meanwhile.
+        roll(&units, 1, &[1, 2], &[]);
+        living(&units, &[2], &[2]);
+        roll(&units, 1, &[2], &[1]);
+        roll(&units, 1, &[2], &[]);
+        assert_eq!(*hub.0.lock(), ["1 has ended"], "once");
+        assert!(units.told.lock().ended.is_empty(), "nothing is kept for ever");
     }
 
     #[test]

@@ -52,7 +52,7 @@ async fn a_server_that_dies_is_gone_with_its_lease() {
         let left: Vec<_> = told.iter().map(left).collect();
         assert_eq!(left.len(), 450, "each is told once");
         assert_eq!(left.into_iter().collect::<BTreeSet<_>>(), dead.iter().copied().collect());
-        until("the end to be told", async || (peer.ended() == [id]).then_some(())).await;
+        peer.hears_of_ends(&[id]).await;
         let mut alive = vec![b.id(), c.id()];
         alive.sort_unstable();
         assert_eq!(peer.nodes().await, Ok(alive));
@@ -84,7 +84,7 @@ async fn a_server_that_is_closed_is_gone_at_once() {
     assert_eq!(b.present("c").await, Ok((counts(0, 0), vec![])));
     let told = b.is_told("c", 2).await;
     assert_eq!(told[1], (Change::Left(member(1, None)), counts(0, 0)));
-    until("the end to be told", async || (b.ended() == [id]).then_some(())).await;
+    b.hears_of_ends(&[id]).await;
     assert!(matches!(a.nodes().await, Err(EngineError::Unavailable(_))));
     assert!(matches!(a.admit("u", 0).await, Err(EngineError::Unavailable(_))));
 }
@@ -245,7 +245,7 @@ async fn who_was_taken_for_dead_enters_again_as_another() {
     redis.ask(&["HSET", &key, &before.simple().to_string(), "0"]).await;
     until("another id", async || (a.id() != before).then_some(())).await;
     b.sees("c", counts(1, 1), &[1]).await;
-    until("the end to be told", async || (b.ended() == [before]).then_some(())).await;
+    b.hears_of_ends(&[before]).await;
     let told = b.is_told("c", 3).await;
     let (joins, leaves): (Vec<_>, Vec<_>) = told.iter().partition(|(change, _)| matches!(change, Change::Joined(_)));
     assert_eq!((joins.len(), leaves.len()), (2, 1), "{told:?}");
@@ -387,7 +387,7 @@ async fn the_end_of_a_lease_is_seen_at_once() {
     let left = redis.ask(&["EVAL", left, "1", &leases(&redis.keys().await), &id.simple().to_string()]).await;
     let left = Duration::from_millis(left.trim_start_matches(':').trim().parse().expect("a number"));
     let since = Instant::now();
-    until("the end to be told", async || (b.ended() == [id]).then_some(())).await;
+    b.hears_of_ends(&[id]).await;
     let late = since.elapsed().saturating_sub(left);
     assert!(since.elapsed() >= left && late < Duration::from_millis(500), "{late:?} late");
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::time::timeout;
 use uuid::Uuid;
 use ws_core::engine::cluster::{Change, Cluster, ClusterSink, Counts, Member, MemberKey, Members, MembersQuery};
 use ws_core::engine::{Engine, EngineError};
 use ws_engine_redis::RedisOptions;
 
-use crate::fixture::{Redis, options_of, until};
+use crate::fixture::{DEADLINE, Redis, options_of, until};
 use crate::node::Node;
 
 /// An engine whose cluster is used.
@@ -176,6 +177,15 @@ impl Peer {
 
     pub(crate) fn ended(&self) -> Vec<Uuid> {
         self.hub.0.lock().ended.clone()
+    }
+
+    /// Waits until it was told that these have ended, in this order, and no others.
+    pub(crate) async fn hears_of_ends(&self, expect: &[Uuid]) {
+        let wait = until("", async || (self.ended() == expect).then_some(()));
+        if timeout(DEADLINE / 2, wait).await.is_err() {
+            let (told, (lapsed, _)) = (self.ended(), self.lapsed_and_restored());
+            panic!("these have ended: {expect:?}; {} was told of {told:?}, and has lapsed {lapsed} times", self.id());
+        }
     }
 
     /// How often it was told that it had lapsed, and that the store may have lost something.

@@ -269,7 +269,7 @@ async fn presence_and_nodes_are_those_of_the_whole_cluster() {
     for channel in &channels {
         b.sees(channel, counts(1, 0), &[2]).await;
     }
-    until("the end to be told", async || (b.ended() == [id]).then_some(())).await;
+    b.hears_of_ends(&[id]).await;
 }
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]

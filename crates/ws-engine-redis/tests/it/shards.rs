@@ -172,7 +172,7 @@ async fn who_has_lost_one_lease_has_lost_all() {
         let key = keys.iter().find(|key| key.ends_with(":n:leases") && !key.contains(":test:")).expect("leases");
         shards[on].ask(&["HSET", key, &before.simple().to_string(), "0"]).await;
         until("another id", async || (a.id() != before).then_some(())).await;
-        until("the end to be told", async || (b.ended() == [before]).then_some(())).await;
+        b.hears_of_ends(&[before]).await;
         for name in &names() {
             b.sees(name, counts(1, 1), &[1]).await;
         }
@@ -208,7 +208,7 @@ async fn who_alone_cannot_reach_a_shard_is_dead_in_all() {
         }
         let (before, since) = (a.id(), Instant::now());
         wire.cut();
-        until("the end to be told", async || (b.ended() == [before]).then_some(())).await;
+        b.hears_of_ends(&[before]).await;
         until("another id", async || (a.id() != before).then_some(())).await;
         assert!(since.elapsed() < Duration::from_millis(1600), "within the lease and a second: {:?}", since.elapsed());
         // It enters again where it can, and publishes there.
@@ -249,13 +249,13 @@ async fn the_dead_are_gone_from_all_shards() {
     for name in &names() {
         b.sees(name, counts(2, 0), &[1, 2]).await;
     }
-    until("the end to be told", async || (b.ended() == [first]).then_some(())).await;
+    b.hears_of_ends(&[first]).await;
     assert!(since.elapsed() < Duration::from_millis(1600), "within the lease and a second: {:?}", since.elapsed());
     c.node.close().await;
     for name in &names() {
         assert_eq!(b.present(name).await, Ok((counts(1, 0), vec![1])), "at once");
     }
-    until("the end to be told", async || (b.ended() == [first, second]).then_some(())).await;
+    b.hears_of_ends(&[first, second]).await;
     assert_eq!(b.nodes().await, Ok(vec![b.id()]));
     for shard in &shards {
         until("only one lease", async || (leases(shard).await.len() == 1).then_some(())).await;
