@@ -23,7 +23,7 @@ use crate::primary::Finder;
 use crate::replicas::Replicas;
 use crate::resp::Value;
 use crate::shared::Shared;
-use crate::trouble::Part;
+use crate::trouble::{Health, Part};
 
 /// The writer and the feed, and who waits for the replicas of what the writer has written.
 struct Pair {
@@ -97,7 +97,7 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>, finder: Arc<Finder>, place: w
         // What can only be read is not up to date.
         let reader = shared.reader.write().take();
         reader.iter().for_each(|reader| reader.end(trouble.clone()));
-        shared.report(Part::Pair, Some(trouble));
+        shared.report(Part::Pair, Health::Trouble(trouble));
         shared.writer.write().take();
         shared.replicas.write().take();
         shared.subscriber.write().take();
@@ -112,14 +112,18 @@ pub(crate) async fn keep_reader(shared: Arc<Shared>, mut place: watch::Receiver<
     let mut backoff = Backoff::new(BACKOFF);
     while !shared.is_closed() {
         let there = place.borrow_and_update().clone();
+        let mut health = Health::Pending;
         if let Some(there) = there {
             let (since, trouble) = (Instant::now(), read_from(&shared, &there, &mut place).await);
             if since.elapsed() > BACKOFF.1 {
                 backoff.reset();
             }
             shared.reader.write().take();
-            shared.report(Part::Reader, Some(trouble));
+            if place.borrow().as_ref() == Some(&there) {
+                health = Health::Trouble(trouble);
+            }
         }
+        shared.report(Part::Reader, health);
         // Where the writer has gone it goes at once.
         if let Ok(Err(_)) = timeout(backoff.pause(), place.changed()).await {
             return;
@@ -143,7 +147,7 @@ async fn read_from(shared: &Shared, there: &Place, place: &mut watch::Receiver<O
     if !shared.install(&shared.reader, &link) {
         return "it is closed".to_owned();
     }
-    shared.report(Part::Reader, None);
+    shared.report(Part::Reader, Health::Well);
     tokio::select! {
         trouble = link.ended() => trouble,
         Ok(_) = place.wait_for(|now| now.as_ref() != Some(there)) => "the writer has gone".to_owned(),
@@ -234,7 +238,7 @@ async fn use_pair(shared: &Arc<Shared>, pair: &Pair) -> String {
     if !shared.install(&shared.writer, &pair.writer) || !shared.install(&shared.subscriber, &pair.subscriber) {
         return "it is closed".to_owned();
     }
-    shared.report(Part::Pair, None);
+    shared.report(Part::Pair, Health::Well);
     shared.follow_all();
     shared.flush_all();
     let mut renewals = interval(shared.options.lease / 3);

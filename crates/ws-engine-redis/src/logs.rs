@@ -15,7 +15,7 @@ use crate::limits::BACKOFF;
 use crate::options::RedisOptions;
 use crate::order::{append, pass};
 use crate::resp::Value;
-use crate::trouble::Part;
+use crate::trouble::{Health, Part};
 
 /// Counts the lines of a thread.
 struct Lines(Arc<AtomicUsize>);
@@ -80,7 +80,7 @@ async fn another_redis_is_one_line() {
 async fn a_redis_that_refuses_is_a_line_when_it_begins_and_one_when_it_ends() {
     let (shared, _) = server();
     let (mut writer, _feed) = connect(&shared);
-    [Part::Pair, Part::Reader].into_iter().for_each(|part| shared.report(part, None));
+    [Part::Pair, Part::Reader].into_iter().for_each(|part| shared.report(part, Health::Well));
     let (lines, _guard) = count();
     let refused = append(&shared, "c", 100);
     let refusal = loop {

@@ -15,7 +15,7 @@ static ENDS: LogLimit = LogLimit::new(LOGGED_PER_SECOND);
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Refusing {
-    /// So that a publication which is taken costs no lock.
+    /// So that a publication which is taken costs no lock; changed under it.
     is_on: AtomicBool,
     state: Mutex<Option<State>>,
 }
@@ -40,11 +40,14 @@ impl Refusing {
 
     /// Redis has taken something.
     pub(crate) fn taken(&self, title: impl FnOnce() -> String) {
-        if !self.is_on.swap(false, Ordering::AcqRel) {
+        if !self.is_on.load(Ordering::Acquire) {
             return;
         }
-        let was_said = self.state.lock().take().is_some_and(|state| state.is_said);
-        if was_said && let Some(left_out) = ENDS.pass(Instant::now().into_std()) {
+        let mut state = self.state.lock();
+        self.is_on.store(false, Ordering::Release);
+        if state.take().is_some_and(|state| state.is_said)
+            && let Some(left_out) = ENDS.pass(Instant::now().into_std())
+        {
             tracing::info!(left_out, "{}Redis takes publications again", title());
         }
     }

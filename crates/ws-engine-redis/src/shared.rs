@@ -25,7 +25,7 @@ use crate::registry::Feed;
 use crate::replicas::Replicas;
 use crate::scripts::{Hashes, Script};
 use crate::stats::Stats;
-use crate::trouble::{Part, Troubles};
+use crate::trouble::{Health, Part, Troubles};
 use crate::units::Units;
 
 /// See the module.
@@ -150,9 +150,12 @@ impl Shared {
     }
 
     /// A part of the engine works, or does not. See [`Troubles`] for what the log says.
-    pub(crate) fn report(&self, part: Part, trouble: Option<String>) {
-        let title = || title(&self.options, &self.keys);
-        self.troubles.report(part, trouble.map(|trouble| format!("{}{trouble}", title())));
+    pub(crate) fn report(&self, part: Part, health: Health) {
+        let health = match health {
+            Health::Trouble(trouble) => Health::Trouble(format!("{}{trouble}", title(&self.options, &self.keys))),
+            other => other,
+        };
+        self.troubles.report(part, health);
         if let Some(all) = &self.units.troubles {
             self.troubles.tell(all, self.keys.share().unit);
         }

@@ -28,24 +28,27 @@ struct State {
     said: Option<(Health, Instant)>,
 }
 
+/// How a part is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-enum Health {
+pub(crate) enum Health {
+    /// It is not connected yet, or waits for the other part, which says why.
     #[default]
-    NotStarted,
+    Pending,
     Well,
+    /// It does not work, in words.
     Trouble(String),
 }
 
 impl Default for State {
     fn default() -> Self {
-        State { parts: vec![Health::NotStarted; 2], said: None }
+        State { parts: vec![Health::Pending; 2], said: None }
     }
 }
 
 impl Troubles {
     /// How so many are together, of which each is [told](Self::tell).
     pub(crate) fn of_all(n: usize) -> Self {
-        Troubles(Mutex::new(State { parts: vec![Health::NotStarted; n], said: None }))
+        Troubles(Mutex::new(State { parts: vec![Health::Pending; n], said: None }))
     }
 
     /// How it is as a whole, to the one that has it as its `n`th part.
@@ -54,15 +57,15 @@ impl Troubles {
         all.0.lock().parts[n] = own.health();
     }
 
-    /// A part works, or does not.
-    pub(crate) fn report(&self, part: Part, trouble: Option<String>) {
-        self.0.lock().parts[part as usize] = trouble.map_or(Health::Well, Health::Trouble);
+    /// How a part is from now on.
+    pub(crate) fn report(&self, part: Part, health: Health) {
+        self.0.lock().parts[part as usize] = health;
     }
 
     /// Why it does not work, if it does not.
     pub(crate) fn current(&self) -> Option<String> {
         match self.0.lock().health() {
-            Health::NotStarted => Some("it was not connected yet".to_owned()),
+            Health::Pending => Some("it is not connected yet".to_owned()),
             Health::Well => None,
             Health::Trouble(trouble) => Some(trouble),
         }
@@ -77,7 +80,7 @@ impl Troubles {
                 tracing::info!(%redis, %node, "Redis is available");
             }
             Some(Health::Trouble(trouble)) => tracing::error!("Redis is not available: {trouble}"),
-            Some(Health::NotStarted) | None => {}
+            Some(Health::Pending) | None => {}
         }
     }
 }
@@ -86,14 +89,14 @@ impl State {
     fn health(&self) -> Health {
         let is_trouble = |part: &&Health| matches!(part, Health::Trouble(_));
         let all_well = self.parts.iter().all(|part| *part == Health::Well);
-        let well = if all_well { Health::Well } else { Health::NotStarted };
+        let well = if all_well { Health::Well } else { Health::Pending };
         self.parts.iter().find(is_trouble).cloned().unwrap_or(well)
     }
 
     fn next(&mut self, now: Instant) -> Option<Health> {
         let health = self.health();
         let pause = match (&self.said, &health) {
-            (_, Health::NotStarted) => return None,
+            (_, Health::Pending) => return None,
             (None, _) => Duration::ZERO,
             (Some((said, _)), health) if said == health => return None,
             (Some((Health::Trouble(_), _)), Health::Trouble(_)) => SAY_AGAIN,
@@ -112,7 +115,7 @@ mod tests {
     use super::*;
 
     /// What is reported, each at a moment in milliseconds: `p` the pair, `r` the reader, with a trouble or without; and
-    /// what the log says then, `+`: that Redis is available.
+    /// what the log says then, `+`: that Redis is available; `w`: the reader waits for the pair.
     #[track_caller]
     fn check(reports: &[(u64, &str, &str)]) {
         let (begun, mut state) = (Instant::now(), State::default());
@@ -125,11 +128,13 @@ mod tests {
                 state.parts[Part::Pair as usize] = health(trouble);
             } else if let Some(trouble) = report.strip_prefix('r') {
                 state.parts[Part::Reader as usize] = health(trouble);
+            } else if *report == "w" {
+                state.parts[Part::Reader as usize] = Health::Pending;
             }
             let said = match state.next(begun + Duration::from_millis(*at)) {
                 Some(Health::Well) => "+".to_owned(),
                 Some(Health::Trouble(trouble)) => trouble,
-                Some(Health::NotStarted) | None => String::new(),
+                Some(Health::Pending) | None => String::new(),
             };
             assert_eq!(said, *expect, "at {at} of {reports:?}");
         }
@@ -148,6 +153,20 @@ mod tests {
             (20_000, "", ""),
         ]);
         check(&[(0, "pcut", "cut")]);
+    }
+
+    #[test]
+    fn the_reader_is_no_reason_where_it_waits_for_the_pair() {
+        check(&[
+            (0, "p", ""),
+            (1, "r", "+"),
+            (2000, "pcut", "cut"),
+            (2001, "rcut too", ""),
+            (2002, "w", ""),
+            (90_000, "p", ""),
+            (90_001, "", ""),
+            (90_002, "r", "+"),
+        ]);
     }
 
     #[test]
