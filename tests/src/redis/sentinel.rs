@@ -1,5 +1,6 @@
 //! A Sentinel that watches a primary.
 
+use std::fs::{self, File};
 use std::process::Stdio;
 
 use tempfile::TempDir;
@@ -9,14 +10,19 @@ use tokio::process::{Child, Command};
 use super::server::{Redis, ask_over, free};
 use crate::wait::until;
 
+/// Where it writes its log, beside its configuration.
+const LOG: &str = "log";
+
 /// The name under which it watches the primary.
 const NAME: &str = "main";
 
-/// It takes its primary for dead after half a second, and ends with its handle.
+/// It takes its primary for dead after two seconds, and ends with its handle. Sooner it would, on a busy machine, take one for
+/// dead that it has just promoted.
 #[derive(Debug)]
 pub struct Sentinel {
-    /// Its process and its file.
-    _owned: (Child, TempDir),
+    _process: Child,
+    /// Its files.
+    dir: TempDir,
     port: u16,
 }
 
@@ -31,19 +37,19 @@ impl Sentinel {
             "bind 127.0.0.1".to_owned(),
             format!("dir {}", dir.path().display()),
             format!("sentinel monitor {NAME} {} {} 1", watched.ip(), watched.port()),
-            format!("sentinel down-after-milliseconds {NAME} 500"),
+            format!("sentinel down-after-milliseconds {NAME} 2000"),
             format!("sentinel failover-timeout {NAME} 3000"),
         ];
-        std::fs::write(&file, lines.join("\n")).expect("room");
+        fs::write(&file, lines.join("\n")).expect("room");
         let process = Command::new(&primary.program)
             .arg(&file)
             .arg("--sentinel")
-            .stdout(Stdio::null())
+            .stdout(File::create(dir.path().join(LOG)).expect("room"))
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .expect("it can be started");
-        let sentinel = Sentinel { _owned: (process, dir), port };
+        let sentinel = Sentinel { _process: process, dir, port };
         sentinel.knows(replica).await;
         sentinel
     }
@@ -70,6 +76,12 @@ impl Sentinel {
 
     async fn ask(&self, command: &[&str]) -> Option<String> {
         ask_over(TcpStream::connect(("127.0.0.1", self.port)).await.ok()?, command).await
+    }
+
+    /// What it has done so far, in its own words.
+    pub fn log(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.dir.path().join(LOG)).expect("text");
+        log.lines().map(str::to_owned).collect()
     }
 
     /// What leads through it to the primary.

@@ -93,9 +93,12 @@ impl Stage {
         std::mem::replace(self.redis(), redis)
     }
 
-    /// Ends it. What its servers have warned of.
+    /// Ends it. What its servers have warned of, and what its Sentinel has done.
     pub(super) async fn strike(self) -> Vec<String> {
         let mut said = Vec::new();
+        if let Store::Watched(watched) = &self.store {
+            said.extend(watched.sentinel.log().into_iter().map(|line| format!("Sentinel: {line}")));
+        }
         for (nth, mut node) in self.nodes.into_iter().enumerate() {
             node.kill().await;
             for log in node.logs {
