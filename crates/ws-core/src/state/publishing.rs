@@ -100,7 +100,7 @@ impl EngineSink for Sink {
                 let next = state.end.offset + 1;
                 let offset = match publication.offset {
                     // It comes from a server that keeps nothing here, and counts for nothing.
-                    None if state.epoch.is_some() => state.end.offset,
+                    None if channel.kind() == Kind::Retained => state.end.offset,
                     None => next,
                     Some(offset) => offset,
                 };

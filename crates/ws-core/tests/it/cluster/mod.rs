@@ -144,3 +144,18 @@ async fn what_a_server_without_history_publishes_is_told_and_counts_for_nothing(
         frames.iter().map(|frame| (frame["data"]["data"].as_u64(), frame["data"]["offset"].as_u64())).collect();
     assert_eq!(told, [(Some(1), Some(1)), (Some(2), None), (Some(3), Some(2))], "{frames:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn nor_does_it_count_before_the_position_is_known() {
+    let servers = Servers::start(1, limits(), &[]);
+    let mut client = servers.connect(0);
+    servers.store.hold();
+    say(&mut client, "subscribe", &json!({"channel": "a"}));
+    settle().await;
+    let body = br#""data":1,"time":1700000000000}"#[..].into();
+    servers.nodes[0].sink().deliver("a", &Publication { offset: None, body }, None);
+    servers.store.release();
+    let frames = seen(&mut client).await;
+    let answer = answer_of(&frames, "subscribe").expect("an answer").expect("it is subscribed");
+    assert_eq!(answer["offset"], 0, "{answer}");
+}
