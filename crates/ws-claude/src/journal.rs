@@ -14,6 +14,7 @@ use ws_proto::ErrorBody;
 use ws_proto::action::Ack;
 use ws_proto::publication::HistoryEntry;
 
+use crate::latest::Latest;
 use crate::limits::{OTHERS_BACK_WITHIN, PUT_RIGHT_WITHIN};
 use crate::noted::Noted;
 use crate::open::OpenRuns;
@@ -28,8 +29,7 @@ const NODES: &str = "claude-nodes";
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
-    /// Locked while a note is handed to the engine, so that what is stored last is what was true last.
-    changes: Mutex<Changes>,
+    notes: Latest,
     /// Whether somebody keeps it again and again until it is stored.
     is_repeated: AtomicBool,
     /// Runs that were left open, and cannot be ended under this configuration. Another one may.
@@ -40,13 +40,6 @@ pub(crate) struct Journal {
     lost_at: Mutex<Option<Instant>>,
     /// The dead that have left nothing.
     settled: Mutex<HashMap<Uuid, Settled>>,
-}
-
-/// How often what is to be kept has changed, and which of these states is stored.
-#[derive(Debug, Default)]
-struct Changes {
-    made: u64,
-    stored: u64,
 }
 
 /// A node that was not alive and had left nothing.
@@ -68,28 +61,24 @@ impl Journal {
     /// # Errors
     /// Those of the engine.
     pub(crate) async fn note(&self, hub: &Hub, open: &OpenRuns) -> Result<(), ErrorBody> {
-        let node = hub.node();
-        if node.is_none() && hub.engine().ack() != Ack::Durable {
+        if hub.node().is_none() && hub.engine().ack() != Ack::Durable {
             return Ok(());
         }
-        self.changes.lock().made += 1;
-        self.enlist(hub, node).await?;
-        let (made, keeping) = {
-            let changes = self.changes.lock();
+        // A note has all runs, and what they are asked where that is not published yet: many that begin together are not to
+        // be written as often as there are.
+        let store = async {
+            let node = hub.node();
+            self.enlist(hub, node).await?;
             let mut noted = self.stuck.lock().clone();
             noted.extend(open.all().iter().map(|run| run.noted()));
-            (changes.made, hub.keep(&name(node), &raw(&noted)))
+            hub.keep(&name(node), &raw(&noted)).await
         };
-        keeping.await?;
-        let mut changes = self.changes.lock();
-        changes.stored = changes.stored.max(made);
-        Ok(())
+        self.notes.changed(store).await
     }
 
     /// Whether what is stored may be too old.
     pub(crate) fn is_behind(&self) -> bool {
-        let changes = self.changes.lock();
-        changes.stored < changes.made
+        self.notes.is_behind()
     }
 
     /// Whether it is up to the caller to keep it until that succeeds; it is up to one at a time.
@@ -112,9 +101,7 @@ impl Journal {
     /// What was kept may be lost: next time this node is put into the list again. Whether it was there.
     pub(crate) fn may_be_lost(&self) -> bool {
         *self.lost_at.lock() = Some(Instant::now());
-        let mut changes = self.changes.lock();
-        changes.made += u64::from(changes.made > 0);
-        drop(changes);
+        self.notes.may_be_lost();
         self.listed.lock().take().is_some()
     }
 

@@ -15,6 +15,7 @@ mod books;
 mod claude;
 mod context;
 mod journal;
+mod latest;
 mod left;
 mod limits;
 mod lookup;
