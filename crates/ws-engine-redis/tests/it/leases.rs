@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 use ws_core::engine::cluster::Change;
 use ws_core::engine::{Engine, EngineError};
 use ws_engine_redis::RedisOptions;
@@ -11,6 +12,7 @@ use ws_engine_redis::RedisOptions;
 use crate::fixture::{Redis, options, until};
 use crate::peer::{Peer, counts, member, short};
 use crate::proxy::Proxy;
+use crate::wire::Wire;
 
 async fn two(redis: &Redis) -> (Peer, Peer) {
     let (a, b) = (Peer::start(short(redis)).await, Peer::start(short(redis)).await);
@@ -57,11 +59,18 @@ async fn a_server_that_dies_is_gone_with_its_lease() {
         alive.sort_unstable();
         assert_eq!(peer.nodes().await, Ok(alive));
     }
-    let name = id.simple().to_string();
+    nothing_is_left_of(id, &redis).await;
+}
+
+/// Waits until a node that has ended is removed: it is remembered only that it has.
+async fn nothing_is_left_of(node: Uuid, redis: &Redis) {
+    let name = node.simple().to_string();
     until("nothing to be left of it", async || {
         let keys = redis.keys().await;
-        let leases = redis.ask(&["EVAL", "return redis.call('HKEYS', KEYS[1])", "1", &leases(&keys)]).await;
-        (!keys.iter().any(|key| key.contains(&name)) && !leases.contains(&name)).then_some(())
+        let leases = leases(&keys);
+        let is_over = redis.ask(&["HGET", &leases, &name]).await.contains("\r\n-");
+        let has_number = redis.ask(&["HEXISTS", &leases, &format!("#{name}")]).await.contains('1');
+        (is_over && !has_number && !keys.iter().any(|key| key.contains(&name))).then_some(())
     })
     .await;
 }
@@ -256,6 +265,31 @@ async fn who_was_taken_for_dead_enters_again_as_another() {
     until("the last message", async || (a.received().len() == 2).then_some(())).await;
     assert_eq!(a.received()[1].1, b"z", "nobody has the earlier id");
     assert_eq!((a.lapsed_and_restored(), b.lapsed_and_restored()), ((1, 1), (0, 0)));
+}
+
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_ended_stays_so_in_another_generation() {
+    let redis = Redis::start().await;
+    let mut wire = Wire::to(&redis);
+    let a = Peer::start(RedisOptions { locations: vec![wire.location()], ..short(&redis) }).await;
+    let b = Peer::start(short(&redis)).await;
+    a.enter("c", 1, None);
+    b.sees("c", counts(1, 0), &[1]).await;
+    let before = a.id();
+    wire.cut();
+    b.hears_of_ends(&[before]).await;
+    nothing_is_left_of(before, &redis).await;
+    for generation in redis.keys().await.iter().filter(|key| key.ends_with('}')) {
+        redis.ask(&["DEL", generation]).await;
+    }
+    until("others", async || redis.keys().await.iter().any(|key| key.ends_with('}')).then_some(())).await;
+    wire.mend();
+    a.node.is_well().await;
+    assert_ne!(a.id(), before);
+    assert_eq!(a.lapsed_and_restored().0, 1);
+    b.sees("c", counts(1, 0), &[1]).await;
+    assert_eq!(b.ended(), [before], "once");
 }
 
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
