@@ -18,7 +18,7 @@ use crate::limits::{BACKOFF, CHECK_ALL_EVERY, ECHO_EVERY, ECHO_WITHIN, TICK};
 use crate::link::{Link, Patience};
 use crate::location::Address;
 use crate::owned::Owned;
-use crate::prepare::{self, hear, load_scripts, setup};
+use crate::prepare::{self, PrepareError, hear, load_scripts, setup};
 use crate::primary::Finder;
 use crate::replicas::Replicas;
 use crate::resp::Value;
@@ -76,6 +76,7 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>, finder: Arc<Finder>, place: w
                     // Before anything else is published.
                     shared.tell_missed(&pair.writer);
                 }
+                shared.tell_due(&pair.writer);
                 let trouble = tokio::select! {
                     trouble = use_pair(&shared, &pair) => trouble,
                     trouble = finder.has_moved(&shared.options, &pair.place.address) => trouble,
@@ -198,8 +199,12 @@ async fn connect(shared: &Arc<Shared>, finder: &Finder, primary: &mut Option<Add
             None => setup(&pair.writer, shared).await?,
             // Once is enough. It is on another node, which was there at the start and may be away alone.
             Some(slots) if shared.keys.share().unit == 0 => {
-                if let Ok(Ok(link)) = timeout(within / 4, dial_setup(shared, slots)).await {
-                    setup(&link, shared).await?;
+                let compared = async {
+                    let Ok(link) = dial_setup(shared, slots).await else { return Ok(()) };
+                    setup(&link, shared).await
+                };
+                if let Ok(Err(other @ PrepareError::Other(_))) = timeout(within / 4, compared).await {
+                    return Err(other.into());
                 }
             }
             Some(_) => {}

@@ -14,18 +14,53 @@ impl Shared {
     pub(crate) fn tell_missed(self: &Arc<Self>, writer: &Link) {
         let channels = self.passed.take();
         let tell = |batch: &mut Batch<'_>| {
-            for channel in channels {
-                let topic = self.keys.topic(self.keys.partition(&channel), &channel).into_bytes();
-                let shared = self.clone();
+            for channel in &channels {
+                let topic = self.keys.topic(self.keys.partition(channel), channel).into_bytes();
+                let (shared, channel) = (self.clone(), channel.clone());
                 batch.command([b"SPUBLISH".to_vec(), topic, missed(&self.node)], move |result| {
                     if result.is_err() {
-                        // It goes with the next connection.
-                        shared.passed.add(&channel);
+                        shared.passed.add_due([&*channel]);
                     }
                 });
             }
         };
-        // A connection that has ended is replaced by one to the same Redis, or to one where nobody is yet.
-        let _ = writer.send(tell);
+        if writer.send(tell).is_err() {
+            self.passed.add_due(channels.iter().map(|channel| &**channel));
+        }
+    }
+
+    /// Tells again what could not be told.
+    pub(crate) fn tell_due(self: &Arc<Self>, writer: &Link) {
+        if self.passed.take_due() {
+            self.tell_missed(writer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fake::{connect, disconnect, server};
+
+    #[tokio::test(start_paused = true)]
+    async fn what_could_not_be_told_is_told_later() {
+        let (shared, _) = server();
+        let (mut redis, _feed) = connect(&shared);
+        let writer = shared.writer.read().clone().expect("it is connected");
+        shared.passed.add("a");
+        shared.tell_missed(&writer);
+        redis.expect("SPUBLISH").await;
+        redis.say(b"-BUSY Redis is busy running a script.\r\n").await;
+        shared.tell_due(&writer);
+        redis.expect("SPUBLISH").await;
+        disconnect(&shared);
+        // This one has ended too.
+        shared.tell_due(&writer);
+        let (mut redis, _feed) = connect(&shared);
+        let writer = shared.writer.read().clone().expect("it is connected");
+        shared.tell_due(&writer);
+        redis.expect("SPUBLISH").await;
+        redis.say(b":1\r\n").await;
+        shared.tell_due(&writer);
+        redis.is_idle().await;
     }
 }

@@ -60,6 +60,7 @@ impl Shared {
         let (since, every) = (Instant::now(), (self.options.lease / 3).min(RENEW_EVERY));
         let Renewal { roll, next, .. } = self.renew_lease(writer, subscriber).await?;
         self.call_roll(roll, writer);
+        self.tell_due(writer);
         Ok(since + next.map_or(every, |next| next.min(every)))
     }
 

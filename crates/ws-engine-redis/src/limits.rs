@@ -84,7 +84,7 @@ pub(crate) const CLOCK_READINGS: usize = 8;
 /// How often it is read from then on.
 pub(crate) const CLOCK_EVERY: Duration = Duration::from_secs(1);
 
-/// Channels without history of which a server remembers that it has published in them of late.
+/// Channels without history of which a server remembers that it has published in them of late, on all its connections.
 pub(crate) const PASSED_MAX: usize = 4096;
 
 /// How long Redis refuses what is published before the log says so.

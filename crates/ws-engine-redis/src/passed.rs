@@ -1,19 +1,22 @@
 //! In which channels this server has passed something on of late.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
-
-use crate::limits::PASSED_MAX;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Passed {
     /// How long it remembers them at least; at most twice as long.
     within: Duration,
+    /// How many it remembers at most, twice.
+    max: usize,
     recent: Mutex<Recent>,
+    /// Some of them were not told when it was time for that.
+    is_due: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -24,17 +27,28 @@ struct Recent {
 }
 
 impl Passed {
-    pub(crate) fn new(within: Duration) -> Self {
+    pub(crate) fn new(within: Duration, max: usize) -> Self {
         let recent = Recent { since: Instant::now(), now: HashSet::new(), before: HashSet::new() };
-        Passed { within, recent: Mutex::new(recent) }
+        Passed { within, max, recent: Mutex::new(recent), is_due: AtomicBool::new(false) }
     }
 
     pub(crate) fn add(&self, channel: &str) {
         let mut recent = self.recent.lock();
         recent.turn(self.within);
-        if recent.now.len() < PASSED_MAX && !recent.now.contains(channel) {
+        if recent.now.len() < self.max && !recent.now.contains(channel) {
             recent.now.insert(channel.into());
         }
+    }
+
+    /// These could not be told: they are due until they are.
+    pub(crate) fn add_due<'a>(&self, channels: impl IntoIterator<Item = &'a str>) {
+        channels.into_iter().for_each(|channel| self.add(channel));
+        self.is_due.store(true, Ordering::Release);
+    }
+
+    /// Whether some are due, which they are not any more.
+    pub(crate) fn take_due(&self) -> bool {
+        self.is_due.swap(false, Ordering::AcqRel)
     }
 
     /// All of them, which are forgotten.
@@ -67,7 +81,7 @@ mod tests {
     async fn what_was_passed_on_long_ago_is_forgotten() {
         const WITHIN: Duration = Duration::from_secs(15);
         let check = async |gaps: &[u64], expect: &[&str]| {
-            let passed = Passed::new(WITHIN);
+            let passed = Passed::new(WITHIN, 8);
             for (nth, gap) in gaps.iter().enumerate() {
                 passed.add(&format!("c{nth}"));
                 tokio::time::advance(Duration::from_secs(*gap)).await;
@@ -86,8 +100,8 @@ mod tests {
 
     #[test]
     fn they_are_bounded() {
-        let passed = Passed::new(Duration::from_secs(15));
-        (0..2 * PASSED_MAX).for_each(|n| passed.add(&n.to_string()));
-        assert_eq!(passed.take().len(), PASSED_MAX);
+        let passed = Passed::new(Duration::from_secs(15), 8);
+        (0..16).for_each(|n| passed.add(&n.to_string()));
+        assert_eq!(passed.take().len(), 8);
     }
 }

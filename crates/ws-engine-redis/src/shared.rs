@@ -12,6 +12,7 @@ use ws_core::engine::{EngineError, EngineSink, Epoch, Publication};
 
 use crate::clock::Clock;
 use crate::keys::{Keys, Share};
+use crate::limits::PASSED_MAX;
 use crate::link::Link;
 use crate::location::Location;
 use crate::message::Node;
@@ -96,7 +97,7 @@ impl Shared {
             lanes: (0..keys.partitions()).map(|_| Lane::default()).collect(),
             clock: Clock::new(),
             positions: Positions::default(),
-            passed: Passed::new(options.lease),
+            passed: Passed::new(options.lease, (PASSED_MAX / units.nodes.len()).max(1)),
             refusing: Refusing::default(),
             nodes,
             stats: units.stats.clone(),
