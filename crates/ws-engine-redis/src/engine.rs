@@ -210,6 +210,11 @@ impl Engine for RedisEngine {
         self.of(channel).trouble().map_or(Ok(()), Err)
     }
 
+    fn takes(&self, channel: &str) -> Result<(), String> {
+        let unit = self.of(channel);
+        unit.trouble().or_else(|| unit.refusing.lasting()).map_or(Ok(()), Err)
+    }
+
     fn supervisor(&self) -> Option<&Supervisor> {
         Some(&self.common().supervisor)
     }

@@ -70,7 +70,46 @@ impl Refusing {
 
     /// Why something that was not stored in time was not, if Redis has refused it.
     pub(crate) fn current(&self) -> Option<String> {
-        let within = |state: &&State| state.last.elapsed() < REFUSED_WITHIN;
-        self.state.lock().as_ref().filter(within).map(|state| format!("Redis refuses it: {}", state.why))
+        self.why(|_| true)
+    }
+
+    /// Why nothing is stored for the moment, if that has lasted.
+    pub(crate) fn lasting(&self) -> Option<String> {
+        self.why(|state| state.since.elapsed() > REFUSED_SAY_AFTER)
+    }
+
+    fn why(&self, holds: impl Fn(&State) -> bool) -> Option<String> {
+        let is_why = |state: &&State| state.last.elapsed() < REFUSED_WITHIN && holds(state);
+        self.state.lock().as_ref().filter(is_why).map(|state| format!("Redis refuses it: {}", state.why))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_a_reason_and_one_that_lasts_keeps_others_out() {
+        let refusing = Refusing::default();
+        let is = |current, lasting| {
+            assert_eq!((refusing.current().is_some(), refusing.lasting().is_some()), (current, lasting))
+        };
+        is(false, false);
+        refusing.refused("OOM");
+        is(true, false);
+        advance(REFUSED_SAY_AFTER + Duration::from_millis(1)).await;
+        refusing.refused("OOM");
+        is(true, true);
+        assert_eq!(refusing.lasting().as_deref(), Some("Redis refuses it: OOM"));
+        refusing.taken(String::new);
+        is(false, false);
+        refusing.refused("OOM");
+        is(true, false);
+        advance(REFUSED_WITHIN).await;
+        is(false, false);
     }
 }

@@ -109,6 +109,15 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
         self.health()
     }
 
+    /// Whether it would store a publication in this channel. Only an engine that can be full and still read knows more than
+    /// [`health_of`](Self::health_of).
+    ///
+    /// # Errors
+    /// As of [`health`](Self::health).
+    fn takes(&self, channel: &str) -> Result<(), String> {
+        self.health_of(channel)
+    }
+
     /// Watches the tasks and threads that the engine depends on, if it has any.
     fn supervisor(&self) -> Option<&Supervisor> {
         None

@@ -99,7 +99,8 @@ impl Shared {
     /// # Errors
     /// `engine_unavailable`.
     pub(crate) fn check_engine(&self, channel: Option<&str>, waited: Duration) -> Result<(), ErrorBody> {
-        self.check_waited(channel, waited).map_err(|error| unavailable(&error))
+        let health = || channel.map_or_else(|| self.engine.health(), |channel| self.engine.health_of(channel));
+        check_waited(waited, health).map_err(|error| unavailable(&error))
     }
 
     /// The same for a publication that has waited for room since it was read then, on the hub's clock in microseconds.
@@ -110,15 +111,7 @@ impl Shared {
     /// [`EngineError::Unavailable`].
     pub(crate) fn check_held(&self, channel: &str, read_us: u64) -> Result<(), EngineError> {
         let waited = Duration::from_micros(self.clock.now_us().saturating_sub(read_us));
-        self.check_waited(Some(channel), waited)
-    }
-
-    fn check_waited(&self, channel: Option<&str>, waited: Duration) -> Result<(), EngineError> {
-        if waited < BEHIND_MAX {
-            return Ok(());
-        }
-        let health = channel.map_or_else(|| self.engine.health(), |channel| self.engine.health_of(channel));
-        health.map_err(EngineError::Unavailable)
+        check_waited(waited, || self.engine.takes(channel))
     }
 
     pub(crate) fn new(clock: Clock, options: HubOptions, engine: Arc<dyn Engine>) -> Self {
@@ -227,4 +220,9 @@ impl Shared {
         let is_stream = channel.stream().is_some();
         Ok(if is_stream { self.streams.options(channel.as_str(), options) } else { options.clone() })
     }
+}
+
+/// See [`Shared::check_engine`].
+fn check_waited(waited: Duration, health: impl FnOnce() -> Result<(), String>) -> Result<(), EngineError> {
+    if waited < BEHIND_MAX { Ok(()) } else { health().map_err(EngineError::Unavailable) }
 }
