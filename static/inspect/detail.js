@@ -70,6 +70,7 @@ export class Detail {
       ['i-outbox', bytes(one.outbox_bytes)],
     ];
     if (one.blocked_ms !== undefined) facts.push(['i-blockedSince', duration(one.blocked_ms)]);
+    if (one.node !== undefined) facts.push(['i-node', one.node]);
     const lag = one.subscriptions.reduce((sum, { lag: behind }) => sum + (behind ?? 0), 0);
     facts.push(['i-lag', t('i-publicationsN', { n: number(lag) })]);
     element('detail-facts').replaceChildren(...facts.map(([key, value]) => {

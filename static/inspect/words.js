@@ -27,7 +27,8 @@ export const WORDS = {
     'i-noCursors': 'It has no subscriptions.', 'i-frames': 'Frames', 'i-watch': 'Watch', 'i-stop': 'Stop',
     'i-framesNote': 'Both directions, as they go through. Long ones are cut, tokens masked, and what comes too fast is '
       + 'counted.',
-    'i-since': 'Connected', 'i-blockedSince': 'Socket full for', 'i-lag': 'Lag', 'i-publicationsN': '{n} to read',
+    'i-since': 'Connected', 'i-blockedSince': 'Socket full for', 'i-lag': 'Lag', 'i-node': 'Server',
+    'i-publicationsN': '{n} to read',
     'i-at': '{after} of {offset}', 'i-lagN': 'lag {n}', 'i-starting': 'starting', 'i-unsubscribe': 'Unsubscribe',
     'i-unsubscribed': 'Unsubscribed.', 'i-closing': 'It is being closed.', 'i-gone': 'This connection has ended.',
     'i-dropped': '{n} frames left out: they came too fast', 'i-closedWith': 'closed with {code}: {words}',
@@ -59,7 +60,7 @@ export const WORDS = {
     'i-code': '代码', 'i-reason': '原因', 'i-close': '关闭连接', 'i-cursors': '游标', 'i-noCursors': '没有订阅。',
     'i-frames': '帧', 'i-watch': '观察', 'i-stop': '停止',
     'i-framesNote': '双向实时显示。过长的帧会被截断，令牌会被遮盖，来得太快的帧只计数。',
-    'i-since': '连接于', 'i-blockedSince': '套接字已满', 'i-lag': '滞后', 'i-publicationsN': '还有 {n} 条未读',
+    'i-since': '连接于', 'i-blockedSince': '套接字已满', 'i-lag': '滞后', 'i-node': '服务器', 'i-publicationsN': '还有 {n} 条未读',
     'i-at': '{after} / {offset}', 'i-lagN': '滞后 {n}', 'i-starting': '正在开始', 'i-unsubscribe': '退订',
     'i-unsubscribed': '已退订。', 'i-closing': '正在关闭。', 'i-gone': '此连接已结束。',
     'i-dropped': '略去 {n} 帧：来得太快', 'i-closedWith': '以 {code} 关闭：{words}', 'i-closedWithout': '没有关闭帧就结束了',

@@ -115,7 +115,7 @@ impl Shared {
                     self.nodes.reported.store(connections, Ordering::Release);
                     if renewal.was_lost {
                         self.stats.lapses.add(1);
-                        tracing::warn!(%node, "Redis has lost the lease: this server enters again");
+                        tracing::warn!(node = %node.simple(), "Redis has lost the lease: this server enters again");
                         self.nodes.desk.lock().wrong.all = true;
                     }
                     return Ok(renewal);

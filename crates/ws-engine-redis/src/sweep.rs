@@ -29,7 +29,7 @@ impl Shared {
                 self.nodes.look.notify_one()
             }
             Ok(()) => {}
-            Err(trouble) => tracing::debug!(%node, "its members will be removed later: {trouble}"),
+            Err(trouble) => tracing::debug!(node = %node.simple(), "its members will be removed later: {trouble}"),
         }
     }
 

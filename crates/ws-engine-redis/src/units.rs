@@ -69,7 +69,7 @@ impl Units {
             return;
         }
         *node = Uuid::new_v4();
-        tracing::warn!(before = %dead, after = %*node, "the lease has ended: this server enters again as another node");
+        tracing::warn!(before = %dead.simple(), after = %node.simple(), "the lease has ended: this server enters again as another node");
         self.stats.lapses.add(1);
         for unit in &self.nodes {
             unit.is_former.store(true, Ordering::Release);

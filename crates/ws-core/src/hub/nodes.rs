@@ -21,6 +21,13 @@ pub struct Place {
     name: Box<str>,
 }
 
+impl Shared {
+    /// See [`Hub::node_name`].
+    pub(in crate::hub) fn node_name(&self) -> Option<String> {
+        self.engine.cluster().map(|cluster| cluster.node().simple().to_string())
+    }
+}
+
 impl Hub {
     /// Waits until it is known where the broadcasts of other servers begin, and until those know this one, but for no
     /// longer than this. Who connects before that may miss some, and is told so; and what others are asked to do with all
@@ -40,6 +47,11 @@ impl Hub {
     /// for dead.
     pub fn node(&self) -> Option<Uuid> {
         self.shared.engine.cluster().map(|cluster| cluster.node())
+    }
+
+    /// The same as logs and the server API have it.
+    pub fn node_name(&self) -> Option<String> {
+        self.shared.node_name()
     }
 
     /// The servers that are alive, this one included; none where it is the only one.

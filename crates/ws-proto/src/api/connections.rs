@@ -38,6 +38,9 @@ pub struct ConnectionInfo {
     /// How long its socket has accepted nothing, in milliseconds; absent while it accepts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_ms: Option<u64>,
+    /// The server that has it, as [`NodeData::node`](super::NodeData::node); absent where there is one only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
 }
 
 /// Answer to `GET /connections/{id}`: a connection with its subscriptions.

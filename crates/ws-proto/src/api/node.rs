@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NodeData<'a> {
+    /// Its id among the servers of a cluster, which logs and metrics of the store have too: 32 hexadecimal digits, others
+    /// after each start and after it was taken for dead. Absent where it is the only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// Version of the server.
     pub version: Cow<'a, str>,
     /// Version of the protocol.

@@ -112,6 +112,7 @@ impl Shared {
             channels: entry.subscriptions.lock().as_ref().map_or(0, |subscriptions| subscriptions.len() as u64),
             outbox_bytes: connection.outbox_bytes() as u64,
             blocked_ms,
+            node: self.node_name(),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::process_stats::Status;
 pub(super) fn reply(hub: &Hub, version: &str) -> Outcome {
     let limits = hub.limits();
     answer(&NodeData {
+        node: hub.node_name(),
         version: version.into(),
         protocol: PROTOCOL_VERSION,
         uptime_s: hub.clock().now_ms() / 1000,
