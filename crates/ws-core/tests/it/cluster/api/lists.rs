@@ -43,13 +43,14 @@ async fn those_of_a_user_are_on_any_hub() {
         let (mut ids, mut after) = (Vec::new(), None);
         loop {
             let page = hub.list_connections(Some("ann"), Some(2), after.as_deref()).await.expect("a page");
-            ids.extend(page.connections.into_iter().map(|connection| connection.connection_id));
+            ids.extend(page.connections.into_iter().map(|connection| (connection.connection_id, connection.node)));
             after = page.next;
             if after.is_none() {
                 break;
             }
         }
-        let mut expect: Vec<_> = anns.iter().map(|ann| ann.connection.id()).collect();
+        let node = |n: usize| three.hubs[n % 3].node_name();
+        let mut expect: Vec<_> = anns.iter().enumerate().map(|(n, ann)| (ann.connection.id(), node(n))).collect();
         expect.sort();
         assert_eq!(ids, expect);
         let nobody = hub.list_connections(Some("nobody"), None, None).await.expect("a page");
