@@ -34,6 +34,9 @@ impl Refusing {
         let now = Instant::now();
         let mut state = self.state.lock();
         let state = state.get_or_insert_with(|| State { why: String::new(), since: now, last: now, is_said: false });
+        if state.last.elapsed() >= REFUSED_WITHIN {
+            state.since = now;
+        }
         (state.why, state.last) = (why.to_owned(), now);
         self.is_on.store(true, Ordering::Release);
     }
@@ -111,5 +114,8 @@ mod tests {
         is(true, false);
         advance(REFUSED_WITHIN).await;
         is(false, false);
+        // It has not lasted: nobody knows what would have been taken between.
+        refusing.refused("OOM");
+        is(true, false);
     }
 }

@@ -66,7 +66,7 @@ impl Hub {
     pub(super) async fn submit(&self, draft: &Draft<'_>) -> Result<Appended, EngineError> {
         let mut waiter = Waiter::default();
         let publishing = poll_fn(|cx| {
-            if let Err(error) = self.shared.check_held(draft.channel, draft.read_us) {
+            if let Err(error) = self.shared.check_held(draft.channel, draft.options, draft.read_us) {
                 return Poll::Ready(Err(error));
             }
             let publishing = self.shared.publish(draft, &mut waiter, || cx.waker().clone());

@@ -52,7 +52,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>, out: &mut Vec<u8
 }
 
 pub(super) fn go_on(mut held: HeldPublish, session: &mut Session, out: &mut Vec<u8>) -> Result<(), Ended> {
-    if let Err(error) = session.membership.shared().check_held(&held.channel, session.timing.read_us()) {
+    if let Err(error) = session.membership.shared().check_held(&held.channel, &held.options, session.timing.read_us()) {
         return Err(Ended::new(held.id, unavailable(&error)));
     }
     let draft = Draft {

@@ -107,7 +107,7 @@ impl Shared {
                     Err(error) => return Some(Err(unavailable(&error))),
                 },
                 Stage::Room(elsewhere) => {
-                    if let Err(error) = self.check_held(BROADCASTS, read_us) {
+                    if let Err(error) = self.check_held(BROADCASTS, feed.options(), read_us) {
                         return Some(Err(unavailable(&error)));
                     }
                     let draft = Draft {

@@ -109,9 +109,12 @@ impl Shared {
     ///
     /// # Errors
     /// [`EngineError::Unavailable`].
-    pub(crate) fn check_held(&self, channel: &str, read_us: u64) -> Result<(), EngineError> {
+    pub(crate) fn check_held(&self, channel: &str, options: &ChannelOptions, read_us: u64) -> Result<(), EngineError> {
         let waited = Duration::from_micros(self.clock.now_us().saturating_sub(read_us));
-        check_waited(waited, || self.engine.takes(channel))
+        // What is not stored needs no room in the engine.
+        let is_stored = options.has_history();
+        let health = || if is_stored { self.engine.takes(channel) } else { self.engine.health_of(channel) };
+        check_waited(waited, health)
     }
 
     pub(crate) fn new(clock: Clock, options: HubOptions, engine: Arc<dyn Engine>) -> Self {

@@ -31,6 +31,7 @@ pub(crate) struct Node {
     /// Connections that were counted, by user.
     counted: Mutex<HashMap<String, u64>>,
     is_away: AtomicBool,
+    is_full: AtomicBool,
     is_dead: AtomicBool,
     missed: Mutex<Missed>,
 }
@@ -56,6 +57,7 @@ impl Node {
             interest: Mutex::default(),
             counted: Mutex::default(),
             is_away: AtomicBool::new(false),
+            is_full: AtomicBool::new(false),
             is_dead: AtomicBool::new(false),
             missed: Mutex::default(),
         }
@@ -85,6 +87,11 @@ impl Node {
     /// Whether its lease is valid.
     pub(super) fn is_living(&self) -> bool {
         self.cluster_sink.get().is_some() && !self.is_dead.load(Ordering::Acquire)
+    }
+
+    /// It says from now on that nothing more is stored.
+    pub(super) fn fill_up(&self) {
+        self.is_full.store(true, Ordering::Release);
     }
 
     pub(super) fn go_away(&self) {
@@ -232,6 +239,10 @@ impl Engine for Node {
     /// As if `elsewhere` were in another part of the store, which has not gone away.
     fn health_of(&self, channel: &str) -> Result<(), String> {
         if channel == "elsewhere" { Ok(()) } else { self.health() }
+    }
+
+    fn takes(&self, channel: &str) -> Result<(), String> {
+        if self.is_full.load(Ordering::Acquire) { Err("full".to_owned()) } else { self.health_of(channel) }
     }
 
     fn close(&self, done: Done<()>) {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::advance;
 
-use ws_core::Limits;
+use ws_core::{ChannelOptions, Limits};
 use ws_proto::ErrorCode;
 use ws_proto::action::Publish;
 
 use super::{Servers, answer_of, ask, limits, say, seen};
-use crate::client::{Client, settle};
+use crate::client::{Client, options, settle};
 
 #[tokio::test(start_paused = true)]
 async fn all_but_three_actions_are_refused_and_the_sockets_stay() {
@@ -147,4 +147,33 @@ async fn who_waited_for_room_does_not_wait_for_the_store_as_well() {
     assert_eq!(by_api.await.expect("it does not panic"), Err(ErrorCode::EngineUnavailable));
     assert!(!servers.store.let_go(), "nobody has asked the store once more");
     servers.store.release();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waited_for_room_in_a_full_store_goes_on_where_nothing_is_stored() {
+    for (channel, refused) in [("a", true), ("pass:a", false)] {
+        let limits = Limits { message_bytes_max: 2_000, channel_log_bytes_max: 8_192, ..limits() };
+        let passing = ChannelOptions { history_size: 0, ..options() };
+        let servers = Servers::start(1, limits, &[("pass", passing)]);
+        let _subscriber = servers.subscriber(0, channel).await;
+        let mut clients: Vec<_> = (0..20).map(|_| servers.connect(0)).collect();
+        clients.iter().for_each(|client| _ = client.is_woken());
+        servers.store.hold();
+        let publish = json!({"channel": channel, "data": "x".repeat(1_500)});
+        clients.iter_mut().for_each(|client| _ = say(client, "publish", &publish));
+        settle().await;
+        let held = clients.iter().filter(|client| client.session.is_holding()).count();
+        assert!((10..20).contains(&held), "{held} wait for room in {channel}");
+        servers.nodes[0].fill_up();
+        advance(Duration::from_secs(5)).await;
+        for _ in 0..2 * clients.len() {
+            while servers.store.let_go() {}
+            settle().await;
+            clients.iter_mut().filter(|client| client.is_woken()).for_each(Client::go_on_to_next);
+            settle().await;
+        }
+        let answers: Vec<_> = clients.iter_mut().filter_map(|client| answer_of(&client.read(), "publish")).collect();
+        let unavailable = answers.iter().filter(|answer| **answer == Err("engine_unavailable".to_owned())).count();
+        assert_eq!((answers.len(), unavailable), (20, if refused { held } else { 0 }), "{channel}: {answers:?}");
+    }
 }
