@@ -4,7 +4,6 @@
 -- Answers g, e and for each: offset > 0; -offset: it was there; 0: other data under the id; 'U': nobody can tell.
 local AHEAD_MAX = 2 * 60 * 60 * 1000
 local CLOCK_BACK_MAX = 60000
-local IN_PLACE_MAX = 100
 local AT_ONCE = 500
 
 local generation = redis.call('GET', KEYS[1])
@@ -76,42 +75,38 @@ local function limited(record, latest)
   return record, not from
 end
 
--- How many of the stored records, from the newest on, show a later time, or none.
+-- The stored records that show a later time, or none, from the newest on: as they are to be.
 local function ahead(length, latest)
-  local n = 0
+  local lowered = {}
   for last = length - 1, 0, -AT_ONCE do
     local records = redis.call('LRANGE', stream, math.max(last - AT_ONCE + 1, 0), last)
     for i = #records, 1, -1 do
-      local _, goes_on = limited(records[i], latest)
-      if not goes_on then return n end
-      n = n + 1
+      local record, goes_on = limited(records[i], latest)
+      if not goes_on then return lowered end
+      lowered[#lowered + 1] = record
     end
   end
-  return n
+  return lowered
 end
 
--- The clock that gave earlier times was far ahead: they are lowered.
+-- The clock that gave earlier times was far ahead: they are lowered. As much work as was dated so.
 local function lower(latest)
   for i, record in ipairs(fresh) do fresh[i] = limited(record, latest) end
   local length = redis.call('LLEN', stream)
-  local n = ahead(length, latest)
+  local lowered = ahead(length, latest)
+  local n = #lowered
   -- The list is never empty: one that has been cannot be filled again while its slot moves to another server.
-  if n <= IN_PLACE_MAX then
-    for at = -n, -1 do
-      local record = limited(redis.call('LINDEX', stream, at), latest)
-      redis.call('LSET', stream, at, record)
-    end
-    return
+  if n == length and n > 0 then
+    redis.call('LSET', stream, 0, lowered[n])
+    n = n - 1
   end
-  -- To look up each of very many takes too long: behind them come copies of all, which are what is left.
-  for first = 0, length - 1, AT_ONCE do
-    local records = redis.call('LRANGE', stream, first, math.min(first + AT_ONCE, length) - 1)
-    for i, record in ipairs(records) do
-      if first + i > length - n then records[i] = limited(record, latest) end
-    end
-    redis.call('RPUSH', stream, unpack(records))
+  if n == 0 then return end
+  redis.call('LTRIM', stream, 0, length - n - 1)
+  for first = n, 1, -AT_ONCE do
+    local some = {}
+    for at = first, math.max(first - AT_ONCE + 1, 1), -1 do some[#some + 1] = lowered[at] end
+    redis.call('RPUSH', stream, unpack(some))
   end
-  redis.call('LTRIM', stream, length, -1)
 end
 
 local function show(record)

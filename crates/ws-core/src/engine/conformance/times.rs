@@ -54,11 +54,11 @@ async fn times_that_were_far_ahead_are_corrected<E: Engine>(f: Fixture<E>) {
 }
 
 async fn very_many_of_them_too<E: Engine>(f: Fixture<E>) {
-    let (before, ahead) = ((0..300).map(|n| NOON + n), (0..700).map(|n| NOON + 10 * 365 * 86_400_000 + n));
+    let (before, ahead) = ((0..10).map(|n| NOON + n), (0..1100).map(|n| NOON + 10 * 365 * 86_400_000 + n));
     let times: Vec<_> = before.clone().chain(ahead).collect();
     let query = all_of("a", keep(2000));
     assert_eq!(publish_in(&f, query, &times).await, times);
-    let expect: Vec<_> = before.chain((0..701).map(|_| NOON + 1000)).collect();
+    let expect: Vec<_> = before.chain((0..1101).map(|_| NOON + 1000)).collect();
     assert_eq!(publish_in(&f, query, &[NOON + 1000]).await, expect);
 }
 
