@@ -8,7 +8,7 @@ local ENDED = 0
 -- How long it is remembered that a node has ended of which nothing is left, in milliseconds.
 local REMEMBERED = 60 * 60 * 1000
 local now, lease, node = now_ms(), tonumber(ARGV[1]), ARGV[2]
-local all, leases, last, replaced = redis.call('HGETALL', KEYS[1]), {}, now, false
+local all, leases, last, replaced, is_removed = redis.call('HGETALL', KEYS[1]), {}, now, false, false
 for i = 1, #all, 2 do
   local name, value = all[i], tonumber(all[i + 1])
   if name == '*' then
@@ -17,6 +17,10 @@ for i = 1, #all, 2 do
     leases[name] = value
   elseif name == '#' .. node then
     replaced = value > tonumber(ARGV[6])
+  elseif name == '#!' .. node then
+    is_removed = true
+  elseif string.sub(name, 1, 2) == '#!' and now + value > REMEMBERED then
+    redis.call('HDEL', KEYS[1], name)
   end
 end
 if replaced then return 'REPLACED' end
@@ -29,24 +33,22 @@ for other, ends in pairs(leases) do
     if moved <= now then moved = ENDED end
     if moved ~= ends then redis.call('HSET', KEYS[1], other, string.format('%.0f', moved)) end
     leases[other] = moved
-  elseif ends < 0 and now + ends > REMEMBERED then
-    redis.call('HDEL', KEYS[1], other)
-    leases[other] = nil
   end
 end
+if is_removed then return 'LAPSED' end
 local is_missing = not leases[node] and ARGV[4] == '0'
 -- In the same generation Redis has lost nothing: it has ended, and was forgotten.
 local is_forgotten = is_missing and string.sub(redis.call('GET', KEYS[3]) or '', 1, 8) == ARGV[5]
 if is_forgotten then redis.call('HSET', KEYS[1], node, ENDED) end
-if is_forgotten or (leases[node] or 1) <= ENDED then return 'LAPSED' end
+if is_forgotten or leases[node] == ENDED then return 'LAPSED' end
 leases[node] = now + lease
 redis.call('HSET', KEYS[1], node, string.format('%.0f', leases[node]), '#' .. node, ARGV[6])
 redis.call('HSET', KEYS[2], node, ARGV[3])
 local living, ended = {}, {}
 for other, ends in pairs(leases) do
-  if ends == ENDED then
+  if ends <= 0 then
     ended[#ended + 1] = other
-  elseif ends > 0 then
+  else
     living[#living + 1], living[#living + 2] = other, ends - now
   end
 end

@@ -34,9 +34,7 @@ async fn leases(shard: &Redis) -> BTreeMap<String, String> {
     let answer = shard.ask(&["HGETALL", key]).await;
     let is_text = |line: &&str| *line == "*" || !line.starts_with(['*', '$']);
     let texts: Vec<_> = answer.lines().filter(is_text).collect();
-    // Below zero: nothing is left of it.
-    let is_lease = |pair: &&[&str]| pair[0] != "*" && !pair[0].starts_with('#') && !pair[1].starts_with('-');
-    let leases = texts.chunks(2).filter(is_lease);
+    let leases = texts.chunks(2).filter(|pair| pair[0] != "*" && !pair[0].starts_with('#'));
     leases.map(|pair| (pair[0].to_owned(), pair[1].to_owned())).collect()
 }
 
