@@ -3,6 +3,7 @@
 //! is published: nobody on the one hears what is passed on by the other. When this server comes to the other one, it says in
 //! which channels that may have happened, and who follows them takes it for a gap.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::link::{Batch, Link};
@@ -12,27 +13,31 @@ use crate::shared::Shared;
 impl Shared {
     /// This server has come to another Redis than it was on: those who follow there may have missed what it has passed on.
     pub(crate) fn tell_missed(self: &Arc<Self>, writer: &Link) {
-        let channels = self.passed.take();
+        self.say_missed(self.passed.take(), writer);
+    }
+
+    /// Tells again what could not be told.
+    pub(crate) fn tell_due(self: &Arc<Self>, writer: &Link) {
+        self.say_missed(self.passed.take_due(), writer);
+    }
+
+    fn say_missed(self: &Arc<Self>, channels: HashSet<Box<str>>, writer: &Link) {
+        if channels.is_empty() {
+            return;
+        }
         let tell = |batch: &mut Batch<'_>| {
             for channel in &channels {
                 let topic = self.keys.topic(self.keys.partition(channel), channel).into_bytes();
                 let (shared, channel) = (self.clone(), channel.clone());
                 batch.command([b"SPUBLISH".to_vec(), topic, missed(&self.node)], move |result| {
                     if result.is_err() {
-                        shared.passed.add_due([&*channel]);
+                        shared.passed.add_due(channel);
                     }
                 });
             }
         };
         if writer.send(tell).is_err() {
-            self.passed.add_due(channels.iter().map(|channel| &**channel));
-        }
-    }
-
-    /// Tells again what could not be told.
-    pub(crate) fn tell_due(self: &Arc<Self>, writer: &Link) {
-        if self.passed.take_due() {
-            self.tell_missed(writer);
+            channels.into_iter().for_each(|channel| self.passed.add_due(channel));
         }
     }
 }

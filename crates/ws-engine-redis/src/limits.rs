@@ -85,7 +85,7 @@ pub(crate) const CLOCK_READINGS: usize = 8;
 pub(crate) const CLOCK_EVERY: Duration = Duration::from_secs(1);
 
 /// Channels without history of which a server remembers that it has published in them of late, on all its connections.
-pub(crate) const PASSED_MAX: usize = 4096;
+pub(crate) const PASSED_MAX: usize = 16_384;
 
 /// How long Redis refuses what is published before the log says so.
 pub(crate) const REFUSED_SAY_AFTER: Duration = Duration::from_secs(1);

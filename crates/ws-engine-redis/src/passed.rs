@@ -1,7 +1,6 @@
 //! In which channels this server has passed something on of late.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -15,8 +14,8 @@ pub(crate) struct Passed {
     /// How many it remembers at most, twice.
     max: usize,
     recent: Mutex<Recent>,
-    /// Some of them were not told when it was time for that.
-    is_due: AtomicBool,
+    /// Those that could not be told when it was time for that.
+    due: Mutex<HashSet<Box<str>>>,
 }
 
 #[derive(Debug)]
@@ -29,7 +28,7 @@ struct Recent {
 impl Passed {
     pub(crate) fn new(within: Duration, max: usize) -> Self {
         let recent = Recent { since: Instant::now(), now: HashSet::new(), before: HashSet::new() };
-        Passed { within, max, recent: Mutex::new(recent), is_due: AtomicBool::new(false) }
+        Passed { within, max, recent: Mutex::new(recent), due: Mutex::default() }
     }
 
     pub(crate) fn add(&self, channel: &str) {
@@ -40,15 +39,17 @@ impl Passed {
         }
     }
 
-    /// These could not be told: they are due until they are.
-    pub(crate) fn add_due<'a>(&self, channels: impl IntoIterator<Item = &'a str>) {
-        channels.into_iter().for_each(|channel| self.add(channel));
-        self.is_due.store(true, Ordering::Release);
+    /// This one could not be told: it is due until it is.
+    pub(crate) fn add_due(&self, channel: Box<str>) {
+        let mut due = self.due.lock();
+        if due.len() < 2 * self.max {
+            due.insert(channel);
+        }
     }
 
-    /// Whether some are due, which they are not any more.
-    pub(crate) fn take_due(&self) -> bool {
-        self.is_due.swap(false, Ordering::AcqRel)
+    /// Those that are due, which they are not any more.
+    pub(crate) fn take_due(&self) -> HashSet<Box<str>> {
+        std::mem::take(&mut self.due.lock())
     }
 
     /// All of them, which are forgotten.

@@ -27,6 +27,7 @@ fn pair(shared: &Shared) -> Pair {
 async fn nothing_is_read_from_another_redis_than_the_writers() {
     let (redis, options) = listen().await;
     let (shared, _) = server_with(options);
+    shared.report(Part::Pair, Health::Well);
     let (now, at) = watch::channel(Some(place(&shared, "one")));
     let reader = tokio::spawn(keep_reader(shared.clone(), at));
     let mut peer = accept(&redis).await;
@@ -34,21 +35,31 @@ async fn nothing_is_read_from_another_redis_than_the_writers() {
     assert_eq!(peer.next().await, [b"INFO".to_vec(), b"server".to_vec()]);
     peer.say(&info("run_id:other")).await;
     peer.is_closed().await;
+    is(&shared, Some(ELSEWHERE)).await;
     // The name leads where the writer is by now.
     let mut peer = accept(&redis).await;
     peer.greet().await;
     peer.next().await;
     assert!(shared.reader.read().is_none(), "no other one is used");
     peer.say(&info("run_id:one")).await;
-    let is_there = async {
-        while shared.reader.read().is_none() {
+    is(&shared, None).await;
+    assert!(shared.reader.read().is_some(), "it is used");
+    now.send_replace(None);
+    peer.is_closed().await;
+    // Why not is the writer's to say.
+    is(&shared, Some("it is not connected yet")).await;
+    reader.abort();
+}
+
+/// Waits until the engine has this trouble.
+async fn is(shared: &Shared, trouble: Option<&str>) {
+    let is_so = async {
+        while shared.trouble().as_deref() != trouble {
             sleep(Duration::from_millis(1)).await;
         }
     };
-    timeout(Duration::from_secs(20), is_there).await.expect("it is used");
-    now.send_replace(Some(place(&shared, "other")));
-    peer.is_closed().await;
-    reader.abort();
+    let waited = timeout(Duration::from_secs(20), is_so).await;
+    waited.unwrap_or_else(|_| panic!("{trouble:?}, and it is {:?}", shared.trouble()));
 }
 
 #[tokio::test(start_paused = true)]
