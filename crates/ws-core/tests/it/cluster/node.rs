@@ -90,6 +90,7 @@ impl Node {
     }
 
     /// It says from now on that nothing more is stored.
+    #[allow(dead_code, reason = "not every test that has this file among its own calls it")]
     pub(super) fn fill_up(&self) {
         self.is_full.store(true, Ordering::Release);
     }
