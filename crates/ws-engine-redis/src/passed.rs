@@ -11,7 +11,7 @@ use tokio::time::Instant;
 pub(crate) struct Passed {
     /// How long it remembers them at least; at most twice as long.
     within: Duration,
-    /// How many it remembers at most, twice.
+    /// How many names each of the two sets has at most; those that are due are as many as both.
     max: usize,
     recent: Mutex<Recent>,
     /// Those that could not be told when it was time for that.
