@@ -171,9 +171,8 @@ impl Runs for Inner {
     }
 
     fn keep_again(&self) {
-        if self.books.journal.may_be_lost() {
-            self.books.keep_again();
-        }
+        self.books.journal.may_be_lost();
+        self.books.keep_again();
     }
 }
 

@@ -34,12 +34,18 @@ pub(crate) struct Journal {
     is_repeated: AtomicBool,
     /// Runs that were left open, and cannot be ended under this configuration. Another one may.
     stuck: Mutex<Vec<Noted>>,
-    /// The node that was put into the list.
-    listed: Mutex<Option<Uuid>>,
+    listed: Mutex<Listed>,
     /// When the store may have lost what is kept.
     lost_at: Mutex<Option<Instant>>,
     /// The dead that have left nothing.
     settled: Mutex<HashMap<Uuid, Settled>>,
+}
+
+/// The node that was put into the list, and how often the store may have lost the list.
+#[derive(Debug, Default)]
+struct Listed {
+    node: Option<Uuid>,
+    losses: u64,
 }
 
 /// A node that was not alive and had left nothing.
@@ -68,7 +74,9 @@ impl Journal {
         // be written as often as there are.
         let store = async {
             let node = hub.node();
-            self.enlist(hub, node).await?;
+            if let Some(own) = node.filter(|_| self.listed.lock().node != node) {
+                self.enlist(hub, own).await?;
+            }
             let mut noted = self.stuck.lock().clone();
             noted.extend(open.all().iter().map(|run| run.noted()));
             hub.keep(&name(node), &raw(&noted)).await
@@ -91,18 +99,24 @@ impl Journal {
         self.is_repeated.store(false, Ordering::Release);
     }
 
-    async fn enlist(&self, hub: &Hub, node: Option<Uuid>) -> Result<(), ErrorBody> {
-        let Some(own) = node.filter(|_| *self.listed.lock() != node) else { return Ok(()) };
+    async fn enlist(&self, hub: &Hub, own: Uuid) -> Result<(), ErrorBody> {
+        let losses = self.listed.lock().losses;
         hub.enlist(NODES, &own.to_string()).await?;
-        *self.listed.lock() = node;
+        let mut listed = self.listed.lock();
+        if listed.losses == losses {
+            listed.node = Some(own);
+        }
         Ok(())
     }
 
-    /// What was kept may be lost: next time this node is put into the list again. Whether it was there.
-    pub(crate) fn may_be_lost(&self) -> bool {
+    /// What was kept may be lost: next time it is kept as a whole.
+    pub(crate) fn may_be_lost(&self) {
         *self.lost_at.lock() = Some(Instant::now());
+        {
+            let mut listed = self.listed.lock();
+            *listed = Listed { node: None, losses: listed.losses + 1 };
+        }
         self.notes.may_be_lost();
-        self.listed.lock().take().is_some()
     }
 
     /// Waits until the other servers are likely to have come back to a store that may have lost something.
@@ -124,10 +138,9 @@ impl Journal {
     /// Those of the engine.
     pub(crate) async fn nodes(&self, hub: &Hub) -> Result<Vec<Uuid>, ErrorBody> {
         let nodes: Vec<_> = hub.listed(NODES).await?.iter().filter_map(|name| Uuid::try_parse(name).ok()).collect();
-        let own = *self.listed.lock();
-        if own.is_some_and(|own| !nodes.contains(&own)) {
-            *self.listed.lock() = None;
-            self.enlist(hub, hub.node()).await?;
+        let listed = self.listed.lock().node;
+        if let Some(own) = hub.node().filter(|own| listed == Some(*own) && !nodes.contains(own)) {
+            self.enlist(hub, own).await?;
         }
         Ok(nodes)
     }

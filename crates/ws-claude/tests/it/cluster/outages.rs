@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
+use uuid::Uuid;
 
-use super::Servers;
+use super::{Server, Servers};
 use crate::stage::{end, kinds, text, until};
 
 #[tokio::test(start_paused = true)]
@@ -39,9 +40,7 @@ async fn what_the_store_has_lost_is_kept_again_however_long_that_takes() {
     let answer = a.begin("room", "one", "ann").await;
     answer.send(text("a")).expect("it reads");
     sleep(Duration::from_millis(100)).await;
-    let node = a.hub.node().expect("a cluster");
-    a.hub.forget("claude-nodes").await.expect("the store is there");
-    a.hub.forget(&format!("claude-runs:{node}")).await.expect("the store is there");
+    lose_the_note_of(a).await;
     // It is back for a moment only, and not told of it again.
     servers.set_away(0, true);
     a.node.cluster_sink().restored();
@@ -53,4 +52,34 @@ async fn what_the_store_has_lost_is_kept_again_however_long_that_takes() {
     let room = servers.history(1, "room").await;
     assert_eq!((kinds(&room), b.open()), (vec!["started", "finished"], 0));
     assert_eq!(room[1]["status"], "interrupted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_lost_while_the_list_is_put_right_is_kept_again() {
+    let servers = Servers::start(2).await;
+    let [a, b] = &servers.all[..] else { panic!("two") };
+    let answer = a.begin("room", "one", "ann").await;
+    answer.send(text("a")).expect("it reads");
+    sleep(Duration::from_millis(100)).await;
+    lose_the_note_of(a).await;
+    servers.store.hold();
+    a.node.cluster_sink().ended(Uuid::nil());
+    sleep(Duration::from_millis(1)).await;
+    // It knows that it is not in the list any more, and not that it is there again.
+    servers.let_go(1).await;
+    a.node.cluster_sink().restored();
+    servers.store.release();
+    sleep(Duration::from_secs(2)).await;
+    servers.kill(0);
+    sleep(Duration::from_secs(2)).await;
+    let room = servers.history(1, "room").await;
+    assert_eq!((kinds(&room), b.open()), (vec!["started", "finished"], 0));
+    assert_eq!(room[1]["status"], "interrupted");
+}
+
+/// The store forgets that this server has a run, and the server itself.
+async fn lose_the_note_of(server: &Server) {
+    let node = server.hub.node().expect("a cluster");
+    server.hub.forget("claude-nodes").await.expect("the store is there");
+    server.hub.forget(&format!("claude-runs:{node}")).await.expect("the store is there");
 }
