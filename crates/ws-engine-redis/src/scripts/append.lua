@@ -4,7 +4,8 @@
 -- Answers g, e and for each: offset > 0; -offset: it was there; 0: other data under the id; 'U': nobody can tell.
 local AHEAD_MAX = 2 * 60 * 60 * 1000
 local CLOCK_BACK_MAX = 60000
-local AT_ONCE = 500
+-- Records that are read at once: at first, and at most.
+local FIRST, AT_ONCE = 8, 500
 
 local generation = redis.call('GET', KEYS[1])
 local g, size, ttl, position_ttl = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -75,37 +76,33 @@ local function limited(record, latest)
   return record, not from
 end
 
--- The stored records that show a later time, or none, from the newest on: as they are to be.
-local function ahead(length, latest)
-  local lowered = {}
-  for last = length - 1, 0, -AT_ONCE do
-    local records = redis.call('LRANGE', stream, math.max(last - AT_ONCE + 1, 0), last)
-    for i = #records, 1, -1 do
-      local record, goes_on = limited(records[i], latest)
-      if not goes_on then return lowered end
-      lowered[#lowered + 1] = record
-    end
-  end
-  return lowered
-end
-
--- The clock that gave earlier times was far ahead: they are lowered. As much work as was dated so.
+-- The clock that gave earlier times was far ahead: they are lowered. As much work as was dated so, and the memory of one block:
+-- the newest come to the front of the list, lowered, and then back to its end. The list is never empty: one that has been cannot
+-- be filled again while its slot moves to another server.
 local function lower(latest)
   for i, record in ipairs(fresh) do fresh[i] = limited(record, latest) end
-  local length = redis.call('LLEN', stream)
-  local lowered = ahead(length, latest)
-  local n = #lowered
-  -- The list is never empty: one that has been cannot be filled again while its slot moves to another server.
-  if n == length and n > 0 then
-    redis.call('LSET', stream, 0, lowered[n])
-    n = n - 1
+  local length, n, block = redis.call('LLEN', stream), 0, FIRST
+  while n < length do
+    local records, lowered = redis.call('LRANGE', stream, -math.min(block, length - n), -1), {}
+    for i = #records, 1, -1 do
+      local record, goes_on = limited(records[i], latest)
+      if not goes_on then break end
+      lowered[#lowered + 1] = record
+    end
+    if #lowered > 0 then
+      redis.call('LPUSH', stream, unpack(lowered))
+      redis.call('LTRIM', stream, 0, -#lowered - 1)
+    end
+    n = n + #lowered
+    if #lowered < #records then break end
+    block = math.min(2 * block, AT_ONCE)
   end
-  if n == 0 then return end
-  redis.call('LTRIM', stream, 0, length - n - 1)
-  for first = n, 1, -AT_ONCE do
-    local some = {}
-    for at = first, math.max(first - AT_ONCE + 1, 1), -1 do some[#some + 1] = lowered[at] end
-    redis.call('RPUSH', stream, unpack(some))
+  -- Where that is all of them they are in order.
+  while n > 0 and n < length do
+    local lowered = redis.call('LRANGE', stream, 0, math.min(AT_ONCE, n) - 1)
+    redis.call('RPUSH', stream, unpack(lowered))
+    redis.call('LTRIM', stream, #lowered, -1)
+    n = n - #lowered
   end
 end
 
