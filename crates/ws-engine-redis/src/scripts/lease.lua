@@ -8,7 +8,7 @@ local ENDED = 0
 -- How long it is remembered that a node has ended of which nothing is left, in milliseconds.
 local REMEMBERED = 60 * 60 * 1000
 local now, lease, node = now_ms(), tonumber(ARGV[1]), ARGV[2]
-local all, leases, last, replaced, is_removed = redis.call('HGETALL', KEYS[1]), {}, now, false, false
+local all, leases, last, replaced = redis.call('HGETALL', KEYS[1]), {}, now, false
 for i = 1, #all, 2 do
   local name, value = all[i], tonumber(all[i + 1])
   if name == '*' then
@@ -17,10 +17,6 @@ for i = 1, #all, 2 do
     leases[name] = value
   elseif name == '#' .. node then
     replaced = value > tonumber(ARGV[6])
-  elseif name == '#!' .. node then
-    is_removed = true
-  elseif string.sub(name, 1, 2) == '#!' and now + value > REMEMBERED then
-    redis.call('HDEL', KEYS[1], name)
   end
 end
 if replaced then return 'REPLACED' end
@@ -35,7 +31,7 @@ for other, ends in pairs(leases) do
     leases[other] = moved
   end
 end
-if is_removed then return 'LAPSED' end
+if redis.call('HEXISTS', KEYS[2], '!' .. node) == 1 then return 'LAPSED' end
 local is_missing = not leases[node] and ARGV[4] == '0'
 -- In the same generation Redis has lost nothing: it has ended, and was forgotten.
 local is_forgotten = is_missing and string.sub(redis.call('GET', KEYS[3]) or '', 1, 8) == ARGV[5]
@@ -44,6 +40,12 @@ if is_forgotten or leases[node] == ENDED then return 'LAPSED' end
 leases[node] = now + lease
 redis.call('HSET', KEYS[1], node, string.format('%.0f', leases[node]), '#' .. node, ARGV[6])
 redis.call('HSET', KEYS[2], node, ARGV[3])
+local counted = redis.call('HGETALL', KEYS[2])
+for i = 1, #counted, 2 do
+  if string.sub(counted[i], 1, 1) == '!' and now - tonumber(counted[i + 1]) > REMEMBERED then
+    redis.call('HDEL', KEYS[2], counted[i])
+  end
+end
 local living, ended = {}, {}
 for other, ends in pairs(leases) do
   if ends <= 0 then

@@ -68,7 +68,8 @@ async fn nothing_is_left_of(node: Uuid, redis: &Redis) {
     until("nothing to be left of it", async || {
         let keys = redis.keys().await;
         let leases = leases(&keys);
-        let is_over = redis.ask(&["HGET", &leases, &format!("#!{name}")]).await.contains("\r\n-");
+        let connections = leases.replace(":n:leases", ":n:connections");
+        let is_over = redis.ask(&["HGET", &connections, &format!("!{name}")]).await.starts_with("$13\r\n");
         let fields = ["HMGET", &leases, &name, &format!("#{name}")];
         let is_there = redis.ask(&fields).await != "*2\r\n$-1\r\n$-1\r\n";
         (is_over && !is_there && !keys.iter().any(|key| key.contains(&name))).then_some(())
