@@ -59,6 +59,7 @@ impl Shared {
     async fn renew_and_tell(self: &Arc<Self>, writer: &Link, subscriber: &Link) -> Result<Instant, String> {
         let (since, every) = (Instant::now(), (self.options.lease / 3).min(RENEW_EVERY));
         let Renewal { roll, next, .. } = self.renew_lease(writer, subscriber).await?;
+        self.end_others(writer).await?;
         self.call_roll(roll, writer);
         self.tell_due(writer);
         Ok(since + next.map_or(every, |next| next.min(every)))
@@ -87,7 +88,6 @@ impl Shared {
     /// # Errors
     /// In words.
     pub(crate) async fn renew_lease(&self, writer: &Link, subscriber: &Link) -> Result<Renewal, String> {
-        self.end_others(writer).await?;
         let mut has_failed = false;
         while !self.nodes.is_leaving.load(Ordering::Acquire) {
             if self.become_another(writer, subscriber).await? && !has_failed {
@@ -129,16 +129,20 @@ impl Shared {
         Ok(Renewal::default())
     }
 
-    /// Ends the leases of nodes that have ended in other units.
+    /// Ends the leases of nodes that have ended in other units. Only who lives itself knows that: the lease was renewed.
     async fn end_others(&self, writer: &Link) -> Result<(), String> {
         loop {
             let Some(node) = self.nodes.to_end.lock().first().copied() else { return Ok(()) };
-            self.end_lease(node, writer).await?;
+            if self.end_lease(node, writer).await?.as_bytes() == Some(b"LAPSED") {
+                // The renewal will say so too.
+                self.nodes.look.notify_one();
+                return Ok(());
+            }
             self.nodes.to_end.lock().remove(&node);
         }
     }
 
-    async fn end_lease(&self, node: Uuid, writer: &Link) -> Result<(), String> {
+    async fn end_lease(&self, node: Uuid, writer: &Link) -> Result<Value, String> {
         match writer.call(self.end_args(node)).await {
             Err(Failure::Refused(error)) if error.starts_with("NOSCRIPT") => {
                 load_scripts(writer).await?;
@@ -146,7 +150,6 @@ impl Shared {
             }
             ended => ended,
         }
-        .map(drop)
         .map_err(|failure| format!("the lease of {node} cannot be ended: {failure}"))
     }
 

@@ -106,8 +106,7 @@ impl Shared {
 
     /// Ends the lease of a node, and tells the others.
     pub(crate) fn end_args(&self, node: Uuid) -> Args {
-        let keys = [self.keys.nodes(), self.keys.connections()].map(String::into_bytes).to_vec();
-        let mut args = self.eval(Script::End, keys);
+        let mut args = self.of_nodes(Script::End, vec![self.keys.connections()]);
         args.extend([node.simple().to_string(), self.keys.all_nodes()].map(String::into_bytes));
         args.push(b"E".to_vec());
         args

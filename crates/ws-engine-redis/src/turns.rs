@@ -160,9 +160,39 @@ async fn a_unit_asks_for_the_members_in_its_own_channels_alone() {
     assert_eq!(all, CHANNELS);
 }
 
+/// What a renewal answers where nobody else is.
+const LEASED: &[u8] = b"*3\r\n*0\r\n*0\r\n$4\r\nKEPT\r\n";
+
+#[tokio::test(start_paused = true)]
+async fn who_has_ended_elsewhere_is_ended_by_the_living() {
+    const LAPSED: &[u8] = b"+LAPSED\r\n";
+    let shared = server(&[]);
+    let (mut writer, mut feed) = connect(&shared);
+    let links = [&shared.writer, &shared.subscriber].map(|slot| slot.read().clone().expect("a connection"));
+    let (keeps, dead) = (shared.clone(), Uuid::from_u128(7));
+    shared.nodes.to_end.lock().insert(dead);
+    let keeping = tokio::spawn(async move { keeps.keep_lease(&links[0], &links[1]).await });
+    writer.expect("lease").await;
+    writer.say(LEASED).await;
+    assert!(writer.expect("end").await.contains(&dead.simple().to_string().into_bytes()));
+    // Its own lease is over by now.
+    writer.say(LAPSED).await;
+    assert!(shared.nodes.to_end.lock().contains(&dead), "nobody has ended it");
+    let before = shared.units.node();
+    writer.expect("lease").await;
+    writer.say(LAPSED).await;
+    assert!(writer.expect("end").await.contains(&before.simple().to_string().into_bytes()));
+    writer.say(b":1\r\n").await;
+    let topic = feed.expect("SSUBSCRIBE").await.remove(1);
+    feed.confirm(&topic).await;
+    feed.expect("SUNSUBSCRIBE").await;
+    writer.expect("lease").await;
+    assert!(shared.nodes.to_end.lock().is_empty(), "by what the dead have known, nobody is ended");
+    keeping.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_lease_is_renewed_while_members_are_collected() {
-    const LEASED: &[u8] = b"*3\r\n*0\r\n*0\r\n$2\r\nOK\r\n";
     let shared = server(&[("c", 1)]);
     shared.is_other();
     let (mut writer, _feed) = connect(&shared);

@@ -63,7 +63,7 @@ impl Units {
 
     /// This node is dead, and becomes another one. No unit writes anything before it has a lease for that.
     pub(crate) fn lapse(&self, dead: Uuid) {
-        let mut node = self.node.lock();
+        let (mut told, mut node) = (self.told.lock(), self.node.lock());
         if *node != dead {
             // It is another one already.
             return;
@@ -71,12 +71,14 @@ impl Units {
         *node = Uuid::new_v4();
         tracing::warn!(before = %dead.simple(), after = %node.simple(), "the lease has ended: this server enters again as another node");
         self.stats.lapses.add(1);
+        // Nobody ends for itself, nor by what the dead have known.
+        told.living.remove(&dead);
         for unit in &self.nodes {
+            unit.to_end.lock().clear();
             unit.is_former.store(true, Ordering::Release);
             unit.look.notify_one();
         }
-        drop(node);
-        self.told.lock().living.remove(&dead);
+        drop((told, node));
         if let Some(unit) = self.nodes.first() {
             unit.sink().lapsed();
         }
@@ -106,8 +108,12 @@ impl Units {
         }
     }
 
-    /// A node has ended in a unit, and so in all others.
+    /// A node has ended in a unit, and so in all others, unless this one has ended itself.
     pub(crate) fn end_elsewhere(&self, node: Uuid, unit: usize) {
+        let current = self.node.lock();
+        if self.nodes[unit].own().node != *current {
+            return;
+        }
         let others = self.nodes.iter().enumerate().filter(|(at, _)| *at != unit);
         for (_, other) in others.filter(|(_, other)| other.roll.lock().living.contains(&node)) {
             other.to_end.lock().insert(node);
@@ -213,6 +219,19 @@ mod tests {
         roll(&units, 1, &[2], &[]);
         roll(&units, 0, &[2], &[]);
         assert_eq!(hub.0.lock().len(), 1, "once");
+    }
+
+    #[test]
+    fn the_dead_end_nobody() {
+        let (units, _) = two();
+        (0..2).for_each(|unit| roll(&units, unit, &[1], &[]));
+        // The other unit is away, and there this node is one of the dead.
+        roll(&units, 0, &[], &[1]);
+        units.end_elsewhere(node(1), 0);
+        units.lapse(units.node());
+        assert!(units.nodes[1].to_end.lock().is_empty());
+        units.end_elsewhere(node(1), 0);
+        assert!(units.nodes[1].to_end.lock().is_empty(), "this unit is still that of the dead");
     }
 
     #[test]
