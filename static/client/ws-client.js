@@ -105,12 +105,18 @@ export function machine(options) {
       }
     }
     user = as;
+    claim();
+    succeed();
+  }
+
+  /** What belongs to nobody yet belongs to the user of the connection, if there is one. */
+  function claim() {
+    if (phase !== CONNECTED) return;
     for (const item of outbox) {
       if (item.entry.user !== undefined) continue;
       item.entry.user = user;
       item.isUnsaved = true;
     }
-    succeed();
   }
 
   function ended({ code, status, retry_after, message }) {
@@ -767,6 +773,7 @@ export function machine(options) {
       }
     }
     outbox.splice(outbox.filter(({ isAdopted }) => isAdopted).length, 0, ...adopted);
+    claim();
   }
 
   /** Nobody knows what became of its last sending. */

@@ -181,10 +181,19 @@ impl Machine {
             // Subscriptions were asked for with what belonged to the user before.
             self.flights.values_mut().for_each(|flight| flight.is_void = true);
         }
-        for item in self.outbox.items.iter_mut().filter(|item| item.entry.user.is_none()) {
-            (item.entry.user, item.is_unsaved) = (Some(user.clone()), true);
-        }
         self.user = Some(user);
+        self.claim();
+    }
+
+    /// What belongs to nobody yet belongs to the user of the connection, if there is one.
+    pub(super) fn claim(&mut self) {
+        if self.phase != Phase::Connected {
+            return;
+        }
+        for item in self.outbox.items.iter_mut().filter(|item| item.entry.user.is_none()) {
+            item.entry.user.clone_from(&self.user);
+            item.is_unsaved = true;
+        }
     }
 
     /// The frame of a publication, and that it is under way.

@@ -93,7 +93,7 @@ impl Machine {
         self.store = Store::Ready;
         self.store_error = None;
         let ours = self.outbox.items.len();
-        self.outbox.adopt(entries, &self.clock);
+        self.adopted(entries);
         if ours > 0 {
             self.outbox.items.iter_mut().for_each(|item| item.is_unsaved = true);
         }
@@ -101,6 +101,7 @@ impl Machine {
 
     pub(super) fn adopted(&mut self, entries: Vec<Entry>) {
         self.outbox.adopt(entries, &self.clock);
+        self.claim();
     }
 
     pub(super) fn stored(&mut self, op: u64) {

@@ -20,6 +20,13 @@ fn entry(msg_id: &str, first_sent: Option<u64>) -> Value {
     entry
 }
 
+/// It was published before anybody was connected.
+fn of_nobody(msg_id: &str) -> Value {
+    let mut entry = entry(msg_id, None);
+    entry.as_object_mut().expect("an object").remove("user");
+    entry
+}
+
 pub(super) fn scenarios() -> Vec<Scenario> {
     vec![
         story("stored-then-sent", "An entry is stored with its first sending before it is sent", with_store(), |s| {
@@ -77,6 +84,20 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             s.put(json!({"close": {"flush": 1_000}}));
             assert_eq!(s.one("closed"), &json!({"unsent": 0}));
             assert_eq!(s.one("settle")["kept"], true);
+        }),
+        story("nobodys-entries", "Loaded entries of nobody belong to whoever is connected", with_store(), |s| {
+            s.put(publish("m1", "a"));
+            s.greet(1);
+            s.put(json!({"loaded": {"op": 1, "entries": [of_nobody("old")]}}));
+            assert_eq!(s.one("store")["put"][0]["user"], Value::Null);
+            s.put(json!({"stored": {"op": 2}}));
+            assert_eq!(s.sent()[0].1["msg_id"], "old");
+        }),
+        story("nobodys-entries-adopted", "So do adopted ones", with_store(), |s| {
+            open(s, &json!([]));
+            s.put(json!({"adopted": {"entries": [of_nobody("old")]}}));
+            s.put(json!({"stored": {"op": 2}}));
+            assert_eq!(s.sent()[0].1["msg_id"], "old");
         }),
         story("adopted", "Entries of a page that is gone go first", with_store(), |s| {
             open(s, &json!([]));
