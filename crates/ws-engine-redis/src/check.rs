@@ -215,7 +215,7 @@ async fn test_rights(link: &Link, shared: &Arc<Shared>, hears: &mut mpsc::Receiv
     let subscribed = link.subscribe(["SSUBSCRIBE", &topic], 1).await;
     subscribed.map_err(PrepareError::failed("SSUBSCRIBE fails"))?;
     let g = run(Script::Generation, &[&generation], vec![b"12345678".to_vec(), Vec::new(), Vec::new()]).await?;
-    let (g, _) = generations::parse(&g).unwrap_or_default();
+    let (g, ..) = generations::parse(&g).unwrap_or_default();
     let g = g.to_be_bytes().to_vec();
     let e = b"12345678".to_vec();
     let mut record = crate::message::record(b"1", &(0..1));

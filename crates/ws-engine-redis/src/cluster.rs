@@ -95,6 +95,12 @@ impl Shared {
             }
             // A lease was given up.
             Some([b'E']) => self.nodes.look.notify_one(),
+            // Who has said so begins to follow here just now, and is told all the same.
+            Some([b'L']) => {
+                if bytes.array::<8>().is_some_and(|from| from != self.node) {
+                    self.has_missed_in_all();
+                }
+            }
             _ => {
                 if let Some(left_out) = STRANGE.pass(Instant::now()) {
                     tracing::error!(left_out, "a server of another version sends what this one cannot read");

@@ -74,7 +74,7 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>, finder: Arc<Finder>, place: w
                 place.send_replace(Some(pair.place.clone()));
                 if last.replace(pair.place.clone()).is_some_and(|last| last != pair.place) {
                     // Before anything else is published.
-                    shared.tell_missed(&pair.writer);
+                    shared.tell_missed(&pair.writer, pair.seen.age());
                 }
                 shared.tell_due(&pair.writer);
                 let trouble = tokio::select! {

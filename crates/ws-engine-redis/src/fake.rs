@@ -236,7 +236,9 @@ impl Peer {
             (b"SUNSUBSCRIBE", topic) => {
                 self.write(&push(&[bulk(b"sunsubscribe"), bulk(topic), b":0\r\n".to_vec()])).await;
             }
-            (b"EVALSHA", b"generation") => self.write(&bulk(&[&G.to_be_bytes()[..], &[b'0'; 40]].concat())).await,
+            (b"EVALSHA", b"generation") => {
+                self.write(&bulk(&[&G.to_be_bytes()[..], &[b'0'; 40], &[0; 8]].concat())).await
+            }
             (b"EVALSHA", b"append") => {
                 self.pushed(b"topic", b"").await;
                 self.done(1, Some(1)).await;

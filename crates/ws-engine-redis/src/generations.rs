@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -20,6 +21,15 @@ pub(crate) struct Seen {
     identities: Vec<Vec<u8>>,
     /// When they were asked for.
     at: Option<Instant>,
+    /// For how long the oldest generation had lasted by then.
+    lasted: Duration,
+}
+
+impl Seen {
+    /// For how long, at most, any server has been there.
+    pub(crate) fn age(&self) -> Duration {
+        self.lasted + self.at.map_or(Duration::ZERO, |at| at.elapsed())
+    }
 }
 
 impl Shared {
@@ -49,11 +59,13 @@ impl Shared {
             }
         })?;
         let (mut identities, mut renewed) = (Vec::with_capacity(answers.len()), 0);
+        let mut lasted = Duration::ZERO;
         for (partition, answer) in answers.into_iter().enumerate() {
             let answer = answer.await.unwrap_or_else(|_| Err(Failure::Refused("it was dropped".to_owned())));
             let answer = answer.map_err(|failure| format!("a generation cannot be renewed: {failure}"))?;
-            let (generation, identity) = parse(&answer).unwrap_or_default();
+            let (generation, identity, age) = parse(&answer).unwrap_or_default();
             identities.push(identity);
+            lasted = lasted.max(age);
             let before = self.generations[partition].swap(generation, Ordering::AcqRel);
             if before != 0 && before != generation {
                 renewed += 1;
@@ -68,13 +80,14 @@ impl Shared {
                 "Redis has lost data or has become another one: new generations begin"
             );
         }
-        *seen = Seen { identities, at: Some(at) };
+        *seen = Seen { identities, at: Some(at), lasted };
         Ok(renewed > 0)
     }
 }
 
-/// A generation, and the identity of the server.
-pub(crate) fn parse(answer: &Value) -> Option<(u64, Vec<u8>)> {
-    let (generation, identity) = answer.as_bytes()?.split_first_chunk()?;
-    Some((u64::from_be_bytes(*generation), identity.to_vec()))
+/// A generation, the identity of the server, and for how long it has been that of the generation.
+pub(crate) fn parse(answer: &Value) -> Option<(u64, Vec<u8>, Duration)> {
+    let (generation, rest) = answer.as_bytes()?.split_first_chunk()?;
+    let (identity, age) = rest.split_last_chunk()?;
+    Some((u64::from_be_bytes(*generation), identity.to_vec(), Duration::from_millis(u64::from_be_bytes(*age))))
 }

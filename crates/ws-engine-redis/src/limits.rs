@@ -84,7 +84,8 @@ pub(crate) const CLOCK_READINGS: usize = 8;
 /// How often it is read from then on.
 pub(crate) const CLOCK_EVERY: Duration = Duration::from_secs(1);
 
-/// Channels without history of which a server remembers that it has published in them of late, on all its connections.
+/// Channels without history of which a server remembers that it has published in them of late, on all its connections. Where
+/// they were more, any may be meant.
 pub(crate) const PASSED_MAX: usize = 16_384;
 
 /// How long Redis refuses what is published before the log says so.

@@ -99,6 +99,11 @@ pub(crate) fn missed(node: &Node) -> Vec<u8> {
     [b"M", &node[..]].concat()
 }
 
+/// That a server has passed on publications elsewhere, in any channels, as all nodes are told.
+pub(crate) fn missed_in_all(node: &Node) -> Vec<u8> {
+    [b"L", &node[..]].concat()
+}
+
 impl Position {
     /// From a meta, and the oldest retained offset after it.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {

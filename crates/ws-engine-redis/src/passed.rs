@@ -11,54 +11,88 @@ use tokio::time::Instant;
 pub(crate) struct Passed {
     /// How long it remembers them at least; at most twice as long.
     within: Duration,
-    /// How many names each of the two sets has at most; those that are due are as many as both.
+    /// How many names each set has at most.
     max: usize,
     recent: Mutex<Recent>,
     /// Those that could not be told when it was time for that.
-    due: Mutex<HashSet<Box<str>>>,
+    due: Mutex<Names>,
+}
+
+/// Channels.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Names {
+    These(HashSet<Box<str>>),
+    /// Which ones is not known: they were too many, or it was too long ago.
+    All,
 }
 
 #[derive(Debug)]
 struct Recent {
     since: Instant,
-    now: HashSet<Box<str>>,
-    before: HashSet<Box<str>>,
+    now: Names,
+    before: Names,
 }
 
 impl Passed {
     pub(crate) fn new(within: Duration, max: usize) -> Self {
-        let recent = Recent { since: Instant::now(), now: HashSet::new(), before: HashSet::new() };
+        let recent = Recent { since: Instant::now(), now: Names::default(), before: Names::default() };
         Passed { within, max, recent: Mutex::new(recent), due: Mutex::default() }
     }
 
     pub(crate) fn add(&self, channel: &str) {
         let mut recent = self.recent.lock();
         recent.turn(self.within);
-        if recent.now.len() < self.max && !recent.now.contains(channel) {
-            recent.now.insert(channel.into());
-        }
+        recent.now.insert(channel, self.max);
     }
 
-    /// This one could not be told: it is due until it is.
-    pub(crate) fn add_due(&self, channel: Box<str>) {
-        let mut due = self.due.lock();
-        if due.len() < 2 * self.max {
-            due.insert(channel);
-        }
+    /// These could not be told: they are due until they are.
+    pub(crate) fn add_due(&self, names: Names) {
+        self.due.lock().extend(names, self.max);
     }
 
     /// Those that are due, which they are not any more.
-    pub(crate) fn take_due(&self) -> HashSet<Box<str>> {
+    pub(crate) fn take_due(&self) -> Names {
         std::mem::take(&mut self.due.lock())
     }
 
-    /// All of them, which are forgotten.
-    pub(crate) fn take(&self) -> HashSet<Box<str>> {
+    /// Those of this last time, and maybe more; they are forgotten.
+    pub(crate) fn take(&self, last: Duration) -> Names {
         let mut recent = self.recent.lock();
         recent.turn(self.within);
         let mut all = std::mem::take(&mut recent.now);
-        all.extend(std::mem::take(&mut recent.before));
-        all
+        all.extend(std::mem::take(&mut recent.before), 2 * self.max);
+        if last <= self.within { all } else { Names::All }
+    }
+}
+
+impl Names {
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Names::These(names) if names.is_empty())
+    }
+
+    fn insert(&mut self, name: &str, max: usize) {
+        let Names::These(names) = self else { return };
+        if names.contains(name) {
+            return;
+        }
+        if names.len() < max {
+            names.insert(name.into());
+        } else {
+            *self = Names::All;
+        }
+    }
+
+    fn extend(&mut self, others: Names, max: usize) {
+        match others {
+            Names::These(others) => others.iter().for_each(|name| self.insert(name, max)),
+            Names::All => *self = Names::All,
+        }
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Names::These(HashSet::new())
     }
 }
 
@@ -69,7 +103,7 @@ impl Recent {
             return;
         }
         let last = std::mem::take(&mut self.now);
-        self.before = if periods == 1 { last } else { HashSet::new() };
+        self.before = if periods == 1 { last } else { Names::default() };
         self.since = Instant::now();
     }
 }
@@ -78,18 +112,22 @@ impl Recent {
 mod tests {
     use super::*;
 
+    const WITHIN: Duration = Duration::from_secs(15);
+
+    fn these(names: &[&str]) -> Names {
+        Names::These(names.iter().map(|name| (*name).into()).collect())
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_was_passed_on_long_ago_is_forgotten() {
-        const WITHIN: Duration = Duration::from_secs(15);
         let check = async |gaps: &[u64], expect: &[&str]| {
             let passed = Passed::new(WITHIN, 8);
             for (nth, gap) in gaps.iter().enumerate() {
                 passed.add(&format!("c{nth}"));
                 tokio::time::advance(Duration::from_secs(*gap)).await;
             }
-            let expect: HashSet<Box<str>> = expect.iter().map(|name| (*name).into()).collect();
-            assert_eq!(passed.take(), expect, "{gaps:?}");
-            assert_eq!(passed.take(), HashSet::new());
+            assert_eq!(passed.take(WITHIN), these(expect), "{gaps:?}");
+            assert!(passed.take(WITHIN).is_empty());
         };
         check(&[], &[]).await;
         check(&[1, 1], &["c0", "c1"]).await;
@@ -100,9 +138,19 @@ mod tests {
     }
 
     #[test]
-    fn they_are_bounded() {
-        let passed = Passed::new(Duration::from_secs(15), 8);
-        (0..16).for_each(|n| passed.add(&n.to_string()));
-        assert_eq!(passed.take().len(), 8);
+    fn what_is_not_remembered_may_be_any() {
+        let passed = Passed::new(WITHIN, 8);
+        assert_eq!(passed.take(WITHIN + Duration::from_millis(1)), Names::All);
+        (0..8).for_each(|n| passed.add(&n.to_string()));
+        passed.add("0");
+        assert_eq!(passed.take(WITHIN), these(&["0", "1", "2", "3", "4", "5", "6", "7"]));
+        (0..9).for_each(|n| passed.add(&n.to_string()));
+        assert_eq!(passed.take(WITHIN), Names::All);
+        passed.add_due(these(&["a"]));
+        assert_eq!(passed.take_due(), these(&["a"]));
+        passed.add_due(Names::All);
+        passed.add_due(these(&["a"]));
+        assert_eq!(passed.take_due(), Names::All);
+        assert!(passed.take_due().is_empty());
     }
 }

@@ -1,6 +1,6 @@
 -- The generation of a partition: another one since the server's identity has changed, or where it is the one that is
 -- known to be wrong. KEYS generation; ARGV a new g, the wrong g or '', the identity that the caller has just seen or ''.
--- Answers g and the identity.
+-- Answers g, the identity, and for how long it has been so, in milliseconds.
 local info = redis.call('INFO', 'replication')
 local identity = string.match(info, 'master_replid:(%x+)')
 local generation = redis.call('GET', KEYS[1])
@@ -14,7 +14,9 @@ if generation then
     redis.call('SET', KEYS[1], g .. identity .. string.sub(generation, 49))
     is_same = true
   end
-  if is_same and g ~= ARGV[2] then return g .. identity end
+  if is_same and g ~= ARGV[2] then
+    return g .. identity .. number(math.max(now_ms() - struct.unpack('>I8', generation, 49), 0))
+  end
 end
 redis.call('SET', KEYS[1], ARGV[1] .. identity .. number(now_ms()))
-return ARGV[1] .. identity
+return ARGV[1] .. identity .. number(0)

@@ -1,4 +1,9 @@
-//! Two Redis at a time: for a moment servers are on different ones, and both take what is published.
+//! Two Redis at a time: for a while servers are on different ones, and both take what is published.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use ws_engine_redis::RedisOptions;
 
 use crate::fixture::{Redis, options};
 use crate::node::{Node, Told, body};
@@ -14,6 +19,19 @@ async fn cut(redis: &Redis) {
 #[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_passed_on_elsewhere_is_a_gap() {
+    check(options, Duration::ZERO).await;
+}
+
+/// A server may be cut off together with the primary that it is on, for as long as it takes.
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_long_ago() {
+    const LEASE: Duration = Duration::from_secs(1);
+    check(|redis| RedisOptions { lease: LEASE, ..options(redis) }, 3 * LEASE).await;
+}
+
+/// What is passed on where others are no more is a gap to them, this time later.
+async fn check(options: impl Fn(&Redis) -> RedisOptions, later: Duration) {
     let (first, second) = (Redis::start().await, Redis::start().await);
     let (way, other_way) = (Proxy::start(&first), Proxy::start(&first));
     let start = |proxy: &Proxy| Node::start(proxy.options(options(&first)));
@@ -28,6 +46,7 @@ async fn what_was_passed_on_elsewhere_is_a_gap() {
     b.is_told("pass", &[passed(1), Told::Lost]).await;
     a.is_well().await;
     a.publish("pass", 2, None).await.expect("the first one takes it");
+    sleep(later).await;
 
     way.lead_to(&second);
     cut(&first).await;
