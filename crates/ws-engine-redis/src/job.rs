@@ -67,6 +67,11 @@ impl Job {
         }
     }
 
+    /// Whether nothing of it is stored.
+    pub(crate) fn is_passed_on(&self) -> bool {
+        matches!(self, Job::Append(append) if append.retention.size == 0)
+    }
+
     pub(crate) fn fail(self, error: EngineError) {
         match self {
             Job::Append(append) => (append.done)(Err(error)),

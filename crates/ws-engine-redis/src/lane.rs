@@ -1,5 +1,7 @@
-//! Writing. Every partition has a lane: one pipeline is in flight, and what comes meanwhile goes with the next one. So
-//! nothing overtakes anything, whatever has to be repeated, and under load many publications share a round trip.
+//! Writing. Every partition has a lane for what is stored, and one for what is only passed on, as a Redis without room takes
+//! the latter alone. In a lane one pipeline is in flight, and what comes meanwhile goes with the next one. So in a channel,
+//! whose publications are all of one kind, nothing overtakes anything, whatever has to be repeated; and under load many
+//! publications share a round trip.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,7 +14,7 @@ use crate::job::{Appending, Group, Job, Removing, take};
 use crate::limits::APPEND_WAIT;
 use crate::link::{Batch, Failure};
 use crate::message::{Node, epoch};
-use crate::queue::Lane;
+use crate::queue::{LANES, Lane};
 use crate::refusal::Refusal;
 use crate::replicas::Replicas;
 use crate::resp::Value;
@@ -22,7 +24,7 @@ use crate::shared::{Shared, random, title};
 /// A pipeline in flight.
 #[derive(Debug)]
 pub(crate) struct Round {
-    partition: usize,
+    lane: usize,
     sent: Instant,
     left: AtomicUsize,
     /// What has to go again, with its place.
@@ -35,26 +37,26 @@ pub(crate) struct Round {
 impl Shared {
     /// Puts something into the lane of its channel.
     pub(crate) fn submit(self: &Arc<Self>, channel: &str, job: Job) {
-        let partition = self.keys.partition(channel);
-        let mut state = self.lanes[partition].0.lock();
+        let lane = LANES * self.keys.partition(channel) + usize::from(job.is_passed_on());
+        let mut state = self.lanes[lane].0.lock();
         if self.is_closed() {
             drop(state);
             return self.give_up(job, self.unavailable());
         }
         state.queue.push_back(job);
         drop(state);
-        self.flush(partition);
+        self.flush(lane);
     }
 
-    /// Sends the next pipeline, if it may go.
-    pub(crate) fn flush(self: &Arc<Self>, partition: usize) {
+    /// Sends the next pipeline of a lane, if it may go.
+    pub(crate) fn flush(self: &Arc<Self>, lane: usize) {
         let Some(link) = self.writer.read().clone() else { return };
         let replicas = self.replicas.read().clone().filter(|replicas| replicas.is_of(&link));
         if replicas.is_none() && self.options.replicas_min > 0 {
             return;
         }
-        let generation = self.generation(partition);
-        let mut state = self.lanes[partition].0.lock();
+        let generation = self.generation(lane / LANES);
+        let mut state = self.lanes[lane].0.lock();
         let is_paused = state.paused_until.is_some_and(|until| until > Instant::now());
         // Who may have been taken for dead asks first. The timer tries again.
         if generation == 0 || state.in_flight || is_paused || self.nodes.may_have_lapsed() {
@@ -68,7 +70,7 @@ impl Shared {
         drop(state);
         let (left, again) = (AtomicUsize::new(groups.len()), Mutex::default());
         let sent = Instant::now();
-        let round = Arc::new(Round { partition, sent, left, again, is_refused: AtomicBool::new(false), replicas });
+        let round = Arc::new(Round { lane, sent, left, again, is_refused: AtomicBool::new(false), replicas });
         let mut groups = Some(groups);
         let send = |batch: &mut Batch<'_>| {
             for (at, group) in groups.take().into_iter().flatten().enumerate() {
@@ -77,14 +79,14 @@ impl Shared {
         };
         if link.send(send).is_err() {
             let jobs = groups.into_iter().flatten().flat_map(Group::into_jobs).collect::<Vec<_>>();
-            let mut state = self.lanes[partition].0.lock();
+            let mut state = self.lanes[lane].0.lock();
             jobs.into_iter().rev().for_each(|job| state.queue.push_front(job));
             state.in_flight = false;
         }
     }
 
     fn command(self: &Arc<Self>, batch: &mut Batch<'_>, g: u64, round: &Arc<Round>, at: usize, group: Group) {
-        let (shared, round, partition) = (self.clone(), round.clone(), round.partition);
+        let (shared, round, partition) = (self.clone(), round.clone(), round.lane / LANES);
         match group {
             Group::Append(jobs) => {
                 let args = self.append_args(partition, g, &jobs);
@@ -148,7 +150,7 @@ impl Shared {
         let number = |at: usize| parts.get(at).and_then(Value::as_bytes).and_then(|bytes| bytes.try_into().ok());
         match (number(0).map(u64::from_be_bytes), number(1).map(u64::from_be_bytes)) {
             (Some(g), Some(e)) if parts.len() == jobs.len() + 2 => {
-                self.lanes[round.partition].0.lock().backoff.reset();
+                self.lanes[round.lane].0.lock().backoff.reset();
                 self.stats.written.add(jobs.len() as u64);
                 self.refusing.taken(|| title(&self.options, &self.keys));
                 for (job, outcome) in jobs.into_iter().zip(&parts[2..]) {
@@ -280,7 +282,7 @@ impl Shared {
         self.stats.answered(RoundTrip::Write, round.sent);
         let mut again = std::mem::take(&mut *round.again.lock());
         again.sort_by_key(|(at, _)| *at);
-        let mut state = self.lanes[round.partition].0.lock();
+        let mut state = self.lanes[round.lane].0.lock();
         for job in again.into_iter().flat_map(|(_, jobs)| jobs).collect::<Vec<_>>().into_iter().rev() {
             state.queue.push_front(job);
         }
@@ -293,12 +295,12 @@ impl Shared {
         if self.is_closed() {
             return self.fail_lanes();
         }
-        self.flush(round.partition);
+        self.flush(round.lane);
     }
 
     fn give_up(&self, job: Job, error: EngineError) {
         if let Job::Append(append) = &job
-            && append.retention.size > 0
+            && !job.is_passed_on()
         {
             self.units.queue.release(append.bytes.len(), self.sink());
         }
@@ -310,8 +312,8 @@ impl Shared {
         self.tick_clock();
         let replicas = self.replicas.read().clone();
         replicas.iter().for_each(|replicas| replicas.give_up_late());
-        for partition in 0..self.lanes.len() {
-            let mut state = self.lanes[partition].0.lock();
+        for lane in 0..self.lanes.len() {
+            let mut state = self.lanes[lane].0.lock();
             if state.queue.is_empty() {
                 continue;
             }
@@ -320,15 +322,15 @@ impl Shared {
             state.queue = queue.into();
             drop(state);
             late.into_iter().for_each(|job| self.give_up(job, self.unavailable()));
-            self.flush(partition);
+            self.flush(lane);
         }
     }
 
     /// The connection is there: all lanes go on at once.
     pub(crate) fn flush_all(self: &Arc<Self>) {
-        for partition in 0..self.lanes.len() {
-            self.lanes[partition].0.lock().paused_until = None;
-            self.flush(partition);
+        for lane in 0..self.lanes.len() {
+            self.lanes[lane].0.lock().paused_until = None;
+            self.flush(lane);
         }
     }
 

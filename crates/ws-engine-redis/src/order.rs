@@ -266,3 +266,17 @@ async fn what_is_passed_on_is_in_order_where_redis_refuses_a_part() {
     assert_eq!(other.try_recv(), passed);
     writer.is_idle().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_passed_on_does_not_wait_behind_what_redis_has_no_room_for() {
+    let (shared, _) = server_with(RedisOptions { partitions: 1, ..RedisOptions::for_tests() });
+    let (mut writer, _feed) = connect(&shared);
+    let refused: Vec<_> = (0..200).map(|n| append(&shared, &n.to_string(), 100)).collect();
+    writer.expect("append").await;
+    writer.say(b"-OOM command not allowed when used memory > 'maxmemory'.\r\n").await;
+    let passed = append(&shared, "pass", 0);
+    writer.expect("SPUBLISH").await;
+    writer.say(b":1\r\n").await;
+    passed.try_recv().expect("it is answered").expect("it is passed on");
+    assert!(refused.iter().all(|refused| refused.try_recv() == Err(TryRecvError::Empty)), "these wait");
+}

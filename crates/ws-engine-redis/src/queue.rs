@@ -11,7 +11,10 @@ use crate::dial::Backoff;
 use crate::job::Job;
 use crate::limits::BACKOFF;
 
-/// The lane of a partition.
+/// Lanes of a partition.
+pub(crate) const LANES: usize = 2;
+
+/// A lane of a partition.
 #[derive(Debug, Default)]
 pub(crate) struct Lane(pub(crate) Mutex<State>);
 

@@ -20,7 +20,7 @@ use crate::nodes::Nodes;
 use crate::options::RedisOptions;
 use crate::passed::Passed;
 use crate::positions::Positions;
-use crate::queue::Lane;
+use crate::queue::{LANES, Lane};
 use crate::refusing::Refusing;
 use crate::registry::Feed;
 use crate::replicas::Replicas;
@@ -94,7 +94,7 @@ impl Shared {
             reader: RwLock::default(),
             replicas: RwLock::default(),
             feed: Feed::new(keys.partitions()),
-            lanes: (0..keys.partitions()).map(|_| Lane::default()).collect(),
+            lanes: (0..LANES * keys.partitions()).map(|_| Lane::default()).collect(),
             clock: Clock::new(),
             positions: Positions::default(),
             passed: Passed::new(options.lease, (PASSED_MAX / units.nodes.len()).max(1)),
