@@ -16,7 +16,7 @@ impl Shared {
     /// This server has come to another Redis than it was on: those who follow there may have missed what it has passed on
     /// since the first of them came, at most so long ago.
     pub(crate) fn tell_missed(self: &Arc<Self>, writer: &Link, last: Duration) {
-        self.say_missed(self.passed.take(last), writer);
+        self.say_missed(self.passed.of(last), writer);
     }
 
     /// Tells again what could not be told.
