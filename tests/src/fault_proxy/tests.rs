@@ -121,7 +121,7 @@ async fn steps_wait_for_the_step_before() {
         after_bytes(Way::ToServer, 10, Fault::Join { wait: MS }),
         after_bytes(Way::ToServer, 10, Fault::Clear),
         after(MS, Fault::Split { bytes_max: 5 }),
-        after_bytes(Way::ToClient, u64::MAX, Fault::Cut).at_the_latest(50 * MS),
+        after_bytes(Way::ToClient, u64::MAX, Fault::Cut).at_the_latest(500 * MS),
     ];
     let (proxy, listener) = scripted(steps).await;
     let mut ends = Ends::open(&proxy, &listener).await;
@@ -197,7 +197,7 @@ async fn split_segments_are_small_and_joined_ones_large() {
     let sizes = ends.pass(Way::ToClient, &numbered(200)).await;
     assert!(sizes.len() >= 10, "{sizes:?}");
 
-    let (proxy, listener) = scripted([at_once(Fault::Join { wait: 300 * MS })]).await;
+    let (proxy, listener) = scripted([at_once(Fault::Join { wait: 1500 * MS })]).await;
     let mut ends = Ends::open(&proxy, &listener).await;
     for part in numbered(200).chunks(20) {
         ends.client.write_all(part).await.expect("room");

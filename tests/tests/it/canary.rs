@@ -31,7 +31,7 @@ async fn durable(dir: &Path) -> Server {
 async fn process(dir: &Path) -> Process {
     let dir = dir.to_str().expect("a path in UTF-8");
     let variables =
-        [("WS_SERVER_DATA_DIR", dir), ("WS_SERVER__CANARY__INTERVAL", "100ms"), ("WS_SERVER_API_KEY", api::KEY)];
+        [("WS_SERVER_DATA_DIR", dir), ("WS_SERVER__CANARY__INTERVAL", "1s"), ("WS_SERVER_API_KEY", api::KEY)];
     Process::start(SERVER, &variables).await
 }
 
@@ -71,7 +71,7 @@ async fn is_ready(server: &Server) {
 /// It arrives, and is no connection, channel or publication of anybody.
 async fn it_arrives_unseen(server: SocketAddr) {
     let _client = Client::connect(server, "/ws").await;
-    let metrics = arrived(server, 5.0).await;
+    let metrics = arrived(server, 3.0).await;
     assert_eq!((metrics.get("ws_canary_healthy"), metrics.get("ws_canary_failures_total")), (1.0, 0.0));
     let seconds = metrics.get("ws_canary_round_trip_seconds");
     assert!(seconds > 0.0 && seconds < DEADLINE.as_secs_f64(), "{seconds}");
@@ -84,7 +84,7 @@ async fn it_arrives_unseen(server: SocketAddr) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_arrives_and_nobody_sees_it() {
-    let server = Server::with(often).await;
+    let server = Server::with(|config| config.canary.interval = Duration::from_secs(1)).await;
     it_arrives_unseen(server.addr()).await;
 
     let dir = directory("canary");

@@ -35,6 +35,14 @@ fn said<'a>(report: &'a Value, what: &str) -> (&'a str, &'a str) {
     (check["verdict"].as_str().expect("a word"), check["found"].as_str().expect("a text"))
 }
 
+/// Whether Redis is as it should be. A busy machine may be slow to answer.
+fn is_fine(report: &Value) -> bool {
+    let mut checks = report["checks"].as_array().expect("checks").iter();
+    let redis = checks.find(|check| check["check"] == "Redis").expect("Redis is checked");
+    let is_slow = redis["advice"].as_str().is_some_and(|advice| advice.contains("put the servers near Redis"));
+    redis["verdict"] == "ok" || (redis["verdict"] == "warning" && is_slow)
+}
+
 /// A port that was free a moment ago.
 async fn free_port() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -114,7 +122,8 @@ async fn a_redis_is_looked_at_and_left_as_it_is() {
     assert!(found.contains(": Redis ") && found.contains(", noeviction, ") && found.ends_with(" ms"), "{found}");
     assert_eq!(redis.ask(&["DBSIZE"]).await, ":0\r\n", "nothing is left behind");
     redis.ask(&["CONFIG", "SET", "maxmemory", "100mb"]).await;
-    assert_eq!(said(&doctor_with(&args, &variables).await.1, "Redis").0, "ok");
+    let report = doctor_with(&args, &variables).await.1;
+    assert!(is_fine(&report), "{report:#}");
     redis.ask(&["SET", "ws:setup", "partitions=8"]).await;
     let (code, report) = doctor_with(&args, &variables).await;
     let (verdict, found) = said(&report, "Redis");
@@ -137,12 +146,14 @@ async fn a_redis_is_looked_at_and_left_as_it_is() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_idle_cut_of_a_proxy_is_measured() {
     let addr = free_port().await;
-    let url = format!("ws://{}/ws", proxy(addr, Duration::from_millis(1300)).await);
+    let url = format!("ws://{}/ws", proxy(addr, Duration::from_secs(3)).await);
     let (code, report) = doctor(&["--addr", &addr.to_string(), "--url", &url]).await;
     let (verdict, found) = said(&report, "idle cut");
     // The handshake is over a moment after the proxy began to count.
-    let cut = found.strip_prefix("cut after 1.").is_some_and(|rest| rest.ends_with("heartbeat.interval is 25.0 s"));
-    assert_eq!((code, verdict, cut), (Some(1), "problem", true), "{found}");
+    let cut = found.strip_prefix("cut after ").and_then(|rest| rest.split_once(" s of silence; "));
+    let (after, rest) = cut.unwrap_or_else(|| panic!("a cut: {found}"));
+    assert!((1.0..8.0).contains(&after.parse::<f64>().expect("a number")), "{found}");
+    assert_eq!((code, verdict, rest), (Some(1), "problem", "heartbeat.interval is 25.0 s"));
 
     let patient = format!("ws://{}/ws", proxy(addr, DEADLINE).await);
     let (code, report) = doctor(&["--addr", &addr.to_string(), "--url", &patient, "--idle-max", "100ms"]).await;
@@ -160,7 +171,7 @@ async fn a_running_server_s_heartbeat_ends_the_silence() {
         assert_eq!((code, verdict, found.starts_with(expect.2)), (expect.0, expect.1, true), "{found}");
     };
     check("200ms", DEADLINE, (Some(0), "ok", "not cut before the server's heartbeat")).await;
-    check("25s", Duration::from_millis(500), (Some(1), "problem", "cut after 0.")).await;
+    check("25s", Duration::from_secs(3), (Some(1), "problem", "cut after ")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

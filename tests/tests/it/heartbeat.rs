@@ -10,7 +10,7 @@ use crate::held::Held;
 /// Long enough for a busy machine to answer in time, short enough for a test.
 const INTERVAL: Duration = Duration::from_millis(100);
 const PATIENT: Duration = Duration::from_secs(20);
-const IMPATIENT: Duration = Duration::from_millis(500);
+const IMPATIENT: Duration = Duration::from_secs(3);
 
 async fn beating(timeout: Duration) -> Server {
     Server::with(|config| {
@@ -63,12 +63,12 @@ async fn a_client_that_disappears_is_closed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_frame_counts_as_a_sign_of_life() {
-    let server = beating(Duration::from_secs(1)).await;
+    let server = beating(IMPATIENT).await;
     // Never answers a ping, but sends something else in time, for longer than the timeout.
     let live = async |life: Vec<u8>| {
         let mut client = Raw::websocket(server.addr()).await;
         let mut pings = 0;
-        while pings < 15 {
+        while pings < 35 {
             if client.frame().await.first == FIN | opcode::PING {
                 pings += 1;
                 client.write(&life).await;
@@ -113,11 +113,12 @@ async fn a_busy_receiver_that_never_sends_is_still_pinged() {
         sender.event("broadcast").await;
         match receiver.next().await {
             Frame::Json(frame) => received += u32::from(frame["data"]["event"] == "broadcast"),
-            Frame::Ping => break,
+            Frame::Ping if received > 0 => break,
+            // It had to wait for the first one.
+            Frame::Ping => {}
             other => panic!("{other:?}"),
         }
     }
-    assert!(received > 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -150,7 +151,8 @@ async fn a_waiting_publisher_is_not_taken_for_dead() {
     held.write(&raw::text(&publish("2").to_string())).await;
     assert_eq!(silent.closed().await, 4000);
     server.wait_for_metric("ws_connections", 1.0).await;
-    tokio::time::sleep(2 * IMPATIENT).await;
+    // Until the silence is looked at once more.
+    tokio::time::sleep(IMPATIENT + 5 * INTERVAL).await;
     engine.set_room(true);
     until("both publications", async || (engine.held() == 2).then_some(())).await;
     engine.let_go();

@@ -300,15 +300,15 @@ async fn what_was_quiet_through_two_identities_is_not_told_again(program: &str) 
 
 async fn what_is_kept_is_known_for_as_long(program: &str) {
     const SHORT: Duration = Duration::from_millis(1000);
-    let kept = Retention::new(100, SHORT * 4);
+    let kept = Retention::new(100, SHORT * 7);
     let redis = Redis::of(program).await;
     let a = Node::start(RedisOptions { position_ttl: SHORT, ..options(&redis) }).await;
     let first = a.repeat("c", kept, 1, Some("x"), 0).await.expect("it is published");
-    // Almost as long as both together: the position outlives what was published at the end of its time too.
-    sleep(SHORT * 2).await;
+    // In all longer than both together: the position outlives what was published late in its time too.
+    sleep(SHORT * 4).await;
     let second = a.repeat("c", kept, 2, Some("y"), 0).await.expect("it is published");
     assert_eq!(second.position.map(|(_, offset)| offset), Some(2), "{first:?}");
-    sleep(SHORT * 3).await;
+    sleep(SHORT * 9 / 2).await;
     let again = a.repeat("c", kept, 2, Some("y"), 0).await.expect("it is known");
     assert!(again.duplicate && again.position == second.position, "{again:?}");
 }

@@ -68,14 +68,20 @@ impl ClusterSink for Hub {
     }
 }
 
-/// Leases that tests can wait for. All presences but those of channels that begin with "silent" are announced.
+/// A lease that tests can wait for, and that a busy machine renews in time.
+pub(crate) const LEASE: Duration = Duration::from_secs(2);
+
+/// How soon the others know that a lease has ended. It is a second, but the machine may be busy.
+pub(crate) const KNOWN_WITHIN: Duration = Duration::from_secs(4);
+
+/// Short leases. All presences but those of channels that begin with "silent" are announced.
 pub(crate) fn short(redis: &Redis) -> RedisOptions {
     short_of([redis])
 }
 
 /// The same on several shards.
 pub(crate) fn short_of<'a>(shards: impl IntoIterator<Item = &'a Redis>) -> RedisOptions {
-    RedisOptions { lease: Duration::from_millis(600), ..options_of(shards) }
+    RedisOptions { lease: LEASE, ..options_of(shards) }
 }
 
 /// The connection of a number; those of one number differ by what comes first.

@@ -189,7 +189,7 @@ async fn who_goes_beside_many_who_cannot_come_need_not_wait_for_memory() {
 async fn who_came_over_a_connection_that_was_given_up_does_not_come_late() {
     let redis = Redis::start().await;
     let proxy = Proxy::start(&redis);
-    let impatient = RedisOptions { command_timeout: Duration::from_millis(300), ..options(&redis) };
+    let impatient = RedisOptions { command_timeout: Duration::from_millis(1500), ..options(&redis) };
     let a = Peer::start(proxy.options(impatient)).await;
     proxy.hold_request(br#"{"client_id":"77"}"#);
     a.enter("c", 77, Some("u"));

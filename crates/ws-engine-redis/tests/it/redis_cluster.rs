@@ -9,7 +9,7 @@ use ws_engine_redis::{Address, Location, RedisEngine, RedisOptions, StartError};
 
 use crate::fixture::{Redis, free_port, name_on, options_of, until};
 use crate::node::{KEEP, Node, Told, body};
-use crate::peer::{Peer, counts, member};
+use crate::peer::{LEASE, Peer, counts, member};
 
 /// Slots of each primary, as `redis-cli` deals them out.
 const SLOTS: [(&str, &str); 3] = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
@@ -248,7 +248,7 @@ async fn nothing_is_lost_in_a_failover() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn presence_and_nodes_are_those_of_the_whole_cluster() {
     let cluster = Cluster::start(0).await;
-    let options = || RedisOptions { lease: Duration::from_millis(600), ..cluster.options() };
+    let options = || RedisOptions { lease: LEASE, ..cluster.options() };
     let (a, b) = (Peer::start(options()).await, Peer::start(options()).await);
     until("two nodes", async || b.nodes().await.ok().filter(|nodes| nodes.len() == 2)).await;
     let channels = [0, 1, 2, 3].map(|partition| name_on(partition, 4));

@@ -10,7 +10,7 @@ use ws_engine_redis::RedisOptions;
 use crate::fixture::{Redis, options};
 use crate::node::{Node, delivered};
 
-const WITHIN: Duration = Duration::from_millis(300);
+const WITHIN: Duration = Duration::from_millis(1500);
 
 async fn with_replica() -> (Redis, Redis, RedisOptions) {
     let primary = Redis::on_port(|port| vec!["--port".to_owned(), port.to_string()]).await;

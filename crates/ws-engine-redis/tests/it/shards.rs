@@ -9,7 +9,7 @@ use ws_engine_redis::{RedisEngine, RedisOptions, StartError};
 
 use crate::fixture::{Redis, name_on, options_of, start, until};
 use crate::node::{Node, Told, delivered};
-use crate::peer::{Peer, counts, short_of};
+use crate::peer::{KNOWN_WITHIN, LEASE, Peer, counts, short_of};
 use crate::wire::Wire;
 
 async fn two(shards: &[Redis]) -> (Peer, Peer) {
@@ -123,10 +123,10 @@ async fn the_others_go_on_while_a_shard_is_away() {
         let since = Instant::now();
         shards[away].kill().await;
         let health = until("the trouble to be noticed", async || a.node.engine.health().err()).await;
-        assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+        assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
         assert!(health.contains(&format!("shard {} of 3", away + 1)), "{health}");
         // Longer than a lease.
-        sleep(Duration::from_millis(1000)).await;
+        sleep(LEASE + Duration::from_millis(300)).await;
         for (shard, name) in names().iter().enumerate() {
             if shard == away {
                 assert!(matches!(a.node.history(name).await, Err(EngineError::Unavailable(_))));
@@ -210,13 +210,13 @@ async fn who_alone_cannot_reach_a_shard_is_dead_in_all() {
         wire.cut();
         b.hears_of_ends(&[before]).await;
         until("another id", async || (a.id() != before).then_some(())).await;
-        assert!(since.elapsed() < Duration::from_millis(1600), "within the lease and a second: {:?}", since.elapsed());
+        assert!(since.elapsed() < LEASE + KNOWN_WITHIN, "{:?}", since.elapsed());
         // It enters again where it can, and publishes there.
         b.sees(&names[1 - on], counts(1, 0), &[1]).await;
         b.sees(&names[on], counts(0, 0), &[]).await;
         a.node.publish(&names[1 - on], 1, None).await.expect("it is published");
         let between = a.id();
-        sleep(Duration::from_millis(1000)).await;
+        sleep(LEASE + Duration::from_millis(300)).await;
         assert!(a.node.engine.health().is_err_and(|words| words.contains(&format!("shard {} of 2", on + 1))));
         wire.mend();
         a.node.is_well().await;
@@ -250,7 +250,7 @@ async fn the_dead_are_gone_from_all_shards() {
         b.sees(name, counts(2, 0), &[1, 2]).await;
     }
     b.hears_of_ends(&[first]).await;
-    assert!(since.elapsed() < Duration::from_millis(1600), "within the lease and a second: {:?}", since.elapsed());
+    assert!(since.elapsed() < LEASE + KNOWN_WITHIN, "{:?}", since.elapsed());
     c.node.close().await;
     for name in &names() {
         assert_eq!(b.present(name).await, Ok((counts(1, 0), vec![1])), "at once");
@@ -274,11 +274,11 @@ async fn a_shard_that_forgets_everything_takes_nobody_for_dead() {
         b.sees(name, counts(1, 1), &[1]).await;
     }
     // Longer than the pause between two renewals: each has seen the other in all shards.
-    sleep(Duration::from_millis(400)).await;
+    sleep(LEASE / 3 + Duration::from_millis(300)).await;
     for shard in &shards {
         shard.ask(&["FLUSHALL"]).await;
         let since = Instant::now();
-        while since.elapsed() < Duration::from_millis(700) {
+        while since.elapsed() < LEASE + Duration::from_millis(300) {
             for peer in [&a, &b] {
                 if let Ok(nodes) = peer.nodes().await {
                     assert_eq!(nodes, both, "whoever answers leaves out nobody");

@@ -76,7 +76,7 @@ async fn an_outage_is_seen_and_so_is_its_end() {
     let is_back = |stats: &ClusterStats| {
         let waits = stats.waiting_publications + stats.waiting_bytes + stats.waiting_operations;
         let is_connected = stats.dials >= away.dials + 2;
-        waits == 0 && is_connected && stats.lease_age < Some(Duration::from_millis(600)) && stats.nodes == 1
+        waits == 0 && is_connected && stats.lease_age < Some(Duration::from_secs(1)) && stats.nodes == 1
     };
     let back = become_such(node, "everything to be well", is_back).await;
     // Redis has come back empty.

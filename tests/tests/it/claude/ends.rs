@@ -68,7 +68,7 @@ async fn somebody_else_stops_a_run() {
     let answer = bob.ask("cancel_claude", cancel.clone()).await;
     assert_eq!(answer, json!({"run_id": run["run_id"], "status": "cancelling"}));
     let closed = claude.until_closed(0).await;
-    assert!(closed.duration_since(asked) < Duration::from_millis(100), "the provider is left at once");
+    assert!(closed.duration_since(asked) < Duration::from_secs(10), "the provider is left long before it is idle");
     let end = finished(&mut bob).await;
     assert_eq!((&end["status"], &end["text"]), (&json!("cancelled"), &json!("Half")));
     assert!(end["message_id"].is_string() && end["usage"]["output_tokens"].is_null(), "{end}");
@@ -93,7 +93,7 @@ async fn a_run_goes_on_without_its_asker() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_takes_too_long_fails() {
-    let (claude, server) = with(|config| config.claude.run_timeout = Duration::from_millis(300)).await;
+    let (claude, server) = with(|config| config.claude.run_timeout = Duration::from_secs(3)).await;
     claude.answer(Script::new().begin().text("Half").stall());
     let mut client = member(&server).await;
     ask(&mut client, "Hi").await;
@@ -107,10 +107,10 @@ async fn a_run_that_takes_too_long_fails() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pings_keep_a_thinking_model_alive() {
-    // The idle time is far below what the thinking takes; each ping is a byte.
-    let (claude, server) = with(|config| config.claude.idle_timeout = Duration::from_millis(400)).await;
+    // The idle time is below what the thinking takes; each ping is a byte.
+    let (claude, server) = with(|config| config.claude.idle_timeout = Duration::from_millis(2500)).await;
     let thinking =
-        (0..20).fold(Script::new().begin().think(), |script, _| script.wait(Duration::from_millis(100)).ping());
+        (0..30).fold(Script::new().begin().think(), |script, _| script.wait(Duration::from_millis(100)).ping());
     claude.answer(thinking.text("Yes").stop("end_turn"));
     let mut client = member(&server).await;
     ask(&mut client, "Hi").await;

@@ -52,7 +52,7 @@ async fn the_api_lists_runs_and_reads_streams() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_is_kept_for_a_while_after_its_end_and_not_from_its_beginning() {
-    let (claude, server) = with(|config| config.claude.stream_ttl = Duration::from_millis(500)).await;
+    let (claude, server) = with(|config| config.claude.stream_ttl = Duration::from_secs(3)).await;
     let gate = Gate::new();
     claude.answer(Script::new().begin().text("Old").until(&gate).text("New").stop("end_turn"));
     let mut client = member(&server).await;
@@ -61,7 +61,7 @@ async fn a_stream_is_kept_for_a_while_after_its_end_and_not_from_its_beginning()
     follow(&mut client, &run).await;
     next_in(&mut client, &stream).await;
     // Longer than it is kept after the end.
-    tokio::time::sleep(Duration::from_millis(900)).await;
+    tokio::time::sleep(Duration::from_millis(3400)).await;
     assert_eq!(history(&mut client, &stream).await[0]["text"], "Old", "an open run loses nothing");
     gate.open();
     let end = finished(&mut client).await;

@@ -43,7 +43,7 @@ impl Stage {
         let server = Server::with(|config| {
             config.channels.history_size = 1_000_000;
             config.namespaces.insert("short".to_owned(), Channels { history_size: 20, ..Channels::default() });
-            (config.heartbeat.interval, config.heartbeat.timeout) = (Duration::from_secs(1), Duration::from_secs(1));
+            (config.heartbeat.interval, config.heartbeat.timeout) = (Duration::from_secs(1), Duration::from_secs(3));
         })
         .await;
         let proxy = FaultProxy::chaotic(server.addr(), Chaos::new(seed())).await;

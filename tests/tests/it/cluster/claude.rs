@@ -64,7 +64,7 @@ async fn a_run_is_one_on_both_and_the_other_ends_it_where_its_server_dies() {
         (room.len() == 4).then_some(room)
     })
     .await;
-    assert!(dead.elapsed() < LEASE + Duration::from_secs(3), "{:?}", dead.elapsed());
+    assert!(dead.elapsed() < LEASE + Duration::from_secs(10), "{:?}", dead.elapsed());
     assert_eq!((&room[3]["status"], &room[3]["text"]), (&json!("interrupted"), &json!("Stored text")));
     let stream = history(&mut on_b, &run).await;
     let ends: Vec<_> = stream.iter().filter(|data| data["claude"] == "finished").collect();

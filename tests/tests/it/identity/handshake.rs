@@ -109,5 +109,9 @@ async fn connections_of_a_user_are_limited() {
     assert_eq!(third.closed().await.0, 4005);
     connect(&server, "bob", &json!({})).await;
     first.close().await;
-    connect(&server, "ann", &json!({})).await;
+    until("a place", async || {
+        let mut again = Client::unread(server.addr(), "/ws", Some(&token::of("ann", &json!({})))).await;
+        (again.json().await["type"] == "notification").then_some(())
+    })
+    .await;
 }

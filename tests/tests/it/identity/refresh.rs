@@ -26,6 +26,17 @@ async fn refreshing_while_subscribed_loses_nothing() {
     }
 }
 
+/// Whether an event names this time, in seconds since 1970. On its way it is cut to milliseconds, and may lose one more.
+fn names(event: &Value, seconds: f64) -> bool {
+    let ms = event["expires_at"].as_f64().expect("ms");
+    (ms - (seconds * 1000.0).floor()).abs() <= 1.0
+}
+
+/// Whether this time has come, in seconds since 1970. The server counts whole milliseconds.
+fn has_come(seconds: f64) -> bool {
+    token::in_seconds(0.005) >= seconds
+}
+
 fn publish(channel: &str, n: u64) -> String {
     let payload = json!({"channel": channel, "data": n});
     json!({"id": n.to_string(), "type": "request", "action": "publish", "payload": payload}).to_string()
@@ -60,20 +71,20 @@ async fn a_client_that_does_not_refresh_is_told_and_then_closed() {
     let server = Server::with(|config| {
         granting(config);
         config.auth.leeway = Duration::ZERO;
-        config.auth.expiry_notice = Duration::from_millis(400);
+        config.auth.expiry_notice = Duration::from_secs(5);
         config.auth.expiry_grace = Duration::from_millis(200);
     })
     .await;
-    let expires = token::in_seconds(1.0);
+    let expires = token::in_seconds(6.0);
     let mut slow = connect(&server, "ann", &json!({"exp": expires})).await;
     let mut quick = connect(&server, "bob", &json!({"exp": expires})).await;
     let told = quick.event("token_expiring").await;
-    assert_eq!(told["expires_at"].as_f64().expect("ms").floor(), (expires * 1000.0).floor());
+    assert!(names(&told, expires), "{told}, not {expires}");
     authenticate(&mut quick, &token::of("bob", &json!({}))).await;
     let (close, frames) = slow.closed().await;
     assert_eq!((close, frames.len()), (4002, 1), "{frames:?}");
     assert_eq!(frames[0]["data"]["event"], "token_expiring");
-    assert!(token::in_seconds(0.0) >= expires + 0.2, "not before the grace is over");
+    assert!(has_come(expires + 0.2), "not before the grace is over");
     assert_eq!(quick.ask("echo", json!({"message": 1})).await["echo"], 1);
 }
 
@@ -82,22 +93,23 @@ async fn a_client_that_does_not_refresh_is_told_and_then_closed() {
 async fn leeway_prolongs_every_token() {
     let server = Server::with(|config| {
         granting(config);
-        config.auth.leeway = Duration::from_millis(1200);
+        config.auth.leeway = Duration::from_secs(4);
         config.auth.expiry_grace = Duration::from_millis(300);
     })
     .await;
+    let mut bob = connect(&server, "bob", &json!({})).await;
     let over = token::in_seconds(-0.5);
     let mut ann = connect(&server, "ann", &json!({"exp": over})).await;
-    assert_eq!(ann.event("token_expiring").await["expires_at"].as_f64().map(f64::floor), Some((over * 1000.0).floor()));
-    let mut bob = connect(&server, "bob", &json!({})).await;
+    let told = ann.event("token_expiring").await;
+    assert!(names(&told, over), "{told}, not {over}");
     let token = token::of("bob", &json!({"channel": "room:a", "exp": over}));
     bob.ask("subscribe", json!({"channel": "room:a", "token": token})).await;
     assert_eq!(bob.event("unsubscribed").await["code"], "token_expired");
-    assert!(token::in_seconds(0.0) >= over + 1.2, "not before the leeway is over");
+    assert!(has_come(over + 4.0), "not before the leeway is over");
     let late = bob.refusal("subscribe", json!({"channel": "room:a", "token": token})).await;
     assert_eq!(late, "token_expired");
     assert_eq!(ann.closed().await.0, 4002);
-    assert!(token::in_seconds(0.0) >= over + 1.5, "nor before the grace is");
+    assert!(has_come(over + 4.3), "nor before the grace is");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -119,7 +131,7 @@ async fn a_subscription_token_ends_its_subscription() {
     assert_eq!(subscribe(&mut ann, "ann", "room:a", -60.0).await, "token_expired");
     let mut anonymous = server.connect().await;
     assert_eq!(subscribe(&mut anonymous, "ann", "room:a", 60.0).await, "invalid_token");
-    assert_eq!(subscribe(&mut ann, "ann", "room:a", 1.0).await, "");
+    assert_eq!(subscribe(&mut ann, "ann", "room:a", 4.0).await, "");
     ann.ask("publish", json!({"channel": "room:a", "data": "seen"})).await;
     assert_eq!(ann.event("publication").await["data"], "seen");
     let ended = ann.event("unsubscribed").await;

@@ -5,11 +5,14 @@ use ws_tests::raw;
 
 use super::{authenticate, code, connect};
 
-async fn closed_server() -> Server {
+/// For those who are not to be closed for it.
+const PATIENT: Duration = Duration::from_secs(60);
+
+async fn closed_server(authenticate_within: Duration) -> Server {
     Server::with(|config| {
         token::accept(config);
         config.auth.anonymous = false;
-        config.auth.authenticate_within = Duration::from_millis(800);
+        config.auth.authenticate_within = authenticate_within;
         config.auth.unauthenticated_max = 2;
     })
     .await
@@ -17,7 +20,7 @@ async fn closed_server() -> Server {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unauthenticated_connection_gets_nothing_and_is_not_counted() {
-    let server = closed_server().await;
+    let server = closed_server(PATIENT).await;
     let mut unauthenticated = server.connect().await;
     assert_eq!(unauthenticated.connected["user"], Value::Null);
     assert_eq!(unauthenticated.connected["limits"]["unauthenticated_message_bytes_max"], 16_384);
@@ -41,7 +44,7 @@ async fn an_unauthenticated_connection_gets_nothing_and_is_not_counted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_does_not_authenticate_in_time_is_closed() {
-    let server = closed_server().await;
+    let server = closed_server(Duration::from_secs(3)).await;
     let mut silent = server.connect().await;
     let mut wrong = server.connect().await;
     assert_eq!(code(&authenticate(&mut wrong, "nonsense").await), "invalid_token");
@@ -54,7 +57,7 @@ async fn one_that_does_not_authenticate_in_time_is_closed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn their_number_is_limited() {
-    let server = closed_server().await;
+    let server = closed_server(PATIENT).await;
     let _unauthenticated = [server.connect().await, server.connect().await];
     let response = http::ask(server.addr(), "GET", "/ws", &raw::handshake_headers()).await;
     assert_eq!((response.status, response.error_code().as_str()), (503, "overloaded"));
@@ -66,7 +69,7 @@ async fn their_number_is_limited() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn their_messages_are_small() {
-    let server = closed_server().await;
+    let server = closed_server(PATIENT).await;
     let message = |bytes: usize| json!({"message": "x".repeat(bytes)});
     let mut unauthenticated = server.connect().await;
     assert_eq!(unauthenticated.ask("echo", message(15_000)).await["echo"].as_str().map(str::len), Some(15_000));

@@ -215,8 +215,8 @@ async fn each_gauge_is_back_after_refusals() {
     let limits: [(&str, Change); 4] = [
         ("connections_max", |config| config.limits.connections_max = 2),
         ("connections_per_ip_max", |config| config.limits.connections_per_ip_max = 2),
-        ("handshakes_per_second", |config| config.limits.handshakes_per_second = 2),
-        ("handshakes_per_ip_per_second", |config| config.limits.handshakes_per_ip_per_second = 2),
+        ("handshakes_per_second", |config| config.limits.handshakes_per_second = 1),
+        ("handshakes_per_ip_per_second", |config| config.limits.handshakes_per_ip_per_second = 1),
     ];
     for (limit, change) in limits {
         let server = Server::with(change).await;

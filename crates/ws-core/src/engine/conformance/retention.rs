@@ -98,7 +98,7 @@ async fn without_retention_there_is_no_history<E: Engine>(f: Fixture<E>) {
 }
 
 async fn publications_may_expire_together_with_the_newest<E: Engine>(f: Fixture<E>) {
-    let together = Retention { expiry: Expiry::Together, ..Retention::new(100, 40 * SHORT) };
+    let together = Retention { expiry: Expiry::Together, ..Retention::new(100, LONG) };
     f.append("a", together, &Message::new(1)).await;
     short_has_passed().await;
     f.append("a", together, &Message::new(2)).await;

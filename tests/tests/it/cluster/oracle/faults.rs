@@ -14,7 +14,7 @@ use super::trace::Ms;
 const BEYOND_LEASE: Duration = LEASE.saturating_add(Duration::from_millis(1200));
 
 /// No answer takes longer than the timeout of a command and 5 s; the machine of the tests may be busy.
-const ANSWER_WITHIN: Duration = COMMAND_TIMEOUT.saturating_add(Duration::from_millis(5000 + 1000));
+const ANSWER_WITHIN: Duration = COMMAND_TIMEOUT.saturating_add(Duration::from_millis(5000 + 4000));
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fault {

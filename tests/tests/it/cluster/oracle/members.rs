@@ -8,8 +8,8 @@ use super::field::Field;
 use super::judge::presence::{Watched, ids};
 use super::wire::Wire;
 
-/// How soon everybody knows who is there, once that is so.
-const KNOWN_WITHIN: Duration = Duration::from_secs(2);
+/// How soon everybody knows who is there, once that is so; the machine of the tests may be busy.
+const KNOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// How soon it is tried again what was refused.
 const TICK: Duration = Duration::from_millis(100);
