@@ -25,6 +25,8 @@ pub(crate) struct Renewal {
     next: Option<Duration>,
     /// Redis had lost the lease.
     was_lost: bool,
+    /// Who is configured otherwise, and how.
+    otherwise: Vec<(Uuid, String)>,
 }
 
 impl Shared {
@@ -58,8 +60,9 @@ impl Shared {
     /// Renews the lease, and tells what that says about the others. When it has to be renewed again.
     async fn renew_and_tell(self: &Arc<Self>, writer: &Link, subscriber: &Link) -> Result<Instant, String> {
         let (since, every) = (Instant::now(), (self.options.lease / 3).min(RENEW_EVERY));
-        let Renewal { roll, next, .. } = self.renew_lease(writer, subscriber).await?;
+        let Renewal { roll, next, otherwise, .. } = self.renew_lease(writer, subscriber).await?;
         self.end_others(writer).await?;
+        self.compare(&otherwise);
         self.call_roll(roll, writer);
         self.tell_due(writer);
         Ok(since + next.map_or(every, |next| next.min(every)))
@@ -217,10 +220,14 @@ impl Shared {
 }
 
 fn renewal(answer: &Value, own: Uuid) -> Option<Renewal> {
-    let [living, ended, lease] = answer.as_array()? else { return None };
+    let [living, ended, lease, otherwise] = answer.as_array()? else { return None };
     let was_lost = lease.as_bytes()? == b"LOST";
     let mut renewal = Renewal { was_lost, ..Renewal::default() };
     renewal.roll.ended = ended.as_array()?.iter().map(node).collect::<Option<_>>()?;
+    for pair in otherwise.as_array()?.chunks(2) {
+        let agreement = String::from_utf8_lossy(pair.get(1)?.as_bytes()?).into_owned();
+        renewal.otherwise.push((node(pair.first()?)?, agreement));
+    }
     for pair in living.as_array()?.chunks(2) {
         let (node, left_ms) = (node(pair.first()?)?, pair.get(1)?.as_int()?);
         renewal.roll.living.insert(node);

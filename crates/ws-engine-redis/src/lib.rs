@@ -20,6 +20,7 @@
 //!
 //! Deliberately absent: frames, subscribers, rights, what other servers do.
 
+mod agreement;
 mod asked;
 mod bytes;
 mod channel;

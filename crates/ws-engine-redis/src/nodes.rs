@@ -43,6 +43,8 @@ pub(crate) struct Nodes {
     leased_until: RwLock<Option<Instant>>,
     /// The lease is given up, and not renewed any more.
     pub(crate) is_leaving: AtomicBool,
+    /// Nodes that are configured otherwise, where all must be the same.
+    pub(crate) disagreeing: Mutex<BTreeSet<Uuid>>,
     /// How often a writer and a feed were dialled. What earlier ones had sent, and Redis comes to only now, is refused.
     dials: AtomicU64,
 }
@@ -82,6 +84,7 @@ impl Nodes {
             look: Notify::new(),
             leased_until: RwLock::default(),
             is_leaving: AtomicBool::new(false),
+            disagreeing: Mutex::default(),
             dials: AtomicU64::new(0),
         }
     }

@@ -61,6 +61,9 @@ pub struct RedisOptions {
     pub batch_publications_max: usize,
     /// Whether a Redis may be used that evicts keys when it is full.
     pub allow_eviction: bool,
+    /// What all servers of the cluster must have the same, by name, without `=` and line breaks: a section in brackets with a
+    /// digest of what it says, or a key with its value. The log names what another server has otherwise.
+    pub agreement: Vec<(String, String)>,
 }
 
 impl RedisOptions {
@@ -92,6 +95,7 @@ impl RedisOptions {
             queue_bytes_max: 1 << 20,
             batch_publications_max: 64,
             allow_eviction: false,
+            agreement: Vec::new(),
         }
     }
 }

@@ -101,6 +101,7 @@ impl Shared {
         let texts = [self.lease_ms(), node.simple().to_string(), connections.to_string(), is_new];
         args.extend(texts.map(String::into_bytes));
         args.extend([generation.to_be_bytes().to_vec(), self.nodes.number().into_bytes()]);
+        args.push(self.agreement().into_bytes());
         args
     }
 

@@ -161,7 +161,7 @@ async fn a_unit_asks_for_the_members_in_its_own_channels_alone() {
 }
 
 /// What a renewal answers where nobody else is.
-const LEASED: &[u8] = b"*3\r\n*0\r\n*0\r\n$4\r\nKEPT\r\n";
+const LEASED: &[u8] = b"*4\r\n*0\r\n*0\r\n$4\r\nKEPT\r\n*0\r\n";
 
 #[tokio::test(start_paused = true)]
 async fn who_has_ended_elsewhere_is_ended_by_the_living() {

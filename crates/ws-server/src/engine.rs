@@ -90,7 +90,7 @@ pub(crate) fn redis_options(config: &Config) -> RedisOptions {
         locations: redis.url.locations.clone(); tls: tls; prefix: redis.prefix.clone();
         username: redis.username.clone().unwrap_or_default(); password_file: redis.password_file.clone();
         sentinel_username: redis.sentinel_username.clone().unwrap_or_default();
-        sentinel_password_file: redis.sentinel_password_file.clone()
+        sentinel_password_file: redis.sentinel_password_file.clone(); agreement: config.agreement()
     })
 }
 

@@ -1,7 +1,7 @@
 -- What the scripts about nodes share. The hash `nodes` has of each node when its lease ends (0: it has ended for good), under '*'
 -- when anybody last renewed one, and under '#NODE' the number of the node's connections, which is higher for later ones. The
--- hash `connections` has of each node how many clients are connected to it, and under '!NODE' when the last was removed that was
--- left of one that has ended. Times are in milliseconds. `base` begins all keys of a partition:
+-- hash `connections` has of each node how many clients are connected to it, under '=NODE' what all must have the same, and under
+-- '!NODE' when the last was removed that was left of one that has ended. Times are in milliseconds. `base` begins all keys of a partition:
 -- p:CHANNEL  hash: node → its connections there; '*' → 1 where the presence is announced
 -- q:NODE:CHANNEL  sorted set: members, as connection (16 bytes), length of the user + 1 (2 bytes, 0: anonymous), user, client
 -- v:NODE:CHANNEL  hash: user → connections on that node

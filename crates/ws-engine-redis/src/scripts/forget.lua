@@ -5,7 +5,7 @@ local leases = leases_of(KEYS[1], ARGV[1], ARGV[2], ARGV[3], now)
 if not leases then return 'LAPSED' end
 if leases[ARGV[4]] == 0 then
   redis.call('HSET', KEYS[2], '!' .. ARGV[4], string.format('%.0f', now))
-  redis.call('HDEL', KEYS[2], ARGV[4])
+  redis.call('HDEL', KEYS[2], ARGV[4], '=' .. ARGV[4])
   redis.call('HDEL', KEYS[1], ARGV[4], '#' .. ARGV[4])
 end
 return 1

@@ -1,9 +1,10 @@
 -- Renews the lease of a node. While nobody could renew one, nobody has ended: all leases move on by that time; so they do
 -- when the clock was changed.
 -- KEYS nodes, their connections, the generation of their partition; ARGV lease, node, its connections, whether it begins, the
--- generation in which it had its lease last, its number.
+-- generation in which it had its lease last, its number, what all must have the same or ''.
 -- Answers 'LAPSED' where the lease was over, or: each living node and the milliseconds left to it; those that have ended; 'LOST'
--- where Redis had lost the lease, which is taken again, or 'KEPT'. Nothing is done for a connection that has been replaced.
+-- where Redis had lost the lease, which is taken again, or 'KEPT'; each living node that has not the same, and what it has.
+-- Nothing is done for a connection that has been replaced.
 local ENDED = 0
 -- How long it is remembered that a node has ended of which nothing is left, in milliseconds.
 local REMEMBERED = 60 * 60 * 1000
@@ -40,18 +41,21 @@ if is_forgotten or leases[node] == ENDED then return 'LAPSED' end
 leases[node] = now + lease
 redis.call('HSET', KEYS[1], node, string.format('%.0f', leases[node]), '#' .. node, ARGV[6])
 redis.call('HSET', KEYS[2], node, ARGV[3])
-local counted = redis.call('HGETALL', KEYS[2])
+if ARGV[7] ~= '' then redis.call('HSET', KEYS[2], '=' .. node, ARGV[7]) end
+local counted, agreement = redis.call('HGETALL', KEYS[2]), {}
 for i = 1, #counted, 2 do
-  if string.sub(counted[i], 1, 1) == '!' and now - tonumber(counted[i + 1]) > REMEMBERED then
-    redis.call('HDEL', KEYS[2], counted[i])
-  end
+  local kind, name = string.sub(counted[i], 1, 1), string.sub(counted[i], 2)
+  if kind == '!' and now - tonumber(counted[i + 1]) > REMEMBERED then redis.call('HDEL', KEYS[2], counted[i]) end
+  if kind == '=' then agreement[name] = counted[i + 1] end
 end
-local living, ended = {}, {}
+local living, ended, otherwise = {}, {}, {}
 for other, ends in pairs(leases) do
   if ends <= 0 then
     ended[#ended + 1] = other
   else
     living[#living + 1], living[#living + 2] = other, ends - now
+    local theirs = ARGV[7] ~= '' and agreement[other]
+    if theirs and theirs ~= ARGV[7] then otherwise[#otherwise + 1], otherwise[#otherwise + 2] = other, theirs end
   end
 end
-return { living, ended, is_missing and 'LOST' or 'KEPT' }
+return { living, ended, is_missing and 'LOST' or 'KEPT', otherwise }

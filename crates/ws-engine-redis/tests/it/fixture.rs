@@ -244,6 +244,7 @@ pub(crate) fn options_of<'a>(shards: impl IntoIterator<Item = &'a Redis>) -> Red
         queue_bytes_max: 1 << 20,
         batch_publications_max: 64,
         allow_eviction: false,
+        agreement: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@
 //! are passed in.
 
 mod access_keys;
+mod agreement;
 mod api_key;
 mod auth_key;
 mod canary;

@@ -1,4 +1,5 @@
-//! What servers say while Redis is away: what broke, once, and that it is well again, once; and no secret.
+//! What servers say while Redis is away: what broke, once, and that it is well again, once; and no secret. And what they say
+//! of each other.
 
 use std::collections::BTreeSet;
 
@@ -50,4 +51,27 @@ async fn an_outage_is_told_once_and_so_is_its_end() {
     assert_eq!(healed.filter(|line| line.contains("\"Redis is available\"")).count(), 1, "{log:#?}");
     assert!(reason.contains("Redis") || reason.contains("redis"), "{reason}");
     assert!(!reason.contains(PASSWORD) && count(PASSWORD) == 0, "a secret: {reason}, {log:#?}");
+}
+
+#[cfg_attr(not(found = "redis-server"), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_are_configured_otherwise_say_so() {
+    let redis = Redis::start().await;
+    let url = redis.url();
+    let start = async |history_size: &str| {
+        let variables = [
+            ("WS_SERVER__ENGINE__TYPE", "redis"),
+            ("WS_SERVER__ENGINE__REDIS__URL", url.as_str()),
+            ("WS_SERVER__ENGINE__REDIS__LEASE", "3s"),
+            ("WS_SERVER__CHANNELS__HISTORY_SIZE", history_size),
+        ];
+        Process::start(SERVER, &variables).await
+    };
+    let (mut a, mut b) = (start("100").await, start("200").await);
+    for server in [&mut a, &mut b] {
+        let said = server.logged("configured otherwise").await;
+        assert!(said.contains(r#""differs":"[channels]""#), "{said}");
+    }
+    b.kill().await;
+    a.logged("all servers of this cluster are configured the same").await;
 }
