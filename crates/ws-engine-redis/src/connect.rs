@@ -41,6 +41,13 @@ pub(crate) struct Place {
     run_id: Box<str>,
 }
 
+impl Place {
+    /// Whether it is another process. One address or name may stand for several, and several for one.
+    fn is_other(&self, before: &Place) -> bool {
+        if self.run_id.is_empty() { self != before } else { self.run_id != before.run_id }
+    }
+}
+
 impl Pair {
     fn links(&self) -> impl Iterator<Item = &Owned> {
         [&self.writer, &self.subscriber].into_iter().chain(self.replicas.iter().map(|(link, _)| link))
@@ -72,7 +79,7 @@ pub(crate) async fn keep_pair(shared: Arc<Shared>, finder: Arc<Finder>, place: w
             Ok(pair) => {
                 let since = Instant::now();
                 place.send_replace(Some(pair.place.clone()));
-                if last.replace(pair.place.clone()).is_some_and(|last| last != pair.place) {
+                if last.replace(pair.place.clone()).is_some_and(|last| pair.place.is_other(&last)) {
                     // Before anything else is published.
                     shared.tell_missed(&pair.writer, pair.seen.age());
                 }

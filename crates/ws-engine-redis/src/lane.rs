@@ -358,6 +358,10 @@ impl Shared {
 }
 
 impl Round {
+    pub(crate) fn lane(&self) -> usize {
+        self.lane
+    }
+
     /// These go again, in their places.
     pub(crate) fn refuse(&self, at: usize, jobs: Vec<Job>) {
         self.is_refused.store(true, Ordering::Release);

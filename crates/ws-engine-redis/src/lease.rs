@@ -134,15 +134,16 @@ impl Shared {
 
     /// Ends the leases of nodes that have ended in other units. Only who lives itself knows that: the lease was renewed.
     async fn end_others(&self, writer: &Link) -> Result<(), String> {
-        loop {
-            let Some(node) = self.nodes.to_end.lock().first().copied() else { return Ok(()) };
+        while !self.nodes.is_leaving.load(Ordering::Acquire) {
+            let Some(node) = self.nodes.to_end.lock().first().copied() else { break };
             if self.end_lease(node, writer).await?.as_bytes() == Some(b"LAPSED") {
                 // The renewal will say so too.
                 self.nodes.look.notify_one();
-                return Ok(());
+                break;
             }
             self.nodes.to_end.lock().remove(&node);
         }
+        Ok(())
     }
 
     async fn end_lease(&self, node: Uuid, writer: &Link) -> Result<Value, String> {

@@ -51,6 +51,7 @@ impl Shared {
         let failure = match result {
             Ok(_) => {
                 self.stats.written.add(1);
+                self.lanes[round.lane()].0.lock().backoff.reset();
                 // What was refused before it would follow it now.
                 let overtaken = "Redis has refused it, and passed on one after it; it was not published".to_owned();
                 let overtaken = EngineError::Unavailable(overtaken);

@@ -28,6 +28,8 @@ pub(crate) enum Names {
 
 #[derive(Debug)]
 struct Recent {
+    /// When it was last added to.
+    last: Option<Instant>,
     since: Instant,
     now: Names,
     before: Names,
@@ -35,13 +37,14 @@ struct Recent {
 
 impl Passed {
     pub(crate) fn new(within: Duration, max: usize) -> Self {
-        let recent = Recent { since: Instant::now(), now: Names::default(), before: Names::default() };
+        let recent = Recent { last: None, since: Instant::now(), now: Names::default(), before: Names::default() };
         Passed { within, max, recent: Mutex::new(recent), due: Mutex::default() }
     }
 
     pub(crate) fn add(&self, channel: &str) {
         let mut recent = self.recent.lock();
         recent.turn(self.within);
+        recent.last = Some(Instant::now());
         recent.now.insert(channel, self.max);
     }
 
@@ -57,10 +60,12 @@ impl Passed {
 
     /// Those of this last time, and maybe more. They are not forgotten: who has to hear of them may come to another Redis.
     pub(crate) fn of(&self, last: Duration) -> Names {
-        if last > self.within {
-            return Names::All;
-        }
         let mut recent = self.recent.lock();
+        if last > self.within {
+            // It is told by another clock.
+            let is_over = recent.last.is_none_or(|at| at.elapsed() > last + self.within);
+            return if is_over { Names::default() } else { Names::All };
+        }
         recent.turn(self.within);
         let mut all = recent.before.clone();
         all.extend(recent.now.clone(), 2 * self.max);
@@ -140,10 +145,15 @@ mod tests {
         check(&[31], &[]).await;
     }
 
-    #[test]
-    fn what_is_not_remembered_may_be_any() {
-        let passed = Passed::new(WITHIN, 8);
-        assert_eq!(passed.of(WITHIN + Duration::from_millis(1)), Names::All);
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_remembered_may_be_any() {
+        let (passed, long) = (Passed::new(WITHIN, 8), 10 * WITHIN);
+        assert!(passed.of(long).is_empty(), "it has never passed on anything");
+        passed.add("0");
+        tokio::time::advance(long + WITHIN).await;
+        assert_eq!(passed.of(long), Names::All);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(passed.of(long).is_empty(), "before others could have been elsewhere");
         (0..8).for_each(|n| passed.add(&n.to_string()));
         passed.add("0");
         assert_eq!(passed.of(WITHIN), these(&["0", "1", "2", "3", "4", "5", "6", "7"]));

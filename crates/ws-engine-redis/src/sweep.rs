@@ -19,16 +19,25 @@ pub(crate) struct Held {
 }
 
 impl Shared {
-    /// Removes everything of a node. What cannot be removed now is when the lease is renewed next.
+    /// Removes everything of a node, and that there was one, if it has ended in all units. What cannot be removed now is when
+    /// the lease is renewed next.
     pub(crate) async fn sweep(self: Arc<Self>, node: Uuid, writer: &Link) {
-        let removed = self.remove_all(&node.simple().to_string(), writer).await;
+        let name = node.simple().to_string();
+        let mut removed = self.remove_all(&name, writer).await;
+        if removed.is_ok() && !self.units.may_live_elsewhere(node, self.keys.share().unit) {
+            removed = self.run(vec![self.forget_args(&name)], writer).await;
+        }
         self.nodes.sweeping.lock().remove(&node);
         match removed {
-            // The members of this server wait for it.
-            Ok(()) if self.nodes.former.lock().iter().any(|(former, _)| *former == node) => {
-                self.nodes.look.notify_one()
+            Ok(()) => {
+                let mut former = self.nodes.former.lock();
+                let before = former.len();
+                former.retain(|(former, _)| *former != node);
+                if former.len() < before {
+                    // The members of this server have waited for it.
+                    self.nodes.look.notify_one();
+                }
             }
-            Ok(()) => {}
             Err(trouble) => tracing::debug!(node = %node.simple(), "its members will be removed later: {trouble}"),
         }
     }
@@ -45,7 +54,7 @@ impl Shared {
             let users = users.chunks(MEMBERS_BATCH_MAX).map(|users| self.users_args(partition, node, users));
             self.run(users.collect(), writer).await?;
         }
-        self.run(vec![self.forget_args(node)], writer).await
+        Ok(())
     }
 
     /// Runs scripts, each until it has no more to do.

@@ -73,6 +73,7 @@ impl Units {
         self.stats.lapses.add(1);
         // Nobody ends for itself, nor by what the dead have known.
         told.living.remove(&dead);
+        told.ended.clear();
         for unit in &self.nodes {
             unit.to_end.lock().clear();
             unit.is_former.store(true, Ordering::Release);
@@ -93,7 +94,12 @@ impl Units {
     /// A unit has seen who lives: the hub is told who does not any more.
     pub(crate) fn tell_ended(&self) {
         let mut told = self.told.lock();
-        for unit in &self.nodes {
+        let node = self.node();
+        if self.nodes.iter().any(|unit| unit.is_heard.load(Ordering::Acquire) && unit.own().node != node) {
+            // This one has ended itself, and not all units have asked since.
+            return;
+        }
+        for unit in self.nodes.iter().filter(|unit| unit.own().node == node) {
             told.ended.extend(&unit.roll.lock().ended);
         }
         told.ended.retain(|node| self.nodes.iter().any(|unit| unit.roll.lock().living.contains(node)));
@@ -121,6 +127,16 @@ impl Units {
         }
     }
 
+    /// Whether a node that has ended in a unit may have a lease in another one. It is not forgotten before it has none: who
+    /// does not see that it has ended would not end that lease.
+    pub(crate) fn may_live_elsewhere(&self, node: Uuid, unit: usize) -> bool {
+        let others = self.nodes.iter().enumerate().filter(|(at, _)| *at != unit);
+        others.map(|(_, other)| other).any(|other| {
+            let is_heard = other.is_heard.load(Ordering::Acquire);
+            !is_heard || other.to_end.lock().contains(&node) || other.roll.lock().living.contains(&node)
+        })
+    }
+
     /// The nodes that live in the first unit, and those that another unit has seen, as the first one may just have lost them;
     /// without those that have ended in any.
     pub(crate) fn living(&self, in_first: impl IntoIterator<Item = Uuid>) -> Vec<Uuid> {
@@ -142,7 +158,9 @@ impl Units {
 
     fn leave_out_ended(&self, nodes: &mut BTreeSet<Uuid>, told: &Told) {
         nodes.retain(|node| !told.ended.contains(node));
-        for unit in &self.nodes {
+        let current = self.node();
+        // What the node knew that this one was is not so: it was dead itself.
+        for unit in self.nodes.iter().filter(|unit| unit.own().node == current) {
             let roll = unit.roll.lock();
             nodes.retain(|node| !roll.ended.contains(node));
         }
@@ -223,15 +241,39 @@ mod tests {
 
     #[test]
     fn the_dead_end_nobody() {
-        let (units, _) = two();
+        let (units, hub) = two();
         (0..2).for_each(|unit| roll(&units, unit, &[1], &[]));
         // The other unit is away, and there this node is one of the dead.
         roll(&units, 0, &[], &[1]);
         units.end_elsewhere(node(1), 0);
+        assert_eq!(*hub.0.lock(), ["1 has ended"]);
         units.lapse(units.node());
         assert!(units.nodes[1].to_end.lock().is_empty());
         units.end_elsewhere(node(1), 0);
         assert!(units.nodes[1].to_end.lock().is_empty(), "this unit is still that of the dead");
+        living(&units, &[1], &[1]);
+        roll(&units, 0, &[], &[1]);
+        living(&units, &[1], &[1]);
+        for unit in [1, 0] {
+            units.nodes[unit].set_own(Own { node: units.node(), is_new: false, generation: 0 });
+            roll(&units, unit, &[1], &[]);
+            living(&units, &[1], &[1]);
+        }
+        assert_eq!(*hub.0.lock(), ["1 has ended", "lapsed"]);
+    }
+
+    #[test]
+    fn who_has_ended_is_remembered_until_it_has_ended_in_all() {
+        let (units, _) = two();
+        roll(&units, 0, &[], &[1]);
+        assert!(units.may_live_elsewhere(node(1), 0), "the other one is away");
+        roll(&units, 1, &[1], &[]);
+        assert!(units.may_live_elsewhere(node(1), 0));
+        units.end_elsewhere(node(1), 0);
+        roll(&units, 1, &[], &[]);
+        assert!(units.may_live_elsewhere(node(1), 0), "it is about to end it");
+        units.nodes[1].to_end.lock().clear();
+        assert!(!units.may_live_elsewhere(node(1), 0));
     }
 
     #[test]
