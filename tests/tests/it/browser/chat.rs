@@ -42,6 +42,20 @@ async fn reads(page: &Page, texts: &[&str]) {
     shows(page, &format!("JSON.stringify({read}) === JSON.stringify({texts})")).await;
 }
 
+/// How many messages the page has stored, to be sent.
+async fn stored(page: &Page) -> Value {
+    let count = "new Promise((resolve, reject) => {
+        const open = indexedDB.open('chat 1');
+        open.onerror = () => reject(open.error);
+        open.onsuccess = () => {
+            const count = open.result.transaction('entries').objectStore('entries').count();
+            count.onerror = () => reject(count.error);
+            count.onsuccess = () => (open.result.close(), resolve(count.result));
+        };
+    })";
+    page.eval(count).await.expect("a database")
+}
+
 async fn here(page: &Page, names: &[&str]) {
     let shown = "[...document.querySelectorAll('#here li')].map((row) => row.textContent).sort()";
     shows(page, &format!("JSON.stringify({shown}) === JSON.stringify({})", json!(names))).await;
@@ -113,6 +127,8 @@ async fn what_is_written_offline_survives_a_reload() {
     shows(&ann, "document.querySelector('#status').textContent.endsWith(' · 2 to be sent')").await;
     shows(&ann, "document.querySelectorAll('#messages .waiting').length === 2").await;
     reads(&bob, &["one", "two"]).await;
+    // A page that is gone before that has lost it.
+    until("both to be stored", async || (stored(&ann).await == 2).then_some(())).await;
     ann.reload().await.expect("the page loads again");
     for page in [&ann, &bob] {
         reads(page, &["one", "two", "three", "four"]).await;
