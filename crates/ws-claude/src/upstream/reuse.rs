@@ -1,7 +1,8 @@
 //! Whether a request went over a connection that had been used before.
 //!
 //! reqwest does not tell. It connects within the request that needs a connection, and a request that finds one in the pool
-//! does not connect: so a layer around the connector notes for which request it has connected.
+//! does not connect: so a layer around the connector notes for which request it has connected. A request that has just
+//! connected when the pool gets a connection back may take that one: it counts as one on a new connection.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -70,7 +70,8 @@ async fn what_breaks_off_has_failed_unless_it_said_why_it_ends() {
 }
 
 /// Asks for a whole answer, and once more with this script. Repeats it until the second request went over a connection
-/// that had been used before: one that was given back in time. Returns what came of it, and the requests from then on.
+/// that had been used before: one that was given back in time. Returns what came of it, and the requests from then on. A
+/// client that was just connecting when it was given back takes it for a new one, and does not ask for all scripts.
 async fn on_a_used_connection(
     claude: &FakeClaude,
     upstream: &Upstream,
@@ -82,7 +83,8 @@ async fn on_a_used_connection(
         scripts.iter().for_each(|script| claude.answer(script.clone()));
         let outcome = finish(upstream.ask(question("Again"))).await;
         let requests = claude.requests();
-        if before.iter().any(|request| request.connection == requests[before.len()].connection) {
+        let is_used = before.iter().any(|request| request.connection == requests[before.len()].connection);
+        if is_used && requests.len() - before.len() == scripts.len() {
             return Some((outcome, requests[before.len()..].to_vec()));
         }
         // Nothing is left over for the next round.
