@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::nodes::Roll;
 use crate::shared::Shared;
 
 impl Shared {
@@ -17,9 +19,16 @@ impl Shared {
     }
 
     /// Says which of the living servers have not the same as this one, each once for as long as that is so.
-    pub(crate) fn compare(&self, others: &[(Uuid, String)]) {
-        let now: BTreeSet<_> = others.iter().map(|(node, _)| *node).collect();
-        let before = std::mem::replace(&mut *self.nodes.disagreeing.lock(), now);
+    pub(crate) fn compare(&self, others: &[(Uuid, String)], roll: &Roll) {
+        let mut disagreeing = self.nodes.disagreeing.lock();
+        let before: BTreeSet<_> = disagreeing.keys().copied().collect();
+        // Who is missing may have lost its lease with the store, and be back soon.
+        disagreeing.retain(|node, seen| {
+            !roll.living.contains(node) && !roll.ended.contains(node) && seen.elapsed() < self.options.lease
+        });
+        disagreeing.extend(others.iter().map(|(node, _)| (*node, Instant::now())));
+        let all_agree = disagreeing.is_empty();
+        drop(disagreeing);
         let own = self.agreement();
         for (node, theirs) in others.iter().filter(|(node, _)| !before.contains(node)) {
             tracing::warn!(
@@ -28,7 +37,7 @@ impl Shared {
                 "another server of this cluster is configured otherwise, where all must be the same"
             );
         }
-        if others.is_empty() && !before.is_empty() {
+        if all_agree && !before.is_empty() {
             tracing::info!("all servers of this cluster are configured the same");
         }
     }

@@ -62,8 +62,7 @@ impl Shared {
         let (since, every) = (Instant::now(), (self.options.lease / 3).min(RENEW_EVERY));
         let Renewal { roll, next, otherwise, .. } = self.renew_lease(writer, subscriber).await?;
         self.end_others(writer).await?;
-        self.compare(&otherwise);
-        self.call_roll(roll, writer);
+        self.call_roll(roll, &otherwise, writer);
         self.tell_due(writer);
         Ok(since + next.map_or(every, |next| next.min(every)))
     }
@@ -119,7 +118,7 @@ impl Shared {
                     if renewal.was_lost {
                         self.stats.lapses.add(1);
                         tracing::warn!(node = %node.simple(), "Redis has lost the lease: this server enters again");
-                        self.nodes.desk.lock().wrong.all = true;
+                        self.is_other();
                     }
                     return Ok(renewal);
                 }
@@ -170,13 +169,18 @@ impl Shared {
         // Nothing is said as the other node before it has its members.
         self.nodes.desk.lock().wrong.all = true;
         self.nodes.former.lock().push((own, Instant::now()));
-        self.nodes.roll.lock().living.remove(&own);
+        {
+            let mut roll = self.nodes.roll.lock();
+            roll.living.remove(&own);
+            roll.forget_ends();
+        }
+        self.nodes.swept.lock().clear();
         self.nodes.set_own(Own { node, is_new: true, generation: 0 });
         Ok(true)
     }
 
     /// Tells who has ended, and has what they leave behind be removed.
-    fn call_roll(self: &Arc<Self>, roll: Roll, writer: &Link) {
+    fn call_roll(self: &Arc<Self>, roll: Roll, otherwise: &[(Uuid, String)], writer: &Link) {
         if self.nodes.is_leaving.load(Ordering::Acquire) {
             return;
         }
@@ -184,14 +188,25 @@ impl Shared {
         let is_left =
             |(node, since): &(Uuid, Instant)| roll.ended.contains(node) && since.elapsed() < self.options.lease;
         self.nodes.former.lock().retain(is_left);
-        let ended = roll.ended.clone();
-        let before = std::mem::replace(&mut *self.nodes.roll.lock(), roll);
+        self.compare(otherwise, &roll);
+        let (ended, seen_to_end, before) = {
+            let mut last = self.nodes.roll.lock();
+            let roll = roll.after(&last);
+            (roll.ended.clone(), roll.seen_to_end.clone(), std::mem::replace(&mut *last, roll))
+        };
+        self.nodes.swept.lock().retain(|node| ended.contains(node));
         self.nodes.is_heard.store(true, Ordering::Release);
         for node in ended {
-            self.units.end_elsewhere(node, self.keys.share().unit);
+            let unit = self.keys.share().unit;
+            if seen_to_end.contains(&node) {
+                self.units.end_elsewhere(node, unit);
+            }
+            if self.nodes.swept.lock().contains(&node) && self.units.may_live_elsewhere(node, unit) {
+                continue;
+            }
             if self.nodes.sweeping.lock().insert(node) {
                 let is_own = self.nodes.former.lock().iter().any(|(former, _)| *former == node);
-                if self.keys.share().unit == 0 && !is_own && !before.ended.contains(&node) {
+                if unit == 0 && !is_own && !before.ended.contains(&node) {
                     tracing::info!(node = %node.simple(), "another server has ended: what it had in Redis is removed");
                 }
                 let (shared, writer) = (self.clone(), writer.clone());
@@ -205,6 +220,8 @@ impl Shared {
     /// Redis is another one, or has lost data: nothing goes before what it has of this node is made right.
     pub(crate) fn is_other(&self) {
         self.nodes.desk.lock().wrong.all = true;
+        // What was removed may be back.
+        self.nodes.swept.lock().clear();
         self.nodes.look.notify_one();
     }
 

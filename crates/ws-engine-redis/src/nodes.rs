@@ -1,6 +1,6 @@
 //! What a unit knows of the cluster, and what waits to be stored or asked about it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub(crate) struct Nodes {
     pub(crate) former: Mutex<Vec<(Uuid, Instant)>>,
     /// Nodes that have ended, and whose members this server removes.
     pub(crate) sweeping: Mutex<HashSet<Uuid>>,
+    /// Nodes that have ended, and of which nothing is left but that.
+    pub(crate) swept: Mutex<HashSet<Uuid>>,
     pub(crate) desk: Mutex<Desk>,
     /// Connections of each user that are counted for certain.
     pub(crate) users: Mutex<HashMap<Box<str>, u64>>,
@@ -43,8 +45,8 @@ pub(crate) struct Nodes {
     leased_until: RwLock<Option<Instant>>,
     /// The lease is given up, and not renewed any more.
     pub(crate) is_leaving: AtomicBool,
-    /// Nodes that are configured otherwise, where all must be the same.
-    pub(crate) disagreeing: Mutex<BTreeSet<Uuid>>,
+    /// Nodes that are configured otherwise, where all must be the same, and when each was last seen.
+    pub(crate) disagreeing: Mutex<BTreeMap<Uuid, Instant>>,
     /// How often a writer and a feed were dialled. What earlier ones had sent, and Redis comes to only now, is refused.
     dials: AtomicU64,
 }
@@ -53,7 +55,26 @@ pub(crate) struct Nodes {
 #[derive(Debug, Default)]
 pub(crate) struct Roll {
     pub(crate) living: BTreeSet<Uuid>,
+    /// Of whom something may be left.
     pub(crate) ended: BTreeSet<Uuid>,
+    /// Those of the ended that this node has seen alive. Others may have ended where this server was one of few, as a node
+    /// that is dead by now.
+    pub(crate) seen_to_end: BTreeSet<Uuid>,
+}
+
+impl Roll {
+    /// What this one says after that one.
+    pub(crate) fn after(mut self, before: &Roll) -> Roll {
+        let was_seen = |node: &&Uuid| before.living.contains(node) || before.seen_to_end.contains(node);
+        self.seen_to_end = self.ended.iter().filter(was_seen).copied().collect();
+        self
+    }
+
+    /// What a node that is dead by now has seen end is not so.
+    pub(crate) fn forget_ends(&mut self) {
+        self.ended.clear();
+        self.seen_to_end.clear();
+    }
 }
 
 /// This node, as the unit has a lease for it.
@@ -77,6 +98,7 @@ impl Nodes {
             to_end: Mutex::default(),
             former: Mutex::default(),
             sweeping: Mutex::default(),
+            swept: Mutex::default(),
             desk: Mutex::new(Desk::new()),
             users: Mutex::default(),
             reported: AtomicU64::new(0),

@@ -23,7 +23,11 @@ impl Shared {
     /// the lease is renewed next.
     pub(crate) async fn sweep(self: Arc<Self>, node: Uuid, writer: &Link) {
         let name = node.simple().to_string();
-        let mut removed = self.remove_all(&name, writer).await;
+        let is_swept = self.nodes.swept.lock().contains(&node);
+        let mut removed = if is_swept { Ok(()) } else { self.remove_all(&name, writer).await };
+        if removed.is_ok() {
+            self.nodes.swept.lock().insert(node);
+        }
         if removed.is_ok() && !self.units.may_live_elsewhere(node, self.keys.share().unit) {
             removed = self.run(vec![self.forget_args(&name)], writer).await;
         }

@@ -96,11 +96,14 @@ impl Units {
         let mut told = self.told.lock();
         let node = self.node();
         if self.nodes.iter().any(|unit| unit.is_heard.load(Ordering::Acquire) && unit.own().node != node) {
-            // This one has ended itself, and not all units have asked since.
+            // This one has ended itself, and not all units have asked since. Whoever lives may end meanwhile.
+            let mut living = self.seen(&self.nodes);
+            self.leave_out_ended(&mut living, &told);
+            told.living.extend(living);
             return;
         }
         for unit in self.nodes.iter().filter(|unit| unit.own().node == node) {
-            told.ended.extend(&unit.roll.lock().ended);
+            told.ended.extend(&unit.roll.lock().seen_to_end);
         }
         told.ended.retain(|node| self.nodes.iter().any(|unit| unit.roll.lock().living.contains(node)));
         let mut living = self.seen(&self.nodes);
@@ -128,7 +131,7 @@ impl Units {
     }
 
     /// Whether a node that has ended in a unit may have a lease in another one. It is not forgotten before it has none: who
-    /// does not see that it has ended would not end that lease.
+    /// has not seen it end would not end that lease.
     pub(crate) fn may_live_elsewhere(&self, node: Uuid, unit: usize) -> bool {
         let others = self.nodes.iter().enumerate().filter(|(at, _)| *at != unit);
         others.map(|(_, other)| other).any(|other| {
@@ -159,10 +162,9 @@ impl Units {
     fn leave_out_ended(&self, nodes: &mut BTreeSet<Uuid>, told: &Told) {
         nodes.retain(|node| !told.ended.contains(node));
         let current = self.node();
-        // What the node knew that this one was is not so: it was dead itself.
         for unit in self.nodes.iter().filter(|unit| unit.own().node == current) {
             let roll = unit.roll.lock();
-            nodes.retain(|node| !roll.ended.contains(node));
+            nodes.retain(|node| !roll.seen_to_end.contains(node));
         }
     }
 }
@@ -172,7 +174,7 @@ mod tests {
     use ws_core::engine::cluster::{Change, ClusterSink, Counts, Member};
 
     use super::*;
-    use crate::nodes::Own;
+    use crate::nodes::{Own, Roll};
 
     /// Notes what it is told.
     #[derive(Debug, Default)]
@@ -208,8 +210,9 @@ mod tests {
     fn roll(units: &Units, unit: usize, living: &[u128], ended: &[u128]) {
         units.nodes[unit].is_heard.store(true, Ordering::Release);
         let mut roll = units.nodes[unit].roll.lock();
-        roll.living = living.iter().copied().map(node).chain([units.nodes[unit].own().node]).collect();
-        roll.ended = ended.iter().copied().map(node).collect();
+        let living = living.iter().copied().map(node).chain([units.nodes[unit].own().node]).collect();
+        let now = Roll { living, ended: ended.iter().copied().map(node).collect(), ..Roll::default() };
+        *roll = now.after(&roll);
         drop(roll);
         units.tell_ended();
     }
@@ -254,9 +257,11 @@ mod tests {
         living(&units, &[1], &[1]);
         roll(&units, 0, &[], &[1]);
         living(&units, &[1], &[1]);
-        for unit in [1, 0] {
+        // Both have become this node; the first one is still where the other server has ended.
+        for (unit, alive, ended) in [(1, &[1][..], &[][..]), (0, &[], &[1]), (0, &[1], &[])] {
+            units.nodes[unit].roll.lock().forget_ends();
             units.nodes[unit].set_own(Own { node: units.node(), is_new: false, generation: 0 });
-            roll(&units, unit, &[1], &[]);
+            roll(&units, unit, alive, ended);
             living(&units, &[1], &[1]);
         }
         assert_eq!(*hub.0.lock(), ["1 has ended", "lapsed"]);

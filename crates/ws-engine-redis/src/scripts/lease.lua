@@ -46,7 +46,9 @@ local counted, agreement = redis.call('HGETALL', KEYS[2]), {}
 for i = 1, #counted, 2 do
   local kind, name = string.sub(counted[i], 1, 1), string.sub(counted[i], 2)
   if kind == '!' and now - tonumber(counted[i + 1]) > REMEMBERED then redis.call('HDEL', KEYS[2], counted[i]) end
-  if kind == '=' then agreement[name] = counted[i + 1] end
+  if kind == '=' then
+    if leases[name] then agreement[name] = counted[i + 1] else redis.call('HDEL', KEYS[2], counted[i]) end
+  end
 end
 local living, ended, otherwise = {}, {}, {}
 for other, ends in pairs(leases) do

@@ -5,9 +5,11 @@ use std::time::Duration;
 use tokio::time::sleep;
 use ws_engine_redis::RedisOptions;
 
-use crate::fixture::{Redis, options};
+use crate::fixture::{Redis, options, start, until};
 use crate::node::{Node, Told, body};
+use crate::peer::{LEASE, Peer, short_of};
 use crate::proxy::Proxy;
+use crate::wire::Wire;
 
 /// All connections there break, and lead where the proxies lead.
 async fn cut(redis: &Redis) {
@@ -54,4 +56,44 @@ async fn check(options: impl Fn(&Redis) -> RedisOptions, later: Duration) {
     a.is_well().await;
     a.publish("pass", 3, None).await.expect("it is passed on");
     b.is_told("pass", &[passed(1), Told::Lost, Told::Lost, passed(3)]).await;
+}
+
+/// One of two servers is cut off from a shard, and is alone on the Redis that was the primary of the other one.
+#[cfg_attr(not(found_redis), ignore = "redis-server is missing")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_cut_off_with_a_shard_ends_nobody_but_itself() {
+    let (shards, promoted) = (start(2).await, Redis::start().await);
+    let (way, other_way) = (Proxy::start(&shards[0]), Proxy::start(&shards[0]));
+    let mut wire = Wire::to(&shards[1]);
+    let by_way = |proxy: &Proxy| {
+        let mut all = short_of(&shards);
+        all.locations[0] = proxy.options(short_of(&shards)).locations.remove(0);
+        all
+    };
+    let mut cut_off = by_way(&way);
+    cut_off.locations[1] = wire.location();
+    let (a, b) = (Peer::start(cut_off).await, Peer::start(by_way(&other_way)).await);
+    let is_two = async |peer: &Peer| {
+        until("two nodes", async || peer.nodes().await.ok().filter(|nodes| nodes.len() == 2)).await;
+    };
+    is_two(&a).await;
+    is_two(&b).await;
+    let (dead, alive) = (a.id(), b.id());
+    other_way.lead_to(&promoted);
+    cut(&shards[0]).await;
+    wire.cut();
+    a.hears_of_ends(&[alive]).await;
+    b.hears_of_ends(&[dead]).await;
+    wire.mend();
+    until("another id", async || (a.id() != dead).then_some(())).await;
+    // It is on the Redis that was the primary, where the other one has ended, for long enough to act on that.
+    is_two(&a).await;
+    sleep(2 * LEASE).await;
+    is_two(&a).await;
+    way.lead_to(&promoted);
+    cut(&shards[0]).await;
+    for peer in [&a, &b] {
+        is_two(peer).await;
+    }
+    assert_eq!((b.id(), b.lapsed_and_restored().0, a.lapsed_and_restored().0), (alive, 0, 1));
 }
