@@ -162,6 +162,11 @@ impl Redis {
         self.try_ask(command).await.expect("Redis answers")
     }
 
+    /// Whether it is a primary. While it becomes one its Sentinel ends all connections.
+    pub(crate) async fn is_primary(&self) -> bool {
+        self.try_ask(&["INFO", "replication"]).await.is_some_and(|answer| answer.contains("role:master"))
+    }
+
     /// The same of one that demands a password.
     pub(crate) async fn ask_with(&self, password: &str, command: &[&str]) -> String {
         let mut socket = self.socket().await.expect("it runs");

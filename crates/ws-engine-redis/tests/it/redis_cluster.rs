@@ -236,10 +236,7 @@ async fn nothing_is_lost_in_a_failover() {
             replica.ask(&["CLUSTER", "FAILOVER"]).await.starts_with("+OK").then_some(())
         })
         .await;
-        until("the failover", async || {
-            replica.ask(&["INFO", "replication"]).await.contains("role:master").then_some(())
-        })
-        .await;
+        until("the failover", async || replica.is_primary().await.then_some(())).await;
     })
     .await;
 }
