@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::sleep;
 use uuid::Uuid;
+use ws_claude::upstream::Progress;
 
-use super::{Server, Servers};
+use super::Servers;
 use crate::stage::{end, kinds, text, until};
 
 #[tokio::test(start_paused = true)]
@@ -35,51 +37,47 @@ async fn runs_go_on_and_count_when_it_is_back() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_store_has_lost_is_kept_again_however_long_that_takes() {
-    let servers = Servers::start(2).await;
-    let [a, b] = &servers.all[..] else { panic!("two") };
-    let answer = a.begin("room", "one", "ann").await;
-    answer.send(text("a")).expect("it reads");
-    sleep(Duration::from_millis(100)).await;
-    lose_the_note_of(a).await;
+    let (servers, _answer) = with_a_note_that_is_lost().await;
     // It is back for a moment only, and not told of it again.
     servers.set_away(0, true);
-    a.node.cluster_sink().restored();
+    servers.all[0].node.cluster_sink().restored();
     sleep(Duration::from_secs(10)).await;
     servers.set_away(0, false);
-    sleep(Duration::from_secs(2)).await;
-    servers.kill(0);
-    sleep(Duration::from_secs(2)).await;
-    let room = servers.history(1, "room").await;
-    assert_eq!((kinds(&room), b.open()), (vec!["started", "finished"], 0));
-    assert_eq!(room[1]["status"], "interrupted");
+    the_run_is_known_to_the_others(&servers).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_lost_while_the_list_is_put_right_is_kept_again() {
-    let servers = Servers::start(2).await;
-    let [a, b] = &servers.all[..] else { panic!("two") };
-    let answer = a.begin("room", "one", "ann").await;
-    answer.send(text("a")).expect("it reads");
-    sleep(Duration::from_millis(100)).await;
-    lose_the_note_of(a).await;
+    let (servers, _answer) = with_a_note_that_is_lost().await;
     servers.store.hold();
-    a.node.cluster_sink().ended(Uuid::nil());
+    servers.all[0].node.cluster_sink().ended(Uuid::nil());
     sleep(Duration::from_millis(1)).await;
     // It knows that it is not in the list any more, and not that it is there again.
     servers.let_go(1).await;
-    a.node.cluster_sink().restored();
+    servers.all[0].node.cluster_sink().restored();
     servers.store.release();
+    the_run_is_known_to_the_others(&servers).await;
+}
+
+/// Two servers, of which the first one has a run, and what that is to say. The store has forgotten that, and the server itself.
+async fn with_a_note_that_is_lost() -> (Servers, UnboundedSender<Progress>) {
+    let servers = Servers::start(2).await;
+    let server = &servers.all[0];
+    let answer = server.begin("room", "one", "ann").await;
+    answer.send(text("a")).expect("it reads");
+    sleep(Duration::from_millis(100)).await;
+    let node = server.hub.node().expect("a cluster");
+    server.hub.forget("claude-nodes").await.expect("the store is there");
+    server.hub.forget(&format!("claude-runs:{node}")).await.expect("the store is there");
+    (servers, answer)
+}
+
+/// The first server dies soon, and the other one ends its run.
+async fn the_run_is_known_to_the_others(servers: &Servers) {
     sleep(Duration::from_secs(2)).await;
     servers.kill(0);
     sleep(Duration::from_secs(2)).await;
     let room = servers.history(1, "room").await;
-    assert_eq!((kinds(&room), b.open()), (vec!["started", "finished"], 0));
+    assert_eq!((kinds(&room), servers.all[1].open()), (vec!["started", "finished"], 0));
     assert_eq!(room[1]["status"], "interrupted");
-}
-
-/// The store forgets that this server has a run, and the server itself.
-async fn lose_the_note_of(server: &Server) {
-    let node = server.hub.node().expect("a cluster");
-    server.hub.forget("claude-nodes").await.expect("the store is there");
-    server.hub.forget(&format!("claude-runs:{node}")).await.expect("the store is there");
 }
